@@ -1,0 +1,91 @@
+//! Ten real processes under the real agent: how long until they are up and healthy, and how long
+//! a rolling update takes. Not a load test: the control plane idles.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::clock;
+use crate::control::Control;
+use crate::program::Program;
+
+const INSTANCES: u32 = 10;
+
+/// What one run found, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// From asking for the instances until all were healthy.
+    pub start: f64,
+    /// From the change until all ran the new release.
+    pub update: f64,
+}
+
+/// Makes one run on a fresh server with an agent.
+///
+/// # Errors
+/// What went wrong, with what the program logged.
+pub async fn run(program: &Path) -> anyhow::Result<Found> {
+    let program = std::path::absolute(program)?;
+    let up = Program::start(&program, "up").await?;
+    let outcome = async {
+        let mut control = Control::open(&up.target).await?;
+        let measured = measure(&mut control, &program).await;
+        // Instances outlive the agent, so they are stopped before it, whatever happened.
+        let cleared = clear(&mut control, &program).await;
+        measured.and_then(|found| cleared.map(|()| found))
+    }
+    .await;
+    let log = up.log();
+    if !log.is_empty() {
+        eprintln!("  the program logged:\n{log}");
+    }
+    up.stop().await?;
+    outcome
+}
+
+async fn measure(control: &mut Control, program: &Path) -> anyhow::Result<Found> {
+    control.hosts_ready(1).await?;
+    let program = program.to_str().context("the program's path is not text")?;
+    let run = json!({
+        "command": [program, "sample", "--listen", "127.0.0.1:{{ports.http}}"],
+        "env": { "VERSION": "1" },
+        "ports": { "http": 0 },
+        "resources": { "cpu": "10m", "memory": "64Mi" },
+        "health": { "http": "/healthz", "port": "http" },
+    });
+    let rollout = json!({
+        "strategy": "rolling", "maxUnavailable": "25%", "maxSurge": "25%", "healthyFor": "0s",
+    });
+    control.apply(run, rollout).await?;
+    let began = clock::now();
+    control.scale(INSTANCES).await?;
+    let first = control.settled(INSTANCES, None).await?;
+    let start = began.elapsed().as_secs_f64();
+    let began = clock::now();
+    control.change("2").await?;
+    control.settled(INSTANCES, Some(&first)).await?;
+    let update = began.elapsed().as_secs_f64();
+    eprintln!("  10 processes: healthy after {start:.2} s, updated after {update:.2} s");
+    Ok(Found { start, update })
+}
+
+async fn clear(control: &mut Control, program: &Path) -> anyhow::Result<()> {
+    let pids = control.pids().await?;
+    let gone = async {
+        control.scale(0).await?;
+        control.settled(0, None).await
+    }
+    .await;
+    for pid in pids {
+        let path = format!("/proc/{pid}/cmdline");
+        let command = std::fs::read(&path).unwrap_or_default();
+        let ours = program.as_os_str().as_encoded_bytes();
+        if command.starts_with(ours) && gone.is_err() {
+            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
+        }
+    }
+    gone.map(drop).context("stopping the instances")
+}

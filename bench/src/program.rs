@@ -1,0 +1,166 @@
+//! The program under test as a process of its own: started in a temporary directory, looked at
+//! through `/proc`, and stopped by its pid. Not what is asked of it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::http::Target;
+
+/// The time the program has to start, and to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Ticks a second in `/proc/PID/stat`: the kernel's promise to programs, whatever its own rate.
+const TICKS: f64 = 100.0;
+
+/// A running program.
+pub struct Program {
+    child: Child,
+    pid: u32,
+    home: TempDir,
+    /// Kept open, so that what the program goes on to say does not end it.
+    said: Lines<BufReader<ChildStdout>>,
+    /// Where it serves.
+    pub target: Target,
+}
+
+impl Program {
+    /// Starts `program WORD --data … --listen 127.0.0.1:0`, and waits until it serves.
+    ///
+    /// # Errors
+    /// It does not start; the error carries what it said.
+    pub async fn start(program: &Path, word: &str) -> anyhow::Result<Program> {
+        let home = tempfile::Builder::new().prefix("atoll-bench-").tempdir()?;
+        let log = std::fs::File::create(home.path().join("log"))?;
+        let mut child = Command::new(program)
+            .args([word, "--listen", "127.0.0.1:0", "--data"])
+            .arg(home.path().join("data"))
+            .env("HOME", home.path())
+            .env("XDG_CONFIG_HOME", home.path().join("config"))
+            .env("RUST_LOG", "warn")
+            .env_remove("ATOLL_SERVER")
+            .env_remove("ATOLL_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
+        let pid = child.id().context("a program just started has a pid")?;
+        let stdout = child.stdout.take().context("its output is piped")?;
+        let mut said = BufReader::new(stdout).lines();
+        let started = tokio::time::timeout(PATIENCE, greeting(&mut said, home.path())).await;
+        match started.unwrap_or_else(|_| bail!("not within {} s", PATIENCE.as_secs())) {
+            Ok(target) => Ok(Program { child, pid, home, said, target }),
+            Err(error) => {
+                let log = std::fs::read_to_string(home.path().join("log")).unwrap_or_default();
+                let error = error.context(format!("waiting for `atoll {word}`; it said: {log}"));
+                child.kill().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks it to end, and sees to it.
+    ///
+    /// # Errors
+    /// It could not be ended.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.pid)?), Signal::SIGTERM)?;
+        let drained = async { while let Ok(Some(_)) = self.said.next_line().await {} };
+        let ended = async { tokio::join!(self.child.wait(), drained).0 };
+        if let Ok(status) = tokio::time::timeout(PATIENCE, ended).await {
+            status?;
+        } else {
+            self.child.kill().await?;
+            bail!("the program did not end within {} s of being asked", PATIENCE.as_secs());
+        }
+        Ok(())
+    }
+
+    /// What it has written to its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
+    }
+
+    /// Processor time it has used, in seconds.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
+        cpu_of(&self.pid.to_string())
+    }
+
+    /// Its memory now, in MB.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn memory(&self) -> anyhow::Result<f64> {
+        self.status("VmRSS")
+    }
+
+    /// The most memory it ever had, in MB.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn peak(&self) -> anyhow::Result<f64> {
+        self.status("VmHWM")
+    }
+
+    fn status(&self, field: &str) -> anyhow::Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
+        let kibibytes: f64 = kibibytes.with_context(|| format!("no {field} in its status"))?;
+        Ok(kibibytes * 1024.0 / 1e6)
+    }
+}
+
+/// Processor time a process has used, in seconds; `pid` may be `self`.
+///
+/// # Errors
+/// It is gone.
+pub fn cpu_of(pid: &str) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is a name in brackets, which may hold anything.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut times = fields.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
+    match (times.next(), times.next()) {
+        (Some(Ok(user)), Some(Ok(system))) => Ok((user + system) / TICKS),
+        _ => bail!("/proc/{pid}/stat is not as expected"),
+    }
+}
+
+/// Reads where it serves, and the secret: from its output, or from the context file it wrote.
+async fn greeting(said: &mut Lines<BufReader<ChildStdout>>, home: &Path) -> anyhow::Result<Target> {
+    let (mut address, mut token) = (None, None);
+    loop {
+        let line = said.next_line().await?.context("it ended")?;
+        if let Some((_, url)) = line.split_once("serving on http://") {
+            let text = url.split([' ', '/']).next().unwrap_or_default();
+            address = Some(text.parse().with_context(|| format!("reading {line:?}"))?);
+        }
+        if let Some((_, secret)) = line.split_once("admin token (shown once): ") {
+            token = Some(secret.trim().to_owned());
+        }
+        if address.is_some() && token.is_none() {
+            token = kept_token(home);
+        }
+        if let (Some(address), Some(token)) = (address, &token) {
+            return Ok(Target { address, token: token.clone() });
+        }
+    }
+}
+
+fn kept_token(home: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(home.join("config/atoll/config.toml")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("token"))?;
+    let value = line.trim_start().strip_prefix('=')?;
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
+}

@@ -1,0 +1,65 @@
+// Points and spans of time in words. Never reads a clock.
+
+const UNITS: readonly (readonly [string, number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1_000],
+];
+
+/** Milliseconds of a span as the server writes it: `1m30s`, `250ms`, `0s`. */
+export function parseSpan(text: string | null | undefined): number {
+  const sizes: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+  let total = 0;
+  for (const [, count, unit] of (text ?? "").matchAll(/(\d+)(ms|[dhms])/g)) {
+    total += Number(count) * (sizes[unit ?? ""] ?? 0);
+  }
+  return total;
+}
+
+/** A span in at most two units, rounded down: `4m 10s`, `2h`, `3d 4h`; below a second, `0s`. */
+export function spanWords(ms: number): string {
+  const left = Math.max(0, ms);
+  const at = UNITS.findIndex(([, size]) => left >= size);
+  if (at < 0) return "0s";
+  const [unit, size] = UNITS[at] as [string, number];
+  const whole = `${Math.floor(left / size)}${unit}`;
+  const next = UNITS[at + 1];
+  if (!next || left / size >= 10) return whole;
+  const rest = Math.floor((left % size) / next[1]);
+  return rest === 0 ? whole : `${whole} ${rest}${next[0]}`;
+}
+
+/** A span in its largest unit only: `4m`, `2h`. */
+export function spanShort(ms: number): string {
+  return spanWords(ms).split(" ")[0] as string;
+}
+
+/** Minutes and seconds that run down: `1:04`, `12:00`. */
+export function countdown(ms: number): string {
+  const seconds = Math.ceil(Math.max(0, ms) / 1000);
+  if (seconds >= 3600) return spanWords(seconds * 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** Milliseconds since 1970 of what the server wrote, if it did. */
+export function parseTime(text: string | null | undefined): number | undefined {
+  const at = text ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? undefined : at;
+}
+
+const pad = (n: number) => String(n).padStart(2, "0");
+
+/** Hour, minute and second in the reader's own time zone. */
+export function clock(at: number): string {
+  const d = new Date(at);
+  return `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
+}
+
+/** Day and time in the reader's own time zone; without the day where that is today. */
+export function moment(at: number, now: number): string {
+  const d = new Date(at);
+  const today = new Date(now).toDateString() === d.toDateString();
+  const day = `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
+  return today ? clock(at) : `${day} ${pad(d.getHours())}:${pad(d.getMinutes())}`;
+}

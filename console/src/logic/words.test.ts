@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rangeOf } from "../parts/window";
+import { changedTarget, diffLines, valueWords } from "./diff";
+import { scoreOf } from "./find";
+import { sequences } from "./keys";
+import { cpuWords, memoryWords, parseCpu, parseMemory, percent, portionOf } from "./quantity";
+import { countdown, parseSpan, spanShort, spanWords } from "./time";
+import { toYaml } from "./yaml";
+
+test("spans are read as the server writes them", () => {
+  assert.equal(parseSpan("1m30s"), 90_000);
+  assert.equal(parseSpan("250ms"), 250);
+  assert.equal(parseSpan("2d"), 172_800_000);
+  assert.equal(parseSpan(undefined), 0);
+});
+
+test("spans are told in at most two units", () => {
+  assert.equal(spanWords(250), "0s");
+  assert.equal(spanWords(59_999), "59s");
+  assert.equal(spanWords(250_000), "4m 10s");
+  assert.equal(spanWords(7_200_000), "2h");
+  assert.equal(spanWords(45_000_000), "12h");
+  assert.equal(spanShort(250_000), "4m");
+  assert.equal(spanWords(-5), "0s");
+});
+
+test("countdowns run to zero and no further", () => {
+  assert.equal(countdown(64_000), "1:04");
+  assert.equal(countdown(1), "0:01");
+  assert.equal(countdown(-1), "0:00");
+  assert.equal(countdown(7_260_000), "2h 1m");
+});
+
+test("amounts are read and told", () => {
+  assert.deepEqual(["500m", "2", "1.5"].map(parseCpu), [500, 2000, 1500]);
+  assert.deepEqual(["256Mi", "1Gi", "1k", "12"].map(parseMemory), [2 ** 28, 2 ** 30, 1000, 12]);
+  assert.equal(cpuWords(12_100), "12.1");
+  assert.equal(cpuWords(50), "50m");
+  assert.equal(memoryWords(3 * 2 ** 29), "1.5 GiB");
+  assert.equal(memoryWords(100), "100 B");
+});
+
+test("percentages say nothing and everything only where it is so", () => {
+  assert.equal(percent(1, 100_000), 1);
+  assert.equal(percent(99_999, 100_000), 99);
+  assert.equal(percent(0, 5), 0);
+  assert.equal(percent(5, 5), 100);
+  assert.equal(percent(6, 5), 120);
+  assert.equal(percent(1, 0), 0);
+});
+
+test("portions are rounded up, as the planner does", () => {
+  assert.equal(portionOf("25%", 77), 20);
+  assert.equal(portionOf("10%", 10), 1);
+  assert.equal(portionOf("3", 10), 3);
+});
+
+test("a diff tells what came, went and changed, and what is only reported", () => {
+  const lines = diffLines([
+    { path: "spec.instances", from: 3, to: 5 },
+    { path: "spec.release", to: "shop-2" },
+    { path: "status.phase", from: "settled" },
+  ]);
+  assert.deepEqual(
+    lines.map((l) => [l.kind, l.from, l.to, l.target]),
+    [
+      ["changed", "3", "5", true],
+      ["added", undefined, "shop-2", true],
+      ["removed", "settled", undefined, false],
+    ],
+  );
+});
+
+test("values are written as in a manifest", () => {
+  assert.equal(valueWords("shop-1"), "shop-1");
+  assert.equal(valueWords("a: b\n"), '"a: b\\n"');
+  assert.equal(valueWords(["a", 1]), '["a",1]');
+  assert.equal(valueWords("x".repeat(1000)).length, 401);
+});
+
+test("reports are no changes of the target", () => {
+  const entry = {
+    revision: 1,
+    at: "",
+    kind: "Deployment",
+    name: "",
+    actor: "",
+    intent: "",
+    reasons: [],
+  } as const;
+  const diff = [{ path: "status.ready", from: 1, to: 2 }];
+  assert.equal(changedTarget({ ...entry, reasons: [], op: "update", diff }), false);
+  assert.equal(changedTarget({ ...entry, reasons: [], op: "create", diff }), true);
+});
+
+test("what is typed finds names, the nearer the sooner", () => {
+  const score = (name: string) => scoreOf(name, ["shop"]) ?? Number.POSITIVE_INFINITY;
+  assert.ok(score("shop") < score("shop.prod"));
+  assert.ok(score("shop.prod") < score("my-shop.prod"));
+  assert.ok(score("my-shop") < score("workshop"));
+  assert.equal(scoreOf("stock", ["shop"]), undefined);
+});
+
+test("g and a further key make a sequence, unless it takes too long", () => {
+  const join = sequences("g", 1000);
+  assert.equal(join("g", 0), "g");
+  assert.equal(join("o", 500), "g o");
+  assert.equal(join("o", 600), "o");
+  join("g", 1000);
+  assert.equal(join("o", 2500), "o");
+});
+
+test("only rows near what is seen are drawn, and never fewer than are seen", () => {
+  const range = rangeOf(34 * 1000, 34 * 1020, 3000, 34);
+  assert.ok(range.first <= 1000 && range.first > 950);
+  assert.ok(range.last >= 1020 && range.last < 1070);
+  assert.deepEqual(rangeOf(-500, 400, 5, 34), { first: 0, last: 5 });
+  assert.deepEqual(rangeOf(1e6, 1e6 + 900, 5, 34), { first: 5, last: 5 });
+});
+
+test("objects are written as the YAML one would apply", () => {
+  const object = {
+    kind: "Application",
+    metadata: { name: "shop", labels: {} },
+    spec: {
+      run: { command: ["./shop", "{{ports.http}}"], env: { ON: "true", N: "8" } },
+      steps: [{ instances: "1", soak: "2m" }, { instances: "25%" }],
+      note: "a: b",
+      none: [],
+    },
+  };
+  assert.equal(
+    toYaml(object),
+    `kind: Application
+metadata:
+  name: shop
+  labels: {}
+spec:
+  run:
+    command: [./shop, "{{ports.http}}"]
+    env:
+      "ON": "true"
+      N: "8"
+  steps:
+    - instances: "1"
+      soak: 2m
+    - instances: 25%
+  note: "a: b"
+  none: []
+`,
+  );
+});

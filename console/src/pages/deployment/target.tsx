@@ -1,0 +1,106 @@
+// Edits the target of a deployment: how many instances, and which release.
+import { useMemo, useState } from "react";
+import type { Deployment, Release } from "../../api/objects";
+import { ChangeDialog } from "../../parts/change";
+import { editOf, proposalOf } from "./actions";
+
+interface Props {
+  deployment: Deployment;
+  releases: readonly Release[];
+  onClose: () => void;
+}
+
+const MOST = 200_000;
+
+function releaseWord(release: Release): string {
+  const version = release.spec.package?.version;
+  const notes = release.spec.notes?.split("\n")[0];
+  return [release.metadata.name, version, notes].filter(Boolean).join(" · ").slice(0, 90);
+}
+
+export function EditTarget({ deployment, releases, onClose }: Props) {
+  const [seen] = useState(deployment);
+  const { name } = seen.metadata;
+  const [instances, setInstances] = useState(String(seen.spec.instances));
+  const [release, setRelease] = useState(seen.spec.release ?? "");
+  const choices = useMemo(
+    () =>
+      releases
+        .filter((r) => r.spec.application === seen.spec.application)
+        .sort((a, b) => (b.spec.number ?? 0) - (a.spec.number ?? 0)),
+    [releases, seen],
+  );
+
+  const count = /^\d+$/.test(instances) ? Number(instances) : Number.NaN;
+  const valid = count <= MOST;
+  const spec: Record<string, unknown> = {};
+  if (valid && count !== seen.spec.instances) spec.instances = count;
+  if (release !== (seen.spec.release ?? "")) spec.release = release || null;
+  const changed = Object.keys(spec).length > 0;
+  const step = (by: number) => setInstances(String(Math.max(0, (valid ? count : 0) + by)));
+
+  return (
+    <ChangeDialog
+      title={`Target of ${name}`}
+      word="Apply"
+      proposal={
+        valid && changed
+          ? proposalOf(editOf(seen, spec), `the target of ${name} is changed`)
+          : undefined
+      }
+      onClose={onClose}
+    >
+      <div className="edit-fields">
+        <div className="field">
+          <label htmlFor="instances">Instances</label>
+          <div className="stepper">
+            <button
+              type="button"
+              className="button icon"
+              onClick={() => step(-1)}
+              aria-label="one fewer"
+            >
+              −
+            </button>
+            <input
+              id="instances"
+              type="number"
+              inputMode="numeric"
+              min={0}
+              max={MOST}
+              value={instances}
+              aria-invalid={!valid}
+              data-first
+              onFocus={(event) => event.target.select()}
+              onChange={(event) => setInstances(event.target.value)}
+            />
+            <button
+              type="button"
+              className="button icon"
+              onClick={() => step(1)}
+              aria-label="one more"
+            >
+              +
+            </button>
+          </div>
+        </div>
+        <div className="field">
+          <label htmlFor="release">Release</label>
+          <select id="release" value={release} onChange={(event) => setRelease(event.target.value)}>
+            <option value="">the newest, as they come</option>
+            {release && !choices.some((r) => r.metadata.name === release) && (
+              <option value={release}>{release}</option>
+            )}
+            {choices.map((r) => (
+              <option key={r.metadata.name} value={r.metadata.name}>
+                {releaseWord(r)}
+              </option>
+            ))}
+          </select>
+        </div>
+      </div>
+      {!valid && <p className="bad small">A whole number from 0 to {MOST.toLocaleString("en")}.</p>}
+      {valid && !changed && <p className="quiet">Change something to see what it would do.</p>}
+    </ChangeDialog>
+  );
+}

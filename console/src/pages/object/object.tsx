@@ -1,0 +1,78 @@
+// The page of any object that has none of its own: its manifest, why it is as it is, its history.
+import { useObject, useSynced } from "../../api/live";
+import { type Plural, type Reason, singular } from "../../api/objects";
+import { Ago } from "../../parts/ago";
+import { Skeleton } from "../../parts/empty";
+import { Fact, Facts } from "../../parts/facts";
+import { HistoryView } from "../../parts/history";
+import { Manifest } from "../../parts/manifest";
+import { Reasons } from "../../parts/reasons";
+import { Tabs } from "../../parts/tabs";
+import { Why } from "../../parts/why";
+import type { ThingSearch } from "../../router";
+import { Head } from "../../shell/head";
+import { useMayWrite } from "../../shell/who";
+import { ApplicationDeployments } from "../deployment/of-application";
+import { NoObject } from "./missing";
+
+const TABS = [
+  { id: "manifest", word: "Manifest" },
+  { id: "why", word: "Why" },
+  { id: "history", word: "History" },
+];
+
+const HOMES: Readonly<
+  Partial<Record<Plural, "/applications" | "/releases" | "/freezes" | "/hosts">>
+> = {
+  applications: "/applications",
+  releases: "/releases",
+  freezes: "/freezes",
+  zones: "/hosts",
+  environments: "/applications",
+};
+
+interface Props extends ThingSearch {
+  plural: Plural;
+  name: string;
+}
+
+export function ObjectPage({ plural, name, tab = "manifest" }: Props) {
+  const object = useObject(plural, name);
+  const synced = useSynced();
+  const mayWrite = useMayWrite();
+  if (!synced) return <Skeleton lines={8} />;
+  if (!object) return <NoObject plural={plural} name={name} />;
+  const { generation = 0, revision = 0, createdAt, labels } = object.metadata;
+  const reasons = (object.status as { reasons?: Reason[] }).reasons ?? [];
+
+  return (
+    <>
+      <Head title={name} crumbs={[{ word: `${singular(plural)}s`, to: HOMES[plural] ?? "/" }]} />
+      <div className="stack">
+        <section className="panel">
+          <div className="body stack">
+            <Facts>
+              <Fact name="kind">{object.kind}</Fact>
+              <Fact name="made">
+                <Ago at={createdAt} /> ago
+              </Fact>
+              <Fact name="edits of the target">{generation}</Fact>
+              <Fact name="revision">r{revision}</Fact>
+              {Object.entries(labels ?? {}).map(([key, value]) => (
+                <Fact key={key} name={key}>
+                  {value}
+                </Fact>
+              ))}
+            </Facts>
+            <Reasons reasons={reasons} />
+          </div>
+        </section>
+        {plural === "applications" && <ApplicationDeployments name={name} />}
+        <Tabs tabs={TABS} now={tab} label="views" />
+        {tab === "manifest" && <Manifest object={object} />}
+        {tab === "why" && <Why plural={plural} name={name} revision={revision} />}
+        {tab === "history" && <HistoryView {...{ plural, name, generation, revision, mayWrite }} />}
+      </div>
+    </>
+  );
+}

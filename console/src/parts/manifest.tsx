@@ -1,0 +1,26 @@
+// The whole object as the manifest it would be applied from.
+import { useMemo } from "react";
+import type { Watched } from "../api/objects";
+import { toYaml } from "../logic/yaml";
+import { Icon } from "./icon";
+import { notify } from "./notices";
+
+export function Manifest({ object }: { object: Watched }) {
+  const text = useMemo(() => toYaml(object), [object]);
+  const copy = () =>
+    navigator.clipboard.writeText(text).then(
+      () => notify("copied"),
+      () => notify("the browser did not allow copying", true),
+    );
+  return (
+    <section className="panel" aria-label="manifest">
+      <header>
+        <h2>Manifest</h2>
+        <button type="button" className="button slim" onClick={copy}>
+          <Icon name="copy" size={14} /> Copy
+        </button>
+      </header>
+      <pre className="body manifest">{text}</pre>
+    </section>
+  );
+}

@@ -1,0 +1,72 @@
+// What a change would do, or has done: the gate's word, its reasons, and every write that follows.
+import type { Outcome, VerdictWord, WriteView } from "../api/objects";
+import { counted } from "../logic/quantity";
+import { Diff } from "./diff";
+import { Icon } from "./icon";
+import { Reasons } from "./reasons";
+import "./outcome.css";
+
+const VERDICTS: Readonly<Record<VerdictWord, { word: string; tone: string }>> = {
+  commit: { word: "Can be done", tone: "ok" },
+  hold: { word: "Held back", tone: "warn" },
+  deny: { word: "Refused", tone: "bad" },
+};
+
+const MOST = 12;
+
+/** Whether carrying it out would change anything. */
+export function changesAnything(outcome: Outcome): boolean {
+  return outcome.writes.some((w) => w.op !== "unchanged");
+}
+
+export function OutcomeView({ outcome }: { outcome: Outcome }) {
+  const mine = outcome.writes.filter((w) => w.by === "you");
+  const next = outcome.writes.filter((w) => w.by !== "you" && w.op !== "unchanged");
+  const { word, tone } = VERDICTS[outcome.verdict];
+  const nothing = outcome.verdict === "commit" && !changesAnything(outcome);
+  return (
+    <div className="outcome">
+      <div className={`verdict ${nothing ? "off" : tone}`}>
+        <Icon name={outcome.verdict === "commit" ? "check" : "lock"} />
+        <b>{nothing ? "Nothing would change" : word}</b>
+        {outcome.cost && <span className="quiet">costs {outcome.cost}</span>}
+      </div>
+      <Reasons reasons={outcome.reasons} />
+      {mine.map((write) => (
+        <Diff key={`${write.kind}/${write.name}`} diff={write.diff} targetOnly />
+      ))}
+      {next.length > 0 && <Following writes={next} />}
+    </div>
+  );
+}
+
+function Following({ writes }: { writes: readonly WriteView[] }) {
+  const shown = writes.slice(0, MOST);
+  return (
+    <div className="outcome-next">
+      <h3>What follows at once: {counted(writes.length, "write")}</h3>
+      <ul>
+        {shown.map((write) => (
+          <li key={`${write.op} ${write.kind}/${write.name}`}>
+            <span className={`op ${write.op}`}>{write.op}</span>
+            <span className="mono">
+              {write.kind.toLowerCase()}/{write.name}
+            </span>
+            <span className="quiet small">{detail(write)}</span>
+          </li>
+        ))}
+      </ul>
+      {writes.length > MOST && <p className="quiet small">and {writes.length - MOST} more</p>}
+    </div>
+  );
+}
+
+/** The one field of a write by others that says most. */
+function detail(write: WriteView): string {
+  const to = (path: string) => write.diff.find((d) => d.path === path)?.to;
+  const host = to("spec.host");
+  const release = to("spec.release");
+  const phase = to("status.phase");
+  const parts = [host && `on ${host}`, release && `runs ${release}`, phase && `becomes ${phase}`];
+  return parts.filter(Boolean).join(", ");
+}

@@ -1,0 +1,23 @@
+// A request that was refused or failed: what was attempted, why not, and what to do.
+import { Problem } from "../api/http";
+import { Reasons } from "./reasons";
+import "./problem.css";
+
+export function ProblemView({ problem, again }: { problem: unknown; again?: () => void }) {
+  const { message, code, reasons } = Problem.from(problem);
+  const said = reasons.filter((r) => r.message !== message || r.hint);
+  return (
+    <div className="problem" role="alert">
+      <div className="row">
+        <b className="grow">{message}</b>
+        <code className="quiet small">{code}</code>
+        {again && (
+          <button type="button" className="button slim" onClick={again}>
+            Try again
+          </button>
+        )}
+      </div>
+      <Reasons reasons={said} />
+    </div>
+  );
+}

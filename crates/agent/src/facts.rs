@@ -1,0 +1,140 @@
+//! What this machine is: cores, memory, system, address, and the ports others listen on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::ops::Range;
+use std::path::Path;
+
+use atoll_model::agent::HostFacts;
+use atoll_model::cmdb::{AgentStatus, Amount};
+use atoll_model::{Cpu, Memory};
+use nix::sys::utsname::uname;
+
+use crate::runtime::cgroup::Layout;
+use crate::runtime::users;
+
+/// Ports the platform gives to instances.
+const PORTS: Range<u16> = 20_000..30_000;
+
+/// Everything a server is told of this machine. Ports of `ours` are not among those taken.
+pub fn facts(address: IpAddr, layout: &Layout, data: &Path, ours: &BTreeSet<u16>) -> HostFacts {
+    let user = if users::possible(data).is_ok() { "user-per-instance" } else { NO_USER };
+    let isolation = [layout.fact(), user, "no-new-privileges"].map(str::to_owned).into();
+    let agent =
+        AgentStatus { version: env!("CARGO_PKG_VERSION").to_owned(), system: system(), isolation };
+    let taken = listening().into_iter().filter(|p| PORTS.contains(p) && !ours.contains(p));
+    HostFacts {
+        capacity: capacity(),
+        address: address.to_string(),
+        agent,
+        taken_ports: taken.collect(),
+    }
+}
+
+const NO_USER: &str = "no-user-per-instance";
+
+/// The address others reach this machine by: the one from which the first server that has a route
+/// is reached.
+pub fn address(servers: &[String]) -> IpAddr {
+    servers.iter().find_map(|s| route(s)).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// Every port of this machine that is listened on.
+pub fn listening() -> BTreeSet<u16> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().filter_map(listener).collect::<Vec<u16>>())
+        .collect()
+}
+
+/// The port of a line of `/proc/net/tcp`, if it is listened on.
+fn listener(line: &str) -> Option<u16> {
+    let mut fields = line.split_ascii_whitespace();
+    let (_, local) = (fields.next()?, fields.next()?);
+    let (_, state) = (fields.next()?, fields.next()?);
+    let (_, port) = local.rsplit_once(':')?;
+    (state == "0A").then(|| u16::from_str_radix(port, 16).ok())?
+}
+
+fn route(server: &str) -> Option<IpAddr> {
+    let (scheme, rest) = server.split_once("://")?;
+    let host = rest.trim_end_matches('/');
+    let port = if scheme == "https" { 443 } else { 80 };
+    let addresses: Vec<SocketAddr> = host
+        .to_socket_addrs()
+        .or_else(|_| format!("{host}:{port}").to_socket_addrs())
+        .ok()?
+        .collect();
+    addresses.into_iter().find_map(|to| {
+        let any: SocketAddr = if to.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let socket = UdpSocket::bind(any).ok()?;
+        // Nothing is sent; the kernel only chooses the way.
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    })
+}
+
+fn capacity() -> Amount {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = text
+        .lines()
+        .find_map(|l| l.strip_prefix("MemTotal:"))
+        .and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .unwrap_or(0);
+    Amount { cpu: Cpu(cores * 1000), memory: Memory(kib << 10), instances: 0 }
+}
+
+fn system() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|l| l.strip_prefix("PRETTY_NAME="));
+    let name = name.map_or("Linux", |n| n.trim_matches('"'));
+    match uname() {
+        Ok(uname) => format!("{name}, kernel {}", uname.release().to_string_lossy()),
+        Err(_) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_are_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(listening().contains(&port));
+        drop(listener);
+        assert!(!listening().contains(&port));
+        assert_eq!(super::listener("  sl  local_address rem_address   st tx_queue"), None);
+        let line = "   0: 0100007F:4E20 0100007F:9999 01 00000000:00000000 00:00000000";
+        assert_eq!(super::listener(line), None, "connected, not listening");
+    }
+
+    #[test]
+    fn a_server_on_this_machine_is_reached_over_loopback() {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(address(&["http://127.0.0.1:7411".to_owned()]), loopback);
+        assert_eq!(address(&[]), loopback);
+        assert_eq!(address(&["nonsense".to_owned()]), loopback);
+    }
+
+    #[test]
+    fn a_machine_has_something() {
+        let facts = facts(
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            &Layout::None("none".to_owned()),
+            Path::new("/"),
+            &BTreeSet::new(),
+        );
+        assert!(facts.capacity.cpu.0 >= 1000 && facts.capacity.memory.0 > 1 << 20);
+        assert!(facts.agent.system.contains("kernel"));
+        assert!(facts.agent.isolation.contains(&"no-cgroup".to_owned()));
+    }
+}

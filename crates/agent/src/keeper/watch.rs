@@ -1,0 +1,338 @@
+//! Watching an instance that runs: what its shim says, what its probes answer, and what follows
+//! for its phase.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atoll_client::Backoff;
+use atoll_model::agent::InstanceReport;
+use atoll_model::cmdb;
+use atoll_model::deployment::InstancePhase;
+use atoll_model::template::Names;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::start::{age_at, check_ports, fill, names};
+use super::{Keeper, Record};
+use crate::clock;
+use crate::disk;
+use crate::health::Health;
+use crate::machine::Machine;
+use crate::phase::phase;
+use crate::probe::{Question, Questions, ask};
+use crate::reconcile::Order;
+use crate::runtime::launch::Launch;
+use crate::runtime::orders::{Orders, Request, State};
+use crate::runtime::process::Process;
+
+/// Phases that depend on the time are looked at again this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a keeper knows of the process it watches.
+pub struct Watching {
+    process: Option<Process>,
+    health: Option<Health>,
+    /// When its age was that.
+    born: (Instant, Duration),
+    questions: Option<Questions>,
+    /// When it is asked next; none while an answer is out.
+    due: Option<Instant>,
+    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    /// Whether it is marked as ready, for an agent that comes later.
+    marked: bool,
+    /// The release being fetched ahead of need.
+    fetching: Option<(String, JoinHandle<()>)>,
+    prefetched: Option<String>,
+}
+
+struct Answer {
+    process: Process,
+    ready: Result<(), String>,
+    live: Option<Result<(), String>>,
+}
+
+enum Event {
+    State(Option<State>),
+    Answer(Answer),
+    Prefetched,
+    Time,
+}
+
+impl Default for Watching {
+    fn default() -> Watching {
+        Watching {
+            process: None,
+            health: None,
+            born: (clock::instant(), Duration::ZERO),
+            questions: None,
+            due: None,
+            answers: mpsc::channel(4),
+            marked: false,
+            fetching: None,
+            prefetched: None,
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.fetching {
+            task.abort();
+        }
+    }
+}
+
+impl Watching {
+    /// Nothing runs any more.
+    pub fn forget_process(&mut self) {
+        self.process = None;
+        self.health = None;
+        self.due = None;
+        self.marked = false;
+    }
+
+    /// The release fetched ahead of need.
+    pub fn prefetched(&self) -> Option<String> {
+        self.prefetched.clone()
+    }
+
+    /// Begins to fetch what the order wants fetched ahead of need.
+    pub fn prefetch(&mut self, machine: &Arc<Machine>, order: &Order) {
+        let wanted = order.instance.prefetch.as_ref();
+        if wanted.is_none() || self.prefetched.as_ref() != wanted {
+            self.prefetched = None;
+        }
+        if self.prefetched.is_some() || self.fetching.as_ref().map(|(r, _)| r) == wanted {
+            return;
+        }
+        if let Some((_, task)) = self.fetching.take() {
+            task.abort();
+        }
+        let Some(release) = wanted.cloned() else { return };
+        let Some(package) = order.prefetch.clone() else {
+            self.prefetched = Some(release);
+            return;
+        };
+        let machine = Arc::clone(machine);
+        let task = tokio::spawn(async move {
+            let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+            while let Err(error) = machine.packages.fetch(&machine.client(), &package.digest).await
+            {
+                tracing::warn!(package = package.name, %error, "fetching ahead failed");
+                tokio::time::sleep(backoff.next_wait()).await;
+            }
+        });
+        self.fetching = Some((release, task));
+    }
+
+    fn age(&self) -> Duration {
+        self.born.1 + clock::instant().saturating_duration_since(self.born.0)
+    }
+
+    /// Asks, if it is time to.
+    fn ask_if_due(&mut self) {
+        let now = clock::instant();
+        let (Some(process), Some(health)) = (self.process, &self.health) else { return };
+        let Some(questions) = self.questions.clone() else { return };
+        if self.due.is_none_or(|due| due > now) {
+            return;
+        }
+        self.due = None;
+        let live = questions.live.clone().filter(|_| health.asks_live(self.age()));
+        let sender = self.answers.0.clone();
+        tokio::spawn(async move {
+            let ready = ask(&questions.ready, questions.timeout).await;
+            let live = match live {
+                Some(question) => Some(ask(&question, questions.timeout).await),
+                None => None,
+            };
+            // Nobody listens any more once the keeper has gone.
+            let _ = sender.send(Answer { process, ready, live }).await;
+        });
+    }
+
+    fn take_answer(&mut self, answer: Answer) -> Option<String> {
+        let age = self.age();
+        let health = self.health.as_mut().filter(|_| self.process == Some(answer.process))?;
+        health.answered(answer.ready);
+        let restart = answer.live.and_then(|live| health.live_answered(live));
+        self.due = health.wait(age).map(|wait| clock::instant() + wait);
+        restart
+    }
+
+    /// When something is to be done even if nothing happens.
+    fn wake(&self) -> Instant {
+        let now = clock::instant();
+        let age = self.health.as_ref().and_then(|h| h.next_age(self.age())).map(|a| now + a);
+        [self.due, age].into_iter().flatten().fold(now + LOOK, Instant::min)
+    }
+}
+
+impl Keeper {
+    /// Watches what runs until something else is wanted or its shim is lost for good.
+    pub(super) async fn supervise_until_changed(&mut self) {
+        loop {
+            if self.link.is_some() {
+                self.publish();
+            }
+            let wake = tokio::time::Instant::from_std(self.watching.wake());
+            let event = tokio::select! {
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => return,
+                    Err(_) => std::future::pending().await,
+                },
+                state = async {
+                    match &mut self.link {
+                        Some(link) => link.next().await,
+                        None => std::future::pending().await,
+                    }
+                } => Event::State(state),
+                Some(answer) = self.watching.answers.1.recv() => Event::Answer(answer),
+                () = async {
+                    match &mut self.watching.fetching {
+                        Some((_, task)) => drop(task.await),
+                        None => std::future::pending().await,
+                    }
+                } => Event::Prefetched,
+                () = tokio::time::sleep_until(wake) => Event::Time,
+            };
+            match event {
+                Event::State(Some(state)) => self.take_state(state),
+                Event::State(None) => {
+                    self.attach().await;
+                    if self.link.is_none() {
+                        return;
+                    }
+                }
+                Event::Answer(answer) => {
+                    if let Some(why) = self.watching.take_answer(answer) {
+                        self.restart(why).await;
+                    }
+                }
+                Event::Prefetched => {
+                    self.watching.prefetched = self.watching.fetching.take().map(|(r, _)| r);
+                }
+                Event::Time => self.watching.ask_if_due(),
+            }
+        }
+    }
+
+    /// Takes what the shim says. Another process begins with a clean slate.
+    pub(super) fn take_state(&mut self, state: State) {
+        let before = self.state.replace(state);
+        let Some(state) = &self.state else { return };
+        if state.app != self.watching.process {
+            self.watching.forget_process();
+            self.watching.process = state.app;
+            if let (Some(process), Some(record)) = (state.app, &self.record) {
+                let rules = record.order.release.run.health.clone();
+                let ready = disk::read::<Process>(&self.place.ready()) == Some(process);
+                self.watching.health = Some(Health::new(rules, ready));
+                self.watching.marked = ready;
+                self.watching.born = (clock::instant(), age_at(state, clock::now()));
+                self.watching.due = Some(clock::instant());
+                if !ready {
+                    self.machine.group(&self.name).limit_cpu(None);
+                }
+                let orders: Option<Orders> = disk::read(&self.place.orders());
+                self.watching.questions =
+                    orders.and_then(|o| questions(&self.machine, record, &self.place, &o.launch));
+            }
+        }
+        self.watching.ask_if_due();
+        let died = |s: &State| s.last.as_ref().map(|e| e.at);
+        if before.as_ref().and_then(died) != died(state) && state.app.is_none() {
+            let ports = self.record.as_ref().map(|r| &r.order.instance.ports);
+            self.trouble = ports.and_then(|p| check_ports(p).err());
+        }
+    }
+
+    async fn restart(&mut self, why: String) {
+        tracing::warn!(instance = self.name, why, "it is restarted");
+        if let Some(link) = &mut self.link {
+            // A shim that has gone is noticed by its silence.
+            let _ = link.ask(&Request::Restart { why }).await;
+        }
+    }
+
+    /// Says how the instance is, and what follows from that on this host.
+    fn publish(&mut self) {
+        let (Some(record), Some(state)) = (&self.record, &self.state) else { return };
+        let health = self.watching.health.as_ref();
+        let (phase, mut reasons) = phase(state, health, self.watching.age(), clock::now());
+        let ready = phase == InstancePhase::Ready;
+        if ready && self.trouble.as_ref().is_some_and(|t| t.code == "port-taken") {
+            self.trouble = None;
+        }
+        reasons.extend(self.trouble.iter().cloned());
+        let app = state.app;
+        self.machine.board.post(InstanceReport {
+            name: self.name.clone(),
+            generation: record.order.instance.generation,
+            phase,
+            release: Some(record.order.instance.release.clone()),
+            pid: app.and_then(|p| u32::try_from(p.pid).ok()),
+            restarts: state.restarts,
+            started_at: state.started_at.filter(|_| app.is_some()),
+            prefetched: self.watching.prefetched(),
+            reasons,
+        });
+        if ready != self.watching.marked {
+            self.watching.marked = ready;
+            self.mark(ready);
+        }
+    }
+
+    /// Notes on the disk that the process is ready, so that an agent that comes later need not
+    /// doubt it, and bounds its processor time now that its start is over.
+    fn mark(&self, ready: bool) {
+        let (path, process) = (self.place.ready(), self.watching.process);
+        let marked = match process.filter(|_| ready) {
+            Some(process) => disk::write(&path, &process, false),
+            None => match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+                _ => Ok(()),
+            },
+        };
+        if let Err(error) = marked {
+            tracing::warn!(instance = self.name, %error, "its readiness could not be noted");
+        }
+        if let (true, Some(record)) = (ready, &self.record) {
+            let milli = record.order.instance.resources.cpu.0;
+            self.machine.group(&self.name).limit_cpu(Some(milli));
+        }
+    }
+}
+
+/// What an instance is asked.
+fn questions(
+    machine: &Machine,
+    record: &Record,
+    place: &crate::runtime::place::Place,
+    launch: &Launch,
+) -> Option<Questions> {
+    let names = names(machine, place, &record.order);
+    let health = record.order.release.run.health.as_ref()?;
+    let ports = &record.order.instance.ports;
+    let port = health.port.as_ref().map_or_else(|| ports.values().next(), |name| ports.get(name));
+    let at = port.map(|port| SocketAddr::new(machine.own_address, *port));
+    let http = |path: &String| Some(Question::Http(at?, fill(path, &names).ok()?));
+    let command = |words: &Vec<String>| command(words, &names, launch);
+    let ready = match health {
+        cmdb::Health { http: Some(path), .. } => http(path),
+        cmdb::Health { command: Some(words), .. } => command(words),
+        _ => at.map(Question::Tcp),
+    };
+    let live = health.live.as_ref().and_then(|live| match (&live.http, &live.command) {
+        (Some(path), _) => http(path),
+        (_, Some(words)) => command(words),
+        _ => None,
+    });
+    Some(Questions { ready: ready?, live, timeout: health.timeout.std() })
+}
+
+fn command(words: &[String], names: &Names, launch: &Launch) -> Option<Question> {
+    let words: Result<Vec<String>, _> = words.iter().map(|w| fill(w, names)).collect();
+    Some(Question::Command(launch.with_command(&words.ok()?)))
+}

@@ -1,0 +1,73 @@
+//! What all keepers of one agent share: who this host is, where things lie, and how instances are
+//! kept apart here.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use atoll_client::Client;
+
+use crate::files::Packages;
+use crate::report::Board;
+use crate::runtime::cgroup::{Group, Layout};
+use crate::runtime::users;
+
+/// The host an agent works for.
+pub struct Machine {
+    /// Its name.
+    pub host: String,
+    /// Its zone.
+    pub zone: String,
+    /// Where others reach it.
+    pub address: IpAddr,
+    /// Where its own instances are asked.
+    pub own_address: IpAddr,
+    /// The agent's directory.
+    pub data: PathBuf,
+    /// The program that shims are started from.
+    pub program: PathBuf,
+    /// The packages here.
+    pub packages: Arc<Packages>,
+    /// What is told to the server.
+    pub board: Board,
+    /// The cgroups that may be used.
+    pub layout: Layout,
+    /// This boot.
+    pub boot: String,
+    /// The way to the server; another one after the host has joined again.
+    pub client: RwLock<Client>,
+    /// Users given to instances.
+    pub users: Mutex<BTreeSet<u32>>,
+}
+
+impl Machine {
+    /// The way to the server.
+    pub fn client(&self) -> Client {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The cgroup of an instance. Several agents may share a machine, so their directory is part
+    /// of the name.
+    pub fn group(&self, instance: &str) -> Group {
+        let hash = blake3::hash(self.data.as_os_str().as_encoded_bytes());
+        self.layout.group(&format!("{}-{instance}", &hash.to_hex()[..8]))
+    }
+
+    /// The user of an instance: the one it had, or another of its own; none, where that cannot be.
+    pub fn user(&self, instance: &str, before: Option<u32>) -> Option<u32> {
+        users::possible(&self.data).ok()?;
+        let mut taken = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let user = match before {
+            Some(user) => user,
+            None => users::choose(&self.data, instance, &taken)?,
+        };
+        taken.insert(user);
+        Some(user)
+    }
+
+    /// Gives a user back.
+    pub fn free_user(&self, user: u32) {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);
+    }
+}

@@ -1,0 +1,209 @@
+//! What the server is told: the latest of each instance, changes at once and together, everything
+//! after a start or an outage.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atoll_client::Backoff;
+use atoll_model::agent::{HostFacts, InstanceReport, Report};
+use tokio::sync::Notify;
+
+use crate::machine::Machine;
+
+/// Changes that come within this time travel together.
+const GATHER: Duration = Duration::from_millis(10);
+/// Everything is told again this often, should something have been lost.
+const AGAIN: Duration = Duration::from_secs(60);
+/// What is waited at most until every instance found on the disk has been looked at.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The latest of each instance, and what of it is not told yet.
+#[derive(Default)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    instances: BTreeMap<String, InstanceReport>,
+    facts: Option<HostFacts>,
+    dirty: BTreeSet<String>,
+    dirty_facts: bool,
+    full: bool,
+    /// Those of which nothing has been heard since the start.
+    awaited: BTreeSet<String>,
+}
+
+impl Board {
+    /// A board on which everything has still to be told, once these have been heard of.
+    pub fn awaiting(names: impl IntoIterator<Item = String>) -> Board {
+        let awaited = names.into_iter().collect();
+        let inner = Inner { full: true, awaited, ..Inner::default() };
+        Board { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    /// Notes how an instance is.
+    pub fn post(&self, report: InstanceReport) {
+        let mut inner = self.inner();
+        inner.awaited.remove(&report.name);
+        if inner.instances.get(&report.name) != Some(&report) {
+            inner.dirty.insert(report.name.clone());
+            inner.instances.insert(report.name.clone(), report);
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Forgets an instance that is no longer here.
+    pub fn forget(&self, name: &str) {
+        let mut inner = self.inner();
+        inner.awaited.remove(name);
+        inner.instances.remove(name);
+        inner.dirty.remove(name);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Notes what the machine is.
+    pub fn post_facts(&self, facts: HostFacts) {
+        let mut inner = self.inner();
+        if inner.facts.as_ref() != Some(&facts) {
+            inner.facts = Some(facts);
+            inner.dirty_facts = true;
+            drop(inner);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Has everything told again.
+    pub fn tell_all(&self) {
+        self.inner().full = true;
+        self.changed.notify_one();
+    }
+
+    /// What is to be told now. It counts as told; see [`Board::tell_all`] for when it was not.
+    fn take(&self) -> Option<Report> {
+        let mut inner = self.inner();
+        let full = inner.full && inner.awaited.is_empty();
+        let wanted = |name: &String| full || inner.dirty.contains(name);
+        let instances: Vec<InstanceReport> =
+            inner.instances.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
+        let facts = inner.facts.clone().filter(|_| full || inner.dirty_facts);
+        if full {
+            inner.full = false;
+        }
+        inner.dirty.clear();
+        inner.dirty_facts = false;
+        (full || facts.is_some() || !instances.is_empty()).then_some(Report {
+            full,
+            facts,
+            instances,
+        })
+    }
+
+    fn give_up_waiting(&self) {
+        let mut inner = self.inner();
+        for name in std::mem::take(&mut inner.awaited) {
+            tracing::warn!(instance = name, "nothing is known of it yet");
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the server whatever changes, for ever.
+pub async fn tell(machine: &Machine) {
+    let board = &machine.board;
+    let patience = tokio::time::timeout(PATIENCE, async {
+        while !board.inner().awaited.is_empty() {
+            board.changed.notified().await;
+        }
+    });
+    if patience.await.is_err() {
+        board.give_up_waiting();
+    }
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut failing = false;
+    loop {
+        let Some(report) = board.take() else {
+            if tokio::time::timeout(AGAIN, board.changed.notified()).await.is_err() {
+                board.tell_all();
+            } else {
+                tokio::time::sleep(GATHER).await;
+            }
+            continue;
+        };
+        match machine.client().report(&machine.host, &report).await {
+            Ok(()) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("reports reach a server again");
+                }
+                backoff.reset();
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "a report did not arrive; it is tried again");
+                }
+                board.tell_all();
+                tokio::time::sleep(backoff.next_wait()).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::deployment::InstancePhase;
+
+    use super::*;
+
+    fn report(name: &str, restarts: u32) -> InstanceReport {
+        InstanceReport {
+            name: name.to_owned(),
+            generation: 1,
+            phase: InstancePhase::Ready,
+            release: None,
+            pid: None,
+            restarts,
+            started_at: None,
+            prefetched: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    fn told(board: &Board) -> Option<(bool, Vec<String>)> {
+        let report = board.take()?;
+        Some((report.full, report.instances.into_iter().map(|i| i.name).collect()))
+    }
+
+    #[test]
+    fn only_changes_are_told_and_together() {
+        let board = Board::awaiting([]);
+        board.post(report("a", 0));
+        assert_eq!(told(&board), Some((true, vec!["a".into()])));
+        assert_eq!(told(&board), None);
+        board.post(report("a", 0));
+        assert_eq!(told(&board), None, "nothing has changed");
+        board.post(report("a", 1));
+        board.post(report("b", 0));
+        assert_eq!(told(&board), Some((false, vec!["a".into(), "b".into()])));
+        board.forget("b");
+        board.tell_all();
+        assert_eq!(told(&board), Some((true, vec!["a".into()])));
+    }
+
+    #[test]
+    fn everything_is_not_told_before_everything_is_known() {
+        let board = Board::awaiting(["a".to_owned(), "b".to_owned()]);
+        board.post(report("a", 0));
+        assert_eq!(told(&board), Some((false, vec!["a".into()])));
+        board.post(report("b", 0));
+        assert_eq!(told(&board), Some((true, vec!["a".into(), "b".into()])));
+        let empty = Board::awaiting([]);
+        assert_eq!(told(&empty), Some((true, vec![])), "to have nothing is news too");
+    }
+}

@@ -1,0 +1,77 @@
+//! The agent's end of the control socket, and the start of shims.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Command;
+
+use crate::runtime::orders::{Request, State};
+use crate::runtime::place::Place;
+
+/// A connection to the shim of one instance.
+pub struct Link {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    writer: OwnedWriteHalf,
+}
+
+impl Link {
+    /// Connects to the shim that lives there. It says its state at once.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn connect(place: &Place) -> io::Result<Link> {
+        let stream = place.with_socket(|path| StdStream::connect(path))?;
+        stream.set_nonblocking(true)?;
+        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+        Ok(Link { lines: BufReader::new(reader).lines(), writer })
+    }
+
+    /// The next state; none, once the shim has gone. May be dropped while it waits.
+    pub async fn next(&mut self) -> Option<State> {
+        let line = self.lines.next_line().await.ok()??;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// Asks the shim for something.
+    ///
+    /// # Errors
+    /// When it has gone.
+    pub async fn ask(&mut self, request: &Request) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await
+    }
+}
+
+/// Starts a shim with the orders that are there. When this returns, it listens.
+///
+/// # Errors
+/// When it could not begin; the text says what it complained of.
+pub async fn start_shim(program: &Path, place: &Place) -> io::Result<()> {
+    let complaints = place.complaints();
+    let stderr =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&complaints)?;
+    let status = Command::new(program)
+        .arg("shim")
+        .arg(place.dir())
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .status()
+        .await?;
+    if status.success() {
+        return Ok(());
+    }
+    let why = tokio::fs::read_to_string(&complaints).await.unwrap_or_default();
+    let why = why.lines().last().unwrap_or("it said nothing");
+    Err(io::Error::other(format!("its supervisor {} ended: {why}", program.display())))
+}

@@ -1,0 +1,255 @@
+//! The application's process: started, adopted, asked to stop, killed with all it started, and
+//! its end understood.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::Stdio;
+use std::time::Duration;
+
+use atoll_model::{Span, Timestamp};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::{Aim, KILL_TIMEOUT, READS, Shim, TICK};
+use crate::clock;
+use crate::runtime::orders::{Ended, How, Phase};
+use crate::runtime::process::{self, PidFd, Process};
+
+/// A process that has run this long was no failed start, whatever the longest backoff.
+const LONG_ENOUGH: Span = Span::seconds(10);
+/// Deaths that are remembered.
+const DEATHS: usize = 10;
+
+/// The application's process.
+pub struct App {
+    process: Process,
+    /// None for a child, of whose end a signal tells.
+    fd: Option<PidFd>,
+}
+
+impl App {
+    /// What becomes readable when an adopted process ends.
+    pub fn wake(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl Shim {
+    /// Goes on with a process that survived the shim before, or starts one.
+    pub(super) fn adopt_or_start(&mut self) {
+        self.state.phase = Phase::Waiting;
+        let Some(process) = self.state.app else {
+            self.start();
+            return;
+        };
+        if let Ok(fd) = process.open() {
+            self.app = Some(App { process, fd: Some(fd) });
+            self.oom_before = self.orders.group.oom_kills();
+            self.state.phase = Phase::Running;
+            self.publish();
+        } else {
+            self.ended(How::Unknown);
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        // Something may be left of a process that died while nobody watched.
+        self.kill_everything();
+        self.log.forget_line();
+        self.oom_before = self.orders.group.oom_kills();
+        let first = self.state.last.is_none() && self.state.started_at.is_none();
+        match self.spawn() {
+            Ok(process) => {
+                self.app = Some(App { process, fd: None });
+                self.state.restarts += u32::from(!first);
+                self.state.app = Some(process);
+                self.state.started_at = Some(clock::now());
+                self.state.phase = Phase::Running;
+                self.publish();
+            }
+            Err(error) => {
+                let code = error.raw_os_error().unwrap_or(0);
+                let how = How::NotStarted(code, not_started(&self.orders.launch, &error));
+                self.state.started_at = Some(clock::now());
+                self.ended(how);
+            }
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Process> {
+        // Opened anew, as the shim's own end does not block and the application's must.
+        let output = File::options().read(true).write(true).open(self.place.pipe())?;
+        let mut command = self.orders.launch.prepare(false)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let until = clock::instant() + Duration::from_secs(1);
+        let child = loop {
+            match command.spawn() {
+                // Whoever unpacked the program may still have it open in a fork of another thread.
+                Err(e) if e.raw_os_error() == Some(libc::ETXTBSY) && clock::instant() < until => {
+                    pause();
+                }
+                other => break other?,
+            }
+        };
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        // Nobody has reaped it yet, so that it is there, though it may have ended.
+        process::stat(pid).map(|s| s.process).ok_or_else(|| io::Error::other("it has gone"))
+    }
+
+    /// Takes note of every child that has ended. Orphans of the application come to the shim.
+    pub(super) fn reap(&mut self) {
+        loop {
+            let (pid, how) = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, How::Exited(code)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, How::Signalled(signal as i32)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(_) | Err(Errno::EINTR) => continue,
+                Err(_) => break,
+            };
+            if self.app.as_ref().is_some_and(|a| a.process.pid == pid.as_raw()) {
+                self.ended(how);
+            }
+        }
+        if self.app.as_ref().is_some_and(|a| a.fd.is_some() && !a.process.alive()) {
+            self.ended(How::Unknown);
+        }
+    }
+
+    pub(super) fn ask_to_stop(&mut self) {
+        let Some(app) = &self.app else { return };
+        let name = format!("SIG{}", self.orders.stop_signal);
+        let signal: Signal = name.parse().unwrap_or(Signal::SIGTERM);
+        if app.process.alive() {
+            // It leads its own group; whoever of the group has ended meanwhile needs no signal.
+            let _ = killpg(Pid::from_raw(app.process.pid), signal);
+        }
+        self.kill_at = Some(clock::instant() + self.orders.grace.std());
+    }
+
+    /// The process has ended; what follows depends on what was aimed at.
+    fn ended(&mut self, mut how: How) {
+        self.app = None;
+        self.drain(READS * 16);
+        let starved = self.orders.group.oom_kills() > self.oom_before;
+        if how == How::Signalled(libc::SIGKILL) && starved {
+            how = How::OutOfMemory;
+        }
+        let (at, began) = (clock::now(), self.state.started_at);
+        let ran = at.since(began.unwrap_or(at));
+        let why = match &self.aim {
+            Aim::Restart { why } => Some(why.clone()),
+            Aim::Run | Aim::Stop => None,
+        };
+        let line = self.log.last_line();
+        self.state.last = Some(Ended { at, ran, how, line, why });
+        self.state.app = None;
+        if self.aim == Aim::Stop {
+            self.publish();
+            return;
+        }
+        self.aim = Aim::Run;
+        self.kill_at = None;
+        self.kill_everything();
+        self.note_death(at, ran);
+        let (first, longest) = (self.orders.backoff, self.orders.longest_backoff);
+        let wait = backoff(self.state.streak, first, longest);
+        self.start_at = Some(clock::instant() + wait.std());
+        self.state.phase = Phase::Waiting;
+        self.publish();
+    }
+
+    fn note_death(&mut self, at: Timestamp, ran: Span) {
+        let long = ran >= self.orders.longest_backoff.min(LONG_ENOUGH);
+        self.state.streak = if long { 1 } else { self.state.streak.saturating_add(1) };
+        self.state.deaths.push(at);
+        let more = self.state.deaths.len().saturating_sub(DEATHS);
+        self.state.deaths.drain(..more);
+    }
+
+    /// Everything that belongs to the instance and still runs.
+    pub(super) fn members(&self) -> Vec<Process> {
+        let mut all = self.orders.launch.members(&self.orders.group);
+        if self.orders.group.dirs.is_empty() {
+            all.extend(process::descendants(self.state.shim.pid));
+            if let Some(app) = self.state.app.filter(|a| a.alive()) {
+                all.push(app);
+                all.extend(process::descendants(app.pid));
+                all.extend(process::of_group(app.pid));
+            }
+        }
+        all.retain(|p| *p != self.state.shim && p.alive());
+        all
+    }
+
+    /// Kills the application with everything it has started, and waits until that is gone.
+    pub(super) fn kill_everything(&mut self) {
+        let until = clock::instant() + KILL_TIMEOUT;
+        let mut members = self.members();
+        while !members.is_empty() && clock::instant() < until {
+            self.orders.group.kill();
+            for process in members {
+                process.signal(Signal::SIGKILL);
+            }
+            pause();
+            // Its end is understood by `reap`; all others are only taken away.
+            self.take_orphans();
+            members = self.members();
+            members.retain(|p| Some(p.pid) != self.app.as_ref().map(|a| a.process.pid));
+        }
+    }
+
+    fn take_orphans(&self) {
+        let app = self.app.as_ref().map(|a| a.process.pid);
+        for stat in process::all() {
+            if stat.zombie && stat.parent == self.state.shim.pid && Some(stat.process.pid) != app {
+                let _ = waitpid(Pid::from_raw(stat.process.pid), Some(WaitPidFlag::WNOHANG));
+            }
+        }
+    }
+}
+
+/// The wait before the next start after so many deaths in a row.
+fn backoff(streak: u32, first: Span, longest: Span) -> Span {
+    match streak {
+        0 | 1 => Span(0),
+        n => Span(first.0.saturating_mul(1_u64 << (n - 2).min(32))).min(longest),
+    }
+}
+
+/// A moment in a program that has nothing else to do.
+fn pause() {
+    let _ = poll(&mut [], PollTimeout::try_from(TICK / 2).unwrap_or(PollTimeout::ZERO));
+}
+
+fn not_started(launch: &crate::runtime::launch::Launch, error: &io::Error) -> String {
+    let program = launch.command.first().map(String::as_str).unwrap_or_default();
+    let path = launch.env.get("PATH").map(String::as_str).unwrap_or_default();
+    match error.raw_os_error() {
+        Some(libc::ENOENT) if program.contains('/') => format!(
+            "cannot start {program:?}: there is no such file, or the interpreter in its first \
+             line is not on this host"
+        ),
+        Some(libc::ENOENT) => format!("cannot start {program:?}: it is nowhere in {path}"),
+        Some(libc::EACCES) => {
+            format!("cannot start {program:?}: the instance's user may not execute it")
+        }
+        _ => format!("cannot start {program:?}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_restart_is_at_once_and_later_ones_wait_longer() {
+        let waits: Vec<u64> = (1..8).map(|n| backoff(n, Span(1000), Span(10_000)).0).collect();
+        assert_eq!(waits, [0, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        assert_eq!(backoff(u32::MAX, Span(1000), Span(60_000)), Span(60_000));
+    }
+}

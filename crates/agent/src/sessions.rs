@@ -1,0 +1,47 @@
+//! Answering people: an instance's log, or a command run beside it. Whether they may was decided
+//! by the server.
+
+mod exec;
+mod logs;
+
+use std::sync::Arc;
+
+use atoll_client::{Frame, Socket};
+use atoll_model::agent::{Ask, Session, SessionNote};
+
+use crate::machine::Machine;
+use crate::runtime::place::Place;
+
+/// Answers one session, to its end.
+pub async fn answer(machine: Arc<Machine>, session: Session) {
+    let socket = match machine.client().answer_session(&machine.host, &session.id).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(session = session.id, %error, "a session could not be answered");
+            return;
+        }
+    };
+    let place = Place::of(&machine.data, &session.instance);
+    if !plain(&session.instance) || !place.record().exists() {
+        let message = format!("instance {} is not on host {}", session.instance, machine.host);
+        refuse(socket, message).await;
+        return;
+    }
+    match session.ask {
+        Ask::Logs { follow, tail, since } => {
+            logs::answer(socket, &place, follow, tail, since).await
+        }
+        Ask::Exec { command, tty } => exec::answer(socket, &place, command, tty).await,
+    }
+}
+
+/// Whether a name is one part of a path.
+fn plain(name: &str) -> bool {
+    atoll_model::name::check_derived(name).is_ok()
+}
+
+async fn refuse(mut socket: Socket, message: String) {
+    // Whoever has gone needs no answer.
+    let _ = socket.send(Frame::Note(SessionNote::Failed { message })).await;
+    socket.close().await;
+}

@@ -1,0 +1,285 @@
+//! Reading a log: the last lines, what is younger than a time, and on as it grows. The files are
+//! read where they lie, turned ones too; the shim is not asked.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atoll_client::{Frame, Socket, SocketSender};
+use atoll_model::agent::SessionNote;
+use atoll_model::{Span, Timestamp};
+use bytes::Bytes;
+
+use crate::clock;
+use crate::runtime::place::Place;
+use crate::runtime::shim::log::{TIME_ENTRY, file, times};
+
+/// Bytes of one frame.
+const PIECE: usize = 64 << 10;
+/// A growing log is looked at this often.
+const LOOK: Duration = Duration::from_millis(100);
+/// Times are noted in steps; what was written within one counts as younger.
+const STEP: i64 = 500;
+
+/// Sends the log and closes the socket at its end.
+pub async fn answer(
+    socket: Socket,
+    place: &Place,
+    follow: bool,
+    tail: Option<u32>,
+    since: Option<Span>,
+) {
+    let cutoff = since.map(|since| clock::now() - since);
+    let mut reader = Reader::open(&place.log(), tail, cutoff);
+    let (mut sender, mut receiver) = socket.split();
+    let send = async {
+        loop {
+            match send_rest(&mut reader, &mut sender).await {
+                Ok(true) if follow => tokio::time::sleep(LOOK).await,
+                Ok(true) => break,
+                Ok(false) => return,
+                Err(error) => {
+                    let message = format!("cannot read the log: {error}");
+                    let _ = sender.send(Frame::Note(SessionNote::Failed { message })).await;
+                    break;
+                }
+            }
+        }
+        sender.close().await;
+    };
+    tokio::select! {
+        () = send => {}
+        // It says nothing, but its going is noticed.
+        () = async { while let Ok(Some(_)) = receiver.next().await {} } => return,
+    }
+    let rest = async { while let Ok(Some(_)) = receiver.next().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+}
+
+/// Sends what there is; whether anybody is there to receive it.
+async fn send_rest(reader: &mut Reader, sender: &mut SocketSender) -> io::Result<bool> {
+    loop {
+        let piece = reader.read()?;
+        if piece.is_empty() {
+            return Ok(true);
+        }
+        if sender.send(Frame::Data(1, Bytes::from(piece))).await.is_err() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A log being read, from the older files to the current one.
+struct Reader {
+    dir: PathBuf,
+    current: Option<File>,
+}
+
+impl Reader {
+    fn open(dir: &Path, tail: Option<u32>, cutoff: Option<Timestamp>) -> Reader {
+        let mut start = Start { age: oldest(dir), offset: 0 };
+        if let Some(cutoff) = cutoff {
+            start = start.later(since(dir, cutoff));
+        }
+        if let Some(lines) = tail {
+            start = start.later(last_lines(dir, lines));
+        }
+        let mut reader = Reader { dir: dir.to_owned(), current: None };
+        if let Ok(mut current) = File::open(file(dir, start.age)) {
+            use std::io::Seek;
+            // Beyond the end there is nothing yet, which is what reading there gives.
+            let _ = current.seek(io::SeekFrom::Start(start.offset));
+            reader.current = Some(current);
+        }
+        reader
+    }
+
+    /// The next piece; empty, if there is none for now.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            let Some(current) = &mut self.current else {
+                let Ok(first) = File::open(file(&self.dir, oldest(&self.dir))) else {
+                    return Ok(Vec::new());
+                };
+                self.current = Some(first);
+                continue;
+            };
+            // Looked up before reading: what is appended until it is turned is not missed.
+            let age = age_of(&self.dir, current)?;
+            let count = current.read(&mut piece)?;
+            if count > 0 {
+                piece.truncate(count);
+                return Ok(piece);
+            }
+            match age {
+                Some(0) => return Ok(Vec::new()),
+                Some(age) => self.current = File::open(file(&self.dir, age - 1)).ok(),
+                // It was thrown away while it was read.
+                None => self.current = File::open(file(&self.dir, oldest(&self.dir))).ok(),
+            }
+            if self.current.is_none() {
+                return Ok(Vec::new());
+            }
+        }
+    }
+}
+
+/// Where reading starts: in the file of that age, at that byte.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Start {
+    age: u32,
+    offset: u64,
+}
+
+impl Start {
+    fn later(self, other: Start) -> Start {
+        let key = |s: &Start| (std::cmp::Reverse(s.age), s.offset);
+        if key(&other) > key(&self) { other } else { self }
+    }
+}
+
+fn oldest(dir: &Path) -> u32 {
+    (1..).take_while(|age| file(dir, *age).exists()).last().unwrap_or(0)
+}
+
+/// How old a file has become: it is known by its inode, as turning gives it other names.
+fn age_of(dir: &Path, open: &File) -> io::Result<Option<u32>> {
+    let inode = open.metadata()?.ino();
+    let same = |age: &u32| fs::metadata(file(dir, *age)).is_ok_and(|m| m.ino() == inode);
+    Ok((0..=oldest(dir)).find(same))
+}
+
+/// Where what is younger than that begins.
+fn since(dir: &Path, cutoff: Timestamp) -> Start {
+    for age in (0..=oldest(dir)).rev() {
+        let entries = fs::read(times(dir, age)).unwrap_or_default();
+        for entry in entries.chunks_exact(TIME_ENTRY as usize) {
+            let (offset, at) = entry.split_at(8);
+            let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+            if number(at).cast_signed() + STEP >= cutoff.0 {
+                return Start { age, offset: number(offset) };
+            }
+        }
+    }
+    end(dir)
+}
+
+fn end(dir: &Path) -> Start {
+    let length = fs::metadata(file(dir, 0)).map_or(0, |m| m.len());
+    Start { age: 0, offset: length }
+}
+
+/// Where the last so many lines begin.
+fn last_lines(dir: &Path, lines: u32) -> Start {
+    if lines == 0 {
+        return end(dir);
+    }
+    let mut left = u64::from(lines);
+    let mut last = true;
+    let oldest = oldest(dir);
+    for age in 0..=oldest {
+        let Ok(open) = File::open(file(dir, age)) else { continue };
+        let mut at = open.metadata().map_or(0, |m| m.len());
+        while at > 0 {
+            let from = at.saturating_sub(PIECE as u64);
+            // At most a piece, so it fits.
+            let mut piece = vec![0; (at - from) as usize];
+            if open.read_exact_at(&mut piece, from).is_err() {
+                break;
+            }
+            for (i, byte) in piece.iter().enumerate().rev() {
+                // The break at the very end ends the last line and begins none.
+                let ends_all = std::mem::take(&mut last);
+                if *byte == b'\n' && !ends_all {
+                    left -= 1;
+                    if left == 0 {
+                        return Start { age, offset: from + i as u64 + 1 };
+                    }
+                }
+            }
+            at = from;
+        }
+    }
+    Start { age: oldest, offset: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::shim::log::Log;
+
+    fn log(lines: i64, step: i64) -> (tempfile::TempDir, Log) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(dir.path(), 4096, 4);
+        for i in 0..lines {
+            log.write(format!("line {i}\n").as_bytes(), Timestamp(i * step));
+        }
+        (dir, log)
+    }
+
+    fn read(reader: &mut Reader) -> Vec<String> {
+        let mut text = Vec::new();
+        loop {
+            let piece = reader.read().unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            text.extend(piece);
+        }
+        String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn open(dir: &tempfile::TempDir, tail: Option<u32>, since: Option<i64>) -> Vec<String> {
+        read(&mut Reader::open(dir.path(), tail, since.map(Timestamp)))
+    }
+
+    #[test]
+    fn the_last_lines_are_found_across_files() {
+        let (dir, _) = log(1000, 10);
+        assert!(oldest(dir.path()) >= 2);
+        assert_eq!(open(&dir, Some(2), None), ["line 998", "line 999"]);
+        let many = open(&dir, Some(700), None);
+        assert_eq!((many.len(), many[0].as_str()), (700, "line 300"));
+        assert_eq!(open(&dir, Some(0), None), Vec::<String>::new());
+        let all = open(&dir, None, None);
+        assert_eq!(open(&dir, Some(100_000), None), all);
+        assert_eq!(all.last().unwrap(), "line 999");
+    }
+
+    #[test]
+    fn what_is_younger_is_found() {
+        let (dir, _) = log(20, 60_000);
+        let young = open(&dir, None, Some(17 * 60_000));
+        assert_eq!(young, ["line 17", "line 18", "line 19"]);
+        assert_eq!(open(&dir, None, Some(i64::MAX / 2)), Vec::<String>::new());
+        assert_eq!(open(&dir, Some(1), Some(17 * 60_000)), ["line 19"]);
+        assert_eq!(open(&dir, Some(5), Some(18 * 60_000)), ["line 18", "line 19"]);
+    }
+
+    #[test]
+    fn nothing_is_missed_while_files_are_turned() {
+        let (dir, mut log) = log(10, 1);
+        let mut reader = Reader::open(dir.path(), None, None);
+        assert_eq!(read(&mut reader).len(), 10);
+        let mut seen = 10;
+        for i in 0..3000 {
+            log.write(format!("line {}\n", 10 + i).as_bytes(), Timestamp(i));
+            if i % 300 == 0 {
+                seen += read(&mut reader).len();
+            }
+        }
+        assert_eq!(seen + read(&mut reader).len(), 3010);
+    }
+
+    #[test]
+    fn an_empty_log_can_be_read_and_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reader = Reader::open(dir.path(), Some(3), None);
+        assert_eq!(read(&mut reader), Vec::<String>::new());
+        Log::open(dir.path(), 4096, 2).write(b"first\n", Timestamp(1));
+        assert_eq!(read(&mut reader), ["first"]);
+    }
+}

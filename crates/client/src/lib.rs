@@ -1,0 +1,35 @@
+//! Typed HTTP over the model, and packages between a directory and a server. It plans nothing and
+//! keeps nothing; the CLI, the agent and tests speak to a server through it and in no other way.
+
+mod agents;
+mod authority;
+mod backoff;
+mod blobs;
+mod collect;
+mod error;
+mod objects;
+mod package;
+mod pages;
+mod socket;
+mod sse;
+mod transport;
+mod tree;
+mod unpack;
+mod watch;
+
+pub use authority::fetch_authority;
+pub use backoff::Backoff;
+pub use error::{ClientError, PackageError};
+pub use objects::ListQuery;
+pub use package::{PackagePlan, Progress, Pushed, plan_package, push};
+pub use socket::{Frame, Socket, SocketReceiver, SocketSender};
+pub use transport::{Client, Endpoint};
+pub use tree::{Bounds, Refusal, check_index};
+pub use unpack::{Seeds, fetch_index, pull, unpack, verify};
+
+/// Chooses the cryptography of this process. Called first thing in `main` and in tests; calling
+/// it again does nothing.
+pub fn install_crypto() {
+    // An error only says that a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

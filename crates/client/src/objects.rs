@@ -1,0 +1,220 @@
+//! Objects: reading, writing, their history and why they are as they are; and who we are.
+
+use atoll_model::api::{
+    Apply, Explanation, History, List, Outcome, TokenMade, TokenRequest, Whoami,
+};
+use atoll_model::{Any, Kind, Timestamp};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
+use serde_json::Value;
+
+use crate::error::ClientError;
+use crate::pages::{object, with_query};
+use crate::transport::{Ask, Client};
+
+/// Which objects of a kind are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// Only those whose labels it selects.
+    pub selector: Option<String>,
+    /// At most so many in one page.
+    pub limit: Option<u32>,
+    /// The `continue` of the page before.
+    pub after: Option<String>,
+}
+
+impl Client {
+    /// One page of the objects of a kind.
+    ///
+    /// # Errors
+    /// When no server is reached, or the selector is not valid.
+    pub async fn list(&self, kind: Kind, query: &ListQuery) -> Result<List, ClientError> {
+        let path = with_query(
+            &format!("/v1/{}", kind.plural()),
+            &[
+                ("selector", query.selector.clone()),
+                ("limit", query.limit.map(|l| l.to_string())),
+                ("continue", query.after.clone()),
+            ],
+        );
+        self.read(Ask::get(path)).await
+    }
+
+    /// All objects of a kind, page by page. The revision is that of the first page.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub async fn list_all(&self, kind: Kind, selector: Option<&str>) -> Result<List, ClientError> {
+        let selector = selector.map(str::to_owned);
+        let mut query = ListQuery { selector, ..ListQuery::default() };
+        let mut all = self.list(kind, &query).await?;
+        while let Some(next) = all.next.take() {
+            query.after = Some(next);
+            let page = self.list(kind, &query).await?;
+            all.items.extend(page.items);
+            all.next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// One object.
+    ///
+    /// # Errors
+    /// `NotFound`, if there is none; when no server is reached.
+    pub async fn get(&self, kind: Kind, name: &str) -> Result<Any, ClientError> {
+        self.read(Ask::get(object("", kind, name)?)).await
+    }
+
+    /// Applies several manifests at once, all or none.
+    ///
+    /// # Errors
+    /// `Invalid` with every problem of every manifest; `Refused` by the gate.
+    pub async fn apply(&self, objects: Vec<Value>, dry_run: bool) -> Result<Outcome, ClientError> {
+        let path = with_query("/v1/apply", &[dry(dry_run)]);
+        let ask = Ask::of(Method::POST, path).json(&Apply { objects });
+        // Applied twice, it is unchanged the second time.
+        self.read(ask.repeatable()).await
+    }
+
+    /// Stores one object. If its `revision` is not 0, only over that revision.
+    ///
+    /// # Errors
+    /// `Conflict`, if it has been changed since; `Invalid`; `Refused` by the gate.
+    pub async fn put(&self, any: &Any, dry_run: bool) -> Result<Outcome, ClientError> {
+        let path = with_query(&object("", any.kind(), any.name())?, &[dry(dry_run)]);
+        let mut ask = Ask::of(Method::PUT, path).json(any);
+        if any.meta().revision > 0 {
+            ask.headers.insert(IF_MATCH, HeaderValue::from(any.meta().revision));
+            ask.again = false;
+        }
+        self.read(ask).await
+    }
+
+    /// Changes parts of an object by a JSON merge patch.
+    ///
+    /// # Errors
+    /// `Conflict`, if `revision` is given and no longer the object's; `Invalid`; `Refused`.
+    pub async fn patch(
+        &self,
+        kind: Kind,
+        name: &str,
+        patch: Value,
+        revision: Option<u64>,
+        dry_run: bool,
+    ) -> Result<Outcome, ClientError> {
+        let path = with_query(&object("", kind, name)?, &[dry(dry_run)]);
+        let mut ask = Ask::of(Method::PATCH, path).json(&patch);
+        let merge = HeaderValue::from_static("application/merge-patch+json");
+        ask.headers.insert(CONTENT_TYPE, merge);
+        // A merge patch has the same result however often it is done.
+        ask.again = revision.is_none();
+        if let Some(revision) = revision {
+            ask.headers.insert(IF_MATCH, HeaderValue::from(revision));
+        }
+        self.read(ask).await
+    }
+
+    /// Deletes an object, or asks for its deletion where other things must go first.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` by the gate.
+    pub async fn delete(
+        &self,
+        kind: Kind,
+        name: &str,
+        dry_run: bool,
+    ) -> Result<Outcome, ClientError> {
+        let path = with_query(&object("", kind, name)?, &[dry(dry_run)]);
+        // Done again after a lost answer it would say that there is no such object.
+        let mut ask = Ask::of(Method::DELETE, path);
+        ask.again = false;
+        self.read(ask).await
+    }
+
+    /// The last writes of an object, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`, if there never was such an object.
+    pub async fn history(
+        &self,
+        kind: Kind,
+        name: &str,
+        limit: Option<u32>,
+    ) -> Result<History, ClientError> {
+        let path = object("history/", kind, name)?;
+        self.read(Ask::get(with_query(&path, &[("limit", limit.map(|l| l.to_string()))]))).await
+    }
+
+    /// An object as it was after that revision.
+    ///
+    /// # Errors
+    /// `NotFound`, if it was not there then.
+    pub async fn at_revision(
+        &self,
+        kind: Kind,
+        name: &str,
+        revision: u64,
+    ) -> Result<Any, ClientError> {
+        let path = object("", kind, name)?;
+        let path = with_query(&path, &[("revision", Some(revision.to_string()))]);
+        self.read(Ask::get(path)).await
+    }
+
+    /// Takes an object back to a revision, or to the target before the present one.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` by the gate.
+    pub async fn rollback(
+        &self,
+        kind: Kind,
+        name: &str,
+        to: Option<u64>,
+        dry_run: bool,
+    ) -> Result<Outcome, ClientError> {
+        let path = object("rollback/", kind, name)?;
+        let path = with_query(&path, &[("to", to.map(|r| r.to_string())), dry(dry_run)]);
+        self.read(Ask::of(Method::POST, path)).await
+    }
+
+    /// Why an object is as it is, what is waited for, and what happens next.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn why(&self, kind: Kind, name: &str) -> Result<Explanation, ClientError> {
+        self.read(Ask::get(object("why/", kind, name)?)).await
+    }
+
+    /// Writes of all objects, newest first: by one actor, and since a time, where given.
+    ///
+    /// # Errors
+    /// When no server is reached, or one may not read it.
+    pub async fn audit(
+        &self,
+        actor: Option<&str>,
+        since: Option<Timestamp>,
+    ) -> Result<History, ClientError> {
+        let actor = ("actor", actor.map(str::to_owned));
+        let since = ("since", since.map(|t| t.0.to_string()));
+        self.read(Ask::get(with_query("/v1/audit", &[actor, since]))).await
+    }
+
+    /// Who the server takes us for.
+    ///
+    /// # Errors
+    /// `Refused`, if it does not know the token.
+    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
+        self.read(Ask::get("/v1/whoami".to_owned())).await
+    }
+
+    /// Makes a token. Its secret is shown this once.
+    ///
+    /// # Errors
+    /// `Refused`, if one may not.
+    pub async fn create_token(&self, request: &TokenRequest) -> Result<TokenMade, ClientError> {
+        self.read(Ask::of(Method::POST, "/v1/tokens/create".to_owned()).json(request)).await
+    }
+}
+
+fn dry(dry_run: bool) -> (&'static str, Option<String>) {
+    ("dryRun", dry_run.then(|| "true".to_owned()))
+}

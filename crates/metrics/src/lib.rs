@@ -1,0 +1,1 @@
+//! Labels, samples and exposition; knows no noun of operations.

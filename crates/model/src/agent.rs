@@ -1,0 +1,227 @@
+//! What agents and servers say to each other. Agents ask and report; a server never dials a host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cmdb::{AgentStatus, Amount};
+use crate::cmdb::{Resources, Run};
+use crate::delivery::PackageRef;
+use crate::deployment::InstancePhase;
+use crate::object::Reason;
+use crate::time::{Span, Timestamp};
+
+/// `POST /v1/agents/join`: a machine asks to be a host, with a token of role `join`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Join {
+    /// The name the host is to have.
+    pub name: String,
+    /// Labels of the host, `zone` among them.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What the machine is.
+    pub facts: HostFacts,
+}
+
+/// The answer to [`Join`]. The host object exists from now on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Joined {
+    /// The name of the host.
+    pub host: String,
+    /// The host's own token, role `host`.
+    pub token: String,
+    /// Addresses of servers to talk to.
+    pub servers: Vec<String>,
+}
+
+/// What a machine is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// Cores and memory.
+    pub capacity: Amount,
+    /// Where instances on it are reached.
+    pub address: String,
+    /// The agent and the system.
+    pub agent: AgentStatus,
+    /// Ports in the platform's range that something else listens on.
+    #[serde(default)]
+    pub taken_ports: BTreeSet<u16>,
+}
+
+/// `GET /v1/agents/{host}/assignment?after=N&wait=S`: answered at once if the assignment has
+/// changed after revision N, otherwise when it changes or after S seconds. Asking is the heartbeat.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// The revision this is true of; an agent refuses one older than it has acted on.
+    pub revision: u64,
+    /// Everything that is to be on this host; what is not listed is stopped and cleared away.
+    pub instances: Vec<AssignedInstance>,
+    /// The releases they name.
+    pub releases: BTreeMap<String, AssignedRelease>,
+    /// Requests of people to read logs or run a command here, each to be answered once by opening
+    /// `GET /v1/agents/{host}/sessions/{id}` as a WebSocket.
+    #[serde(default)]
+    pub sessions: Vec<Session>,
+    /// Addresses of servers to talk to.
+    #[serde(default)]
+    pub servers: Vec<String>,
+}
+
+/// One instance that is to be on a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedInstance {
+    /// Its name: `shop.prod.3`.
+    pub name: String,
+    /// Counts changes of its target; sent back in reports.
+    pub generation: u64,
+    /// When the object was made: tells a new instance of the same name from the old one.
+    pub created_at: Timestamp,
+    /// Its deployment: `shop.prod`.
+    pub deployment: String,
+    /// Its application.
+    pub application: String,
+    /// Its environment.
+    pub environment: String,
+    /// Its number in the deployment.
+    pub ordinal: u32,
+    /// The release it is to run; see [`Assignment::releases`].
+    pub release: String,
+    /// A release whose package is fetched ahead of need.
+    #[serde(default)]
+    pub prefetch: Option<String>,
+    /// Its ports by name.
+    pub ports: BTreeMap<String, u16>,
+    /// What it may use.
+    pub resources: Resources,
+    /// It is to be stopped, reported as `stopped`, and then forgotten once it is no longer listed.
+    pub stop: bool,
+}
+
+/// What an agent needs of a release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedRelease {
+    /// How its instances run.
+    pub run: Run,
+    /// Static configuration, added to the environment.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// Its files.
+    #[serde(default)]
+    pub package: Option<PackageRef>,
+}
+
+/// `POST /v1/agents/{host}/report`: what has changed, or everything.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Whether `instances` is everything the host has; sent first after a start or an outage.
+    #[serde(default)]
+    pub full: bool,
+    /// What the machine is, where that has changed.
+    #[serde(default)]
+    pub facts: Option<HostFacts>,
+    /// How instances are.
+    #[serde(default)]
+    pub instances: Vec<InstanceReport>,
+}
+
+/// How one instance is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceReport {
+    /// Its name.
+    pub name: String,
+    /// The generation of its target that the agent has acted on.
+    pub generation: u64,
+    /// In one word.
+    pub phase: InstancePhase,
+    /// The release its process runs.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// Its process.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// How often its process was started again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// When its process was started, by the host's clock.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// The release fetched ahead of need.
+    #[serde(default)]
+    pub prefetched: Option<String>,
+    /// Why it is as it is.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+}
+
+/// A person's request that is answered on a host over a WebSocket, relayed by a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// Names the WebSocket.
+    pub id: String,
+    /// The instance.
+    pub instance: String,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Ask {
+    /// Its log. Binary frames carry it as it is; the socket closes at its end.
+    Logs {
+        /// Go on as it grows.
+        #[serde(default)]
+        follow: bool,
+        /// Only the last so many lines.
+        #[serde(default)]
+        tail: Option<u32>,
+        /// Only what is younger.
+        #[serde(default)]
+        since: Option<Span>,
+    },
+    /// Runs a command as the instance's user in its directory and cgroup.
+    Exec {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// On a terminal of this size.
+        #[serde(default)]
+        tty: Option<(u16, u16)>,
+    },
+}
+
+/// Text frames of a session, as JSON; binary frames are `[stream byte][data]`, the stream byte
+/// being 0 for input, 1 for output and 2 for error output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum SessionNote {
+    /// No more input follows.
+    InputEnd,
+    /// The terminal has a new size: columns, rows.
+    Resize {
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// The command has ended.
+    Exit {
+        /// Its exit code, or 128 + the signal's number.
+        code: i32,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why, and what to do.
+        message: String,
+    },
+}

@@ -1,0 +1,64 @@
+//! What holds decisions back: freezes. The gate itself is the planner of the same name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+use crate::name::{self, Invalid};
+use crate::object::{Explained, Spec};
+use crate::selector::Selector;
+use crate::time::Timestamp;
+
+/// A time in which changes are held. Healing and rollback pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Freeze {
+    /// When it begins; at once, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// When it ends; when it is deleted, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The environments it holds in; all, if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
+    /// The applications it holds for, by their labels; all, if absent.
+    #[serde(default)]
+    pub applications: Selector,
+    /// Why, for those it stops.
+    pub reason: String,
+}
+
+impl Freeze {
+    /// Whether it is in force.
+    pub fn active(&self, now: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// The annotation by which a person overrides a freeze for one change; its value says why, and
+/// the audit keeps it.
+pub const OVERRIDE_ANNOTATION: &str = "atoll/override-freeze";
+
+/// Freezes have no status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FreezeStatus {}
+
+impl Explained for FreezeStatus {}
+
+impl Spec for Freeze {
+    const KIND: Kind = Kind::Freeze;
+    type Status = FreezeStatus;
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.add_if(self.reason.trim().is_empty(), "reason", "is empty; say why");
+        if let (Some(from), Some(until)) = (self.from, self.until) {
+            invalid.add_if(until <= from, "until", "is not after from");
+        }
+        for (i, environment) in self.environments.iter().enumerate() {
+            invalid.nest(&format!("environments[{i}]"), name::check_simple(environment));
+        }
+        invalid.into_result()
+    }
+}

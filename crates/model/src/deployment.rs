@@ -1,0 +1,466 @@
+//! What runs where: deployments, their rollouts and their instances. Not how the next step is
+//! chosen, which is the planner of the same name.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+use crate::cmdb::{Resources, explained};
+use crate::name::{self, Invalid};
+use crate::object::{Explained, Object, Reason, Spec};
+use crate::quantity::Portion;
+use crate::time::{Span, Timestamp};
+
+/// How a change of release is rolled out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollout {
+    /// The order of events.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// For `canary`: how many instances run the new release at each step, and for how long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// How many of the wanted instances may be missing.
+    #[serde(default = "Rollout::usual_unavailable")]
+    pub max_unavailable: Portion,
+    /// How many instances there may be beyond those wanted.
+    #[serde(default = "Rollout::usual_surge")]
+    pub max_surge: Portion,
+    /// How long an instance must stay ready before it counts as updated.
+    #[serde(default = "Rollout::usual_healthy_for")]
+    pub healthy_for: Span,
+    /// Without progress for this long, the rollout has failed.
+    #[serde(default = "Rollout::usual_deadline")]
+    pub deadline: Span,
+    /// More updated instances than this failing means the rollout has failed.
+    #[serde(default = "Rollout::usual_failures")]
+    pub failure_ratio: Portion,
+    /// What a failed rollout does.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+impl Rollout {
+    fn usual_unavailable() -> Portion {
+        Portion::Count(0)
+    }
+    fn usual_surge() -> Portion {
+        Portion::percent(25)
+    }
+    fn usual_healthy_for() -> Span {
+        Span::seconds(5)
+    }
+    fn usual_deadline() -> Span {
+        Span::seconds(600)
+    }
+    fn usual_failures() -> Portion {
+        Portion::percent(5)
+    }
+
+    /// How many of `wanted` instances must be ready all the time.
+    pub fn min_ready(&self, wanted: u32) -> u32 {
+        match self.strategy {
+            Strategy::Recreate => 0,
+            _ => wanted.saturating_sub(self.max_unavailable.floor_of(wanted)),
+        }
+    }
+
+    /// How many instances there may be in all while `wanted` are wanted. Where neither a surplus
+    /// nor a shortage is allowed after rounding, one instance of surplus is.
+    pub fn max_total(&self, wanted: u32) -> u32 {
+        match self.strategy {
+            Strategy::Recreate => wanted,
+            Strategy::BlueGreen => wanted.saturating_mul(2),
+            Strategy::Rolling | Strategy::Canary => {
+                let surge = self.max_surge.ceil_of(wanted);
+                let stuck = surge == 0 && self.min_ready(wanted) == wanted;
+                wanted.saturating_add(if stuck { 1 } else { surge })
+            }
+        }
+    }
+
+    /// Checks the section by itself.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.add_if(
+            !self.steps.is_empty() && self.strategy != Strategy::Canary,
+            "steps",
+            "go with strategy canary only",
+        );
+        invalid.add_if(self.steps.len() > 50, "steps", "are more than 50");
+        for (i, step) in self.steps.iter().enumerate() {
+            invalid.add_if(
+                matches!(step.instances, Portion::Count(0) | Portion::Percent(0)),
+                &format!("steps[{i}].instances"),
+                "is 0; a step updates at least one instance",
+            );
+        }
+        invalid.add_if(self.deadline.0 < 1000, "deadline", "is less than 1s");
+        invalid.into_result()
+    }
+}
+
+impl Default for Rollout {
+    fn default() -> Rollout {
+        Rollout {
+            strategy: Strategy::default(),
+            steps: Vec::new(),
+            max_unavailable: Rollout::usual_unavailable(),
+            max_surge: Rollout::usual_surge(),
+            healthy_for: Rollout::usual_healthy_for(),
+            deadline: Rollout::usual_deadline(),
+            failure_ratio: Rollout::usual_failures(),
+            on_failure: OnFailure::default(),
+        }
+    }
+}
+
+/// The order of events of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A batch after the other, as fast as the bounds allow.
+    #[default]
+    Rolling,
+    /// Steps, each watched for a while.
+    Canary,
+    /// All new ones beside the old ones, then the switch.
+    BlueGreen,
+    /// Stop all old ones, then start the new ones.
+    Recreate,
+}
+
+/// A step of a canary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Step {
+    /// How many instances run the new release from now on.
+    pub instances: Portion,
+    /// How long this is watched before the next step.
+    #[serde(default)]
+    pub soak: Span,
+}
+
+/// What a failed rollout does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Goes back to the last good release.
+    #[default]
+    Rollback,
+    /// Stops where it is and asks.
+    Pause,
+}
+
+/// The target of one application in one environment. Its object is named
+/// `APPLICATION.ENVIRONMENT`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deployment {
+    /// The application.
+    pub application: String,
+    /// The environment.
+    pub environment: String,
+    /// The release wanted. Absent, it follows the newest one; in an environment that comes after
+    /// another, the last good one there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// How many instances are wanted.
+    #[serde(default = "one")]
+    pub instances: u32,
+    /// No further step of a rollout is taken; healing and rollback go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// The release whose remaining soaks are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<String>,
+    /// The release whose rollout is given up; it goes back to the last good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// The most instances one deployment may want.
+pub const MOST_INSTANCES: u32 = 200_000;
+
+/// How far a deployment is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentStatus {
+    /// The generation of the target this speaks of.
+    #[serde(default)]
+    pub observed_generation: u64,
+    /// In one word.
+    #[serde(default)]
+    pub phase: Phase,
+    /// Instances there are, those being stopped included.
+    #[serde(default)]
+    pub instances: u32,
+    /// Of them, ready.
+    #[serde(default)]
+    pub ready: u32,
+    /// Of them, on the release being rolled out.
+    #[serde(default)]
+    pub updated: u32,
+    /// Wanted instances that are not ready.
+    #[serde(default)]
+    pub unavailable: u32,
+    /// How many were wanted when it was last settled: what is missing up to here is healed, what
+    /// is missing beyond is scaled.
+    #[serde(default)]
+    pub reached: u32,
+    /// What all run once settled; while rolling, what the rollout comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The last release that proved itself here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<String>,
+    /// The release that failed here; not tried again until the target is edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
+    /// The rollout under way, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
+    /// Why it is as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// A release that failed, and the edit of the target it failed for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// The release.
+    pub release: String,
+    /// When it was given up.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// A checksum of the target's `release`, `promoted` and `aborted` it failed for: once one of
+    /// them is edited the release is tried again, while scaling or pausing changes nothing.
+    #[serde(default)]
+    pub edit: u32,
+}
+
+/// How far a rollout is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStatus {
+    /// The release being rolled out.
+    pub to: String,
+    /// Whether it is a way back to the last good release.
+    #[serde(default)]
+    pub back: bool,
+    /// The index of the step it is at, for `canary`.
+    #[serde(default)]
+    pub step: u32,
+    /// When the soak of this step began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soaking_since: Option<Timestamp>,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it last got further.
+    pub progress_at: Timestamp,
+    /// The most instances that were ready on the new release: what progress is measured by.
+    #[serde(default)]
+    pub proven: u32,
+    /// How many instances steps that passed the gate have put on the new release: so many, and no
+    /// more, are healed on it.
+    #[serde(default)]
+    pub moved: u32,
+}
+
+/// The state of a deployment in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Something it needs is not there; the reasons say what.
+    #[default]
+    Waiting,
+    /// Everything is as it is meant to be (or back at the last good release, with a reason).
+    Settled,
+    /// Instances are being brought to the target.
+    Rolling,
+    /// A step is being watched.
+    Soaking,
+    /// It goes on when it is told to.
+    Paused,
+    /// On its way back to the last good release.
+    RollingBack,
+    /// It failed, and there is nothing good to go back to.
+    Failed,
+}
+
+explained!(DeploymentStatus, InstanceStatus);
+
+impl Spec for Deployment {
+    const KIND: Kind = Kind::Deployment;
+    type Status = DeploymentStatus;
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.nest("application", name::check_simple(&self.application));
+        invalid.nest("environment", name::check_simple(&self.environment));
+        if let Some(release) = &self.release {
+            invalid.nest("release", name::check_simple(release));
+        }
+        invalid.add_if(
+            self.instances > MOST_INSTANCES,
+            "instances",
+            format!("is more than {MOST_INSTANCES}"),
+        );
+        invalid.into_result()
+    }
+
+    fn validate_name(name: &str, spec: &Deployment) -> Result<(), Invalid> {
+        let right = format!("{}.{}", spec.application, spec.environment);
+        if name == right {
+            name::check_derived(name)
+        } else {
+            let why =
+                format!("this deployment is named {right}, of its application and environment");
+            Err(Invalid::one("", why))
+        }
+    }
+}
+
+impl Object<Deployment> {
+    /// The release it is at or on its way to.
+    pub fn heading_for(&self) -> Option<String> {
+        let rollout = self.status.rollout.as_ref().map(|rollout| rollout.to.clone());
+        rollout.or_else(|| self.status.release.clone())
+    }
+
+    /// The same deployment, meant to run this release, without pause, promotion or abort.
+    #[must_use]
+    pub fn with_target(&self, release: Option<String>) -> Object<Deployment> {
+        let mut changed = self.clone();
+        changed.spec.release = release.or_else(|| self.spec.release.clone());
+        changed.spec.paused = false;
+        changed.spec.promoted = None;
+        changed.spec.aborted = None;
+        changed
+    }
+}
+
+/// One running copy of an application on one host, written by the deployment's planner. Its
+/// object is named `DEPLOYMENT.ORDINAL`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Instance {
+    /// The deployment it belongs to.
+    pub deployment: String,
+    /// Its number, the lowest free one when it was made.
+    pub ordinal: u32,
+    /// The release it is to run.
+    pub release: String,
+    /// The host it is placed on, for its whole life.
+    pub host: String,
+    /// The ports given to it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, u16>,
+    /// What is reserved for it.
+    #[serde(default)]
+    pub resources: Resources,
+    /// A release whose package the host fetches ahead of need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefetch: Option<String>,
+}
+
+/// How an instance is, as its agent reports it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// The generation of the target this speaks of.
+    #[serde(default)]
+    pub observed_generation: u64,
+    /// In one word.
+    #[serde(default)]
+    pub phase: InstancePhase,
+    /// Since when `phase` is what it is, by the server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The host it is on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+    /// Where it is reached.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// The ports it listens on, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, u16>,
+    /// Its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// The release its process runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// How often its process was started again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// When its process was started, by the host's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// The release fetched ahead of need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefetched: Option<String>,
+    /// Why it is as it is: the last exit, the last failed probe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// The state of an instance in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InstancePhase {
+    /// Its host has not spoken of it yet.
+    #[default]
+    Pending,
+    /// Its package is on the way.
+    Fetching,
+    /// Its process runs and has not been ready yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It was ready and is not now.
+    Unready,
+    /// It has been asked to stop.
+    Stopping,
+    /// Nothing of it runs.
+    Stopped,
+    /// It dies again and again, or could not be started; the agent goes on trying.
+    CrashLoop,
+    /// Its host is not heard from.
+    Unknown,
+}
+
+impl Spec for Instance {
+    const KIND: Kind = Kind::Instance;
+    type Status = InstanceStatus;
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.nest("deployment", name::check_derived(&self.deployment));
+        invalid.nest("release", name::check_simple(&self.release));
+        invalid.nest("host", name::check_simple(&self.host));
+        invalid.into_result()
+    }
+
+    fn validate_name(name: &str, spec: &Instance) -> Result<(), Invalid> {
+        let right = format!("{}.{}", spec.deployment, spec.ordinal);
+        if name == right {
+            name::check_derived(name)
+        } else {
+            Err(Invalid::one("", format!("this instance is named {right}")))
+        }
+    }
+}

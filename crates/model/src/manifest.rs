@@ -1,0 +1,226 @@
+//! Manifests as people write them: YAML or JSON text, several documents in one file, every error
+//! with file, line, column and path. Not the reading of files.
+
+use serde_json::Value;
+
+use crate::name::{Invalid, Problem};
+use crate::{Any, Kind};
+
+/// The largest manifest text that is read, in bytes.
+pub const LARGEST: usize = 4 << 20;
+
+/// What is wrong with a manifest, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {problem}")]
+pub struct ManifestError {
+    /// The file, as it was named.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// Reads every object of a text.
+///
+/// # Errors
+/// Every problem of every document; no object is returned unless all are good.
+pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Any>, Vec<ManifestError>> {
+    let at = |line, column, message: String| ManifestError {
+        file: file.to_owned(),
+        line,
+        column,
+        problem: Problem { path: String::new(), message },
+    };
+    if bytes.len() > LARGEST {
+        let message = format!("is larger than {} MiB; split it", LARGEST >> 20);
+        return Err(vec![at(1, 1, message)]);
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => {
+            let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            return Err(vec![at(line, 1, "is not UTF-8 text; save it as UTF-8".to_owned())]);
+        }
+    };
+    let (mut objects, mut errors) = (Vec::new(), Vec::new());
+    for (start, part) in documents(text) {
+        match read_document(file, start, part) {
+            Ok(Some(object)) => objects.push(object),
+            Ok(None) => {}
+            Err(mut wrong) => errors.append(&mut wrong),
+        }
+    }
+    if objects.is_empty() && errors.is_empty() {
+        errors.push(at(1, 1, "holds no manifest".to_owned()));
+    }
+    if errors.is_empty() { Ok(objects) } else { Err(errors) }
+}
+
+/// Splits at lines that are a document marker; a marker in column 1 is never part of a scalar.
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let (mut parts, mut start, mut first_line, mut at) = (Vec::new(), 0, 1, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let marker = line.trim_end();
+        if marker == "---" || marker.starts_with("--- ") {
+            parts.push((first_line, &text[start..at]));
+            start = at + line.len();
+            first_line = number + 2;
+        }
+        at += line.len();
+    }
+    parts.push((first_line, &text[start..]));
+    parts
+}
+
+fn options() -> serde_saphyr::Options {
+    let mut options = serde_saphyr::Options::default();
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
+    options
+}
+
+fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Vec<ManifestError>> {
+    let only_comments =
+        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    if only_comments {
+        return Ok(None);
+    }
+    let place = |location: Option<serde_saphyr::Location>| {
+        let (line, column) = location.map_or((1, 1), |l| (l.line(), l.column()));
+        (start + (line.max(1) as usize) - 1, column.max(1) as usize)
+    };
+    let error = |(line, column): (usize, usize), problem: Problem| ManifestError {
+        file: file.to_owned(),
+        line,
+        column,
+        problem,
+    };
+    let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
+        let message = first_line(&e.to_string());
+        vec![error(place(e.location()), Problem { path: String::new(), message })]
+    })?;
+    let invalid = match Any::from_value(value.clone()) {
+        Ok(any) => match any.validate() {
+            Ok(()) => return Ok(Some(any)),
+            Err(invalid) => invalid,
+        },
+        Err(invalid) => {
+            let at = typed_location(&value, text).map_or((start, 1), |l| place(Some(l)));
+            return Err(invalid.0.into_iter().map(|problem| error(at, problem)).collect());
+        }
+    };
+    let Invalid(problems) = invalid;
+    Err(problems
+        .into_iter()
+        .map(|problem| {
+            let line = line_of(text, &problem.path).unwrap_or(1);
+            error((start + line - 1, 1), problem)
+        })
+        .collect())
+}
+
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or("is not YAML");
+    line.trim_start_matches("error: ").to_owned()
+}
+
+/// Where the typed reading of the text fails; the first reading, through a value, has no places.
+fn typed_location(value: &Value, text: &str) -> Option<serde_saphyr::Location> {
+    let kind: Kind = value.get("kind")?.as_str()?.parse().ok()?;
+    serde_saphyr::with_deserializer_from_str_with_options(text, options(), |from| {
+        Any::of_kind(kind, from)
+    })
+    .err()?
+    .location()
+}
+
+/// The line of a field's key, found by following its path through the indentation.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let mut found = None;
+    let mut lines = text.lines().enumerate();
+    for key in path.split('.') {
+        let key = key.split('[').next().unwrap_or(key);
+        let hit = lines.by_ref().find(|(_, line)| {
+            let line = line.trim_start().trim_start_matches("- ");
+            line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+                || line.contains(&format!("{{ {key}:"))
+                || line.contains(&format!(", {key}:"))
+                || line.contains(&format!("{{{key}:"))
+        });
+        match hit {
+            Some((number, _)) => found = Some(number + 1),
+            None => break,
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = "apiVersion: atoll/v1
+kind: Application
+metadata: { name: shop }
+spec:
+  run:
+    command: [python3, -m, http.server, \"{{ports.http}}\"]
+    ports: { http: 0 }
+";
+
+    fn wrong(text: &str) -> Vec<String> {
+        read("f.yaml", text.as_bytes()).unwrap_err().iter().map(|e| e.to_string()).collect()
+    }
+
+    #[test]
+    fn documents_are_read_in_order() {
+        let text = format!(
+            "# first\n---\n{APP}---\napiVersion: atoll/v1\nkind: Environment\nmetadata: {{ name: prod }}\nspec: {{}}\n"
+        );
+        let objects = read("f.yaml", text.as_bytes()).unwrap();
+        let ids: Vec<String> = objects.iter().map(Any::id).collect();
+        assert_eq!(ids, ["application/shop", "environment/prod"]);
+    }
+
+    #[test]
+    fn every_error_says_where_and_what_instead() {
+        let deployment = |spec: &str| {
+            format!(
+                "apiVersion: atoll/v1\nkind: Deployment\nmetadata: {{ name: shop.prod }}\nspec:\n  application: shop\n  environment: prod\n{spec}"
+            )
+        };
+        let cases: [(String, &[&str]); 9] = [
+            (
+                deployment("  replica: 3\n"),
+                &["f.yaml:7:", "unknown field \"replica\" at spec; did you mean \"instances\"?"],
+            ),
+            (deployment("  instances: three\n"), &["f.yaml:7:", "spec.instances", "expected u32"]),
+            (deployment("  instances: 3\n  instances: 4\n"), &["f.yaml:8:", "duplicate"]),
+            (
+                APP.replace("ports.http", "ports.grpc"),
+                &["f.yaml:6:", "spec.run.command[3]", "ports.grpc"],
+            ),
+            (APP.replace("name: shop", "name: ../x"), &["f.yaml:3:", "metadata.name"]),
+            (APP.replace("Application", "Aplication"), &["there is no kind", "Application"]),
+            (APP.replace("kind: Application\n", ""), &["kind: is missing"]),
+            ("a: [".to_owned(), &["f.yaml:1:"]),
+            (String::new(), &["holds no manifest"]),
+        ];
+        for (text, wanted) in cases {
+            let got = wrong(&text).join("\n");
+            for part in wanted {
+                assert!(got.contains(part), "{part:?} is not in {got:?} for\n{text}");
+            }
+        }
+        assert!(read("f", &[0xff, 0xfe]).unwrap_err()[0].to_string().contains("UTF-8"));
+        assert!(read("f", &vec![b'#'; LARGEST + 1]).unwrap_err()[0].to_string().contains("larger"));
+    }
+
+    #[test]
+    fn all_errors_of_all_documents_are_told() {
+        let text = format!("{}---\n{}", APP.replace("shop", "Shop"), APP.replace("run:", "runs:"));
+        assert_eq!(wrong(&text).len(), 2);
+    }
+}

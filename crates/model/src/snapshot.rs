@@ -1,0 +1,325 @@
+//! All objects at one revision, with what planners look up by. Cheap to clone: a clone shares
+//! everything until one side changes. Not a cache: it never reads a store.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
+use crate::object::{Object, Stored};
+use crate::quantity::{Cpu, Memory};
+use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables};
+
+/// Objects of one kind by name.
+pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
+
+/// All objects at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The revision this is true of.
+    pub revision: u64,
+    tables: Tables,
+    usage: OrdMap<String, Usage>,
+    open: OrdMap<String, OrdSet<(Load, String)>>,
+    releases: OrdMap<String, OrdSet<(u64, String)>>,
+    waiting: OrdSet<(String, String)>,
+}
+
+/// What is placed on one host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Reserved in all.
+    pub amount: Amount,
+    /// The instances, by name.
+    pub instances: OrdSet<String>,
+    /// The ports given out.
+    pub ports: OrdSet<u16>,
+}
+
+/// How full a host is: the fuller of cpu and memory, in 1/10,000, then the number of instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Load {
+    /// The share that is reserved.
+    pub share: u32,
+    /// How many instances there are.
+    pub instances: u32,
+}
+
+impl Load {
+    /// The load of `used` on a machine of `capacity`.
+    pub fn of(used: Amount, capacity: Amount) -> Load {
+        let share = |used: u64, of: u64| {
+            if of == 0 { u32::MAX } else { (u128::from(used) * 10_000 / u128::from(of)) as u32 }
+        };
+        Load {
+            share: share(used.cpu.0, capacity.cpu.0).max(share(used.memory.0, capacity.memory.0)),
+            instances: used.instances,
+        }
+    }
+}
+
+impl Host {
+    /// What instances may use of a machine: its capacity less the reserve.
+    pub fn usable(&self, capacity: Amount) -> Amount {
+        let reserve = self.reserve.map_or((0, 0), |r| (r.cpu.0, r.memory.0));
+        Amount {
+            cpu: Cpu(capacity.cpu.0.saturating_sub(reserve.0)),
+            memory: Memory(capacity.memory.0.saturating_sub(reserve.1)),
+            instances: capacity.instances,
+        }
+    }
+}
+
+impl Object<Host> {
+    /// Whether new instances may be placed here.
+    pub fn is_open(&self) -> bool {
+        self.status.phase == HostPhase::Ready
+            && !self.spec.cordon
+            && !self.spec.drain
+            && !self.meta.deleting()
+    }
+
+    /// The zone it is in.
+    pub fn zone(&self) -> &str {
+        self.meta.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str)
+    }
+}
+
+impl Snapshot {
+    /// The object of that name.
+    pub fn get<S: Stored>(&self, name: &str) -> Option<&Arc<Object<S>>> {
+        S::table(&self.tables).get(name)
+    }
+
+    /// All objects of a kind, by name.
+    pub fn all<S: Stored>(&self) -> impl Iterator<Item = &Arc<Object<S>>> {
+        S::table(&self.tables).values()
+    }
+
+    /// The object of a kind known at run time only.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<Any> {
+        self.tables.find(kind, name)
+    }
+
+    /// The objects of a kind known at run time only whose names come after `after`, by name.
+    pub fn after(&self, kind: Kind, after: &str) -> impl Iterator<Item = Any> + '_ {
+        self.tables.after(kind, after)
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.tables.count(kind)
+    }
+
+    /// The objects of a kind whose names start with `parent` and a dot: those derived from it.
+    pub fn derived<S: Stored>(&self, parent: &str) -> impl Iterator<Item = &Arc<Object<S>>> {
+        // '/' is the character after '.', so the range holds what starts with `parent.`.
+        let (from, to) = (format!("{parent}."), format!("{parent}/"));
+        S::table(&self.tables).range(from..to).map(|(_, object)| object)
+    }
+
+    /// What is placed on a host.
+    pub fn usage(&self, host: &str) -> Option<&Usage> {
+        self.usage.get(host)
+    }
+
+    /// The instances on a host.
+    pub fn instances_on(&self, host: &str) -> impl Iterator<Item = &Arc<Object<Instance>>> {
+        let names = self.usage.get(host).into_iter().flat_map(|usage| usage.instances.iter());
+        names.filter_map(|name| self.get::<Instance>(name))
+    }
+
+    /// For each zone, its hosts open to new instances, the emptiest first.
+    pub fn open_hosts(&self) -> impl Iterator<Item = (&String, &OrdSet<(Load, String)>)> {
+        self.open.iter()
+    }
+
+    /// The releases of an application, by number.
+    pub fn releases_of(&self, application: &str) -> impl Iterator<Item = &Arc<Object<Release>>> {
+        let names = self.releases.get(application).into_iter().flat_map(|set| set.iter());
+        names.filter_map(|(_, name)| self.get::<Release>(name))
+    }
+
+    /// The newest release of an application.
+    pub fn newest_release(&self, application: &str) -> Option<&Arc<Object<Release>>> {
+        let (_, name) = self.releases.get(application)?.get_max()?;
+        self.get::<Release>(name)
+    }
+
+    /// The deployments that have a reason of this code in their status, by name.
+    pub fn deployments_with(&self, code: &str) -> impl Iterator<Item = &Arc<Object<Deployment>>> {
+        let (from, to) = ((code.to_owned(), String::new()), (format!("{code}\0"), String::new()));
+        self.waiting.range(from..to).filter_map(|(_, name)| self.get::<Deployment>(name))
+    }
+
+    /// Puts an object in; returns what stood there.
+    pub fn put(&mut self, any: Any) -> Option<Any> {
+        let (kind, name) = (any.kind(), any.name().to_owned());
+        let old = self.tables.find(kind, &name);
+        if let Some(old) = &old {
+            self.unindex(old);
+        }
+        self.tables.insert(any.clone());
+        self.index(&any);
+        old
+    }
+
+    /// Takes an object out; returns it.
+    pub fn remove(&mut self, kind: Kind, name: &str) -> Option<Any> {
+        let old = self.tables.find(kind, name)?;
+        self.unindex(&old);
+        self.tables.remove(kind, name)
+    }
+
+    /// **Invariant:** `index` and `unindex` are inverse, and every change of a table is between
+    /// them, so what is looked up by always agrees with the tables.
+    fn index(&mut self, any: &Any) {
+        match any {
+            Any::Instance(instance) => self.count_instance(instance, true),
+            Any::Host(host) => self.open_host(host),
+            Any::Release(release) => {
+                let key = (release.spec.number, release.meta.name.clone());
+                self.releases.entry(release.spec.application.clone()).or_default().insert(key);
+            }
+            Any::Deployment(deployment) => {
+                for reason in &deployment.status.reasons {
+                    self.waiting.insert((reason.code.clone(), deployment.meta.name.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unindex(&mut self, any: &Any) {
+        match any {
+            Any::Instance(instance) => self.count_instance(instance, false),
+            Any::Host(host) => self.close_host(host),
+            Any::Release(release) => {
+                let key = (release.spec.number, release.meta.name.clone());
+                let application = &release.spec.application;
+                if let Some(set) = self.releases.get_mut(application) {
+                    set.remove(&key);
+                    if set.is_empty() {
+                        self.releases.remove(application);
+                    }
+                }
+            }
+            Any::Deployment(deployment) => {
+                for reason in &deployment.status.reasons {
+                    self.waiting.remove(&(reason.code.clone(), deployment.meta.name.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn count_instance(&mut self, instance: &Object<Instance>, added: bool) {
+        let name = &instance.spec.host;
+        let host = self.get::<Host>(name).cloned();
+        if let Some(host) = &host {
+            self.close_host(host);
+        }
+        let usage = self.usage.entry(name.clone()).or_default();
+        let need = instance.spec.resources;
+        if added {
+            usage.amount.cpu.0 += need.cpu.0;
+            usage.amount.memory.0 += need.memory.0;
+            usage.instances.insert(instance.meta.name.clone());
+            usage.ports.extend(instance.spec.ports.values().copied());
+        } else {
+            usage.amount.cpu.0 -= need.cpu.0;
+            usage.amount.memory.0 -= need.memory.0;
+            usage.instances.remove(&instance.meta.name);
+            for port in instance.spec.ports.values() {
+                usage.ports.remove(port);
+            }
+        }
+        usage.amount.instances = usage.instances.len() as u32;
+        if usage.instances.is_empty() {
+            self.usage.remove(name);
+        }
+        if let Some(host) = &host {
+            self.open_host(host);
+        }
+    }
+
+    fn open_key(&self, host: &Object<Host>) -> (Load, String) {
+        let used = self.usage.get(&host.meta.name).map(|u| u.amount).unwrap_or_default();
+        (Load::of(used, host.spec.usable(host.status.capacity)), host.meta.name.clone())
+    }
+
+    fn open_host(&mut self, host: &Object<Host>) {
+        if host.is_open() {
+            let key = self.open_key(host);
+            self.open.entry(host.zone().to_owned()).or_default().insert(key);
+        }
+    }
+
+    fn close_host(&mut self, host: &Object<Host>) {
+        if host.is_open() {
+            let key = self.open_key(host);
+            if let Some(set) = self.open.get_mut(host.zone()) {
+                set.remove(&key);
+                if set.is_empty() {
+                    self.open.remove(host.zone());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmdb::Resources;
+
+    fn host(name: &str) -> Any {
+        let mut host = Object::new(name, Host::default());
+        host.status.phase = HostPhase::Ready;
+        host.status.capacity = Amount { cpu: Cpu(1000), memory: Memory(1 << 30), instances: 0 };
+        Any::Host(Arc::new(host))
+    }
+
+    fn instance(ordinal: u32, on: &str) -> Any {
+        Any::Instance(Arc::new(Object::new(
+            format!("web.prod.{ordinal}"),
+            Instance {
+                deployment: "web.prod".into(),
+                ordinal,
+                release: "web-1".into(),
+                host: on.into(),
+                ports: [("http".to_owned(), 20_000 + ordinal as u16)].into(),
+                resources: Resources { cpu: Cpu(100), memory: Memory(1 << 20) },
+                prefetch: None,
+            },
+        )))
+    }
+
+    fn order(snapshot: &Snapshot) -> Vec<String> {
+        snapshot.open_hosts().flat_map(|(_, set)| set.iter().map(|(_, n)| n.clone())).collect()
+    }
+
+    #[test]
+    fn hosts_are_ordered_by_load_whatever_comes_first() {
+        let mut snapshot = Snapshot::default();
+        snapshot.put(instance(0, "a"));
+        snapshot.put(host("a"));
+        snapshot.put(host("b"));
+        assert_eq!(order(&snapshot), ["b", "a"]);
+        snapshot.put(instance(1, "b"));
+        snapshot.put(instance(2, "b"));
+        assert_eq!(order(&snapshot), ["a", "b"]);
+        assert_eq!(snapshot.derived::<Instance>("web.prod").count(), 3);
+        assert_eq!(snapshot.instances_on("b").count(), 2);
+
+        let before = snapshot.clone();
+        for name in ["web.prod.0", "web.prod.1", "web.prod.2"] {
+            snapshot.remove(Kind::Instance, name);
+        }
+        assert!(snapshot.usage("b").is_none());
+        assert_eq!(order(&snapshot), ["a", "b"]);
+        assert_eq!(before.instances_on("b").count(), 2, "a clone is not changed");
+        snapshot.remove(Kind::Host, "a");
+        assert_eq!(order(&snapshot), ["b"]);
+    }
+}

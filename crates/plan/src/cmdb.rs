@@ -1,0 +1,150 @@
+//! Hosts: whether they are heard from, open or being emptied. Not the placing or moving of what
+//! runs on them, which the deployments do.
+
+use std::sync::Arc;
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::deployment::InstancePhase;
+use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Write};
+
+use crate::{Context, Plan};
+
+/// Plans for one host.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(host) = cx.world.get::<Host>(name) else { return Plan::nothing() };
+    let phase = phase(cx, host);
+    let mut plan = if host.meta.deleting() && ready_to_go(cx, host, phase) {
+        forget(cx, host)
+    } else {
+        observe(cx, host, phase)
+    };
+    plan.again_at = match cx.measured.last_heard.get(name) {
+        Some(heard) if phase != HostPhase::Unknown => Some(*heard + cx.measured.host_timeout),
+        _ => None,
+    };
+    plan
+}
+
+/// The hosts a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    match new.or(old) {
+        Some(Any::Host(host)) => vec![host.meta.name.clone()],
+        // Only the last instance to leave makes a difference, and only where that is awaited.
+        Some(Any::Instance(instance)) if new.is_none() || old.is_none() => {
+            let emptied = world
+                .get::<Host>(&instance.spec.host)
+                .filter(|host| host.spec.drain || host.meta.deleting());
+            emptied.map(|host| host.meta.name.clone()).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {
+    let known = host.status.phase != HostPhase::Unknown;
+    let heard = match cx.measured.last_heard.get(host.name()) {
+        Some(at) => cx.now.since(*at) < cx.measured.host_timeout,
+        // No measurement is no verdict: a server that has just started has heard nobody.
+        None => known,
+    };
+    if !heard {
+        HostPhase::Unknown
+    } else if host.spec.drain || host.meta.deleting() {
+        match cx.world.usage(host.name()) {
+            Some(_) => HostPhase::Draining,
+            None => HostPhase::Drained,
+        }
+    } else if host.spec.cordon {
+        HostPhase::Cordoned
+    } else {
+        HostPhase::Ready
+    }
+}
+
+fn ready_to_go(cx: &Context, host: &Object<Host>, phase: HostPhase) -> bool {
+    phase == HostPhase::Unknown || cx.world.usage(host.name()).is_none()
+}
+
+fn forget(cx: &Context, host: &Object<Host>) -> Plan {
+    let mut plan = Plan::new(Intent::Remove);
+    for instance in cx.world.instances_on(host.name()) {
+        plan.writes.push(delete(instance));
+    }
+    plan.reasons.push(match plan.writes.len() {
+        0 => Reason::new("deleted", format!("nothing is left on {}", host.name())),
+        n => Reason::new(
+            "deleted",
+            format!("{} is not heard from; {n} instances go with it", host.name()),
+        ),
+    });
+    plan.writes.push(Write::Delete {
+        kind: atoll_model::Kind::Host,
+        name: host.meta.name.clone(),
+        revision: host.meta.revision,
+    });
+    plan
+}
+
+fn delete(instance: &Object<Instance>) -> Write {
+    Write::Delete {
+        kind: atoll_model::Kind::Instance,
+        name: instance.meta.name.clone(),
+        revision: instance.meta.revision,
+    }
+}
+
+/// **Invariant:** a status is written on a transition only; heartbeats write nothing.
+fn observe(cx: &Context, host: &Arc<Object<Host>>, phase: HostPhase) -> Plan {
+    let mut plan = Plan::nothing();
+    if phase != host.status.phase || (phase == HostPhase::Unknown && host.status.since.is_none()) {
+        let mut new = Object::clone(host);
+        let heard = cx.measured.last_heard.get(host.name()).copied();
+        new.status.last_seen = heard.or(host.status.last_seen);
+        new.status.phase = phase;
+        new.status.since = Some(cx.now);
+        new.status.reasons = reasons(cx, &new);
+        plan.reasons = new.status.reasons.clone();
+        plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
+    }
+    if phase == HostPhase::Unknown {
+        for instance in cx.world.instances_on(host.name()) {
+            lose(cx, instance, &mut plan);
+        }
+    }
+    plan
+}
+
+fn lose(cx: &Context, instance: &Arc<Object<Instance>>, plan: &mut Plan) {
+    if matches!(instance.status.phase, InstancePhase::Stopped | InstancePhase::Unknown) {
+        return;
+    }
+    let mut new = Object::clone(instance);
+    new.status.phase = InstancePhase::Unknown;
+    new.status.since = Some(cx.now);
+    new.status.reasons = vec![Reason::new(
+        "host-unknown",
+        format!("its host {} is not heard from", instance.spec.host),
+    )];
+    plan.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+}
+
+fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
+    match host.status.phase {
+        HostPhase::Unknown => {
+            let message = match host.status.last_seen {
+                Some(at) => format!("not heard from since {at}"),
+                None => "has never been heard from".to_owned(),
+            };
+            vec![Reason::new("not-heard", message).hint(format!(
+                "look whether `atoll agent` runs on it and reaches a server; after {} of silence \
+                 its instances are replaced elsewhere",
+                cx.measured.host_timeout
+            ))]
+        }
+        HostPhase::Draining => {
+            let why = if host.meta.deleting() { "its deletion" } else { "its drain" };
+            vec![Reason::new("draining", format!("{why} was asked for; its instances move"))]
+        }
+        _ => Vec::new(),
+    }
+}

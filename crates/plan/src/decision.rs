@@ -1,0 +1,201 @@
+//! The one gate: every plan of everybody passes here before it is committed, and here only is a
+//! change refused. It changes no plan but to hold it.
+//!
+//! The rules are asked in order and the first that objects decides: whoever asked is told all its
+//! reasons. For a person an objection denies the change; for a planner it holds it, and the
+//! planner's status says why.
+
+use std::sync::Arc;
+
+use atoll_model::access::{Actor, Right};
+use atoll_model::{
+    Any, Deployment, Instance, Intent, Kind, Object, Reason, Snapshot, Timestamp, Write,
+};
+
+use crate::{Context, Plan, sooner};
+
+mod freeze;
+mod owner;
+mod radius;
+mod validity;
+
+pub(crate) use radius::is_disturbed;
+
+/// What the gate says.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Do it.
+    Commit(Plan),
+    /// Not now. The plan holds what may still be written: the subject's status, which says why.
+    Hold(Plan, Vec<Reason>),
+    /// Not at all.
+    Deny(Vec<Reason>),
+}
+
+/// What a rule says of a plan.
+#[derive(Debug, Default)]
+struct Opinion {
+    /// Why it may not be done.
+    objections: Vec<Reason>,
+    /// What is to be kept of it in the history if it is done.
+    notes: Vec<Reason>,
+    /// When to ask again.
+    again_at: Option<Timestamp>,
+}
+
+impl From<Vec<Reason>> for Opinion {
+    fn from(objections: Vec<Reason>) -> Opinion {
+        Opinion { objections, ..Opinion::default() }
+    }
+}
+
+/// What is judged.
+struct Case<'a> {
+    cx: &'a Context<'a>,
+    actor: &'a Actor,
+    plan: &'a Plan,
+}
+
+impl Case<'_> {
+    fn by_planner(&self) -> bool {
+        self.actor.name.starts_with("controller/")
+    }
+
+    /// A person, or a program in a person's place, edits.
+    fn is_edit(&self) -> bool {
+        matches!(self.plan.intent, Intent::Edit | Intent::Revert)
+    }
+
+    fn puts(&self) -> impl Iterator<Item = &Any> {
+        self.plan.writes.iter().filter_map(|write| match write {
+            Write::Put(any) => Some(any),
+            Write::Delete { .. } => None,
+        })
+    }
+
+    fn stored(&self, any: &Any) -> Option<Any> {
+        self.cx.world.find(any.kind(), any.name())
+    }
+
+    /// The world as the plan would leave it.
+    fn after(&self) -> Snapshot {
+        let mut world = self.cx.world.clone();
+        for write in &self.plan.writes {
+            crate::rehearse::apply(&mut world, write);
+        }
+        world
+    }
+}
+
+type Rule = fn(&Case) -> Opinion;
+
+/// The rules, in the order they are asked.
+const RULES: [Rule; 8] = [
+    access,
+    validity::valid,
+    validity::references,
+    owner::one_writer,
+    radius::room,
+    radius::min_ready,
+    radius::zone,
+    freeze::freeze,
+];
+
+/// Judges a plan.
+pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
+    if plan.writes.is_empty() {
+        return Verdict::Commit(plan);
+    }
+    let mut notes = Vec::new();
+    let case = Case { cx, actor, plan: &plan };
+    for rule in RULES {
+        let opinion = rule(&case);
+        if opinion.objections.is_empty() {
+            notes.extend(opinion.notes);
+        } else if case.by_planner() {
+            return hold(&case, opinion);
+        } else {
+            return Verdict::Deny(opinion.objections);
+        }
+    }
+    plan.reasons.extend(notes);
+    Verdict::Commit(plan)
+}
+
+fn access(case: &Case) -> Opinion {
+    let actor = case.actor;
+    let denied = |what: String| {
+        let message = format!("{} has role {} and may not {what}", actor.name, actor.role.name());
+        vec![Reason::new("denied", message).hint("ask an admin for a token that may")]
+    };
+    if case.plan.intent == Intent::Report {
+        if !actor.may_intend(Intent::Report) {
+            return denied("report for a host".to_owned()).into();
+        }
+        return Opinion::default();
+    }
+    let refused = case.plan.writes.iter().map(Write::kind);
+    let refused = refused.filter(|kind| !actor.may(Right::Write(Some(*kind)), None));
+    let kinds: std::collections::BTreeSet<Kind> = refused.collect();
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.plural()).collect();
+    if words.is_empty() {
+        Opinion::default()
+    } else {
+        denied(format!("change {}", words.join(", "))).into()
+    }
+}
+
+/// What may still be written of a planner's plan: its subject's status, with the objections.
+///
+/// **Invariant:** a held plan changes nothing but the status of its subject, and the same held
+/// plan made again writes nothing.
+fn hold(case: &Case, opinion: Opinion) -> Verdict {
+    let mut plan = Plan::nothing();
+    plan.again_at = sooner(case.plan.again_at, opinion.again_at);
+    plan.reasons = opinion.objections.clone();
+    if let Some((mut status, stored)) = subject(case) {
+        if let (Any::Deployment(new), Any::Deployment(old)) = (&mut status, &stored) {
+            keep_clock(Arc::make_mut(new), old);
+        }
+        status.add_reasons(&opinion.objections);
+        if status != stored {
+            plan.writes.push(Write::Put(status));
+        }
+    }
+    Verdict::Hold(plan, opinion.objections)
+}
+
+/// The subject of a planner's plan as planned and as stored.
+fn subject(case: &Case) -> Option<(Any, Any)> {
+    for any in case.puts().filter(|any| any.kind() != Kind::Instance) {
+        if let Some(stored) = case.stored(any).filter(|stored| stored.same_spec(any)) {
+            return Some((any.with_status_of(any), stored));
+        }
+    }
+    case.plan.writes.iter().find_map(|write| {
+        let name = match write {
+            Write::Put(Any::Instance(instance)) => instance.spec.deployment.clone(),
+            Write::Delete { kind: Kind::Instance, name, .. } => {
+                case.cx.world.get::<Instance>(name)?.spec.deployment.clone()
+            }
+            _ => return None,
+        };
+        let stored = case.cx.world.find(Kind::Deployment, &name)?;
+        Some((stored.clone(), stored))
+    })
+}
+
+/// A step that is not taken moves nothing, and the time allowed for it does not begin.
+fn keep_clock(new: &mut Object<Deployment>, old: &Object<Deployment>) {
+    let Some(rollout) = &mut new.status.rollout else { return };
+    match &old.status.rollout {
+        Some(old) if old.to == rollout.to && old.back == rollout.back => {
+            rollout.moved = old.moved;
+            if (rollout.proven, rollout.step) == (old.proven, old.step) {
+                rollout.progress_at = old.progress_at;
+            }
+        }
+        _ => rollout.moved = 0,
+    }
+}

@@ -1,0 +1,149 @@
+//! Freezes: times in which targets are not changed and rollouts do not go on. Healing, the way
+//! back to what was good, and clearing away are never frozen.
+
+use std::sync::Arc;
+
+use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::{
+    Any, Application, Deployment, Freeze, Instance, Intent, Kind, Object, Reason, Write,
+};
+
+use super::{Case, Opinion};
+use crate::sooner;
+
+/// A change that freezes may hold: of one application, in one environment or in all.
+struct Change {
+    application: String,
+    environment: Option<String>,
+    /// The object whose annotation overrides the freeze.
+    object: Any,
+}
+
+/// **Invariant:** inside a freeze nothing it covers changes, whichever way the change comes,
+/// unless a person overrode it and said why.
+pub(super) fn freeze(case: &Case) -> Opinion {
+    let active = case.cx.world.all::<Freeze>().filter(|f| f.spec.active(case.cx.now));
+    let active: Vec<&Arc<Object<Freeze>>> = active.collect();
+    let mut opinion = Opinion::default();
+    if active.is_empty() {
+        return opinion;
+    }
+    for change in changes(case) {
+        for freeze in active.iter().filter(|freeze| covers(case, &freeze.spec, &change)) {
+            rule(case, freeze, &change, &mut opinion);
+        }
+    }
+    opinion
+}
+
+fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opinion) {
+    let what = change.object.id();
+    let why = &freeze.spec.reason;
+    if let Some(said) = change.object.meta().annotations.get(OVERRIDE_ANNOTATION) {
+        let message = format!("{what} changes in freeze {} ({why}): {said}", freeze.name());
+        opinion.notes.push(Reason::new("freeze-overridden", message));
+        return;
+    }
+    let until = match freeze.spec.until {
+        Some(until) => format!("until {until}"),
+        None => "until it is deleted".to_owned(),
+    };
+    let message = format!("{what} is frozen by freeze/{} {until}: {why}", freeze.name());
+    let hint = match case.by_planner() {
+        true => format!("to go on now, say why in its annotation {OVERRIDE_ANNOTATION}"),
+        false => format!("wait, or say why in the annotation {OVERRIDE_ANNOTATION}"),
+    };
+    opinion.objections.push(Reason::new("frozen", message).hint(hint));
+    opinion.again_at = sooner(opinion.again_at, freeze.spec.until);
+}
+
+fn covers(case: &Case, freeze: &Freeze, change: &Change) -> bool {
+    let here = match &change.environment {
+        Some(environment) => {
+            freeze.environments.is_empty() || freeze.environments.contains(environment)
+        }
+        // A change of no one environment is held by a freeze of all; where only some are frozen,
+        // it is the rollouts there that are held.
+        None => freeze.environments.is_empty(),
+    };
+    let labels = match &change.object {
+        Any::Application(application) => Some(&application.meta.labels),
+        _ => case.cx.world.get::<Application>(&change.application).map(|a| &a.meta.labels),
+    };
+    here && match labels {
+        Some(labels) => freeze.applications.matches(labels),
+        None => freeze.applications.0.is_empty(),
+    }
+}
+
+fn changes(case: &Case) -> Vec<Change> {
+    match case.plan.intent {
+        Intent::Edit | Intent::Revert => {
+            case.plan.writes.iter().filter_map(|write| edited(case, write)).collect()
+        }
+        Intent::Rollout | Intent::Scale => planned(case).into_iter().collect(),
+        Intent::Heal | Intent::Rollback | Intent::Remove | Intent::Observe | Intent::Report => {
+            Vec::new()
+        }
+    }
+}
+
+/// What a planner changes: the deployment whose instances it writes.
+fn planned(case: &Case) -> Option<Change> {
+    let name = case.plan.writes.iter().find_map(|write| match write {
+        Write::Put(Any::Instance(instance)) => Some(instance.spec.deployment.clone()),
+        Write::Delete { kind: Kind::Instance, name, .. } => {
+            Some(case.cx.world.get::<Instance>(name)?.spec.deployment.clone())
+        }
+        _ => None,
+    })?;
+    let deployment = case.cx.world.get::<Deployment>(&name)?;
+    Some(of_deployment(deployment))
+}
+
+fn of_deployment(deployment: &Arc<Object<Deployment>>) -> Change {
+    Change {
+        application: deployment.spec.application.clone(),
+        environment: Some(deployment.spec.environment.clone()),
+        object: Any::Deployment(deployment.clone()),
+    }
+}
+
+/// What a person changes, where it is something a freeze is about.
+fn edited(case: &Case, write: &Write) -> Option<Change> {
+    let any = match write {
+        Write::Put(any) => any.clone(),
+        Write::Delete { kind, name, .. } => case.cx.world.find(*kind, name)?,
+    };
+    let is_delete = matches!(write, Write::Delete { .. });
+    match &any {
+        Any::Deployment(new) => {
+            let old = case.cx.world.get::<Deployment>(new.name());
+            let moves = old.is_none_or(|old| moves(old, new)) || is_delete;
+            moves.then(|| of_deployment(new))
+        }
+        Any::Application(new) => {
+            let old = case.cx.world.get::<Application>(new.name());
+            let changes = old.is_none_or(|old| {
+                old.spec != new.spec || (new.meta.deleting() && !old.meta.deleting())
+            });
+            (changes || is_delete).then(|| Change {
+                application: new.meta.name.clone(),
+                environment: None,
+                object: any.clone(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether an edit makes something else run, or more or less of it. Pausing, giving up a release
+/// and going back to the last good one are what a responder needs, and pass.
+fn moves(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
+    let good = old.status.last_good.as_ref();
+    let to_good = new.spec.release.is_some() && new.spec.release.as_ref() == good;
+    (old.spec.release != new.spec.release && !to_good)
+        || old.spec.instances != new.spec.instances
+        || (new.spec.promoted.is_some() && old.spec.promoted != new.spec.promoted)
+        || (new.meta.deleting() && !old.meta.deleting())
+}

@@ -1,0 +1,109 @@
+//! Whether what is written is valid by itself and together with what it names.
+
+use atoll_model::{Any, Application, Deployment, Environment, Kind, Reason, Release, Snapshot};
+
+use super::{Case, Opinion};
+
+/// Every object written is valid by itself.
+pub(super) fn valid(case: &Case) -> Opinion {
+    let mut objections = Vec::new();
+    for any in case.puts() {
+        if let Err(invalid) = any.validate() {
+            let said = invalid.0.into_iter();
+            objections.extend(said.map(|p| Reason::new("invalid", format!("{}: {p}", any.id()))));
+        }
+    }
+    objections.into()
+}
+
+/// What a person's edit names exists, and nothing waits for itself.
+pub(super) fn references(case: &Case) -> Opinion {
+    if !case.is_edit() {
+        return Opinion::default();
+    }
+    let world = case.after();
+    let mut objections = Vec::new();
+    for any in case.puts() {
+        let stored = case.stored(any);
+        if any.meta().deleting() || stored.is_some_and(|stored| stored.same_spec(any)) {
+            continue;
+        }
+        let subject = any.id();
+        objections.extend(missing(&world, any).into_iter().map(|(kind, name)| {
+            Reason::new("missing", format!("{subject} names {}/{name}: no such", kind.lower()))
+                .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
+        }));
+        objections.extend(cycle(&world, any).map(|path| {
+            let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
+            Reason::new("cycle", message).hint("take one of these out")
+        }));
+    }
+    objections.into()
+}
+
+fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
+    let named: Vec<(Kind, &String)> = match any {
+        Any::Deployment(d) => {
+            let ours = |name: &str| {
+                world.get::<Release>(name).is_some_and(|r| r.spec.application == d.spec.application)
+            };
+            let mut named = vec![
+                (Kind::Application, &d.spec.application),
+                (Kind::Environment, &d.spec.environment),
+            ];
+            if let Some(release) = d.spec.release.as_ref().filter(|name| !ours(name)) {
+                return vec![(Kind::Release, release.clone())];
+            }
+            named.extend(d.spec.release.iter().map(|release| (Kind::Release, release)));
+            named
+        }
+        Any::Release(r) => vec![(Kind::Application, &r.spec.application)],
+        Any::Environment(e) => e.spec.after.iter().map(|e| (Kind::Environment, e)).collect(),
+        _ => Vec::new(),
+    };
+    let gone = named.into_iter().filter(|(kind, name)| world.find(*kind, name).is_none());
+    gone.map(|(kind, name)| (kind, name.clone())).collect()
+}
+
+/// A way from an object back to itself along what has to be ready before it.
+fn cycle(world: &Snapshot, any: &Any) -> Option<Vec<String>> {
+    let before = |name: &str| -> Vec<String> {
+        match any {
+            Any::Application(_) => world
+                .get::<Application>(name)
+                .map(|a| a.spec.needed().map(str::to_owned).collect())
+                .unwrap_or_default(),
+            Any::Environment(_) => world
+                .get::<Environment>(name)
+                .and_then(|e| e.spec.after.clone())
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
+        }
+    };
+    let start = any.name();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut paths = vec![vec![start.to_owned()]];
+    while let Some(path) = paths.pop() {
+        let last = path.last()?.clone();
+        for next in before(&last) {
+            let mut longer = path.clone();
+            longer.push(next.clone());
+            if next == start {
+                return Some(longer);
+            }
+            if seen.insert(next) {
+                paths.push(longer);
+            }
+        }
+    }
+    None
+}
+
+/// The application of a deployment, where it is known.
+pub(super) fn application_of<'a>(
+    world: &'a Snapshot,
+    deployment: &Deployment,
+) -> Option<&'a Application> {
+    world.get::<Application>(&deployment.application).map(|application| &application.spec)
+}

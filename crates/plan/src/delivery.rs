@@ -1,0 +1,229 @@
+//! From an application to its releases and its deployments. It never touches what runs: a new
+//! release waits for the deployments to take it up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atoll_model::cmdb::ApplicationStatus;
+use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::delivery::PackageRef;
+use atoll_model::{
+    Any, Application, Deployment, Environment, Instance, Intent, Kind, Meta, Object, Package,
+    Reason, Release, Snapshot, Write,
+};
+
+use crate::{Context, Plan};
+
+/// So many releases of an application are kept, besides those in use.
+const KEPT_RELEASES: usize = 50;
+
+/// Plans for one application.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(application) = cx.world.get::<Application>(name) else { return Plan::nothing() };
+    if application.meta.deleting() {
+        return remove(cx, application);
+    }
+    let mut plan = Plan::nothing();
+    let mut status = ApplicationStatus {
+        observed_generation: application.meta.generation,
+        release: application.status.release.clone(),
+        reasons: Vec::new(),
+    };
+    release(cx, application, &mut status, &mut plan);
+    deployments(cx, application, &mut status, &mut plan);
+    prune(cx, application, &mut plan);
+    // An override of a freeze is for one change; this one is taken up now.
+    let overrides = application.meta.annotations.contains_key(OVERRIDE_ANNOTATION);
+    if status != application.status || overrides {
+        let mut new = Object::clone(application);
+        new.status = status;
+        new.meta.annotations.remove(OVERRIDE_ANNOTATION);
+        plan.writes.push(Write::Put(Any::Application(Arc::new(new))));
+    }
+    plan
+}
+
+/// The applications a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    match new.or(old) {
+        Some(Any::Application(application)) => vec![application.meta.name.clone()],
+        Some(Any::Release(release)) => vec![release.spec.application.clone()],
+        Some(Any::Deployment(deployment)) if new.is_none() => {
+            vec![deployment.spec.application.clone()]
+        }
+        Some(Any::Package(package)) => {
+            let wanted = format!("{}:{}", package.spec.name, package.spec.version);
+            let waits = |a: &&Arc<Object<Application>>| a.spec.package.as_ref() == Some(&wanted);
+            world.all::<Application>().filter(waits).map(|a| a.meta.name.clone()).collect()
+        }
+        Some(Any::Environment(environment)) => world
+            .all::<Application>()
+            .filter(|a| goes_to(&a.spec, environment.name()))
+            .map(|a| a.meta.name.clone())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn goes_to(application: &Application, environment: &str) -> bool {
+    application.environments.as_ref().is_none_or(|all| all.iter().any(|e| e == environment))
+}
+
+/// Makes a release when the content of the application is not that of the last one made of it.
+fn release(
+    cx: &Context,
+    application: &Object<Application>,
+    status: &mut ApplicationStatus,
+    plan: &mut Plan,
+) {
+    let package = match package(cx, application) {
+        Ok(package) => package,
+        Err(reason) => return status.reasons.push(reason),
+    };
+    let newest = cx.world.newest_release(application.name());
+    let last = status.release.as_ref().and_then(|name| cx.world.get::<Release>(name)).or(newest);
+    let number = newest.map_or(0, |release| release.spec.number) + 1;
+    let wanted = Release {
+        application: application.meta.name.clone(),
+        number,
+        package,
+        run: application.spec.run.clone(),
+        config: application.spec.config.fixed.clone(),
+        notes: String::new(),
+    };
+    if let Some(last) = last.filter(|last| last.spec.same_content(&wanted)) {
+        status.release = Some(last.meta.name.clone());
+        return;
+    }
+    let names = (number..).map(|n| (n, format!("{}-{n}", application.name())));
+    let Some((number, name)) =
+        names.into_iter().find(|(_, n)| cx.world.get::<Release>(n).is_none())
+    else {
+        return;
+    };
+    plan.reasons.push(Reason::new("released", format!("{} changed: {name}", application.name())));
+    status.release = Some(name.clone());
+    let mut new = Object::new(name, Release { number, ..wanted });
+    new.meta.generation = 1;
+    new.meta.created_at = Some(cx.now);
+    plan.writes.push(Write::Put(Any::Release(Arc::new(new))));
+}
+
+fn package(cx: &Context, application: &Object<Application>) -> Result<Option<PackageRef>, Reason> {
+    let Some(wanted) = &application.spec.package else { return Ok(None) };
+    let (name, version) = wanted.split_once(':').unwrap_or((wanted, ""));
+    match cx.world.get::<Package>(&Package::object_name(name, version)) {
+        Some(package) => Ok(Some(PackageRef {
+            name: package.spec.name.clone(),
+            version: package.spec.version.clone(),
+            digest: package.spec.digest.clone(),
+        })),
+        None => Err(Reason::new("package-missing", format!("there is no package {wanted}"))
+            .hint(format!("push it: atoll package push {wanted} PATH"))),
+    }
+}
+
+/// Makes the deployments that are missing, and asks for the deletion of those whose environment
+/// is being deleted.
+fn deployments(
+    cx: &Context,
+    application: &Object<Application>,
+    status: &mut ApplicationStatus,
+    plan: &mut Plan,
+) {
+    for environment in cx.world.all::<Environment>() {
+        let name = format!("{}.{}", application.name(), environment.name());
+        let there = cx.world.get::<Deployment>(&name);
+        if let Some(there) = there {
+            if environment.meta.deleting() && !there.meta.deleting() {
+                plan.writes.push(ask_deletion(cx, there));
+            }
+        } else if goes_to(&application.spec, environment.name()) && !environment.meta.deleting() {
+            plan.reasons.push(Reason::new("deployed", format!("{name} is to be")));
+            plan.writes.push(new_deployment(cx, application, environment.name(), name));
+        }
+    }
+    for environment in application.spec.environments.iter().flatten() {
+        if cx.world.get::<Environment>(environment).is_none() {
+            let reason =
+                Reason::new("environment-missing", format!("no environment {environment}"))
+                    .hint("apply it, or take it out of spec.environments");
+            status.reasons.push(reason);
+        }
+    }
+}
+
+fn new_deployment(
+    cx: &Context,
+    application: &Object<Application>,
+    environment: &str,
+    name: String,
+) -> Write {
+    let spec = Deployment {
+        application: application.meta.name.clone(),
+        environment: environment.to_owned(),
+        release: None,
+        instances: application.spec.scaling.as_ref().map_or(1, |scaling| scaling.min),
+        paused: false,
+        promoted: None,
+        aborted: None,
+    };
+    let mut new = Object::new(name, spec);
+    new.meta.generation = 1;
+    new.meta.created_at = Some(cx.now);
+    Write::Put(Any::Deployment(Arc::new(new)))
+}
+
+fn ask_deletion(cx: &Context, deployment: &Arc<Object<Deployment>>) -> Write {
+    let mut new = Object::clone(deployment);
+    new.meta.deleted_at = Some(cx.now);
+    Write::Put(Any::Deployment(Arc::new(new)))
+}
+
+/// Deployments go first, then releases, and the application last.
+fn remove(cx: &Context, application: &Object<Application>) -> Plan {
+    let mut plan = Plan::new(Intent::Remove);
+    let deployments: Vec<_> = cx.world.derived::<Deployment>(application.name()).collect();
+    if !deployments.is_empty() {
+        let alive = deployments.into_iter().filter(|d| !d.meta.deleting());
+        plan.writes.extend(alive.map(|d| ask_deletion(cx, d)));
+        return plan;
+    }
+    let releases = cx.world.releases_of(application.name());
+    plan.writes.extend(releases.map(|r| delete(Kind::Release, &r.meta)));
+    plan.writes.push(delete(Kind::Application, &application.meta));
+    plan
+}
+
+fn delete(kind: Kind, meta: &Meta) -> Write {
+    Write::Delete { kind, name: meta.name.clone(), revision: meta.revision }
+}
+
+/// Deletes the oldest releases nobody uses.
+fn prune(cx: &Context, application: &Object<Application>, plan: &mut Plan) {
+    let count = cx.world.releases_of(application.name()).count();
+    if count <= KEPT_RELEASES {
+        return;
+    }
+    let used = used_releases(cx.world, application.name());
+    let oldest = cx.world.releases_of(application.name()).take(count - KEPT_RELEASES);
+    let unused = oldest.filter(|release| !used.contains(release.name()));
+    plan.writes.extend(unused.map(|release| delete(Kind::Release, &release.meta)));
+}
+
+/// The releases of an application that a deployment or an instance names.
+pub(crate) fn used_releases<'a>(world: &'a Snapshot, application: &str) -> BTreeSet<&'a str> {
+    let mut used = BTreeSet::new();
+    for deployment in world.derived::<Deployment>(application) {
+        let (spec, status) = (&deployment.spec, &deployment.status);
+        let named = [&spec.release, &spec.promoted, &spec.aborted, &status.release];
+        used.extend(named.into_iter().chain([&status.last_good]).flatten().map(String::as_str));
+        used.extend(status.failed.as_ref().map(|failed| failed.release.as_str()));
+        used.extend(status.rollout.as_ref().map(|rollout| rollout.to.as_str()));
+        for instance in world.derived::<Instance>(deployment.name()) {
+            used.insert(instance.spec.release.as_str());
+            used.extend(instance.spec.prefetch.as_deref());
+        }
+    }
+    used
+}

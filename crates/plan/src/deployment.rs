@@ -1,0 +1,286 @@
+//! Deployments: bringing the instances of an application in an environment to their target, one
+//! safe step at a time. It does not place (`placement.rs`) and does not judge whether a step is
+//! permitted (`decision.rs`).
+//!
+//! Each plan has one intent, the first of these that has something to do: remove, heal, roll
+//! back, scale, roll out, observe. Whatever it does, it also writes the status as the world is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atoll_model::deployment::{DeploymentStatus, Phase, Rollout};
+use atoll_model::{
+    Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
+    Snapshot, Timestamp, Write,
+};
+
+use crate::{Context, Plan};
+use draft::Draft;
+use fleet::{Counts, Fleet};
+use progress::{Progress, View};
+use target::Target;
+
+pub(crate) mod draft;
+pub(crate) mod fleet;
+mod heal;
+mod progress;
+mod remove;
+mod rollout;
+mod scale;
+mod status;
+mod target;
+
+/// A deployment with everything its planning looks at.
+pub(crate) struct Subject<'a> {
+    pub world: &'a Snapshot,
+    pub now: Timestamp,
+    pub object: &'a Arc<Object<Deployment>>,
+    pub application: &'a Object<Application>,
+    pub environment: &'a Object<Environment>,
+    pub rules: &'a Rollout,
+    pub wanted: u32,
+    pub target: Target<'a>,
+    pub fleet: Fleet<'a>,
+    pub counts: Counts,
+    pub progress: Progress,
+}
+
+/// Plans for one deployment.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(object) = cx.world.get::<Deployment>(name) else { return Plan::nothing() };
+    if object.meta.deleting() {
+        return remove::plan(cx, object);
+    }
+    match Subject::of(cx, object) {
+        Ok(subject) => subject.plan(),
+        Err(reason) => wait(cx, object, reason),
+    }
+}
+
+/// The deployments a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    match new.or(old) {
+        Some(Any::Instance(instance)) => {
+            names.insert(instance.spec.deployment.clone());
+            if new.is_none() {
+                names.extend(waiting(world, "unplaceable"));
+            }
+        }
+        Some(Any::Deployment(deployment)) => {
+            names.insert(deployment.meta.name.clone());
+            let status = |any: Option<&Any>| match any {
+                Some(Any::Deployment(d)) => (d.status.last_good.clone(), d.status.ready > 0),
+                _ => (None, false),
+            };
+            let (before, after) = (status(old), status(new));
+            if before.0 != after.0 {
+                names.extend(of_application(world, &deployment.spec.application));
+            }
+            if before.1 != after.1 {
+                names.extend(waiting(world, "needs"));
+            }
+        }
+        Some(Any::Application(application)) => {
+            names.extend(of_application(world, application.name()));
+        }
+        Some(Any::Release(release)) => {
+            names.extend(of_application(world, &release.spec.application));
+        }
+        Some(Any::Host(host)) => {
+            let on_it = world.instances_on(host.name());
+            names.extend(on_it.map(|instance| instance.spec.deployment.clone()));
+            if new.is_some() && host.is_open() {
+                names.extend(waiting(world, "unplaceable"));
+            }
+        }
+        Some(Any::Environment(environment)) => {
+            let of_it = |d: &&Arc<Object<Deployment>>| d.spec.environment == *environment.name();
+            names.extend(world.all::<Deployment>().filter(of_it).map(|d| d.meta.name.clone()));
+        }
+        Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
+        _ => {}
+    }
+    names.into_iter().collect()
+}
+
+fn waiting<'a>(world: &'a Snapshot, code: &'a str) -> impl Iterator<Item = String> + 'a {
+    world.deployments_with(code).map(|deployment| deployment.meta.name.clone())
+}
+
+fn of_application<'a>(world: &'a Snapshot, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    world.derived::<Deployment>(name).map(|deployment| deployment.meta.name.clone())
+}
+
+impl<'a> Subject<'a> {
+    /// Looks at everything, twice if a failure is found: then at the release it goes back to.
+    pub fn of(cx: &Context<'a>, object: &'a Arc<Object<Deployment>>) -> Result<Self, Reason> {
+        let world = cx.world;
+        let spec = &object.spec;
+        let application = world.get::<Application>(&spec.application).ok_or_else(|| {
+            Reason::new("application-missing", format!("no application {}", spec.application))
+                .hint("apply its manifest, or delete the deployment")
+        })?;
+        let environment = world.get::<Environment>(&spec.environment).ok_or_else(|| {
+            Reason::new("environment-missing", format!("no environment {}", spec.environment))
+                .hint("apply its manifest, or delete the deployment")
+        })?;
+        let resolve =
+            |failing| target::resolve(world, object, application, environment, failing, cx.now);
+        let target = resolve(None)?;
+        let fleet = Fleet::of(world, object);
+        if fleet.0.is_empty()
+            && let Some(reason) = target::unmet_need(world, object, application)
+        {
+            return Err(reason);
+        }
+        let rules = &application.spec.rollout;
+        let look = |target: &Target| {
+            let counts = Counts::of(&fleet, target.name(), rules.healthy_for, cx.now);
+            let view = View { deployment: object, rules, target, counts: &counts, now: cx.now };
+            (counts, progress::judge(&view))
+        };
+        let (mut counts, mut progress) = look(&target);
+        let mut target = target;
+        if let Some(mut failed) = progress.failing.take() {
+            failed.reason.message.push_str(&fleet.first_trouble(target.name()));
+            target = resolve(Some(failed))?;
+            (counts, progress) = look(&target);
+        }
+        let wanted = spec.instances;
+        Ok(Subject {
+            world,
+            now: cx.now,
+            object,
+            application,
+            environment,
+            rules,
+            wanted,
+            target,
+            fleet,
+            counts,
+            progress,
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        type Stage = for<'x> fn(&'x Subject<'x>, &mut Draft<'x>);
+        let change = if self.goes_back() { Intent::Rollback } else { Intent::Rollout };
+        let mut stages: Vec<(Intent, Stage)> =
+            vec![(Intent::Remove, remove::clear), (Intent::Heal, heal::heal)];
+        if change == Intent::Rollback {
+            stages.push((change, rollout::step));
+        }
+        stages.push((Intent::Scale, scale::scale));
+        if change == Intent::Rollout {
+            stages.push((change, rollout::step));
+        }
+        let mut draft = Draft::new(self);
+        let mut intent = Intent::Observe;
+        for (of, stage) in stages {
+            stage(self, &mut draft);
+            if !draft.is_empty() {
+                intent = of;
+                break;
+            }
+        }
+        let (status, again_at) = status::status(self, &draft);
+        let Draft { writes, mut reasons, obstacles, .. } = draft;
+        reasons.extend(obstacles);
+        let mut plan = Plan { intent, writes, reasons, again_at };
+        put_status(self.object, status, &mut plan);
+        plan
+    }
+
+    /// Whether the way to the target is one back to what has been good here.
+    pub fn goes_back(&self) -> bool {
+        self.object.status.last_good.as_deref() == Some(self.target.name())
+    }
+
+    /// So many instances are to be ready whatever is healed, scaled or moved.
+    pub fn floor(&self) -> u32 {
+        self.wanted.saturating_sub(self.rules.max_unavailable.floor_of(self.wanted))
+    }
+
+    /// No step of a rollout is to be taken.
+    pub fn is_halted(&self) -> bool {
+        self.object.spec.paused || self.target.failed_for_good()
+    }
+
+    /// The release instances are created at by healing and scaling, and how many at most.
+    ///
+    /// **Invariant:** they put no more instances on a release that is being rolled out than its
+    /// own steps did, so neither the bounds of a canary nor a freeze are got round.
+    pub fn release_for_new(&self) -> (&'a Object<Release>, u32) {
+        let target = self.target.release.as_ref();
+        let status = &self.object.status;
+        let safe = [&status.last_good, &status.release].into_iter().flatten();
+        let safe = safe.filter_map(|name| self.world.get::<Release>(name)).next();
+        let (Some(rollout), Some(safe)) = (&self.progress.rollout, safe) else {
+            return (target, u32::MAX);
+        };
+        if self.goes_back() {
+            return (target, u32::MAX);
+        }
+        match rollout.moved.saturating_sub(self.counts.updated) {
+            0 => (safe, u32::MAX),
+            lost => (target, lost),
+        }
+    }
+}
+
+/// Nothing can be planned: only the status is kept.
+fn wait(cx: &Context, object: &Arc<Object<Deployment>>, reason: Reason) -> Plan {
+    let fleet = Fleet::of(cx.world, object);
+    let ready = fleet.ready();
+    let status = DeploymentStatus {
+        observed_generation: object.meta.generation,
+        phase: Phase::Waiting,
+        instances: fleet.0.len() as u32,
+        ready,
+        unavailable: object.spec.instances.saturating_sub(ready),
+        reasons: vec![reason],
+        ..object.status.clone()
+    };
+    let mut plan = Plan::nothing();
+    put_status(object, status, &mut plan);
+    plan
+}
+
+/// Adds the status to a plan, if it changed. An override of a freeze is for one change: once that
+/// has settled it is taken off.
+fn put_status(object: &Arc<Object<Deployment>>, status: DeploymentStatus, plan: &mut Plan) {
+    let overridden = atoll_model::decision::OVERRIDE_ANNOTATION;
+    let spent = target::is_final(status.phase) && object.meta.annotations.contains_key(overridden);
+    if status == object.status && !spent {
+        return;
+    }
+    let mut new = Object::clone(object);
+    new.status = status;
+    if spent {
+        new.meta.annotations.remove(overridden);
+    }
+    plan.writes.push(Write::Put(Any::Deployment(Arc::new(new))));
+}
+
+/// Removes the object of a deployment.
+fn forget(object: &Object<Deployment>) -> Write {
+    Write::Delete {
+        kind: Kind::Deployment,
+        name: object.meta.name.clone(),
+        revision: object.meta.revision,
+    }
+}
+
+/// The instances of a deployment that serve, as the gate counts them.
+pub(crate) fn ready(world: &Snapshot, deployment: &Object<Deployment>) -> u32 {
+    Fleet::of(world, deployment).ready()
+}
+
+/// Whether an instance serves, as the gate counts it.
+pub(crate) fn serves(world: &Snapshot, instance: &Object<Instance>) -> bool {
+    fleet::is_ready(instance)
+        && world
+            .get::<atoll_model::Host>(&instance.spec.host)
+            .is_some_and(|host| host.status.phase != atoll_model::cmdb::HostPhase::Unknown)
+}

@@ -1,0 +1,193 @@
+//! A plan for one deployment while it is being made: what it creates, changes and deletes, and
+//! how many instances that serve it may still take down. It chooses no instance by itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write};
+
+use super::Subject;
+use super::fleet::Member;
+use crate::checksum;
+use crate::placement::{self, Need, Placer};
+
+pub(crate) struct Draft<'a> {
+    subject: &'a Subject<'a>,
+    pub writes: Vec<Write>,
+    pub reasons: Vec<Reason>,
+    /// Instances that serve and may yet be taken down.
+    spare: u32,
+    changed: BTreeSet<u32>,
+    next_ordinal: u32,
+    /// Something was put on the target.
+    pub begun: bool,
+    /// So many instances were moved towards the target by a step of the rollout.
+    pub moving: u32,
+    /// What could not be done; goes into the status as well.
+    pub obstacles: Vec<Reason>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(subject: &'a Subject<'a>) -> Draft<'a> {
+        Draft {
+            subject,
+            writes: Vec::new(),
+            reasons: Vec::new(),
+            spare: 0,
+            changed: BTreeSet::new(),
+            next_ordinal: 0,
+            begun: false,
+            moving: 0,
+            obstacles: Vec::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Allows the taking down of instances that serve, down to a floor.
+    pub fn allow(&mut self, available: u32, floor: u32) {
+        self.spare = available.saturating_sub(floor);
+    }
+
+    pub fn spare(&self) -> u32 {
+        self.spare
+    }
+
+    pub fn because(&mut self, code: &str, message: String) {
+        self.reasons.push(Reason::new(code, message));
+    }
+
+    /// Whether this plan does nothing to the instance yet.
+    pub fn is_free(&self, member: &Member) -> bool {
+        !self.changed.contains(&member.object.spec.ordinal)
+    }
+
+    /// Counts an instance as taken down; false if none may be any more.
+    ///
+    /// **Invariant:** every instance that serves and is stopped, deleted or updated by a plan goes
+    /// through here, so that the plan as a whole stays above the floor.
+    fn take_down(&mut self, member: &Member) -> bool {
+        if member.ready {
+            if self.spare == 0 {
+                return false;
+            }
+            self.spare -= 1;
+        }
+        self.changed.insert(member.object.spec.ordinal)
+    }
+
+    /// Brings an instance to a release where it is. False if that would take down too many.
+    pub fn update(&mut self, member: &Member, release: &Object<Release>) -> bool {
+        if !self.take_down(member) {
+            return false;
+        }
+        let mut new = Object::clone(member.object);
+        new.spec.release = release.meta.name.clone();
+        new.spec.prefetch = None;
+        new.meta.generation += 1;
+        self.begun |= release.name() == self.subject.target.name();
+        self.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+        true
+    }
+
+    /// Asks an instance to stop for good. False if that would take down too many.
+    pub fn stop(&mut self, member: &Member) -> bool {
+        if !self.take_down(member) {
+            return false;
+        }
+        self.writes.push(stop(member.object, self.subject.now));
+        true
+    }
+
+    /// Lets the host fetch a release ahead of need. The generation stays: nothing is asked of the
+    /// process.
+    pub fn prefetch(&mut self, member: &Member, release: &str) {
+        let mut new = Object::clone(member.object);
+        new.spec.prefetch = Some(release.to_owned());
+        self.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+    }
+
+    /// Removes the object of an instance of which nothing runs any more.
+    pub fn forget(&mut self, member: &Member) {
+        self.changed.insert(member.object.spec.ordinal);
+        self.writes.push(forget(member.object));
+    }
+
+    /// Creates up to `count` instances; returns how many found a host, and notes why the rest
+    /// did not. All creations of a plan are of one release.
+    pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
+        let subject = self.subject;
+        let need = Need {
+            resources: release.spec.run.resources,
+            ports: &release.spec.run.ports,
+            hosts: &subject.environment.spec.hosts,
+            spread: &subject.application.spec.spread,
+        };
+        let own = subject.fleet.0.iter().filter(|m| m.stays() && self.is_free(m));
+        let own: Vec<_> = own.filter_map(|m| m.host).map(Arc::as_ref).collect();
+        let mut placer = Placer::new(subject.world, need, own.into_iter());
+        for made in 0..count {
+            let ordinal = self.free_ordinal();
+            let seed = checksum([
+                subject.object.name().as_bytes(),
+                &ordinal.to_le_bytes(),
+                &subject.world.revision.to_le_bytes(),
+            ]);
+            let Some(place) = placer.place(seed) else {
+                self.obstacles.push(placement::unplaceable(subject.world, &need, count - made));
+                return made;
+            };
+            let mut new = Object::new(
+                format!("{}.{ordinal}", subject.object.name()),
+                Instance {
+                    deployment: subject.object.meta.name.clone(),
+                    ordinal,
+                    release: release.meta.name.clone(),
+                    host: place.host,
+                    ports: place.ports,
+                    resources: release.spec.run.resources,
+                    prefetch: None,
+                },
+            );
+            new.meta.generation = 1;
+            new.meta.created_at = Some(subject.now);
+            self.next_ordinal = ordinal + 1;
+            self.begun |= release.name() == subject.target.name();
+            self.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+        }
+        count
+    }
+
+    /// The lowest ordinal not in use. Members are sorted by ordinal, so the search goes on where
+    /// the last one ended.
+    fn free_ordinal(&self) -> u32 {
+        let members = &self.subject.fleet.0;
+        let mut ordinal = self.next_ordinal;
+        let from = members.partition_point(|m| m.object.spec.ordinal < ordinal);
+        for member in &members[from..] {
+            if member.object.spec.ordinal > ordinal {
+                break;
+            }
+            ordinal += 1;
+        }
+        ordinal
+    }
+}
+
+/// Asks an instance to stop for good.
+pub(crate) fn stop(instance: &Arc<Object<Instance>>, now: Timestamp) -> Write {
+    let mut new = Object::clone(instance);
+    new.meta.deleted_at = Some(now);
+    Write::Put(Any::Instance(Arc::new(new)))
+}
+
+/// Removes the object of an instance.
+pub(crate) fn forget(instance: &Object<Instance>) -> Write {
+    Write::Delete {
+        kind: Kind::Instance,
+        name: instance.meta.name.clone(),
+        revision: instance.meta.revision,
+    }
+}

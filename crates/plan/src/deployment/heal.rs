@@ -1,0 +1,67 @@
+//! Healing: what is lost is replaced, what has to leave its host is moved, and what is too many
+//! since a host came back is taken away. It changes no release and no target.
+
+use super::Subject;
+use super::draft::Draft;
+use super::fleet::{Member, Place};
+use super::scale;
+
+pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let gone = subject.fleet.0.iter().filter(|member| member.place == Place::Gone);
+    for member in gone {
+        draft.because("host-gone", format!("{} has no host any more", member.name()));
+        draft.forget(member);
+    }
+    draft.allow(subject.counts.ready, subject.floor());
+    replace_port_takers(subject, draft);
+    leave(subject, draft);
+    let reached = subject.object.status.reached.min(subject.wanted);
+    let missing = reached.saturating_sub(subject.counts.staying);
+    if missing > 0 {
+        let made = scale::fill(subject, draft, missing);
+        if made > 0 {
+            draft.because("replaced", format!("{made} instances replace what is lost or leaving"));
+        }
+    }
+    let unchanged = subject.object.status.reached == subject.wanted;
+    if unchanged && subject.progress.rollout.is_none() {
+        scale::trim(subject, draft, subject.counts.staying.saturating_sub(subject.wanted));
+    }
+}
+
+/// An instance that was given a port which something else uses is made anew with another, here or
+/// elsewhere; where there is no other, it is left to try again.
+fn replace_port_takers<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let mut stuck = subject.fleet.0.iter().filter(|member| member.lacks_port());
+    // One at a time: all creations of a plan are of one release, and their hosts learn of it.
+    let Some(member) = stuck.next() else { return };
+    let Some(release) = subject.world.get(&member.object.spec.release) else { return };
+    if draft.create(release, 1) == 1 {
+        draft.because("port-taken", format!("{} gets another port", member.name()));
+        draft.stop(member);
+    }
+}
+
+/// Takes instances off hosts that are being emptied: at once where they do not serve, otherwise
+/// when there is another that does.
+fn leave<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let leaving = |member: &&Member| {
+        member.place == Place::Leaving && member.present() && draft.is_free(member)
+    };
+    let mut members: Vec<&Member> = subject.fleet.0.iter().filter(leaving).collect();
+    if members.is_empty() {
+        return;
+    }
+    members.sort_by_key(|m| (m.ready, std::cmp::Reverse(m.object.spec.ordinal)));
+    // Until every replacement has found a place, only what is already replaced may go.
+    let placed = subject.counts.staying >= subject.wanted;
+    let keep = if placed { subject.floor() } else { subject.wanted };
+    draft.allow(subject.counts.ready, keep);
+    let mut moved = 0;
+    for member in members {
+        moved += u32::from(draft.stop(member));
+    }
+    if moved > 0 {
+        draft.because("draining", format!("{moved} instances leave hosts that are emptied"));
+    }
+}

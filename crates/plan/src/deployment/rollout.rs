@@ -1,0 +1,144 @@
+//! One step of a rollout, or of the way back: which instances are updated where they are, made
+//! anew beside the old ones, or stopped. Whether it may go on is judged in `progress.rs`.
+
+use std::collections::BTreeMap;
+
+use atoll_model::deployment::Strategy;
+
+use super::Subject;
+use super::draft::Draft;
+use super::fleet::Member;
+use super::scale;
+
+pub(super) fn step<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let Some(rollout) = &subject.progress.rollout else { return };
+    let back = subject.goes_back();
+    if subject.is_halted() && !back {
+        return;
+    }
+    let before = draft.writes.len();
+    match subject.rules.strategy {
+        Strategy::BlueGreen if !back => beside(subject, draft),
+        _ => in_turn(subject, draft),
+    }
+    let count = draft.writes.len() - before;
+    if count > 0 {
+        let to = &rollout.to;
+        if back {
+            draft.because("rolling-back", format!("{count} instances go back to {to}"));
+        } else {
+            draft.because("rolling-out", format!("{count} instances on the way to {to}"));
+        }
+    }
+    if subject.progress.soaking.is_some() {
+        fetch_ahead(subject, draft);
+    }
+}
+
+/// Instances that serve and are not about to be counted on: on the way out only what is proven
+/// on the target may stand in for what is taken down, on the way back whatever is ready.
+fn available(subject: &Subject) -> u32 {
+    let counts = &subject.counts;
+    if subject.goes_back() {
+        counts.ready
+    } else {
+        counts.ready - counts.updated_ready + counts.proven
+    }
+}
+
+/// One batch after the other, in place where that can be.
+fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let counts = &subject.counts;
+    let floor = subject.rules.min_ready(subject.wanted);
+    draft.allow(available(subject), floor);
+    let at_start = draft.spare();
+    let mut need = subject.progress.bound.saturating_sub(counts.updated);
+    if need == 0 {
+        // Everything wanted is on the target: what is left of the old is surplus.
+        if subject.progress.bound >= subject.wanted {
+            let old = subject.fleet.0.iter().filter(|m| is_old(subject, m));
+            scale::stop_crowded(draft, old.collect(), counts.old);
+        }
+        return;
+    }
+    let release = subject.target.release;
+    let mut replaces = false;
+    for member in batch(subject) {
+        if need == 0 {
+            break;
+        }
+        let done = if member.can_run(&release.spec) {
+            draft.update(member, release)
+        } else {
+            replaces = true;
+            draft.stop(member)
+        };
+        need -= u32::from(done);
+        draft.moving += u32::from(done);
+    }
+    let unproven = counts.updated - counts.proven;
+    let tight = floor >= subject.wanted || (at_start == 0 && unproven == 0);
+    if need > 0 && (tight || replaces) {
+        let most = subject.rules.max_total(subject.wanted);
+        let room = most.saturating_sub(counts.total).min(need);
+        if room > 0 {
+            draft.moving += draft.create(release, room);
+        }
+    }
+}
+
+fn is_old(subject: &Subject, member: &Member) -> bool {
+    member.stays() && !member.is_on(subject.target.name())
+}
+
+/// The instances to be updated, in order: what does not serve costs nothing and goes first, then
+/// what is neither on the target nor on the last good release; each spread over the zones.
+fn batch<'a>(subject: &'a Subject<'a>) -> Vec<&'a Member<'a>> {
+    let good = subject.object.status.last_good.as_deref();
+    let mut in_zone: BTreeMap<(u8, &str), u32> = BTreeMap::new();
+    let mut batch: Vec<_> = Vec::new();
+    for member in subject.fleet.0.iter().filter(|m| is_old(subject, m)) {
+        let class = match member {
+            m if !m.ready => 0,
+            m if good.is_some_and(|good| !m.is_on(good)) => 1,
+            _ => 2,
+        };
+        let turn = in_zone.entry((class, member.zone())).or_default();
+        batch.push(((class, *turn), member));
+        *turn += 1;
+    }
+    batch.sort_by_key(|(order, _)| *order);
+    batch.into_iter().map(|(_, member)| member).collect()
+}
+
+/// All new ones beside the old ones, then the switch: the old ones stop.
+fn beside<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let counts = &subject.counts;
+    if counts.updated < subject.wanted {
+        let room = subject.rules.max_total(subject.wanted).saturating_sub(counts.total);
+        let missing = (subject.wanted - counts.updated).min(room);
+        if missing > 0 {
+            draft.moving += draft.create(subject.target.release, missing);
+        }
+    } else if counts.proven >= subject.wanted {
+        draft.allow(available(subject), subject.rules.min_ready(subject.wanted));
+        let old = subject.fleet.0.iter().filter(|m| is_old(subject, m));
+        scale::stop_crowded(draft, old.collect(), counts.old);
+    }
+}
+
+/// While a step is watched, the hosts of the next one fetch the package.
+fn fetch_ahead<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let release = subject.target.release;
+    if release.spec.package.is_none() {
+        return;
+    }
+    let next = subject.progress.next_bound.saturating_sub(subject.counts.updated);
+    let next = batch(subject).into_iter().take(next as usize);
+    for member in next {
+        let has = member.object.spec.prefetch.as_deref() == Some(release.name());
+        if !has && member.can_run(&release.spec) && draft.is_free(member) {
+            draft.prefetch(member, release.name());
+        }
+    }
+}

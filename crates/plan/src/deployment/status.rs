@@ -1,0 +1,227 @@
+//! What a deployment says of itself: counts, a phase, and reasons an operator can act on.
+
+use atoll_model::deployment::{DeploymentStatus, InstancePhase, OnFailure, Phase};
+use atoll_model::{Reason, Timestamp};
+
+use super::Subject;
+use super::draft::Draft;
+use super::fleet::{Member, Place};
+use crate::sooner;
+
+/// So many instances are named in a reason; the rest is counted.
+const NAMED: usize = 3;
+
+/// The status as the world is before the plan, and when to look again.
+pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Option<Timestamp>) {
+    let stored = &subject.object.status;
+    let (progress, counts, target) = (&subject.progress, &subject.counts, &subject.target);
+    let ready = subject.fleet.ready();
+    let mut status = DeploymentStatus {
+        observed_generation: subject.object.meta.generation,
+        phase: Phase::Waiting,
+        instances: subject.fleet.0.len() as u32,
+        ready,
+        updated: subject.fleet.count(|member| runs(member, target.name())),
+        unavailable: subject.wanted.saturating_sub(ready),
+        reached: stored.reached.min(subject.wanted),
+        release: stored.release.clone(),
+        last_good: stored.last_good.clone(),
+        failed: target.failed.clone(),
+        rollout: progress.rollout.clone(),
+        reasons: Vec::new(),
+    };
+    if progress.complete {
+        status.rollout = None;
+        status.last_good = Some(target.name().to_owned());
+        if !target.given_up {
+            status.failed = None;
+        }
+    }
+    if let Some(rollout) = &mut status.rollout {
+        if draft.begun && counts.updated == counts.proven {
+            // Nothing was awaited until now, so the time allowed begins with this step.
+            rollout.progress_at = subject.now;
+        }
+        if draft.moving > 0 {
+            rollout.moved = rollout.moved.max(counts.updated + draft.moving);
+        }
+        rollout.moved = rollout.moved.min(subject.wanted);
+    }
+    let rest = Rest::of(subject);
+    let settled = status.rollout.is_none() && rest.is_settled && draft.obstacles.is_empty();
+    if settled {
+        status.reached = subject.wanted;
+        if subject.wanted > 0 {
+            status.release = Some(target.name().to_owned());
+        }
+    }
+    status.phase = phase(subject, draft, &status, settled);
+    status.reasons = reasons(subject, draft, &status);
+    (status, sooner(progress.again_at, rest.again_at))
+}
+
+fn runs(member: &Member, release: &str) -> bool {
+    !member.object.meta.deleting()
+        && member.is_on(release)
+        && member.object.status.release.as_deref() == Some(release)
+}
+
+/// Whether everything but a rollout is as it is meant to be.
+struct Rest {
+    is_settled: bool,
+    again_at: Option<Timestamp>,
+}
+
+impl Rest {
+    /// **Invariant:** a deployment is settled only if exactly the wanted instances are where they
+    /// may stay and are ready, except for so few that the failure ratio forgives them, each of
+    /// them older than the deadline: new ones are always waited for.
+    fn of(subject: &Subject) -> Rest {
+        let deadline = subject.rules.deadline;
+        let (mut unready, mut again_at) = (0, None);
+        for member in subject.fleet.0.iter().filter(|m| m.stays() && !m.ready) {
+            unready += 1;
+            let late = member.object.meta.created_at.unwrap_or_default() + deadline;
+            again_at = sooner(again_at, Some(late).filter(|at| *at > subject.now));
+        }
+        let forgiven = subject.rules.failure_ratio.floor_of(subject.wanted);
+        let forgiven = forgiven.min(subject.wanted.saturating_sub(1));
+        let counts = &subject.counts;
+        // What is to stop on a host that is not heard from is not waited for.
+        let stopping = |m: &Member| m.object.meta.deleting() && m.place != Place::Lost;
+        let moving = subject.fleet.0.iter().any(stopping);
+        let is_settled = counts.staying == subject.wanted
+            && counts.leaving == 0
+            && (unready == 0 || (unready <= forgiven && again_at.is_none()))
+            && !moving;
+        Rest { is_settled, again_at: again_at.filter(|_| unready <= forgiven) }
+    }
+}
+
+fn phase(subject: &Subject, draft: &Draft, status: &DeploymentStatus, settled: bool) -> Phase {
+    let (progress, target) = (&subject.progress, &subject.target);
+    let nothing_moves = subject.counts.updated_ready == subject.counts.updated;
+    let waits = !draft.obstacles.is_empty() && nothing_moves;
+    let Some(rollout) = &status.rollout else {
+        return match settled {
+            true => Phase::Settled,
+            false if waits => Phase::Waiting,
+            false => Phase::Rolling,
+        };
+    };
+    if target.failed_for_good() {
+        match subject.rules.on_failure {
+            OnFailure::Pause => Phase::Paused,
+            OnFailure::Rollback => Phase::Failed,
+        }
+    } else if rollout.back {
+        Phase::RollingBack
+    } else if subject.object.spec.paused {
+        Phase::Paused
+    } else if progress.soaking.is_some() {
+        Phase::Soaking
+    } else if waits {
+        Phase::Waiting
+    } else {
+        Phase::Rolling
+    }
+}
+
+fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    reasons.extend(failure(subject, status));
+    reasons.extend(subject.target.missing.clone());
+    if status.phase == Phase::Paused && subject.object.spec.paused {
+        let name = subject.object.name();
+        let to = subject.target.name();
+        reasons.push(
+            Reason::new("paused", format!("the rollout of {to} was paused by hand"))
+                .hint(format!("atoll resume deployment/{name}")),
+        );
+    }
+    // Whoever has a step to take is not stuck, though the gate may hold it.
+    let said = subject.progress.reasons.iter();
+    reasons.extend(said.filter(|r| r.code != "stuck" || draft.is_empty()).cloned());
+    for obstacle in &draft.obstacles {
+        if !reasons.contains(obstacle) {
+            reasons.push(obstacle.clone());
+        }
+    }
+    reasons.extend(lost(subject));
+    reasons.extend(broken(subject));
+    reasons
+}
+
+/// What became of the release that failed.
+fn failure(subject: &Subject, status: &DeploymentStatus) -> Vec<Reason> {
+    let Some(failed) = &status.failed else { return Vec::new() };
+    let (name, release) = (subject.object.name(), &failed.release);
+    let retry = match &subject.object.spec {
+        spec if spec.aborted.as_ref() == Some(release) => {
+            "take spec.aborted off to try it again".to_owned()
+        }
+        spec if spec.release.as_ref() == Some(release) => {
+            format!("atoll promote deployment/{name} tries it again without soaks")
+        }
+        spec => format!(
+            "atoll deploy {} --env {} --release {release} tries it again; a newer release is \
+             tried by itself",
+            spec.application, spec.environment
+        ),
+    };
+    let why = &failed.reason.message;
+    if subject.target.given_up {
+        let good = subject.target.name();
+        let (code, what) = match status.rollout {
+            Some(_) => ("rolling-back", "is taken back to"),
+            None => ("rolled-back", "was taken back to"),
+        };
+        return vec![Reason::new(code, format!("{release} {what} {good}: {why}")).hint(retry)];
+    }
+    let mut reasons = vec![Reason::new(&failed.reason.code, format!("{release} failed: {why}"))];
+    if status.last_good.is_none() {
+        let message = "no release has been good here, so there is none to go back to";
+        let hint = format!("release a better one, or look: atoll logs deployment/{name}");
+        reasons.push(Reason::new("no-last-good", message).hint(hint));
+    } else {
+        let hint = format!("atoll abort deployment/{name} goes back; {retry}");
+        reasons.push(Reason::new("paused", "it goes on when it is told to").hint(hint));
+    }
+    reasons
+}
+
+fn named(members: &[&Member], say: impl Fn(&Member) -> String) -> String {
+    let mut said: Vec<String> = members.iter().take(NAMED).map(|m| say(m)).collect();
+    if members.len() > NAMED {
+        said.push(format!("and {} more", members.len() - NAMED));
+    }
+    said.join(", ")
+}
+
+fn lost(subject: &Subject) -> Option<Reason> {
+    let all = subject.fleet.0.iter();
+    let lost: Vec<&Member> = all.filter(|member| member.place == Place::Lost).collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let message = named(&lost, |m| format!("{} on {}", m.name(), m.object.spec.host));
+    let hint = "they are replaced; a host that will not come back is taken out with atoll delete";
+    Some(Reason::new("host-unknown", format!("not heard from: {message}")).hint(hint))
+}
+
+fn broken(subject: &Subject) -> Option<Reason> {
+    let broken = |member: &&Member| member.present() && member.broken();
+    let broken: Vec<&Member> = subject.fleet.0.iter().filter(broken).collect();
+    let first = broken.first()?;
+    let message = named(&broken, |member| {
+        let phase = match member.object.status.phase {
+            InstancePhase::CrashLoop => "dies again and again",
+            _ => "is not ready any more",
+        };
+        let why = member.object.status.reasons.first();
+        let why = why.map(|reason| format!(" ({})", reason.message)).unwrap_or_default();
+        format!("{} {phase}{why}", member.name())
+    });
+    let hint = format!("atoll why instance/{0}; atoll logs instance/{0}", first.name());
+    Some(Reason::new("unready", message).hint(hint))
+}

@@ -1,0 +1,130 @@
+//! Which release a deployment is to run: the one asked for, or the last good one where that has
+//! failed or was given up. Not how it gets there.
+
+use std::sync::Arc;
+
+use atoll_model::deployment::{Failed, OnFailure, Phase};
+use atoll_model::{
+    Application, Deployment, Environment, Object, Reason, Release, Snapshot, Timestamp,
+};
+
+use crate::checksum;
+
+/// What is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<'a> {
+    pub release: &'a Arc<Object<Release>>,
+    /// The failure of the release asked for, as it is to be stored.
+    pub failed: Option<Failed>,
+    /// The release asked for was given up; this is the last good one.
+    pub given_up: bool,
+    /// Why what is asked for cannot be had, where that is so and the last good one runs on.
+    pub missing: Option<Reason>,
+}
+
+impl<'a> Target<'a> {
+    pub fn name(&self) -> &'a str {
+        &self.release.meta.name
+    }
+
+    /// The release failed, and there is nothing to go back to.
+    pub fn failed_for_good(&self) -> bool {
+        self.failed.is_some() && !self.given_up
+    }
+}
+
+/// The part of a target that a failure holds for.
+pub(crate) fn edit_of(spec: &Deployment) -> u32 {
+    let part = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    let parts = [part(&spec.release), part(&spec.promoted), part(&spec.aborted)];
+    checksum(parts.iter().map(Vec::as_slice)) as u32
+}
+
+/// Finds the target. `failing` is a failure found just now.
+pub(crate) fn resolve<'a>(
+    world: &'a Snapshot,
+    deployment: &'a Object<Deployment>,
+    application: &Object<Application>,
+    environment: &Object<Environment>,
+    failing: Option<Failed>,
+    now: Timestamp,
+) -> Result<Target<'a>, Reason> {
+    let status = &deployment.status;
+    let good = status.last_good.as_ref().and_then(|name| world.get::<Release>(name));
+    let release = match asked(world, deployment, environment) {
+        Ok(release) => release,
+        Err(reason) => {
+            let release = good.ok_or_else(|| reason.clone())?;
+            return Ok(Target { release, failed: None, given_up: false, missing: Some(reason) });
+        }
+    };
+    let name = release.name();
+    let is_good = good.is_some_and(|good| good.name() == name);
+    let aborted = deployment.spec.aborted.as_deref() == Some(name) && !is_good;
+    let edit = edit_of(&deployment.spec);
+    let stored = status.failed.clone().filter(|f| f.release == name && f.edit == edit);
+    let by_hand = aborted.then(|| Failed {
+        release: name.to_owned(),
+        at: now,
+        reason: Reason::new("aborted", "its rollout was aborted by hand"),
+        edit,
+    });
+    let failed = failing.or(stored).or(by_hand).filter(|_| !is_good);
+    let goes_back = aborted || application.spec.rollout.on_failure == OnFailure::Rollback;
+    match good.filter(|_| failed.is_some() && goes_back) {
+        Some(good) => Ok(Target { release: good, failed, given_up: true, missing: None }),
+        None => Ok(Target { release, failed, given_up: false, missing: None }),
+    }
+}
+
+/// The release asked for.
+fn asked<'a>(
+    world: &'a Snapshot,
+    deployment: &'a Object<Deployment>,
+    environment: &Object<Environment>,
+) -> Result<&'a Arc<Object<Release>>, Reason> {
+    let application = &deployment.spec.application;
+    if let Some(name) = &deployment.spec.release {
+        let release = world.get::<Release>(name);
+        return release.filter(|r| r.spec.application == *application).ok_or_else(|| {
+            Reason::new("release-missing", format!("{application} has no release {name}")).hint(
+                format!("see what there is: atoll get releases; newest: {}", {
+                    world.newest_release(application).map_or("none", |r| r.name())
+                }),
+            )
+        });
+    }
+    let Some(after) = &environment.spec.after else {
+        return world.newest_release(application).ok_or_else(|| {
+            Reason::new("release-missing", format!("{application} has no release yet"))
+                .hint(format!("see why: atoll why application/{application}"))
+        });
+    };
+    let before = format!("{application}.{after}");
+    let proven = world.get::<Deployment>(&before).and_then(|d| d.status.last_good.as_ref());
+    proven.and_then(|name| world.get::<Release>(name)).ok_or_else(|| {
+        Reason::new("not-proven", format!("no release has proved itself in {before} yet"))
+            .hint(format!("see how far it is: atoll why deployment/{before}"))
+    })
+}
+
+/// What stands in the way of a deployment from the outside.
+pub(crate) fn unmet_need(
+    world: &Snapshot,
+    deployment: &Object<Deployment>,
+    application: &Object<Application>,
+) -> Option<Reason> {
+    application.spec.needed().find_map(|needed| {
+        let name = format!("{needed}.{}", deployment.spec.environment);
+        let ready = world.get::<Deployment>(&name).map_or(0, |needed| needed.status.ready);
+        (ready == 0).then(|| {
+            Reason::new("needs", format!("needs {name}, of which nothing is ready yet"))
+                .hint(format!("see why: atoll why deployment/{name}"))
+        })
+    })
+}
+
+/// Whether a phase is one that stays until somebody acts.
+pub(crate) fn is_final(phase: Phase) -> bool {
+    matches!(phase, Phase::Settled | Phase::Paused | Phase::Failed)
+}

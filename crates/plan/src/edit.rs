@@ -1,0 +1,211 @@
+//! How people's writes become plans: what they send is completed with what is not theirs to
+//! write. Whether the change is permitted is decided by the gate, not here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::{
+    Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
+    Write,
+};
+
+use crate::delivery::used_releases;
+use crate::{Context, Plan};
+
+/// Turns manifests into a plan that creates or updates their objects, all or none. Objects that
+/// would not change are left out.
+///
+/// # Errors
+/// What cannot be done at all: two manifests of one object, a change of what never changes, a
+/// change of what is being deleted.
+pub fn apply(cx: &Context, objects: Vec<Any>) -> Result<Plan, Vec<Reason>> {
+    let mut plan = Plan::new(Intent::Edit);
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
+    for any in objects {
+        let id = any.id();
+        if !seen.insert(id.clone()) {
+            wrong.push(Reason::new("duplicate", format!("{id} is given twice")));
+            continue;
+        }
+        let done = match cx.world.find(any.kind(), any.name()) {
+            Some(stored) => update(&stored, any),
+            None => create(cx, any, &mut numbers).map(Some),
+        };
+        match done {
+            Ok(any) => plan.writes.extend(any.map(Write::Put)),
+            Err(reason) => wrong.push(reason),
+        }
+    }
+    if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+}
+
+fn create(cx: &Context, any: Any, numbers: &mut BTreeMap<String, u64>) -> Result<Any, Reason> {
+    let mut any = any.with_fresh_status();
+    if any.kind() == Kind::Instance {
+        let message = format!("{} is made by its deployment, not by hand", any.id());
+        return Err(Reason::new("not-yours", message).hint("scale the deployment"));
+    }
+    if let Any::Release(release) = &mut any {
+        let release = Arc::make_mut(release);
+        number(cx, release, numbers)?;
+    }
+    let meta = any.meta_mut();
+    meta.generation = 1;
+    meta.created_at = Some(cx.now);
+    meta.deleted_at = None;
+    Ok(any)
+}
+
+/// Gives a release its number: one more than the newest.
+fn number(
+    cx: &Context,
+    release: &mut Object<Release>,
+    numbers: &mut BTreeMap<String, u64>,
+) -> Result<(), Reason> {
+    let application = &release.spec.application;
+    let newest = cx.world.newest_release(application).map_or(0, |newest| newest.spec.number);
+    let last = numbers.entry(application.clone()).or_insert(newest);
+    if release.spec.number == 0 {
+        release.spec.number = *last + 1;
+    } else if release.spec.number <= *last {
+        let message = format!(
+            "release/{} has number {}, and {application} is at {last} already",
+            release.name(),
+            release.spec.number
+        );
+        return Err(Reason::new("release-number", message).hint("leave spec.number out"));
+    }
+    *last = release.spec.number;
+    Ok(())
+}
+
+fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
+    let mut new = any.with_status_of(stored);
+    if let (Any::Release(new), Any::Release(old)) = (&mut new, stored)
+        && new.spec.number == 0
+    {
+        Arc::make_mut(new).spec.number = old.spec.number;
+    }
+    let changes = !new.same_spec(stored);
+    let id = new.id();
+    if changes && matches!(new.kind(), Kind::Release | Kind::Package) {
+        return Err(Reason::new("immutable", format!("{id} never changes once it is made"))
+            .hint("make a new one under another name"));
+    }
+    if changes && new.kind() == Kind::Instance {
+        return Err(Reason::new("not-yours", format!("{id} is changed by its deployment"))
+            .hint("change the deployment; an instance may be deleted to be made anew"));
+    }
+    if changes && stored.meta().deleting() {
+        return Err(Reason::new("deleting", format!("{id} is being deleted"))
+            .hint("apply it again once it is gone"));
+    }
+    let (old, meta) = (stored.meta(), new.meta_mut());
+    let changes = changes || meta.labels != old.labels || meta.annotations != old.annotations;
+    // A revision that was read guards against lost updates of the target; statuses that were
+    // written since then do not count.
+    let read = meta.revision;
+    let same_target = meta.generation == old.generation;
+    meta.revision = if read == 0 || same_target { old.revision } else { read };
+    meta.generation = old.generation + u64::from(changes);
+    meta.created_at = old.created_at;
+    meta.deleted_at = old.deleted_at;
+    Ok((new != *stored).then_some(new))
+}
+
+/// Turns a deletion into a plan: at once where nothing hangs on the object, otherwise by asking
+/// its planner to clear away first. Deleting twice is deleting once.
+///
+/// # Errors
+/// There is no such object, or others are in need of it.
+pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>> {
+    let Some(stored) = cx.world.find(kind, name) else {
+        let message = format!("there is no {}/{name}", kind.lower());
+        return Err(vec![Reason::new("not-found", message)]);
+    };
+    let mut plan = Plan::new(Intent::Edit);
+    if stored.meta().deleting() {
+        plan.reasons.push(Reason::new("deleting", format!("{} is being deleted", stored.id())));
+        return Ok(plan);
+    }
+    let waits = match kind {
+        Kind::Instance => true,
+        Kind::Deployment => cx.world.derived::<Instance>(name).next().is_some(),
+        Kind::Application => {
+            cx.world.derived::<Deployment>(name).next().is_some()
+                || cx.world.newest_release(name).is_some()
+        }
+        Kind::Host => cx.world.usage(name).is_some(),
+        Kind::Environment => {
+            cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)
+        }
+        Kind::Release | Kind::Package => {
+            let users = users(cx, &stored);
+            if !users.is_empty() {
+                let message = format!("{} is used by {}", stored.id(), users.join(", "));
+                return Err(vec![Reason::new("in-use", message)]);
+            }
+            false
+        }
+        Kind::Zone | Kind::Freeze | Kind::Token => false,
+    };
+    plan.reasons.extend(made_again(cx, &stored));
+    plan.writes.push(if waits {
+        let mut new = stored;
+        new.meta_mut().deleted_at = Some(cx.now);
+        Write::Put(new)
+    } else {
+        Write::Delete { kind, name: name.to_owned(), revision: stored.meta().revision }
+    });
+    Ok(plan)
+}
+
+fn users(cx: &Context, stored: &Any) -> Vec<String> {
+    match stored {
+        Any::Release(release) => {
+            let application = &release.spec.application;
+            let used = used_releases(cx.world, application).contains(release.name());
+            used.then(|| format!("a deployment of {application}")).into_iter().collect()
+        }
+        Any::Package(package) => {
+            let uses = |release: &&Arc<Object<Release>>| {
+                let of = release.spec.package.as_ref();
+                of.is_some_and(|of| of.digest == package.spec.digest)
+            };
+            cx.world.all::<Release>().filter(uses).map(|r| Any::Release(r.clone()).id()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A deployment is derived from an application and an environment, so deleting it alone only
+/// makes it anew.
+fn made_again(cx: &Context, stored: &Any) -> Option<Reason> {
+    match stored {
+        Any::Deployment(deployment) => {
+            let (name, environment) = (&deployment.spec.application, &deployment.spec.environment);
+            let application = cx.world.get::<Application>(name)?;
+            let there = cx.world.get::<Environment>(environment)?;
+            let wanted = application.spec.environments.as_ref();
+            let goes = wanted.is_none_or(|all| all.contains(environment));
+            let stays = goes && !application.meta.deleting() && !there.meta.deleting();
+            stays.then(|| {
+                let message = format!("{name} goes to {environment}, so it is made anew, empty");
+                Reason::new("made-again", message).hint(format!(
+                    "to be rid of it, leave {environment} out of the application's environments"
+                ))
+            })
+        }
+        Any::Host(host) => {
+            let count = cx.world.instances_on(host.name()).count();
+            let lost = host.status.phase == HostPhase::Unknown;
+            let how = if lost { "go with it" } else { "move away first" };
+            let message = format!("{count} instances of {} {how}", host.name());
+            (count > 0).then(|| Reason::new("moves", message))
+        }
+        _ => None,
+    }
+}

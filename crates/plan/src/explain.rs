@@ -1,0 +1,234 @@
+//! Why an object is as it is, what is waited for, and what happens next: written for somebody who
+//! was woken up by it. It plans, to tell what would be done, but writes nothing.
+
+use atoll_model::access::Actor;
+use atoll_model::api::Explanation;
+use atoll_model::{
+    Any, Application, Deployment, Environment, Freeze, Instance, Kind, Object, Package, Release,
+    Snapshot, Timestamp, Token,
+};
+
+use crate::decision::{Verdict, decide};
+use crate::{CONTROLLERS, Context, Plan};
+
+mod deployment;
+mod host;
+mod words;
+
+pub use words::in_words;
+
+/// So many of a kind are named; the rest is counted.
+const NAMED: usize = 5;
+
+/// Why an object is as it is. `None` if there is no such object; `lately` is left empty.
+pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
+    let any = cx.world.find(kind, name)?;
+    let mut told = Told { reasons: any.reasons().to_vec(), ..Told::default() };
+    match &any {
+        Any::Deployment(it) => deployment::tell(cx, it, &mut told),
+        Any::Instance(it) => deployment::tell_instance(cx, it, &mut told),
+        Any::Host(it) => host::tell(cx, it, &mut told),
+        Any::Zone(it) => host::tell_zone(cx, it, &mut told),
+        Any::Application(it) => application(cx, it, &mut told),
+        Any::Environment(it) => environment(cx, it, &mut told),
+        Any::Release(it) => release(cx.world, it, &mut told),
+        Any::Package(it) => package(cx.world, it, &mut told),
+        Any::Freeze(it) => freeze(cx, it, &mut told),
+        Any::Token(it) => token(cx, it, &mut told),
+    }
+    if let Some(at) = any.meta().deleted_at {
+        told.state = format!("{} Its deletion was asked for at {at}.", told.state);
+    }
+    next(cx, kind, name, &mut told);
+    Some(Explanation {
+        subject: any.id(),
+        state: told.state,
+        reasons: told.reasons,
+        waiting_for: told.waiting_for,
+        next: told.next,
+        lately: Vec::new(),
+        see: told.see,
+    })
+}
+
+/// What is told, while it is put together.
+#[derive(Default)]
+struct Told {
+    state: String,
+    reasons: Vec<atoll_model::Reason>,
+    waiting_for: Vec<String>,
+    next: Vec<String>,
+    see: Vec<String>,
+}
+
+impl Told {
+    fn see(&mut self, id: String) {
+        if !self.see.contains(&id) {
+            self.see.push(id);
+        }
+    }
+
+    /// Waits for each of these, naming the first few.
+    fn wait_each(&mut self, all: Vec<String>) {
+        let more = all.len().saturating_sub(NAMED);
+        self.waiting_for.extend(all.into_iter().take(NAMED));
+        if more > 0 {
+            self.waiting_for.push(format!("{more} more like these"));
+        }
+    }
+}
+
+/// Asks the subject's own planner and the gate what would be done now.
+fn next(cx: &Context, kind: Kind, name: &str, told: &mut Told) {
+    let Some(controller) = CONTROLLERS.iter().find(|controller| controller.kind == kind) else {
+        return;
+    };
+    let planned = (controller.plan)(cx, name);
+    let (plan, held) = match decide(cx, &Actor::controller(controller.name), planned.clone()) {
+        Verdict::Commit(plan) => (plan, Vec::new()),
+        Verdict::Hold(plan, reasons) => (Plan { writes: planned.writes, ..plan }, reasons),
+        Verdict::Deny(reasons) => (planned, reasons),
+    };
+    let said = plan.writes.iter().filter_map(|write| in_words(cx.world, write));
+    let said: Vec<String> = said.filter(|line| !line.contains(&format!("{name} is "))).collect();
+    let would = if held.is_empty() { "" } else { "held: " };
+    let more = said.len().saturating_sub(NAMED);
+    told.next.extend(said.into_iter().take(NAMED).map(|line| format!("{would}{line}")));
+    if more > 0 {
+        told.next.push(format!("{more} more writes like these"));
+    }
+    for reason in held {
+        if !told.reasons.contains(&reason) {
+            told.reasons.push(reason);
+        }
+    }
+    if let Some(at) = plan.again_at.filter(|at| *at > cx.now) {
+        told.next.push(format!("looks again at {at}, in {}, or when something changes", {
+            at.since(cx.now)
+        }));
+    }
+}
+
+/// `3 instances`, `1 instance`.
+fn count(n: usize, of: &str) -> String {
+    if n == 1 { format!("1 {of}") } else { format!("{n} {of}s") }
+}
+
+/// The word of a phase as users know it.
+fn word(value: &impl serde::Serialize) -> String {
+    let word = serde_json::to_value(value).ok();
+    word.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn ago(cx: &Context, at: Option<Timestamp>) -> String {
+    at.map(|at| format!(" since {at}, for {}", cx.now.since(at))).unwrap_or_default()
+}
+
+fn application(cx: &Context, it: &Object<Application>, told: &mut Told) {
+    let name = it.name();
+    let release = match cx.world.newest_release(name) {
+        Some(newest) => format!("its newest release is {}", newest.name()),
+        None => "it has no release".to_owned(),
+    };
+    let mut places = Vec::new();
+    for deployment in cx.world.derived::<Deployment>(name) {
+        let status = &deployment.status;
+        let runs = status.release.as_deref().unwrap_or("nothing yet");
+        let phase = word(&status.phase);
+        places.push(format!("{} ({phase}, {runs})", deployment.spec.environment));
+        told.see(Any::Deployment(deployment.clone()).id());
+    }
+    let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
+    told.state = format!("{name}: {release}; it is deployed to {places}.");
+    let waits = it.status.reasons.iter().filter(|reason| reason.code.ends_with("-missing"));
+    told.waiting_for.extend(waits.map(|reason| reason.message.replacen("there is no", "the", 1)));
+}
+
+fn environment(cx: &Context, it: &Object<Environment>, told: &mut Told) {
+    let hosts = cx.world.all::<atoll_model::Host>();
+    let hosts = hosts.filter(|host| it.spec.hosts.matches(&host.meta.labels)).count();
+    let inside = |d: &&std::sync::Arc<Object<Deployment>>| d.spec.environment == *it.name();
+    let deployments: Vec<_> = cx.world.all::<Deployment>().filter(inside).collect();
+    let after = it.spec.after.as_ref().map(|a| format!(", taking what has proved itself in {a}"));
+    told.state = format!(
+        "{} holds {} on {}{}.",
+        it.name(),
+        count(deployments.len(), "deployment"),
+        count(hosts, "host"),
+        after.unwrap_or_default()
+    );
+    for deployment in deployments.iter().take(NAMED) {
+        told.see(Any::Deployment(std::sync::Arc::clone(deployment)).id());
+    }
+    if it.meta.deleting() {
+        told.waiting_for.push(format!("{} to go", count(deployments.len(), "deployment")));
+    }
+}
+
+fn release(world: &Snapshot, it: &Object<Release>, told: &mut Told) {
+    let name = it.name();
+    let mut runs = Vec::new();
+    for deployment in world.derived::<Deployment>(&it.spec.application) {
+        let of = world.derived::<Instance>(deployment.name());
+        let instances = of.filter(|instance| instance.spec.release == *name).count();
+        let failed = deployment.status.failed.as_ref().filter(|failed| failed.release == name);
+        if instances > 0 {
+            runs.push(format!("{} in {}", count(instances, "instance"), deployment.name()));
+        }
+        if let Some(failed) = failed {
+            told.reasons.push(failed.reason.clone());
+        }
+        if instances > 0 || failed.is_some() {
+            told.see(Any::Deployment(deployment.clone()).id());
+        }
+    }
+    let package = it.spec.package.as_ref();
+    let of = package.map_or("no package".to_owned(), |p| format!("{}:{}", p.name, p.version));
+    let runs = if runs.is_empty() { "no instance".to_owned() } else { runs.join(", ") };
+    let (number, application) = (it.spec.number, &it.spec.application);
+    told.state = format!("{name} is release {number} of {application}, of {of}; {runs} to run it.");
+}
+
+fn package(world: &Snapshot, it: &Object<Package>, told: &mut Told) {
+    let uses = |release: &&std::sync::Arc<Object<Release>>| {
+        release.spec.package.as_ref().is_some_and(|of| of.digest == it.spec.digest)
+    };
+    let releases: Vec<_> = world.all::<Release>().filter(uses).collect();
+    let (name, version) = (&it.spec.name, &it.spec.version);
+    let (size, used) = (it.spec.size, count(releases.len(), "release"));
+    told.state = format!("{name}:{version} holds {size} bytes and is used by {used}.");
+    for release in releases.iter().rev().take(NAMED) {
+        told.see(Any::Release(std::sync::Arc::clone(release)).id());
+    }
+}
+
+fn freeze(cx: &Context, it: &Object<Freeze>, told: &mut Told) {
+    let environments = match it.spec.environments.as_slice() {
+        [] => "all environments".to_owned(),
+        some => some.join(", "),
+    };
+    let which = it.spec.applications.to_string();
+    let applications =
+        if which.is_empty() { "all applications".into() } else { format!("{which:?}") };
+    let when = match (it.spec.active(cx.now), it.spec.from, it.spec.until) {
+        (true, _, Some(until)) => format!("is in force until {until}"),
+        (true, _, None) => "is in force until it is deleted".to_owned(),
+        (false, Some(from), _) if from > cx.now => format!("begins at {from}"),
+        _ => "is over".to_owned(),
+    };
+    let why = &it.spec.reason;
+    let name = it.name();
+    told.state = format!("{name} {when}, for {applications} in {environments}: {why}.");
+    for deployment in cx.world.deployments_with("frozen") {
+        told.see(Any::Deployment(deployment.clone()).id());
+    }
+}
+
+fn token(cx: &Context, it: &Object<Token>, told: &mut Told) {
+    let ends = match it.spec.expires {
+        Some(at) if it.spec.expired(cx.now) => format!("ended at {at}"),
+        Some(at) => format!("ends at {at}"),
+        None => "never ends".to_owned(),
+    };
+    told.state = format!("{} grants role {} and {ends}.", it.name(), it.spec.role.name());
+}

@@ -1,0 +1,173 @@
+//! Why deployments and instances are as they are.
+
+use std::sync::Arc;
+
+use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus, Strategy};
+use atoll_model::{Application, Deployment, Host, Instance, Object, Timestamp};
+
+use super::{Told, ago, count, word};
+use crate::Context;
+use crate::deployment::fleet::{Fleet, Member, Place};
+
+pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) {
+    let status = &it.status;
+    told.state = sentence(it);
+    if status.observed_generation < it.meta.generation {
+        told.waiting_for.push("its planner to take up the last edit".to_owned());
+    }
+    let fleet = Fleet::of(cx.world, it);
+    let application = cx.world.get::<Application>(&it.spec.application);
+    if let (Some(rollout), Some(application)) = (&status.rollout, application) {
+        tell_rollout(cx, it, application, rollout, told);
+    }
+    let each = fleet.0.iter().filter_map(|member| awaited(cx, it, application, member));
+    told.wait_each(each.collect());
+    for reason in &status.reasons {
+        outside(reason, told);
+    }
+    if let Some(application) = application.filter(|_| fleet.0.is_empty()) {
+        for needed in application.spec.needed() {
+            told.see(format!("deployment/{needed}.{}", it.spec.environment));
+        }
+    }
+    for member in fleet.0.iter().filter(|m| m.present() && m.broken()).take(super::NAMED) {
+        told.see(format!("instance/{}", member.name()));
+    }
+    for member in fleet.0.iter().filter(|m| matches!(m.place, Place::Lost | Place::Leaving)) {
+        if told.see.len() < 2 * super::NAMED {
+            told.see(format!("host/{}", member.object.spec.host));
+        }
+    }
+    told.see(format!("application/{}", it.spec.application));
+}
+
+fn sentence(it: &Object<Deployment>) -> String {
+    let (name, status, wanted) = (it.name(), &it.status, it.spec.instances);
+    let ready = format!("{} of {wanted} instances are ready", status.ready);
+    let to = status.rollout.as_ref().map_or("", |rollout| rollout.to.as_str());
+    let runs = status.release.as_deref().unwrap_or("nothing yet");
+    let (updated, good) = (status.updated, status.last_good.as_deref().unwrap_or("none"));
+    match status.phase {
+        Phase::Settled => format!("{name} is settled on {runs}: {ready}."),
+        Phase::Waiting => format!("{name} waits for something it needs: {ready}."),
+        Phase::Rolling if to.is_empty() => format!("{name} is brought to its target: {ready}."),
+        Phase::Rolling => format!("{name} rolls out {to}: {updated} instances run it, {ready}."),
+        Phase::Soaking => format!("{name} watches {to} on {updated} instances: {ready}."),
+        Phase::Paused => {
+            format!("{name} is paused on the way to {to}: {updated} instances run it, {ready}.")
+        }
+        Phase::RollingBack => format!("{name} goes back to {to}: {updated} run it, {ready}."),
+        Phase::Failed => {
+            format!("{name} failed with {to}, and the last good release is {good}: {ready}.")
+        }
+    }
+}
+
+fn tell_rollout(
+    cx: &Context,
+    it: &Object<Deployment>,
+    application: &Object<Application>,
+    rollout: &RolloutStatus,
+    told: &mut Told,
+) {
+    let rules = &application.spec.rollout;
+    if let (Phase::Soaking, Some(since)) = (it.status.phase, rollout.soaking_since) {
+        let steps = rules.steps.len().max(1);
+        let soak = rules.steps.get(rollout.step as usize).map(|step| step.soak);
+        let until = soak.map(|soak| format!(" until {}", since + soak)).unwrap_or_default();
+        let step = rollout.step + 1;
+        told.waiting_for.push(format!("the soak of step {step} of {steps}{until}"));
+        told.next.push(format!("skip the soaks with: atoll promote deployment/{}", it.name()));
+    } else if it.status.phase == Phase::Soaking && rules.strategy == Strategy::BlueGreen {
+        told.waiting_for
+            .push(format!("all of {} to be ready for {}", rollout.to, rules.healthy_for));
+    }
+    let waits = it.status.phase == Phase::Rolling
+        && it.status.updated > 0
+        && it.status.reasons.iter().all(|reason| reason.code != "frozen");
+    let late = rollout.progress_at + rules.deadline;
+    if waits && late > cx.now && !rollout.back {
+        told.next.push(format!("without progress it is judged at {late}"));
+    }
+}
+
+/// What an instance lacks, if its deployment waits for it.
+fn awaited(
+    cx: &Context,
+    it: &Object<Deployment>,
+    application: Option<&Arc<Object<Application>>>,
+    member: &Member,
+) -> Option<String> {
+    let (name, host) = (member.name(), &member.object.spec.host);
+    let status = &member.object.status;
+    if member.place == Place::Lost {
+        return None;
+    }
+    if member.object.meta.deleting() {
+        return Some(format!("{name} on {host} to stop"));
+    }
+    if status.observed_generation < member.object.meta.generation {
+        return Some(format!("the agent of {host} to take up {name}"));
+    }
+    if !member.ready {
+        let (phase, since) = (word(&status.phase), ago(cx, status.since));
+        return Some(format!("{name} on {host} to be ready; it is {phase}{since}"));
+    }
+    let rollout = it.status.rollout.as_ref().filter(|rollout| !rollout.back)?;
+    let healthy_for = application?.spec.rollout.healthy_for;
+    let at: Timestamp = member.proven_at(healthy_for)?;
+    (member.is_on(&rollout.to) && at > cx.now)
+        .then(|| format!("{name} on {host} to be ready for {healthy_for}, at {at}"))
+}
+
+/// What a reason says is awaited from elsewhere.
+fn outside(reason: &atoll_model::Reason, told: &mut Told) {
+    let what = match reason.code.as_str() {
+        "frozen" => "the freeze to end",
+        "unplaceable" => "room on a host",
+        "needs" | "not-proven" => "the other deployment",
+        "release-missing" => "a release",
+        "application-missing" => "its application",
+        "environment-missing" => "its environment",
+        "paused" => "somebody to tell it to go on",
+        _ => return,
+    };
+    told.waiting_for.push(what.to_owned());
+}
+
+pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut Told) {
+    let (name, status, spec) = (it.name(), &it.status, &it.spec);
+    let runs = match status.release.as_deref() {
+        Some(release) if release == spec.release => format!("runs {release}"),
+        Some(release) => format!("runs {release} and is to run {}", spec.release),
+        None => format!("is to run {}", spec.release),
+    };
+    let (phase, since) = (word(&status.phase), ago(cx, status.since));
+    told.state = format!("{name} on {} {runs}; it is {phase}{since}.", spec.host);
+    if status.restarts > 0 {
+        told.state
+            .push_str(&format!(" It was restarted {}.", count(status.restarts as usize, "time")));
+    }
+    match cx.world.get::<Host>(&spec.host) {
+        None => told.waiting_for.push(format!("nothing: there is no host {} any more", spec.host)),
+        Some(host) if host.status.phase == atoll_model::cmdb::HostPhase::Unknown => {
+            told.waiting_for.push(format!("{} to be heard", spec.host));
+        }
+        Some(_) if it.meta.deleting() => told.waiting_for.push("its process to stop".to_owned()),
+        Some(_) if status.observed_generation < it.meta.generation => {
+            told.waiting_for.push(format!("the agent of {} to take up its target", spec.host));
+        }
+        Some(_) => match status.phase {
+            InstancePhase::Fetching => told.waiting_for.push("its package".to_owned()),
+            InstancePhase::Starting => told.waiting_for.push("its first good answer".to_owned()),
+            InstancePhase::CrashLoop => told.next.push("its agent tries again".to_owned()),
+            InstancePhase::Unready => told.waiting_for.push("a good answer".to_owned()),
+            _ => {}
+        },
+    }
+    if matches!(status.phase, InstancePhase::CrashLoop | InstancePhase::Unready) {
+        told.next.push(format!("look at: atoll logs instance/{name}"));
+    }
+    told.see(format!("deployment/{}", spec.deployment));
+    told.see(format!("host/{}", spec.host));
+}

@@ -1,0 +1,76 @@
+//! Why hosts and zones are as they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::{Host, Object, Zone};
+
+use super::{Told, ago, count, word};
+use crate::Context;
+use crate::decision::is_disturbed;
+
+pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
+    let name = it.name();
+    let usage = cx.world.usage(name).cloned().unwrap_or_default();
+    let usable = it.spec.usable(it.status.capacity);
+    let since = ago(cx, it.status.since);
+    told.state = format!(
+        "{name} in zone {} is {}{since}; {} take {} of {} cpu and {} of {} memory.",
+        it.zone(),
+        word(&it.status.phase),
+        count(usage.instances.len(), "instance"),
+        usage.amount.cpu,
+        usable.cpu,
+        usage.amount.memory,
+        usable.memory,
+    );
+    if let Some(at) = cx.measured.last_heard.get(name) {
+        told.state.push_str(&format!(" Last heard {} ago.", cx.now.since(*at)));
+    }
+    let mut by: BTreeMap<&str, usize> = BTreeMap::new();
+    for instance in cx.world.instances_on(name) {
+        *by.entry(instance.spec.deployment.as_str()).or_default() += 1;
+    }
+    for deployment in by.keys() {
+        told.see(format!("deployment/{deployment}"));
+    }
+    let left = |verb: &str| {
+        by.iter().map(|(d, n)| format!("{} of {d} to {verb}", count(*n, "instance"))).collect()
+    };
+    if it.status.phase == HostPhase::Unknown {
+        told.waiting_for.push("its agent to be heard".to_owned());
+    } else if it.spec.drain || it.meta.deleting() {
+        told.wait_each(left("move away"));
+    }
+    let emptied = usage.instances.is_empty() && it.spec.drain;
+    match it.status.phase {
+        HostPhase::Drained if emptied => {
+            told.next.push(format!("stays empty until: atoll uncordon host/{name}"));
+        }
+        HostPhase::Cordoned => {
+            told.next.push(format!("gets nothing new until: atoll uncordon host/{name}"));
+        }
+        HostPhase::Unknown if it.meta.deleting() => {}
+        HostPhase::Unknown => {
+            told.next.push("when it is heard again it is ready, and what is surplus goes".into());
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn tell_zone(cx: &Context, it: &Object<Zone>, told: &mut Told) {
+    let hosts: Vec<&Arc<Object<Host>>> =
+        cx.world.all::<Host>().filter(|host| host.zone() == it.name()).collect();
+    let disturbed: Vec<_> = hosts.iter().filter(|host| is_disturbed(host)).collect();
+    let most = it.spec.max_disturbed.floor_of(hosts.len() as u32).max(1);
+    told.state = format!(
+        "{} has {}, of which {} draining or unknown; {most} may be before drains are refused.",
+        it.name(),
+        count(hosts.len(), "host"),
+        disturbed.len()
+    );
+    for host in disturbed {
+        told.see(format!("host/{}", host.name()));
+    }
+}

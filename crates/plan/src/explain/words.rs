@@ -1,0 +1,64 @@
+//! Writes in words, as they are told to people.
+
+use atoll_model::{Any, Deployment, Instance, Kind, Object, Reason, Snapshot, Write};
+
+use super::word;
+
+/// What a write changes in the world, in one line; `None` where it only keeps the record of an
+/// instance, a host or an application.
+pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
+    let any = match write {
+        Write::Put(any) => any,
+        Write::Delete { kind, name, .. } => {
+            let verb = if *kind == Kind::Instance { "forget" } else { "delete" };
+            return Some(format!("{verb} {}/{name}", kind.lower()));
+        }
+    };
+    let stored = before.find(any.kind(), any.name());
+    match (any, &stored) {
+        (Any::Instance(new), Some(Any::Instance(old))) => instance(old, new),
+        (Any::Instance(new), _) => {
+            let (name, spec) = (new.name(), &new.spec);
+            Some(format!("create instance/{name} of {} on {}", spec.release, spec.host))
+        }
+        (_, Some(old)) if any.meta().deleting() && !old.meta().deleting() => {
+            Some(format!("ask for the deletion of {}", any.id()))
+        }
+        (_, Some(old)) if !old.same_spec(any) => Some(format!("edit {}", any.id())),
+        (_, None) => Some(format!("create {}", any.id())),
+        (Any::Deployment(new), Some(Any::Deployment(old))) => deployment(old, new),
+        (Any::Host(new), Some(Any::Host(old))) => (new.status.phase != old.status.phase)
+            .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (new, Some(old)) => (new.reasons() != old.reasons()).then(|| {
+            format!("{} is {}", any.id(), codes(new.reasons()).unwrap_or("well".to_owned()))
+        }),
+    }
+}
+
+fn instance(old: &Object<Instance>, new: &Object<Instance>) -> Option<String> {
+    let name = new.name();
+    if new.meta.deleting() && !old.meta.deleting() {
+        Some(format!("stop instance/{name} on {}", new.spec.host))
+    } else if new.spec.release != old.spec.release {
+        Some(format!("update instance/{name} to {}", new.spec.release))
+    } else if new.spec.prefetch != old.spec.prefetch {
+        let release = new.spec.prefetch.as_deref().unwrap_or("nothing");
+        Some(format!("fetch {release} ahead for instance/{name}"))
+    } else {
+        None
+    }
+}
+
+fn deployment(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<String> {
+    let tell = |d: &Object<Deployment>| {
+        let why = codes(&d.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        format!("deployment/{} is {}{why}", d.name(), word(&d.status.phase))
+    };
+    (tell(old) != tell(new))
+        .then(|| format!("{}, {} of {} ready", tell(new), new.status.ready, new.spec.instances))
+}
+
+fn codes(reasons: &[Reason]) -> Option<String> {
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.code.as_str()).collect();
+    (!codes.is_empty()).then(|| codes.join(", "))
+}

@@ -1,0 +1,120 @@
+//! The verbs: pure planners, the gate and the simulator. Nothing here reads a clock, a network, a
+//! disk or chance; all of it is called with the world as an argument, so that it can be tested,
+//! replayed and rehearsed.
+
+use atoll_model::{Any, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
+use imbl::OrdMap;
+
+pub mod cmdb;
+pub mod decision;
+pub mod delivery;
+pub mod deployment;
+pub mod edit;
+pub mod explain;
+pub mod placement;
+pub mod rehearse;
+pub mod report;
+pub mod sim;
+
+/// What a planner is given: everything it may know.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// All objects at one revision.
+    pub world: &'a Snapshot,
+    /// What is measured and never stored.
+    pub measured: &'a Measurements,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What is measured and never stored.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// When each host's agent was last heard. A server that begins to lead puts the time it
+    /// began for every host that was not unknown: nobody could have heard them before.
+    pub last_heard: OrdMap<String, Timestamp>,
+    /// A host not heard for this long is unknown.
+    pub host_timeout: Span,
+}
+
+impl Default for Measurements {
+    fn default() -> Measurements {
+        Measurements { last_heard: OrdMap::new(), host_timeout: Span::seconds(30) }
+    }
+}
+
+/// A transaction: what is written, why, and when to look again. It has no other effect.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What it is for.
+    pub intent: Intent,
+    /// What is written, all or none.
+    pub writes: Vec<Write>,
+    /// Why; kept in the history of each object written.
+    pub reasons: Vec<Reason>,
+    /// When the planner wants to look again, if nothing happens before.
+    pub again_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// A plan that writes nothing yet.
+    pub fn new(intent: Intent) -> Plan {
+        Plan { intent, writes: Vec::new(), reasons: Vec::new(), again_at: None }
+    }
+
+    /// A plan that does nothing.
+    pub fn nothing() -> Plan {
+        Plan::new(Intent::Observe)
+    }
+}
+
+/// A planner: total, synchronous and pure. Inability is a reason, never an error.
+pub type Planner = fn(&Context, &str) -> Plan;
+
+/// A planner and what it is called for.
+pub struct Controller {
+    /// Names the actor: `controller/NAME`.
+    pub name: &'static str,
+    /// The kind of its subjects.
+    pub kind: Kind,
+    /// Plans for one subject.
+    pub plan: Planner,
+    /// The names of the subjects that a changed object may concern, in the world after the
+    /// change. Costs what is touched, not the fleet; what it leaves out, a periodic pass finds.
+    pub touched: fn(&Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String>,
+}
+
+/// All planners.
+pub const CONTROLLERS: &[Controller] = &[
+    Controller { name: "cmdb", kind: Kind::Host, plan: cmdb::plan, touched: cmdb::touched },
+    Controller {
+        name: "delivery",
+        kind: Kind::Application,
+        plan: delivery::plan,
+        touched: delivery::touched,
+    },
+    Controller {
+        name: "deployment",
+        kind: Kind::Deployment,
+        plan: deployment::plan,
+        touched: deployment::touched,
+    },
+];
+
+/// The earlier of two times to look again.
+pub(crate) fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// FNV-1a: the same on every machine and in every version, unlike the standard library's hash.
+pub(crate) fn checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    parts.into_iter().fold(0xcbf2_9ce4_8422_2325, |sum, part| {
+        part.iter()
+            .chain(&[0xff])
+            .fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}

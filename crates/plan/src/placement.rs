@@ -1,0 +1,392 @@
+//! Where a new instance goes: an exact minimum over all hosts, found through the snapshot's index
+//! of hosts by load instead of a scan. It never moves what is placed already.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+
+use atoll_model::cmdb::{Amount, HostPhase, Resources, Spread};
+use atoll_model::snapshot::{Load, Usage};
+use atoll_model::{Host, Instance, Object, Reason, Selector, Snapshot};
+
+use crate::checksum;
+
+/// The ports the platform gives out.
+pub const PORTS: std::ops::RangeInclusive<u16> = 20_000..=29_999;
+
+/// What an instance needs of its host.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a> {
+    /// What is reserved for it.
+    pub resources: Resources,
+    /// Its ports by name; 0 for any free one.
+    pub ports: &'a BTreeMap<String, u16>,
+    /// The hosts it may be on.
+    pub hosts: &'a Selector,
+    /// The failure domains to spread over, the first before the second.
+    pub spread: &'a [Spread],
+}
+
+/// How good a host is for the next instance; the least is best.
+///
+/// The load is the one before placing, because that is the order of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Score<'a> {
+    /// Own instances in the domains to spread over, in the application's order.
+    pub own: (u32, u32),
+    /// How full the host is.
+    pub load: Load,
+    /// Breaks ties.
+    pub name: &'a str,
+}
+
+impl<'a> Score<'a> {
+    /// The score of a host with so many own instances on it and in its zone.
+    pub fn of(spread: &[Spread], in_zone: u32, on_host: u32, load: Load, name: &'a str) -> Self {
+        let mut own = spread.iter().map(|domain| match domain {
+            Spread::Zone => in_zone,
+            Spread::Host => on_host,
+        });
+        let own = (own.next().unwrap_or(0), own.next().unwrap_or(0));
+        Score { own, load, name }
+    }
+}
+
+/// A host found, and ports free on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The host.
+    pub host: String,
+    /// The ports by name.
+    pub ports: BTreeMap<String, u16>,
+}
+
+/// Places instances of one deployment one after another, each knowing of those before.
+///
+/// One placement costs the number of zones plus the hosts it has to skip, each of which is
+/// skipped once in the placer's life.
+pub struct Placer<'a> {
+    world: &'a Snapshot,
+    need: Need<'a>,
+    zones: Vec<Zone<'a>>,
+    taken: BTreeMap<&'a str, Room>,
+}
+
+struct Zone<'a> {
+    own: u32,
+    /// Hosts without an own instance, the emptiest first.
+    fresh: Peekable<Box<dyn Iterator<Item = &'a (Load, String)> + 'a>>,
+    /// Hosts with own instances: their number, if it counts, and the load they bring about.
+    near: BTreeSet<(u32, Load, &'a str)>,
+}
+
+/// What is taken of a host beyond the snapshot.
+#[derive(Default)]
+pub(crate) struct Room {
+    own: u32,
+    amount: Amount,
+    ports: BTreeSet<u16>,
+}
+
+impl Room {
+    /// Takes room for an instance whose ports are already chosen.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub fn take(
+        &mut self,
+        world: &Snapshot,
+        host: &Object<Host>,
+        instance: &Instance,
+    ) -> Result<(), Exclusion> {
+        let need = Need {
+            resources: instance.resources,
+            ports: &instance.ports,
+            hosts: &Selector::default(),
+            spread: &[],
+        };
+        let excluded = exclusion(host, world.usage(host.name()), &need, Some(self));
+        self.add(instance.resources, &instance.ports);
+        excluded.map_or(Ok(()), Err)
+    }
+
+    fn add(&mut self, resources: Resources, ports: &BTreeMap<String, u16>) {
+        self.amount.cpu.0 += resources.cpu.0;
+        self.amount.memory.0 += resources.memory.0;
+        self.amount.instances += 1;
+        self.ports.extend(ports.values());
+    }
+}
+
+impl<'a> Placer<'a> {
+    /// A placer for one need; `own` are the hosts of the instances that count for spreading, a
+    /// host as often as it has instances.
+    pub fn new(
+        world: &'a Snapshot,
+        need: Need<'a>,
+        own: impl Iterator<Item = &'a Object<Host>>,
+    ) -> Placer<'a> {
+        let mut in_zones: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut taken: BTreeMap<&'a str, Room> = BTreeMap::new();
+        let mut near: BTreeMap<&str, Vec<&'a Object<Host>>> = BTreeMap::new();
+        for host in own {
+            *in_zones.entry(host.zone()).or_default() += 1;
+            let on_host = taken.entry(host.name()).or_default();
+            on_host.own += 1;
+            if on_host.own == 1 && host.is_open() {
+                near.entry(host.zone()).or_default().push(host);
+            }
+        }
+        let by_host = need.spread.contains(&Spread::Host);
+        let zones = world.open_hosts().map(|(zone, hosts)| {
+            let fresh: Box<dyn Iterator<Item = &'a (Load, String)> + 'a> = Box::new(hosts.iter());
+            let near = near.remove(zone.as_str()).unwrap_or_default().into_iter().map(|host| {
+                let own = if by_host { taken[host.name()].own } else { 0 };
+                (own, load_of(world, host, &Amount::default()), host.name())
+            });
+            Zone {
+                own: in_zones.get(zone.as_str()).copied().unwrap_or(0),
+                fresh: fresh.peekable(),
+                near: near.collect(),
+            }
+        });
+        let zones = zones.collect();
+        Placer { world, need, zones, taken }
+    }
+
+    /// Finds the best host for one more instance and takes its room. `seed` spreads the search
+    /// for free ports, so that one just given back is not given out at once.
+    pub fn place(&mut self, seed: u64) -> Option<Place> {
+        loop {
+            let (zone, name, is_fresh) = self.best()?;
+            let host = self.world.get::<Host>(name)?;
+            let ports = self.pick_ports(host, seed);
+            self.take(zone, name, is_fresh, host, ports.as_ref());
+            if let Some(ports) = ports {
+                return Some(Place { host: name.to_owned(), ports });
+            }
+        }
+    }
+
+    fn best(&mut self) -> Option<(usize, &'a str, bool)> {
+        let mut best: Option<(Score<'a>, usize, bool)> = None;
+        for at in 0..self.zones.len() {
+            self.skip(at);
+            let zone = &mut self.zones[at];
+            let spread = self.need.spread;
+            let fresh = zone
+                .fresh
+                .peek()
+                .map(|(load, name)| (Score::of(spread, zone.own, 0, *load, name), at, true));
+            let near = zone.near.first().map(|(own, load, name)| {
+                (Score::of(spread, zone.own, *own, *load, name), at, false)
+            });
+            for found in fresh.into_iter().chain(near) {
+                if best.as_ref().is_none_or(|best| found.0 < best.0) {
+                    best = Some(found);
+                }
+            }
+        }
+        best.map(|(score, at, is_fresh)| (at, score.name, is_fresh))
+    }
+
+    /// Drops hosts from the front of a zone that nothing more can be placed on. Room is only
+    /// ever taken, so a host dropped once is never looked at again.
+    fn skip(&mut self, at: usize) {
+        let (world, need, taken, zone) = (self.world, &self.need, &self.taken, &mut self.zones[at]);
+        let good = |name: &str, more: Option<&Room>| {
+            world
+                .get::<Host>(name)
+                .is_some_and(|host| exclusion(host, world.usage(name), need, more).is_none())
+        };
+        while let Some((_, name)) = zone.fresh.peek() {
+            if !taken.contains_key(name.as_str()) && good(name, None) {
+                break;
+            }
+            zone.fresh.next();
+        }
+        while let Some((_, _, name)) = zone.near.first() {
+            if good(name, taken.get(name)) {
+                break;
+            }
+            zone.near.pop_first();
+        }
+    }
+
+    fn take(
+        &mut self,
+        zone: usize,
+        name: &'a str,
+        is_fresh: bool,
+        host: &Object<Host>,
+        ports: Option<&BTreeMap<String, u16>>,
+    ) {
+        let zone = &mut self.zones[zone];
+        if is_fresh {
+            zone.fresh.next();
+        } else {
+            zone.near.pop_first();
+        }
+        let taken = self.taken.entry(name).or_default();
+        let Some(ports) = ports else { return };
+        taken.own += 1;
+        taken.add(self.need.resources, ports);
+        zone.own += 1;
+        let own = if self.need.spread.contains(&Spread::Host) { taken.own } else { 0 };
+        zone.near.insert((own, load_of(self.world, host, &taken.amount), name));
+    }
+
+    fn pick_ports(&self, host: &Object<Host>, seed: u64) -> Option<BTreeMap<String, u16>> {
+        let usage = self.world.usage(host.name());
+        let more = self.taken.get(host.name());
+        let mut given: BTreeMap<String, u16> = BTreeMap::new();
+        let width = u64::from(PORTS.end() - PORTS.start()) + 1;
+        for (name, wanted) in self.need.ports {
+            let port = if *wanted != 0 {
+                *wanted
+            } else {
+                let start = checksum([name.as_bytes(), &seed.to_le_bytes()]) % width;
+                (0..width).map(|step| PORTS.start() + ((start + step) % width) as u16).find(
+                    |port| is_free(*port, host, usage, more) && !given.values().any(|p| p == port),
+                )?
+            };
+            given.insert(name.clone(), port);
+        }
+        Some(given)
+    }
+}
+
+/// Places many instances of one deployment at once, until one finds no host.
+pub fn place_all<'a>(
+    world: &'a Snapshot,
+    need: Need<'a>,
+    own: impl Iterator<Item = &'a Object<Host>>,
+    seeds: impl Iterator<Item = u64>,
+) -> Vec<Place> {
+    let mut placer = Placer::new(world, need, own);
+    seeds.map_while(|seed| placer.place(seed)).collect()
+}
+
+fn load_of(world: &Snapshot, host: &Object<Host>, more: &Amount) -> Load {
+    let mut used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
+    used.cpu.0 += more.cpu.0;
+    used.memory.0 += more.memory.0;
+    used.instances += more.instances;
+    Load::of(used, host.spec.usable(host.status.capacity))
+}
+
+fn is_free(port: u16, host: &Object<Host>, usage: Option<&Usage>, more: Option<&Room>) -> bool {
+    !usage.is_some_and(|usage| usage.ports.contains(&port))
+        && !more.is_some_and(|more| more.ports.contains(&port))
+        && !host.status.taken_ports.contains(&port)
+}
+
+/// Why nothing can be placed on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exclusion {
+    /// The environment's selector leaves it out.
+    NotSelected,
+    /// It is not heard from.
+    Unknown,
+    /// It is being emptied, or deleted.
+    Draining,
+    /// It is closed.
+    Cordoned,
+    /// Its processors are given away.
+    Cpu,
+    /// Its memory is given away.
+    Memory,
+    /// It has as many instances as it may.
+    Instances,
+    /// A port that is asked for is taken.
+    Port,
+}
+
+fn exclusion(
+    host: &Object<Host>,
+    usage: Option<&Usage>,
+    need: &Need,
+    more: Option<&Room>,
+) -> Option<Exclusion> {
+    if !need.hosts.matches(&host.meta.labels) {
+        return Some(Exclusion::NotSelected);
+    }
+    if host.status.phase == HostPhase::Unknown {
+        return Some(Exclusion::Unknown);
+    }
+    if host.spec.drain || host.meta.deleting() {
+        return Some(Exclusion::Draining);
+    }
+    if !host.is_open() {
+        return Some(Exclusion::Cordoned);
+    }
+    let usable = host.spec.usable(host.status.capacity);
+    let used = usage.map(|usage| usage.amount).unwrap_or_default();
+    let more_used = more.map(|more| more.amount).unwrap_or_default();
+    if used.cpu.0 + more_used.cpu.0 + need.resources.cpu.0 > usable.cpu.0 {
+        return Some(Exclusion::Cpu);
+    }
+    if used.memory.0 + more_used.memory.0 + need.resources.memory.0 > usable.memory.0 {
+        return Some(Exclusion::Memory);
+    }
+    let count = used.instances + more_used.instances;
+    if usable.instances != 0 && count >= usable.instances {
+        return Some(Exclusion::Instances);
+    }
+    let taken = |port: &u16| *port != 0 && !is_free(*port, host, usage, more);
+    need.ports.values().any(taken).then_some(Exclusion::Port)
+}
+
+/// Whether an instance of this need could be placed on the host, as the world is.
+pub fn fits(world: &Snapshot, host: &Object<Host>, need: &Need) -> Result<(), Exclusion> {
+    exclusion(host, world.usage(host.name()), need, None).map_or(Ok(()), Err)
+}
+
+/// How many hosts there are, and how many are left out for each cause. Looks at every host.
+pub fn exclusions(world: &Snapshot, need: &Need) -> (u32, BTreeMap<Exclusion, u32>) {
+    let (mut all, mut causes) = (0, BTreeMap::new());
+    for host in world.all::<Host>() {
+        all += 1;
+        if let Err(cause) = fits(world, host, need) {
+            *causes.entry(cause).or_default() += 1;
+        }
+    }
+    (all, causes)
+}
+
+/// Says why `count` instances found no host.
+pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
+    let (all, causes) = exclusions(world, need);
+    let what = if count == 1 { "1 instance has".into() } else { format!("{count} instances have") };
+    if all == 0 {
+        return Reason::new("unplaceable", format!("{what} no host: there are no hosts"))
+            .hint("join a machine with `atoll agent`");
+    }
+    let ports: Vec<String> =
+        need.ports.values().filter(|p| **p != 0).map(|p| p.to_string()).collect();
+    let said = causes.iter().map(|(cause, n)| {
+        let (is, lack, has) =
+            if *n == 1 { ("is", "lacks", "has") } else { ("are", "lack", "have") };
+        match cause {
+            Exclusion::NotSelected => format!("{n} {is} not selected by \"{}\"", need.hosts),
+            Exclusion::Unknown => format!("{n} {is} not heard from"),
+            Exclusion::Draining => format!("{n} {is} draining"),
+            Exclusion::Cordoned => format!("{n} {is} cordoned"),
+            Exclusion::Cpu => format!("{n} {lack} cpu"),
+            Exclusion::Memory => format!("{n} {lack} memory"),
+            Exclusion::Instances => format!("{n} {has} no more instances to give"),
+            Exclusion::Port => format!("{n} {has} port {} taken", ports.join(" or ")),
+        }
+    });
+    let said: Vec<String> = said.collect();
+    let hosts = if all == 1 { "host" } else { "hosts" };
+    let why = if said.is_empty() {
+        "what there was is given away by this very plan".to_owned()
+    } else {
+        said.join(", ")
+    };
+    let need = need.resources;
+    Reason::new("unplaceable", format!("{what} no host: of {all} {hosts}: {why}")).hint(format!(
+        "each needs {} cpu and {} memory: add hosts, free some, or ask for less",
+        need.cpu, need.memory
+    ))
+}

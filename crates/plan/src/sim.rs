@@ -1,0 +1,515 @@
+//! A whole fleet in one thread: the planners and the gate as a server drives them, hosts with
+//! agents, a clock, and faults, all from one seed. It keeps nothing and opens nothing; what it
+//! lacks of the world outside is only real processes and a real network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_model::access::{Actor, Role};
+use atoll_model::cmdb::{Amount, HostPhase};
+use atoll_model::{
+    Any, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+};
+
+use crate::decision::{Verdict, decide};
+use crate::report::{assignment, report};
+use crate::{CONTROLLERS, Context, Measurements, Plan, edit, rehearse};
+use agent::{Agent, Due};
+
+mod agent;
+mod random;
+
+pub use agent::Behaviour;
+pub use random::Random;
+
+/// Everything is planned again after this time, whatever signals were lost.
+const FULL_PASS: Span = Span::seconds(60);
+/// An agent asks for its assignment at least this often.
+const HEARTBEAT: Span = Span::seconds(10);
+
+/// How often messages go astray, in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Reports that never arrive.
+    pub lost: u64,
+    /// Reports that arrive twice.
+    pub doubled: u64,
+    /// Reports that arrive only after later ones.
+    pub late: u64,
+    /// Processes that take half a minute longer to start.
+    pub slow: u64,
+}
+
+/// How a host is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Nothing reaches it; what runs there runs on.
+    Cut,
+    /// It is off; nothing runs there.
+    Off,
+}
+
+/// One committed plan.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: String,
+    /// What for.
+    pub intent: Intent,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What was written.
+    pub writes: Vec<Write>,
+    /// The gate held the rest of it.
+    pub held: bool,
+    /// The world before.
+    pub before: Snapshot,
+}
+
+enum Event {
+    /// An agent asks for its assignment.
+    Poll(String),
+    /// An agent says what is new.
+    Say(String),
+    /// A report arrives that was on its way.
+    Arrive(String, atoll_model::agent::Report),
+    /// Something happens to a process.
+    Process(String, Due),
+}
+
+type Key = (usize, String);
+
+/// A simulated fleet and the server it belongs to.
+pub struct Sim {
+    /// What is stored.
+    pub world: Snapshot,
+    /// How messages go astray.
+    pub faults: Faults,
+    /// How the processes of a release, or of one instance, behave, where not well.
+    pub behaviours: BTreeMap<String, Behaviour>,
+    /// Every commit since it was last emptied.
+    pub journal: Vec<Entry>,
+    now: Timestamp,
+    measured: Measurements,
+    random: Random,
+    agents: BTreeMap<String, Agent>,
+    queue: BTreeMap<(Timestamp, u64), Event>,
+    queued: u64,
+    polls: BTreeMap<String, Timestamp>,
+    says: BTreeSet<String>,
+    dirty: BTreeSet<Key>,
+    due: BTreeMap<Key, Timestamp>,
+    by_time: BTreeSet<(Timestamp, Key)>,
+    full_pass_at: Timestamp,
+}
+
+impl Sim {
+    /// An empty fleet.
+    pub fn new(seed: u64) -> Sim {
+        let now = Timestamp(1_700_000_000_000);
+        Sim {
+            world: Snapshot::default(),
+            faults: Faults::default(),
+            behaviours: BTreeMap::new(),
+            journal: Vec::new(),
+            now,
+            measured: Measurements::default(),
+            random: Random::new(seed),
+            agents: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            polls: BTreeMap::new(),
+            says: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            due: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+            full_pass_at: now + FULL_PASS,
+        }
+    }
+
+    /// The simulated time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What a planner would be given now.
+    pub fn context(&self) -> Context<'_> {
+        Context { world: &self.world, measured: &self.measured, now: self.now }
+    }
+
+    /// The person who edits.
+    pub fn person() -> Actor {
+        Actor { name: "local".to_owned(), role: Role::Admin, host: None }
+    }
+
+    /// A machine joins.
+    pub fn join(&mut self, name: &str, labels: &[(&str, &str)], capacity: Amount) {
+        if self.world.get::<Host>(name).is_none() {
+            let mut host = Object::new(name, Host::default());
+            let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            host.meta.labels = labels.collect();
+            // A host joins by itself; what the gate says of people's edits does not apply.
+            let _ = self.apply(vec![Any::Host(host.into())]);
+        }
+        self.agents.insert(name.to_owned(), Agent::new(capacity));
+        self.wake(name, Span(1));
+    }
+
+    /// A person applies manifests.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn apply(&mut self, objects: Vec<Any>) -> Result<(), Vec<Reason>> {
+        let plan = edit::apply(&self.context(), objects)?;
+        self.commit(&Sim::person(), plan).map(|_| ())
+    }
+
+    /// A person deletes an object.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn remove(&mut self, kind: Kind, name: &str) -> Result<(), Vec<Reason>> {
+        let plan = edit::remove(&self.context(), kind, name)?;
+        self.commit(&Sim::person(), plan).map(|_| ())
+    }
+
+    /// Passes a plan through the gate and commits it; returns when to look again.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn commit(&mut self, actor: &Actor, plan: Plan) -> Result<Option<Timestamp>, Vec<Reason>> {
+        let (plan, held) = match decide(&self.context(), actor, plan) {
+            Verdict::Commit(plan) => (plan, false),
+            Verdict::Hold(plan, _) => (plan, true),
+            Verdict::Deny(reasons) => return Err(reasons),
+        };
+        if plan.writes.is_empty() {
+            return Ok(plan.again_at);
+        }
+        let before = self.world.clone();
+        for write in &plan.writes {
+            self.check_revision(write)?;
+            let (old, new) = rehearse::apply(&mut self.world, write);
+            self.signal(old.as_ref(), new.as_ref());
+        }
+        self.journal.push(Entry {
+            at: self.now,
+            actor: actor.name.clone(),
+            intent: plan.intent,
+            reasons: plan.reasons,
+            writes: plan.writes,
+            held,
+            before,
+        });
+        Ok(plan.again_at)
+    }
+
+    fn check_revision(&self, write: &Write) -> Result<(), Vec<Reason>> {
+        let expected = match write {
+            Write::Put(any) => any.meta().revision,
+            Write::Delete { revision, .. } => *revision,
+        };
+        let stored = self.world.find(write.kind(), write.name());
+        let actual = stored.map_or(0, |any| any.meta().revision);
+        if actual == expected {
+            return Ok(());
+        }
+        let message = format!("{} is at {actual}, not at {expected}", write.name());
+        Err(vec![Reason::new("conflict", message)])
+    }
+
+    /// What the loop of a server does with a change: it marks what may need work, and wakes the
+    /// agents that wait for their assignment.
+    fn signal(&mut self, old: Option<&Any>, new: Option<&Any>) {
+        for (at, controller) in CONTROLLERS.iter().enumerate() {
+            let touched = (controller.touched)(&self.world, old, new);
+            self.dirty.extend(touched.into_iter().map(|name| (at, name)));
+        }
+        if let Some(Any::Instance(instance)) = new.or(old) {
+            let same = match (old, new) {
+                (Some(Any::Instance(old)), Some(Any::Instance(new))) => {
+                    old.spec == new.spec && old.meta.deleted_at == new.meta.deleted_at
+                }
+                _ => false,
+            };
+            if !same {
+                let delay = self.random.span(Span(1), Span(40));
+                self.wake(&instance.spec.host, delay);
+            }
+        }
+    }
+
+    /// Loses a host.
+    pub fn lose(&mut self, host: &str, loss: Loss) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            agent.linked = false;
+            agent.say_all();
+            if loss == Loss::Off {
+                agent.power_off();
+            }
+        }
+    }
+
+    /// Brings a lost host back.
+    pub fn give_back(&mut self, host: &str) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            (agent.linked, agent.up) = (true, true);
+            agent.say_all();
+            self.wake(host, Span(1));
+        }
+    }
+
+    /// The hosts that have an agent, and whether it is reached.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.agents.iter().map(|(name, agent)| (name.as_str(), agent.linked))
+    }
+
+    /// Something else on a host listens on a port.
+    pub fn occupy(&mut self, host: &str, port: u16) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            agent.foreign.insert(port);
+        }
+    }
+
+    /// Kills the process of an instance.
+    pub fn crash(&mut self, instance: &str) {
+        let Some(object) = self.world.get::<Instance>(instance) else { return };
+        let host = object.spec.host.clone();
+        let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
+        let due = agent.and_then(|agent| agent.crash(instance, &mut self.random));
+        if let Some(due) = due {
+            self.soon(&host, due);
+        }
+        self.say(&host);
+    }
+
+    /// The server dies and starts: what it had in memory is gone.
+    pub fn restart_server(&mut self) {
+        self.dirty.clear();
+        self.due.clear();
+        self.by_time.clear();
+        self.measured.last_heard.clear();
+        let known = self.world.all::<Host>().filter(|h| h.status.phase != HostPhase::Unknown);
+        let heard = known.map(|host| (host.meta.name.clone(), self.now));
+        self.measured.last_heard = heard.collect();
+        self.mark_all();
+    }
+
+    fn mark_all(&mut self) {
+        self.full_pass_at = self.now + FULL_PASS;
+        for (at, controller) in CONTROLLERS.iter().enumerate() {
+            let names = self.world.after(controller.kind, "").map(|any| any.name().to_owned());
+            self.dirty.extend(names.map(|name| (at, name)));
+        }
+    }
+
+    /// Lets the time pass, with all that happens in it.
+    pub fn advance(&mut self, span: Span) {
+        let until = self.now + span;
+        while self.turn(until) {}
+        self.now = until;
+        self.work();
+    }
+
+    /// Lets time pass until nothing moves any more; false if that is not within `limit`.
+    ///
+    /// Freezes are not waited for.
+    pub fn settle(&mut self, limit: Span) -> bool {
+        let until = self.now + limit;
+        self.work();
+        while !self.is_quiet() {
+            if !self.turn(until) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does the next thing that happens until then; false if nothing does.
+    pub fn turn(&mut self, until: Timestamp) -> bool {
+        self.work();
+        let event = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let due = self.by_time.first().map(|(at, _)| *at);
+        let times = [event, due, Some(self.full_pass_at)];
+        let Some(next) = times.into_iter().flatten().min().filter(|at| *at <= until) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if self.now >= self.full_pass_at {
+            self.mark_all();
+        }
+        while let Some((at, key)) = self.by_time.first().cloned().filter(|(at, _)| *at <= self.now)
+        {
+            self.by_time.remove(&(at, key.clone()));
+            self.due.remove(&key);
+            self.dirty.insert(key);
+        }
+        if event == Some(next)
+            && let Some((_, event)) = self.queue.pop_first()
+        {
+            self.happen(event);
+        }
+        self.work();
+        true
+    }
+
+    /// Nothing is planned, on its way or awaited but heartbeats, and silence from hosts.
+    fn is_quiet(&self) -> bool {
+        let events = self.queue.values().all(|event| match event {
+            Event::Poll(host) => {
+                self.polls.get(host).is_some_and(|at| *at > self.now + Span::seconds(1))
+                    || !self.agents.get(host).is_some_and(|agent| agent.linked)
+            }
+            Event::Process(_, due) => due.step == agent::Step::Retry,
+            Event::Say(_) | Event::Arrive(..) => false,
+        });
+        let silent = |host: &str| !self.agents.get(host).is_some_and(|agent| agent.linked);
+        let due = self.due.keys().all(|(at, name)| match CONTROLLERS[*at].kind {
+            Kind::Host => !silent(name),
+            _ => self.world.deployments_with("frozen").any(|d| d.name() == name),
+        });
+        events && due && self.dirty.is_empty()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Poll(host) => self.poll(&host),
+            Event::Say(host) => self.hear(&host),
+            Event::Arrive(host, said) => self.take_report(&host, &said),
+            Event::Process(host, due) => {
+                let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
+                let Some(agent) = agent else { return };
+                let instance = self.world.get::<Instance>(&due.instance);
+                let release = instance.map(|instance| instance.spec.release.as_str());
+                let of = [Some(due.instance.as_str()), release].into_iter().flatten();
+                let mut behaviour = of
+                    .filter_map(|name| self.behaviours.get(name))
+                    .next()
+                    .copied()
+                    .unwrap_or_default();
+                if behaviour == Behaviour::Good && self.random.per_mille(self.faults.slow) {
+                    behaviour = Behaviour::Slow(Span::seconds(30));
+                }
+                if let Some(next) = agent.step(&due, behaviour, self.now, &mut self.random) {
+                    self.soon(&host, next);
+                }
+                self.say(&host);
+            }
+        }
+    }
+
+    fn poll(&mut self, host: &str) {
+        if self.polls.get(host).is_some_and(|at| *at > self.now) {
+            return;
+        }
+        self.polls.remove(host);
+        self.wake(host, HEARTBEAT);
+        let known = self.world.get::<Host>(host).is_some();
+        let Some(agent) = self.agents.get_mut(host) else { return };
+        if !agent.up || !agent.linked || !known {
+            agent.say_all();
+            return;
+        }
+        self.note_heard(host);
+        let assigned = assignment(&self.world, host);
+        if let Some(agent) = self.agents.get_mut(host) {
+            let due = agent.take(assigned, &mut self.random);
+            due.into_iter().for_each(|due| self.soon(host, due));
+        }
+        self.say(host);
+    }
+
+    fn note_heard(&mut self, host: &str) {
+        let before = self.measured.last_heard.insert(host.to_owned(), self.now);
+        let away = before.is_none_or(|at| self.now.since(at) >= self.measured.host_timeout);
+        if away {
+            let cmdb = CONTROLLERS.iter().position(|c| c.kind == Kind::Host);
+            self.dirty.extend(cmdb.map(|at| (at, host.to_owned())));
+        }
+    }
+
+    /// An agent says what is new, and it arrives, or not.
+    fn hear(&mut self, host: &str) {
+        self.says.remove(host);
+        let Some(agent) = self.agents.get_mut(host).filter(|agent| agent.up) else { return };
+        if !agent.linked || !agent.has_news() {
+            return;
+        }
+        let said = agent.report();
+        let [lost, late, doubled] = [self.faults.lost, self.faults.late, self.faults.doubled]
+            .map(|share| self.random.per_mille(share));
+        if lost || late || doubled {
+            // The agent saw no answer: it will say everything again.
+            agent.say_all();
+            self.enqueue(Span::seconds(1), Event::Say(host.to_owned()));
+            if late || doubled {
+                let after = self.random.span(Span(100), Span(900));
+                self.enqueue(after, Event::Arrive(host.to_owned(), said.clone()));
+            }
+        }
+        if lost || late {
+            return;
+        }
+        self.take_report(host, &said);
+    }
+
+    fn take_report(&mut self, host: &str, said: &atoll_model::agent::Report) {
+        if self.world.get::<Host>(host).is_none() {
+            return;
+        }
+        self.note_heard(host);
+        let plan = report(&self.context(), host, said);
+        let actor =
+            Actor { name: format!("host/{host}"), role: Role::Host, host: Some(host.to_owned()) };
+        if let Err(reasons) = self.commit(&actor, plan) {
+            unreachable!("a report was refused: {reasons:?}");
+        }
+    }
+
+    /// The loop of a server: plan, decide, commit, until nothing is marked.
+    fn work(&mut self) {
+        while let Some(key) = self.dirty.pop_first() {
+            if let Some(at) = self.due.remove(&key) {
+                self.by_time.remove(&(at, key.clone()));
+            }
+            let controller = &CONTROLLERS[key.0];
+            let plan = (controller.plan)(&self.context(), &key.1);
+            let actor = Actor::controller(controller.name);
+            match self.commit(&actor, plan) {
+                Ok(Some(at)) => {
+                    self.by_time.insert((at, key.clone()));
+                    self.due.insert(key, at);
+                }
+                Ok(None) => {}
+                Err(reasons) => unreachable!("{} {}: {reasons:?}", controller.name, key.1),
+            }
+        }
+    }
+
+    fn enqueue(&mut self, after: Span, event: Event) {
+        self.queued += 1;
+        self.queue.insert((self.now + after, self.queued), event);
+    }
+
+    fn soon(&mut self, host: &str, due: Due) {
+        self.enqueue(due.after, Event::Process(host.to_owned(), due));
+    }
+
+    fn say(&mut self, host: &str) {
+        let news = self.agents.get(host).is_some_and(|agent| agent.has_news());
+        if news && self.says.insert(host.to_owned()) {
+            let after = self.random.span(Span(1), Span(50));
+            self.enqueue(after, Event::Say(host.to_owned()));
+        }
+    }
+
+    /// Lets an agent ask after this time, or before.
+    fn wake(&mut self, host: &str, after: Span) {
+        let at = self.now + after;
+        if self.polls.get(host).is_none_or(|planned| *planned > at) {
+            self.polls.insert(host.to_owned(), at);
+            self.enqueue(after, Event::Poll(host.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A host of the simulated fleet: an agent that acts on assignments and reports, and the
+//! processes it keeps. They take time, die and misbehave, but do nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_model::agent::{AssignedInstance, Assignment, HostFacts, InstanceReport, Report};
+use atoll_model::cmdb::{AgentStatus, Amount};
+use atoll_model::deployment::InstancePhase;
+use atoll_model::{Reason, Span, Timestamp};
+
+use super::random::Random;
+
+/// How the processes of a release behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Behaviour {
+    /// They start and serve.
+    #[default]
+    Good,
+    /// They start and serve, but take this much longer to start.
+    Slow(Span),
+    /// They die as soon as they are started.
+    Dies,
+    /// They start and never become ready.
+    Deaf,
+    /// They serve for this long, and then no more.
+    Fades(Span),
+}
+
+/// Something that will happen to a process, if it is still in the same life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Fetched,
+    Started,
+    Faded,
+    Retry,
+    TimedOut,
+    Stopped,
+}
+
+/// What is to happen, to whom, and when.
+pub(super) struct Due {
+    pub after: Span,
+    pub instance: String,
+    pub life: u64,
+    pub step: Step,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    assigned: AssignedInstance,
+    said: InstanceReport,
+    life: u64,
+    deaths: u32,
+}
+
+/// A simulated host.
+#[derive(Clone, Debug)]
+pub(super) struct Agent {
+    /// What the machine has.
+    pub capacity: Amount,
+    /// The machine runs.
+    pub up: bool,
+    /// It reaches a server.
+    pub linked: bool,
+    /// Ports something else listens on.
+    pub foreign: BTreeSet<u16>,
+    acted_on: u64,
+    processes: BTreeMap<String, Process>,
+    unsaid: BTreeSet<String>,
+    say_all: bool,
+    lives: u64,
+}
+
+impl Agent {
+    pub fn new(capacity: Amount) -> Agent {
+        Agent {
+            capacity,
+            up: true,
+            linked: true,
+            foreign: BTreeSet::new(),
+            acted_on: 0,
+            processes: BTreeMap::new(),
+            unsaid: BTreeSet::new(),
+            say_all: true,
+            lives: 0,
+        }
+    }
+
+    /// Acts on an assignment, unless it has acted on a newer one.
+    pub fn take(&mut self, assignment: Assignment, random: &mut Random) -> Vec<Due> {
+        let mut due = Vec::new();
+        if assignment.revision < self.acted_on {
+            return due;
+        }
+        self.acted_on = assignment.revision;
+        let listed: BTreeSet<&String> = assignment.instances.iter().map(|i| &i.name).collect();
+        let gone: Vec<String> =
+            self.processes.keys().filter(|name| !listed.contains(name)).cloned().collect();
+        for name in gone {
+            self.processes.remove(&name);
+            self.unsaid.remove(&name);
+        }
+        for assigned in assignment.instances {
+            due.extend(self.take_one(assigned, random));
+        }
+        due
+    }
+
+    fn take_one(&mut self, assigned: AssignedInstance, random: &mut Random) -> Option<Due> {
+        let name = assigned.name.clone();
+        let known = self.processes.get(&name).filter(|p| {
+            // Another object of the same name is another instance.
+            p.assigned.created_at == assigned.created_at
+        });
+        if let Some(process) = known {
+            let same = process.assigned.generation == assigned.generation
+                && process.assigned.stop == assigned.stop;
+            if same {
+                return self.fetch_ahead(&name, assigned);
+            }
+        }
+        self.lives += 1;
+        let fetched = known.and_then(|p| p.said.prefetched.clone());
+        let ran = known.filter(|p| p.said.phase != InstancePhase::Stopped);
+        let (ran, release) = (ran.is_some(), ran.and_then(|p| p.said.release.clone()));
+        let is_fetched = fetched.as_ref() == Some(&assigned.release);
+        let (phase, step) = match (assigned.stop, is_fetched) {
+            (true, _) if !ran => (InstancePhase::Stopped, None),
+            (true, _) => (InstancePhase::Stopping, Some(Step::Stopped)),
+            (false, true) => (InstancePhase::Starting, Some(Step::Started)),
+            (false, false) => (InstancePhase::Fetching, Some(Step::Fetched)),
+        };
+        let process = Process {
+            said: InstanceReport {
+                name: name.clone(),
+                generation: assigned.generation,
+                phase,
+                release: if assigned.stop { release } else { None },
+                pid: None,
+                restarts: 0,
+                started_at: None,
+                prefetched: None,
+                reasons: Vec::new(),
+            },
+            assigned,
+            life: self.lives,
+            deaths: 0,
+        };
+        self.unsaid.insert(name.clone());
+        self.processes.insert(name.clone(), process);
+        let after = random.span(Span(50), Span(500));
+        step.map(|step| Due { after, instance: name, life: self.lives, step })
+    }
+
+    fn fetch_ahead(&mut self, name: &str, assigned: AssignedInstance) -> Option<Due> {
+        let process = self.processes.get_mut(name)?;
+        if process.said.prefetched != assigned.prefetch && assigned.prefetch.is_some() {
+            process.said.prefetched = assigned.prefetch.clone();
+            self.unsaid.insert(name.to_owned());
+        }
+        process.assigned = assigned;
+        None
+    }
+
+    /// Lets something happen to a process; returns what will happen next.
+    pub fn step(
+        &mut self,
+        due: &Due,
+        behaviour: Behaviour,
+        now: Timestamp,
+        random: &mut Random,
+    ) -> Option<Due> {
+        let foreign = &self.foreign;
+        let process = self.processes.get_mut(&due.instance).filter(|p| p.life == due.life)?;
+        let taken = process.assigned.ports.values().find(|p| foreign.contains(p)).copied();
+        self.unsaid.insert(due.instance.clone());
+        let said = &mut process.said;
+        let next = match due.step {
+            Step::Stopped => {
+                (said.phase, said.pid, said.release) = (InstancePhase::Stopped, None, None);
+                None
+            }
+            Step::Fetched | Step::Retry => {
+                if due.step == Step::Fetched {
+                    said.phase = InstancePhase::Starting;
+                }
+                let slow = match behaviour {
+                    Behaviour::Slow(more) => more,
+                    _ => Span(0),
+                };
+                let after = random.span(Span(100), Span(1500));
+                Some((Span(after.0 + slow.0), Step::Started))
+            }
+            Step::Started if let Some(port) = taken => {
+                said.phase = InstancePhase::CrashLoop;
+                let message = format!("port {port} is in use by something else");
+                said.reasons = vec![Reason::new("port-taken", message)];
+                Some((Span::seconds(10), Step::Retry))
+            }
+            Step::Started => start(process, behaviour, now),
+            Step::Faded => {
+                said.phase = InstancePhase::Unready;
+                said.reasons = vec![Reason::new("probe-failed", "no answer in 1s")];
+                None
+            }
+            Step::TimedOut => {
+                said.phase = InstancePhase::CrashLoop;
+                said.reasons = vec![Reason::new("start-timeout", "not ready after 1m")];
+                None
+            }
+        };
+        let (after, step) = next?;
+        Some(Due { after, instance: due.instance.clone(), life: due.life, step })
+    }
+
+    /// Kills a process as a crash would; it is started again.
+    pub fn crash(&mut self, instance: &str, random: &mut Random) -> Option<Due> {
+        let process = self.processes.get_mut(instance)?;
+        let alive = matches!(process.said.phase, InstancePhase::Ready | InstancePhase::Unready);
+        if !alive {
+            return None;
+        }
+        self.lives += 1;
+        process.life = self.lives;
+        process.said.restarts += 1;
+        process.said.phase = InstancePhase::Starting;
+        process.said.pid = None;
+        process.said.reasons = vec![Reason::new("exited", "was killed by signal 9")];
+        self.unsaid.insert(instance.to_owned());
+        let after = random.span(Span(100), Span(1500));
+        Some(Due { after, instance: instance.to_owned(), life: self.lives, step: Step::Started })
+    }
+
+    /// The machine goes off: what ran on it is gone when it comes back.
+    pub fn power_off(&mut self) {
+        self.up = false;
+        self.processes.clear();
+        self.unsaid.clear();
+        self.say_all = true;
+    }
+
+    /// What it says next time must be everything: something it said was not heard.
+    pub fn say_all(&mut self) {
+        self.say_all = true;
+    }
+
+    /// Whether it has something to say.
+    pub fn has_news(&self) -> bool {
+        self.say_all || !self.unsaid.is_empty()
+    }
+
+    /// What it says now.
+    pub fn report(&mut self) -> Report {
+        let full = std::mem::take(&mut self.say_all);
+        let unsaid = std::mem::take(&mut self.unsaid);
+        let said = self.processes.iter().filter(|(name, _)| full || unsaid.contains(*name));
+        let instances: Vec<InstanceReport> = said.map(|(_, p)| p.said.clone()).collect();
+        let clashes = instances.iter().any(|i| i.reasons.iter().any(|r| r.code == "port-taken"));
+        let facts = (full || clashes).then(|| HostFacts {
+            capacity: self.capacity,
+            address: "127.0.0.1".to_owned(),
+            agent: AgentStatus::default(),
+            taken_ports: self.foreign.clone(),
+        });
+        Report { full, facts, instances }
+    }
+}
+
+fn start(process: &mut Process, behaviour: Behaviour, now: Timestamp) -> Option<(Span, Step)> {
+    let said = &mut process.said;
+    said.release = Some(process.assigned.release.clone());
+    said.started_at = Some(now);
+    said.pid = Some(1000 + process.life as u32);
+    said.reasons.clear();
+    match behaviour {
+        Behaviour::Good | Behaviour::Slow(_) => {
+            said.phase = InstancePhase::Ready;
+            None
+        }
+        Behaviour::Fades(after) => {
+            said.phase = InstancePhase::Ready;
+            Some((after, Step::Faded))
+        }
+        Behaviour::Deaf => {
+            said.phase = InstancePhase::Starting;
+            Some((Span::seconds(60), Step::TimedOut))
+        }
+        Behaviour::Dies => {
+            process.deaths += 1;
+            said.restarts += 1;
+            said.pid = None;
+            said.reasons = vec![Reason::new("exited", "exited with code 1")];
+            // The first restarts are quick, and nobody is told of a crash loop yet.
+            let (phase, step) = match process.deaths {
+                0..=2 => (InstancePhase::Starting, Step::Fetched),
+                _ => (InstancePhase::CrashLoop, Step::Retry),
+            };
+            said.phase = phase;
+            Some((Span::seconds(u64::from(process.deaths.min(6)) * 5), step))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Properties that hold in every world, under every schedule of edits and faults: checked on
+//! seeded random fleets. Not examples, which are the text cases.
+//!
+//! `ATOLL_SEEDS` is the number of worlds; `ATOLL_SEED` replays one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+mod fleet;
+
+/// The number of seeds where nobody says how many.
+const USUAL_SEEDS: u64 = 300;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a whole number"))
+}
+
+/// Runs a property on many seeds, on as many threads as there are cores.
+fn on_seeds(property: fn(u64)) {
+    if let Some(seed) = number("ATOLL_SEED") {
+        return property(seed);
+    }
+    let last = number("ATOLL_SEEDS").unwrap_or(USUAL_SEEDS);
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= last {
+                        return;
+                    }
+                    if let Err(why) = catch_unwind(AssertUnwindSafe(|| property(seed))) {
+                        next.store(last, Ordering::Relaxed);
+                        eprintln!(
+                            "seed {seed} fails; again: ATOLL_SEED={seed} cargo test -p atoll-plan \
+                             --test properties"
+                        );
+                        std::panic::resume_unwind(why);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_fleet_stays_within_its_bounds_and_settles() {
+    on_seeds(|seed| fleet::Trial::new(seed).run());
+}

@@ -1,0 +1,13 @@
+//! The HTTP API: the route table, its guard, and the handlers in the modules below. Not what is
+//! decided, which is the planners' and the gate's.
+
+pub mod agents;
+pub mod error;
+pub mod history;
+pub mod objects;
+pub mod openapi;
+pub mod packages;
+pub mod routes;
+pub mod session;
+pub mod state;
+pub mod watch;

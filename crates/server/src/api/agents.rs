@@ -1,0 +1,262 @@
+//! What agents ask and report. A host's token speaks for that host only; the guard sees to it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use atoll_model::access::Actor;
+use atoll_model::agent::{Assignment, Join, Joined, Report};
+use atoll_model::deployment::Instance;
+use atoll_model::{Any, Host, Object, Reason, Role, Span, Token, Write};
+use atoll_plan::{Context, Plan, edit, report};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::sync::Arc;
+
+use super::error::{Answer, ApiError};
+use crate::{App, auth};
+
+/// The longest a poll may wait.
+const LONGEST_WAIT: Span = Span::seconds(60);
+
+/// Parameters of an assignment poll.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PollQuery {
+    /// The revision the agent has acted on.
+    #[serde(default)]
+    pub after: u64,
+    /// How long to wait for news; 10 s, if absent.
+    #[serde(default)]
+    pub wait: Option<Span>,
+}
+
+/// `POST /v1/agents/join`.
+pub async fn join(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Json(join): Json<Join>,
+) -> Answer<Json<Joined>> {
+    let secret = auth::secret();
+    let name = join.name.clone();
+    let token = host_token(&secret, &name);
+    // The guard has seen to it that the token may join hosts; making host and token is the
+    // server's own doing, in the name of whoever joins.
+    let server = Actor { role: Role::Admin, ..actor };
+    app.commit(&server, None, |cx| {
+        let mut host = Object::new(name.clone(), Host::default());
+        host.meta.labels = join.labels.clone();
+        if let Some(known) = cx.world.get::<Host>(&name) {
+            // A host that joins again keeps what operators set; its agent's labels are the base.
+            host = (**known).clone();
+            host.meta.revision = 0;
+            host.meta.labels.extend(join.labels.clone());
+        }
+        let mut plan = edit::apply(cx, vec![Any::Host(Arc::new(host))])?;
+        plan.writes.push(Write::Put(stamped(cx, token)));
+        let others = cx.world.all::<Token>().filter(|t| t.spec.host.as_deref() == Some(&name));
+        // Who joins anew replaces whoever spoke for the host before.
+        plan.writes.extend(others.map(|t| Write::Delete {
+            kind: atoll_model::Kind::Token,
+            name: t.meta.name.clone(),
+            revision: t.meta.revision,
+        }));
+        plan.reasons.push(Reason::new("joined", format!("host {name} joined")));
+        Ok(plan)
+    })
+    .await?;
+    app.measure.heard(&join.name, app.clock.now());
+    let facts = Report { facts: Some(join.facts), ..Report::default() };
+    app.reports.send(host_actor(&join.name), facts).await?;
+    Ok(Json(Joined { host: join.name, token: secret, servers: app.addresses() }))
+}
+
+fn host_actor(host: &str) -> Actor {
+    Actor { name: format!("host/{host}"), role: Role::Host, host: Some(host.to_owned()) }
+}
+
+fn host_token(secret: &str, host: &str) -> Object<Token> {
+    let mut token = auth::token(secret, Role::Host, None, None);
+    token.spec.host = Some(host.to_owned());
+    token
+}
+
+fn stamped(cx: &Context, mut token: Object<Token>) -> Any {
+    token.meta.created_at = Some(cx.now);
+    token.meta.generation = 1;
+    Any::Token(Arc::new(token))
+}
+
+/// `GET /v1/agents/{name}/assignment`.
+pub async fn assignment(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(query): Query<PollQuery>,
+) -> Answer<Response> {
+    let now = app.clock.now();
+    if app.cache.world().get::<Host>(&name).is_none() {
+        let title = format!("host {name} is not known here; join again with a join token");
+        return Err(ApiError::new(StatusCode::GONE, "gone", title));
+    }
+    if app.measure.heard(&name, now) {
+        app.host_returned(&name);
+    }
+    let wait = query.wait.unwrap_or(Span::seconds(10)).min(LONGEST_WAIT);
+    let slot = app.cache.host(&name);
+    let news = async {
+        loop {
+            let woken = slot.changed.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if slot.revision.load(Ordering::SeqCst) > query.after || app.relay.has_news(&name) {
+                return;
+            }
+            woken.await;
+        }
+    };
+    let found = tokio::time::timeout(wait.std(), news).await;
+    app.measure.heard(&name, app.clock.now());
+    if found.is_err() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut assignment: Assignment = report::assignment(&app.cache.world(), &name);
+    assignment.sessions = app.relay.tell(&name);
+    assignment.servers = app.addresses();
+    Ok(Json(assignment).into_response())
+}
+
+/// `POST /v1/agents/{name}/report`.
+pub async fn report_in(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+    Json(report): Json<Report>,
+) -> Answer<StatusCode> {
+    if app.measure.heard(&name, app.clock.now()) {
+        app.host_returned(&name);
+    }
+    app.reports.send(Actor { host: Some(name), ..actor }, report).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/agents/{name}/sessions/{id}`: the agent's end of a session.
+pub async fn answer_session(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+    upgrade: WebSocketUpgrade,
+) -> Answer<Response> {
+    if !app.relay.expects(&name, &id) {
+        return Err(ApiError::not_found("session; whoever asked has gone"));
+    }
+    let relay = app.relay.clone();
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        // If the person has gone meanwhile, dropping the socket tells the agent.
+        relay.answer(&id, socket);
+    }))
+}
+
+/// Parameters of a session.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionQuery {
+    /// An [`Ask`](atoll_model::agent::Ask) as JSON.
+    pub ask: String,
+}
+
+/// `GET /v1/instances/{name}/session`: a person's end of a session.
+pub async fn open_session(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+    Query(query): Query<SessionQuery>,
+    upgrade: WebSocketUpgrade,
+) -> Answer<Response> {
+    let ask: atoll_model::agent::Ask = serde_json::from_str(&query.ask)
+        .map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))?;
+    let is_exec = matches!(ask, atoll_model::agent::Ask::Exec { .. });
+    if is_exec && actor.role < Role::Operator {
+        let title = format!("role {} may not run commands on hosts", actor.role.name());
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
+    }
+    let world = app.cache.world();
+    let instance = world
+        .get::<Instance>(&name)
+        .ok_or_else(|| ApiError::not_found(format!("instance/{name}")))?;
+    let host = instance.spec.host.clone();
+    if is_exec {
+        app.record_exec(&actor, &name, &ask).await?;
+    }
+    let (id, agent) = app.relay.announce(&host, &name, ask);
+    app.cache.host(&host).changed.notify_waiters();
+    let relay = app.relay.clone();
+    Ok(upgrade.on_upgrade(move |person| crate::relay::serve(relay, id, host, person, agent)))
+}
+
+/// Reports on their way to the store: those that come together are committed together.
+#[derive(Debug)]
+pub struct Reports {
+    queue: tokio::sync::mpsc::Sender<Reported>,
+}
+
+type Done = tokio::sync::oneshot::Sender<Answer<()>>;
+type Reported = (Actor, Report, Done);
+
+impl Reports {
+    /// The queue and its far end.
+    pub fn new() -> (Reports, tokio::sync::mpsc::Receiver<Reported>) {
+        let (queue, receiver) = tokio::sync::mpsc::channel(4_096);
+        (Reports { queue }, receiver)
+    }
+
+    /// Hands in a report and waits until it is committed.
+    ///
+    /// # Errors
+    /// Why it was not committed.
+    pub async fn send(&self, actor: Actor, report: Report) -> Answer<()> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        let gone = || {
+            let title = "the server is going away; report again to another";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title)
+        };
+        self.queue.send((actor, report, done)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}
+
+/// Commits reports in batches until the queue is closed.
+pub async fn take_reports(app: App, mut queue: tokio::sync::mpsc::Receiver<Reported>) {
+    let mut batch: Vec<Reported> = Vec::new();
+    loop {
+        batch.clear();
+        if queue.recv_many(&mut batch, 512).await == 0 {
+            return;
+        }
+        while !batch.is_empty() {
+            // A host's second report must see what its first has changed.
+            let mut hosts = std::collections::HashSet::new();
+            let (now, later): (Vec<Reported>, Vec<Reported>) =
+                batch.drain(..).partition(|(actor, _, _)| hosts.insert(actor.host.clone()));
+            batch = later;
+            let outcomes = app
+                .commit_each(|cx| {
+                    now.iter().map(|(actor, report, _)| plan_report(cx, actor, report)).collect()
+                })
+                .await;
+            for ((_, _, done), outcome) in now.into_iter().zip(outcomes) {
+                // A reporter that has gone reports again in full when it is back.
+                let _ = done.send(outcome.map(|_| ()).map_err(ApiError::from));
+            }
+        }
+        // Lets more reports gather where many come: one transaction costs little more than a write.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn plan_report(cx: &Context, actor: &Actor, report: &Report) -> (Actor, Plan) {
+    let host = actor.host.as_deref().unwrap_or_default();
+    (actor.clone(), report::report(cx, host, report))
+}

@@ -1,0 +1,213 @@
+//! Who asks: secrets, tokens, sessions of the console, and the local user of a loopback server.
+//! What they may do is the model's to say.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+
+use atoll_model::access::Actor;
+use atoll_model::{Object, Role, Snapshot, Span, Timestamp, Token};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
+
+/// The cookie of a console session.
+pub const COOKIE_NAME: &str = "atoll_session";
+/// How long a session holds without use.
+const SESSION: Span = Span::seconds(12 * 3600);
+
+/// Sessions of the console, in memory: a restart of the server ends them.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: Mutex<HashMap<String, (Actor, Timestamp)>>,
+}
+
+impl Sessions {
+    /// Opens a session; returns the secret for the cookie.
+    pub fn open(&self, actor: Actor, now: Timestamp) -> String {
+        let secret = secret();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, (_, until)| *until > now);
+        open.insert(hash(&secret), (actor, now + SESSION));
+        secret
+    }
+
+    /// Closes a session.
+    pub fn close(&self, secret: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash(secret));
+    }
+
+    fn find(&self, secret: &str, now: Timestamp) -> Option<Actor> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (actor, until) = open.get_mut(&hash(secret))?;
+        if *until <= now {
+            return None;
+        }
+        *until = now + SESSION;
+        Some(actor.clone())
+    }
+}
+
+/// A new secret of 256 random bits, in hex.
+///
+/// # Panics
+/// When the operating system has no randomness: nothing can be done safely then.
+pub fn secret() -> String {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What is stored of a secret.
+pub fn hash(secret: &str) -> String {
+    blake3::hash(secret.as_bytes()).to_hex().to_string()
+}
+
+/// The name of the object that holds a secret's token: the start of its hash, so that it is found
+/// without a search.
+pub fn token_name(hash: &str) -> String {
+    format!("t-{}", &hash[..16])
+}
+
+/// Makes a token object for a secret.
+pub fn token(
+    secret: &str,
+    role: Role,
+    owner: Option<String>,
+    expires: Option<Timestamp>,
+) -> Object<Token> {
+    let hash = hash(secret);
+    Object::new(token_name(&hash), Token { role, hash, host: None, owner, expires })
+}
+
+/// Finds who bears a secret.
+pub fn bearer(world: &Snapshot, secret: &str, now: Timestamp) -> Option<Actor> {
+    // A join token carries the fingerprint of the CA behind its secret, for the agent only.
+    let secret = secret.split('.').next().unwrap_or(secret);
+    let hash = hash(secret);
+    let token = world.get::<Token>(&token_name(&hash))?;
+    // What is compared are hashes of random secrets, so timing tells nothing of a secret.
+    if token.spec.hash != hash || token.spec.expired(now) {
+        return None;
+    }
+    let name = match (&token.spec.host, &token.spec.owner) {
+        (Some(host), _) => format!("host/{host}"),
+        (None, Some(owner)) => format!("user/{owner}"),
+        (None, None) => format!("token/{}", token.name()),
+    };
+    Some(Actor { name, role: token.spec.role, host: token.spec.host.clone() })
+}
+
+/// Finds who asks, by the bearer token or the console's cookie. A cookie counts for writes only
+/// where the request says it comes from our own pages.
+pub fn authenticate(
+    world: &Snapshot,
+    sessions: &Sessions,
+    headers: &HeaderMap,
+    writes: bool,
+    now: Timestamp,
+) -> Option<Actor> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return bearer(world, value.to_str().ok()?.strip_prefix("Bearer ")?.trim(), now);
+    }
+    if writes && !headers.contains_key("x-atoll-console") {
+        return None;
+    }
+    sessions.find(cookie(headers)?, now)
+}
+
+/// The secret in the console's cookie.
+pub fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+/// Whether a request to a loopback server comes from the user the server runs as, or from root:
+/// the operating system says who owns the other end of the connection. The `Host` header must be
+/// a loopback name too, so that a page of another site cannot borrow the browser.
+pub fn is_local_user(peer: SocketAddr, server: SocketAddr, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let named_local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    if !named_local || !peer.ip().is_loopback() || !server.ip().is_loopback() {
+        return false;
+    }
+    let table = if peer.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
+    let Ok(text) = std::fs::read_to_string(table) else { return false };
+    let uid = owner_of(&text, peer, server);
+    uid.is_some_and(|uid| uid == 0 || uid == nix::unistd::getuid().as_raw())
+}
+
+/// Finds the owner of the socket `local` that is connected to `remote` in the kernel's table.
+fn owner_of(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u32> {
+    let (local, remote) = (kernel_form(local), kernel_form(remote));
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let found = fields.nth(1)? == local && fields.next()? == remote;
+        if found { fields.nth(4)?.parse().ok() } else { None }
+    })
+}
+
+/// An address as the kernel's table writes it: words in the machine's byte order, in hex.
+fn kernel_form(address: SocketAddr) -> String {
+    let words: String = match address.ip() {
+        IpAddr::V4(ip) => format!("{:08X}", u32::from_ne_bytes(ip.octets())),
+        IpAddr::V6(ip) => ip
+            .octets()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|word| format!("{:08X}", u32::from_ne_bytes(*word)))
+            .collect(),
+    };
+    format!("{words}:{:04X}", address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_connection_is_found() {
+        let table =
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+   0: 0100007F:1CF3 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1
+   1: 0100007F:9C40 0100007F:1CF3 01 00000000:00000000 00:00000000 00000000  1001        0 2
+";
+        let server: SocketAddr = "127.0.0.1:7411".parse().unwrap();
+        let peer: SocketAddr = "127.0.0.1:40000".parse().unwrap();
+        assert_eq!(owner_of(table, peer, server), Some(1001));
+        assert_eq!(owner_of(table, "127.0.0.1:40001".parse().unwrap(), server), None);
+    }
+
+    #[test]
+    fn a_secret_is_worth_what_its_token_says_until_it_ends() {
+        let secret = secret();
+        let mut world = Snapshot::default();
+        let made = token(&secret, Role::Viewer, Some("anna".into()), Some(Timestamp(100)));
+        world.put(atoll_model::Any::Token(std::sync::Arc::new(made)));
+        let actor = bearer(&world, &secret, Timestamp(99)).unwrap();
+        assert_eq!((actor.name.as_str(), actor.role), ("user/anna", Role::Viewer));
+        assert!(bearer(&world, &secret, Timestamp(100)).is_none());
+        assert!(bearer(&world, "guess", Timestamp(1)).is_none());
+    }
+
+    #[test]
+    fn a_cookie_alone_does_not_write() {
+        let sessions = Sessions::default();
+        let actor = Actor { name: "user/anna".into(), role: Role::Admin, host: None };
+        let secret = sessions.open(actor, Timestamp(0));
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, format!("x=1; {COOKIE_NAME}={secret}").parse().unwrap());
+        let ask = |headers: &HeaderMap, writes| {
+            authenticate(&Snapshot::default(), &sessions, headers, writes, Timestamp(1))
+        };
+        assert!(ask(&headers, false).is_some());
+        assert!(ask(&headers, true).is_none());
+        headers.insert("x-atoll-console", "1".parse().unwrap());
+        assert!(ask(&headers, true).is_some());
+    }
+}

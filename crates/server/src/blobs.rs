@@ -1,0 +1,202 @@
+//! Pieces of packages by their content: files in the data directory or, with replicas, rows of the
+//! database they share. It does not know what the pieces are pieces of.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use atoll_model::delivery::is_digest;
+use atoll_store::Store;
+use bytes::Bytes;
+
+/// The largest piece that is taken, in bytes. Indexes of packages are pieces too.
+pub const LARGEST: usize = 32 << 20;
+
+/// Where pieces are kept.
+#[derive(Clone)]
+pub enum Blobs {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// The database that replicas share.
+    Database(Store),
+}
+
+/// Why a piece could not be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The name is no digest.
+    #[error("{0:?} is not a BLAKE3 digest in lower-case hex")]
+    NotADigest(String),
+    /// The content is not what its name says.
+    #[error("the content sent as {wanted} has the digest {found}; send it again")]
+    Mismatch {
+        /// As it was named.
+        wanted: String,
+        /// As it is.
+        found: String,
+    },
+    /// It is not here.
+    #[error("there is no piece {0}; push the package again")]
+    NotFound(String),
+    /// The disk is full.
+    #[error("no space is left to keep packages; free some on the server's disk")]
+    Full,
+    /// Anything else.
+    #[error("could not keep or read a piece of a package: {0}")]
+    Other(String),
+}
+
+impl Blobs {
+    /// Keeps a piece under its digest. Keeping what is there already changes nothing.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn put(&self, digest: &str, content: Bytes) -> Result<(), BlobError> {
+        check(digest)?;
+        let digest = digest.to_owned();
+        match self {
+            Blobs::Directory(dir) => {
+                let dir = dir.clone();
+                blocking(move || {
+                    verify(&digest, &content)?;
+                    write_file(&dir, &digest, &content)
+                })
+                .await
+            }
+            Blobs::Database(store) => {
+                verify(&digest, &content)?;
+                store.put_blob(&digest, &content).await.map_err(from_store)
+            }
+        }
+    }
+
+    /// Reads a piece and checks it.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn get(&self, digest: &str) -> Result<Bytes, BlobError> {
+        check(digest)?;
+        let content = match self {
+            Blobs::Directory(dir) => {
+                let path = place(dir, digest);
+                let digest = digest.to_owned();
+                blocking(move || std::fs::read(path).map_err(|e| from_io(&e, &digest))).await?
+            }
+            Blobs::Database(store) => store
+                .get_blob(digest)
+                .await
+                .map_err(from_store)?
+                .ok_or_else(|| BlobError::NotFound(digest.to_owned()))?,
+        };
+        verify(digest, &content)?;
+        Ok(content.into())
+    }
+
+    /// Those of the digests that are not here.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn missing(&self, digests: Vec<String>) -> Result<Vec<String>, BlobError> {
+        digests.iter().try_for_each(|digest| check(digest))?;
+        match self {
+            Blobs::Directory(dir) => {
+                let dir = dir.clone();
+                blocking(move || {
+                    Ok(digests.into_iter().filter(|d| !place(&dir, d).exists()).collect())
+                })
+                .await
+            }
+            Blobs::Database(store) => store.has_blobs(digests).await.map_err(from_store),
+        }
+    }
+}
+
+fn check(digest: &str) -> Result<(), BlobError> {
+    if is_digest(digest) { Ok(()) } else { Err(BlobError::NotADigest(digest.to_owned())) }
+}
+
+fn verify(digest: &str, content: &[u8]) -> Result<(), BlobError> {
+    let found = blake3::hash(content).to_hex();
+    if found.as_str() == digest {
+        Ok(())
+    } else {
+        Err(BlobError::Mismatch { wanted: digest.to_owned(), found: found.to_string() })
+    }
+}
+
+fn place(dir: &Path, digest: &str) -> PathBuf {
+    dir.join(&digest[..2]).join(digest)
+}
+
+/// Written beside its place, made durable, then renamed: a piece is whole or not there.
+fn write_file(dir: &Path, digest: &str, content: &[u8]) -> Result<(), BlobError> {
+    let path = place(dir, digest);
+    if path.exists() {
+        return Ok(());
+    }
+    let parent = dir.join(&digest[..2]);
+    let written = (|| {
+        std::fs::create_dir_all(&parent)?;
+        let beside = parent.join(format!("{digest}.{}.tmp", crate::auth::secret()));
+        let result = std::fs::File::create_new(&beside)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_data()
+            })
+            .and_then(|()| std::fs::rename(&beside, &path));
+        if result.is_err() {
+            // What is left of a failed write is of no use; if it cannot be removed either, the
+            // first error says more.
+            let _ = std::fs::remove_file(&beside);
+        }
+        result
+    })();
+    written.map_err(|e| from_io(&e, digest))
+}
+
+fn from_io(error: &std::io::Error, digest: &str) -> BlobError {
+    match error.kind() {
+        ErrorKind::NotFound => BlobError::NotFound(digest.to_owned()),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BlobError::Full,
+        _ => BlobError::Other(error.to_string()),
+    }
+}
+
+fn from_store(error: atoll_store::Error) -> BlobError {
+    match error {
+        atoll_store::Error::Full => BlobError::Full,
+        other => BlobError::Other(other.to_string()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|e| Err(BlobError::Other(e.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_piece_is_kept_once_and_only_under_its_own_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::Directory(dir.path().to_path_buf());
+        let content = Bytes::from_static(b"content");
+        let digest = blake3::hash(&content).to_hex().to_string();
+        assert_eq!(blobs.missing(vec![digest.clone()]).await.unwrap().len(), 1);
+        assert!(matches!(blobs.get(&digest).await, Err(BlobError::NotFound(_))));
+        blobs.put(&digest, content.clone()).await.unwrap();
+        blobs.put(&digest, content.clone()).await.unwrap();
+        assert_eq!(blobs.get(&digest).await.unwrap(), content);
+        assert!(blobs.missing(vec![digest.clone()]).await.unwrap().is_empty());
+        let wrong = blobs.put(&digest, Bytes::from_static(b"other")).await;
+        assert!(matches!(wrong, Err(BlobError::Mismatch { .. })));
+        for bad in ["../../etc/passwd", "", "A"] {
+            assert!(matches!(blobs.get(bad).await, Err(BlobError::NotADigest(_))));
+        }
+        std::fs::write(place(dir.path(), &digest), b"damaged").unwrap();
+        assert!(matches!(blobs.get(&digest).await, Err(BlobError::Mismatch { .. })));
+    }
+}

@@ -1,0 +1,30 @@
+//! The only place in the server that reads a clock. It runs steadily: however the machine's clock
+//! jumps, time here goes forward at its usual pace, and never to before what is already stored.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use atoll_model::Timestamp;
+
+/// A clock that starts at the machine's time and then counts by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    base: i64,
+    started: Instant,
+}
+
+impl Clock {
+    /// Starts at the machine's time, or at `no_earlier` if that is later: the time of the newest
+    /// stored write.
+    #[allow(clippy::disallowed_methods, reason = "this is the place")]
+    pub fn start(no_earlier: Option<i64>) -> Clock {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        let base = i64::try_from(wall).unwrap_or(i64::MAX).max(no_earlier.unwrap_or(i64::MIN));
+        Clock { base, started: Instant::now() }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        let gone = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.base.saturating_add(gone))
+    }
+}

@@ -1,0 +1,158 @@
+//! The control plane's thin shell: it serves the API, keeps the objects in memory, and turns the
+//! controllers' crank. What is decided is decided by the planners.
+
+pub mod api;
+pub mod auth;
+pub mod blobs;
+pub mod cache;
+pub mod clock;
+pub mod commit;
+pub mod console;
+pub mod controller;
+pub mod listen;
+pub mod measure;
+pub mod relay;
+pub mod start;
+pub mod tls;
+
+pub use start::{Encryption, Keep, Options, Running, StartError, start};
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use atoll_model::access::Actor;
+use atoll_model::agent::Ask;
+use atoll_model::{Any, Instance, Intent, Reason, Snapshot, Write};
+use atoll_plan::Plan;
+use atoll_store::Store;
+
+use crate::api::agents::Reports;
+use crate::api::error::Answer;
+use crate::blobs::Blobs;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::measure::Measure;
+use crate::relay::Relay;
+use crate::tls::Authority;
+
+/// What handlers and loops share.
+pub struct Server {
+    /// The database.
+    pub store: Store,
+    /// All objects in memory.
+    pub cache: Cache,
+    /// The time.
+    pub clock: Clock,
+    /// When hosts were heard.
+    pub measure: Measure,
+    /// Pieces of packages.
+    pub blobs: Blobs,
+    /// Console sessions.
+    pub sessions: auth::Sessions,
+    /// Logs and commands on their way.
+    pub relay: Arc<Relay>,
+    /// Reports on their way to the store.
+    pub reports: Reports,
+    /// The own CA, if there is one.
+    pub authority: Option<Authority>,
+    /// Whether connections are encrypted.
+    pub secure: bool,
+    /// The address listened on.
+    pub listen: SocketAddr,
+    /// The name of this replica.
+    pub replica: String,
+    turn: tokio::sync::Mutex<()>,
+    returned: Mutex<BTreeSet<String>>,
+    news: tokio::sync::Notify,
+    leading: Mutex<Option<(String, bool)>>,
+    address: String,
+    others: RwLock<Vec<String>>,
+}
+
+/// The server, shared.
+pub type App = Arc<Server>;
+
+impl Server {
+    /// Addresses that agents and people may talk to, this replica's first.
+    pub fn addresses(&self) -> Vec<String> {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all = vec![self.address.clone()];
+        all.extend(others.iter().filter(|a| **a != self.address).cloned());
+        all
+    }
+
+    /// Who leads, and whether that is this replica.
+    pub fn leading(&self) -> Option<(String, bool)> {
+        self.leading.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_leading(&self, leading: Option<(String, bool)>) {
+        *self.leading.lock().unwrap_or_else(PoisonError::into_inner) = leading;
+    }
+
+    fn leads_here(&self) -> bool {
+        self.leading().is_some_and(|(_, ours)| ours)
+    }
+
+    async fn exchange(&self) {
+        let now = self.clock.now();
+        let found = self.measure.exchange(&self.store, &self.replica, &self.address, now).await;
+        match found {
+            Ok((addresses, returned)) => {
+                *self.others.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+                returned.iter().for_each(|host| self.host_returned(host));
+            }
+            Err(error) => tracing::warn!("could not check in with other replicas: {error}"),
+        }
+    }
+
+    /// A host was heard again after it had been lost: its planner is to look at once.
+    pub(crate) fn host_returned(&self, name: &str) {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.news.notify_one();
+    }
+
+    /// Hosts heard again since the last call.
+    pub(crate) fn take_returned(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The object with what is worked out when it is read.
+    pub fn shown(&self, world: &Snapshot, any: Any) -> Any {
+        match any {
+            Any::Host(host) => {
+                let mut host = (*host).clone();
+                host.status.allocated =
+                    world.usage(host.name()).map(|u| u.amount).unwrap_or_default();
+                let measured = self.measure.read();
+                let heard = measured.last_heard.get(host.name()).copied();
+                host.status.last_seen = heard.max(host.status.last_seen);
+                Any::Host(Arc::new(host))
+            }
+            other => other,
+        }
+    }
+
+    /// Puts a command run on a host into the audit, as an annotation of the instance.
+    pub(crate) async fn record_exec(&self, actor: &Actor, instance: &str, ask: &Ask) -> Answer<()> {
+        let Ask::Exec { command, .. } = ask else { return Ok(()) };
+        let what = format!("{}: {}", actor.name, command.join(" "));
+        self.commit(actor, None, |cx| {
+            let mut plan = Plan {
+                intent: Intent::Edit,
+                writes: Vec::new(),
+                reasons: vec![Reason::new("exec", what.clone())],
+                again_at: None,
+            };
+            if let Some(stored) = cx.world.get::<Instance>(instance) {
+                let mut changed = (**stored).clone();
+                changed.meta.annotations.insert("atoll/last-exec".to_owned(), what.clone());
+                plan.writes.push(Write::Put(Any::Instance(Arc::new(changed))));
+            }
+            Ok(plan)
+        })
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Brings a person and an agent together for logs and commands: the person's WebSocket waits until
+//! the agent, told of it by its long poll, opens its own; then frames pass both ways. The server
+//! never dials a host, and does not read what passes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atoll_model::agent::{Ask, Session, SessionNote};
+use axum::extract::ws::{Message, WebSocket};
+use futures::{SinkExt, StreamExt};
+use tokio::sync::oneshot;
+
+/// An agent that is alive answers within this time.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Sessions that wait for their agent.
+#[derive(Debug, Default)]
+pub struct Relay {
+    waiting: Mutex<HashMap<String, Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    host: String,
+    session: Session,
+    told: bool,
+    answer: oneshot::Sender<WebSocket>,
+}
+
+impl Relay {
+    /// Announces a session; the receiver gets the agent's socket.
+    pub fn announce(
+        &self,
+        host: &str,
+        instance: &str,
+        ask: Ask,
+    ) -> (String, oneshot::Receiver<WebSocket>) {
+        let (answer, receiver) = oneshot::channel();
+        let id = crate::auth::secret();
+        let session = Session { id: id.clone(), instance: instance.to_owned(), ask };
+        let waiting = Waiting { host: host.to_owned(), session, told: false, answer };
+        self.lock().insert(id.clone(), waiting);
+        (id, receiver)
+    }
+
+    /// The sessions of a host that its agent has not been told of yet.
+    pub fn tell(&self, host: &str) -> Vec<Session> {
+        let mut waiting = self.lock();
+        let new = waiting.values_mut().filter(|w| w.host == host && !w.told);
+        new.map(|w| {
+            w.told = true;
+            w.session.clone()
+        })
+        .collect()
+    }
+
+    /// Whether a host's agent has something to be told.
+    pub fn has_news(&self, host: &str) -> bool {
+        self.lock().values().any(|w| w.host == host && !w.told)
+    }
+
+    /// Whether the session waits for this host.
+    pub fn expects(&self, host: &str, id: &str) -> bool {
+        self.lock().get(id).is_some_and(|w| w.host == host)
+    }
+
+    /// Hands the agent's socket to the person who waits; false, if nobody does any more.
+    pub fn answer(&self, id: &str, socket: WebSocket) -> bool {
+        let waiting = self.lock().remove(id);
+        waiting.is_some_and(|w| w.answer.send(socket).is_ok())
+    }
+
+    fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the agent, then passes frames both ways until either side is done.
+pub async fn serve(
+    relay: Arc<Relay>,
+    id: String,
+    host: String,
+    mut person: WebSocket,
+    agent: oneshot::Receiver<WebSocket>,
+) {
+    let answered = tokio::time::timeout(PATIENCE, agent).await;
+    let Ok(Ok(agent)) = answered else {
+        relay.forget(&id);
+        let message = format!(
+            "host {host} did not answer within {} s; see `atoll why host/{host}`",
+            PATIENCE.as_secs()
+        );
+        let note = SessionNote::Failed { message };
+        let text = serde_json::to_string(&note).expect("notes are plain text");
+        // The person may have gone; there is nobody else to tell.
+        let _ = person.send(Message::Text(text.into())).await;
+        let _ = person.send(Message::Close(None)).await;
+        return;
+    };
+    let (mut to_person, mut from_person) = person.split();
+    let (mut to_agent, mut from_agent) = agent.split();
+    let inward = async {
+        while let Some(Ok(message)) = from_person.next().await {
+            if matches!(message, Message::Close(_)) || to_agent.send(message).await.is_err() {
+                break;
+            }
+        }
+        let _ = to_agent.close().await;
+    };
+    let outward = async {
+        while let Some(Ok(message)) = from_agent.next().await {
+            if matches!(message, Message::Close(_)) || to_person.send(message).await.is_err() {
+                break;
+            }
+        }
+        let _ = to_person.close().await;
+    };
+    // Either direction ending ends the session; input may end long before the output does, which
+    // is told by a note and not by closing.
+    tokio::select! { () = inward => {}, () = outward => {} }
+}

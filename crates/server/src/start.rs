@@ -1,0 +1,272 @@
+//! How a server starts and stops: options, the state opened, the address taken, the loops running.
+//! Not what they do.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use atoll_model::Span;
+use atoll_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::api::agents::{Reports, take_reports};
+use crate::blobs::Blobs;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::measure::Measure;
+use crate::tls::{Authority, Given};
+use crate::{App, Server, auth, controller, listen, tls};
+
+/// What other replicas wrote is read at least this often.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+/// Replicas tell each other whom they heard this often.
+const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
+/// Old history is cleared away this often.
+const COMPACT_EVERY: Duration = Duration::from_secs(600);
+/// History is kept this long, and beyond that so many writes of each object.
+const HISTORY_KEPT: Span = Span::seconds(30 * 86_400);
+const HISTORY_KEPT_EACH: u32 = 200;
+
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub enum Keep {
+    /// In a directory of this machine.
+    Directory(PathBuf),
+    /// In PostgreSQL, shared by replicas.
+    Postgres(String),
+}
+
+/// Whether connections are encrypted.
+#[derive(Clone, Debug)]
+pub enum Encryption {
+    /// Not: for loopback only.
+    Off,
+    /// By certificates of an own CA, made on first start and kept with the state.
+    Own,
+    /// By certificates an operator gives.
+    Given(Given),
+}
+
+/// How a server runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where state is kept.
+    pub keep: Keep,
+    /// The address to listen on; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The URL agents and people reach this replica at, where that is not the address.
+    pub advertise: Option<String>,
+    /// Whether connections are encrypted.
+    pub encryption: Encryption,
+    /// A host not heard from for this long is lost.
+    pub host_timeout: Span,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("could not listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said, and what to do.
+        why: String,
+    },
+    /// The state cannot be opened.
+    #[error("could not open the store: {0}")]
+    Store(String),
+    /// There are no certificates.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// Another server works in the directory.
+    #[error("another server works in {0}; stop it first, or give another --data")]
+    Taken(PathBuf),
+}
+
+/// A server that runs.
+pub struct Running {
+    /// What handlers and loops share.
+    pub server: App,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    _lock: Option<std::fs::File>,
+}
+
+/// Opens the state, listens and starts the loops.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let lock = match &options.keep {
+        Keep::Directory(dir) => Some(lock(dir)?),
+        Keep::Postgres(_) => None,
+    };
+    let (store, blobs) = open(&options.keep).await?;
+    let clock = Clock::start(store.last_at().await.map_err(in_store)?);
+    let cache = Cache::load(&store).await.map_err(StartError::Store)?;
+    let measure = Measure::new(options.host_timeout);
+    measure.grace(&cache.world(), clock.now());
+    let (listener, listen) = bind(options.listen).await?;
+    let (authority, given) = certificates(&options, &store, listen).await?;
+    let config = given.as_ref().map(tls::server_config).transpose()?;
+    let scheme = if given.is_some() { "https" } else { "http" };
+    let address = options.advertise.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
+    let (reports, queue) = Reports::new();
+    let server = Arc::new(Server {
+        store,
+        cache,
+        clock,
+        measure,
+        blobs,
+        sessions: auth::Sessions::default(),
+        relay: Arc::default(),
+        reports,
+        authority,
+        secure: given.is_some(),
+        listen,
+        replica: replica_name(&options.keep),
+        turn: tokio::sync::Mutex::new(()),
+        returned: Mutex::default(),
+        news: tokio::sync::Notify::new(),
+        leading: Mutex::new(None),
+        address,
+        others: RwLock::default(),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(take_reports(server.clone(), queue));
+    tasks.spawn(controller::run(server.clone(), stopped.clone()));
+    tasks.spawn(keep_current(server.clone(), matches!(options.keep, Keep::Postgres(_))));
+    tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
+    Ok(Running { server, stop, tasks, _lock: lock })
+}
+
+fn in_store(error: atoll_store::Error) -> StartError {
+    StartError::Store(error.to_string())
+}
+
+async fn open(keep: &Keep) -> Result<(Store, Blobs), StartError> {
+    match keep {
+        Keep::Directory(dir) => {
+            let store = Store::open_sqlite(dir).await.map_err(in_store)?;
+            Ok((store, Blobs::Directory(dir.join("blobs"))))
+        }
+        Keep::Postgres(url) => {
+            let store = Store::open_postgres(url).await.map_err(in_store)?;
+            Ok((store.clone(), Blobs::Database(store)))
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |e: std::io::Error| StartError::Listen {
+        address,
+        why: match e.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "something listens there already; stop it, or give another --listen".to_owned()
+            }
+            _ => e.to_string(),
+        },
+    };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let listen = listener.local_addr().map_err(refused)?;
+    Ok((listener, listen))
+}
+
+/// The own CA, if there is to be one, and what the server shows.
+async fn certificates(
+    options: &Options,
+    store: &Store,
+    listen: SocketAddr,
+) -> Result<(Option<Authority>, Option<Given>), StartError> {
+    match &options.encryption {
+        Encryption::Off => Ok((None, None)),
+        Encryption::Given(given) => Ok((None, Some(given.clone()))),
+        Encryption::Own => {
+            let authority = own_authority(store).await?;
+            let names = tls::names(listen.ip(), options.advertise.as_deref());
+            let given = authority.issue(&names)?;
+            Ok((Some(authority), Some(given)))
+        }
+    }
+}
+
+/// One process at a time works in a directory.
+fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
+    let wrong =
+        |e: std::io::Error| StartError::Store(format!("could not write to {}: {e}", dir.display()));
+    std::fs::create_dir_all(dir).map_err(wrong)?;
+    let file = std::fs::File::create(dir.join("lock")).map_err(wrong)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(StartError::Taken(dir.to_path_buf())),
+    }
+}
+
+/// A single server keeps its name, so that it need not wait for its own lease after a restart.
+fn replica_name(keep: &Keep) -> String {
+    match keep {
+        Keep::Directory(_) => "local".to_owned(),
+        Keep::Postgres(_) => format!("replica-{}", &auth::secret()[..12]),
+    }
+}
+
+/// Reads the CA kept with the state, or makes it. Replicas that start at once agree on one: the
+/// name is given once, and who comes second reads what came first.
+async fn own_authority(store: &Store) -> Result<Authority, StartError> {
+    const NAME: &str = "pki/ca.pem";
+    if store.get_blob(NAME).await.map_err(in_store)?.is_none() {
+        let made = Authority::create()?;
+        let text = format!("{}{}", made.certificate, made.key);
+        store.put_blob(NAME, text.as_bytes()).await.map_err(in_store)?;
+    }
+    let bytes = store.get_blob(NAME).await.map_err(in_store)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (certificate, key) = text
+        .split_once("-----BEGIN PRIVATE KEY-----")
+        .ok_or_else(|| StartError::Store("the kept CA is damaged".to_owned()))?;
+    let key = format!("-----BEGIN PRIVATE KEY-----{key}");
+    Ok(Authority { certificate: certificate.to_owned(), key })
+}
+
+/// Follows other replicas, tells them whom this one heard, and clears old history away.
+async fn keep_current(server: App, replicas: bool) {
+    let mut exchange = tokio::time::interval(EXCHANGE_EVERY);
+    let mut compact = tokio::time::interval(COMPACT_EVERY);
+    let mut changed = Box::pin(server.store.changed());
+    loop {
+        tokio::select! {
+            () = &mut changed, if replicas => {
+                changed = Box::pin(server.store.changed());
+                server.catch_up().await;
+            }
+            () = tokio::time::sleep(FOLLOW_EVERY), if replicas => server.catch_up().await,
+            _ = exchange.tick(), if replicas => server.exchange().await,
+            _ = compact.tick() => {
+                let before = (server.clock.now() - HISTORY_KEPT).0;
+                if let Err(e) = server.store.compact_history(before, HISTORY_KEPT_EACH).await {
+                    tracing::warn!("could not clear old history away: {e}");
+                }
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Stops listening and working, and gives the lease back. Instances run on.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        // Open watches and polls would keep it for ever; they come back elsewhere.
+        let _ = tokio::time::timeout(Duration::from_secs(2), async {
+            while !*self.stop.borrow() || self.server.leads_here() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,0 +1,202 @@
+//! The API of a real server on a free port, spoken to as curl would: rights of every route, errors,
+//! conflicts, watches. Planning is tested elsewhere.
+
+mod support;
+
+use atoll_model::Role;
+use atoll_server::api::routes::{Access, routes};
+use serde_json::{Value, json};
+use support::{Caller, serve};
+
+/// A path of the table with its parameters filled in.
+fn concrete(path: &str) -> String {
+    let digest = "0".repeat(64);
+    path.replace("{plural}", "deployments")
+        .replace("{name}", "x")
+        .replace("{digest}", &digest)
+        .replace("{id}", "x")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_refuses_without_a_right() {
+    let server = serve().await;
+    let (nobody, viewer) = (server.caller(None), server.caller_with(Role::Viewer).await);
+    let host = server.caller_with(Role::Join).await;
+    let mut walked = 0;
+    for route in routes().iter().filter(|r| r.access != Access::Public) {
+        let path = concrete(route.path);
+        let (method, ask) = (route.method.as_str(), json!({}));
+        let (status, body) = nobody.call(method, &path, Some(&ask)).await;
+        assert_eq!((status, &body["code"]), (401, &json!("unauthorized")), "{method} {path}");
+        let guess = server.caller(Some("guess".to_owned()));
+        assert_eq!(guess.call(method, &path, Some(&ask)).await.0, 401, "{method} {path}");
+        let weak = match route.access {
+            Access::Write | Access::Admin | Access::OwnHost | Access::Join => &viewer,
+            Access::Read | Access::Fetch => &host,
+            Access::Anybody | Access::Public => continue,
+        };
+        assert_eq!(weak.call(method, &path, Some(&ask)).await.0, 403, "{method} {path}");
+        walked += 1;
+    }
+    assert!(walked > 15, "only {walked} routes were walked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_for_administrators_and_end() {
+    let server = serve().await;
+    let (admin, operator) =
+        (server.caller_with(Role::Admin).await, server.caller_with(Role::Operator).await);
+    assert_eq!(operator.call("GET", "/v1/tokens", None).await.0, 403);
+    assert_eq!(operator.call("GET", "/v1/watch?kinds=tokens", None).await.0, 403);
+    assert_eq!(admin.call("GET", "/v1/tokens", None).await.0, 200);
+    let ask = json!({ "role": "viewer", "owner": "anna", "ttl": "1h" });
+    assert_eq!(operator.call("POST", "/v1/tokens/create", Some(&ask)).await.0, 403);
+    let (status, made) = admin.call("POST", "/v1/tokens/create", Some(&ask)).await;
+    assert_eq!(status, 200, "{made}");
+    let anna = server.caller(made["token"].as_str().map(str::to_owned));
+    let (_, who) = anna.call("GET", "/v1/whoami", None).await;
+    assert_eq!((&who["name"], &who["role"]), (&json!("user/anna"), &json!("viewer")));
+    let name = made["name"].as_str().unwrap_or_default();
+    assert_eq!(admin.call("DELETE", &format!("/v1/tokens/{name}"), None).await.0, 200);
+    assert_eq!(
+        anna.call("GET", "/v1/whoami", None).await.0,
+        401,
+        "a revoked token is worth nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_speaks_for_its_own_host_only() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let join = server.caller_with(Role::Join).await;
+    let facts = json!({
+        "capacity": { "cpu": "2", "memory": "1Gi", "instances": 0 },
+        "address": "127.0.0.1", "agent": {},
+    });
+    for name in ["h1", "h2"] {
+        let ask = json!({ "name": name, "labels": { "zone": "a" }, "facts": facts });
+        assert_eq!(join.call("POST", "/v1/agents/join", Some(&ask)).await.0, 200);
+    }
+    let ask = json!({ "name": "h1", "labels": {}, "facts": facts });
+    let (_, joined) = join.call("POST", "/v1/agents/join", Some(&ask)).await;
+    let h1 = server.caller(joined["token"].as_str().map(str::to_owned));
+    let report = json!({ "full": true, "instances": [] });
+    assert_eq!(h1.call("POST", "/v1/agents/h1/report", Some(&report)).await.0, 204);
+    assert_eq!(h1.call("POST", "/v1/agents/h2/report", Some(&report)).await.0, 403);
+    assert_eq!(h1.call("GET", "/v1/agents/h2/assignment?after=0", None).await.0, 403);
+    for path in ["/v1/hosts", "/v1/hosts/h1", "/v1/watch", "/v1/audit", "/v1/tokens"] {
+        assert_eq!(h1.call("GET", path, None).await.0, 403, "{path}");
+    }
+    let (_, host) = admin.call("GET", "/v1/hosts/h1", None).await;
+    assert_eq!(host["status"]["capacity"]["cpu"], json!("2"), "{host}");
+}
+
+fn environment(name: &str) -> Value {
+    json!({
+        "apiVersion": "atoll/v1", "kind": "Environment",
+        "metadata": { "name": name }, "spec": {},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_say_which_field_and_nothing_is_applied_in_part() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let mut wrong = environment("staging");
+    wrong["spec"]["aftr"] = json!("dev");
+    let mut wrong_kind = environment("x");
+    wrong_kind["kind"] = json!("Enviroment");
+    let ask = json!({ "objects": [environment("dev"), wrong, wrong_kind] });
+    let (status, problem) = admin.call("POST", "/v1/apply", Some(&ask)).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid")));
+    let text = problem["reasons"].to_string();
+    assert!(text.contains("did you mean \\\"after\\\"?"), "{text}");
+    assert!(text.contains("Environment"), "{text}");
+    assert_eq!(problem["reasons"].as_array().map(Vec::len), Some(2), "{text}");
+    let (_, list) = admin.call("GET", "/v1/environments", None).await;
+    assert_eq!(list["items"], json!([]));
+    assert_eq!(admin.call("GET", "/v1/environments/dev", None).await.0, 404);
+    assert_eq!(admin.call("GET", "/v1/nonsense", None).await.0, 404);
+    assert_eq!(admin.call("GET", "/v1/environments/dev/extra", None).await.0, 404);
+    assert_eq!(admin.call_text("POST", "/v1/apply", "{").await, 400);
+    let large = format!("{{\"objects\": [\"{}\"]}}", "x".repeat(17 << 20));
+    assert_eq!(admin.call_text("POST", "/v1/apply", &large).await, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_edit_one_object_the_second_is_told() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let ask = json!({ "objects": [environment("dev")] });
+    assert_eq!(admin.call("POST", "/v1/apply", Some(&ask)).await.0, 200);
+    let (_, read) = admin.call("GET", "/v1/environments/dev", None).await;
+    let mut first = read.clone();
+    first["metadata"]["labels"] = json!({ "by": "first" });
+    assert_eq!(admin.call("PUT", "/v1/environments/dev", Some(&first)).await.0, 200);
+    let mut second = read;
+    second["metadata"]["labels"] = json!({ "by": "second" });
+    let (status, problem) = admin.call("PUT", "/v1/environments/dev", Some(&second)).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("conflict")), "{problem}");
+    let (_, now) = admin.call("GET", "/v1/environments/dev", None).await;
+    assert_eq!(now["metadata"]["labels"]["by"], json!("first"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_writes_nothing() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let ask = json!({ "objects": [environment("dev")] });
+    let (status, outcome) = admin.call("POST", "/v1/apply?dryRun=true", Some(&ask)).await;
+    assert_eq!((status, &outcome["verdict"]), (200, &json!("commit")), "{outcome}");
+    assert_eq!(outcome["writes"][0]["op"], json!("create"));
+    assert_eq!(admin.call("GET", "/v1/environments/dev", None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_resumes_where_it_left_off() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let apply = |name: &str| json!({ "objects": [environment(name)] });
+    admin.call("POST", "/v1/apply", Some(&apply("one"))).await;
+    let seen = watched(&admin, "/v1/watch?kinds=environments", 2).await;
+    assert_eq!(seen[0].0, "put one");
+    assert_eq!(seen[1].0, "sync");
+    let from = seen[1].1;
+    admin.call("POST", "/v1/apply", Some(&apply("two"))).await;
+    admin.call("DELETE", "/v1/environments/one", None).await;
+    let path = format!("/v1/watch?kinds=environments&from={from}");
+    let seen = watched(&admin, &path, 2).await;
+    let names: Vec<&str> = seen.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(names, ["put two", "delete one"]);
+    assert!(seen[0].1 > from && seen[1].1 > seen[0].1);
+}
+
+/// The first events of a watch, as `event name` with their revision.
+async fn watched(caller: &Caller, path: &str, count: usize) -> Vec<(String, u64)> {
+    let events = caller.events(path, count).await;
+    events
+        .iter()
+        .map(|event| {
+            let name = event["object"]["metadata"]["name"].as_str().unwrap_or_default();
+            let what = format!("{} {name}", event["event"].as_str().unwrap_or_default());
+            (what.trim().to_owned(), event["revision"].as_u64().unwrap_or_default())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_are_checked_and_bounded() {
+    let server = serve().await;
+    let admin = server.caller_with(Role::Admin).await;
+    let digest = blake3::hash(b"content").to_hex().to_string();
+    let path = format!("/v1/blobs/{digest}");
+    assert_eq!(admin.call_text("PUT", &path, "other").await, 422);
+    assert_eq!(admin.call_text("PUT", &path, "content").await, 204);
+    assert_eq!(admin.call_text("GET", &path, "").await, 200);
+    assert_eq!(admin.call_text("GET", "/v1/blobs/..%2f..%2fetc%2fpasswd", "").await, 422);
+    let (_, missing) = admin
+        .call("POST", "/v1/blobs/missing", Some(&json!({ "digests": [digest, "0".repeat(64)] })))
+        .await;
+    assert_eq!(missing["digests"], json!(["0".repeat(64)]));
+}

@@ -1,0 +1,128 @@
+//! A server on a free port of loopback, and callers that speak plain HTTP to it.
+
+use std::time::Duration;
+
+use atoll_model::access::Actor;
+use atoll_model::{Role, Span};
+use atoll_server::{Encryption, Keep, Options, Running, auth};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// What a test waits for at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct TestServer {
+    pub running: Running,
+    _dir: tempfile::TempDir,
+}
+
+/// Starts a server with everything in a directory of its own.
+pub async fn serve() -> TestServer {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options {
+        keep: Keep::Directory(dir.path().to_path_buf()),
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        advertise: None,
+        encryption: Encryption::Off,
+        host_timeout: Span::seconds(30),
+    };
+    let running = atoll_server::start(options).await.expect("it starts");
+    TestServer { running, _dir: dir }
+}
+
+/// Somebody who calls the server.
+pub struct Caller {
+    address: std::net::SocketAddr,
+    token: Option<String>,
+}
+
+impl TestServer {
+    pub fn caller(&self, token: Option<String>) -> Caller {
+        Caller { address: self.running.server.listen, token }
+    }
+
+    /// A caller with a token of a role.
+    pub async fn caller_with(&self, role: Role) -> Caller {
+        let actor = Actor { name: "test".to_owned(), role: Role::Admin, host: None };
+        let secret = auth::secret();
+        let made = self.running.server.keep_token(&actor, &secret, role, None, None).await;
+        made.expect("a token");
+        self.caller(Some(secret))
+    }
+}
+
+impl Caller {
+    /// Status and JSON of an answer.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let (status, text) = self.send(method, path, &body).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Status of an answer to any body.
+    pub async fn call_text(&self, method: &str, path: &str, body: &str) -> u16 {
+        self.send(method, path, body).await.0
+    }
+
+    async fn open(&self, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
+        let token = self.token.as_ref().map(|t| format!("Authorization: Bearer {t}\r\n"));
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n{}\r\n",
+            body.len(),
+            token.unwrap_or_default()
+        );
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        // A server that refuses a body need not read all of it.
+        let _ = stream.write_all(body.as_bytes()).await;
+        BufReader::new(stream)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let answer = async {
+            let mut reader = self.open(method, path, body).await;
+            let mut all = Vec::new();
+            // Refused bodies end in a reset after the answer.
+            let _ = reader.read_to_end(&mut all).await;
+            String::from_utf8_lossy(&all).into_owned()
+        };
+        let text = tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time");
+        let status = text.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let chunked = text.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        (status, if chunked { unchunk(body) } else { body.to_owned() })
+    }
+
+    /// The data of the first events of a stream.
+    pub async fn events(&self, path: &str, count: usize) -> Vec<Value> {
+        let read = async {
+            let reader = self.open("GET", path, "").await;
+            let mut lines = reader.lines();
+            let mut events = Vec::new();
+            while events.len() < count {
+                let line = lines.next_line().await.expect("a line").expect("no end");
+                if let Some(data) = line.strip_prefix("data:") {
+                    events.push(serde_json::from_str(data).expect("JSON"));
+                }
+            }
+            events
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("events in time")
+    }
+}
+
+fn unchunk(body: &str) -> String {
+    let mut rest = body;
+    let mut text = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        if size == 0 || after.len() < size {
+            break;
+        }
+        text.push_str(&after[..size]);
+        rest = after[size..].trim_start_matches("\r\n");
+    }
+    text
+}

@@ -1,0 +1,249 @@
+//! The command line as it is typed: global flags, the verbs, and the groups of flags several
+//! verbs share. What a verb does, and flags of its own, stand in its file in `commands/`.
+
+use std::path::PathBuf;
+
+use atoll_client::{Client, Endpoint};
+use atoll_model::Span;
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::context::{self, Resolved, Said};
+use crate::output::Format;
+
+/// Runs applications on hosts, and says why things are as they are.
+#[derive(Debug, Parser)]
+#[command(name = "atoll", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Whom to talk to.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags every verb takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Whom to talk to", next_display_order = 900)]
+pub struct Global {
+    /// Address of a server; several, with commas or repeated, are tried in turn
+    #[arg(long = "server", value_name = "URL", global = true, action = ArgAction::Append)]
+    pub servers: Vec<String>,
+    /// The secret to show; else $ATOLL_TOKEN, else the context file
+    #[arg(long, value_name = "TOKEN", global = true, hide_default_value = true)]
+    pub token: Option<String>,
+}
+
+impl Global {
+    /// Whom these flags, the environment and the context file mean together.
+    ///
+    /// # Errors
+    /// The context file cannot be read.
+    pub fn resolve(&self) -> anyhow::Result<Resolved> {
+        let flags = Said { servers: self.servers.clone(), token: self.token.clone() };
+        let file = match context::path() {
+            Some(path) => context::read(&path)?,
+            None => context::ContextFile::default(),
+        };
+        Ok(context::resolve(flags, Said::environment(), file))
+    }
+
+    /// A client of whoever is meant. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// An address is none, or the context file cannot be read.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let resolved = self.resolve()?;
+        let endpoint =
+            Endpoint { servers: resolved.servers, token: resolved.token, ca_pem: resolved.ca };
+        Ok(Client::new(&endpoint)?)
+    }
+}
+
+/// `-o`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// How to show it
+    #[arg(short = 'o', long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// `--wait` and `--timeout`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Wait {
+    /// Wait until it has settled, and say how
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    pub timeout: Span,
+}
+
+/// `--override-freeze`.
+#[derive(Clone, Debug, Args)]
+pub struct Override {
+    /// Do it in spite of a freeze, and say why; the audit keeps it
+    #[arg(long = "override-freeze", value_name = "REASON")]
+    pub reason: Option<String>,
+}
+
+/// `-f`.
+#[derive(Clone, Debug, Args)]
+pub struct Files {
+    /// A manifest, a directory of them, or - for standard input; may be repeated
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// The verbs, in the order in which help shows them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start server, agent and console in one process on this machine
+    Up(commands::up::Args),
+    /// Start one replica of the control plane
+    Server(commands::server::Args),
+    /// Make this machine a host
+    Agent(commands::agent::Args),
+    /// Show what it can do with applications of its own
+    Demo(commands::demo::Args),
+    /// Bring objects to what manifests say
+    Apply(commands::apply::Args),
+    /// What applying manifests would change, and what the gate says
+    Plan(commands::plan::Args),
+    /// List objects, or show some of them
+    Get(commands::get::Args),
+    /// Everything about an object, to read
+    Describe(commands::describe::Args),
+    /// Why an object is as it is, what it waits for, and what happens next
+    Why(commands::why::Args),
+    /// Who changed an object, when, and why
+    History(commands::history::Args),
+    /// How an object differs between two revisions
+    Diff(commands::diff::Args),
+    /// Take an object back to an earlier revision
+    Rollback(commands::rollback::Args),
+    /// Delete objects
+    Delete(commands::delete::Args),
+    /// Edit an object with $EDITOR
+    Edit(commands::edit::Args),
+    /// Set or remove labels of an object
+    Label(commands::label::Args),
+    /// Set the number of instances of a deployment
+    Scale(commands::scale::Args),
+    /// Roll out a release, or a package, of an application
+    Deploy(commands::deploy::Args),
+    /// Stop a rollout where it is
+    Pause(commands::rollout::Args),
+    /// Let a paused rollout go on
+    Resume(commands::rollout::Args),
+    /// Skip what is left of the soaks of a rollout
+    Promote(commands::rollout::Args),
+    /// Give a rollout up and go back to the last good release
+    Abort(commands::rollout::Args),
+    /// Packages: the files releases are made of
+    #[command(subcommand)]
+    Package(commands::package::Command),
+    /// Show the logs of an instance, or of all instances of a deployment
+    Logs(commands::logs::Args),
+    /// Run a command beside an instance
+    Exec(commands::exec::Args),
+    /// Close a host to new instances
+    Cordon(commands::host::Args),
+    /// Open a host again
+    Uncordon(commands::host::Args),
+    /// Move everything off a host
+    Drain(commands::host::Args),
+    /// Who changed what
+    Audit(commands::audit::Args),
+    /// What hosts and instances take of their resources
+    Top(commands::top::Args),
+    /// Tokens: who may do what
+    #[command(subcommand)]
+    Token(commands::token::Command),
+    /// Remember a server and a token
+    Login(commands::login::Args),
+    /// Who the server takes us for
+    Whoami(commands::whoami::Args),
+    /// Print a script that completes commands in a shell
+    Completion(commands::completion::Args),
+    /// Print the version
+    Version(commands::version::Args),
+    /// Print the JSON Schema of a kind, for editors
+    Schema(commands::schema::Args),
+    /// The web application the demo runs
+    #[command(hide = true)]
+    Sample(commands::sample::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_documented_is_taken() {
+        let lines = [
+            "atoll up --data d --listen 127.0.0.1:1",
+            "atoll server --data d --advertise http://a:1",
+            "atoll server --store postgres://x --listen 0.0.0.0:1",
+            "atoll agent --server http://a:1 --token t --name h --labels zone=a,x=y",
+            "atoll apply -f a.yaml -f dir -f - --dry-run --wait --timeout 90s",
+            "atoll plan -f a.yaml -o json",
+            "atoll get deployments -l tier=core -o wide --watch",
+            "atoll get deployment/shop.prod -ojson --server http://a:1,http://b:2 --token x",
+            "atoll why deployment/shop.prod",
+            "atoll diff deployment/shop.prod --from 3 --to 4",
+            "atoll rollback deployment/shop.prod --to 3 --wait --override-freeze fire",
+            "atoll scale deployment/shop.prod 5 --wait",
+            "atoll deploy shop --env prod --release shop-42 --wait",
+            "atoll deploy shop --env prod --package shop:2",
+            "atoll promote deployment/shop.prod",
+            "atoll package push shop:1 dir",
+            "atoll logs deployment/shop.prod -f --since 10m --tail 5",
+            "atoll exec instance/shop.prod.3 -t -- sh -c true",
+            "atoll drain host/h1 --wait",
+            "atoll audit --actor user/anna --since 1h",
+            "atoll token create --role viewer --for user --ttl 24h",
+            "atoll login --server http://a:1 --token t",
+            "atoll completion bash",
+            "atoll label deployment/shop.prod a=b c-",
+        ];
+        for line in lines {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_2() {
+        for line in [
+            "atoll",
+            "atoll frobnicate",
+            "atoll apply",
+            "atoll deploy shop --env prod",
+            "atoll deploy shop --env prod --release a --package b:1",
+            "atoll server",
+            "atoll server --data d --store postgres://x",
+            "atoll scale deployment/shop.prod many",
+            "atoll scale shop.prod 5",
+            "atoll diff deployment/shop.prod",
+            "atoll exec instance/shop.prod.3",
+            "atoll apply -f x --timeout soon",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The verbs, a file each, and which of them runs. Not what they share, which stands beside
+//! this file.
+
+pub mod agent;
+pub mod apply;
+pub mod audit;
+pub mod completion;
+pub mod delete;
+pub mod demo;
+pub mod deploy;
+pub mod describe;
+pub mod diff;
+pub mod edit;
+pub mod exec;
+pub mod get;
+pub mod history;
+pub mod host;
+pub mod label;
+pub mod login;
+pub mod logs;
+pub mod package;
+pub mod plan;
+pub mod rollback;
+pub mod rollout;
+pub mod sample;
+pub mod scale;
+pub mod schema;
+pub mod server;
+pub mod token;
+pub mod top;
+pub mod up;
+pub mod version;
+pub mod whoami;
+pub mod why;
+
+use crate::args::{Command, Global};
+use crate::exit::Exit;
+
+/// Runs a verb to its end.
+///
+/// # Errors
+/// The verb's.
+pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
+    match command {
+        Command::Up(args) => up::run(&global, args).await,
+        Command::Server(args) => server::run(&global, args).await,
+        Command::Agent(args) => agent::run(&global, args).await,
+        Command::Demo(args) => demo::run(&global, args).await,
+        Command::Apply(args) => apply::run(&global, args).await,
+        Command::Plan(args) => plan::run(&global, args).await,
+        Command::Get(args) => get::run(&global, args).await,
+        Command::Describe(args) => describe::run(&global, args).await,
+        Command::Why(args) => why::run(&global, args).await,
+        Command::History(args) => history::run(&global, args).await,
+        Command::Diff(args) => diff::run(&global, args).await,
+        Command::Rollback(args) => rollback::run(&global, args).await,
+        Command::Delete(args) => delete::run(&global, args).await,
+        Command::Edit(args) => edit::run(&global, args).await,
+        Command::Label(args) => label::run(&global, args).await,
+        Command::Scale(args) => scale::run(&global, args).await,
+        Command::Deploy(args) => deploy::run(&global, args).await,
+        Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
+        Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,
+        Command::Promote(args) => rollout::run(&global, rollout::Step::Promote, args).await,
+        Command::Abort(args) => rollout::run(&global, rollout::Step::Abort, args).await,
+        Command::Package(command) => package::run(&global, command).await,
+        Command::Logs(args) => logs::run(&global, args).await,
+        Command::Exec(args) => exec::run(&global, args).await,
+        Command::Cordon(args) => host::run(&global, host::Step::Cordon, args).await,
+        Command::Uncordon(args) => host::run(&global, host::Step::Uncordon, args).await,
+        Command::Drain(args) => host::run(&global, host::Step::Drain, args).await,
+        Command::Audit(args) => audit::run(&global, args).await,
+        Command::Top(args) => top::run(&global, args).await,
+        Command::Token(command) => token::run(&global, command).await,
+        Command::Login(args) => login::run(&global, args).await,
+        Command::Whoami(args) => whoami::run(&global, args).await,
+        Command::Completion(args) => completion::run(args),
+        Command::Version(args) => version::run(&global, args).await,
+        Command::Schema(args) => schema::run(args),
+        Command::Sample(args) => sample::run(&args),
+    }
+}

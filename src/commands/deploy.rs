@@ -1,0 +1,116 @@
+//! `atoll deploy`: rolls a release of an application out to an environment, or makes one of a
+//! package first. How it is rolled out is the platform's.
+
+use atoll_client::Client;
+use atoll_model::{Application, Deployment, Kind};
+use serde_json::json;
+
+use crate::args::{Global, Override, Wait};
+use crate::change;
+use crate::exit::{Exit, Failure};
+use crate::goal::Goal;
+use crate::subject::Subject;
+use crate::wait;
+
+/// What `atoll deploy` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The application
+    #[arg(value_name = "APPLICATION")]
+    application: String,
+    /// Where to
+    #[arg(short = 'e', long = "env", value_name = "ENVIRONMENT")]
+    environment: String,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    over: Override,
+}
+
+/// What is deployed: one of the two.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// A release, as `atoll get releases` shows them
+    #[arg(long, value_name = "RELEASE")]
+    release: Option<String>,
+    /// A package as NAME:VERSION, of which a release is made
+    #[arg(long, value_name = "NAME:VERSION")]
+    package: Option<String>,
+}
+
+/// Deploys, and waits where that is asked for.
+///
+/// # Errors
+/// The client's; a refusal of the gate.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let client = global.client()?;
+    let name = format!("{}.{}", args.application, args.environment);
+    let deployment = Subject { kind: Kind::Deployment, name };
+    let release = match (&args.what.release, &args.what.package) {
+        (Some(release), _) => release.clone(),
+        (None, Some(package)) => match pack(&client, package, &args, &deployment).await? {
+            Made::Pinned(release) => release,
+            Made::Followed(generation) if args.wait.wait => {
+                let goal = Goal::Application {
+                    name: args.application,
+                    generation,
+                    environment: Some(args.environment),
+                };
+                return wait::settle(&client, vec![goal], args.wait.timeout).await;
+            }
+            Made::Followed(_) => return Ok(Exit::Done),
+            Made::Late(exit) => return Ok(exit),
+        },
+        (None, None) => return Err(Failure::usage("say --release or --package").into()),
+    };
+    let spec = json!({ "release": release });
+    let outcome = change::patch_spec(&client, &deployment, spec, None, &args.over).await?;
+    // A release that failed before and is asked for again is waited for anew.
+    change::conclude(&client, &deployment, &outcome, None, args.wait).await
+}
+
+/// What became of a package.
+enum Made {
+    /// The deployment follows the newest release: there is nothing more to write than this
+    /// generation of the application.
+    Followed(u64),
+    /// The deployment names its release, so the new one must be named.
+    Pinned(String),
+    /// No release came of it in time.
+    Late(Exit),
+}
+
+/// Names the package in the application, of which the platform makes a release.
+async fn pack(
+    client: &Client,
+    package: &str,
+    args: &Args,
+    deployment: &Subject,
+) -> anyhow::Result<Made> {
+    let any = client.get(deployment.kind, &deployment.name).await?;
+    let follows = any.of::<Deployment>().is_some_and(|d| d.spec.release.is_none());
+    let application = Subject { kind: Kind::Application, name: args.application.clone() };
+    let spec = json!({ "package": package });
+    let outcome = change::patch_spec(client, &application, spec, None, &args.over).await?;
+    change::tell(&outcome, std::slice::from_ref(&application))?;
+    let stored = match change::written(&outcome, application.kind, &application.name) {
+        Some(any) => any.clone(),
+        None => client.get(application.kind, &application.name).await?,
+    };
+    let generation = stored.meta().generation;
+    if follows {
+        return Ok(Made::Followed(generation));
+    }
+    let goal = Goal::Released { name: application.name.clone(), generation };
+    match wait::settle(client, vec![goal], args.wait.timeout).await? {
+        Exit::Done => {}
+        late => return Ok(Made::Late(late)),
+    }
+    let any = client.get(application.kind, &application.name).await?;
+    let release = any.of::<Application>().and_then(|a| a.status.release.clone());
+    let message = format!("no release was made of {package}; ask `atoll why {application}`");
+    Ok(Made::Pinned(release.ok_or_else(|| Failure::failed(message))?))
+}

@@ -1,0 +1,85 @@
+//! `atoll login`: remembers a server, a token and a CA in the context file, once they have been
+//! found to work.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use atoll_client::{Client, Endpoint};
+
+use crate::args::Global;
+use crate::context::{self, ContextFile, Said};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::trust::{self, Believed};
+
+/// What `atoll login` takes, beside `--server` and `--token`, which every verb takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The certificate of the authority that signed the server's
+    #[arg(long, value_name = "FILE", conflicts_with = "ca_fingerprint")]
+    ca: Option<PathBuf>,
+    /// Trust the CA the server shows, if it has this fingerprint
+    #[arg(long, value_name = "HEX")]
+    ca_fingerprint: Option<String>,
+    /// Trust whichever CA the server shows now; only where nobody can stand in between
+    #[arg(long, conflicts_with_all = ["ca", "ca_fingerprint"])]
+    insecure_fetch_ca: bool,
+}
+
+/// Tries, and remembers.
+///
+/// # Errors
+/// The client's; the context file cannot be written.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let path = context::path()
+        .context("finding the context file: neither HOME is set nor XDG_CONFIG_HOME")?;
+    let flags = Said { servers: global.servers.clone(), token: token(global)? };
+    if flags.servers.is_empty() && Said::environment().servers.is_empty() {
+        return Err(Failure::usage("say where: --server http://host:7411").into());
+    }
+    let mut meant = context::resolve(flags, Said::environment(), ContextFile::default());
+    if let Some(file) = &args.ca {
+        let pem = std::fs::read_to_string(file)
+            .map_err(|e| Failure::usage(format!("reading {}: {e}", file.display())))?;
+        meant.ca = Some(pem);
+    }
+    let believed = match args.ca_fingerprint {
+        Some(fingerprint) => Some(Believed::Fingerprint(fingerprint)),
+        None => args.insecure_fetch_ca.then_some(Believed::First),
+    };
+    if let Some(believed) = believed {
+        let server = meant.servers[0].clone();
+        let fetch = move || trust::fetch_ca(&server, &believed);
+        let pem = tokio::task::spawn_blocking(fetch).await??;
+        output::say(&format!("the CA's fingerprint is {}", trust::fingerprint(&pem)));
+        meant.ca = Some(pem);
+    }
+    let endpoint = Endpoint {
+        servers: meant.servers.clone(),
+        token: meant.token.clone(),
+        ca_pem: meant.ca.clone(),
+    };
+    let whoami = Client::new(&endpoint)?.whoami().await?;
+    let file = ContextFile { servers: meant.servers, token: meant.token, ca: meant.ca };
+    context::write(&path, &file)?;
+    output::say(&format!(
+        "logged in at {} as {} ({}); kept in {}",
+        file.servers.join(", "),
+        whoami.name,
+        whoami.role.name(),
+        path.display()
+    ));
+    Ok(Exit::Done)
+}
+
+/// The token given; `-` stands for standard input, where no list of processes shows it.
+fn token(global: &Global) -> anyhow::Result<Option<String>> {
+    if global.token.as_deref() != Some("-") {
+        return Ok(global.token.clone());
+    }
+    let mut text = String::new();
+    let most = 64 << 10;
+    std::io::stdin().lock().take(most).read_to_string(&mut text).context("reading the token")?;
+    Ok(Some(text.trim().to_owned()))
+}

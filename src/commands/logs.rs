@@ -1,0 +1,225 @@
+//! `atoll logs`: the log of an instance, or those of all instances of a deployment side by side.
+//! Where a log is kept and how it gets here is the agent's and the server's.
+
+use std::collections::HashSet;
+
+use atoll_client::{Client, Frame};
+use atoll_model::agent::{Ask, SessionNote};
+use atoll_model::{Any, Instance, Kind, Object, Span, Timestamp};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::args::Global;
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::subject::Subject;
+use crate::terminal::{Paint, Tone};
+
+/// What `atoll logs` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// deployment/NAME or instance/NAME
+    #[arg(value_name = "KIND/NAME")]
+    what: Subject,
+    /// Go on as they grow
+    #[arg(short = 'f', long)]
+    follow: bool,
+    /// Only what is younger
+    #[arg(long, value_name = "SPAN")]
+    since: Option<Span>,
+    /// Only the last so many lines of each
+    #[arg(long, value_name = "N")]
+    tail: Option<u32>,
+}
+
+/// Shows the logs.
+///
+/// # Errors
+/// The client's; an instance whose host does not answer.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let what = args.what.of(&[Kind::Deployment, Kind::Instance])?;
+    let client = global.client()?;
+    let ask = Ask::Logs { follow: args.follow, tail: args.tail, since: args.since };
+    let (sender, mut receiver) = mpsc::channel(256);
+    if what.kind == Kind::Instance {
+        tokio::spawn(one(client, what.name, ask, sender));
+        return show(&mut receiver, None).await;
+    }
+    client.get(what.kind, &what.name).await?;
+    let list = client.list_all(Kind::Instance, None).await?;
+    let started = list.items.iter().filter(|any| running(any));
+    let instances: Vec<(String, Born)> =
+        started.filter_map(|any| belongs(any, &what.name)).collect();
+    if instances.is_empty() && !args.follow {
+        output::say(&format!("no instance of {what} has been started yet"));
+        return Ok(Exit::Done);
+    }
+    let width = instances.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, _) in &instances {
+        tokio::spawn(one(client.clone(), name.clone(), ask.clone(), sender.clone()));
+    }
+    if args.follow {
+        let seen = instances.into_iter().collect();
+        tokio::spawn(newcomers(client, what.name, ask, seen, list.revision, sender));
+    } else {
+        drop(sender);
+    }
+    show(&mut receiver, Some(width)).await
+}
+
+/// Tells a new instance from an old one of the same name.
+type Born = Option<Timestamp>;
+
+fn belongs(any: &Any, deployment: &str) -> Option<(String, Born)> {
+    any.of::<Instance>().filter(|instance| instance.spec.deployment == deployment).map(
+        |instance: &std::sync::Arc<Object<Instance>>| {
+            (instance.name().to_owned(), instance.meta.created_at)
+        },
+    )
+}
+
+/// What a log has to say.
+enum Word {
+    /// Whole lines of an instance, or what is left at its end.
+    Lines(String, Vec<u8>),
+    /// It could not be read, or broke off.
+    Failed(String, anyhow::Error),
+}
+
+/// Opens the log of one instance and hands on whole lines.
+async fn one(client: Client, instance: String, ask: Ask, out: mpsc::Sender<Word>) {
+    if let Err(error) = read(&client, &instance, &ask, &out).await {
+        // Nobody listens any more once the output is closed.
+        let _ = out.send(Word::Failed(instance, error)).await;
+    }
+}
+
+async fn read(
+    client: &Client,
+    instance: &str,
+    ask: &Ask,
+    out: &mpsc::Sender<Word>,
+) -> anyhow::Result<()> {
+    let mut socket = client.open_session(instance, ask).await?;
+    let mut rest = Vec::new();
+    while let Some(frame) = socket.next().await? {
+        match frame {
+            Frame::Data(_, data) => {
+                rest.extend_from_slice(&data);
+                if let Some(end) = rest.iter().rposition(|b| *b == b'\n') {
+                    let after = rest.split_off(end + 1);
+                    let lines = std::mem::replace(&mut rest, after);
+                    out.send(Word::Lines(instance.to_owned(), lines)).await?;
+                }
+            }
+            Frame::Note(SessionNote::Failed { message }) => {
+                return Err(Failure::failed(message).into());
+            }
+            Frame::Note(_) => {}
+        }
+    }
+    if !rest.is_empty() {
+        rest.push(b'\n');
+        out.send(Word::Lines(instance.to_owned(), rest)).await?;
+    }
+    Ok(())
+}
+
+/// Opens the logs of instances that come up later.
+async fn newcomers(
+    client: Client,
+    deployment: String,
+    ask: Ask,
+    mut seen: HashSet<(String, Born)>,
+    from: u64,
+    out: mpsc::Sender<Word>,
+) {
+    let mut watch = client.watch(&[Kind::Instance], None, Some(from));
+    while let Some(event) = watch.next().await {
+        let found = match event {
+            Ok(event) if event.event == "put" => event
+                .object
+                .as_ref()
+                .and_then(|any| belongs(any, &deployment).map(|b| (b, running(any)))),
+            Ok(_) => None,
+            Err(error) => {
+                let _ = out.send(Word::Failed(deployment, error.into())).await;
+                return;
+            }
+        };
+        // One that is not running yet has no log to open.
+        if let Some(((name, born), true)) = found
+            && seen.insert((name.clone(), born))
+        {
+            tokio::spawn(one(client.clone(), name, ask.clone(), out.clone()));
+        }
+    }
+}
+
+fn running(any: &Any) -> bool {
+    any.of::<Instance>().is_some_and(|instance| instance.status.started_at.is_some())
+}
+
+/// Prints what comes, with names in front where there is a width for them. It fails only where
+/// nothing could be read at all.
+async fn show(words: &mut mpsc::Receiver<Word>, width: Option<usize>) -> anyhow::Result<Exit> {
+    let paint = Paint::stdout();
+    let (mut any, mut failure) = (false, None);
+    while let Some(word) = words.recv().await {
+        match word {
+            Word::Lines(name, lines) => {
+                any = true;
+                let mut out = std::io::stdout().lock();
+                let text = match width {
+                    Some(width) => {
+                        prefixed(&paint.tone(Tone::Dim, &format!("{name:<width$} | ")), &lines)
+                    }
+                    None => lines,
+                };
+                std::io::Write::write_all(&mut out, &text)?;
+                std::io::Write::flush(&mut out)?;
+            }
+            Word::Failed(name, error) if width.is_some() => {
+                output::say(&format!("instance/{name}: {error:#}"));
+                failure.get_or_insert(error);
+            }
+            Word::Failed(_, error) => return Err(error),
+        }
+    }
+    match failure {
+        Some(error) if !any => Err(error),
+        Some(_) => Ok(Exit::Failed),
+        None => Ok(Exit::Done),
+    }
+}
+
+fn prefixed(prefix: &str, lines: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(lines.len() + prefix.len());
+    for line in lines.split_inclusive(|b| *b == b'\n') {
+        text.extend_from_slice(prefix.as_bytes());
+        text.extend_from_slice(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_carries_its_instance() {
+        let text = prefixed("a.b.0 | ", b"one\ntwo\n");
+        assert_eq!(String::from_utf8(text).unwrap(), "a.b.0 | one\na.b.0 | two\n");
+    }
+
+    #[tokio::test]
+    async fn logs_that_could_not_be_read_are_a_failure() {
+        let (sender, mut receiver) = mpsc::channel(4);
+        let gone = |name: &str| Word::Failed(name.into(), Failure::not_found("gone").into());
+        sender.send(gone("a")).await.ok();
+        sender.send(gone("b")).await.ok();
+        drop(sender);
+        let error = show(&mut receiver, Some(3)).await.unwrap_err();
+        assert_eq!(error.to_string(), "gone");
+    }
+}

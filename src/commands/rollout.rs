@@ -1,0 +1,94 @@
+//! `atoll pause`, `resume`, `promote` and `abort`: what a person can say to a rollout under way.
+
+use atoll_model::{Deployment, Kind, Object};
+use serde_json::{Value, json};
+
+use crate::args::{Global, Override};
+use crate::change;
+use crate::exit::{Exit, Failure};
+use crate::subject::Subject;
+
+/// What the four verbs take.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// deployment/NAME
+    #[arg(value_name = "KIND/NAME")]
+    what: Subject,
+    #[command(flatten)]
+    over: Override,
+}
+
+/// What is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Stop where it is.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Skip what is left of the soaks.
+    Promote,
+    /// Go back.
+    Abort,
+}
+
+/// Says it.
+///
+/// # Errors
+/// Nothing is being rolled out; the client's.
+pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit> {
+    let what = args.what.of(&[Kind::Deployment])?;
+    let client = global.client()?;
+    let any = client.get(what.kind, &what.name).await?;
+    let object = any.of::<Deployment>().ok_or_else(|| {
+        Failure::failed(format!("the server answered with {} for {what}", any.id()))
+    })?;
+    let spec = target(step, object)?;
+    let revision = Some(any.meta().revision);
+    let outcome = change::patch_spec(&client, &what, spec, revision, &args.over).await?;
+    change::tell(&outcome, &[what])?;
+    Ok(Exit::Done)
+}
+
+fn target(step: Step, object: &Object<Deployment>) -> Result<Value, Failure> {
+    let release = || {
+        object.status.rollout.as_ref().map(|r| r.to.clone()).ok_or_else(|| {
+            let on = object.status.release.as_deref().unwrap_or("no release");
+            let id = format!("deployment/{}", object.name());
+            Failure::failed(format!("nothing is being rolled out to {id}; it is on {on}"))
+        })
+    };
+    Ok(match step {
+        Step::Pause => json!({ "paused": true }),
+        Step::Resume => json!({ "paused": false }),
+        Step::Promote => json!({ "promoted": release()? }),
+        Step::Abort => json!({ "aborted": release()? }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Any;
+
+    use super::*;
+
+    #[test]
+    fn a_rollout_is_promoted_and_aborted_by_its_release() {
+        let read = |status: &str| {
+            let text = format!(
+                r#"{{"apiVersion":"atoll/v1","kind":"Deployment","metadata":{{"name":"shop.prod"}},
+                "spec":{{"application":"shop","environment":"prod"}},"status":{status}}}"#
+            );
+            Any::from_json(&text).unwrap().of::<Deployment>().unwrap().clone()
+        };
+        let rolling = read(
+            r#"{"rollout":{"to":"shop-2","since":"2026-01-01T00:00:00Z",
+            "progressAt":"2026-01-01T00:00:00Z"}}"#,
+        );
+        assert_eq!(target(Step::Promote, &rolling).unwrap(), json!({ "promoted": "shop-2" }));
+        assert_eq!(target(Step::Abort, &rolling).unwrap(), json!({ "aborted": "shop-2" }));
+        let still = read(r#"{"release":"shop-1"}"#);
+        assert_eq!(target(Step::Pause, &still).unwrap(), json!({ "paused": true }));
+        let wrong = target(Step::Abort, &still).unwrap_err();
+        assert!(wrong.message.contains("it is on shop-1"), "{wrong}");
+    }
+}

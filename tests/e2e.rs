@@ -1,0 +1,18 @@
+//! The whole, end to end: the real binary, real processes, real PostgreSQL.
+
+#[path = "../crates/store/tests/support/cluster.rs"]
+mod cluster;
+#[path = "e2e/faults.rs"]
+mod faults;
+#[path = "e2e/hosts.rs"]
+mod hosts;
+#[path = "e2e/input.rs"]
+mod input;
+#[path = "e2e/life.rs"]
+mod life;
+#[path = "e2e/packages.rs"]
+mod packages;
+#[path = "e2e/replicas.rs"]
+mod replicas;
+#[path = "e2e/site.rs"]
+mod site;

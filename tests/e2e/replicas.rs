@@ -1,0 +1,86 @@
+//! Two replicas on PostgreSQL: the leader killed, PostgreSQL restarted, and work going on.
+
+use std::process::Child;
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::site::{Site, eventually, now, sample};
+
+/// What a replica says of itself.
+fn readiness(site: &Site, url: &str) -> Value {
+    let address = url.trim_start_matches("http://");
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return Value::Null };
+    use std::io::{Read, Write};
+    let ask = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut text = String::new();
+    let done = stream.write_all(ask.as_bytes()).and_then(|()| stream.read_to_string(&mut text));
+    assert!(!site.token.is_empty());
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    done.ok().and_then(|_| serde_json::from_str(body).ok()).unwrap_or(Value::Null)
+}
+
+struct Replica {
+    child: Child,
+    url: String,
+}
+
+fn replica(site: &mut Site, store: &str, name: &str) -> Replica {
+    site.url = String::new();
+    let token = site.token.clone();
+    let child = site.server(name, &["--store", store, "--listen", "127.0.0.1:0"]);
+    if site.token.is_empty() {
+        site.token = token;
+    }
+    Replica { child, url: site.url.clone() }
+}
+
+impl Replica {
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+#[test]
+fn a_killed_leader_is_followed_within_five_seconds() {
+    let cluster = Cluster::start();
+    let store = cluster.create_database("atoll");
+    let mut site = Site::empty();
+    let mut one = replica(&mut site, &store, "one.log");
+    let mut two = replica(&mut site, &store, "two.log");
+    eventually("one of them leads", || {
+        let leads = |r: &Replica| readiness(&site, &r.url)["leads"] == json!(true);
+        (leads(&one) != leads(&two)).then_some(())
+    });
+    let both = format!("{},{}", one.url, two.url);
+    site.url = both.clone();
+    site.agent("a", "zone=a", &both);
+    site.agent("b", "zone=b", &both);
+    let file = site.write("shop.yaml", &sample("shop", 3, "GREETING: one", "healthyFor: 200ms"));
+    site.atoll(&["apply", "-f", &file, "--wait"]).ok();
+
+    let one_leads = readiness(&site, &one.url)["leads"] == json!(true);
+    let (leader, other) = if one_leads { (&mut one, &mut two) } else { (&mut two, &mut one) };
+    leader.kill();
+    let killed = now();
+    site.url = other.url.clone();
+    site.atoll(&["scale", "deployment/shop.prod", "5"]).ok();
+    eventually("the other leads", || {
+        (readiness(&site, &other.url)["leads"] == json!(true)).then_some(())
+    });
+    assert!(killed.elapsed().as_secs_f64() < 5.0, "it took {:?}", killed.elapsed());
+    site.wait_ready("shop.prod", 5);
+
+    // PostgreSQL restarts in the middle of a rollout; nothing is lost.
+    let file = site.write("shop.yaml", &sample("shop", 3, "GREETING: two", "healthyFor: 200ms"));
+    site.atoll(&["apply", "-f", &file]).ok();
+    cluster.crash();
+    cluster.resume();
+    eventually("the rollout ends well", || {
+        let release = site.field("deployment/shop.prod", "/status/release");
+        let settled = site.field("deployment/shop.prod", "/status/phase") == json!("settled");
+        (settled && release == json!("shop-2") && site.ready("shop.prod").len() == 5).then_some(())
+    });
+    other.kill();
+}
