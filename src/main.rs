@@ -14,7 +14,6 @@ mod goal;
 mod output;
 mod subject;
 mod terminal;
-mod trust;
 mod wait;
 
 use std::process::ExitCode;
@@ -88,6 +87,9 @@ fn report(error: &anyhow::Error) -> Exit {
         None => output::say(&format!("{head} {}", chain(error))),
     }
     match client {
+        Some(ClientError::Unreachable { why, .. }) if why.contains("certificate") => {
+            output::say("  trust its CA with `atoll login --ca-fingerprint HEX`, as it printed it");
+        }
         Some(ClientError::Unreachable { .. }) => {
             output::say("  start one with `atoll up`, or name another with --server");
         }

@@ -33,12 +33,18 @@ pub async fn settle(client: &Client, goals: Vec<Goal>, timeout: Span) -> anyhow:
     };
     line.clear();
     let mut exit = if in_time { Exit::Done } else { Exit::Failed };
+    // Goals that share a deployment have the same to say of it.
+    let mut said = BTreeSet::new();
     for state in &states {
         match state {
-            State::Settled(text) => output::say(text),
+            State::Settled(text) => {
+                text.lines().filter(|line| said.insert((*line).to_owned())).for_each(output::say);
+            }
             State::Pending { .. } => {}
             State::Failed(text, reasons) => {
-                output::say(&output::problem(text, reasons, Paint::stderr()));
+                if said.insert(text.clone()) {
+                    output::say(&output::problem(text, reasons, Paint::stderr()));
+                }
                 exit = Exit::Failed;
             }
         }

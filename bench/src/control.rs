@@ -1,12 +1,13 @@
 //! A person at the API: applies, patches, and watches until things are as they should be. Not the
 //! hosts, and not the clock: who calls takes the time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use atoll_model::api::{List, WatchEvent};
 use atoll_model::cmdb::HostPhase;
-use atoll_model::deployment::Phase;
+use atoll_model::deployment::{InstancePhase, Phase};
 use atoll_model::{Any, Application, Deployment, Object};
 use serde_json::{Value, json};
 
@@ -174,6 +175,27 @@ impl Control {
         let ready =
             |any: &&Any| matches!(any, Any::Host(host) if host.status.phase == HostPhase::Ready);
         Ok(list.items.iter().filter(ready).count())
+    }
+
+    /// Checks that what the server lists is what it said: so many instances, each ready on the
+    /// release, and spread over the hosts.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn listed(&mut self, wanted: u32, release: &str) -> anyhow::Result<()> {
+        let list = self.list("instances").await?;
+        let mut each: BTreeMap<&str, u32> = BTreeMap::new();
+        for any in &list.items {
+            let Any::Instance(instance) = any else { bail!("{} among the instances", any.id()) };
+            let status = &instance.status;
+            let runs = status.release.as_deref() == Some(release);
+            ensure!(status.phase == InstancePhase::Ready && runs, "{} is not ready", any.id());
+            *each.entry(&status.host).or_default() += 1;
+        }
+        ensure!(list.items.len() == wanted as usize, "{} instances are listed", list.items.len());
+        let (least, most) = (each.values().min(), each.values().max());
+        eprintln!("  listed: {wanted} ready on {} hosts, {least:?} to {most:?} each", each.len());
+        Ok(())
     }
 
     /// The pids of the instances' processes.

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use atoll_model::agent::{AssignedInstance, Assignment, HostFacts, InstanceReport, Join, Report};
 use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::deployment::InstancePhase;
@@ -20,6 +21,8 @@ use crate::http::{Connection, Target};
 const JOINING: usize = 16;
 /// Hosts are spread over so many zones.
 const ZONES: usize = 3;
+/// So often the last answers are looked for.
+const PATIENCE: usize = 400;
 
 /// Hosts that run until this is dropped.
 pub struct Fleet {
@@ -28,7 +31,7 @@ pub struct Fleet {
     running: Running,
 }
 
-/// How many instances run each release, over all hosts.
+/// How many instances run each release over all hosts, as far as the server has taken note.
 type Running = Arc<Mutex<BTreeMap<String, usize>>>;
 
 struct Host {
@@ -40,6 +43,8 @@ struct Host {
     introduced: bool,
     /// What was last reported of each instance: generation, release, whether it is stopped.
     known: HashMap<String, (u64, String, bool)>,
+    /// Releases that one instance more or less will run once the report is taken.
+    changes: Vec<(String, bool)>,
     running: Running,
 }
 
@@ -92,15 +97,29 @@ impl Fleet {
         }
     }
 
-    /// How many instances run a release, by what the hosts were told.
-    pub fn running(&self, release: &str) -> usize {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.get(release).copied().unwrap_or_default()
+    /// Checks that so many instances run a release, by the reports the server has taken. It waits a
+    /// moment for the last answers: they may come after word of what they brought about.
+    ///
+    /// # Errors
+    /// It is another number.
+    pub async fn agrees(&self, release: &str, wanted: usize) -> anyhow::Result<()> {
+        let mut running = 0;
+        for _ in 0..PATIENCE {
+            running = self.running(release);
+            if running == wanted {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!(
+            "the server says all {wanted} run {release}; the {} hosts run {running}",
+            self.hosts.len()
+        )
     }
 
-    /// How many hosts there are.
-    pub fn len(&self) -> usize {
-        self.hosts.len()
+    fn running(&self, release: &str) -> usize {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(release).copied().unwrap_or_default()
     }
 }
 
@@ -125,8 +144,16 @@ impl Host {
         };
         let body = serde_json::to_vec(&join)?;
         report.ask("POST", "/v1/agents/join", &body).await?.good()?;
-        let known = HashMap::new();
-        Ok(Host { name, poll, report, revision: 0, introduced: false, known, running })
+        Ok(Host {
+            name,
+            poll,
+            report,
+            revision: 0,
+            introduced: false,
+            known: HashMap::new(),
+            changes: Vec::new(),
+            running,
+        })
     }
 
     /// Polls and reports until it is dropped: the next poll is on its way while a report is.
@@ -142,7 +169,9 @@ impl Host {
                 Some(body) => {
                     let reported = async {
                         let answer = self.report.ask("POST", &report_path, &body).await?;
-                        answer.good().map(<[u8]>::len)
+                        answer.good()?;
+                        count(&self.running, self.changes.drain(..));
+                        Ok(())
                     };
                     let (answer, _) = tokio::try_join!(polled, reported)?;
                     answer
@@ -166,11 +195,11 @@ impl Host {
         let mut report = Report { full, ..Report::default() };
         let listed: HashSet<&str> =
             assignment.instances.iter().map(|instance| instance.name.as_str()).collect();
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = &mut self.changes;
         self.known.retain(|name, (_, release, stopped)| {
             let stays = listed.contains(name.as_str());
             if !stays && !*stopped {
-                count(&mut running, release, false);
+                changes.push((release.clone(), false));
             }
             stays
         });
@@ -181,10 +210,10 @@ impl Host {
                 continue;
             }
             if let Some((_, release, false)) = before {
-                count(&mut running, release, false);
+                changes.push((release.clone(), false));
             }
             if !instance.stop {
-                count(&mut running, &instance.release, true);
+                changes.push((instance.release.clone(), true));
             }
             self.known.insert(instance.name.clone(), now);
             report.instances.push(told(instance));
@@ -193,13 +222,11 @@ impl Host {
     }
 }
 
-fn count(running: &mut BTreeMap<String, usize>, release: &str, starts: bool) {
-    match running.get_mut(release) {
-        Some(count) if starts => *count += 1,
-        Some(count) => *count -= 1,
-        None => {
-            running.insert(release.to_owned(), 1);
-        }
+fn count(running: &Running, changes: impl Iterator<Item = (String, bool)>) {
+    let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+    for (release, starts) in changes {
+        let count = running.entry(release).or_default();
+        *count = if starts { *count + 1 } else { count.saturating_sub(1) };
     }
 }
 

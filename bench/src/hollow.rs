@@ -72,7 +72,7 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
         })
         .await?;
     found.start = lap.end(server, "started")?;
-    check(&fleet, &first, size)?;
+    fleet.agrees(&first, size.instances as usize).await?;
 
     let lap = Lap::begin(server)?;
     let second = fleet
@@ -82,7 +82,7 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
         })
         .await?;
     found.update = lap.end(server, "updated")?;
-    check(&fleet, &second, size)?;
+    fleet.agrees(&second, size.instances as usize).await?;
     found.peak = server.peak()?;
 
     if size.rest {
@@ -97,18 +97,8 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
         found.rest_cpu = (server.cpu()? - lap.server) / WINDOW.as_secs_f64() * 100.0;
         lap.end(server, "at rest")?;
     }
+    fleet.beside(control.listed(size.instances, &second)).await?;
     Ok(found)
-}
-
-/// The hosts must agree with what the server says.
-fn check(fleet: &Fleet, release: &str, size: Size) -> anyhow::Result<()> {
-    let (running, wanted) = (fleet.running(release), size.instances as usize);
-    anyhow::ensure!(
-        running == wanted,
-        "the server says all {wanted} run {release}; the {} hosts run {running}",
-        fleet.len()
-    );
-    Ok(())
 }
 
 fn manifest() -> Value {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use atoll_model::access::Actor;
 use atoll_model::agent::{InstanceReport, Report};
-use atoll_model::cmdb::{Amount, HostPhase, Resources, Spread};
+use atoll_model::cmdb::{Amount, HostPhase, Spread};
 use atoll_model::deployment::{InstancePhase, Phase};
+use atoll_model::run::Resources;
 use atoll_model::{
     Any, Application, Cpu, Deployment, Environment, Host, Instance, Kind, Memory, Object, Selector,
     Snapshot, Timestamp, Write,

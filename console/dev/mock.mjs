@@ -242,7 +242,9 @@ async function api(request, response, url) {
   if (verb === "watch") return watch(request, response, url);
   if (verb === "history") {
     const limit = Number(url.searchParams.get("limit") ?? 50);
-    const entries = (world.history.get(`${plural}/${name}`) ?? []).slice(0, limit);
+    const before = Number(url.searchParams.get("before") ?? Number.POSITIVE_INFINITY);
+    const all = world.history.get(`${plural}/${name}`) ?? [];
+    const entries = all.filter((entry) => entry.revision < before).slice(0, limit);
     return send(response, 200, { entries: entries.map(({ object: _, ...entry }) => entry) });
   }
   if (verb === "audit") {

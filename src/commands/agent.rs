@@ -41,7 +41,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let token = whom.token.clone();
     let fingerprint = token.as_deref().and_then(|t| t.split_once('.')).map(|(_, f)| f.to_owned());
     if let Some(fingerprint) = fingerprint {
-        let ca = atoll_client::fetch_authority(&whom.servers, &fingerprint).await?;
+        let ca = atoll_client::fetch_authority(&whom.servers, Some(&fingerprint)).await?;
         ca_pem = Some(ca);
     }
     let options = atoll_agent::Options {

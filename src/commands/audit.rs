@@ -17,6 +17,9 @@ pub struct Args {
     /// Only since then: 10m, 24h, or a time
     #[arg(long, value_name = "SPAN|TIME")]
     since: Option<String>,
+    /// At most so many writes are looked at
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    limit: usize,
     /// Every write, also those that only say how far something is
     #[arg(long)]
     all: bool,
@@ -30,7 +33,8 @@ pub struct Args {
 /// The client's; a usage failure.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let since = args.since.as_deref().map(|text| since(text, now())).transpose()?;
-    let mut history = global.client()?.audit(args.actor.as_deref(), since).await?;
+    let client = global.client()?;
+    let mut history = client.audit(args.actor.as_deref(), since, Some(args.limit)).await?;
     let format = args.output.output;
     if format.is_table() && !args.all {
         history.entries.retain(telling);

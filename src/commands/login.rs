@@ -11,7 +11,6 @@ use crate::args::Global;
 use crate::context::{self, ContextFile, Said};
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::trust::{self, Believed};
 
 /// What `atoll login` takes, beside `--server` and `--token`, which every verb takes.
 #[derive(Debug, clap::Args)]
@@ -44,15 +43,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             .map_err(|e| Failure::usage(format!("reading {}: {e}", file.display())))?;
         meant.ca = Some(pem);
     }
-    let believed = match args.ca_fingerprint {
-        Some(fingerprint) => Some(Believed::Fingerprint(fingerprint)),
-        None => args.insecure_fetch_ca.then_some(Believed::First),
-    };
-    if let Some(believed) = believed {
-        let server = meant.servers[0].clone();
-        let fetch = move || trust::fetch_ca(&server, &believed);
-        let pem = tokio::task::spawn_blocking(fetch).await??;
-        output::say(&format!("the CA's fingerprint is {}", trust::fingerprint(&pem)));
+    if let Some(fingerprint) = &args.ca_fingerprint {
+        let fingerprint = fingerprint.trim().to_ascii_lowercase();
+        meant.ca = Some(atoll_client::fetch_authority(&meant.servers, Some(&fingerprint)).await?);
+    }
+    if args.insecure_fetch_ca {
+        let pem = atoll_client::fetch_authority(&meant.servers, None).await?;
+        let fingerprint = atoll_client::fingerprint_of(&pem);
+        output::say(&format!("trusting the CA with fingerprint {fingerprint}"));
         meant.ca = Some(pem);
     }
     let endpoint = Endpoint {

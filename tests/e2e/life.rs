@@ -37,7 +37,8 @@ fn an_application_lives_its_whole_life() {
         all
     };
     let before = ports(&site);
-    let file = site.write("shop.yaml", &sample("shop", 3, "GREETING: two", QUICK));
+    let in_place = format!("{QUICK}, maxUnavailable: 2, maxSurge: 0");
+    let file = site.write("shop.yaml", &sample("shop", 3, "GREETING: two", &in_place));
     site.atoll(&["apply", "-f", &file, "--wait", "--timeout", "60s"]).ok();
     assert_eq!(site.field("deployment/shop.prod", "/status/release"), json!("shop-2"));
     assert_eq!(ports(&site), before);

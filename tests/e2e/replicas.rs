@@ -45,7 +45,7 @@ impl Replica {
 #[test]
 fn a_killed_leader_is_followed_within_five_seconds() {
     let cluster = Cluster::start();
-    let store = cluster.create_database("atoll");
+    let store = cluster.create_database();
     let mut site = Site::empty();
     let mut one = replica(&mut site, &store, "one.log");
     let mut two = replica(&mut site, &store, "two.log");

@@ -165,11 +165,6 @@ impl Site {
         command
     }
 
-    /// The process of `atoll up`.
-    pub fn up_pid(&self) -> u32 {
-        self.up.as_ref().expect("it is up").id()
-    }
-
     /// Kills `atoll up` with -9.
     pub fn kill_up(&mut self) {
         let mut child = self.up.take().expect("it is up");

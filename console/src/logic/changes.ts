@@ -117,11 +117,24 @@ export function worthTelling(entry: HistoryEntry): boolean {
 
 const QUIET: readonly string[] = ["observe", "report"];
 
-/** What was done to it, by whom. */
+/** What was done to it, and by whom unless it was a planner. */
 export function entryWords(entry: HistoryEntry): string {
   const reason = entry.reasons[0]?.message;
-  const did = WORDS[entry.intent] ?? entry.intent;
-  return `${entry.op === "delete" ? "deleted" : did} by ${entry.actor}${reason ? `: ${reason}` : ""}`;
+  const did = entry.op === "delete" ? "deleted" : (WORDS[entry.intent] ?? entry.intent);
+  const by = entry.actor.startsWith("controller/") ? "" : ` by ${entry.actor}`;
+  return `${did}${by}${reason ? `: ${reason}` : ""}`;
+}
+
+/** Rows that say the same of the same, one after the other, as one row with their number. */
+export function folded(entries: readonly HistoryEntry[]): { entry: HistoryEntry; times: number }[] {
+  const rows: { entry: HistoryEntry; times: number }[] = [];
+  const said = (e: HistoryEntry) => `${e.kind}/${e.name} ${entryWords(e)}`;
+  for (const entry of entries) {
+    const last = rows.at(-1);
+    if (last && said(last.entry) === said(entry)) last.times += 1;
+    else rows.push({ entry, times: 1 });
+  }
+  return rows;
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -93,7 +93,7 @@ test("instances on a host that is away are told once, by the host", () => {
 });
 
 test("settled on what was not wanted is no peace", () => {
-  const failed = { release: "shop-2", at: at(-5), reason: crash };
+  const failed = { release: "shop-2", edit: 1, at: at(-5), reason: crash };
   const taken = deployment("shop.prod", { status: { failed } });
   const [concern] = attention(arrange(tables(taken)), NOW);
   assert.equal(concern?.rank, "broken");

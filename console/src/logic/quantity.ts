@@ -1,5 +1,7 @@
 // Amounts as the server writes them, in numbers and back in words.
 
+import type { Written } from "./time";
+
 const MEMORY: readonly (readonly [string, number])[] = [
   ["Ti", 2 ** 40],
   ["Gi", 2 ** 30],
@@ -12,14 +14,14 @@ const MEMORY: readonly (readonly [string, number])[] = [
 ];
 
 /** Thousandths of a core of `500m`, `2` or `1.5`. */
-export function parseCpu(text: string | null | undefined): number {
-  if (!text) return 0;
+export function parseCpu(written: Written): number {
+  const text = String(written ?? 0);
   return text.endsWith("m") ? Number(text.slice(0, -1)) : Math.round(Number(text) * 1000);
 }
 
 /** Bytes of `256Mi`, `1Gi` or `500M`. */
-export function parseMemory(text: string | null | undefined): number {
-  if (!text) return 0;
+export function parseMemory(written: Written): number {
+  const text = String(written ?? 0);
   const unit = MEMORY.find(([name]) => text.endsWith(name));
   return unit ? Number(text.slice(0, -unit[0].length)) * unit[1] : Number(text);
 }

@@ -1,5 +1,8 @@
 // Points and spans of time in words. Never reads a clock.
 
+/** As amounts and times may stand in a manifest; the server itself writes text. */
+export type Written = string | number | null | undefined;
+
 const UNITS: readonly (readonly [string, number])[] = [
   ["d", 86_400_000],
   ["h", 3_600_000],
@@ -8,10 +11,11 @@ const UNITS: readonly (readonly [string, number])[] = [
 ];
 
 /** Milliseconds of a span as the server writes it: `1m30s`, `250ms`, `0s`. */
-export function parseSpan(text: string | null | undefined): number {
+export function parseSpan(written: Written): number {
   const sizes: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+  if (typeof written === "number") return written;
   let total = 0;
-  for (const [, count, unit] of (text ?? "").matchAll(/(\d+)(ms|[dhms])/g)) {
+  for (const [, count, unit] of (written ?? "").matchAll(/(\d+)(ms|[dhms])/g)) {
     total += Number(count) * (sizes[unit ?? ""] ?? 0);
   }
   return total;
@@ -43,8 +47,9 @@ export function countdown(ms: number): string {
 }
 
 /** Milliseconds since 1970 of what the server wrote, if it did. */
-export function parseTime(text: string | null | undefined): number | undefined {
-  const at = text ? Date.parse(text) : Number.NaN;
+export function parseTime(written: Written): number | undefined {
+  if (typeof written === "number") return written;
+  const at = written ? Date.parse(written) : Number.NaN;
   return Number.isNaN(at) ? undefined : at;
 }
 

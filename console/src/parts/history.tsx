@@ -25,9 +25,9 @@ interface Props {
 
 export function HistoryView({ plural, name, generation, revision, mayWrite }: Props) {
   const [all, setAll] = useState(false);
-  const [limit, setLimit] = useState(100);
+  const [enough, setEnough] = useState(20);
   const [back, setBack] = useState<HistoryEntry | null>(null);
-  const history = useHistory(plural, name, limit, all ? revision : generation);
+  const history = useHistory(plural, name, { all, enough, version: all ? revision : generation });
   const entries = history.data?.entries ?? [];
   const shown = all ? entries : entries.filter(changedTarget);
   const current = entries.find(changedTarget)?.revision;
@@ -63,9 +63,13 @@ export function HistoryView({ plural, name, generation, revision, mayWrite }: Pr
           them.
         </p>
       )}
-      {entries.length >= limit && (
+      {history.data?.more && (
         <div className="body">
-          <button type="button" className="button slim" onClick={() => setLimit(limit * 2)}>
+          <button
+            type="button"
+            className="button slim"
+            onClick={() => setEnough(shown.length + 40)}
+          >
             Older
           </button>
         </div>

@@ -10,7 +10,7 @@ export function ProblemView({ problem, again }: { problem: unknown; again?: () =
     <div className="problem" role="alert">
       <div className="row">
         <b className="grow">{message}</b>
-        <code className="quiet small">{code}</code>
+        {!said.some((r) => r.code === code) && <code className="quiet small">{code}</code>}
         {again && (
           <button type="button" className="button slim" onClick={again}>
             Try again

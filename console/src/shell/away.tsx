@@ -38,7 +38,7 @@ export function LinkState() {
   const word = live ? "live" : link.state === "away" ? "away" : "connecting";
   return (
     <div className="link-state" title={`revision ${revision}`}>
-      <span className={`beat ${live ? "live" : word}`} aria-hidden="true" />
+      <span className={`beat beat-${word}`} aria-hidden="true" />
       <span>{word}</span>
       {live && <span className="quiet mono revision">r{revision}</span>}
     </div>

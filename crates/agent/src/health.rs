@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use atoll_model::{Span, cmdb};
+use atoll_model::{Span, run};
 
 /// Without probes, a process that has run this long is taken to be well.
 const ENOUGH: Duration = Duration::from_millis(200);
@@ -26,7 +26,7 @@ pub enum View {
 /// What is known of the health of one process.
 #[derive(Clone, Debug)]
 pub struct Health {
-    rules: Option<cmdb::Health>,
+    rules: Option<run::Health>,
     /// Good or bad answers in a row.
     good: u32,
     bad: u32,
@@ -38,7 +38,7 @@ pub struct Health {
 
 impl Health {
     /// A process just started, or one that is known to have been ready a moment ago.
-    pub fn new(rules: Option<cmdb::Health>, known_ready: bool) -> Health {
+    pub fn new(rules: Option<run::Health>, known_ready: bool) -> Health {
         Health {
             rules,
             good: 0,

@@ -35,14 +35,15 @@ pub fn phase(
                 View::Starting if looping => InstancePhase::CrashLoop,
                 View::Starting => InstancePhase::Starting,
             };
-            if let (View::TimedOut, Some(time)) = (health.view(age), health.start_timeout()) {
-                let why = format!("was not ready within {time} of its start");
-                reasons.push(Reason::new("start-timeout", why));
-            }
-            if phase != InstancePhase::Ready
-                && let Some(failure) = health.failure()
-            {
-                reasons.push(Reason::new("probe-failed", failure));
+            let failure = health.failure().filter(|_| phase != InstancePhase::Ready);
+            match (health.view(age), health.start_timeout(), failure) {
+                (View::TimedOut, Some(time), failure) => {
+                    let last = failure.map(|f| format!(": {f}")).unwrap_or_default();
+                    let why = format!("was not ready within {time} of its start{last}");
+                    reasons.push(Reason::new("start-timeout", why));
+                }
+                (_, _, Some(failure)) => reasons.push(Reason::new("probe-failed", failure)),
+                _ => {}
             }
             phase
         }
@@ -87,7 +88,7 @@ fn hint(ended: &Ended) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use atoll_model::cmdb;
+    use atoll_model::run;
 
     use super::*;
     use crate::runtime::process::Process;
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn probed(answers: &[bool]) -> Health {
-        let rules: cmdb::Health =
+        let rules: run::Health =
             serde_json::from_value(serde_json::json!({ "tcp": true, "unhealthyAfter": 1 }))
                 .unwrap();
         let mut health = Health::new(Some(rules), false);
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(check(&never, &probed(&[false]), 1), (Starting, vec!["probe-failed"]));
         assert_eq!(check(&never, &probed(&[true]), 1), (Ready, vec![]));
         assert_eq!(check(&never, &probed(&[true, false]), 1), (Unready, vec!["probe-failed"]));
-        let late = (CrashLoop, vec!["start-timeout", "probe-failed"]);
+        let late = (CrashLoop, vec!["start-timeout"]);
         assert_eq!(check(&never, &probed(&[false]), 61), late);
         let once = state(Phase::Running, &[500], 1, How::Exited(1));
         assert_eq!(check(&once, &probed(&[true]), 1), (Ready, vec!["exited"]));

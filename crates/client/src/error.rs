@@ -39,6 +39,15 @@ pub enum ClientError {
     /// The server failed.
     #[error("{}", tell(.0))]
     Problem(Box<ProblemJson>),
+    /// A server shows another CA than the one it was to be known by.
+    #[error(
+        "the CA of {server} has another fingerprint than the one given: take token or fingerprint \
+         from this very server, and make sure that nobody stands in between"
+    )]
+    Distrusted {
+        /// The server.
+        server: String,
+    },
     /// The answer is not what this version expects.
     #[error("the answer to {what} was not understood: {why}; client and server may differ")]
     Strange {
@@ -58,7 +67,9 @@ impl ClientError {
             ClientError::Conflict(_) => 6,
             ClientError::Invalid(_) => 2,
             ClientError::Refused(_) => 3,
-            ClientError::Problem(_) | ClientError::Strange { .. } => 1,
+            ClientError::Problem(_)
+            | ClientError::Strange { .. }
+            | ClientError::Distrusted { .. } => 1,
         }
     }
 
@@ -70,7 +81,9 @@ impl ClientError {
             | ClientError::Invalid(p)
             | ClientError::Refused(p)
             | ClientError::Problem(p) => Some(p),
-            ClientError::Unreachable { .. } | ClientError::Strange { .. } => None,
+            ClientError::Unreachable { .. }
+            | ClientError::Strange { .. }
+            | ClientError::Distrusted { .. } => None,
         }
     }
 

@@ -17,7 +17,7 @@ mod tree;
 mod unpack;
 mod watch;
 
-pub use authority::fetch_authority;
+pub use authority::{fetch_authority, fingerprint_of};
 pub use backoff::Backoff;
 pub use error::{ClientError, PackageError};
 pub use objects::ListQuery;

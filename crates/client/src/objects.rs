@@ -192,10 +192,12 @@ impl Client {
         &self,
         actor: Option<&str>,
         since: Option<Timestamp>,
+        limit: Option<usize>,
     ) -> Result<History, ClientError> {
         let actor = ("actor", actor.map(str::to_owned));
-        let since = ("since", since.map(|t| t.0.to_string()));
-        self.read(Ask::get(with_query("/v1/audit", &[actor, since]))).await
+        let since = ("since", since.map(|t| t.to_string()));
+        let limit = ("limit", limit.map(|l| l.to_string()));
+        self.read(Ask::get(with_query("/v1/audit", &[actor, since, limit]))).await
     }
 
     /// Who the server takes us for.

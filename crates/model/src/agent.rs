@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cmdb::{AgentStatus, Amount};
-use crate::cmdb::{Resources, Run};
 use crate::delivery::PackageRef;
 use crate::deployment::InstancePhase;
 use crate::object::Reason;
+use crate::run::{Resources, Run};
 use crate::time::{Span, Timestamp};
 
 /// `POST /v1/agents/join`: a machine asks to be a host, with a token of role `join`.

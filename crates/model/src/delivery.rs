@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::cmdb::{Run, explained};
+use crate::cmdb::explained;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
+use crate::run::Run;
 use crate::selector::Selector;
 
 /// A place applications are deployed to.

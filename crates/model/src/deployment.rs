@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::cmdb::{Resources, explained};
+use crate::cmdb::explained;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
 use crate::quantity::Portion;
+use crate::run::Resources;
 use crate::time::{Span, Timestamp};
 
 /// How a change of release is rolled out.

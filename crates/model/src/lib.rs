@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod name;
 pub mod object;
 pub mod quantity;
+pub mod run;
 pub mod selector;
 pub mod snapshot;
 pub mod template;

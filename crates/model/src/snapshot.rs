@@ -271,7 +271,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmdb::Resources;
+    use crate::run::Resources;
 
     fn host(name: &str) -> Any {
         let mut host = Object::new(name, Host::default());

@@ -222,7 +222,8 @@ impl<'a> Subject<'a> {
         if self.goes_back() {
             return (target, u32::MAX);
         }
-        match rollout.moved.saturating_sub(self.counts.updated) {
+        let most = if self.target.failed_for_good() { 0 } else { self.progress.bound };
+        match rollout.moved.min(most).saturating_sub(self.counts.updated) {
             0 => (safe, u32::MAX),
             lost => (target, lost),
         }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
-use atoll_model::cmdb::{Amount, HostPhase, Resources, Spread};
+use atoll_model::cmdb::{Amount, HostPhase, Spread};
+use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Usage};
 use atoll_model::{Host, Instance, Object, Reason, Selector, Snapshot};
 
@@ -389,4 +390,136 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
         "each needs {} cpu and {} memory: add hosts, free some, or ask for less",
         need.cpu, need.memory
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::{Any, Cpu, Memory};
+
+    use super::*;
+    use crate::sim::Random;
+
+    fn random_world(random: &mut Random) -> Snapshot {
+        let mut world = Snapshot::default();
+        let zones = 1 + random.below(4);
+        for n in 0..1 + random.below(12) {
+            let mut host = Object::new(format!("h{n}"), Host::default());
+            host.meta.labels.insert("zone".to_owned(), format!("z{}", random.below(zones)));
+            host.meta.labels.insert("disk".to_owned(), format!("d{}", random.below(2)));
+            host.status.phase = HostPhase::Ready;
+            host.spec.cordon = random.per_mille(100);
+            host.spec.drain = random.per_mille(100);
+            host.status.capacity = Amount {
+                cpu: Cpu(500 * (1 + random.below(6))),
+                memory: Memory(1 << 30),
+                instances: random.below(3) as u32 * 3,
+            };
+            if random.per_mille(200) {
+                host.status.taken_ports.insert(8080);
+            }
+            world.put(Any::Host(Arc::new(host)));
+        }
+        for n in 0..random.below(20) {
+            let host = format!("h{}", random.below(12));
+            let ports = random.per_mille(300).then(|| ("http".to_owned(), 8080));
+            put(&mut world, "other.prod", n as u32, &host, ports.into_iter().collect());
+        }
+        world
+    }
+
+    fn put(
+        world: &mut Snapshot,
+        deployment: &str,
+        ordinal: u32,
+        host: &str,
+        ports: BTreeMap<String, u16>,
+    ) {
+        let spec = Instance {
+            deployment: deployment.to_owned(),
+            ordinal,
+            release: "r-1".to_owned(),
+            host: host.to_owned(),
+            ports,
+            resources: Resources { cpu: Cpu(250), memory: Memory(100 << 20) },
+            prefetch: None,
+        };
+        let name = format!("{deployment}.{ordinal}");
+        world.put(Any::Instance(Arc::new(Object::new(name, spec))));
+    }
+
+    /// The best host, by looking at every one.
+    fn by_scan<'a>(world: &'a Snapshot, need: &Need) -> Option<Score<'a>> {
+        let own = |is: &dyn Fn(&Object<Host>) -> bool| {
+            let all = world.derived::<Instance>("web.prod");
+            all.filter(|i| world.get::<Host>(&i.spec.host).is_some_and(|host| is(host))).count()
+        };
+        let hosts = world.all::<Host>().filter(|host| fits(world, host, need).is_ok());
+        let scores = hosts.map(|host| {
+            let in_zone = own(&|other| other.zone() == host.zone()) as u32;
+            let on_host = own(&|other| other.name() == host.name()) as u32;
+            let load = load_of(world, host, &Amount::default());
+            Score::of(need.spread, in_zone, on_host, load, host.name())
+        });
+        scores.min()
+    }
+
+    #[test]
+    fn the_indexed_choice_is_the_least_score_of_all_hosts() {
+        for seed in 0..400 {
+            let mut random = Random::new(seed);
+            let world = random_world(&mut random);
+            let spreads: [&[Spread]; 5] = [
+                &[Spread::Zone, Spread::Host],
+                &[Spread::Host, Spread::Zone],
+                &[Spread::Zone],
+                &[Spread::Host],
+                &[],
+            ];
+            let fixed = u16::from(random.per_mille(500)) * 8080;
+            let ports = [("http".to_owned(), fixed)].into();
+            let selector = if random.per_mille(300) { "disk=d1" } else { "" };
+            let hosts = selector.parse().unwrap();
+            let need = Need {
+                resources: Resources { cpu: Cpu(250), memory: Memory(100 << 20) },
+                ports: &ports,
+                hosts: &hosts,
+                spread: spreads[random.below(5) as usize],
+            };
+            // What the placer keeps in its head, the other learns from a world that follows.
+            let mut follows = world.clone();
+            for ordinal in 0..random.below(4) as u32 {
+                let host = format!("h{}", random.below(12));
+                put(&mut follows, "web.prod", ordinal, &host, BTreeMap::new());
+            }
+            let begun = follows.clone();
+            let own = begun.derived::<Instance>("web.prod");
+            let own = own.filter_map(|i| begun.get::<Host>(&i.spec.host)).map(Arc::as_ref);
+            let mut placer = Placer::new(&begun, need, own);
+            for ordinal in 100..110 {
+                let expected = by_scan(&follows, &need).map(|score| score.name.to_owned());
+                let place = placer.place(seed + u64::from(ordinal));
+                assert_eq!(place.as_ref().map(|p| p.host.clone()), expected, "seed {seed}");
+                let Some(place) = place else { break };
+                let host = follows.get::<Host>(&place.host).unwrap();
+                let free = |p: &u16| is_free(*p, host, follows.usage(&place.host), None);
+                assert!(place.ports.values().all(free), "seed {seed}: {place:?}");
+                put(&mut follows, "web.prod", ordinal, &place.host, place.ports.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn every_host_left_out_is_counted_once() {
+        for seed in 0..100 {
+            let world = random_world(&mut Random::new(seed));
+            let (ports, hosts) = (BTreeMap::new(), Selector::default());
+            let resources = Resources { cpu: Cpu(1000), memory: Memory(1) };
+            let need = Need { resources, ports: &ports, hosts: &hosts, spread: &[] };
+            let (all, causes) = exclusions(&world, &need);
+            let good = world.all::<Host>().filter(|h| fits(&world, h, &need).is_ok()).count();
+            assert_eq!(all, causes.values().sum::<u32>() + good as u32);
+        }
+    }
 }

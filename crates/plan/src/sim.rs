@@ -436,12 +436,17 @@ impl Sim {
         if !agent.linked || !agent.has_news() {
             return;
         }
+        if self.now < agent.waits_until {
+            let after = agent.waits_until.since(self.now);
+            return self.enqueue(after, Event::Say(host.to_owned()));
+        }
         let said = agent.report();
         let [lost, late, doubled] = [self.faults.lost, self.faults.late, self.faults.doubled]
             .map(|share| self.random.per_mille(share));
         if lost || late || doubled {
-            // The agent saw no answer: it will say everything again.
+            // The agent waits for an answer, sees none, and says everything again.
             agent.say_all();
+            agent.waits_until = self.now + Span::seconds(1);
             self.enqueue(Span::seconds(1), Event::Say(host.to_owned()));
             if late || doubled {
                 let after = self.random.span(Span(100), Span(900));

@@ -140,6 +140,11 @@ async fn of_two_who_edit_one_object_the_second_is_told() {
     assert_eq!((status, &problem["code"]), (409, &json!("conflict")), "{problem}");
     let (_, now) = admin.call("GET", "/v1/environments/dev", None).await;
     assert_eq!(now["metadata"]["labels"]["by"], json!("first"));
+    let revision = |value: &Value| value["metadata"]["revision"].as_u64().unwrap_or_default();
+    let patch = json!({ "metadata": { "labels": { "by": "third" } } });
+    let stale = revision(&now) - 1;
+    assert_eq!(admin.patch_at("/v1/environments/dev", &patch, stale).await, 409);
+    assert_eq!(admin.patch_at("/v1/environments/dev", &patch, revision(&now)).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

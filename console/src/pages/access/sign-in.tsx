@@ -50,7 +50,7 @@ export function SignIn({ onDone }: { onDone: () => Promise<unknown> }) {
         </button>
         <div className="stack tight small second">
           <p>No token yet? Whoever runs this Atoll makes you one:</p>
-          <Example>atoll token create --role viewer --for user</Example>
+          <Example>atoll token create --role viewer --for YOU</Example>
         </div>
       </form>
     </main>

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { Host, Instance } from "../../api/objects";
 import { HOST } from "../../logic/phases";
 import { cpuWords, memoryWords, percent } from "../../logic/quantity";
+import { parseTime } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { Meter, Segments } from "../../parts/bars";
 import { phaseParts } from "../../parts/cells";
@@ -45,10 +46,8 @@ function why(host: Host): string {
 }
 
 /** For a host not heard from since when; else since when it is what it is. */
-export function sinceOf({ status }: Host): string | undefined {
-  return (
-    (status.phase === "unknown" ? (status.lastSeen ?? status.since) : status.since) ?? undefined
-  );
+export function sinceOf({ status }: Host): number | undefined {
+  return parseTime(status.phase === "unknown" ? (status.lastSeen ?? status.since) : status.since);
 }
 
 export const hostColumns: readonly Column<HostRow>[] = [

@@ -14,7 +14,7 @@ import { Head } from "../../shell/head";
 import { compactHost, type HostRow, hostColumns } from "./columns";
 import "./hosts.css";
 
-const FIRST = `atoll token create --role join --for host       # on the server, prints a token
+const FIRST = `atoll token create --role join --for host
 atoll agent --server URL --token TOKEN --labels zone=a`;
 
 export function HostsPage({ q = "", open = false }: ListSearch) {

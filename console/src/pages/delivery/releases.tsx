@@ -56,7 +56,7 @@ function rowsOf(fleet: Fleet, query: string): Row[] {
     );
 }
 
-const age = (release: Release) => release.metadata.createdAt ?? "";
+const age = (release: Release) => String(release.metadata.createdAt ?? "");
 const number = (release: Release) => release.spec.number ?? 0;
 
 function Runs({ runs }: { runs: readonly Deployment[] }) {

@@ -12,6 +12,11 @@ import { DeploymentRow } from "./row";
 import "./applications.css";
 
 const FIRST = `apiVersion: atoll/v1
+kind: Environment
+metadata: { name: dev }
+spec: {}
+---
+apiVersion: atoll/v1
 kind: Application
 metadata: { name: hello }
 spec:

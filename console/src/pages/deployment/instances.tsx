@@ -179,7 +179,7 @@ const SORTS: Readonly<Record<string, (a: Instance, b: Instance) => number>> = {
   host: (a, b) => order(a.spec.host, b.spec.host),
   release: (a, b) => order(a.spec.release, b.spec.release),
   restarts: (a, b) => a.status.restarts - b.status.restarts,
-  since: (a, b) => (a.status.since ?? "").localeCompare(b.status.since ?? ""),
+  since: (a, b) => String(a.status.since ?? "").localeCompare(String(b.status.since ?? "")),
 };
 
 function rowsOf(

@@ -9,9 +9,10 @@ import { Figures } from "./figures";
 import { Recent } from "./recent";
 import "./overview.css";
 
-const FIRST = `atoll token create --role join --for host     # on the server
-atoll agent --server URL --token TOKEN       # on each host
-atoll apply -f application.yaml --wait`;
+const HOST = `atoll token create --role join --for host
+atoll agent --server URL --token TOKEN`;
+
+const APPLICATION = "atoll apply -f application.yaml --wait";
 
 export function Overview() {
   const fleet = useFleet();
@@ -29,14 +30,19 @@ export function Overview() {
           {bare ? (
             <section className="panel">
               <Empty title="An atoll begins with a host and an application">
-                <p>Join a host, then apply what is to run on it:</p>
-                <Example>{FIRST}</Example>
+                <p>
+                  Join a host: make a token here, and run the agent there with it. (
+                  <code>atoll up</code> has made this machine one.)
+                </p>
+                <Example>{HOST}</Example>
+                <p>Then apply what is to run:</p>
+                <Example>{APPLICATION}</Example>
               </Empty>
             </section>
           ) : (
             <Concerns concerns={concerns} fleet={fleet} />
           )}
-          <Figures fleet={fleet} />
+          {!bare && <Figures fleet={fleet} />}
         </div>
         <Recent />
       </div>

@@ -5,7 +5,7 @@ import { useSnapshot } from "../../api/live";
 import { type HistoryEntry, pluralOf, singular } from "../../api/objects";
 import { useAudit } from "../../api/queries";
 import type { Change } from "../../logic/changes";
-import { entryWords, worthTelling } from "../../logic/changes";
+import { entryWords, folded, worthTelling } from "../../logic/changes";
 import { clock } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { ObjectLink } from "../../parts/object-link";
@@ -67,21 +67,25 @@ function Row({ change }: { change: Change }) {
 
 function Before() {
   const audit = useAudit(300);
-  const entries = (audit.data?.entries ?? []).filter(worthTelling).slice(0, MOST_BEFORE);
-  if (entries.length === 0) return null;
+  const rows = folded((audit.data?.entries ?? []).filter(worthTelling)).slice(0, MOST_BEFORE);
+  if (rows.length === 0) return null;
   return (
     <>
       <h3 className="before">Before</h3>
       <ol className="changes">
-        {entries.map((entry) => (
-          <BeforeRow key={`${entry.kind}/${entry.name}@${entry.revision}`} entry={entry} />
+        {rows.map(({ entry, times }) => (
+          <BeforeRow
+            key={`${entry.kind}/${entry.name}@${entry.revision}`}
+            entry={entry}
+            times={times}
+          />
         ))}
       </ol>
     </>
   );
 }
 
-function BeforeRow({ entry }: { entry: HistoryEntry }) {
+function BeforeRow({ entry, times }: { entry: HistoryEntry; times: number }) {
   const plural = pluralOf(entry.kind);
   const subject =
     plural === "deployments" ? entry.name : `${entry.kind.toLowerCase()}/${entry.name}`;
@@ -99,6 +103,7 @@ function BeforeRow({ entry }: { entry: HistoryEntry }) {
           <span className="strong">{subject}</span>
         )}{" "}
         <span className="second">{entryWords(entry)}</span>
+        {times > 1 && <span className="quiet"> ×{times}</span>}
       </p>
     </li>
   );

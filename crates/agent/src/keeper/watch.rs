@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use atoll_client::Backoff;
 use atoll_model::agent::InstanceReport;
-use atoll_model::cmdb;
 use atoll_model::deployment::InstancePhase;
+use atoll_model::run;
 use atoll_model::template::Names;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -320,8 +320,8 @@ fn questions(
     let http = |path: &String| Some(Question::Http(at?, fill(path, &names).ok()?));
     let command = |words: &Vec<String>| command(words, &names, launch);
     let ready = match health {
-        cmdb::Health { http: Some(path), .. } => http(path),
-        cmdb::Health { command: Some(words), .. } => command(words),
+        run::Health { http: Some(path), .. } => http(path),
+        run::Health { command: Some(words), .. } => command(words),
         _ => at.map(Question::Tcp),
     };
     let live = health.live.as_ref().and_then(|live| match (&live.http, &live.command) {

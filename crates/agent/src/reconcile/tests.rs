@@ -1,7 +1,7 @@
 //! Cases of what is done when; each starts from what is here and what is assigned.
 
 use atoll_model::Timestamp;
-use atoll_model::cmdb::Run;
+use atoll_model::run::Run;
 
 use super::*;
 

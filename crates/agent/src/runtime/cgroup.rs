@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atoll_model::cmdb::Resources;
+use atoll_model::run::Resources;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::process::Process;

@@ -87,6 +87,10 @@ impl Launch {
 /// Runs in the new process, as root where the agent is root, after the change of directory, so
 /// that a directory its user may not reach from above is no obstacle.
 fn become_instance(groups: &[File], user: Option<u32>, terminal: bool) -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: no handler is installed. Some signals have no other way, which is no harm.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     setsid()?;
     if terminal {

@@ -168,22 +168,28 @@ impl Shim {
         self.adopt_or_start();
         while self.state.phase != Phase::Stopped {
             self.wait();
+            // Read before children are looked for: one that ends later is told of again.
+            let asked = self.read_signals();
             self.drain(READS);
             self.reap();
-            for request in self.control.turn(&self.state) {
+            for request in self.control.turn(&self.state).into_iter().chain(asked) {
                 self.answer(request);
-            }
-            while let Ok(Some(signal)) = self.signals.read_signal() {
-                // Asked by the system to end, as at a shutdown, it lets the application end first.
-                if signal.ssi_signo == Signal::SIGTERM as u32
-                    || signal.ssi_signo == Signal::SIGINT as u32
-                {
-                    self.answer(Request::Stop);
-                }
             }
             self.on_time();
         }
         ExitCode::SUCCESS
+    }
+
+    /// Asked by the system to end, as at a shutdown, it lets the application end first.
+    fn read_signals(&mut self) -> Option<Request> {
+        let mut asked = None;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+            if number == Signal::SIGTERM as i32 || number == Signal::SIGINT as i32 {
+                asked = Some(Request::Stop);
+            }
+        }
+        asked
     }
 
     /// Waits until something happens, or the next thing is due.
@@ -248,6 +254,8 @@ impl Shim {
             if !patience || self.members().is_empty() {
                 self.kill_everything();
                 self.drain(READS);
+                // Made again with every start.
+                self.orders.group.remove();
                 self.state.phase = Phase::Stopped;
                 self.publish();
             }

@@ -9,7 +9,7 @@ use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write
 use super::Subject;
 use super::fleet::Member;
 use crate::checksum;
-use crate::placement::{self, Need, Placer};
+use crate::placement::{self, Need, Place, Placer};
 
 pub(crate) struct Draft<'a> {
     subject: &'a Subject<'a>,
@@ -115,19 +115,17 @@ impl<'a> Draft<'a> {
         self.writes.push(forget(member.object));
     }
 
+    /// Whether there is a host for one more instance.
+    pub fn could_create(&self, release: &'a Object<Release>) -> bool {
+        self.placer(&self.need(release)).place(0).is_some()
+    }
+
     /// Creates up to `count` instances; returns how many found a host, and notes why the rest
-    /// did not. All creations of a plan are of one release.
+    /// did not. A plan creates once: a second time would not know of the first.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
         let subject = self.subject;
-        let need = Need {
-            resources: release.spec.run.resources,
-            ports: &release.spec.run.ports,
-            hosts: &subject.environment.spec.hosts,
-            spread: &subject.application.spec.spread,
-        };
-        let own = subject.fleet.0.iter().filter(|m| m.stays() && self.is_free(m));
-        let own: Vec<_> = own.filter_map(|m| m.host).map(Arc::as_ref).collect();
-        let mut placer = Placer::new(subject.world, need, own.into_iter());
+        let need = self.need(release);
+        let mut placer = self.placer(&need);
         for made in 0..count {
             let ordinal = self.free_ordinal();
             let seed = checksum([
@@ -139,25 +137,26 @@ impl<'a> Draft<'a> {
                 self.obstacles.push(placement::unplaceable(subject.world, &need, count - made));
                 return made;
             };
-            let mut new = Object::new(
-                format!("{}.{ordinal}", subject.object.name()),
-                Instance {
-                    deployment: subject.object.meta.name.clone(),
-                    ordinal,
-                    release: release.meta.name.clone(),
-                    host: place.host,
-                    ports: place.ports,
-                    resources: release.spec.run.resources,
-                    prefetch: None,
-                },
-            );
-            new.meta.generation = 1;
-            new.meta.created_at = Some(subject.now);
             self.next_ordinal = ordinal + 1;
             self.begun |= release.name() == subject.target.name();
-            self.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+            self.writes.push(new_instance(subject, release, ordinal, place));
         }
         count
+    }
+
+    fn need(&self, release: &'a Object<Release>) -> Need<'a> {
+        Need {
+            resources: release.spec.run.resources,
+            ports: &release.spec.run.ports,
+            hosts: &self.subject.environment.spec.hosts,
+            spread: &self.subject.application.spec.spread,
+        }
+    }
+
+    fn placer(&self, need: &Need<'a>) -> Placer<'a> {
+        let own = self.subject.fleet.0.iter().filter(|m| m.stays() && self.is_free(m));
+        let own: Vec<_> = own.filter_map(|m| m.host).map(Arc::as_ref).collect();
+        Placer::new(self.subject.world, *need, own.into_iter())
     }
 
     /// The lowest ordinal not in use. Members are sorted by ordinal, so the search goes on where
@@ -174,6 +173,25 @@ impl<'a> Draft<'a> {
         }
         ordinal
     }
+}
+
+fn new_instance(subject: &Subject, release: &Object<Release>, ordinal: u32, place: Place) -> Write {
+    let deployment = subject.object.name();
+    let mut new = Object::new(
+        format!("{deployment}.{ordinal}"),
+        Instance {
+            deployment: deployment.to_owned(),
+            ordinal,
+            release: release.meta.name.clone(),
+            host: place.host,
+            ports: place.ports,
+            resources: release.spec.run.resources,
+            prefetch: None,
+        },
+    );
+    new.meta.generation = 1;
+    new.meta.created_at = Some(subject.now);
+    Write::Put(Any::Instance(Arc::new(new)))
 }
 
 /// Asks an instance to stop for good.

@@ -13,7 +13,9 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         draft.forget(member);
     }
     draft.allow(subject.counts.ready, subject.floor());
-    replace_port_takers(subject, draft);
+    if replace_port_taker(subject, draft) {
+        return;
+    }
     leave(subject, draft);
     let reached = subject.object.status.reached.min(subject.wanted);
     let missing = reached.saturating_sub(subject.counts.staying);
@@ -30,16 +32,23 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 }
 
 /// An instance that was given a port which something else uses is made anew with another, here or
-/// elsewhere; where there is no other, it is left to try again.
-fn replace_port_takers<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
-    let mut stuck = subject.fleet.0.iter().filter(|member| member.lacks_port());
-    // One at a time: all creations of a plan are of one release, and their hosts learn of it.
-    let Some(member) = stuck.next() else { return };
-    let Some(release) = subject.world.get(&member.object.spec.release) else { return };
-    if draft.create(release, 1) == 1 {
-        draft.because("port-taken", format!("{} gets another port", member.name()));
-        draft.stop(member);
+/// elsewhere; where there is no other, it is left to try again. One at a time, and nothing else
+/// is placed by the same plan: all creations of a plan are placed together.
+fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
+    let stuck = subject.fleet.0.iter().find(|member| member.lacks_port());
+    let release = stuck.and_then(|member| subject.world.get(&member.object.spec.release));
+    let (Some(member), Some(release)) = (stuck, release) else { return false };
+    let most = subject.rules.max_total(subject.wanted).max(subject.wanted + 1);
+    let done = match subject.counts.total < most {
+        true => draft.create(release, 1) == 1,
+        // No room for both at once: it makes room, if that is of use.
+        false => draft.could_create(release),
+    };
+    if !done {
+        return false;
     }
+    draft.because("port-taken", format!("{} gets another port", member.name()));
+    draft.stop(member)
 }
 
 /// Takes instances off hosts that are being emptied: at once where they do not serve, otherwise

@@ -210,7 +210,7 @@ fn lost(subject: &Subject) -> Option<Reason> {
 }
 
 fn broken(subject: &Subject) -> Option<Reason> {
-    let broken = |member: &&Member| member.present() && member.broken();
+    let broken = |m: &&Member| m.present() && (m.broken() || m.lacks_port());
     let broken: Vec<&Member> = subject.fleet.0.iter().filter(broken).collect();
     let first = broken.first()?;
     let message = named(&broken, |member| {

@@ -64,6 +64,8 @@ pub(super) struct Agent {
     pub linked: bool,
     /// Ports something else listens on.
     pub foreign: BTreeSet<u16>,
+    /// It says nothing before: what it said last was not answered yet.
+    pub waits_until: Timestamp,
     acted_on: u64,
     processes: BTreeMap<String, Process>,
     unsaid: BTreeSet<String>,
@@ -78,6 +80,7 @@ impl Agent {
             up: true,
             linked: true,
             foreign: BTreeSet::new(),
+            waits_until: Timestamp(0),
             acted_on: 0,
             processes: BTreeMap::new(),
             unsaid: BTreeSet::new(),

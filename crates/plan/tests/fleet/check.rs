@@ -185,8 +185,8 @@ impl Check<'_> {
             let Some(rules) = application(self.before, &deployment.spec) else { continue };
             let wanted = deployment.spec.instances;
             let here = self.after.derived::<Instance>(&name).filter(|i| is_here(self.after, i));
-            // One more while a host is emptied, and one for a port that is taken.
-            let most = rules.rollout.max_total(wanted).max(wanted + 1) + 1;
+            // One more while a host is emptied or a port is taken, where no surplus is allowed.
+            let most = rules.rollout.max_total(wanted).max(wanted + 1);
             let total = here.count() as u32;
             assert!(total <= most, "{name}: {total} where {most} may be: {self}");
         }
@@ -242,7 +242,9 @@ pub fn at_peace(sim: &Sim) {
     for controller in CONTROLLERS {
         for any in sim.world.after(controller.kind, "") {
             let plan = (controller.plan)(&sim.context(), any.name());
-            assert!(plan.writes.is_empty(), "{}: a settled world plans {plan:#?}", any.id());
+            let said: Vec<_> =
+                plan.writes.iter().map(|w| atoll_plan::explain::in_words(&sim.world, w)).collect();
+            assert!(said.is_empty(), "{}: a settled world plans {said:#?}", any.id());
         }
     }
     for deployment in sim.world.all::<Deployment>() {
@@ -270,7 +272,12 @@ fn counts(world: &Snapshot, deployment: &Object<Deployment>) {
 /// Everything is settled but what says why it cannot be.
 fn end(world: &Snapshot, deployment: &Object<Deployment>) {
     let (name, status, wanted) = (deployment.name(), &deployment.status, deployment.spec.instances);
-    let json = || Any::Deployment(Arc::new(deployment.clone())).to_json();
+    let json = || {
+        let mut said = Any::Deployment(Arc::new(deployment.clone())).to_json();
+        let all = world.derived::<Instance>(name).map(|i| Any::Instance(i.clone()).to_json());
+        all.for_each(|instance| said.push_str(&format!("\n  {instance}")));
+        said
+    };
     let says = |codes: &[&str]| status.reasons.iter().any(|r| codes.contains(&r.code.as_str()));
     if status.phase != Phase::Settled {
         let why = [

@@ -20,8 +20,9 @@ use std::sync::Arc;
 use super::error::{Answer, ApiError};
 use crate::{App, auth};
 
-/// The longest a poll may wait.
-const LONGEST_WAIT: Span = Span::seconds(60);
+/// A poll waits at most this part of the time after which a host counts as lost, so that two may
+/// go astray before it does.
+const POLLS_PER_TIMEOUT: u64 = 3;
 
 /// Parameters of an assignment poll.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -30,7 +31,8 @@ pub struct PollQuery {
     /// The revision the agent has acted on.
     #[serde(default)]
     pub after: u64,
-    /// How long to wait for news; 10 s, if absent.
+    /// How long to wait for news; never longer than a third of the time after which a host
+    /// counts as lost, which is what holds if absent.
     #[serde(default)]
     pub wait: Option<Span>,
 }
@@ -105,7 +107,8 @@ pub async fn assignment(
     if app.measure.heard(&name, now) {
         app.host_returned(&name);
     }
-    let wait = query.wait.unwrap_or(Span::seconds(10)).min(LONGEST_WAIT);
+    let longest = Span(app.measure.read().host_timeout.0 / POLLS_PER_TIMEOUT);
+    let wait = query.wait.unwrap_or(longest).min(longest);
     let slot = app.cache.host(&name);
     let news = async {
         loop {

@@ -142,8 +142,11 @@ pub async fn patch(
     Json(body): Json<Value>,
 ) -> Answer<Json<Outcome>> {
     let kind = kind_of(&plural)?;
-    find(&app.cache.world(), kind, &name)?;
-    let expected = if_match(&headers)?;
+    let stored = find(&app.cache.world(), kind, &name)?;
+    let read = match if_match(&headers)? {
+        Some(revision) => Some((revision, generation_at(&app, &stored, revision).await?)),
+        None => None,
+    };
     write(&app, &actor, query.dry_run, move |cx| {
         let stored = cx.world.find(kind, &name).ok_or_else(|| {
             vec![Reason::new("not-found", format!("there is no {}/{name}", kind.lower()))]
@@ -151,10 +154,26 @@ pub async fn patch(
         let mut value = stored.to_value();
         merge(&mut value, &body);
         let mut any = Any::from_value(value).map_err(|e| reasons_of(&stored.id(), &e))?;
-        any.meta_mut().revision = expected.unwrap_or(0);
+        let meta = any.meta_mut();
+        meta.revision = 0;
+        if let Some((revision, generation)) = read {
+            (meta.revision, meta.generation) = (revision, generation);
+        }
         edit::apply(cx, vec![any])
     })
     .await
+}
+
+/// The generation an object had at a revision: what tells whether somebody has edited it since.
+async fn generation_at(app: &Server, stored: &Any, revision: u64) -> Answer<u64> {
+    if stored.meta().revision == revision {
+        return Ok(stored.meta().generation);
+    }
+    let (kind, name) = (stored.kind().name(), stored.name());
+    let entry = app.store.at_revision(kind, name, revision).await?;
+    let Some(entry) = entry.filter(|entry| !entry.deleted) else { return Ok(0) };
+    let past = crate::cache::read_body(&entry.kind, &entry.name, entry.revision, &entry.body);
+    Ok(past.map_err(ApiError::internal)?.meta().generation)
 }
 
 /// `DELETE /v1/{plural}/{name}`.
@@ -342,7 +361,13 @@ fn rehearsed(
         }
     };
     if verdict == VerdictWord::Commit {
-        writes.extend(follow.iter().map(|(by, w)| write_view(&world, w, by)));
+        for (by, write) in &follow {
+            // A status on what is only about to be made would read as a second creation.
+            let told = writes.iter().any(|w| w.kind == write.kind() && w.name == write.name());
+            if !told {
+                writes.push(write_view(&world, write, by));
+            }
+        }
     }
     Ok(Outcome { verdict, writes, reasons, cost: None, revision: None, objects: Vec::new() })
 }

@@ -65,12 +65,18 @@ impl Caller {
         self.send(method, path, body).await.0
     }
 
-    async fn open(&self, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
+    /// Status of a patch of what was read at a revision.
+    pub async fn patch_at(&self, path: &str, patch: &Value, revision: u64) -> u16 {
+        let more = format!("If-Match: {revision}\r\n");
+        self.send_with("PATCH", path, &patch.to_string(), &more).await.0
+    }
+
+    async fn open(&self, method: &str, path: &str, body: &str, more: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         let token = self.token.as_ref().map(|t| format!("Authorization: Bearer {t}\r\n"));
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n{}\r\n",
+             Content-Type: application/json\r\nContent-Length: {}\r\n{more}{}\r\n",
             body.len(),
             token.unwrap_or_default()
         );
@@ -81,8 +87,12 @@ impl Caller {
     }
 
     async fn send(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.send_with(method, path, body, "").await
+    }
+
+    async fn send_with(&self, method: &str, path: &str, body: &str, more: &str) -> (u16, String) {
         let answer = async {
-            let mut reader = self.open(method, path, body).await;
+            let mut reader = self.open(method, path, body, more).await;
             let mut all = Vec::new();
             // Refused bodies end in a reset after the answer.
             let _ = reader.read_to_end(&mut all).await;
@@ -98,7 +108,7 @@ impl Caller {
     /// The data of the first events of a stream.
     pub async fn events(&self, path: &str, count: usize) -> Vec<Value> {
         let read = async {
-            let reader = self.open("GET", path, "").await;
+            let reader = self.open("GET", path, "", "").await;
             let mut lines = reader.lines();
             let mut events = Vec::new();
             while events.len() < count {

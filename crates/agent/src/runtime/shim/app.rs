@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use nix::unistd::Pid;
 
 use super::{Aim, KILL_TIMEOUT, READS, Shim, TICK};
 use crate::clock;
+use crate::runtime::launch::Launch;
 use crate::runtime::orders::{Ended, How, Phase};
 use crate::runtime::process::{self, PidFd, Process};
 
@@ -73,8 +75,8 @@ impl Shim {
                 self.publish();
             }
             Err(error) => {
-                let code = error.raw_os_error().unwrap_or(0);
-                let how = How::NotStarted(code, not_started(&self.orders.launch, &error));
+                let (code, message) = not_started(&self.orders.launch, &error);
+                let how = How::NotStarted(code, message);
                 self.state.started_at = Some(clock::now());
                 self.ended(how);
             }
@@ -149,6 +151,10 @@ impl Shim {
         self.state.last = Some(Ended { at, ran, how, line, why });
         self.state.app = None;
         if self.aim == Aim::Stop {
+            // What is left was not of its process group, and has not been asked yet.
+            for process in self.members() {
+                process.signal(Signal::SIGTERM);
+            }
             self.publish();
             return;
         }
@@ -226,20 +232,28 @@ fn pause() {
     let _ = poll(&mut [], PollTimeout::try_from(TICK / 2).unwrap_or(PollTimeout::ZERO));
 }
 
-fn not_started(launch: &crate::runtime::launch::Launch, error: &io::Error) -> String {
+/// The error of the system, and a sentence for people.
+fn not_started(launch: &Launch, error: &io::Error) -> (i32, String) {
     let program = launch.command.first().map(String::as_str).unwrap_or_default();
     let path = launch.env.get("PATH").map(String::as_str).unwrap_or_default();
-    match error.raw_os_error() {
-        Some(libc::ENOENT) if program.contains('/') => format!(
-            "cannot start {program:?}: there is no such file, or the interpreter in its first \
-             line is not on this host"
-        ),
-        Some(libc::ENOENT) => format!("cannot start {program:?}: it is nowhere in {path}"),
-        Some(libc::EACCES) => {
-            format!("cannot start {program:?}: the instance's user may not execute it")
+    let code = match error.raw_os_error().unwrap_or(0) {
+        // A directory of the path that is closed to the user hides that there is no such program.
+        libc::EACCES if !program.contains('/') => {
+            let there = path.split(':').any(|dir| Path::new(dir).join(program).exists());
+            if there { libc::EACCES } else { libc::ENOENT }
         }
-        _ => format!("cannot start {program:?}: {error}"),
-    }
+        code => code,
+    };
+    let why = match code {
+        libc::ENOENT if program.contains('/') => {
+            "there is no such file, or the interpreter in its first line is not on this host"
+                .to_owned()
+        }
+        libc::ENOENT => format!("it is nowhere in {path}"),
+        libc::EACCES => "the instance's user may not execute it".to_owned(),
+        _ => error.to_string(),
+    };
+    (code, format!("cannot start {program:?}: {why}"))
 }
 
 #[cfg(test)]

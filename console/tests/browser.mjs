@@ -1,0 +1,366 @@
+// The console in a real browser against a real server: walks every page, changes targets through
+// the pages and sees the fleet follow. It needs the address of a server in ATOLL_URL, and there the
+// deployment shop.prod with three instances; it leaves it as it was found.
+import { browse, ELSEWHERE, line, must, open, Tests, until } from "./stage.mjs";
+
+const base = process.env.ATOLL_URL;
+if (!base) {
+  console.error("browser: set ATOLL_URL to the address of a server");
+  process.exit(2);
+}
+
+const DEPLOYMENT = "/deployments/shop.prod";
+const PLACES = ["/", "/applications", "/hosts", "/releases", "/freezes"];
+
+const browser = await browse();
+const { page, complaints } = await open(browser, base);
+const tests = new Tests();
+const test = (name, run) => tests.test(name, run);
+
+const see = (text, options) => page.getByText(text, options).first().waitFor();
+const heading = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
+const button = (name) => page.getByRole("button", { name, exact: true });
+const dialog = () => page.locator("dialog[open]");
+const closed = () => dialog().waitFor({ state: "detached" });
+
+/** Follows a link of the pages themselves, as people do, rather than loading anew. */
+async function go(path) {
+  await page.evaluate((to) => {
+    history.pushState({}, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, path);
+}
+
+/** Asks the API as the console does, for what the console has no page for. */
+function ask(method, path, body, type = "application/json") {
+  return page.evaluate(
+    async ([m, p, b, t]) => {
+      const headers = { "x-atoll-console": "1", "content-type": t };
+      const answer = await fetch(p, { method: m, headers, body: b && JSON.stringify(b) });
+      return { status: answer.status, body: await answer.json().catch(() => null) };
+    },
+    [method, path, body, type],
+  );
+}
+
+const ready = (count) => see(`of ${count} ready`).then(() => cells(count));
+const cells = (count) =>
+  until(
+    async () => (await page.locator(".cell-grid .cell.ok").count()) === count,
+    `no ${count} cells became ready`,
+  );
+
+async function setInstances(count) {
+  await page.keyboard.press("e");
+  await page.getByLabel("Instances", { exact: true }).fill(String(count));
+}
+
+await test("the overview comes up and says how things stand", async () => {
+  await page.goto("/");
+  await page.locator("main h1").waitFor();
+  await see("live", { exact: true });
+  await see("Deployments settled");
+  await see("Instances ready");
+});
+
+await test("keys go from place to place", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("a");
+  await heading("Applications");
+  await page.keyboard.press("g");
+  await page.keyboard.press("h");
+  await heading("Hosts");
+  await page.keyboard.press("g");
+  await page.keyboard.press("o");
+  await see("Deployments settled");
+});
+
+await test("the help opens by ? and closes by Esc", async () => {
+  await page.keyboard.press("?");
+  await dialog().getByText("this help").waitFor();
+  await page.keyboard.press("Escape");
+  await closed();
+});
+
+await test("a search narrows the list, and Esc takes it back", async () => {
+  await page.goto("/applications");
+  await page.locator(".deployment-row").first().waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("nothing is named like this");
+  await see("Nothing matches");
+  await page.keyboard.press("Escape");
+  await page.locator(".deployment-row").first().waitFor();
+});
+
+await test("j walks to a deployment and Enter opens it", async () => {
+  await page.goto("/applications?q=shop.prod");
+  await page.locator(".deployment-row").first().waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await heading("shop.prod");
+  await ready(3);
+});
+
+await test("the address of a deployment can be loaded anew", async () => {
+  const answer = await page.goto(DEPLOYMENT);
+  must(answer.status() === 200, `${DEPLOYMENT} was answered with ${answer.status()}`);
+  await heading("shop.prod");
+});
+
+await test("anything is found by its name", async () => {
+  await page.goto("/");
+  await page.locator("main h1").waitFor();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("shop.prod");
+  await dialog()
+    .getByRole("option", { name: /deployment\s*shop\.prod$/ })
+    .waitFor();
+  await page.keyboard.press("Enter");
+  await heading("shop.prod");
+});
+
+await test("an edit shows what it would do before it is done", async () => {
+  await setInstances(5);
+  await see("Can be done");
+  await see("spec.instances");
+  await until(
+    async () => (await dialog().locator(".op.create").count()) === 2,
+    "the two instances that would follow are not told",
+  );
+});
+
+await test("Esc leaves an edit without doing it", async () => {
+  await page.keyboard.press("Escape");
+  await closed();
+  await see("of 3 ready");
+});
+
+await test("what makes no sense cannot be applied", async () => {
+  await setInstances("-2");
+  await see("A whole number from 0");
+  must(await dialog().getByRole("button", { name: "Apply" }).isDisabled(), "it can be applied");
+  await page.keyboard.press("Escape");
+  await closed();
+});
+
+await test("an applied edit is seen live, instance by instance", async () => {
+  await setInstances(5);
+  await see("Can be done");
+  await dialog().getByRole("button", { name: "Apply" }).click();
+  await closed();
+  await ready(5);
+});
+
+await test("the table tells of every instance, and sorts", async () => {
+  const rows = page.locator(".table-body .tr");
+  await until(async () => (await rows.count()) === 5, "the table has not five rows");
+  await page.getByRole("columnheader", { name: "Instance" }).getByRole("button").click();
+  await until(
+    async () => /shop\.prod\.0/.test(await rows.first().textContent()),
+    "it is not sorted",
+  );
+});
+
+await test("an instance opens at the side with its log", async () => {
+  await page.locator(".cell-grid .cell").first().click();
+  await dialog().getByText("reached at").waitFor();
+  await dialog().locator(".log-state.following").waitFor();
+  must(new URL(page.url()).searchParams.has("instance"), "the address does not name it");
+  await page.keyboard.press("Escape");
+  await closed();
+});
+
+await test("the history tells the edit, and rolls it back after showing what that does", async () => {
+  await page.keyboard.press("h");
+  await see("current target");
+  const entry = page.locator(".entry", { hasText: "spec.instances" }).first();
+  await entry.getByText("5", { exact: true }).waitFor();
+  await button("Roll back to this").first().click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Roll back", exact: true }).click();
+  await closed();
+  await page.getByRole("link", { name: /^Instances/ }).click();
+  await ready(3);
+});
+
+const runs = () =>
+  page.locator(".standing .fact", { hasText: /^runs/ }).locator("dd").textContent();
+const settles = (release) =>
+  until(async () => {
+    const state = await page.locator(".page-head .state").first().textContent();
+    return state === "settled" && (await runs()) === release;
+  }, `it does not settle on ${release}`);
+
+async function chooseRelease(name) {
+  await page.keyboard.press("e");
+  await page.getByLabel("Release").selectOption(name);
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Apply" }).click();
+  await closed();
+}
+
+await test("a new release is rolled out, and another chosen, before one's eyes", async () => {
+  const former = await runs();
+  const env = { GREETING: `hello ${Date.now()}` };
+  const merge = "application/merge-patch+json";
+  const answer = await ask("PATCH", "/v1/applications/shop", { spec: { run: { env } } }, merge);
+  must(answer.status === 200, `the application was not changed: ${JSON.stringify(answer.body)}`);
+  let newest = former;
+  await until(async () => {
+    newest = (await ask("GET", "/v1/applications/shop")).body.status.release;
+    return newest !== former;
+  }, "no release was made");
+  await settles(newest);
+  await ready(3);
+  await chooseRelease(former);
+  await settles(former);
+  await chooseRelease("");
+  await settles(newest);
+  await ready(3);
+});
+
+await test("a freeze stops an edit, and says why", async () => {
+  const reason = "the browser test asks for quiet";
+  const freeze = {
+    apiVersion: "atoll/v1",
+    kind: "Freeze",
+    metadata: { name: "browser" },
+    spec: { environments: ["prod"], reason },
+  };
+  const made = await ask("PUT", "/v1/freezes/browser", freeze);
+  must(made.status === 200, `the freeze was not made: ${JSON.stringify(made.body)}`);
+  try {
+    await setInstances(4);
+    await dialog().getByText(reason).first().waitFor();
+    await dialog().locator(".verdict.warn, .verdict.bad").waitFor();
+    must(await dialog().getByRole("button", { name: "Apply" }).isDisabled(), "it can be applied");
+    await page.keyboard.press("Escape");
+    await closed();
+    await go("/freezes");
+    await see("in force", { exact: true });
+    await go("/");
+    await see("changes are held in prod");
+  } finally {
+    await ask("DELETE", "/v1/freezes/browser");
+  }
+  await page.getByText("changes are held in prod").waitFor({ state: "detached" });
+});
+
+await test("a host is closed and opened again", async () => {
+  await go("/hosts");
+  await heading("Hosts");
+  await page.locator(".table-body .tr a").first().click();
+  await button("Cordon").click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Cordon" }).click();
+  await closed();
+  await page.locator(".page-head .state", { hasText: "cordoned" }).waitFor();
+  await button("Uncordon").click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Uncordon" }).click();
+  await closed();
+  await page.locator(".page-head .state", { hasText: "ready" }).waitFor();
+});
+
+await test("an application, a release and a manifest have their pages", async () => {
+  await go("/applications/shop");
+  await heading("shop");
+  await page.locator(".of-application .deployment-row").first().waitFor();
+  await see("apiVersion: atoll/v1");
+  await go("/releases/shop-1");
+  await heading("shop-1");
+  await go(`${DEPLOYMENT}?tab=manifest`);
+  await see("apiVersion: atoll/v1");
+});
+
+await test("what is not there is said so", async () => {
+  await go("/nowhere/at/all");
+  await see("There is no such page");
+  await go("/deployments/no.such");
+  await see("There is no deployment named no.such");
+});
+
+await test("dark is chosen by t and remembered", async () => {
+  const ground = () =>
+    page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  await page.goto("/");
+  await page.locator("main h1").waitFor();
+  const light = await ground();
+  await page.keyboard.press("t");
+  await until(async () => (await ground()) !== light, "nothing has changed");
+  const dark = await ground();
+  await page.reload();
+  await page.locator("main h1").waitFor();
+  must((await ground()) === dark, "it is forgotten");
+  await page.keyboard.press("t");
+});
+
+await test("nothing was complained of", async () => {
+  must(complaints.length === 0, complaints.join("\n"));
+});
+
+await test("on a telephone nothing is wider than the page, light or dark", async () => {
+  for (const dark of [false, true]) {
+    const small = await open(browser, base, { width: 390, height: 844, dark });
+    const tabs = ["", "?tab=history", "?tab=manifest"].map((tab) => DEPLOYMENT + tab);
+    await small.page.goto("/");
+    for (const path of [...PLACES, "/applications/shop", ...tabs]) {
+      await small.page.evaluate((to) => {
+        history.pushState({}, "", to);
+        dispatchEvent(new PopStateEvent("popstate"));
+      }, path);
+      await small.page.locator("main h1").waitFor();
+      await small.page.locator(".skeleton").waitFor({ state: "detached" });
+      const over = await small.page.evaluate(() => {
+        const { scrollWidth, clientWidth } = document.documentElement;
+        return scrollWidth - clientWidth;
+      });
+      must(over <= 0, `${path} is ${over} pixels too wide`);
+    }
+    must(small.complaints.length === 0, small.complaints.join("\n"));
+    await small.page.context().close();
+  }
+});
+
+await test("while the server is away the page says so, and goes on by itself", async () => {
+  const wire = await line(base);
+  const far = await open(browser, wire.url);
+  try {
+    await far.page.goto("/applications");
+    await far.page.locator(".deployment-row").first().waitFor();
+    wire.cut();
+    await far.page.getByText("The server is away.").waitFor();
+    must(await far.page.locator(".deployment-row").first().isVisible(), "what was seen is gone");
+    wire.mend();
+    await far.page.getByText("The server is away.").waitFor({ state: "detached" });
+    await far.page.getByText("live", { exact: true }).waitFor();
+  } finally {
+    await far.page.context().close();
+    wire.close();
+  }
+});
+
+await test("who is not known signs in with a token, and may do what it lets", async () => {
+  const made = await ask("POST", "/v1/tokens/create", { role: "viewer", owner: "browser" });
+  must(made.status === 200, `no token was made: ${JSON.stringify(made.body)}`);
+  // By another name than this machine's own, the server takes nobody for its user.
+  const stranger = await open(browser, base.replace("127.0.0.1", ELSEWHERE));
+  const { page: far } = stranger;
+  await far.goto("/hosts");
+  await far.getByLabel("Token").fill("not a token");
+  await far.getByRole("button", { name: "Sign in" }).click();
+  await far.getByRole("alert").waitFor();
+  await far.getByLabel("Token").fill(made.body.token);
+  await far.getByRole("button", { name: "Sign in" }).click();
+  await far.getByRole("heading", { level: 1, name: "Hosts" }).waitFor();
+  await far.goto("/applications");
+  await far.locator(".deployment-row a", { hasText: "prod" }).first().click();
+  await far.getByText("You may look, not change.").waitFor();
+  await far.getByRole("button", { name: "sign out" }).click();
+  await far.getByLabel("Token").waitFor();
+  await far.context().close();
+  await ask("DELETE", `/v1/tokens/${made.body.name}`);
+});
+
+await browser.close();
+process.exit(tests.end());
