@@ -21,6 +21,15 @@ const ENVIRONMENT: &str = "bench";
 /// What takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// What the server says of an instance that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Where it listens.
+    pub port: Option<u16>,
+}
+
 /// A person with a connection to ask on and one to watch.
 pub struct Control {
     ask: Connection,
@@ -178,27 +187,30 @@ impl Control {
     }
 
     /// Checks that what the server lists is what it said: so many instances, each ready on the
-    /// release, and spread over the hosts.
+    /// release; returns them.
     ///
     /// # Errors
     /// It is not.
-    pub async fn listed(&mut self, wanted: u32, release: &str) -> anyhow::Result<()> {
+    pub async fn listed(&mut self, wanted: u32, release: &str) -> anyhow::Result<Vec<Running>> {
         let list = self.list("instances").await?;
         let mut each: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut found = Vec::new();
         for any in &list.items {
             let Any::Instance(instance) = any else { bail!("{} among the instances", any.id()) };
             let status = &instance.status;
             let runs = status.release.as_deref() == Some(release);
             ensure!(status.phase == InstancePhase::Ready && runs, "{} is not ready", any.id());
             *each.entry(&status.host).or_default() += 1;
+            found.push(Running { pid: status.pid, port: status.ports.get("http").copied() });
         }
-        ensure!(list.items.len() == wanted as usize, "{} instances are listed", list.items.len());
+        ensure!(found.len() == wanted as usize, "{} instances are listed", found.len());
         let (least, most) = (each.values().min(), each.values().max());
-        eprintln!("  listed: {wanted} ready on {} hosts, {least:?} to {most:?} each", each.len());
-        Ok(())
+        let (least, most) = (least.copied().unwrap_or_default(), most.copied().unwrap_or_default());
+        eprintln!("  listed: {wanted} ready on {} hosts, {least} to {most} each", each.len());
+        Ok(found)
     }
 
-    /// The pids of the instances' processes.
+    /// The pids of the instances' processes, whatever their state.
     ///
     /// # Errors
     /// The server does not answer as it should.

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::clock;
-use crate::control::Control;
+use crate::control::{Control, Running};
+use crate::http::{Connection, Target};
 use crate::program::Program;
 
 const INSTANCES: u32 = 10;
@@ -66,10 +67,25 @@ async fn measure(control: &mut Control, program: &Path) -> anyhow::Result<Found>
     let start = began.elapsed().as_secs_f64();
     let began = clock::now();
     control.change("2").await?;
-    control.settled(INSTANCES, Some(&first)).await?;
+    let second = control.settled(INSTANCES, Some(&first)).await?;
     let update = began.elapsed().as_secs_f64();
+    for running in control.listed(INSTANCES, &second).await? {
+        serves(running).await?;
+    }
     eprintln!("  10 processes: healthy after {start:.2} s, updated after {update:.2} s");
     Ok(Found { start, update })
+}
+
+/// Checks that an instance answers, and that its process was started with what was changed.
+async fn serves(running: Running) -> anyhow::Result<()> {
+    let pid = running.pid.context("an instance has no pid")?;
+    let port = running.port.context("an instance has no port")?;
+    let environment = std::fs::read(format!("/proc/{pid}/environ"))?;
+    let changed = environment.split(|byte| *byte == 0).any(|variable| variable == b"VERSION=2");
+    ensure!(changed, "process {pid} runs without the changed environment");
+    let target = Target { address: ([127, 0, 0, 1], port).into(), token: String::new() };
+    Connection::open(&target).await?.ask("GET", "/healthz", b"").await?.good()?;
+    Ok(())
 }
 
 async fn clear(control: &mut Control, program: &Path) -> anyhow::Result<()> {

@@ -142,7 +142,9 @@ async fn greeting(said: &mut Lines<BufReader<ChildStdout>>, home: &Path) -> anyh
     let (mut address, mut token) = (None, None);
     loop {
         let line = said.next_line().await?.context("it ended")?;
-        if let Some((_, url)) = line.split_once("serving on http://") {
+        let words = ["serving on", "console"];
+        let is_address = words.iter().any(|word| line.trim_start().starts_with(word));
+        if let Some((_, url)) = line.split_once("http://").filter(|_| is_address) {
             let text = url.split([' ', '/']).next().unwrap_or_default();
             address = Some(text.parse().with_context(|| format!("reading {line:?}"))?);
         }

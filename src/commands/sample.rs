@@ -56,10 +56,8 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
             format!("{} {} {}\n", said("GREETING"), said("ATOLL_RELEASE"), said("ATOLL_INSTANCE"));
         ("200 OK", text)
     };
-    print!("{} -> {status}\n", first.trim());
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    println!("{} -> {status}", first.trim());
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n");
+    write!(stream, "{head}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
 }

@@ -1,4 +1,5 @@
-//! The life of an application: declared, placed, run, healed, scaled, updated, rolled back, removed.
+//! The life of an application: declared, placed, run, healed, scaled, updated, rolled back and
+//! removed.
 
 use serde_json::json;
 

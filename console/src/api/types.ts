@@ -2367,6 +2367,13 @@ export interface components {
              * @default false
              */
             back: boolean;
+            /**
+             * Format: uint32
+             * @description How many instances steps that passed the gate have put on the new release: so many, and no
+             *     more, are healed on it.
+             * @default 0
+             */
+            moved: number;
             /** @description When it last got further. */
             progressAt: components["schemas"]["Timestamp"];
             /**

@@ -89,3 +89,11 @@ export function tables(...objects: (Deployment | Instance | Host | Freeze)[]): T
     freezes: of("Freeze"),
   } as unknown as Tables;
 }
+
+type Rollout = NonNullable<Deployment["status"]["rollout"]>;
+type Failed = NonNullable<Deployment["status"]["failed"]>;
+
+export const rollout = (given: Partial<Rollout>): Rollout =>
+  ({ to: "shop-2", back: false, step: 0, proven: 0, ...given }) as Rollout;
+
+export const failed = (given: Partial<Failed>): Failed => given as Failed;

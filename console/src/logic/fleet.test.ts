@@ -4,7 +4,7 @@ import type { Rollout } from "../api/objects";
 import { applicationRows } from "./applications";
 import { attention, headline } from "./attention";
 import { changeOf } from "./changes";
-import { deployment, freeze, host, instance, tables } from "./examples";
+import { deployment, failed, freeze, host, instance, rollout, tables } from "./examples";
 import { arrange } from "./fleet";
 import { freezeState } from "./freeze";
 import { rolloutOf } from "./rollout";
@@ -93,8 +93,8 @@ test("instances on a host that is away are told once, by the host", () => {
 });
 
 test("settled on what was not wanted is no peace", () => {
-  const failed = { release: "shop-2", edit: 1, at: at(-5), reason: crash };
-  const taken = deployment("shop.prod", { status: { failed } });
+  const given = failed({ release: "shop-2", at: at(-5), reason: crash });
+  const taken = deployment("shop.prod", { status: { failed: given } });
   const [concern] = attention(arrange(tables(taken)), NOW);
   assert.equal(concern?.rank, "broken");
   assert.match(concern?.state ?? "", /back on shop-1; shop-2 failed/);
@@ -120,18 +120,16 @@ const CANARY = {
 } as unknown as Rollout;
 
 test("a canary shows every step, and what the steps leave over comes last", () => {
-  const rollout = {
-    to: "shop-2",
-    back: false,
+  const given = rollout({
     step: 1,
     soakingSince: at(-20),
     since: at(-200),
     progressAt: at(-20),
     proven: 3,
-  };
+  });
   const soaking = deployment("shop.prod", {
     spec: { instances: 10 },
-    status: { phase: "soaking", rollout, updated: 3 },
+    status: { phase: "soaking", rollout: given, updated: 3 },
   });
   const view = rolloutOf(soaking, CANARY);
   assert.deepEqual(
@@ -147,15 +145,8 @@ test("a canary shows every step, and what the steps leave over comes last", () =
 });
 
 test("the way back has no steps, and gives up for want of progress", () => {
-  const rollout = {
-    to: "shop-1",
-    back: true,
-    step: 0,
-    since: at(-9),
-    progressAt: at(-9),
-    proven: 0,
-  };
-  const back = deployment("shop.prod", { status: { phase: "rollingBack", rollout } });
+  const given = rollout({ to: "shop-1", back: true, since: at(-9), progressAt: at(-9) });
+  const back = deployment("shop.prod", { status: { phase: "rollingBack", rollout: given } });
   const view = rolloutOf(back, CANARY);
   assert.deepEqual(view?.steps, []);
   assert.equal(view?.givesUpAt, NOW - 9_000 + 600_000);

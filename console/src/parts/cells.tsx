@@ -118,7 +118,7 @@ export function CellGrid({ sections, to, total, find, onOpen }: GridProps) {
     >
       {sections.map((section) => (
         <section key={section.key} className="cell-section">
-          <h3>{section.label}</h3>
+          <h2>{section.label}</h2>
           <div className="cell-groups">
             {section.groups.map((group) => (
               <figure key={group.key} className="cell-group">

@@ -1,5 +1,5 @@
 // A window over the page: in its middle, or as a drawer at its side. The browser's own dialog keeps
-// the focus in it, closes it by Esc and gives the focus back; this gives it a shape.
+// the focus in it, closes it by Esc; this gives it a shape, and the focus back at its end.
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { Icon } from "./icon";
 import "./dialog.css";
@@ -21,11 +21,16 @@ export function Dialog({ title, onClose, children, shape = "middle", aside, bare
 
   useEffect(() => {
     const dialog = ref.current;
+    const before = document.activeElement as HTMLElement | null;
     if (dialog && !dialog.open) dialog.showModal();
     // Left to itself the browser would choose the first button, which is the one that closes it.
     const first = dialog?.querySelector<HTMLElement>("[data-first]");
     (first ?? dialog?.querySelector<HTMLElement>(".dialog-box"))?.focus();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // It has been taken out of the page by now, so the browser no longer gives the focus back.
+      before?.focus({ preventScroll: true });
+    };
   }, []);
 
   return (
@@ -46,7 +51,7 @@ export function Dialog({ title, onClose, children, shape = "middle", aside, bare
             {title}
           </h2>
         ) : (
-          <header>
+          <div className="dialog-head">
             <h2 id={heading} className="grow">
               {title}
             </h2>
@@ -54,7 +59,7 @@ export function Dialog({ title, onClose, children, shape = "middle", aside, bare
             <button type="button" className="button bare icon" onClick={onClose} aria-label="Close">
               <Icon name="close" />
             </button>
-          </header>
+          </div>
         )}
         {children}
       </div>

@@ -23,6 +23,7 @@ export function Log({ instance }: { instance: string }) {
   const [stays, setStays] = useState(true);
   const [filter, setFilter] = useState("");
   useEffect(() => stream.open(), [stream]);
+  const silent = view.state === "following" && view.lines.length === 1 && view.lines[0] === "";
 
   const text = useMemo(() => {
     const lines = filter ? view.lines.filter((l) => l.includes(filter)) : view.lines;
@@ -38,7 +39,9 @@ export function Log({ instance }: { instance: string }) {
     <section className="log" aria-label="log">
       <header className="row">
         <h2>Log</h2>
-        <span className={`log-state ${view.state}`}>{WORDS[view.state]}</span>
+        <span className={`log-state ${view.state}`}>
+          {silent ? "connected, nothing written yet" : WORDS[view.state]}
+        </span>
         <input
           type="search"
           className="grow"

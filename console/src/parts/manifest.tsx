@@ -20,7 +20,10 @@ export function Manifest({ object }: { object: Watched }) {
           <Icon name="copy" size={14} /> Copy
         </button>
       </header>
-      <pre className="body manifest">{text}</pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+      <pre className="body manifest" tabIndex={0}>
+        {text}
+      </pre>
     </section>
   );
 }

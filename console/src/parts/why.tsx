@@ -19,7 +19,7 @@ export function Why({
 }) {
   const why = useWhy(plural, name, revision);
   return (
-    <section className="panel why" aria-label="why it is as it is">
+    <section className="panel why" id="why" tabIndex={-1} aria-label="why it is as it is">
       <header>
         <h2>Why</h2>
       </header>

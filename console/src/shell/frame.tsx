@@ -10,6 +10,7 @@ import { Finder } from "./finder";
 import { Help } from "./help";
 import { useKeyboard } from "./keyboard";
 import { toggleTheme, useDark } from "./theme";
+import { titleBroken } from "./title";
 import { Who } from "./who";
 import "./frame.css";
 
@@ -63,7 +64,7 @@ function Rail({ find, help }: { find: () => void; help: () => void }) {
         <Mark />
         <span>Atoll</span>
       </Link>
-      <button type="button" className="find-button" onClick={find}>
+      <button type="button" className="find-button" aria-label="Find anything" onClick={find}>
         <Icon name="search" />
         <span>Find anything</span>
         <kbd>Ctrl K</kbd>
@@ -136,7 +137,7 @@ function useBroken(): number {
     [fleet, now],
   );
   useEffect(() => {
-    document.title = synced && broken > 0 ? `(${broken}) Atoll` : "Atoll";
+    titleBroken(synced ? broken : 0);
   }, [synced, broken]);
   return synced ? broken : 0;
 }

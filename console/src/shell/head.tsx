@@ -1,6 +1,7 @@
 // The head of a page: where it stands, what it is, what can be done.
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
+import { titlePage } from "./title";
 
 export interface Crumb {
   readonly word: string;
@@ -8,7 +9,7 @@ export interface Crumb {
 }
 
 interface Props {
-  title: ReactNode;
+  title: string;
   crumbs?: readonly Crumb[];
   beside?: ReactNode;
   lead?: ReactNode;
@@ -16,6 +17,7 @@ interface Props {
 }
 
 export function Head({ title, crumbs, beside, lead, children }: Props) {
+  useEffect(() => titlePage(title), [title]);
   return (
     <header className="page-head">
       <div className="titles">

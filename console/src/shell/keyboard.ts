@@ -40,6 +40,13 @@ function press(selector: string): boolean {
   return element !== null;
 }
 
+function show(id: string): boolean {
+  const element = document.getElementById(id);
+  element?.focus({ preventScroll: true });
+  element?.scrollIntoView({ block: "nearest" });
+  return element !== null;
+}
+
 function search(find: () => void): void {
   const field = document.querySelector<HTMLInputElement>("[data-search]");
   if (!field) {
@@ -84,7 +91,7 @@ export function useKeyboard({ find, help }: Doing): void {
         case "e":
           return press("[data-key='e']");
         case "w":
-          return press("[data-tab='why'], [data-key='w']");
+          return press("[data-tab='why']") || show("why");
         case "h":
           return press("[data-tab='history']");
         default:

@@ -3,12 +3,34 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use atoll_client::{Backoff, Client, ClientError, Endpoint};
+use atoll_client::{Backoff, Client, ClientError, Endpoint, fetch_authority};
 use atoll_model::Role;
 use atoll_model::agent::{HostFacts, Join};
 
 use crate::state::StateFile;
 use crate::{AgentError, Options};
+
+/// Fetches the certificate of the servers' own CA, where a join token names it by its fingerprint
+/// and it is not known yet. Tries for ever while no server is reached.
+///
+/// # Errors
+/// When a server shows another CA.
+pub async fn authority(options: &mut Options, state: &StateFile) -> Result<(), AgentError> {
+    let known = options.ca_pem.is_some() || state.memory.ca_pem.is_some();
+    let token = options.token.as_deref().and_then(|t| t.split_once('.'));
+    let (false, Some((_, fingerprint))) = (known || state.memory.token.is_some(), token) else {
+        return Ok(());
+    };
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let fetched = loop {
+        match fetch_authority(&options.servers, Some(fingerprint)).await {
+            Err(error) if passing(&error) => tokio::time::sleep(backoff.next_wait()).await,
+            other => break other.map_err(AgentError::Join)?,
+        }
+    };
+    options.ca_pem = Some(fetched);
+    Ok(())
+}
 
 /// A client for the servers of the options and those remembered.
 pub fn client(options: &Options, state: &StateFile) -> Result<Client, AgentError> {
@@ -50,6 +72,8 @@ pub async fn join(
         memory.token = Some(token.clone());
         memory.servers = servers.clone();
         memory.ca_pem = options.ca_pem.clone();
+        // What another server counted means nothing to this one.
+        memory.revision = 0;
     });
     remembered.map_err(|source| AgentError::Data { path: options.data.clone(), source })?;
     tracing::info!(host, "this machine is a host now");

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::facts::facts;
 use crate::files::Packages;
-use crate::join::{address, client, join, passing};
+use crate::join::{address, authority, client, join, passing};
 use crate::keeper::{Keeper, Record, Wanted};
 use crate::machine::Machine;
 use crate::reconcile::{Action, Order, admits, reconcile};
@@ -56,6 +56,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     let mut state = StateFile::open(&data).map_err(failed)?;
     let packages = Packages::open(&data.join("packages"), options.cache_bytes).map_err(failed)?;
     options.data = data.clone();
+    authority(&mut options, &state).await?;
     let mut client = client(&options, &state)?;
     let layout = Layout::detect();
     if let Layout::None(why) = &layout {
@@ -88,6 +89,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         state,
         instances: BTreeMap::new(),
         answered: BTreeSet::new(),
+        refusing: false,
         tasks: JoinSet::new(),
         ports: Arc::default(),
     };
@@ -152,6 +154,8 @@ struct Agent {
     instances: BTreeMap<String, (Wanted, watch::Sender<Wanted>)>,
     /// Sessions that have been answered and are still listed.
     answered: BTreeSet<String>,
+    /// Whether the last assignment was refused.
+    refusing: bool,
     /// Keepers and sessions.
     tasks: JoinSet<()>,
     /// Ports of our instances.
@@ -165,10 +169,12 @@ impl Agent {
         let mut after = 0;
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut failing = false;
+        let mut known = false;
         loop {
             let client = self.machine.client();
             match client.assignment(&self.machine.host, after, WAIT).await {
                 Ok(answer) => {
+                    known = true;
                     if std::mem::take(&mut failing) {
                         tracing::info!("a server answers again");
                         self.machine.board.tell_all();
@@ -186,7 +192,9 @@ impl Agent {
                         tell_failure(&error);
                     }
                     tokio::time::sleep(backoff.next_wait()).await;
-                    if error.status() == Some(401) {
+                    // A host that is removed while it runs does not put itself back; one that is
+                    // started anew with a join token does.
+                    if !known && matches!(error.status(), Some(401 | 404 | 410)) {
                         self.join_again().await;
                     }
                 }
@@ -199,15 +207,18 @@ impl Agent {
     fn act(&mut self, assignment: &Assignment) -> bool {
         let highest = self.state.memory.revision;
         if !admits(highest, assignment) {
-            let revision = assignment.revision;
-            tracing::error!(
-                revision,
-                highest,
-                "an assignment is older than one acted on, and refused; if the server's store was \
-                 restored from a copy, remove \"revision\" from agent.json and restart the agent"
-            );
+            if !std::mem::replace(&mut self.refusing, true) {
+                let revision = assignment.revision;
+                tracing::error!(
+                    revision,
+                    highest,
+                    "an assignment is older than one acted on, and refused; if the server's store \
+                     was restored from a copy, remove \"revision\" from agent.json and restart"
+                );
+            }
             return false;
         }
+        self.refusing = false;
         let kept = self.state.change(|memory| {
             memory.revision = assignment.revision;
             if !assignment.servers.is_empty() {
@@ -304,7 +315,7 @@ impl Agent {
         }
     }
 
-    /// The host's token is not known any more; with a join token at hand it becomes a host again.
+    /// The host is not known any more; with a join token at hand it becomes one again.
     async fn join_again(&mut self) {
         let token = self.options.token.clone();
         if token.is_none() || token == self.state.memory.token {

@@ -227,3 +227,76 @@ pub(crate) fn used_releases<'a>(world: &'a Snapshot, application: &str) -> BTree
     }
     used
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::Sim;
+    use atoll_model::Span;
+
+    fn application(version: &str) -> Any {
+        let object = serde_json::json!({
+            "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": "web" },
+            "spec": { "run": { "command": ["x"], "env": { "V": version } }, "environments": [] },
+        });
+        Any::from_value(object).unwrap()
+    }
+
+    fn names(sim: &Sim) -> Vec<String> {
+        sim.world.releases_of("web").map(|release| release.meta.name.clone()).collect()
+    }
+
+    fn apply(sim: &mut Sim, any: Any) {
+        sim.apply(vec![any]).unwrap();
+        assert!(sim.settle(Span::seconds(3600)));
+    }
+
+    #[test]
+    fn a_release_is_made_of_what_changed_only() {
+        let mut sim = Sim::new(1);
+        apply(&mut sim, application("1"));
+        apply(&mut sim, application("1"));
+        apply(&mut sim, application("2"));
+        // What was before is new again: whoever follows the newest is to go back.
+        apply(&mut sim, application("1"));
+        assert_eq!(names(&sim), ["web-1", "web-2", "web-3"]);
+    }
+
+    #[test]
+    fn a_release_made_by_hand_is_not_overruled() {
+        let mut sim = Sim::new(1);
+        apply(&mut sim, application("1"));
+        let mut by_hand = Object::clone(sim.world.newest_release("web").unwrap());
+        by_hand.meta = Meta::named("web-hot");
+        by_hand.spec.number = 0;
+        by_hand.spec.run.command.push("--fix".to_owned());
+        apply(&mut sim, Any::Release(Arc::new(by_hand)));
+        let mut scaled = application("1");
+        if let Any::Application(object) = &mut scaled {
+            Arc::make_mut(object).spec.owner = Some("team/web".to_owned());
+        }
+        apply(&mut sim, scaled);
+        assert_eq!(names(&sim), ["web-1", "web-hot"]);
+        apply(&mut sim, application("2"));
+        assert_eq!(names(&sim), ["web-1", "web-hot", "web-3"]);
+    }
+
+    #[test]
+    fn old_releases_go_unless_they_are_used() {
+        let mut sim = Sim::new(1);
+        apply(&mut sim, application("1"));
+        apply(&mut sim, Any::Environment(Arc::new(Object::new("prod", Environment::default()))));
+        let spec = serde_json::json!({
+            "apiVersion": "atoll/v1", "kind": "Deployment", "metadata": { "name": "web.prod" },
+            "spec": { "application": "web", "environment": "prod", "release": "web-1" },
+        });
+        apply(&mut sim, Any::from_value(spec).unwrap());
+        for version in 2..KEPT_RELEASES + 5 {
+            apply(&mut sim, application(&version.to_string()));
+        }
+        let names = names(&sim);
+        assert_eq!(names.first().map(String::as_str), Some("web-1"), "it is used");
+        assert!(!names.contains(&"web-2".to_owned()) && names.contains(&"web-54".to_owned()));
+        assert!(names.len() <= KEPT_RELEASES + 1, "{names:?}");
+    }
+}

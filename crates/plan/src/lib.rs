@@ -15,6 +15,8 @@ pub mod placement;
 pub mod rehearse;
 pub mod report;
 pub mod sim;
+#[cfg(test)]
+mod testing;
 
 /// What a planner is given: everything it may know.
 #[derive(Clone, Copy, Debug)]

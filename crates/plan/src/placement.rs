@@ -78,6 +78,8 @@ struct Zone<'a> {
     fresh: Peekable<Box<dyn Iterator<Item = &'a (Load, String)> + 'a>>,
     /// Hosts with own instances: their number, if it counts, and the load they bring about.
     near: BTreeSet<(u32, Load, &'a str)>,
+    /// The first of each is known to be good.
+    is_skipped: bool,
 }
 
 /// What is taken of a host beyond the snapshot.
@@ -148,6 +150,7 @@ impl<'a> Placer<'a> {
                 own: in_zones.get(zone.as_str()).copied().unwrap_or(0),
                 fresh: fresh.peekable(),
                 near: near.collect(),
+                is_skipped: false,
             }
         });
         let zones = zones.collect();
@@ -194,6 +197,9 @@ impl<'a> Placer<'a> {
     /// ever taken, so a host dropped once is never looked at again.
     fn skip(&mut self, at: usize) {
         let (world, need, taken, zone) = (self.world, &self.need, &self.taken, &mut self.zones[at]);
+        if std::mem::replace(&mut zone.is_skipped, true) {
+            return;
+        }
         let good = |name: &str, more: Option<&Room>| {
             world
                 .get::<Host>(name)
@@ -222,6 +228,7 @@ impl<'a> Placer<'a> {
         ports: Option<&BTreeMap<String, u16>>,
     ) {
         let zone = &mut self.zones[zone];
+        zone.is_skipped = false;
         if is_fresh {
             zone.fresh.next();
         } else {

@@ -152,3 +152,126 @@ fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, Ass
     };
     releases.insert(name.to_owned(), assigned);
 }
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::{Span, Timestamp};
+
+    use super::*;
+    use crate::Measurements;
+    use crate::testing::{host, instance, world};
+
+    fn said(name: &str, generation: u64, phase: InstancePhase) -> InstanceReport {
+        InstanceReport {
+            name: name.to_owned(),
+            generation,
+            phase,
+            release: Some("web-1".to_owned()),
+            pid: Some(7),
+            restarts: 0,
+            started_at: None,
+            prefetched: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    fn tell(
+        world: &Snapshot,
+        now: Timestamp,
+        host: &str,
+        full: bool,
+        all: &[InstanceReport],
+    ) -> Plan {
+        let measured = Measurements::default();
+        let cx = Context { world, measured: &measured, now };
+        report(&cx, host, &Report { full, facts: None, instances: all.to_vec() })
+    }
+
+    fn statuses(plan: &Plan) -> Vec<(String, InstancePhase)> {
+        let of = |write: &Write| match write {
+            Write::Put(Any::Instance(i)) => Some((i.meta.name.clone(), i.status.phase)),
+            _ => None,
+        };
+        plan.writes.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn what_says_nothing_new_writes_nothing() {
+        let (start, later) = (Timestamp(0), Timestamp(0) + Span::seconds(60));
+        let mut world = world([host("h0"), instance("web.prod.0", "h0")]);
+        let ready = said("web.prod.0", 1, InstancePhase::Ready);
+        let plan = tell(&world, start, "h0", false, std::slice::from_ref(&ready));
+        assert_eq!(statuses(&plan), [("web.prod.0".to_owned(), InstancePhase::Ready)]);
+        for write in &plan.writes {
+            crate::rehearse::apply(&mut world, write);
+        }
+        for full in [false, true] {
+            let again = tell(&world, later, "h0", full, std::slice::from_ref(&ready));
+            assert_eq!(again.writes, [], "full: {full}");
+        }
+        let since = |world: &Snapshot| world.get::<Instance>("web.prod.0").unwrap().status.since;
+        assert_eq!(since(&world), Some(start));
+        // Another process is not the one that has been ready since then.
+        let anew = InstanceReport { pid: Some(8), restarts: 1, ..ready };
+        for write in &tell(&world, later, "h0", false, &[anew]).writes {
+            crate::rehearse::apply(&mut world, write);
+        }
+        assert_eq!(since(&world), Some(later));
+    }
+
+    #[test]
+    fn a_host_speaks_of_its_own_instances_only() {
+        let world = world([host("h0"), host("h1"), instance("web.prod.0", "h1")]);
+        let ready = said("web.prod.0", 1, InstancePhase::Ready);
+        let plan = tell(&world, Timestamp(0), "h0", true, &[ready]);
+        assert_eq!(plan.writes, []);
+        assert_eq!(plan.reasons[0].code, "not-its-own");
+        let nobody = tell(&world, Timestamp(0), "h9", true, &[]);
+        assert_eq!(nobody.reasons[0].code, "host-missing");
+    }
+
+    #[test]
+    fn what_is_older_than_what_is_known_is_not_believed() {
+        let mut any = instance("web.prod.0", "h0");
+        any.meta_mut().generation = 3;
+        if let Any::Instance(object) = &mut any {
+            Arc::make_mut(object).status.observed_generation = 2;
+        }
+        let world = world([host("h0"), any]);
+        for (generation, taken) in [(1, 0), (2, 1), (3, 1), (4, 0)] {
+            let said = said("web.prod.0", generation, InstancePhase::Ready);
+            let plan = tell(&world, Timestamp(0), "h0", false, &[said]);
+            assert_eq!(plan.writes.len(), taken, "generation {generation}");
+        }
+    }
+
+    #[test]
+    fn what_a_full_report_leaves_out_is_not_there() {
+        let mut going = instance("web.prod.1", "h0");
+        going.meta_mut().deleted_at = Some(Timestamp(0));
+        let mut ran = instance("web.prod.2", "h0");
+        if let Any::Instance(object) = &mut ran {
+            Arc::make_mut(object).status.phase = InstancePhase::Unknown;
+        }
+        let fresh = instance("web.prod.0", "h0");
+        let world = world([host("h0"), fresh, going, ran]);
+        let plan = tell(&world, Timestamp(0), "h0", true, &[]);
+        let expected =
+            [("web.prod.1", InstancePhase::Stopped), ("web.prod.2", InstancePhase::Pending)];
+        assert_eq!(statuses(&plan), expected.map(|(name, phase)| (name.to_owned(), phase)));
+        assert_eq!(tell(&world, Timestamp(0), "h0", false, &[]).writes, []);
+    }
+
+    #[test]
+    fn an_assignment_lists_what_is_on_the_host() {
+        let mut going = instance("web.prod.1", "h0");
+        going.meta_mut().deleted_at = Some(Timestamp(0));
+        let elsewhere = instance("web.prod.2", "h1");
+        let world = world([host("h0"), instance("web.prod.0", "h0"), going, elsewhere]);
+        let told = assignment(&world, "h0");
+        let said: Vec<_> = told.instances.iter().map(|i| (i.name.as_str(), i.stop)).collect();
+        assert_eq!(said, [("web.prod.0", false), ("web.prod.1", true)]);
+        assert_eq!((told.instances[0].application.as_str(), told.instances[0].ordinal), ("web", 0));
+        assert!(told.releases.is_empty(), "a release that is not there cannot be sent");
+    }
+}

@@ -20,11 +20,20 @@ const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src '
 const ABSENT: &str = "<!doctype html><title>Atoll</title><p>This binary was built without the \
      console. Build it with <code>make up</code>, which needs Node.</p>";
 
+/// Whether a path is one of the console's pages, which its own router answers, and not a file:
+/// pages may end with a name that has dots, files lie at the top or below `assets/`.
+pub fn is_page(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    Assets::get(path).is_none()
+        && !path.starts_with("assets/")
+        && (path.contains('/') || !path.contains('.'))
+}
+
 /// Answers with a file of the console, or with its page.
 pub fn answer(path: &str, headers: &HeaderMap) -> Response<Body> {
     let path = path.trim_start_matches('/');
-    let name = if path.is_empty() || Assets::get(path).is_none() { "index.html" } else { path };
-    if name == "index.html" && path.contains('.') && path != "index.html" {
+    let name = if is_page(path) { "index.html" } else { path };
+    if name != "index.html" && Assets::get(name).is_none() {
         return respond(StatusCode::NOT_FOUND, "text/plain", "no-cache", None, "not found".into());
     }
     let kind = mime_guess::from_path(name).first_or_octet_stream();
@@ -68,4 +77,21 @@ fn respond(
         response = response.header(CONTENT_ENCODING, encoding);
     }
     response.body(body).expect("all headers are fixed texts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_dots_are_pages_and_missing_files_are_not() {
+        for page in ["/", "/hosts", "/deployments/shop.prod", "/instances/shop.prod.3"] {
+            assert!(is_page(page), "{page}");
+            assert_eq!(answer(page, &HeaderMap::new()).status(), StatusCode::OK, "{page}");
+        }
+        for file in ["/robots.txt", "/assets/gone-1234.js"] {
+            assert!(!is_page(file), "{file}");
+            assert_eq!(answer(file, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{file}");
+        }
+    }
 }

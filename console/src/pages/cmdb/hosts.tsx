@@ -141,10 +141,10 @@ function Zones({ rows }: { rows: readonly HostRow[] }) {
         .sort(([a], [b]) => order(a, b))
         .map(([zone, hosts]) => (
           <div key={zone} className="zone">
-            <h3>
+            <h2>
               <Link to={`/zones/${zone}` as "/"}>zone {zone}</Link>
               <span className="quiet"> {hosts.length}</span>
-            </h3>
+            </h2>
             <div className={hosts.length > 60 ? "tiles fine" : "tiles"}>
               {hosts.map((row) => (
                 <Tile

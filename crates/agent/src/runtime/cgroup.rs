@@ -51,7 +51,7 @@ impl Layout {
         let make = |controller: &&str| {
             let dir = root.join(controller).join("atoll");
             let there = root.join(controller).join("cgroup.procs").exists();
-            (there && fs::create_dir_all(&dir).is_ok()).then_some(dir)
+            (there && open(&dir).is_ok()).then_some(dir)
         };
         let dirs: Vec<PathBuf> = ["memory", "cpu", "pids"].iter().filter_map(make).collect();
         if dirs.is_empty() {
@@ -80,10 +80,16 @@ impl Layout {
     }
 }
 
+/// Makes a directory for groups; one that was made by somebody else must be open to us too.
+fn open(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    Ok(nix::unistd::access(dir, nix::unistd::AccessFlags::W_OK)?)
+}
+
 fn v2(root: &Path) -> Result<PathBuf, String> {
     let dir = root.join("atoll");
     let failed = |e: io::Error| format!("{}: {e}", dir.display());
-    fs::create_dir_all(&dir).map_err(failed)?;
+    open(&dir).map_err(failed)?;
     for above in [root, &dir] {
         let path = above.join("cgroup.subtree_control");
         fs::write(&path, "+memory +cpu +pids").map_err(|e| format!("{}: {e}", path.display()))?;

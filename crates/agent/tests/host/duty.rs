@@ -130,9 +130,9 @@ http.server.HTTPServer(('', int(sys.argv[1])), H).serve_forever()
 async fn only_a_restart_helps_where_the_second_question_fails() {
     let stage = Stage::new().await;
     let run = json!({
-        "command": ["sh", "-c", "rm -f $HOME/hung; exec sleep 1000"],
+        "command": ["sh", "-c", "rm -f $HOME/hung; touch $HOME/begun; exec sleep 1000"],
         "health": {
-            "command": ["true"], "every": "100ms",
+            "command": ["test", "-e", "{{dirs.data}}/begun"], "every": "100ms",
             "live": { "command": ["sh", "-c", "! test -e $HOME/hung"], "unhealthyAfter": 2 },
         },
     });

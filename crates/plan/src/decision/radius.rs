@@ -71,10 +71,9 @@ fn takes_down<'a>(world: &'a Snapshot, write: &Write) -> Option<&'a str> {
     let stored = world.get::<Instance>(write.name())?;
     let serves_on = match write {
         Write::Put(Any::Instance(new)) => {
-            let same = new.meta.generation == stored.meta.generation
+            new.meta.generation == stored.meta.generation
                 && new.meta.deleted_at == stored.meta.deleted_at
-                && new.spec.release == stored.spec.release;
-            same
+                && new.spec.release == stored.spec.release
         }
         _ => false,
     };

@@ -35,9 +35,11 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 /// elsewhere; where there is no other, it is left to try again. One at a time, and nothing else
 /// is placed by the same plan: all creations of a plan are placed together.
 fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
-    let stuck = subject.fleet.0.iter().find(|member| member.lacks_port());
-    let release = stuck.and_then(|member| subject.world.get(&member.object.spec.release));
-    let (Some(member), Some(release)) = (stuck, release) else { return false };
+    let Some(member) = subject.fleet.0.iter().find(|m| m.lacks_port()) else { return false };
+    let release = match member.is_on(subject.target.name()) {
+        true => subject.target.release.as_ref(),
+        false => subject.release_for_new().0,
+    };
     let most = subject.rules.max_total(subject.wanted).max(subject.wanted + 1);
     let done = match subject.counts.total < most {
         true => draft.create(release, 1) == 1,

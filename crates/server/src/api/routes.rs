@@ -377,7 +377,7 @@ async fn fallback(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let mut response = console::answer(path, &headers);
-    let page = !path.contains('.');
+    let page = console::is_page(path);
     let known = auth::cookie(&headers).is_some()
         && auth::authenticate(&app.cache.world(), &app.sessions, &headers, false, app.clock.now())
             .is_some();

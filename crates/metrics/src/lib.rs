@@ -1,1 +1,0 @@
-//! Labels, samples and exposition; knows no noun of operations.

@@ -1,0 +1,137 @@
+//! The hosts' side of the simulated fleet: who asks and says what when, and what of it arrives.
+//! What happens on a host is in `agent.rs`.
+
+use atoll_model::access::{Actor, Role};
+use atoll_model::agent::Report;
+use atoll_model::{Host, Instance, Kind, Span};
+
+use super::agent::{Behaviour, Due};
+use super::{Event, Sim};
+use crate::CONTROLLERS;
+use crate::report::{assignment, report};
+
+/// An agent asks for its assignment at least this often.
+const HEARTBEAT: Span = Span::seconds(10);
+
+impl Sim {
+    pub(super) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Poll(host) => self.poll(&host),
+            Event::Say(host) => self.hear(&host),
+            Event::Arrive(host, said) => self.take_report(&host, &said),
+            Event::Process(host, due) => {
+                let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
+                let Some(agent) = agent else { return };
+                let instance = self.world.get::<Instance>(&due.instance);
+                let release = instance.map(|instance| instance.spec.release.as_str());
+                let of = [Some(due.instance.as_str()), release].into_iter().flatten();
+                let mut behaviour = of
+                    .filter_map(|name| self.behaviours.get(name))
+                    .next()
+                    .copied()
+                    .unwrap_or_default();
+                if behaviour == Behaviour::Good && self.random.per_mille(self.faults.slow) {
+                    behaviour = Behaviour::Slow(Span::seconds(30));
+                }
+                if let Some(next) = agent.step(&due, behaviour, self.now, &mut self.random) {
+                    self.soon(&host, next);
+                }
+                self.say(&host);
+            }
+        }
+    }
+
+    fn poll(&mut self, host: &str) {
+        if self.polls.get(host).is_some_and(|at| *at > self.now) {
+            return;
+        }
+        self.polls.remove(host);
+        self.wake(host, HEARTBEAT);
+        let known = self.world.get::<Host>(host).is_some();
+        let Some(agent) = self.agents.get_mut(host) else { return };
+        if !agent.up || !agent.linked || !known {
+            agent.say_all();
+            return;
+        }
+        self.note_heard(host);
+        let assigned = assignment(&self.world, host);
+        if let Some(agent) = self.agents.get_mut(host) {
+            let due = agent.take(assigned, &mut self.random);
+            due.into_iter().for_each(|due| self.soon(host, due));
+        }
+        self.say(host);
+    }
+
+    fn note_heard(&mut self, host: &str) {
+        let before = self.measured.last_heard.insert(host.to_owned(), self.now);
+        let away = before.is_none_or(|at| self.now.since(at) >= self.measured.host_timeout);
+        if away {
+            let cmdb = CONTROLLERS.iter().position(|c| c.kind == Kind::Host);
+            self.dirty.extend(cmdb.map(|at| (at, host.to_owned())));
+        }
+    }
+
+    /// An agent says what is new, and it arrives, or not.
+    fn hear(&mut self, host: &str) {
+        self.says.remove(host);
+        let Some(agent) = self.agents.get_mut(host).filter(|agent| agent.up) else { return };
+        if !agent.linked || !agent.has_news() {
+            return;
+        }
+        if self.now < agent.waits_until {
+            let after = agent.waits_until.since(self.now);
+            return self.enqueue(after, Event::Say(host.to_owned()));
+        }
+        let said = agent.report();
+        let [lost, late, doubled] = [self.faults.lost, self.faults.late, self.faults.doubled]
+            .map(|share| self.random.per_mille(share));
+        if lost || late || doubled {
+            // The agent waits for an answer, sees none, and says everything again.
+            agent.say_all();
+            agent.waits_until = self.now + Span::seconds(1);
+            self.enqueue(Span::seconds(1), Event::Say(host.to_owned()));
+            if late || doubled {
+                let after = self.random.span(Span(100), Span(900));
+                self.enqueue(after, Event::Arrive(host.to_owned(), said.clone()));
+            }
+        }
+        if lost || late {
+            return;
+        }
+        self.take_report(host, &said);
+    }
+
+    fn take_report(&mut self, host: &str, said: &Report) {
+        if self.world.get::<Host>(host).is_none() {
+            return;
+        }
+        self.note_heard(host);
+        let plan = report(&self.context(), host, said);
+        let actor =
+            Actor { name: format!("host/{host}"), role: Role::Host, host: Some(host.to_owned()) };
+        if let Err(reasons) = self.commit(&actor, plan) {
+            unreachable!("a report was refused: {reasons:?}");
+        }
+    }
+
+    pub(super) fn soon(&mut self, host: &str, due: Due) {
+        self.enqueue(due.after, Event::Process(host.to_owned(), due));
+    }
+
+    pub(super) fn say(&mut self, host: &str) {
+        let news = self.agents.get(host).is_some_and(|agent| agent.has_news());
+        if news && self.says.insert(host.to_owned()) {
+            let after = self.random.span(Span(1), Span(50));
+            self.enqueue(after, Event::Say(host.to_owned()));
+        }
+    }
+
+    /// Lets an agent ask after this time, or before.
+    pub(super) fn wake(&mut self, host: &str, after: Span) {
+        let at = self.now + after;
+        if self.polls.get(host).is_none_or(|planned| *planned > at) {
+            self.polls.insert(host.to_owned(), at);
+            self.enqueue(after, Event::Poll(host.to_owned()));
+        }
+    }
+}
