@@ -10,9 +10,6 @@ use super::server::{init_logging, until_stopped};
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 
-/// The most bytes of packages kept on a host.
-pub const CACHE_BYTES: u64 = 10 << 30;
-
 /// Flags of `agent`, beside `--server` and `--token`, which every verb takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -33,27 +30,20 @@ pub struct Args {
 /// Runs until told to stop; instances run on.
 ///
 /// # Errors
-/// The data cannot be used, or the server's CA is not the one the token names.
+/// The data cannot be used, or no server lets this host join.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     init_logging();
     let whom = global.resolve()?;
-    let mut ca_pem = whom.ca.clone();
-    let token = whom.token.clone();
-    let fingerprint = token.as_deref().and_then(|t| t.split_once('.')).map(|(_, f)| f.to_owned());
-    if let Some(fingerprint) = fingerprint {
-        let ca = atoll_client::fetch_authority(&whom.servers, Some(&fingerprint)).await?;
-        ca_pem = Some(ca);
-    }
     let options = atoll_agent::Options {
         servers: whom.servers,
-        token,
-        name: args.name.unwrap_or_else(machine_name),
+        token: whom.token,
+        name: args.name.unwrap_or_else(atoll_agent::default_name),
         labels: labels(&args.labels)?,
         data: args.data.unwrap_or_else(|| super::up::default_data().join("agent")),
         address: args.address,
-        ca_pem,
+        ca_pem: whom.ca,
         program: std::env::current_exe().context("finding this program")?,
-        cache_bytes: CACHE_BYTES,
+        cache_bytes: atoll_agent::Options::CACHE_BYTES,
     };
     atoll_agent::run(options, until_stopped()).await?;
     Ok(Exit::Done)
@@ -69,15 +59,4 @@ fn labels(words: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
             pair.ok_or_else(|| Failure::usage(format!("--labels {word:?}: write key=value")).into())
         })
         .collect()
-}
-
-/// The machine's name, as the name of a host.
-pub fn machine_name() -> String {
-    let name = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());
-    let short = name.unwrap_or_default().to_ascii_lowercase();
-    let short = short.split('.').next().unwrap_or_default();
-    let plain: String =
-        short.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let plain = plain.trim_matches('-');
-    if plain.is_empty() { "host".to_owned() } else { plain.to_owned() }
 }

@@ -89,13 +89,13 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
     let agent = atoll_agent::Options {
         servers: vec![url.clone()],
         token: Some(join_token(&running).await?),
-        name: args.name.clone().unwrap_or_else(super::agent::machine_name),
+        name: args.name.clone().unwrap_or_else(atoll_agent::default_name),
         labels: std::collections::BTreeMap::new(),
         data: data.join("agent"),
         address: None,
         ca_pem: ca,
         program: std::env::current_exe().context("finding this program")?,
-        cache_bytes: super::agent::CACHE_BYTES,
+        cache_bytes: atoll_agent::Options::CACHE_BYTES,
     };
     Ok(Up { running, agent, url, data, context })
 }

@@ -60,6 +60,14 @@ fn a_killed_leader_is_followed_within_five_seconds() {
     let file = site.write("shop.yaml", &sample("shop", 3, "GREETING: one", "healthyFor: 200ms"));
     site.atoll(&["apply", "-f", &file, "--wait"]).ok();
 
+    // Logs and commands find the replica that hears the host, whichever is asked.
+    for url in [&one.url, &two.url] {
+        for (name, _) in site.ready("shop.prod") {
+            let said = site.atoll_at(url, &["logs", &format!("instance/{name}")]);
+            assert!(said.out.contains("listens on"), "{url} {name}: {}", said.err);
+        }
+    }
+
     let one_leads = readiness(&site, &one.url)["leads"] == json!(true);
     let (leader, other) = if one_leads { (&mut one, &mut two) } else { (&mut two, &mut one) };
     leader.kill();

@@ -8,8 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use reqwest::header::{
-    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use reqwest::{StatusCode, Upgraded};
 use tokio_tungstenite::WebSocketStream;
@@ -39,6 +39,13 @@ pub struct Socket {
     what: String,
 }
 
+/// Where a session is opened.
+enum Opened {
+    Here(Socket),
+    /// At the server of this address.
+    Elsewhere(String),
+}
+
 /// The sending half of a session.
 pub struct SocketSender {
     sink: SplitSink<WebSocketStream<Upgraded>, Message>,
@@ -52,7 +59,23 @@ pub struct SocketReceiver {
 }
 
 impl Socket {
+    /// Opens it where the server says it is to be opened: the replica that hears the host.
     pub(crate) async fn open(client: &Client, path: String) -> Result<Socket, ClientError> {
+        match Socket::open_at(client, path.clone()).await? {
+            Opened::Here(socket) => Ok(socket),
+            Opened::Elsewhere(server) => {
+                match Socket::open_at(&client.at(server.clone()), path).await? {
+                    Opened::Here(socket) => Ok(socket),
+                    Opened::Elsewhere(_) => Err(ClientError::Strange {
+                        what: server,
+                        why: "it sends the session on once more".to_owned(),
+                    }),
+                }
+            }
+        }
+    }
+
+    async fn open_at(client: &Client, path: String) -> Result<Opened, ClientError> {
         let what = format!("GET {path}");
         let strange = |why: String| ClientError::Strange { what: what.clone(), why };
         let key = generate_key();
@@ -74,6 +97,12 @@ impl Socket {
                 }
             })??;
         let response = reply.stream.ok_or_else(|| strange("it is empty".to_owned()))?;
+        if response.status() == StatusCode::TEMPORARY_REDIRECT {
+            let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+            let server = place.and_then(|place| place.split("/v1/").next());
+            let server = server.ok_or_else(|| strange("it sends us nowhere".to_owned()))?;
+            return Ok(Opened::Elsewhere(server.to_owned()));
+        }
         let accept = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS
             || accept != Some(derive_accept_key(key.as_bytes()).as_bytes())
@@ -82,7 +111,7 @@ impl Socket {
         }
         let upgraded = response.upgrade().await.map_err(|e| strange(e.to_string()))?;
         let stream = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
-        Ok(Socket { stream, what })
+        Ok(Opened::Here(Socket { stream, what }))
     }
 
     /// Sends one frame.

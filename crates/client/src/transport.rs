@@ -137,6 +137,8 @@ impl Client {
             .tcp_keepalive_retries(3)
             .tcp_nodelay(true)
             .no_proxy()
+            // Only sessions are ever sent elsewhere, and those with their token.
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &endpoint.ca_pem {
             let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| {
@@ -197,6 +199,16 @@ impl Client {
     /// Sends and reads the whole answer.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Reply, ClientError> {
         self.try_servers(ask, false).await
+    }
+
+    /// The same client, asking one server only: where a server has sent us.
+    pub(crate) fn at(&self, server: String) -> Client {
+        let shared = Shared {
+            http: self.shared.http.clone(),
+            servers: RwLock::new(vec![server]),
+            last: AtomicUsize::new(0),
+        };
+        Client { shared: Arc::new(shared), authorization: self.authorization.clone() }
     }
 
     /// Sends and leaves the answer to be read as it comes.

@@ -190,6 +190,10 @@ fn one() -> u32 {
     1
 }
 
+/// The annotation of a deployment by which a release that failed is asked for again: whatever its
+/// value, a change of it counts as an edit of the target.
+pub const RETRY_ANNOTATION: &str = "atoll/retry";
+
 /// The most instances one deployment may want.
 pub const MOST_INSTANCES: u32 = 200_000;
 
@@ -246,8 +250,9 @@ pub struct Failed {
     pub at: Timestamp,
     /// Why.
     pub reason: Reason,
-    /// A checksum of the target's `release`, `promoted` and `aborted` it failed for: once one of
-    /// them is edited the release is tried again, while scaling or pausing changes nothing.
+    /// A checksum of what was asked for when it failed, see [`RETRY_ANNOTATION`], `release`,
+    /// `promoted` and `aborted`: once one of them is edited the release is tried again, while
+    /// scaling or pausing changes nothing.
     #[serde(default)]
     pub edit: u32,
 }

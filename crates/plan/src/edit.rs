@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
+use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
     Write,
@@ -89,6 +90,9 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     {
         Arc::make_mut(new).spec.number = old.spec.number;
     }
+    if let (Any::Deployment(new), Any::Deployment(old)) = (&mut new, stored) {
+        take_back_abort(Arc::make_mut(new), old);
+    }
     let changes = !new.same_spec(stored);
     let id = new.id();
     if changes && matches!(new.kind(), Kind::Release | Kind::Package) {
@@ -114,6 +118,16 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     meta.created_at = old.created_at;
     meta.deleted_at = old.deleted_at;
     Ok((new != *stored).then_some(new))
+}
+
+/// Whoever asks for a release that was given up no longer gives it up.
+fn take_back_abort(new: &mut Object<Deployment>, old: &Object<Deployment>) {
+    let retry = |of: &Object<Deployment>| of.meta.annotations.get(RETRY_ANNOTATION).cloned();
+    let asks = new.spec.release != old.spec.release || retry(new) != retry(old);
+    let same = new.spec.release.is_none() || new.spec.aborted == new.spec.release;
+    if asks && same && new.spec.aborted == old.spec.aborted {
+        new.spec.aborted = None;
+    }
 }
 
 /// Turns a deletion into a plan: at once where nothing hangs on the object, otherwise by asking
@@ -142,16 +156,13 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         Kind::Environment => {
             cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)
         }
-        Kind::Release | Kind::Package => {
-            let users = users(cx, &stored);
-            if !users.is_empty() {
-                let message = format!("{} is used by {}", stored.id(), users.join(", "));
-                return Err(vec![Reason::new("in-use", message)]);
-            }
-            false
-        }
-        Kind::Zone | Kind::Freeze | Kind::Token => false,
+        Kind::Release | Kind::Package | Kind::Zone | Kind::Freeze | Kind::Token => false,
     };
+    let users = users(cx, &stored);
+    if !users.is_empty() {
+        let message = format!("{} is used by {}", stored.id(), users.join(", "));
+        return Err(vec![Reason::new("in-use", message)]);
+    }
     plan.reasons.extend(made_again(cx, &stored));
     plan.writes.push(if waits {
         let mut new = stored;
@@ -176,6 +187,12 @@ fn users(cx: &Context, stored: &Any) -> Vec<String> {
                 of.is_some_and(|of| of.digest == package.spec.digest)
             };
             cx.world.all::<Release>().filter(uses).map(|r| Any::Release(r.clone()).id()).collect()
+        }
+        Any::Environment(environment) => {
+            let name = environment.name();
+            let later = cx.world.all::<Environment>();
+            let later = later.filter(|e| e.spec.after.as_deref() == Some(name));
+            later.map(|e| Any::Environment(e.clone()).id()).collect()
         }
         _ => Vec::new(),
     }

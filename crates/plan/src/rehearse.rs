@@ -10,7 +10,11 @@ use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
 /// The writes that would follow a plan, each with the name of the controller that would make it.
-pub fn rehearse(cx: &Context, _actor: &Actor, plan: &Plan) -> Vec<(&'static str, Write)> {
+/// None do, where the gate would not let the plan of this actor pass.
+pub fn rehearse(cx: &Context, actor: &Actor, plan: &Plan) -> Vec<(&'static str, Write)> {
+    if !matches!(decide(cx, actor, plan.clone()), Verdict::Commit(_)) {
+        return Vec::new();
+    }
     let mut world = cx.world.clone();
     let mut keys: BTreeSet<(usize, String)> = BTreeSet::new();
     for write in &plan.writes {

@@ -99,9 +99,9 @@ impl Server {
         let now = self.clock.now();
         let found = self.measure.exchange(&self.store, &self.replica, &self.address, now).await;
         match found {
-            Ok((addresses, returned)) => {
-                *self.others.write().unwrap_or_else(PoisonError::into_inner) = addresses;
-                returned.iter().for_each(|host| self.host_returned(host));
+            Ok(found) => {
+                *self.others.write().unwrap_or_else(PoisonError::into_inner) = found.addresses;
+                found.returned.iter().for_each(|host| self.host_returned(host));
             }
             Err(error) => tracing::warn!("could not check in with other replicas: {error}"),
         }

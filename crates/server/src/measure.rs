@@ -1,7 +1,7 @@
 //! What is measured and never stored: when each host was last heard. Replicas tell each other
 //! through the store, so that the one that leads knows of hosts that talk to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock};
 
 use atoll_model::cmdb::HostPhase;
@@ -9,17 +9,38 @@ use atoll_model::{Host, Snapshot, Span, Timestamp};
 use atoll_plan::Measurements;
 use atoll_store::Store;
 
+/// A host not heard here for so long is no longer told of.
+const FORGOTTEN: Span = Span::seconds(600);
+
 /// When each host was last heard, here or by another replica.
 #[derive(Debug)]
 pub struct Measure {
+    /// What planners are given: the latest of both.
     inner: RwLock<Measurements>,
+    /// Hosts that talk to this replica, and when they last did.
+    here: RwLock<BTreeMap<String, Timestamp>>,
+    /// Hosts that talk to another replica: its address, and when they last did.
+    elsewhere: RwLock<HashMap<String, (String, Timestamp)>>,
+}
+
+/// What an exchange with the other replicas has brought.
+#[derive(Debug, Default)]
+pub struct Exchanged {
+    /// The addresses of all replicas.
+    pub addresses: Vec<String>,
+    /// Hosts that had been away until another replica heard them.
+    pub returned: Vec<String>,
 }
 
 impl Measure {
     /// Nothing heard yet; a host counts as lost after `timeout`.
     pub fn new(timeout: Span) -> Measure {
         let measurements = Measurements { host_timeout: timeout, ..Measurements::default() };
-        Measure { inner: RwLock::new(measurements) }
+        Measure {
+            inner: RwLock::new(measurements),
+            here: RwLock::default(),
+            elsewhere: RwLock::default(),
+        }
     }
 
     /// What planners are given; cheap.
@@ -27,33 +48,46 @@ impl Measure {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes that a host was heard. True, if it had not been for longer than the time allowed.
+    /// Notes that a host was heard here. True, if it had not been heard anywhere for longer than
+    /// the time allowed.
     pub fn heard(&self, host: &str, now: Timestamp) -> bool {
+        self.here.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), now);
+        self.note(host, now)
+    }
+
+    fn note(&self, host: &str, at: Timestamp) -> bool {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let timeout = inner.host_timeout;
         match inner.last_heard.get_mut(host) {
-            Some(at) => {
-                let was_away = now.since(*at) > timeout;
-                *at = now.max(*at);
+            Some(last) => {
+                let was_away = at.since(*last) > timeout;
+                *last = at.max(*last);
                 was_away
             }
             None => {
-                inner.last_heard.insert(host.to_owned(), now);
+                inner.last_heard.insert(host.to_owned(), at);
                 true
             }
         }
+    }
+
+    /// The address of the replica that heard a host last, if that is another one.
+    pub fn heard_at(&self, host: &str) -> Option<String> {
+        let here = self.here.read().unwrap_or_else(PoisonError::into_inner).get(host).copied();
+        let elsewhere = self.elsewhere.read().unwrap_or_else(PoisonError::into_inner);
+        let (address, at) = elsewhere.get(host)?;
+        here.is_none_or(|here| here < *at).then(|| address.clone())
     }
 
     /// Gives every host that was present the full time again: nobody could have heard it while
     /// nobody led.
     pub fn grace(&self, world: &Snapshot, now: Timestamp) {
         for host in world.all::<Host>().filter(|h| h.status.phase != HostPhase::Unknown) {
-            self.heard(host.name(), now);
+            self.note(host.name(), now);
         }
     }
 
-    /// Tells the other replicas whom this one heard, and takes over whom they did. Returns the
-    /// addresses of all, and the hosts that were away until now.
+    /// Tells the other replicas whom this one heard, and takes over whom they did.
     ///
     /// # Errors
     /// What the store said.
@@ -63,26 +97,55 @@ impl Measure {
         replica: &str,
         address: &str,
         now: Timestamp,
-    ) -> Result<(Vec<String>, Vec<String>), String> {
+    ) -> Result<Exchanged, String> {
         let ages: BTreeMap<String, u64> = {
-            let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-            let ages = inner.last_heard.iter().map(|(h, at)| (h.clone(), now.since(*at).0));
-            ages.filter(|(_, age)| *age < 600_000).collect()
+            let mut here = self.here.write().unwrap_or_else(PoisonError::into_inner);
+            here.retain(|_, at| now.since(*at) < FORGOTTEN);
+            here.iter().map(|(host, at)| (host.clone(), now.since(*at).0)).collect()
         };
         let heard = serde_json::to_string(&ages).map_err(|e| e.to_string())?;
         store.check_in(replica, address, heard).await.map_err(|e| e.to_string())?;
         let replicas = store.replicas(10_000).await.map_err(|e| e.to_string())?;
-        let mut returned = Vec::new();
+        let mut exchanged = Exchanged::default();
         for other in replicas.iter().filter(|r| r.id != replica) {
             let ages: BTreeMap<String, u64> =
                 serde_json::from_str(&other.heard).map_err(|e| e.to_string())?;
             let since = u64::try_from(other.age_ms).unwrap_or(0);
             for (host, age) in ages {
-                if self.heard(&host, now - Span(age.saturating_add(since))) {
-                    returned.push(host);
+                let at = now - Span(age.saturating_add(since));
+                let mut elsewhere = self.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
+                elsewhere.insert(host.clone(), (other.address.clone(), at));
+                drop(elsewhere);
+                if self.note(&host, at) {
+                    exchanged.returned.push(host);
                 }
             }
         }
-        Ok((replicas.into_iter().map(|r| r.address).collect(), returned))
+        exchanged.addresses = replicas.into_iter().map(|r| r.address).collect();
+        Ok(exchanged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn replicas_tell_each_other_whom_they_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(dir.path()).await.unwrap();
+        let (a, b) = (Measure::new(Span::seconds(30)), Measure::new(Span::seconds(30)));
+        let now = Timestamp(1_000_000);
+        assert!(a.heard("h1", now));
+        a.exchange(&store, "a", "http://a", now).await.unwrap();
+        let told = b.exchange(&store, "b", "http://b", now).await.unwrap();
+        assert_eq!((told.returned, told.addresses.len()), (vec!["h1".to_owned()], 2));
+        assert_eq!(b.heard_at("h1").as_deref(), Some("http://a"));
+        // What was only learned is not passed on, or the dead would live by rumour.
+        a.exchange(&store, "a", "http://a", now).await.unwrap();
+        assert_eq!(a.heard_at("h1"), None);
+        // The host moves: whoever heard it last is asked.
+        b.heard("h1", now + Span(5));
+        assert_eq!(b.heard_at("h1"), None);
     }
 }

@@ -87,7 +87,7 @@ impl View<'_> {
             release: self.target.name().to_owned(),
             at: self.now,
             reason,
-            edit: edit_of(&self.deployment.spec),
+            edit: edit_of(self.deployment),
         }
     }
 }
@@ -110,7 +110,8 @@ pub(crate) fn judge(view: &View) -> Progress {
         walk(view, &mut rollout, &mut progress);
     } else {
         let all = proven >= view.wanted();
-        progress.complete = all && view.counts.old == 0;
+        let going = rollout.back && view.counts.stopping > 0;
+        progress.complete = all && view.counts.old == 0 && !going;
         if view.rules.strategy == Strategy::BlueGreen && !rollout.back {
             progress.soaking = view.counts.proven_next.filter(|_| {
                 view.counts.updated_ready >= view.wanted() && !all && view.counts.old > 0

@@ -156,19 +156,12 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
 fn failure(subject: &Subject, status: &DeploymentStatus) -> Vec<Reason> {
     let Some(failed) = &status.failed else { return Vec::new() };
     let (name, release) = (subject.object.name(), &failed.release);
-    let retry = match &subject.object.spec {
-        spec if spec.aborted.as_ref() == Some(release) => {
-            "take spec.aborted off to try it again".to_owned()
-        }
-        spec if spec.release.as_ref() == Some(release) => {
-            format!("atoll promote deployment/{name} tries it again without soaks")
-        }
-        spec => format!(
-            "atoll deploy {} --env {} --release {release} tries it again; a newer release is \
-             tried by itself",
-            spec.application, spec.environment
-        ),
-    };
+    let spec = &subject.object.spec;
+    let follows = if spec.release.is_some() { "" } else { "; a newer one is tried by itself" };
+    let retry = format!(
+        "atoll deploy {} --env {} --release {release} tries it again{follows}",
+        spec.application, spec.environment
+    );
     let why = &failed.reason.message;
     if subject.target.given_up {
         let good = subject.target.name();

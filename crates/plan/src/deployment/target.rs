@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::deployment::{Failed, OnFailure, Phase};
+use atoll_model::deployment::{Failed, OnFailure, Phase, RETRY_ANNOTATION};
 use atoll_model::{
     Application, Deployment, Environment, Object, Reason, Release, Snapshot, Timestamp,
 };
@@ -33,11 +33,12 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The part of a target that a failure holds for.
-pub(crate) fn edit_of(spec: &Deployment) -> u32 {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
-    let parts = [part(&spec.release), part(&spec.promoted), part(&spec.aborted)];
-    checksum(parts.iter().map(Vec::as_slice)) as u32
+/// A checksum of the part of a target that a failure holds for.
+pub(crate) fn edit_of(deployment: &Object<Deployment>) -> u32 {
+    let spec = &deployment.spec;
+    let retry = deployment.meta.annotations.get(RETRY_ANNOTATION);
+    let parts = [spec.release.as_ref(), spec.promoted.as_ref(), spec.aborted.as_ref(), retry];
+    checksum(parts.map(|part| part.map_or(&b""[..], |text| text.as_bytes()))) as u32
 }
 
 /// Finds the target. `failing` is a failure found just now.
@@ -61,7 +62,7 @@ pub(crate) fn resolve<'a>(
     let name = release.name();
     let is_good = good.is_some_and(|good| good.name() == name);
     let aborted = deployment.spec.aborted.as_deref() == Some(name) && !is_good;
-    let edit = edit_of(&deployment.spec);
+    let edit = edit_of(deployment);
     let stored = status.failed.clone().filter(|f| f.release == name && f.edit == edit);
     let by_hand = aborted.then(|| Failed {
         release: name.to_owned(),

@@ -123,15 +123,22 @@ impl Script {
             "scale" => {
                 let count = third.parse().map_err(|_| "scale NAME COUNT")?;
                 let why = options.take::<String>("override")?;
-                self.edit_deployment(name, why, |spec| spec.instances = count)?;
+                self.edit_deployment(name, why, |new| new.spec.instances = count)?;
             }
             "deploy" => {
                 let why = options.take::<String>("override")?;
-                self.edit_deployment(name, why, |spec| spec.release = Some(third.to_owned()))?;
+                self.edit_deployment(name, why, |new| new.spec.release = Some(third.to_owned()))?;
             }
-            "follow" => self.edit_deployment(name, None, |spec| spec.release = None)?,
-            "pause" => self.edit_deployment(name, None, |spec| spec.paused = true)?,
-            "resume" => self.edit_deployment(name, None, |spec| spec.paused = false)?,
+            "retry" => {
+                let key = atoll_model::deployment::RETRY_ANNOTATION.to_owned();
+                let now = self.sim.now().to_string();
+                self.edit_deployment(name, None, |new| {
+                    drop(new.meta.annotations.insert(key, now))
+                })?;
+            }
+            "follow" => self.edit_deployment(name, None, |new| new.spec.release = None)?,
+            "pause" => self.edit_deployment(name, None, |new| new.spec.paused = true)?,
+            "resume" => self.edit_deployment(name, None, |new| new.spec.paused = false)?,
             "promote" | "abort" => self.promote_or_abort(&words[0], name, third)?,
             "freeze" => self.freeze(name, &mut options)?,
             "drain" | "undrain" | "cordon" | "uncordon" => self.edit_host(&words[0], name)?,
@@ -357,11 +364,11 @@ impl Script {
         &mut self,
         name: &str,
         overrides: Option<String>,
-        edit: impl FnOnce(&mut Deployment),
+        edit: impl FnOnce(&mut Object<Deployment>),
     ) -> Done {
         let stored = self.sim.world.get::<Deployment>(name).ok_or("no such deployment")?;
         let mut new = Object::clone(stored);
-        edit(&mut new.spec);
+        edit(&mut new);
         if let Some(why) = overrides {
             let key = atoll_model::decision::OVERRIDE_ANNOTATION.to_owned();
             new.meta.annotations.insert(key, why);
@@ -373,9 +380,9 @@ impl Script {
 
     fn promote_or_abort(&mut self, verb: &str, name: &str, release: &str) -> Done {
         let release = Some(release.to_owned()).filter(|release| release != "none");
-        self.edit_deployment(name, None, |spec| match verb {
-            "promote" => spec.promoted = release,
-            _ => spec.aborted = release,
+        self.edit_deployment(name, None, |new| match verb {
+            "promote" => new.spec.promoted = release,
+            _ => new.spec.aborted = release,
         })
     }
 

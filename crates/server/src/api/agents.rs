@@ -9,9 +9,10 @@ use atoll_model::deployment::Instance;
 use atoll_model::{Any, Host, Object, Reason, Role, Span, Token, Write};
 use atoll_plan::{Context, Plan, edit, report};
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -176,7 +177,8 @@ pub async fn open_session(
     Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<SessionQuery>,
-    upgrade: WebSocketUpgrade,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     let ask: atoll_model::agent::Ask = serde_json::from_str(&query.ask)
         .map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))?;
@@ -190,6 +192,12 @@ pub async fn open_session(
         .get::<Instance>(&name)
         .ok_or_else(|| ApiError::not_found(format!("instance/{name}")))?;
     let host = instance.spec.host.clone();
+    if let Some(address) = app.measure.heard_at(&host) {
+        // The agent is told of sessions by the replica it polls.
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        return Ok(Redirect::temporary(&format!("{address}{path}")).into_response());
+    }
+    let upgrade = upgrade.map_err(|e| ApiError::invalid(e.to_string(), Vec::new()))?;
     if is_exec {
         app.record_exec(&actor, &name, &ask).await?;
     }
