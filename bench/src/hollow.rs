@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::control::Control;
 use crate::fleet::Fleet;
+use crate::interrupt::unless_interrupted;
 use crate::program::{Program, cpu_of};
 
 /// The window over which processor time at rest is taken.
@@ -45,8 +46,8 @@ pub struct Found {
 /// # Errors
 /// What went wrong, with what the server logged.
 pub async fn run(program: &Path, size: Size) -> anyhow::Result<Found> {
-    let server = Program::start(program, "server").await?;
-    let outcome = measure(&server, size).await;
+    let server = unless_interrupted(Program::start(program, "server")).await?;
+    let outcome = unless_interrupted(measure(&server, size)).await;
     let log = server.log();
     if !log.is_empty() {
         eprintln!("  the server logged:\n{log}");

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::clock;
 use crate::control::{Control, Running};
 use crate::http::{Connection, Target};
+use crate::interrupt::unless_interrupted;
 use crate::program::Program;
 
 const INSTANCES: u32 = 10;
@@ -30,10 +31,10 @@ pub struct Found {
 /// What went wrong, with what the program logged.
 pub async fn run(program: &Path) -> anyhow::Result<Found> {
     let program = std::path::absolute(program)?;
-    let up = Program::start(&program, "up").await?;
+    let up = unless_interrupted(Program::start(&program, "up")).await?;
     let outcome = async {
         let mut control = Control::open(&up.target).await?;
-        let measured = measure(&mut control, &program).await;
+        let measured = unless_interrupted(measure(&mut control, &program)).await;
         // Instances outlive the agent, so they are stopped before it, whatever happened.
         let cleared = clear(&mut control, &program).await;
         measured.and_then(|found| cleared.map(|()| found))

@@ -144,7 +144,7 @@ pub fn json(rows: &[Row]) -> Value {
 }
 
 /// A number with about three digits that matter, and commas between thousands.
-fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     if value < 10.0 && value.fract() != 0.0 {
         return format!("{value:.2}");
     }

@@ -36,8 +36,9 @@ export function cpuWords(milli: number): string {
   return milli !== 0 && milli < 100 ? `${milli}m` : short(milli / 1000);
 }
 
-/** The same with its unit: `1 core`, `0.5 cores`. */
+/** The same with its unit: `1 core`, `0.5 cores`, `20m of a core`. */
 export function coreWords(milli: number): string {
+  if (milli !== 0 && milli < 100) return `${cpuWords(milli)} of a core`;
   return `${cpuWords(milli)} ${milli === 1000 ? "core" : "cores"}`;
 }
 

@@ -65,7 +65,8 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     }
 }
 
-fn goes_to(application: &Application, environment: &str) -> bool {
+/// Whether the application is deployed to an environment.
+pub(crate) fn goes_to(application: &Application, environment: &str) -> bool {
     application.environments.as_ref().is_none_or(|all| all.iter().any(|e| e == environment))
 }
 

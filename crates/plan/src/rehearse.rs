@@ -53,3 +53,64 @@ pub(crate) fn apply(
         Write::Delete { kind, name, .. } => (world.remove(*kind, name), None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::cmdb::Amount;
+    use atoll_model::{
+        Any, Cpu, Deployment, Environment, Freeze, Memory, Object, Release, Selector, Span,
+    };
+
+    use super::*;
+    use crate::explain::in_words;
+    use crate::sim::Sim;
+
+    fn fleet() -> Sim {
+        let mut sim = Sim::new(3);
+        let capacity = Amount { cpu: Cpu(4000), memory: Memory(4 << 30), instances: 0 };
+        sim.join("h0", &[], capacity);
+        let application = serde_json::json!({
+            "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": "web" },
+            "spec": { "run": { "command": ["x"] } },
+        });
+        let environment = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
+        sim.apply(vec![environment, Any::from_value(application).unwrap()]).unwrap();
+        assert!(sim.settle(Span::seconds(600)));
+        sim
+    }
+
+    fn scaled(sim: &Sim, instances: u32) -> Plan {
+        let mut new = Object::clone(sim.world.get::<Deployment>("web.prod").unwrap());
+        new.spec.instances = instances;
+        let any = Any::Deployment(Arc::new(new));
+        crate::edit::apply(&sim.context(), vec![any]).unwrap()
+    }
+
+    #[test]
+    fn what_would_follow_is_told_and_nothing_is_done() {
+        let mut sim = fleet();
+        let plan = scaled(&sim, 3);
+        let follow = rehearse(&sim.context(), &Sim::person(), &plan);
+        let said: Vec<_> = follow.iter().filter_map(|(_, w)| in_words(&sim.world, w)).collect();
+        let expected = [
+            "create instance/web.prod.1 of web-1 on h0",
+            "create instance/web.prod.2 of web-1 on h0",
+        ];
+        assert_eq!(said[..2], expected);
+        assert!(follow.iter().all(|(by, _)| *by == "deployment"));
+        assert_eq!(sim.world.count(atoll_model::Kind::Instance), 1);
+        // What is refused has no consequences.
+        let freeze = Freeze {
+            from: None,
+            until: None,
+            environments: Vec::new(),
+            applications: Selector::default(),
+            reason: "so".to_owned(),
+        };
+        sim.apply(vec![Any::Freeze(Arc::new(Object::new("f", freeze)))]).unwrap();
+        assert_eq!(rehearse(&sim.context(), &Sim::person(), &scaled(&sim, 3)), []);
+        assert!(sim.world.get::<Release>("web-1").is_some());
+    }
+}

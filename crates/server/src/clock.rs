@@ -28,3 +28,19 @@ impl Clock {
         Timestamp(self.base.saturating_add(gone))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_never_goes_back_to_before_what_is_stored() {
+        let wall = Clock::start(None).now();
+        let stored = wall.0 + 3_600_000;
+        let clock = Clock::start(Some(stored));
+        let first = clock.now();
+        assert!(first.0 >= stored, "a machine whose clock was set back goes on from what it wrote");
+        assert!(clock.now() >= first);
+        assert!(Clock::start(Some(0)).now() >= wall, "an old store does not hold time back");
+    }
+}

@@ -65,6 +65,8 @@ pub struct Server {
     turn: tokio::sync::Mutex<()>,
     returned: Mutex<BTreeSet<String>>,
     news: tokio::sync::Notify,
+    to_tell: tokio::sync::Notify,
+    has_replicas: bool,
     leading: Mutex<Option<(String, bool)>>,
     address: String,
     others: RwLock<Vec<String>>,
@@ -95,7 +97,11 @@ impl Server {
         self.leading().is_some_and(|(_, ours)| ours)
     }
 
-    async fn exchange(&self) {
+    /// Tells the other replicas whom this one heard, and learns whom they did.
+    pub(crate) async fn exchange(&self) {
+        if !self.has_replicas {
+            return;
+        }
         let now = self.clock.now();
         let found = self.measure.exchange(&self.store, &self.replica, &self.address, now).await;
         match found {
@@ -111,6 +117,11 @@ impl Server {
     pub(crate) fn host_returned(&self, name: &str) {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         self.news.notify_one();
+    }
+
+    /// The other replicas are to know at once whom this one hears.
+    pub(crate) fn tell_others(&self) {
+        self.to_tell.notify_one();
     }
 
     /// Hosts heard again since the last call.

@@ -17,9 +17,9 @@ const FORGOTTEN: Span = Span::seconds(600);
 pub struct Measure {
     /// What planners are given: the latest of both.
     inner: RwLock<Measurements>,
-    /// Hosts that talk to this replica, and when they last did.
+    /// Hosts that poll this replica, and when they last did: what the others are told.
     here: RwLock<BTreeMap<String, Timestamp>>,
-    /// Hosts that talk to another replica: its address, and when they last did.
+    /// Hosts that poll another replica: its address, and when they last did.
     elsewhere: RwLock<HashMap<String, (String, Timestamp)>>,
 }
 
@@ -48,14 +48,15 @@ impl Measure {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes that a host was heard here. True, if it had not been heard anywhere for longer than
-    /// the time allowed.
-    pub fn heard(&self, host: &str, now: Timestamp) -> bool {
-        self.here.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), now);
-        self.note(host, now)
+    /// Notes that a host polls here. True, if it did not before.
+    pub fn polled(&self, host: &str, now: Timestamp) -> bool {
+        let mut here = self.here.write().unwrap_or_else(PoisonError::into_inner);
+        here.insert(host.to_owned(), now).is_none()
     }
 
-    fn note(&self, host: &str, at: Timestamp) -> bool {
+    /// Notes that a host was heard. True, if it had not been heard anywhere for longer than the
+    /// time allowed.
+    pub fn heard(&self, host: &str, at: Timestamp) -> bool {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let timeout = inner.host_timeout;
         match inner.last_heard.get_mut(host) {
@@ -71,8 +72,8 @@ impl Measure {
         }
     }
 
-    /// The address of the replica that heard a host last, if that is another one.
-    pub fn heard_at(&self, host: &str) -> Option<String> {
+    /// The address of the replica that a host polls, if that is another one.
+    pub fn polled_at(&self, host: &str) -> Option<String> {
         let here = self.here.read().unwrap_or_else(PoisonError::into_inner).get(host).copied();
         let elsewhere = self.elsewhere.read().unwrap_or_else(PoisonError::into_inner);
         let (address, at) = elsewhere.get(host)?;
@@ -83,7 +84,7 @@ impl Measure {
     /// nobody led.
     pub fn grace(&self, world: &Snapshot, now: Timestamp) {
         for host in world.all::<Host>().filter(|h| h.status.phase != HostPhase::Unknown) {
-            self.note(host.name(), now);
+            self.heard(host.name(), now);
         }
     }
 
@@ -116,7 +117,7 @@ impl Measure {
                 let mut elsewhere = self.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
                 elsewhere.insert(host.clone(), (other.address.clone(), at));
                 drop(elsewhere);
-                if self.note(&host, at) {
+                if self.heard(&host, at) {
                     exchanged.returned.push(host);
                 }
             }
@@ -136,16 +137,16 @@ mod tests {
         let store = Store::open_sqlite(dir.path()).await.unwrap();
         let (a, b) = (Measure::new(Span::seconds(30)), Measure::new(Span::seconds(30)));
         let now = Timestamp(1_000_000);
-        assert!(a.heard("h1", now));
+        assert!(a.heard("h1", now) && a.polled("h1", now));
         a.exchange(&store, "a", "http://a", now).await.unwrap();
         let told = b.exchange(&store, "b", "http://b", now).await.unwrap();
         assert_eq!((told.returned, told.addresses.len()), (vec!["h1".to_owned()], 2));
-        assert_eq!(b.heard_at("h1").as_deref(), Some("http://a"));
+        assert_eq!(b.polled_at("h1").as_deref(), Some("http://a"));
         // What was only learned is not passed on, or the dead would live by rumour.
         a.exchange(&store, "a", "http://a", now).await.unwrap();
-        assert_eq!(a.heard_at("h1"), None);
-        // The host moves: whoever heard it last is asked.
-        b.heard("h1", now + Span(5));
-        assert_eq!(b.heard_at("h1"), None);
+        assert_eq!(a.polled_at("h1"), None);
+        // The host moves: whoever it polled last is asked.
+        b.polled("h1", now + Span(5));
+        assert_eq!(b.polled_at("h1"), None);
     }
 }

@@ -132,6 +132,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         turn: tokio::sync::Mutex::new(()),
         returned: Mutex::default(),
         news: tokio::sync::Notify::new(),
+        to_tell: tokio::sync::Notify::new(),
+        has_replicas: matches!(options.keep, Keep::Postgres(_)),
         leading: Mutex::new(None),
         address,
         others: RwLock::default(),
@@ -246,6 +248,7 @@ async fn keep_current(server: App, replicas: bool) {
             }
             () = tokio::time::sleep(FOLLOW_EVERY), if replicas => server.catch_up().await,
             _ = exchange.tick(), if replicas => server.exchange().await,
+            () = server.to_tell.notified(), if replicas => server.exchange().await,
             _ = compact.tick() => {
                 let before = (server.clock.now() - HISTORY_KEPT).0;
                 if let Err(e) = server.store.compact_history(before, HISTORY_KEPT_EACH).await {

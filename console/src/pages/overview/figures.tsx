@@ -2,7 +2,14 @@
 import type { ReactNode } from "react";
 import { type Fleet, tally } from "../../logic/fleet";
 import { DEPLOYMENT, DEPLOYMENT_ORDER, HOST, HOST_ORDER } from "../../logic/phases";
-import { cpuWords, memoryWords, parseCpu, parseMemory, percent } from "../../logic/quantity";
+import {
+  coreWords,
+  cpuWords,
+  memoryWords,
+  parseCpu,
+  parseMemory,
+  percent,
+} from "../../logic/quantity";
 import { Legend, Meter, type Segment, Segments } from "../../parts/bars";
 import { phaseParts } from "../../parts/cells";
 
@@ -96,7 +103,7 @@ function Capacity({ fleet }: { fleet: Fleet }) {
         <Meter used={usedCpu} whole={cpu} label="CPU reserved" />
         <b>{percent(usedCpu, cpu)}%</b>
         <span className="quiet small capacity-of">
-          {cpuWords(usedCpu)} of {cpuWords(cpu)} cores
+          {cpuWords(usedCpu)} of {coreWords(cpu)}
         </span>
         <span>Memory</span>
         <Meter used={usedMemory} whole={memory} label="memory reserved" />

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use atoll_model::deployment::{Failed, OnFailure, Phase, RETRY_ANNOTATION};
 use atoll_model::{
-    Application, Deployment, Environment, Object, Reason, Release, Snapshot, Timestamp,
+    Application, Deployment, Environment, Kind, Object, Reason, Release, Snapshot, Timestamp,
 };
 
-use crate::checksum;
+use crate::{checksum, delivery};
 
 /// What is to run.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ fn asked<'a>(
             )
         });
     }
-    let Some(after) = &environment.spec.after else {
+    let Some(after) = before(world, application, environment) else {
         return world.newest_release(application).ok_or_else(|| {
             Reason::new("release-missing", format!("{application} has no release yet"))
                 .hint(format!("see why: atoll why application/{application}"))
@@ -107,6 +107,26 @@ fn asked<'a>(
         Reason::new("not-proven", format!("no release has proved itself in {before} yet"))
             .hint(format!("see how far it is: atoll why deployment/{before}"))
     })
+}
+
+/// The environment a release of the application must prove itself in first: the next one before
+/// this that the application goes to.
+fn before<'a>(
+    world: &'a Snapshot,
+    application: &str,
+    environment: &'a Object<Environment>,
+) -> Option<&'a str> {
+    let application = world.get::<Application>(application)?;
+    let mut at = environment;
+    // Bounded, though the gate lets no circle pass.
+    for _ in 0..world.count(Kind::Environment) {
+        let name = at.spec.after.as_ref()?;
+        if delivery::goes_to(&application.spec, name) {
+            return Some(name);
+        }
+        at = world.get::<Environment>(name)?;
+    }
+    None
 }
 
 /// What stands in the way of a deployment from the outside.

@@ -108,6 +108,9 @@ pub async fn assignment(
     if app.measure.heard(&name, now) {
         app.host_returned(&name);
     }
+    if app.measure.polled(&name, now) {
+        app.tell_others();
+    }
     let longest = Span(app.measure.read().host_timeout.0 / POLLS_PER_TIMEOUT);
     let wait = query.wait.unwrap_or(longest).min(longest);
     let slot = app.cache.host(&name);
@@ -123,6 +126,7 @@ pub async fn assignment(
         }
     };
     let found = tokio::time::timeout(wait.std(), news).await;
+    app.measure.polled(&name, app.clock.now());
     app.measure.heard(&name, app.clock.now());
     if found.is_err() {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -192,7 +196,8 @@ pub async fn open_session(
         .get::<Instance>(&name)
         .ok_or_else(|| ApiError::not_found(format!("instance/{name}")))?;
     let host = instance.spec.host.clone();
-    if let Some(address) = app.measure.heard_at(&host) {
+    app.exchange().await;
+    if let Some(address) = app.measure.polled_at(&host) {
         // The agent is told of sessions by the replica it polls.
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         return Ok(Redirect::temporary(&format!("{address}{path}")).into_response());
