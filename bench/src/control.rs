@@ -210,19 +210,6 @@ impl Control {
         Ok(found)
     }
 
-    /// The pids of the instances' processes, whatever their state.
-    ///
-    /// # Errors
-    /// The server does not answer as it should.
-    pub async fn pids(&mut self) -> anyhow::Result<Vec<u32>> {
-        let list = self.list("instances").await?;
-        let pid = |any: &Any| match any {
-            Any::Instance(instance) => instance.status.pid,
-            _ => None,
-        };
-        Ok(list.items.iter().filter_map(pid).collect())
-    }
-
     async fn list(&mut self, plural: &str) -> anyhow::Result<List> {
         let answer = self.ask.ask("GET", &format!("/v1/{plural}"), b"").await?;
         Ok(serde_json::from_slice(answer.good()?)?)

@@ -4,8 +4,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::clock;
@@ -36,7 +34,7 @@ pub async fn run(program: &Path) -> anyhow::Result<Found> {
         let mut control = Control::open(&up.target).await?;
         let measured = unless_interrupted(measure(&mut control, &program)).await;
         // Instances outlive the agent, so they are stopped before it, whatever happened.
-        let cleared = clear(&mut control, &program).await;
+        let cleared = clear(&mut control).await;
         measured.and_then(|found| cleared.map(|()| found))
     }
     .await;
@@ -89,20 +87,11 @@ async fn serves(running: Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn clear(control: &mut Control, program: &Path) -> anyhow::Result<()> {
-    let pids = control.pids().await?;
+/// Stops the instances, and waits until they have.
+async fn clear(control: &mut Control) -> anyhow::Result<()> {
     let gone = async {
         control.scale(0).await?;
-        control.settled(0, None).await
-    }
-    .await;
-    for pid in pids {
-        let path = format!("/proc/{pid}/cmdline");
-        let command = std::fs::read(&path).unwrap_or_default();
-        let ours = program.as_os_str().as_encoded_bytes();
-        if command.starts_with(ours) && gone.is_err() {
-            kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
-        }
-    }
-    gone.map(drop).context("stopping the instances")
+        control.settled(0, None).await.map(drop)
+    };
+    gone.await.context("stopping the instances")
 }

@@ -49,6 +49,8 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
+            // Who ends the bench by a signal to its group leaves the ending of this to it.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
@@ -67,11 +69,23 @@ impl Program {
         }
     }
 
-    /// Asks it to end, and sees to it.
+    /// Asks it to end, and sees to it that nothing of it is left.
     ///
     /// # Errors
-    /// It could not be ended.
+    /// It did not end by itself.
     pub async fn stop(mut self) -> anyhow::Result<()> {
+        let ended = self.end().await;
+        let left = end_leftovers(self.home.path());
+        if left > 0 {
+            eprintln!("  {left} processes of it were left, and were killed");
+        }
+        ended
+    }
+
+    async fn end(&mut self) -> anyhow::Result<()> {
+        if self.child.try_wait()?.is_some() {
+            bail!("the program ended before it was asked to; it said: {}", self.log());
+        }
         kill(Pid::from_raw(i32::try_from(self.pid)?), Signal::SIGTERM)?;
         let drained = async { while let Ok(Some(_)) = self.said.next_line().await {} };
         let ended = async { tokio::join!(self.child.wait(), drained).0 };
@@ -135,6 +149,23 @@ pub fn cpu_of(pid: &str) -> anyhow::Result<f64> {
         (Some(Ok(user)), Some(Ok(system))) => Ok((user + system) / TICKS),
         _ => bail!("/proc/{pid}/stat is not as expected"),
     }
+}
+
+/// Kills what a program has left behind, each by its pid; returns how many. The directory was made
+/// for that program alone, so who has it in the command line or environment was started by it.
+fn end_leftovers(home: &Path) -> usize {
+    let home = home.as_os_str().as_encoded_bytes();
+    let mentions = |file: &str| {
+        let text = std::fs::read(file).unwrap_or_default();
+        text.windows(home.len()).any(|part| part == home)
+    };
+    let Ok(all) = std::fs::read_dir("/proc") else { return 0 };
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let left = pids.filter(|pid| {
+        mentions(&format!("/proc/{pid}/cmdline")) || mentions(&format!("/proc/{pid}/environ"))
+    });
+    // One that has ended meanwhile needs no killing.
+    left.filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok()).count()
 }
 
 /// Reads where it serves, and the secret: from its output, or from the context file it wrote.
