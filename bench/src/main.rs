@@ -57,9 +57,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    let all = small(args).await?;
-    rows.extend(all);
+    interrupt::listen()?;
+    let mut rows = small(args).await?;
     let (busy, rest) = large(args).await?;
     rows.extend(busy);
     rows.extend(placement(args).await?);

@@ -39,7 +39,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     match client.whoami().await {
         Err(ClientError::Unreachable { .. }) => alone(args).await,
         Err(other) => Err(other.into()),
-        Ok(_) => play(&Demo { client }, &args).await,
+        Ok(_) => play(&Demo { client, alone: false }, &args).await,
     }
 }
 
@@ -55,7 +55,7 @@ async fn alone(args: Args) -> anyhow::Result<Exit> {
         .spawn()
         .context("starting `atoll up`")?;
     let client = wait_for_server(&mut up).await?;
-    let demo = Demo { client };
+    let demo = Demo { client, alone: true };
     let outcome = play(&demo, &args).await;
     if let Some(pid) = up.id() {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).context("a pid is small")?);
@@ -83,6 +83,8 @@ async fn wait_for_server(up: &mut tokio::process::Child) -> anyhow::Result<Clien
 
 struct Demo {
     client: Client,
+    /// Whether the server was started for the time of the demo only.
+    alone: bool,
 }
 
 async fn play(demo: &Demo, args: &Args) -> anyhow::Result<Exit> {
@@ -133,8 +135,13 @@ async fn play(demo: &Demo, args: &Args) -> anyhow::Result<Exit> {
     demo.apply("Good day", false).await?;
     demo.settled("all as it should be", |d| d.status.ready == 5).await?;
     println!();
-    println!("Done. It keeps running: `atoll get all`, `atoll why deployment/hello.demo`,");
-    println!("`atoll logs -f deployment/hello.demo`; `atoll demo --clean` removes it.");
+    if demo.alone {
+        println!("Done. The server of the demo stops now; what it started runs on, and `atoll up`");
+        println!("takes it over again. Then `atoll demo --clean` removes it.");
+    } else {
+        println!("Done. It keeps running: `atoll get all`, `atoll why deployment/hello.demo`,");
+        println!("`atoll logs -f deployment/hello.demo`; `atoll demo --clean` removes it.");
+    }
     Ok(Exit::Done)
 }
 

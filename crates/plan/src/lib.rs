@@ -5,6 +5,7 @@
 use atoll_model::{Any, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 use imbl::OrdMap;
 
+pub mod access;
 pub mod cmdb;
 pub mod decision;
 pub mod delivery;
@@ -89,6 +90,7 @@ pub struct Controller {
 
 /// All planners.
 pub const CONTROLLERS: &[Controller] = &[
+    Controller { name: "access", kind: Kind::Token, plan: access::plan, touched: access::touched },
     Controller { name: "cmdb", kind: Kind::Host, plan: cmdb::plan, touched: cmdb::touched },
     Controller {
         name: "delivery",
