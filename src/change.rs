@@ -1,6 +1,8 @@
 //! What verbs that change something have in common: the patch, the word of the gate, and what is
 //! said of what was done.
 
+use std::collections::BTreeMap;
+
 use atoll_client::Client;
 use atoll_model::api::{Outcome, VerdictWord};
 use atoll_model::decision::OVERRIDE_ANNOTATION;
@@ -25,9 +27,27 @@ pub async fn patch_spec(
     revision: Option<u64>,
     over: &Override,
 ) -> anyhow::Result<Outcome> {
-    let mut patch = json!({ "spec": spec });
+    patch(client, subject, spec, BTreeMap::new(), revision, over).await
+}
+
+/// The same, with annotations besides.
+///
+/// # Errors
+/// The client's; the gate's word, if it is not `commit`.
+pub async fn patch(
+    client: &Client,
+    subject: &Subject,
+    spec: Value,
+    mut annotations: BTreeMap<&str, String>,
+    revision: Option<u64>,
+    over: &Override,
+) -> anyhow::Result<Outcome> {
     if let Some(reason) = &over.reason {
-        patch["metadata"] = json!({ "annotations": { OVERRIDE_ANNOTATION: reason } });
+        annotations.insert(OVERRIDE_ANNOTATION, reason.clone());
+    }
+    let mut patch = json!({ "spec": spec });
+    if !annotations.is_empty() {
+        patch["metadata"] = json!({ "annotations": annotations });
     }
     let outcome = client.patch(subject.kind, &subject.name, patch, revision, false).await?;
     judge(&outcome)?;

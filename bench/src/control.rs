@@ -38,6 +38,8 @@ pub struct Control {
     partial: Vec<u8>,
     application: Option<Object<Application>>,
     deployment: Option<Object<Deployment>>,
+    /// The fewest ready instances the deployment spoke of since this was last asked.
+    fewest: u32,
 }
 
 impl Control {
@@ -49,7 +51,14 @@ impl Control {
         let ask = Connection::open(target).await?;
         let mut watch = Connection::open(target).await?;
         watch.listen("/v1/watch?kinds=applications,deployments").await?;
-        Ok(Control { ask, watch, partial: Vec::new(), application: None, deployment: None })
+        Ok(Control {
+            ask,
+            watch,
+            partial: Vec::new(),
+            application: None,
+            deployment: None,
+            fewest: 0,
+        })
     }
 
     /// Applies an environment, and the application with this `run` and `rollout`; waits until
@@ -95,6 +104,7 @@ impl Control {
     /// # Errors
     /// It was refused.
     pub async fn change(&mut self, value: &str) -> anyhow::Result<()> {
+        self.fewest = u32::MAX;
         let path = format!("/v1/applications/{APPLICATION}");
         let patch = json!({ "spec": { "run": { "env": { "VERSION": value } } } });
         self.ask.ask("PATCH", &path, &serde_json::to_vec(&patch)?).await?.good()?;
@@ -150,7 +160,10 @@ impl Control {
                 let Some(data) = line.strip_prefix("data:") else { continue };
                 let event: WatchEvent = serde_json::from_str(data.trim_start())?;
                 match event.object {
-                    Some(Any::Deployment(new)) => self.deployment = Some((*new).clone()),
+                    Some(Any::Deployment(new)) => {
+                        self.fewest = self.fewest.min(new.status.ready);
+                        self.deployment = Some((*new).clone());
+                    }
                     Some(Any::Application(new)) => self.application = Some((*new).clone()),
                     _ => {}
                 }
@@ -184,6 +197,17 @@ impl Control {
         let ready =
             |any: &&Any| matches!(any, Any::Host(host) if host.status.phase == HostPhase::Ready);
         Ok(list.items.iter().filter(ready).count())
+    }
+
+    /// Checks that since the last change never more than a quarter of the wanted was missing.
+    ///
+    /// # Errors
+    /// More was.
+    pub fn kept_up(&self, wanted: u32) -> anyhow::Result<()> {
+        let least = wanted - wanted / 4;
+        eprintln!("  at least {} of {wanted} were ready all the time", self.fewest);
+        ensure!(self.fewest >= least, "{} were ready, fewer than {least}", self.fewest);
+        Ok(())
     }
 
     /// Checks that what the server lists is what it said: so many instances, each ready on the

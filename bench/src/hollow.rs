@@ -84,6 +84,7 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
         .await?;
     found.update = lap.end(server, "updated")?;
     fleet.agrees(&second, size.instances as usize).await?;
+    control.kept_up(size.instances)?;
     found.peak = server.peak()?;
 
     if size.rest {

@@ -68,6 +68,7 @@ async fn measure(control: &mut Control, program: &Path) -> anyhow::Result<Found>
     control.change("2").await?;
     let second = control.settled(INSTANCES, Some(&first)).await?;
     let update = began.elapsed().as_secs_f64();
+    control.kept_up(INSTANCES)?;
     for running in control.listed(INSTANCES, &second).await? {
         serves(running).await?;
     }

@@ -1,7 +1,10 @@
 //! `atoll deploy`: rolls a release of an application out to an environment, or makes one of a
 //! package first. How it is rolled out is the platform's.
 
+use std::collections::BTreeMap;
+
 use atoll_client::Client;
+use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{Application, Deployment, Kind};
 use serde_json::json;
 
@@ -67,9 +70,23 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         (None, None) => return Err(Failure::usage("say --release or --package").into()),
     };
     let spec = json!({ "release": release });
-    let outcome = change::patch_spec(&client, &deployment, spec, None, &args.over).await?;
+    let retry = retry(&client, &deployment, &release).await?;
+    let outcome = change::patch(&client, &deployment, spec, retry, None, &args.over).await?;
     // A release that failed before and is asked for again is waited for anew.
     change::conclude(&client, &deployment, &outcome, None, args.wait).await
+}
+
+/// What says that a release that failed here is wanted all the same: an edit of its own, as the
+/// target may name it already.
+async fn retry(
+    client: &Client,
+    deployment: &Subject,
+    release: &str,
+) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    let any = client.get(deployment.kind, &deployment.name).await?;
+    let failed = any.of::<Deployment>().and_then(|d| d.status.failed.as_ref());
+    let failed = failed.filter(|failed| failed.release == release);
+    Ok(failed.map(|failed| (RETRY_ANNOTATION, failed.at.to_string())).into_iter().collect())
 }
 
 /// What became of a package.

@@ -61,6 +61,13 @@ fn an_application_lives_its_whole_life() {
     site.atoll(&["rollback", "deployment/shop.prod", "--wait"]).ok();
     assert_eq!(site.field("deployment/shop.prod", "/status/release"), json!("shop-2"));
 
+    // A release that failed may be asked for again, and fails again.
+    let again = ["deploy", "shop", "--env", "prod", "--release", "shop-3", "--wait"];
+    for _ in 0..2 {
+        assert_eq!(site.atoll(&again).code, 1, "it is tried, and taken back");
+    }
+    assert_eq!(site.field("deployment/shop.prod", "/status/release"), json!("shop-2"));
+
     let history = site.atoll(&["history", "deployment/shop.prod"]).ok();
     assert!(history.contains("rollback") && history.contains("user/local"), "{history}");
 

@@ -1673,8 +1673,9 @@ export interface components {
             at: components["schemas"]["Timestamp"];
             /**
              * Format: uint32
-             * @description A checksum of the target's `release`, `promoted` and `aborted` it failed for: once one of
-             *     them is edited the release is tried again, while scaling or pausing changes nothing.
+             * @description A checksum of what was asked for when it failed, see [`RETRY_ANNOTATION`], `release`,
+             *     `promoted` and `aborted`: once one of them is edited the release is tried again, while
+             *     scaling or pausing changes nothing.
              * @default 0
              */
             edit: number;

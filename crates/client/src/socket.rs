@@ -41,7 +41,7 @@ pub struct Socket {
 
 /// Where a session is opened.
 enum Opened {
-    Here(Socket),
+    Here(Box<Socket>),
     /// At the server of this address.
     Elsewhere(String),
 }
@@ -62,10 +62,10 @@ impl Socket {
     /// Opens it where the server says it is to be opened: the replica that hears the host.
     pub(crate) async fn open(client: &Client, path: String) -> Result<Socket, ClientError> {
         match Socket::open_at(client, path.clone()).await? {
-            Opened::Here(socket) => Ok(socket),
+            Opened::Here(socket) => Ok(*socket),
             Opened::Elsewhere(server) => {
                 match Socket::open_at(&client.at(server.clone()), path).await? {
-                    Opened::Here(socket) => Ok(socket),
+                    Opened::Here(socket) => Ok(*socket),
                     Opened::Elsewhere(_) => Err(ClientError::Strange {
                         what: server,
                         why: "it sends the session on once more".to_owned(),
@@ -111,7 +111,7 @@ impl Socket {
         }
         let upgraded = response.upgrade().await.map_err(|e| strange(e.to_string()))?;
         let stream = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
-        Ok(Opened::Here(Socket { stream, what }))
+        Ok(Opened::Here(Box::new(Socket { stream, what })))
     }
 
     /// Sends one frame.
