@@ -44,6 +44,22 @@ fn an_application_lives_its_whole_life() {
     assert_eq!(site.field("deployment/shop.prod", "/status/release"), json!("shop-2"));
     assert_eq!(ports(&site), before);
 
+    a_bad_release_is_taken_back(&site);
+
+    let history = site.atoll(&["history", "deployment/shop.prod"]).ok();
+    assert!(history.contains("rollback") && history.contains("user/local"), "{history}");
+
+    let pids: Vec<i64> = site.ready("shop.prod").into_iter().map(|(_, pid)| pid).collect();
+    site.atoll(&["delete", "application/shop"]).ok();
+    eventually("everything of it is gone", || {
+        let gone = site.atoll(&["get", "application/shop"]).code == 5
+            && site.instances("shop.prod").is_empty()
+            && pids.iter().all(|pid| !alive(*pid));
+        gone.then_some(())
+    });
+}
+
+fn a_bad_release_is_taken_back(site: &Site) {
     // A bad one is taken back by itself, and whoever waits is told.
     let bad = sample("shop", 3, "GREETING: three, SAMPLE_BROKEN: \"yes\"", QUICK);
     let file = site.write("shop.yaml", &bad);
@@ -67,18 +83,6 @@ fn an_application_lives_its_whole_life() {
         assert_eq!(site.atoll(&again).code, 1, "it is tried, and taken back");
     }
     assert_eq!(site.field("deployment/shop.prod", "/status/release"), json!("shop-2"));
-
-    let history = site.atoll(&["history", "deployment/shop.prod"]).ok();
-    assert!(history.contains("rollback") && history.contains("user/local"), "{history}");
-
-    let pids: Vec<i64> = site.ready("shop.prod").into_iter().map(|(_, pid)| pid).collect();
-    site.atoll(&["delete", "application/shop"]).ok();
-    eventually("everything of it is gone", || {
-        let gone = site.atoll(&["get", "application/shop"]).code == 5
-            && site.instances("shop.prod").is_empty()
-            && pids.iter().all(|pid| !alive(*pid));
-        gone.then_some(())
-    });
 }
 
 #[test]
