@@ -305,8 +305,11 @@ pub fn word<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// Cores with at most one decimal.
+/// Cores with at most one decimal; less than one in thousandths.
 pub fn cores(cpu: Cpu) -> String {
+    if cpu.0 < 1000 && !cpu.0.is_multiple_of(100) {
+        return format!("{}m", cpu.0);
+    }
     decimal(cpu.0 as f64 / 1000.0)
 }
 
@@ -336,6 +339,7 @@ mod tests {
         assert_eq!(size(Memory(12)), "12");
         assert_eq!(cores(Cpu(1500)), "1.5");
         assert_eq!(cores(Cpu(2000)), "2");
+        assert_eq!((cores(Cpu(500)), cores(Cpu(40))), ("0.5".into(), "40m".into()));
     }
 
     #[test]

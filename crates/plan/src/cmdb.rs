@@ -74,7 +74,7 @@ fn forget(cx: &Context, host: &Object<Host>) -> Plan {
         0 => Reason::new("deleted", format!("nothing is left on {}", host.name())),
         n => Reason::new(
             "deleted",
-            format!("{} is not heard from; {n} instances go with it", host.name()),
+            format!("{} is not heard from; {} go with it", host.name(), crate::instances(n)),
         ),
     });
     plan.writes.push(Write::Delete {

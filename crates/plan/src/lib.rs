@@ -106,6 +106,14 @@ pub const CONTROLLERS: &[Controller] = &[
     },
 ];
 
+/// So many instances, in words.
+pub(crate) fn instances(count: usize) -> String {
+    match count {
+        1 => "1 instance".to_owned(),
+        count => format!("{count} instances"),
+    }
+}
+
 /// The earlier of two times to look again.
 pub(crate) fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {

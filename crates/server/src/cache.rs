@@ -11,8 +11,9 @@ use atoll_model::{Any, Kind, Snapshot};
 use atoll_store::{Entry, Row, Store};
 use tokio::sync::{Notify, watch};
 
-/// So many events are kept in memory for watchers that resume.
-const KEPT: usize = 20_000;
+/// So many events are kept in memory for watchers that resume; one that is further behind is sent
+/// everything anew.
+const KEPT: usize = 5_000;
 
 /// One committed write, as watchers see it.
 #[derive(Debug)]

@@ -22,7 +22,10 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if missing > 0 {
         let made = scale::fill(subject, draft, missing);
         if made > 0 {
-            draft.because("replaced", format!("{made} instances replace what is lost or leaving"));
+            draft.because(
+                "replaced",
+                format!("{} made for what is lost or leaving", crate::instances(made as usize)),
+            );
         }
     }
     let unchanged = subject.object.status.reached == subject.wanted;
@@ -73,6 +76,9 @@ fn leave<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         moved += u32::from(draft.stop(member));
     }
     if moved > 0 {
-        draft.because("draining", format!("{moved} instances leave hosts that are emptied"));
+        draft.because(
+            "draining",
+            format!("{} moved off hosts that are emptied", crate::instances(moved as usize)),
+        );
     }
 }

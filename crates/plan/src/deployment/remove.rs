@@ -8,7 +8,7 @@ use atoll_model::{Deployment, Environment, Intent, Kind, Object, Reason, Write};
 use super::draft::{self, Draft};
 use super::fleet::{Fleet, Member, Place};
 use super::{Subject, forget, put_status};
-use crate::{Context, Plan};
+use crate::{Context, Plan, instances};
 
 /// Removes the objects of instances that have stopped for good.
 pub(super) fn clear<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
@@ -18,7 +18,7 @@ pub(super) fn clear<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     }
     let count = draft.writes.len();
     if count > 0 {
-        draft.because("stopped", format!("{count} instances have stopped and are forgotten"));
+        draft.because("stopped", format!("{} stopped and forgotten", instances(count)));
     }
 }
 

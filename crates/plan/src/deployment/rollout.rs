@@ -9,6 +9,7 @@ use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
 use super::scale;
+use crate::instances;
 
 pub(super) fn step<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let Some(rollout) = &subject.progress.rollout else { return };
@@ -25,9 +26,9 @@ pub(super) fn step<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if count > 0 {
         let to = &rollout.to;
         if back {
-            draft.because("rolling-back", format!("{count} instances go back to {to}"));
+            draft.because("rolling-back", format!("{} on the way back to {to}", instances(count)));
         } else {
-            draft.because("rolling-out", format!("{count} instances on the way to {to}"));
+            draft.because("rolling-out", format!("{} on the way to {to}", instances(count)));
         }
     }
     if subject.progress.soaking.is_some() {

@@ -52,7 +52,10 @@ pub(super) fn trim<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>, surplus:
     let rest: Vec<&Member> = here.filter(|m| draft.is_free(m)).collect();
     stopped += stop_crowded(draft, rest, surplus - stopped);
     if stopped > 0 {
-        draft.because("surplus", format!("{stopped} instances are more than are wanted"));
+        draft.because(
+            "surplus",
+            format!("{} beyond what is wanted", crate::instances(stopped as usize)),
+        );
     }
 }
 

@@ -46,17 +46,18 @@ fn sentence(it: &Object<Deployment>) -> String {
     let ready = format!("{} of {wanted} instances are ready", status.ready);
     let to = status.rollout.as_ref().map_or("", |rollout| rollout.to.as_str());
     let runs = status.release.as_deref().unwrap_or("nothing yet");
-    let (updated, good) = (status.updated, status.last_good.as_deref().unwrap_or("none"));
+    let (updated, good) =
+        (crate::instances(status.updated as usize), status.last_good.as_deref().unwrap_or("none"));
     match status.phase {
         Phase::Settled => format!("{name} is settled on {runs}: {ready}."),
         Phase::Waiting => format!("{name} waits for something it needs: {ready}."),
         Phase::Rolling if to.is_empty() => format!("{name} is brought to its target: {ready}."),
-        Phase::Rolling => format!("{name} rolls out {to}: {updated} instances run it, {ready}."),
-        Phase::Soaking => format!("{name} watches {to} on {updated} instances: {ready}."),
+        Phase::Rolling => format!("{name} rolls out {to}: it runs on {updated}, {ready}."),
+        Phase::Soaking => format!("{name} watches {to} on {updated}: {ready}."),
         Phase::Paused => {
-            format!("{name} is paused on the way to {to}: {updated} instances run it, {ready}.")
+            format!("{name} is paused on the way to {to}: it runs on {updated}, {ready}.")
         }
-        Phase::RollingBack => format!("{name} goes back to {to}: {updated} run it, {ready}."),
+        Phase::RollingBack => format!("{name} goes back to {to}: it runs on {updated}, {ready}."),
         Phase::Failed => {
             format!("{name} failed with {to}, and the last good release is {good}: {ready}.")
         }
