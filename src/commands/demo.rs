@@ -133,7 +133,11 @@ async fn play(demo: &Demo, args: &Args) -> anyhow::Result<Exit> {
 
     say(6, steps, "the application is set right again");
     demo.apply("Good day", false).await?;
-    demo.settled("all as it should be", |d| d.status.ready == 5).await?;
+    let right = demo.newest_after(&bad).await?;
+    demo.settled(&format!("{right} everywhere"), |d| {
+        d.status.release.as_deref() == Some(right.as_str()) && d.status.ready == 5
+    })
+    .await?;
     println!();
     if demo.alone {
         println!("Done. The server of the demo stops now; what it started runs on, and `atoll up`");

@@ -10,15 +10,15 @@ use atoll_model::agent::{HostFacts, Join};
 use crate::state::StateFile;
 use crate::{AgentError, Options};
 
-/// Fetches the certificate of the servers' own CA, where a join token names it by its fingerprint
-/// and it is not known yet. Tries for ever while no server is reached.
+/// Fetches the certificate of the servers' own CA, where a join token names it by its fingerprint.
+/// The token's word holds even where another CA is given: whoever made the token knew its server.
+/// Tries for ever while no server is reached.
 ///
 /// # Errors
 /// When a server shows another CA.
 pub async fn authority(options: &mut Options, state: &StateFile) -> Result<(), AgentError> {
-    let known = options.ca_pem.is_some() || state.memory.ca_pem.is_some();
     let token = options.token.as_deref().and_then(|t| t.split_once('.'));
-    let (false, Some((_, fingerprint))) = (known || state.memory.token.is_some(), token) else {
+    let (None, Some((_, fingerprint))) = (&state.memory.token, token) else {
         return Ok(());
     };
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
