@@ -79,6 +79,11 @@ impl Spec for Environment {
         if let Some(after) = &self.after {
             invalid.nest("after", name::check_simple(after));
         }
+        invalid.add_if(
+            self.runtime == Runtime::Docker,
+            "runtime",
+            "docker is not there yet; write process, or leave it out",
+        );
         invalid.into_result()
     }
 }

@@ -36,11 +36,26 @@ pub fn apply(cx: &Context, objects: Vec<Any>) -> Result<Plan, Vec<Reason>> {
             None => create(cx, any, &mut numbers).map(Some),
         };
         match done {
-            Ok(any) => plan.writes.extend(any.map(Write::Put)),
+            Ok(any) => {
+                plan.reasons.extend(any.as_ref().and_then(not_asked_for));
+                plan.writes.extend(any.map(Write::Put));
+            }
             Err(reason) => wrong.push(reason),
         }
     }
     if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+}
+
+/// What a manifest says that is kept and has no effect yet: nobody is to rely on it unknowingly.
+fn not_asked_for(any: &Any) -> Option<Reason> {
+    match any {
+        Any::Environment(environment) if environment.spec.approval.is_some() => {
+            let message =
+                format!("the approval rule of {} is kept, but not asked for yet", any.id());
+            Some(Reason::new("approval-unused", message).hint("use a freeze to hold changes"))
+        }
+        _ => None,
+    }
 }
 
 fn create(cx: &Context, any: Any, numbers: &mut BTreeMap<String, u64>) -> Result<Any, Reason> {
