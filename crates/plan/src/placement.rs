@@ -78,6 +78,9 @@ struct Zone<'a> {
     fresh: Peekable<Box<dyn Iterator<Item = &'a (Load, String)> + 'a>>,
     /// Hosts with own instances: their number, if it counts, and the load they bring about.
     near: BTreeSet<(u32, Load, &'a str)>,
+    /// Those of them that were not looked at yet: where instances are to be on different hosts, a
+    /// fresh one is always better, so they are looked at only once there is none.
+    later: Vec<&'a Object<Host>>,
     /// The first of each is known to be good.
     is_skipped: bool,
 }
@@ -139,17 +142,13 @@ impl<'a> Placer<'a> {
                 near.entry(host.zone()).or_default().push(host);
             }
         }
-        let by_host = need.spread.contains(&Spread::Host);
         let zones = world.open_hosts().map(|(zone, hosts)| {
             let fresh: Box<dyn Iterator<Item = &'a (Load, String)> + 'a> = Box::new(hosts.iter());
-            let near = near.remove(zone.as_str()).unwrap_or_default().into_iter().map(|host| {
-                let own = if by_host { taken[host.name()].own } else { 0 };
-                (own, load_of(world, host, &Amount::default()), host.name())
-            });
             Zone {
                 own: in_zones.get(zone.as_str()).copied().unwrap_or(0),
                 fresh: fresh.peekable(),
-                near: near.collect(),
+                near: BTreeSet::new(),
+                later: near.remove(zone.as_str()).unwrap_or_default(),
                 is_skipped: false,
             }
         });
@@ -210,6 +209,13 @@ impl<'a> Placer<'a> {
                 break;
             }
             zone.fresh.next();
+        }
+        let by_host = need.spread.contains(&Spread::Host);
+        if !by_host || zone.fresh.peek().is_none() {
+            zone.near.extend(zone.later.drain(..).map(|host| {
+                let own = if by_host { taken[host.name()].own } else { 0 };
+                (own, load_of(world, host, &Amount::default()), host.name())
+            }));
         }
         while let Some((_, _, name)) = zone.near.first() {
             if good(name, taken.get(name)) {
