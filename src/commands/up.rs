@@ -111,7 +111,9 @@ impl Up {
             println!("  context  {}", path.display());
         }
         println!();
-        println!("In another terminal: `atoll demo`, or `atoll apply -f examples/hello.yaml`.");
+        // As it was typed: it need not be on the path.
+        let program = std::env::args().next().unwrap_or_else(|| "atoll".to_owned());
+        println!("In another terminal: `{program} demo`, or `{program} apply -f FILE`.");
     }
 }
 
