@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 
-.PHONY: up demo build console test test-long check unit browser bench fmt openapi packages
+.PHONY: up demo build console conformance test test-long check unit browser bench fmt openapi packages
 
 ## Builds everything and serves on 127.0.0.1:7411.
 up: build
@@ -42,12 +42,16 @@ browser: packages
 	cargo build --locked --package atoll
 	tests/console/run.sh target/debug/atoll
 
+## What outside test suites say, where they are to be had.
+conformance:
+	cargo test --locked --package atoll-metrics --test promql -- --nocapture
+
 ## Properties over ten thousand random worlds.
 test-long:
 	ATOLL_SEEDS=10000 cargo test --release --locked --package atoll-plan --test properties
 
 ## Prints the figures and their goals, and writes target/bench.json.
-bench: build
+bench: packages build
 	cargo build --release --locked --package atoll-bench
 	target/release/atoll-bench --program target/release/atoll
 
@@ -58,13 +62,15 @@ fmt:
 openapi:
 	UPDATE_EXPECT=1 cargo test --package atoll-server --test openapi
 
-## What the tests need from Debian; nothing is done where it is there already.
+## What the tests and the bench need from Debian; nothing is done where it is there already.
 packages:
 	@missing=""; \
 	need() { [ -e "$$1" ] || missing="$$missing $$2"; }; \
 	need /usr/lib/postgresql/15/bin/postgres postgresql-15; \
 	need /usr/bin/chromium chromium; \
 	need /usr/bin/python3 python3; \
+	need /usr/bin/prometheus prometheus; \
+	need /usr/bin/victoria-metrics victoria-metrics; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -q; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use atoll_client::{Client, Endpoint};
 use atoll_model::Span;
+use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_server::{MetricsOptions, Remote};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands;
@@ -80,12 +83,50 @@ pub struct Wait {
     pub timeout: Span,
 }
 
-/// `--override-freeze`.
+/// `--override-freeze` and `--override-budget`.
 #[derive(Clone, Debug, Args)]
 pub struct Override {
     /// Do it in spite of a freeze, and say why; the audit keeps it
     #[arg(long = "override-freeze", value_name = "REASON")]
-    pub reason: Option<String>,
+    pub freeze: Option<String>,
+    /// Release although the error budget is spent, and say why; the audit keeps it
+    #[arg(long = "override-budget", value_name = "REASON")]
+    pub budget: Option<String>,
+}
+
+impl Override {
+    /// The annotations that say so.
+    pub fn annotations(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let freeze = self.freeze.iter().map(|reason| (OVERRIDE_ANNOTATION, reason));
+        freeze.chain(self.budget.iter().map(|reason| (OVERRIDE_BUDGET_ANNOTATION, reason)))
+    }
+}
+
+/// How a server keeps what is measured.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What is measured")]
+pub struct Metrics {
+    /// Send everything measured to a Prometheus-compatible server too, and read it from there
+    #[arg(long = "metrics-remote", value_name = "URL")]
+    pub remote: Option<String>,
+    /// A file with the bearer token that server wants
+    #[arg(long = "metrics-remote-token-file", value_name = "FILE", requires = "remote")]
+    pub token_file: Option<PathBuf>,
+    /// How long it is kept
+    #[arg(long = "metrics-retention", value_name = "SPAN", default_value = "15d")]
+    pub retention: Span,
+}
+
+impl Metrics {
+    /// The same for the server, kept in `dir`.
+    pub fn options(&self, dir: PathBuf) -> MetricsOptions {
+        let remote = self.remote.as_deref().map(Remote::at);
+        MetricsOptions {
+            remote: remote.map(|to| Remote { token_file: self.token_file.clone(), ..to }),
+            retention: self.retention,
+            ..MetricsOptions::new(dir)
+        }
+    }
 }
 
 /// `-f`.
@@ -156,8 +197,15 @@ pub enum Command {
     Drain(commands::host::Args),
     /// Who changed what
     Audit(commands::audit::Args),
+    /// Ask what was measured, in PromQL
+    Query(commands::query::Args),
     /// What hosts and instances take of their resources
     Top(commands::top::Args),
+    /// Keep alerts quiet for a time
+    Silence(commands::silence::Args),
+    /// How rollouts are judged: replay records, give feedback
+    #[command(subcommand)]
+    Guard(commands::guard::Command),
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(commands::token::Command),
@@ -197,6 +245,8 @@ mod tests {
             "atoll up --data d --listen 127.0.0.1:1",
             "atoll server --data d --advertise http://a:1",
             "atoll server --store postgres://x --listen 0.0.0.0:1",
+            "atoll server --store postgres://x --metrics-dir m --metrics-remote http://vm:8428",
+            "atoll up --metrics-retention 30d",
             "atoll agent --server http://a:1 --token t --name h --labels zone=a,x=y",
             "atoll apply -f a.yaml -f dir -f - --dry-run --wait --timeout 90s",
             "atoll plan -f a.yaml -o json",
@@ -208,9 +258,11 @@ mod tests {
             "atoll scale deployment/shop.prod 5 --wait",
             "atoll deploy shop --env prod --release shop-42 --wait",
             "atoll deploy shop --env prod --package shop:2",
+            "atoll deploy shop --env prod --release shop-42 --override-budget fire",
             "atoll promote deployment/shop.prod",
             "atoll package push shop:1 dir",
             "atoll logs deployment/shop.prod -f --since 10m --tail 5",
+            "atoll logs deployment/shop.prod --since 1h --grep timeout --field code=500 --level error",
             "atoll exec instance/shop.prod.3 -t -- sh -c true",
             "atoll drain host/h1 --wait",
             "atoll audit --actor user/anna --since 1h",
@@ -218,6 +270,14 @@ mod tests {
             "atoll login --server http://a:1 --token t",
             "atoll completion bash",
             "atoll label deployment/shop.prod a=b c-",
+            "atoll query up",
+            "atoll query up --at 2026-11-11T00:00:00Z -o json",
+            "atoll query rate(x[5m]) --range 1h --step 15s",
+            "atoll silence alert/rules.1a2b --for 2h --reason known",
+            "atoll silence alertname=Down deployment=shop.prod --reason known",
+            "atoll guard replay cases -o json",
+            "atoll guard generate cases --seed 7 --count 20",
+            "atoll guard feedback analysis/shop.prod.shop-42 wrong --comment spike",
         ];
         for line in lines {
             if let Err(error) = parse(line) {

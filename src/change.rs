@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use atoll_client::Client;
 use atoll_model::api::{Outcome, VerdictWord};
-use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::{Any, Kind};
 use serde_json::{Value, json};
 
@@ -42,9 +41,7 @@ pub async fn patch(
     revision: Option<u64>,
     over: &Override,
 ) -> anyhow::Result<Outcome> {
-    if let Some(reason) = &over.reason {
-        annotations.insert(OVERRIDE_ANNOTATION, reason.clone());
-    }
+    annotations.extend(over.annotations().map(|(name, reason)| (name, reason.clone())));
     let mut patch = json!({ "spec": spec });
     if !annotations.is_empty() {
         patch["metadata"] = json!({ "annotations": annotations });
@@ -54,10 +51,10 @@ pub async fn patch(
     Ok(outcome)
 }
 
-/// Marks an object as one that is written in spite of a freeze.
+/// Marks an object as one that is written in spite of what would hold it.
 pub fn annotate(any: &mut Any, over: &Override) {
-    if let Some(reason) = &over.reason {
-        any.meta_mut().annotations.insert(OVERRIDE_ANNOTATION.to_owned(), reason.clone());
+    for (name, reason) in over.annotations() {
+        any.meta_mut().annotations.insert(name.to_owned(), reason.clone());
     }
 }
 

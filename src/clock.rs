@@ -1,5 +1,5 @@
-//! The one place of the command line that reads the time of day. Everything that shows an age
-//! takes the time as an argument.
+//! The one place of the command line that reads the time of day, or waits for it. Everything that
+//! shows an age takes the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,12 @@ use atoll_model::{Span, Timestamp};
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Holds this thread up.
+#[allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
+pub fn pause(span: std::time::Duration) {
+    std::thread::sleep(span);
 }
 
 /// A span as a person says it: at most two units, `45s`, `3m20s`, `5h`, `12d`.

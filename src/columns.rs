@@ -14,6 +14,8 @@ use serde::Serialize;
 use crate::clock::{age, short};
 use crate::terminal::Tone;
 
+mod watching;
+
 /// One cell of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
@@ -61,6 +63,14 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Zone(o) => zone(o, now),
         Any::Freeze(o) => freeze(o, now),
         Any::Token(o) => token(o, now),
+        Any::Monitor(o) => watching::monitor(o, now),
+        Any::Objective(o) => watching::objective(o, now),
+        Any::Rule(o) => watching::rule(o, now),
+        Any::Alert(o) => watching::alert(o, now),
+        Any::Silence(o) => watching::silence(o, now),
+        Any::Receiver(o) => watching::receiver(o, now),
+        Any::Notification(o) => watching::notification(o, now),
+        Any::Analysis(o) => watching::analysis(o, now),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod diff;
 pub mod edit;
 pub mod exec;
 pub mod get;
+pub mod guard;
 pub mod history;
 pub mod host;
 pub mod label;
@@ -20,12 +21,14 @@ pub mod login;
 pub mod logs;
 pub mod package;
 pub mod plan;
+pub mod query;
 pub mod rollback;
 pub mod rollout;
 pub mod sample;
 pub mod scale;
 pub mod schema;
 pub mod server;
+pub mod silence;
 pub mod token;
 pub mod top;
 pub mod up;
@@ -70,7 +73,10 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Uncordon(args) => host::run(&global, host::Step::Uncordon, args).await,
         Command::Drain(args) => host::run(&global, host::Step::Drain, args).await,
         Command::Audit(args) => audit::run(&global, args).await,
+        Command::Query(args) => query::run(&global, args).await,
         Command::Top(args) => top::run(&global, args).await,
+        Command::Silence(args) => silence::run(&global, args).await,
+        Command::Guard(command) => guard::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Login(args) => login::run(&global, args).await,
         Command::Whoami(args) => whoami::run(&global, args).await,

@@ -10,6 +10,8 @@ mod hosts;
 mod input;
 #[path = "e2e/life.rs"]
 mod life;
+#[path = "e2e/monitoring.rs"]
+mod monitoring;
 #[path = "e2e/packages.rs"]
 mod packages;
 #[path = "e2e/replicas.rs"]

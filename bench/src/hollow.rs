@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::control::Control;
+use crate::daemon::cpu_of;
 use crate::fleet::Fleet;
 use crate::interrupt::unless_interrupted;
-use crate::program::{Program, cpu_of};
+use crate::program::Program;
 
 /// The window over which processor time at rest is taken.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -48,7 +49,7 @@ pub struct Found {
 pub async fn run(program: &Path, size: Size) -> anyhow::Result<Found> {
     let server = unless_interrupted(Program::start(program, "server")).await?;
     let outcome = unless_interrupted(measure(&server, size)).await;
-    let log = server.log();
+    let log = server.daemon.log();
     if !log.is_empty() {
         eprintln!("  the server logged:\n{log}");
     }
@@ -85,7 +86,7 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
     found.update = lap.end(server, "updated")?;
     fleet.agrees(&second, size.instances as usize).await?;
     control.kept_up(size.instances)?;
-    found.peak = server.peak()?;
+    found.peak = server.daemon.peak()?;
 
     if size.rest {
         let lap = Lap::begin(server)?;
@@ -95,8 +96,8 @@ async fn measure(server: &Program, size: Size) -> anyhow::Result<Found> {
                 Ok(())
             })
             .await?;
-        found.rest_memory = server.memory()?;
-        found.rest_cpu = (server.cpu()? - lap.server) / WINDOW.as_secs_f64() * 100.0;
+        found.rest_memory = server.daemon.memory()?;
+        found.rest_cpu = (server.daemon.cpu()? - lap.server) / WINDOW.as_secs_f64() * 100.0;
         lap.end(server, "at rest")?;
     }
     fleet.beside(control.listed(size.instances, &second)).await?;
@@ -127,7 +128,7 @@ struct Lap {
 
 impl Lap {
     fn begin(server: &Program) -> anyhow::Result<Lap> {
-        Ok(Lap { began: clock::now(), server: server.cpu()?, own: cpu_of("self")? })
+        Ok(Lap { began: clock::now(), server: server.daemon.cpu()?, own: cpu_of("self")? })
     }
 
     /// Seconds since it began; says so on the error output, with the shares of both sides.
@@ -135,9 +136,9 @@ impl Lap {
         let seconds = self.began.elapsed().as_secs_f64();
         eprintln!(
             "  {what}: {seconds:.2} s; processor time: server {:.2} s, hosts {:.2} s; {:.0} MB",
-            server.cpu()? - self.server,
+            server.daemon.cpu()? - self.server,
             cpu_of("self")? - self.own,
-            server.memory()?
+            server.daemon.memory()?
         );
         Ok(seconds)
     }

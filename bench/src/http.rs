@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest head of a response.
 const LONGEST_HEAD: usize = 64 << 10;
+/// A body up to this size is written together with the head.
+const ONE_WRITE: usize = 16 << 10;
 
 /// Where the server is, and who asks.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// How much of the start of the buffer has been used up.
     used: usize,
+    /// A body that came in chunks, put together.
+    joined: Vec<u8>,
 }
 
 /// An answer, whole.
@@ -77,10 +81,16 @@ impl Connection {
             .with_context(|| format!("connecting to {}", target.address))?;
         stream.set_nodelay(true)?;
         let token = target.token.clone();
-        Ok(Connection { stream, token, buffer: Vec::with_capacity(2048), used: 0 })
+        Ok(Connection {
+            stream,
+            token,
+            buffer: Vec::with_capacity(2048),
+            used: 0,
+            joined: Vec::new(),
+        })
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request, its body JSON, and reads the whole answer.
     ///
     /// # Errors
     /// The connection broke, the answer is not HTTP, or took too long.
@@ -90,8 +100,22 @@ impl Connection {
         path: &str,
         body: &[u8],
     ) -> anyhow::Result<Answer<'_>> {
+        self.ask_with(method, path, &[("content-type", "application/json")], body).await
+    }
+
+    /// Sends a request whose body is what the fields say, and reads the whole answer.
+    ///
+    /// # Errors
+    /// The connection broke, the answer is not HTTP, or took too long.
+    pub async fn ask_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> anyhow::Result<Answer<'_>> {
         let asked = async {
-            self.send(method, path, body).await?;
+            self.send(method, path, fields, body).await?;
             let head = self.head().await?;
             match head.length {
                 Length::Known(length) => {
@@ -100,19 +124,35 @@ impl Connection {
                     }
                     let body = self.used..self.used + length;
                     self.used += length;
-                    Ok(Some((head.status, body)))
+                    Ok((head.status, Some(body)))
                 }
-                Length::Chunked => Ok(None),
+                Length::Chunked => {
+                    self.join_chunks().await?;
+                    Ok((head.status, None))
+                }
             }
         };
         let answered: anyhow::Result<_> = match tokio::time::timeout(PATIENCE, asked).await {
             Ok(answered) => answered,
             Err(_) => bail!("{method} {path}: no answer within {} s", PATIENCE.as_secs()),
         };
-        let whole = answered.with_context(|| format!("{method} {path}"))?;
-        let (status, body) =
-            whole.with_context(|| format!("{method} {path}: the answer is a stream"))?;
-        Ok(Answer { status, body: &self.buffer[body] })
+        let (status, body) = answered.with_context(|| format!("{method} {path}"))?;
+        let body = body.map_or(self.joined.as_slice(), |body| &self.buffer[body]);
+        Ok(Answer { status, body })
+    }
+
+    async fn join_chunks(&mut self) -> anyhow::Result<()> {
+        let mut joined = std::mem::take(&mut self.joined);
+        joined.clear();
+        loop {
+            let chunk = self.any_chunk().await?;
+            if chunk.is_empty() {
+                break;
+            }
+            joined.extend_from_slice(chunk);
+        }
+        self.joined = joined;
+        Ok(())
     }
 
     /// Sends a request whose answer is a stream of server-sent events, to be read with
@@ -121,7 +161,7 @@ impl Connection {
     /// # Errors
     /// The connection broke, or the answer is no stream.
     pub async fn listen(&mut self, path: &str) -> anyhow::Result<()> {
-        self.send("GET", path, b"").await?;
+        self.send("GET", path, &[], b"").await?;
         let head = self.head().await?;
         ensure!(head.status == 200, "GET {path}: the server answered {}", head.status);
         ensure!(matches!(head.length, Length::Chunked), "GET {path}: the answer is no stream");
@@ -134,6 +174,13 @@ impl Connection {
     /// # Errors
     /// The stream ended or broke.
     pub async fn chunk(&mut self) -> anyhow::Result<&[u8]> {
+        let chunk = self.any_chunk().await?;
+        ensure!(!chunk.is_empty(), "the stream ended");
+        Ok(chunk)
+    }
+
+    /// Reads one chunk; the last one is empty.
+    async fn any_chunk(&mut self) -> anyhow::Result<&[u8]> {
         let line_end = loop {
             if let Some(at) = self.rest().windows(2).position(|pair| pair == b"\r\n") {
                 break at;
@@ -143,7 +190,6 @@ impl Connection {
         let line = std::str::from_utf8(&self.rest()[..line_end])?;
         let size = line.split(';').next().unwrap_or_default().trim();
         let size = usize::from_str_radix(size, 16).context("the size of a chunk")?;
-        ensure!(size > 0, "the stream ended");
         while self.rest().len() < line_end + 2 + size + 2 {
             self.read().await?;
         }
@@ -152,20 +198,30 @@ impl Connection {
         Ok(&self.buffer[from..from + size])
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<()> {
+    async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> anyhow::Result<()> {
         self.forget_used();
-        let mut request = Vec::with_capacity(256 + body.len());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n",
-            self.token
-        );
-        request.extend_from_slice(head.as_bytes());
-        if !body.is_empty() {
-            let length = body.len();
-            let fields = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
-            request.extend_from_slice(fields.as_bytes());
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+        if !self.token.is_empty() {
+            head += &format!("authorization: Bearer {}\r\n", self.token);
         }
-        request.extend_from_slice(b"\r\n");
+        if !body.is_empty() {
+            for (name, value) in fields {
+                head += &format!("{name}: {value}\r\n");
+            }
+            head += &format!("content-length: {}\r\n", body.len());
+        }
+        head += "\r\n";
+        let mut request = head.into_bytes();
+        if body.len() > ONE_WRITE {
+            self.stream.write_all(&request).await?;
+            return Ok(self.stream.write_all(body).await?);
+        }
         request.extend_from_slice(body);
         Ok(self.stream.write_all(&request).await?)
     }

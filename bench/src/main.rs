@@ -3,10 +3,13 @@
 
 mod clock;
 mod control;
+mod daemon;
 mod fleet;
 mod hollow;
 mod http;
 mod interrupt;
+mod metrics;
+mod peers;
 mod planning;
 mod processes;
 mod program;
@@ -53,6 +56,9 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all("target").context("making target")?;
     let text = serde_json::to_string_pretty(&table::json(&rows))?;
     std::fs::write("target/bench.json", text + "\n").context("writing target/bench.json")?;
+    let wrong: Vec<&str> =
+        rows.iter().filter(|row| !row.wrong.is_empty()).map(|row| row.name.as_str()).collect();
+    anyhow::ensure!(wrong.is_empty(), "wrong answers: {}", wrong.join(", "));
     Ok(())
 }
 
@@ -65,6 +71,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(real(args).await?);
     rows.extend(rest);
     rows.extend(planning(args).await?);
+    rows.extend(metrics::rows(args).await?);
     Ok(rows)
 }
 

@@ -38,7 +38,7 @@ pub async fn run(program: &Path) -> anyhow::Result<Found> {
         measured.and_then(|found| cleared.map(|()| found))
     }
     .await;
-    let log = up.log();
+    let log = up.daemon.log();
     if !log.is_empty() {
         eprintln!("  the program logged:\n{log}");
     }

@@ -1,33 +1,25 @@
-//! The program under test as a process of its own: started in a temporary directory, looked at
-//! through `/proc`, and stopped by its pid. Not what is asked of it.
+//! The program under test: started, until it says where it serves. Not what is asked of it, and
+//! not the process as such.
 
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{BufReader, Lines};
+use tokio::process::ChildStdout;
 
+use crate::daemon::{self, Daemon, PATIENCE};
 use crate::http::Target;
-
-/// The time the program has to start, and to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Ticks a second in `/proc/PID/stat`: the kernel's promise to programs, whatever its own rate.
-const TICKS: f64 = 100.0;
 
 /// A running program.
 pub struct Program {
-    child: Child,
-    pid: u32,
-    home: TempDir,
-    /// Kept open, so that what the program goes on to say does not end it.
-    said: Lines<BufReader<ChildStdout>>,
+    /// Its process.
+    pub daemon: Daemon,
     /// Where it serves.
     pub target: Target,
+    program: PathBuf,
+    word: &'static str,
 }
 
 impl Program {
@@ -35,142 +27,61 @@ impl Program {
     ///
     /// # Errors
     /// It does not start; the error carries what it said.
-    pub async fn start(program: &Path, word: &str) -> anyhow::Result<Program> {
-        let home = tempfile::Builder::new().prefix("atoll-bench-").tempdir()?;
-        let log = std::fs::File::create(home.path().join("log"))?;
-        let mut child = Command::new(program)
-            .args([word, "--listen", "127.0.0.1:0", "--data"])
-            .arg(home.path().join("data"))
-            .env("HOME", home.path())
-            .env("XDG_CONFIG_HOME", home.path().join("config"))
-            .env("RUST_LOG", "warn")
-            .env_remove("ATOLL_SERVER")
-            .env_remove("ATOLL_TOKEN")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            // Who ends the bench by a signal to its group leaves the ending of this to it.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("starting {}", program.display()))?;
-        let pid = child.id().context("a program just started has a pid")?;
-        let stdout = child.stdout.take().context("its output is piped")?;
-        let mut said = BufReader::new(stdout).lines();
-        let started = tokio::time::timeout(PATIENCE, greeting(&mut said, home.path())).await;
+    pub async fn start(program: &Path, word: &'static str) -> anyhow::Result<Program> {
+        Program::start_in(daemon::home()?, program, word, None).await
+    }
+
+    async fn start_in(
+        home: TempDir,
+        program: &Path,
+        word: &'static str,
+        token: Option<String>,
+    ) -> anyhow::Result<Program> {
+        let program = std::path::absolute(program)?;
+        let data = home.path().join("data").into_os_string();
+        let mut args = [word, "--listen", "127.0.0.1:0", "--data"].map(OsString::from).to_vec();
+        args.push(data);
+        let mut daemon = Daemon::start(home, &program, args)?;
+        let home = daemon.home();
+        let greeting = greeting(&mut daemon.said, &home, token);
+        let started = tokio::time::timeout(PATIENCE, greeting).await;
         match started.unwrap_or_else(|_| bail!("not within {} s", PATIENCE.as_secs())) {
-            Ok(target) => Ok(Program { child, pid, home, said, target }),
+            Ok(target) => Ok(Program { daemon, target, program, word }),
             Err(error) => {
-                let log = std::fs::read_to_string(home.path().join("log")).unwrap_or_default();
+                let log = daemon.log();
                 let error = error.context(format!("waiting for `atoll {word}`; it said: {log}"));
-                child.kill().await?;
+                daemon.kill().await?;
                 Err(error)
             }
         }
+    }
+
+    /// Stops it, and starts it again on the same data.
+    ///
+    /// # Errors
+    /// It did not end, or does not start.
+    pub async fn restart(self) -> anyhow::Result<Program> {
+        let home = self.daemon.leave().await?;
+        let token = Some(self.target.token);
+        Program::start_in(home, &self.program, self.word, token).await
     }
 
     /// Asks it to end, and sees to it that nothing of it is left.
     ///
     /// # Errors
     /// It did not end by itself.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let ended = self.end().await;
-        let left = end_leftovers(self.home.path());
-        if left > 0 {
-            eprintln!("  {left} processes of it were left, and were killed");
-        }
-        ended
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.daemon.stop().await
     }
-
-    async fn end(&mut self) -> anyhow::Result<()> {
-        if self.child.try_wait()?.is_some() {
-            bail!("the program ended before it was asked to; it said: {}", self.log());
-        }
-        kill(Pid::from_raw(i32::try_from(self.pid)?), Signal::SIGTERM)?;
-        let drained = async { while let Ok(Some(_)) = self.said.next_line().await {} };
-        let ended = async { tokio::join!(self.child.wait(), drained).0 };
-        if let Ok(status) = tokio::time::timeout(PATIENCE, ended).await {
-            status?;
-        } else {
-            self.child.kill().await?;
-            bail!("the program did not end within {} s of being asked", PATIENCE.as_secs());
-        }
-        Ok(())
-    }
-
-    /// What it has written to its log.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
-    }
-
-    /// Processor time it has used, in seconds.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn cpu(&self) -> anyhow::Result<f64> {
-        cpu_of(&self.pid.to_string())
-    }
-
-    /// Its memory now, in MB.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn memory(&self) -> anyhow::Result<f64> {
-        self.status("VmRSS")
-    }
-
-    /// The most memory it ever had, in MB.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn peak(&self) -> anyhow::Result<f64> {
-        self.status("VmHWM")
-    }
-
-    fn status(&self, field: &str) -> anyhow::Result<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
-        let kibibytes: f64 = kibibytes.with_context(|| format!("no {field} in its status"))?;
-        Ok(kibibytes * 1024.0 / 1e6)
-    }
-}
-
-/// Processor time a process has used, in seconds; `pid` may be `self`.
-///
-/// # Errors
-/// It is gone.
-pub fn cpu_of(pid: &str) -> anyhow::Result<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is a name in brackets, which may hold anything.
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let mut times = fields.split_ascii_whitespace().skip(11).map(str::parse::<f64>);
-    match (times.next(), times.next()) {
-        (Some(Ok(user)), Some(Ok(system))) => Ok((user + system) / TICKS),
-        _ => bail!("/proc/{pid}/stat is not as expected"),
-    }
-}
-
-/// Kills what a program has left behind, each by its pid; returns how many. The directory was made
-/// for that program alone, so who has it in the command line or environment was started by it.
-fn end_leftovers(home: &Path) -> usize {
-    let home = home.as_os_str().as_encoded_bytes();
-    let mentions = |file: &str| {
-        let text = std::fs::read(file).unwrap_or_default();
-        text.windows(home.len()).any(|part| part == home)
-    };
-    let Ok(all) = std::fs::read_dir("/proc") else { return 0 };
-    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let left = pids.filter(|pid| {
-        mentions(&format!("/proc/{pid}/cmdline")) || mentions(&format!("/proc/{pid}/environ"))
-    });
-    // One that has ended meanwhile needs no killing.
-    left.filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok()).count()
 }
 
 /// Reads where it serves, and the secret: from its output, or from the context file it wrote.
-async fn greeting(said: &mut Lines<BufReader<ChildStdout>>, home: &Path) -> anyhow::Result<Target> {
-    let (mut address, mut token) = (None, None);
+async fn greeting(
+    said: &mut Lines<BufReader<ChildStdout>>,
+    home: &Path,
+    mut token: Option<String>,
+) -> anyhow::Result<Target> {
+    let mut address = None;
     loop {
         let line = said.next_line().await?.context("it ended")?;
         let words = ["serving on", "console"];

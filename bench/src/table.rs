@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub enum Goal {
     /// It stands there for comparison.
     None,
+    /// A peer's figure of the same run, and the peer is not installed.
+    Absent,
     /// Not more than this.
     AtMost(f64),
     /// Not less than this.
@@ -19,16 +21,18 @@ impl Goal {
     /// The bound, without its direction.
     fn bound(self) -> Option<f64> {
         match self {
-            Goal::None => None,
+            Goal::None | Goal::Absent => None,
             Goal::AtMost(bound) | Goal::AtLeast(bound) => Some(bound),
         }
     }
 
-    fn met(self, value: f64) -> bool {
+    /// None where it cannot be told.
+    fn met(self, value: f64) -> Option<bool> {
         match self {
-            Goal::None => true,
-            Goal::AtMost(bound) => value <= bound,
-            Goal::AtLeast(bound) => value >= bound,
+            Goal::None => Some(true),
+            Goal::Absent => None,
+            Goal::AtMost(bound) => Some(value <= bound),
+            Goal::AtLeast(bound) => Some(value >= bound),
         }
     }
 }
@@ -55,12 +59,40 @@ pub struct Row {
     pub goal: Goal,
     /// Somebody else's figure.
     pub peer: Option<Peer>,
+    /// How it was measured, where the name does not say.
+    pub note: String,
+    /// What was wrong with what was measured; its speed then counts for nothing.
+    pub wrong: String,
 }
 
 impl Row {
     /// A row without a peer.
     pub fn new(name: impl Into<String>, value: f64, unit: &'static str, goal: Goal) -> Row {
-        Row { name: name.into(), value, unit, goal, peer: None }
+        Row {
+            name: name.into(),
+            value,
+            unit,
+            goal,
+            peer: None,
+            note: String::new(),
+            wrong: String::new(),
+        }
+    }
+
+    /// The same row with a sentence on how it was measured.
+    pub fn noted(mut self, note: impl Into<String>) -> Row {
+        self.note = note.into();
+        self
+    }
+
+    /// The same row, which fails whatever its value if `wrong` says something.
+    pub fn unless(mut self, wrong: impl Into<String>) -> Row {
+        self.wrong = wrong.into();
+        self
+    }
+
+    fn met(&self) -> Option<bool> {
+        if self.wrong.is_empty() { self.goal.met(self.value) } else { Some(false) }
     }
 
     /// The same row beside a peer's figure.
@@ -72,17 +104,22 @@ impl Row {
     fn cells(&self) -> [String; 6] {
         let amount = |value: f64| format!("{} {}", plain(value), self.unit);
         let goal = match self.goal {
-            Goal::None => "-".to_owned(),
+            Goal::None | Goal::Absent => "-".to_owned(),
             Goal::AtMost(bound) => format!("≤ {}", amount(bound)),
             Goal::AtLeast(bound) => format!("≥ {}", amount(bound)),
         };
-        let met = match self.goal {
-            Goal::None => "-",
-            goal if goal.met(self.value) => "yes",
-            _ => "NO",
+        let met = match (self.goal, self.met()) {
+            (Goal::None, Some(true)) => "-",
+            (_, Some(true)) => "yes",
+            (_, Some(false)) => "NO",
+            (_, None) => "?",
         };
         let peer = self.peer.map(|peer| format!("{} {}", amount(peer.value), peer.name));
-        let ratio = self.peer.map(|peer| format!("{:.1}×", peer.value / self.value));
+        // More than 1 is better than the peer, whichever way is good.
+        let ratio = self.peer.map(|peer| match self.goal {
+            Goal::AtLeast(_) => format!("{:.1}×", self.value / peer.value),
+            _ => format!("{:.1}×", peer.value / self.value),
+        });
         [
             self.name.clone(),
             amount(self.value),
@@ -95,14 +132,20 @@ impl Row {
 
     fn json(&self) -> Value {
         let peer = self.peer.map(|peer| json!({ "name": peer.name, "value": peer.value }));
-        json!({
+        let mut row = json!({
             "name": self.name,
             "value": self.value,
             "unit": self.unit,
             "goal": self.goal.bound(),
-            "met": self.goal.met(self.value),
+            "met": self.met(),
             "peer": peer,
-        })
+        });
+        for (field, text) in [("note", &self.note), ("wrong", &self.wrong)] {
+            if !text.is_empty() {
+                row[field] = Value::from(text.as_str());
+            }
+        }
+        row
     }
 }
 
@@ -134,6 +177,11 @@ pub fn text(rows: &[Row]) -> String {
         }
         text.push_str(shown.trim_end());
         text.push('\n');
+    }
+    for row in rows {
+        for said in [&row.note, &row.wrong].into_iter().filter(|said| !said.is_empty()) {
+            let _ = writeln!(text, "{}: {said}", row.name);
+        }
     }
     text
 }
@@ -182,6 +230,25 @@ mod tests {
         assert_eq!(value[0]["peer"]["value"], 4.2);
         assert_eq!(value[1]["met"], false);
         assert_eq!(value[2]["goal"], Value::Null);
+    }
+
+    #[test]
+    fn a_row_without_its_peer_is_open_and_a_wrong_answer_fails() {
+        let open = Row::new("ingest", 5.0, "rows", Goal::Absent).noted("no peer here");
+        let quick = Row::new("query", 1.0, "s", Goal::AtMost(2.0)).unless("another answer");
+        let better = Row::new("rows", 4.0, "/s", Goal::AtLeast(1.0)).beside("Peer", 2.0);
+        let shown = text(&[open.clone(), quick.clone(), better]);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], "ingest  5 rows  -       ?    -          -");
+        assert_eq!(lines[2], "query   1 s     ≤ 2 s   NO   -          -");
+        assert_eq!(lines[3], "rows    4 /s    ≥ 1 /s  yes  2 /s Peer  2.0×");
+        assert_eq!(lines[4..], ["ingest: no peer here", "query: another answer"]);
+        let value = json(&[open, quick]);
+        assert_eq!(value[0]["met"], Value::Null);
+        assert_eq!(
+            (&value[1]["met"], &value[1]["wrong"]),
+            (&false.into(), &"another answer".into())
+        );
     }
 
     #[test]

@@ -7,11 +7,14 @@ import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { world as fleet, instancesOf } from "./fleet.mjs";
+import { answer } from "./metrics.mjs";
+import { logs, start } from "./monitoring.mjs";
 import { diff, KINDS, World } from "./world.mjs";
 
 const port = Number(process.argv[2] ?? 7412);
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 const world = process.env.EMPTY ? new World() : fleet;
+if (!process.env.EMPTY) start();
 const asksForToken = Boolean(process.env.SIGNIN);
 const POLICY =
   "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -192,10 +195,28 @@ function why(object) {
 }
 
 async function objects(request, response, url, plural, name) {
+  const dry = url.searchParams.get("dryRun") === "true";
   const object = world.get(plural, name);
+  if (request.method === "PUT" && !object) {
+    const { kind, spec } = await body(request);
+    const write = { op: "create", kind, name, diff: diff(undefined, { spec }), by: "you" };
+    if (dry) return send(response, 200, { verdict: "commit", writes: [write], reasons: [] });
+    const made = world.put(kind, name, { spec, actor: "user/local", intent: "edit" });
+    return send(response, 200, {
+      verdict: "commit",
+      writes: [write],
+      reasons: [],
+      objects: [made],
+    });
+  }
   if (!object)
     return problem(response, 404, "not-found", `there is no ${plural.slice(0, -1)}/${name}`);
   if (request.method === "GET") return send(response, 200, object);
+  if (request.method === "DELETE") {
+    const write = { op: "delete", kind: object.kind, name, diff: [], by: "you" };
+    if (!dry) world.remove(object.kind, name);
+    return send(response, 200, { verdict: "commit", writes: [write], reasons: [] });
+  }
   const patch = await body(request);
   const match = request.headers["if-match"];
   if (match && Number(match) !== object.metadata.revision) {
@@ -233,6 +254,7 @@ async function api(request, response, url) {
   }
   if (asksForToken && !request.headers.cookie?.includes("atoll_session=1"))
     return problem(response, 401, "unauthorized", "no valid token");
+  if (verb === "logs") return send(response, 200, logs(url.searchParams));
   if (verb === "whoami")
     return send(response, 200, {
       name: asksForToken ? "user/anna" : "user/local",
@@ -276,9 +298,19 @@ async function api(request, response, url) {
   problem(response, 404, "not-found", `there is no route ${url.pathname}`);
 }
 
+async function metrics(request, response, url) {
+  let text = "";
+  if (request.method === "POST") for await (const piece of request) text += piece;
+  const fields = text ? new URLSearchParams(text) : url.searchParams;
+  const told = answer(url.pathname, fields);
+  if (!told) return problem(response, 404, "not-found", `there is no route ${url.pathname}`);
+  send(response, told.status === "error" ? 400 : 200, told);
+}
+
 const server = createServer((request, response) => {
   const url = new URL(request.url, "http://here");
-  if (url.pathname.startsWith("/v1/")) void api(request, response, url);
+  if (url.pathname.startsWith("/api/v1/")) void metrics(request, response, url);
+  else if (url.pathname.startsWith("/v1/")) void api(request, response, url);
   else asset(response, url.pathname);
 });
 

@@ -9,6 +9,14 @@ const PLURALS = {
   hosts: "Host",
   zones: "Zone",
   freezes: "Freeze",
+  monitors: "Monitor",
+  objectives: "Objective",
+  rules: "Rule",
+  alerts: "Alert",
+  silences: "Silence",
+  receivers: "Receiver",
+  notifications: "Notification",
+  analyses: "Analysis",
 };
 
 export const KINDS = Object.fromEntries(Object.entries(PLURALS).map(([p, k]) => [k, p]));

@@ -1,6 +1,8 @@
 // Every address of the console, and what may stand in it.
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { lazy, type ReactNode, Suspense } from "react";
 import { PLURALS, type Plural } from "./api/objects";
+import type { SpanSearch } from "./logic/period";
 import { HostPage } from "./pages/cmdb/host";
 import { HostsPage } from "./pages/cmdb/hosts";
 import { FreezesPage } from "./pages/decision/freezes";
@@ -11,10 +13,13 @@ import { InstancePage } from "./pages/deployment/instance";
 import { Broken, Missing } from "./pages/object/missing";
 import { ObjectPage } from "./pages/object/object";
 import { Overview } from "./pages/overview/overview";
+import { Skeleton } from "./parts/empty";
 import { Frame } from "./shell/frame";
 
 type Search = Record<string, unknown>;
 const text = (value: unknown) => (value === undefined || value === "" ? undefined : String(value));
+const number = (value: unknown) =>
+  value !== undefined && Number.isFinite(Number(value)) ? Number(value) : undefined;
 const flag = (value: unknown) => value === true || value === "true" || undefined;
 
 export interface ListSearch {
@@ -22,17 +27,67 @@ export interface ListSearch {
   open?: boolean;
 }
 
-export interface ThingSearch {
+export interface ThingSearch extends SpanSearch {
   tab?: string;
   instance?: string;
   phase?: string;
+  contains?: string;
+  level?: string;
+  fields?: string;
 }
 
+export interface QuerySearch extends SpanSearch {
+  q?: string;
+  view?: "table";
+  stack?: boolean;
+  log?: boolean;
+  step?: string;
+}
+
+export interface LogsSearch extends SpanSearch {
+  subject?: string;
+  contains?: string;
+  level?: string;
+  /** `KEY=VALUE`, several with commas between. */
+  fields?: string;
+  tab?: string;
+}
+
+export interface AlertsSearch {
+  tab?: string;
+  q?: string;
+  by?: string;
+}
+
+/** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
+const QueryPage = lazy(() => import("./pages/metrics/query"));
+const AlertsPage = lazy(async () => ({
+  default: (await import("./pages/alerting/alerts")).AlertsPage,
+}));
+const ObjectivesPage = lazy(async () => ({
+  default: (await import("./pages/monitoring/objectives")).ObjectivesPage,
+}));
+const LogsPage = lazy(async () => ({ default: (await import("./pages/logs/logs")).LogsPage }));
+const AnalysisPage = lazy(async () => ({
+  default: (await import("./pages/guard/analysis")).AnalysisPage,
+}));
+
+const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
+
+const span = (search: Search): SpanSearch => ({
+  range: text(search.range),
+  from: number(search.from),
+  to: number(search.to),
+});
 const list = (search: Search): ListSearch => ({ q: text(search.q), open: flag(search.open) });
 const thing = (search: Search): ThingSearch => ({
   tab: text(search.tab),
   instance: text(search.instance),
   phase: text(search.phase),
+  contains: text(search.contains),
+  level: text(search.level),
+  fields: text(search.fields),
+  ...span(search),
 });
 
 const root = createRootRoute({ component: Frame, notFoundComponent: Missing });
@@ -87,6 +142,57 @@ const releases = createRoute({
   component: () => <ReleasesPage {...releases.useSearch()} />,
 });
 const freezes = createRoute({ ...parent, path: "/freezes", component: FreezesPage });
+const query = createRoute({
+  ...parent,
+  path: "/query",
+  validateSearch: (search: Search): QuerySearch => ({
+    q: text(search.q),
+    view: search.view === "table" ? "table" : undefined,
+    stack: flag(search.stack),
+    log: flag(search.log),
+    step: text(search.step),
+    ...span(search),
+  }),
+  component: () => later(<QueryPage {...query.useSearch()} />),
+});
+const alerts = createRoute({
+  ...parent,
+  path: "/alerts",
+  validateSearch: (search: Search): AlertsSearch => ({
+    tab: text(search.tab),
+    q: text(search.q),
+    by: text(search.by),
+  }),
+  component: () => later(<AlertsPage {...alerts.useSearch()} />),
+});
+const objectives = createRoute({
+  ...parent,
+  path: "/objectives",
+  validateSearch: (search: Search): ListSearch => list(search),
+  component: () => later(<ObjectivesPage {...objectives.useSearch()} />),
+});
+const logs = createRoute({
+  ...parent,
+  path: "/logs",
+  validateSearch: (search: Search): LogsSearch => ({
+    subject: text(search.subject),
+    contains: text(search.contains),
+    level: text(search.level),
+    fields: text(search.fields),
+    tab: text(search.tab),
+    ...span(search),
+  }),
+  component: () => later(<LogsPage {...logs.useSearch()} />),
+});
+const analysis = createRoute({
+  ...parent,
+  path: "/analyses/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = analysis.useParams();
+    return later(<AnalysisPage key={name} {...analysis.useSearch()} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -112,6 +218,11 @@ export const router = createRouter({
     host,
     releases,
     freezes,
+    query,
+    alerts,
+    objectives,
+    logs,
+    analysis,
     object,
   ]),
   defaultPreload: false,

@@ -10,7 +10,20 @@ if (!base) {
 }
 
 const DEPLOYMENT = "/deployments/shop.prod";
-const PLACES = ["/", "/applications", "/hosts", "/releases", "/freezes"];
+const PLACES = [
+  "/",
+  "/applications",
+  "/hosts",
+  "/releases",
+  "/freezes",
+  "/alerts",
+  "/alerts?tab=rules",
+  "/alerts?tab=silences",
+  "/alerts?tab=receivers",
+  "/objectives",
+  "/query?q=vector(1)",
+  "/logs",
+];
 
 const browser = await browse();
 const { page, complaints } = await open(browser, base);
@@ -273,6 +286,189 @@ await test("an application, a release and a manifest have their pages", async ()
   await see("apiVersion: atoll/v1");
 });
 
+const editor = () => page.getByRole("textbox", { name: "PromQL" });
+
+async function typeQuery(text) {
+  await editor().click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type(text);
+}
+
+await test("a query is completed while it is typed, and its faults are told", async () => {
+  await go("/query");
+  await heading("Query");
+  await typeQuery("absent_o");
+  await page.getByRole("option", { name: /absent_over_time/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await typeQuery("vector(1) + ");
+  await see("something to measure was expected");
+});
+
+await test("a query is run, drawn, and stands in the address", async () => {
+  await typeQuery("vector(7)");
+  await page.keyboard.press("Enter");
+  await page.locator(".chart-box canvas").waitFor();
+  must(new URL(page.url()).searchParams.get("q") === "vector(7)", "the address has no query");
+  await button("Table").click();
+  await page.locator(".table-body .tr", { hasText: "7" }).waitFor();
+  await page.reload();
+  await page.locator(".table-body .tr", { hasText: "7" }).waitFor();
+  await button("Graph").click();
+  await page.locator(".chart-box canvas").waitFor();
+});
+
+/** An answer of 100 series of 1,000 points each, whatever is asked for. */
+function manyPoints(route) {
+  const fields = new URL(route.request().url()).searchParams;
+  const [start, end] = [Number(fields.get("start")), Number(fields.get("end"))];
+  const step = Number(fields.get("step"));
+  const count = Math.min(1000, Math.floor((end - start) / step) + 1);
+  const result = Array.from({ length: 100 }, (_, k) => ({
+    metric: { __name__: "many", series: `s${k}` },
+    values: Array.from({ length: count }, (_, i) => [
+      start + i * step,
+      String(k + Math.sin(i / (9 + k)) * 5),
+    ]),
+  }));
+  const atoll = { series: 100, expected: 1e5, seen: 1e5, completeness: 1, freshness_seconds: 1 };
+  return route.fulfill({
+    json: { status: "success", data: { resultType: "matrix", result }, atoll },
+  });
+}
+
+/** Counts frames and the longest that anything kept the page from drawing, until it is ended. */
+function watchFrames() {
+  window.seen = { frames: 0, longest: 0, ended: false };
+  const count = () => {
+    window.seen.frames += 1;
+    if (!window.seen.ended) requestAnimationFrame(count);
+  };
+  requestAnimationFrame(count);
+  const observer = new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) {
+      window.seen.longest = Math.max(window.seen.longest, task.duration);
+    }
+  });
+  observer.observe({ type: "longtask" });
+}
+
+async function drawMany() {
+  await page.evaluate(watchFrames);
+  await go("/query?q=many&range=5h&step=18s");
+  await see(/^100 lines, 100,\d00 points/);
+  const over = page.locator(".chart-box .u-over");
+  await over.waitFor();
+  const box = await over.boundingBox();
+  const at = (share) => [box.x + box.width * share, box.y + box.height / 2];
+  await page.mouse.move(...at(0.3));
+  await page.locator(".chart-tip").waitFor();
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5), { steps: 8 });
+  await page.mouse.up();
+  await page.getByRole("button", { name: "Zoom out" }).waitFor();
+  const { from, to } = Object.fromEntries(new URL(page.url()).searchParams);
+  const hours = (Number(to) - Number(from)) / 3_600_000;
+  must(hours > 0.9 && hours < 1.1, `a fifth of five hours was chosen, ${hours} are shown`);
+  const before = await page.evaluate(() => window.seen.frames);
+  await until(
+    async () => (await page.evaluate(() => window.seen.frames)) > before + 5,
+    "no frames come any more",
+  );
+  const { longest } = await page.evaluate(() => {
+    window.seen.ended = true;
+    return window.seen;
+  });
+  console.log(`        the longest task took ${Math.round(longest)} ms`);
+}
+
+await test("100,000 points are drawn, and a zoom answers", async () => {
+  await page.route("**/api/v1/query_range*", manyPoints);
+  try {
+    await drawMany();
+  } finally {
+    await page.unroute("**/api/v1/query_range*");
+  }
+});
+
+await test("a line of a chart is shown alone by its name", async () => {
+  await go("/query?q=label_replace(vector(1),%22a%22,%22x%22,%22%22,%22%22)%20or%20vector(2)");
+  const names = page.locator(".chart-name");
+  await until(async () => (await names.count()) === 2, "there are not two lines");
+  await names.first().click();
+  await page.locator(".chart-name[aria-pressed='true']").waitFor();
+  must((await page.locator(".chart-name.dim").count()) === 1, "the other is not dimmed");
+});
+
+await test("a host, a deployment and an instance have their metrics", async () => {
+  for (const path of [DEPLOYMENT, "/hosts/local"]) {
+    await go(`${path}?tab=metrics`);
+    await page.locator(".dashboard-grid").first().scrollIntoViewIfNeeded();
+    await page.locator(".metric canvas, .dashboard-missing").first().waitFor();
+  }
+  await go(DEPLOYMENT);
+  await page.locator(".cell-grid .cell").first().click();
+  await dialog().getByRole("button", { name: "Metrics" }).click();
+  await dialog().locator(".metric canvas, .dashboard-missing").first().waitFor();
+  await page.keyboard.press("Escape");
+  await closed();
+});
+
+await test("alerts, rules and receivers have their places", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("t");
+  await heading("Alerts");
+  for (const name of [/^Rules/, /^Receivers/, /^Alerts/]) {
+    await page.locator("main").getByRole("link", { name }).click();
+    await page.locator("main .panel").first().waitFor();
+  }
+});
+
+await test("a silence is made and ended, each shown before it is done", async () => {
+  await go("/alerts?tab=silences");
+  await button("New silence").click();
+  await dialog().getByRole("textbox", { name: "condition 1" }).fill('alertname="Browser');
+  await dialog().getByText("is no condition like").waitFor();
+  await dialog().getByRole("textbox", { name: "condition 1" }).fill('alertname="BrowserTest"');
+  await dialog().getByLabel("Why").fill("the browser test is on");
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Silence", exact: true }).click();
+  await closed();
+  const row = page.locator(".silence", { hasText: "the browser test is on" });
+  await row.getByText("in force").waitFor();
+  const name = await row.locator("a").first().textContent();
+  await row.getByRole("button", { name: "End" }).click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "End it" }).click();
+  await closed();
+  await row.getByText("over", { exact: true }).waitFor();
+  const gone = await ask("DELETE", `/v1/silences/${name}`);
+  must(gone.status === 200, `the silence was not deleted: ${JSON.stringify(gone.body)}`);
+});
+
+await test("objectives say what is promised, or that nothing is", async () => {
+  await go("/objectives");
+  await heading("Objectives");
+  await page.locator(".objective, .empty").first().waitFor();
+});
+
+await test("logs are searched, and what was searched for is marked", async () => {
+  await go("/logs?subject=deployment/shop.prod");
+  await heading("Logs");
+  await page.locator(".log-lines li, .empty").first().waitFor();
+  const first = page.locator(".log-lines li code").first();
+  if ((await first.count()) > 0) {
+    const [word] = (await first.textContent()).match(/[a-z]{4,}/i) ?? [];
+    if (word) {
+      await page.getByLabel("Text in the line").fill(word);
+      await page.keyboard.press("Enter");
+      await page.locator(".log-lines mark").first().waitFor();
+    }
+  }
+  await page.getByLabel("Text in the line").fill("no line is written like this");
+  await page.keyboard.press("Enter");
+  await see("No line matches");
+});
+
 await test("what is not there is said so", async () => {
   await go("/nowhere/at/all");
   await see("There is no such page");
@@ -302,7 +498,9 @@ await test("nothing was complained of", async () => {
 await test("on a telephone nothing is wider than the page, light or dark", async () => {
   for (const dark of [false, true]) {
     const small = await open(browser, base, { width: 390, height: 844, dark });
-    const tabs = ["", "?tab=history", "?tab=manifest"].map((tab) => DEPLOYMENT + tab);
+    const tabs = ["", "?tab=metrics", "?tab=logs", "?tab=history", "?tab=manifest"].map(
+      (tab) => DEPLOYMENT + tab,
+    );
     await small.page.goto("/");
     for (const path of [...PLACES, "/applications/shop", ...tabs]) {
       await small.page.evaluate((to) => {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use atoll_client::{Client, Frame};
-use atoll_model::agent::{Ask, SessionNote};
+use atoll_model::agent::{Ask, LogFilter, SessionNote};
 use atoll_model::{Any, Instance, Kind, Object, Span, Timestamp};
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -30,6 +30,42 @@ pub struct Args {
     /// Only the last so many lines of each
     #[arg(long, value_name = "N")]
     tail: Option<u32>,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// Which lines are wanted; the hosts search, and send only these.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which lines")]
+struct Filter {
+    /// Only what is at least so old
+    #[arg(long, value_name = "SPAN", conflicts_with = "follow")]
+    until: Option<Span>,
+    /// Only lines that hold this text
+    #[arg(long, value_name = "TEXT", visible_alias = "grep")]
+    contains: Option<String>,
+    /// The text is a regular expression
+    #[arg(long, requires = "contains")]
+    regex: bool,
+    /// Only lines of JSON or logfmt with this field; may be repeated
+    #[arg(long = "field", value_name = "KEY=VALUE", value_parser = field)]
+    fields: Vec<(String, String)>,
+    /// Only lines of this level: trace, debug, info, warn, error or fatal
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| format!("{text:?}: write it as KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Filter {
+    fn ask(self) -> LogFilter {
+        let Filter { until, contains, regex, fields, level } = self;
+        LogFilter { until, contains, regex, fields: fields.into_iter().collect(), level }
+    }
 }
 
 /// Shows the logs.
@@ -39,7 +75,8 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let what = args.what.of(&[Kind::Deployment, Kind::Instance])?;
     let client = global.client()?;
-    let ask = Ask::Logs { follow: args.follow, tail: args.tail, since: args.since };
+    let filter = args.filter.ask();
+    let ask = Ask::Logs { follow: args.follow, tail: args.tail, since: args.since, filter };
     let (sender, mut receiver) = mpsc::channel(256);
     if what.kind == Kind::Instance {
         tokio::spawn(one(client, what.name, ask, sender));

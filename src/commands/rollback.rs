@@ -32,7 +32,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let client = global.client()?;
     let before = client.get(args.what.kind, &args.what.name).await?;
-    let outcome = match &args.over.reason {
+    let outcome = match args.over.annotations().next() {
         None => client.rollback(args.what.kind, &args.what.name, args.to, false).await?,
         Some(_) => write_back(&client, &args, &before).await?,
     };

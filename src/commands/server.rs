@@ -11,7 +11,7 @@ use atoll_server::tls::Given;
 use atoll_server::{Encryption, Keep, Options, Running};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::Global;
+use crate::args::{Global, Metrics};
 use crate::exit::Exit;
 
 /// Flags of `server`.
@@ -41,6 +41,13 @@ pub struct Args {
     /// Where to write the first admin token [default: standard output, on the very first start]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// Keep what is measured in this directory, one for each replica [default: metrics below
+    /// --data, else metrics-PORT where this machine's data is]
+    #[arg(long, value_name = "DIR")]
+    pub metrics_dir: Option<PathBuf>,
+    /// How what is measured is kept
+    #[command(flatten)]
+    pub metrics: Metrics,
 }
 
 /// Serves until told to stop.
@@ -54,8 +61,13 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         (None, Some(url)) => Keep::Postgres(url.clone()),
         (None, None) => anyhow::bail!("give --data or --store"),
     };
+    let metrics_dir = args.metrics_dir.clone().unwrap_or_else(|| match &args.data {
+        Some(data) => data.join("metrics"),
+        None => super::up::default_data().join(format!("metrics-{}", args.listen.port())),
+    });
     let options = Options {
         keep,
+        metrics: args.metrics.options(metrics_dir),
         listen: args.listen,
         advertise: args.advertise.clone(),
         encryption: encryption(&args)?,

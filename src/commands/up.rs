@@ -10,7 +10,7 @@ use atoll_model::{Role, Span, Timestamp};
 use atoll_server::{Encryption, Keep, Options, Running};
 
 use super::server::{init_logging, until_stopped};
-use crate::args::Global;
+use crate::args::{Global, Metrics};
 use crate::context::{self, ContextFile};
 use crate::exit::Exit;
 
@@ -29,6 +29,9 @@ pub struct Args {
     /// A host not heard from for this long is lost
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub host_timeout: Span,
+    /// How what is measured is kept
+    #[command(flatten)]
+    pub metrics: Metrics,
 }
 
 /// Serves until told to stop.
@@ -72,6 +75,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         advertise: None,
         encryption: if local { Encryption::Off } else { Encryption::Own },
         host_timeout: args.host_timeout,
+        metrics: args.metrics.options(data.join("server/metrics")),
     };
     let running = atoll_server::start(options).await?;
     let ca = running.server.authority.as_ref().map(|a| a.certificate.clone());
@@ -96,6 +100,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         ca_pem: ca,
         program: std::env::current_exe().context("finding this program")?,
         cache_bytes: atoll_agent::Options::CACHE_BYTES,
+        collect_every: atoll_agent::Options::COLLECT_EVERY,
     };
     Ok(Up { running, agent, url, data, context })
 }

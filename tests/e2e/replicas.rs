@@ -28,7 +28,10 @@ struct Replica {
 fn replica(site: &mut Site, store: &str, name: &str) -> Replica {
     site.url = String::new();
     let token = site.token.clone();
-    let child = site.server(name, &["--store", store, "--listen", "127.0.0.1:0"]);
+    let metrics = site.path(&format!("{name}.metrics"));
+    let metrics = metrics.to_string_lossy();
+    let flags = ["--store", store, "--listen", "127.0.0.1:0", "--metrics-dir", &metrics];
+    let child = site.server(name, &flags);
     if site.token.is_empty() {
         site.token = token;
     }

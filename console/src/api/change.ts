@@ -3,7 +3,7 @@
 import { call, Problem } from "./http";
 import { store } from "./live";
 import type { Kinds, Outcome, Plural, Watched } from "./objects";
-import { pluralOf } from "./objects";
+import { pluralOf, singular } from "./objects";
 
 export interface Edit {
   readonly plural: Plural;
@@ -12,6 +12,12 @@ export interface Edit {
   readonly generation: number;
   /** A merge patch of `spec`; `null` takes a field out. */
   readonly spec: Record<string, unknown>;
+  /** Annotations to be set. */
+  readonly annotations?: Record<string, string>;
+}
+
+function patchOf({ spec, annotations }: Edit): Record<string, unknown> {
+  return annotations ? { metadata: { annotations } } : { spec };
 }
 
 const MERGE = "application/merge-patch+json";
@@ -25,9 +31,9 @@ function known(plural: Plural, name: string): Kinds[Plural] | undefined {
 
 /** What the change would do; nothing is written. */
 export function previewEdit(edit: Edit, signal?: AbortSignal): Promise<Outcome> {
-  const { plural, name, spec } = edit;
+  const { plural, name } = edit;
   return call("PATCH", pathTo(plural, name), {
-    body: { spec },
+    body: patchOf(edit),
     type: MERGE,
     query: { dryRun: true },
     signal,
@@ -36,15 +42,14 @@ export function previewEdit(edit: Edit, signal?: AbortSignal): Promise<Outcome> 
 
 /** Makes the change. Throws a `conflict` if somebody else has edited the target meanwhile. */
 export async function applyEdit(edit: Edit): Promise<Outcome> {
-  const { plural, name, spec } = edit;
+  const { plural, name } = edit;
+  const body = patchOf(edit);
   for (let tried = 1; ; tried += 1) {
     const object = known(plural, name);
     if (object && (object.metadata.generation ?? 0) !== edit.generation) throw edited(edit);
     try {
       const ifMatch = object?.metadata.revision;
-      return taken(
-        await call("PATCH", pathTo(plural, name), { body: { spec }, type: MERGE, ifMatch }),
-      );
+      return taken(await call("PATCH", pathTo(plural, name), { body, type: MERGE, ifMatch }));
     } catch (thrown) {
       const problem = Problem.from(thrown);
       if (![409, 412].includes(problem.status) || tried === TRIES) throw problem;
@@ -58,18 +63,40 @@ export async function applyEdit(edit: Edit): Promise<Outcome> {
 }
 
 function edited({ plural, name }: Edit): Problem {
-  return new Problem(
-    409,
-    "conflict",
-    `${plural.slice(0, -1)}/${name} was edited by somebody else`,
-    [
-      {
-        code: "conflict",
-        message: "its target is no longer the one this change was made from",
-        hint: "look at what it is now, and make the change again",
-      },
-    ],
-  );
+  return new Problem(409, "conflict", `${singular(plural)}/${name} was edited by somebody else`, [
+    {
+      code: "conflict",
+      message: "its target is no longer the one this change was made from",
+      hint: "look at what it is now, and make the change again",
+    },
+  ]);
+}
+
+/** Makes an object; with `dryRun` only tells what that would do. */
+export async function create(
+  plural: Plural,
+  object: { kind: string; metadata: { name: string }; spec: unknown },
+  dryRun: boolean,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  const body = { apiVersion: "atoll/v1", ...object };
+  const query = { dryRun: dryRun || undefined };
+  const outcome = await call<Outcome>("PUT", pathTo(plural, object.metadata.name), {
+    body,
+    query,
+    signal,
+  });
+  return dryRun ? outcome : taken(outcome);
+}
+
+/** Deletes an object; with `dryRun` only tells what that would do. */
+export function remove(
+  plural: Plural,
+  name: string,
+  dryRun: boolean,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  return call("DELETE", pathTo(plural, name), { query: { dryRun: dryRun || undefined }, signal });
 }
 
 /** Takes an object back to what it was at a revision; with `dryRun` only tells what that would do. */

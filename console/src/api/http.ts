@@ -39,7 +39,11 @@ export class Problem extends Error {
 export async function problemOf(answer: Response): Promise<Problem> {
   const text = await answer.text().catch(() => "");
   try {
-    const body = JSON.parse(text) as Partial<ProblemJson>;
+    const body = JSON.parse(text) as Partial<ProblemJson> & { error?: string; errorType?: string };
+    // The metrics API tells of problems as Prometheus does.
+    if (typeof body.error === "string") {
+      return new Problem(answer.status, body.errorType ?? "failed", body.error);
+    }
     if (typeof body.title === "string") {
       return new Problem(answer.status, body.code ?? "failed", body.title, body.reasons ?? []);
     }
@@ -53,6 +57,8 @@ export async function problemOf(answer: Response): Promise<Problem> {
 
 export interface Ask {
   body?: unknown;
+  /** A body as a form sends it, instead of `body`. */
+  form?: string;
   /** The revision the change was made from. */
   ifMatch?: number;
   query?: Record<string, string | number | boolean | undefined>;
@@ -109,11 +115,12 @@ export async function call<T>(method: string, path: string, ask: Ask = {}): Prom
   const headers: Record<string, string> = { accept: "application/json" };
   if (method !== "GET") headers["x-atoll-console"] = "1";
   if (ask.body !== undefined) headers["content-type"] = ask.type ?? "application/json";
+  if (ask.form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   if (ask.ifMatch !== undefined) headers["if-match"] = String(ask.ifMatch);
   const request = {
     method,
     headers,
-    body: ask.body === undefined ? undefined : JSON.stringify(ask.body),
+    body: ask.form ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body)),
     signal: ask.signal,
     credentials: "same-origin",
   } as const;

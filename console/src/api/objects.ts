@@ -15,6 +15,14 @@ export type Instance = Whole<wire.Instance>;
 export type Host = Whole<wire.Host>;
 export type Zone = Whole<wire.Zone>;
 export type Freeze = Whole<wire.Freeze>;
+export type Monitor = Whole<wire.Monitor>;
+export type Objective = Whole<wire.Objective>;
+export type Rule = Whole<wire.Rule>;
+export type Alert = Whole<wire.Alert>;
+export type Silence = Whole<wire.Silence>;
+export type Receiver = Whole<wire.Receiver>;
+export type Notification = Whole<wire.Notification>;
+export type Analysis = Whole<wire.Analysis>;
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {
@@ -26,6 +34,14 @@ export interface Kinds {
   hosts: Host;
   zones: Zone;
   freezes: Freeze;
+  monitors: Monitor;
+  objectives: Objective;
+  rules: Rule;
+  alerts: Alert;
+  silences: Silence;
+  receivers: Receiver;
+  notifications: Notification;
+  analyses: Analysis;
 }
 
 export type Plural = keyof Kinds;
@@ -40,6 +56,14 @@ export const PLURALS = [
   "hosts",
   "zones",
   "freezes",
+  "monitors",
+  "objectives",
+  "rules",
+  "alerts",
+  "silences",
+  "receivers",
+  "notifications",
+  "analyses",
 ] as const satisfies readonly Plural[];
 
 const BY_KIND: Readonly<Record<string, Plural>> = {
@@ -51,34 +75,52 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Host: "hosts",
   Zone: "zones",
   Freeze: "freezes",
+  Monitor: "monitors",
+  Objective: "objectives",
+  Rule: "rules",
+  Alert: "alerts",
+  Silence: "silences",
+  Receiver: "receivers",
+  Notification: "notifications",
+  Analysis: "analyses",
 };
 
 /** The plural of a kind, whichever way it is written; none for kinds the console does not watch. */
 export function pluralOf(kind: string): Plural | undefined {
-  const name = kind.charAt(0).toUpperCase() + kind.slice(1).replace(/s$/, "");
-  return BY_KIND[kind] ?? BY_KIND[name];
+  const name = kind.charAt(0).toUpperCase() + kind.slice(1);
+  return BY_KIND[name] ?? BY_KIND[name.replace(/s$/, "")];
 }
 
 /** The kind as it is typed before the slash: `deployment`. */
 export function singular(plural: Plural): string {
-  return plural.slice(0, -1);
+  return plural === "analyses" ? "analysis" : plural.slice(0, -1);
 }
 
 export type {
+  AlertPhase,
+  Evidence,
   Explanation,
+  Feedback,
   FieldDiff,
+  Guard,
+  GuardStatus,
   History,
   HistoryEntry,
   HostPhase,
   InstancePhase,
   Meta,
+  ObjectivePhase,
   Outcome,
   Phase,
   ProblemJson,
+  Promise as Promised,
   Reason,
   Resources,
   Rollout,
+  Signal,
   Step,
+  Summary,
+  Verdict,
   VerdictWord,
   WatchEvent,
   Whoami,

@@ -4,6 +4,1104 @@
  */
 
 export interface paths {
+    "/-/healthy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** It runs. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/-/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** It can serve. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts that wait or fire. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/format_query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lays PromQL out. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Lays PromQL out. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/label/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of a label. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of labels. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Names of labels. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What metrics are. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Evaluates PromQL at one time. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Evaluates PromQL at one time. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query_exemplars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** None are kept. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** None are kept. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query_range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Evaluates PromQL over a range of time. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Evaluates PromQL over a range of time. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules and their alerts. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Series that match. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Series that match. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/buildinfo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The version. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** No file. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Settings. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/runtimeinfo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The process. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/tsdb": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who uses the metrics store. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/walreplay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Done. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is measured. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes metrics: remote write. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1293,6 +2391,113 @@ export interface components {
             /** @description The version of the program. */
             version?: string;
         };
+        Alert: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Alert";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Alert2"];
+            /** @default null */
+            status: components["schemas"]["AlertStatus"] | (null);
+        };
+        /**
+         * @description Something that needs attention, made and ended by the planner of its rule. Its object is named
+         *     `RULE.HASH`, the hash being that of the alert's labels.
+         */
+        Alert2: {
+            /** @description Text for people, filled in when it was raised. */
+            annotations?: {
+                [key: string]: string;
+            };
+            /** @description The group in it. */
+            group: string;
+            /** @description Its labels, `alertname` among them: what it is told apart by. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Who answers for that object. */
+            owner?: string | null;
+            /** @description The rule object. */
+            rule: string;
+            /** @description The object it is about, as `instance/shop.prod.3`. */
+            subject?: string | null;
+            /** @description The change that most likely caused it. */
+            suspect?: components["schemas"]["Suspect"] | (null);
+        };
+        /** @description An alert as it was when a message was made. */
+        AlertNote: {
+            /** @description The alert itself. */
+            alert: components["schemas"]["Alert2"];
+            /** @description When it ended. */
+            ended?: components["schemas"]["Timestamp"] | (null);
+            /** @description Whether it fires; otherwise it has ended. */
+            firing: boolean;
+            /** @description The alert object. */
+            name: string;
+            /** @description When it began to fire. */
+            since: components["schemas"]["Timestamp"];
+        };
+        /** @description The state of an alert in one word. */
+        AlertPhase: "pending" | "firing" | "resolved";
+        /** @description Which alerts a receiver is told of, and how they are put together. */
+        AlertRoute: {
+            /**
+             * @description Alerts with the same values of these labels are one message; all in one, if empty.
+             * @default [
+             *       "alertname",
+             *       "deployment"
+             *     ]
+             */
+            groupBy: string[];
+            /**
+             * @description How long until the next message of a group that has changed.
+             * @default 5m
+             */
+            groupInterval: components["schemas"]["Span"];
+            /**
+             * @description How long the first message waits for more.
+             * @default 10s
+             */
+            groupWait: components["schemas"]["Span"];
+            /** @description The alerts all of these match; all alerts, if empty. */
+            matchers?: string[];
+            /** @description Only alerts that no other receiver is told of. */
+            otherwise?: boolean;
+            /**
+             * @description How long until a message is sent again although nothing has changed.
+             * @default 4h
+             */
+            repeatInterval: components["schemas"]["Span"];
+        };
+        /** @description How an alert is. */
+        AlertStatus: {
+            /**
+             * @description Since when its expression holds.
+             * @default 1970-01-01T00:00:00.000Z
+             */
+            activeAt: components["schemas"]["Timestamp"];
+            /** @description Since when there is no data to tell whether it holds. */
+            blindSince?: components["schemas"]["Timestamp"] | (null);
+            /** @description Since when it fires. */
+            firedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description In one word.
+             * @default pending
+             */
+            phase: components["schemas"]["AlertPhase"];
+            /** @description Since when its expression no longer holds, while it fires on or after it has ended. */
+            quietSince?: components["schemas"]["Timestamp"] | (null);
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When it ended. */
+            resolvedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description The value when it last changed its phase, as PromQL prints it.
+             * @default
+             */
+            value: string;
+        };
         /** @description An amount of everything that is allocated. */
         Amount: {
             /** @description Processor time. */
@@ -1305,6 +2510,51 @@ export interface components {
             instances: number;
             /** @description Memory. */
             memory: components["schemas"]["Memory"];
+        };
+        Analysis: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Analysis";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Analysis2"];
+            /** @default null */
+            status: components["schemas"]["AnalysisStatus"] | (null);
+        };
+        /**
+         * @description The record of how one rollout was judged, written by the deployment's planner; people add their
+         *     feedback. Its object is named `DEPLOYMENT.RELEASE`.
+         */
+        Analysis2: {
+            /** @description The deployment. */
+            deployment: string;
+            /** @description What a person says of the verdict. */
+            feedback?: components["schemas"]["Feedback"] | (null);
+            /** @description The release it replaced. */
+            from?: string | null;
+            /** @description The release that was rolled out. */
+            release: string;
+        };
+        /** @description How a rollout was judged. */
+        AnalysisStatus: {
+            /** @description When the last verdict was first given. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When the rollout began. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description Verdicts of the steps, in order, the last for each. */
+            steps?: components["schemas"]["GuardStatus"][];
+            /**
+             * @description Whether it was given in trial mode, without effect.
+             * @default false
+             */
+            trial: boolean;
+            /**
+             * @description The last verdict.
+             * @default insufficient-data
+             */
+            verdict: components["schemas"]["Verdict"];
         };
         Application: {
             /** @enum {unknown} */
@@ -1325,7 +2575,7 @@ export interface components {
             /** @description Applications that must be ready in the same environment first, as `application/NAME`. */
             needs?: string[];
             /** @description What the application promises; turned into alerts and gates. */
-            objectives?: components["schemas"]["Objective"][];
+            objectives?: components["schemas"]["Promise"][];
             /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
             owner?: string | null;
             /**
@@ -1338,6 +2588,12 @@ export interface components {
              * @default {
              *       "deadline": "10m",
              *       "failureRatio": "5%",
+             *       "guard": {
+             *         "after": "15m",
+             *         "before": "30m",
+             *         "mode": "enforce",
+             *         "patience": "5m"
+             *       },
              *       "healthyFor": "5s",
              *       "maxSurge": "25%",
              *       "maxUnavailable": "0",
@@ -1391,11 +2647,24 @@ export interface components {
         };
         /** @description What is asked of an instance. */
         Ask: {
+            /** @description Only lines that hold this text. */
+            contains?: string | null;
+            /**
+             * @description Only lines of JSON or logfmt in which each of these fields has that value; `a.b` is the
+             *     field `b` of the field `a`.
+             */
+            fields?: {
+                [key: string]: string;
+            };
             /**
              * @description Go on as it grows.
              * @default false
              */
             follow: boolean;
+            /** @description Only lines of this level: trace, debug, info, warn, error or fatal. */
+            level?: string | null;
+            /** @description The text is a regular expression that is to match somewhere in the line. */
+            regex?: boolean;
             /**
              * @description Only what is younger.
              * @default null
@@ -1409,6 +2678,8 @@ export interface components {
             tail: number | null;
             /** @enum {string} */
             type: "logs";
+            /** @description Only what is at least so old. A log that is followed is then not gone on with. */
+            until?: components["schemas"]["Span"] | (null);
         } | {
             /** @description Program and arguments. */
             command: string[];
@@ -1505,6 +2776,49 @@ export interface components {
              * @default []
              */
             sessions: components["schemas"]["Session"][];
+        };
+        /** @description Why a message is sent. */
+        Cause: "new" | "changed" | "repeat" | "resolved" | "heartbeat";
+        /** @description How somebody is told. */
+        Channel: {
+            webhook: {
+                /** @description A file on the server with a bearer token. */
+                tokenFile?: string | null;
+                /** @description Where to. */
+                url: string;
+            };
+        } | {
+            email: {
+                /**
+                 * @description Whether and how the connection is encrypted.
+                 * @default starttls
+                 */
+                encryption: components["schemas"]["MailEncryption"];
+                /** @description From whom. */
+                from: string;
+                /** @description A file on the server with the password. */
+                passwordFile?: string | null;
+                /** @description The mail server, `HOST:PORT`. */
+                server: string;
+                /** @description To whom. */
+                to: string[];
+                /** @description The user to log in as. */
+                user?: string | null;
+            };
+        } | {
+            slack: {
+                /** @description The channel, where it is not the webhook's own. */
+                channel?: string | null;
+                /** @description Where to; it holds a secret, so rather give `urlFile`. */
+                url?: string | null;
+                /** @description A file on the server with the address. */
+                urlFile?: string | null;
+            };
+        } | {
+            alertmanager: {
+                /** @description Where it is, `http://…`; all of them are told. */
+                urls: string[];
+            };
         };
         /** @description Static configuration is part of a release; dynamic is pushed while it runs. */
         Configuration: {
@@ -1650,6 +2964,49 @@ export interface components {
         };
         /** @description Environments have no status. */
         EnvironmentStatus: Record<string, never>;
+        /** @description What one signal showed. */
+        Evidence: {
+            /** @description The changed instances after it. */
+            after?: components["schemas"]["Summary"] | (null);
+            /** @description Lowest and highest value that counts as usual. */
+            band?: [
+                number,
+                number
+            ] | null;
+            /** @description The changed instances before the change. */
+            before?: components["schemas"]["Summary"] | (null);
+            /**
+             * Format: double
+             * @description The chance of a change at least so large where the release did nothing.
+             * @default 0
+             */
+            chance: number;
+            /**
+             * @description Whether a breach of it takes the rollout back.
+             * @default false
+             */
+            critical: boolean;
+            /**
+             * Format: double
+             * @description The change that is put down to the release, relative to before: 0.3 is 30 % more.
+             * @default 0
+             */
+            effect: number;
+            /** @description One sentence for a person, with numbers. */
+            message: string;
+            /**
+             * Format: uint32
+             * @description The last so many points in a row are outside the band.
+             * @default 0
+             */
+            points: number;
+            /** @description The signal's name. */
+            signal: string;
+            /** @description Instances not changed, over the same time as `after`. */
+            unchanged?: components["schemas"]["Summary"] | (null);
+            /** @description What it alone would say. */
+            verdict: components["schemas"]["Verdict"];
+        };
         /** @description `GET /v1/why/{plural}/{name}`. */
         Explanation: {
             /** @description The writes that led here, newest first. */
@@ -1683,6 +3040,13 @@ export interface components {
             reason: components["schemas"]["Reason"];
             /** @description The release. */
             release: string;
+        };
+        /** @description What a person says of a verdict. */
+        Feedback: {
+            /** @description Why. */
+            comment?: string;
+            /** @description Whether the verdict was right. */
+            right: boolean;
         };
         /** @description A field that differs. */
         FieldDiff: {
@@ -1721,6 +3085,58 @@ export interface components {
         };
         /** @description Freezes have no status. */
         FreezeStatus: Record<string, never>;
+        /** @description How the rollouts of an application are watched. */
+        Guard: {
+            /**
+             * @description How long after a step its effect is looked at, at most.
+             * @default 15m
+             */
+            after: components["schemas"]["Span"];
+            /**
+             * @description How long before a step is compared with after it.
+             * @default 30m
+             */
+            before: components["schemas"]["Span"];
+            /**
+             * @description What a verdict does.
+             * @default enforce
+             */
+            mode: components["schemas"]["GuardMode"];
+            /**
+             * @description How long a step without enough data is waited for before a person is asked.
+             * @default 5m
+             */
+            patience: components["schemas"]["Span"];
+            /** @description Signals beyond the application's objectives and the built-in ones. */
+            signals?: components["schemas"]["Signal"][];
+            /** @description Built-in signals that are left out, by name. */
+            without?: string[];
+        };
+        /** @description What a verdict does. */
+        GuardMode: "off" | "trial" | "enforce";
+        /** @description How the guard sees the step a rollout is at. */
+        GuardStatus: {
+            /**
+             * @description When this was first said.
+             * @default 1970-01-01T00:00:00.000Z
+             */
+            at: components["schemas"]["Timestamp"];
+            /** @description Why, the worst first. */
+            evidence?: components["schemas"]["Evidence"][];
+            /**
+             * @description In one sentence.
+             * @default
+             */
+            message: string;
+            /**
+             * Format: uint32
+             * @description Of this step.
+             * @default 0
+             */
+            step: number;
+            /** @description What it says. */
+            verdict: components["schemas"]["Verdict"];
+        };
         /** @description How an instance is known to be well. Exactly one of `http`, `tcp` and `command` is given. */
         Health: {
             /** @description A program that exits with 0. */
@@ -2025,7 +3441,7 @@ export interface components {
             token: string;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Token";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token";
         /** @description `GET /v1/{plural}`. */
         List: {
             /** @description Always `atoll/v1`. */
@@ -2069,6 +3485,8 @@ export interface components {
              */
             size: components["schemas"]["Memory"];
         };
+        /** @description How a connection to a mail server is encrypted. */
+        MailEncryption: "starttls" | "tls" | "none";
         /** @description an amount of memory like 256Mi or 1Gi */
         Memory: string | number;
         /** @description What is known of every object whatever its kind. */
@@ -2100,29 +3518,250 @@ export interface components {
         };
         /** @description Where an instance shows its metrics. */
         MetricsEndpoint: {
+            /** @description How often. */
+            every?: components["schemas"]["Span"];
             /** @description The path scraped. */
             path: string;
             /** @description The name of the port. */
             port: string;
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Token"];
-        /** @description One promise. */
-        Objective: {
-            /** @description The bound the value stays below. */
-            below?: string | null;
+        /** @description What happens to a verdict where a signal has too little data. */
+        Missing: "closed" | "open";
+        Monitor: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Monitor";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Monitor2"];
+            /** @default null */
+            status: components["schemas"]["MonitorStatus"] | (null);
+        };
+        /** @description Something outside the agents' own collection that is looked at from the server. */
+        Monitor2: {
             /**
-             * @description A breach stops a rollout at once.
-             * @default false
+             * @description How often.
+             * @default 15s
              */
-            critical: boolean;
-            /** @description Unique within the application. */
-            name: string;
-            /** @description PromQL over the application's metrics. */
-            query: string;
-            /** @description The share that must be good, as `99.9%`. */
-            target?: string | null;
-            /** @description The time the share is taken over. */
-            window?: components["schemas"]["Span"] | (null);
+            every: components["schemas"]["Span"];
+            /**
+             * Format: uint32
+             * @description So many failures in a row, and it is down.
+             * @default 2
+             */
+            failures: number;
+            /** @description Labels added to everything it measures. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /** @description What is looked at, and how. */
+            probe: components["schemas"]["MonitorProbe"];
+            /**
+             * @description How long an answer may take.
+             * @default 5s
+             */
+            timeout: components["schemas"]["Span"];
+        };
+        /** @description The state of a monitor in one word. */
+        MonitorPhase: "unknown" | "up" | "degraded" | "down";
+        /** @description What a monitor looks at, and how. */
+        MonitorProbe: {
+            scrape: {
+                /** @description Where, `http://…/metrics`. */
+                urls: string[];
+            };
+        } | {
+            http: {
+                /** @description Text the answer must hold. */
+                contains?: string | null;
+                /**
+                 * Format: uint16
+                 * @description The status that is good; any of 200 to 299 without one.
+                 */
+                status?: number | null;
+                /** @description Which. */
+                url: string;
+            };
+        } | {
+            tcp: {
+                /** @description `HOST:PORT`. */
+                address: string;
+            };
+        } | {
+            tls: {
+                /** @description `HOST:PORT`. */
+                address: string;
+                /** @description The name the certificate must be good for; the host's, if absent. */
+                serverName?: string | null;
+                /**
+                 * @description It is down when the certificate ends sooner than this.
+                 * @default 7d
+                 */
+                validFor: components["schemas"]["Span"];
+            };
+        } | {
+            dns: {
+                /** @description Addresses of which one must be among the answers; any, if absent. */
+                expect?: string[];
+                /** @description Which. */
+                name: string;
+                /** @description The server asked, `HOST:PORT`; the system's, if absent. */
+                server?: string | null;
+            };
+        };
+        /** @description How a monitor's targets are. */
+        MonitorStatus: {
+            /**
+             * Format: uint32
+             * @description How many are down.
+             * @default 0
+             */
+            down: number;
+            /**
+             * @description In one word.
+             * @default unknown
+             */
+            phase: components["schemas"]["MonitorPhase"];
+            /** @description What is wrong with those that are down. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description Since when `phase` is what it is. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description How many of its targets are up.
+             * @default 0
+             */
+            up: number;
+        };
+        /** @description A label and the value selectors are narrowed to. */
+        Narrow: {
+            /** @description The label. */
+            label: string;
+            /** @description Its value. */
+            value: string;
+        };
+        Notification: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Notification";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Notification2"];
+            /** @default null */
+            status: components["schemas"]["NotificationStatus"] | (null);
+        };
+        /**
+         * @description One message to one receiver, made by the planner and sent by the server that leads. Its object
+         *     is named `RECEIVER.GROUP.NUMBER`; the newest of a group is what is known to have been told.
+         */
+        Notification2: {
+            /** @description What is told. */
+            alerts?: components["schemas"]["AlertNote"][];
+            /** @description When it was made. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Why it is sent. */
+            cause: components["schemas"]["Cause"];
+            /** @description A checksum of the names of all alerts that fire, listed or not. */
+            digest?: string;
+            /** @description The labels its alerts have in common. */
+            group?: {
+                [key: string]: string;
+            };
+            /** @description Tells the group apart from the receiver's others. */
+            key: string;
+            /**
+             * Format: uint32
+             * @description So many alerts fire beyond those listed.
+             */
+            more?: number;
+            /**
+             * Format: uint64
+             * @description Counts the messages of a group.
+             */
+            number: number;
+            /** @description To whom. */
+            receiver: string;
+            /** @description Alerts that were told of before and are kept quiet since; they have not ended. */
+            silenced?: string[];
+        };
+        /** @description The state of a message in one word. */
+        NotificationPhase: "pending" | "sent" | "abandoned";
+        /** @description What became of a message. */
+        NotificationStatus: {
+            /** @description When it was sent, or last tried. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description How often it was tried.
+             * @default 0
+             */
+            attempts: number;
+            /**
+             * @description In one word.
+             * @default pending
+             */
+            phase: components["schemas"]["NotificationPhase"];
+            /** @description What stands in the way. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When it is tried again. */
+            retryAt?: components["schemas"]["Timestamp"] | (null);
+        };
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"];
+        Objective: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Objective";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Objective2"];
+            /** @default null */
+            status: components["schemas"]["ObjectiveStatus"] | (null);
+        };
+        /**
+         * @description A promise of one deployment, made by the planner from its application. Its object is named
+         *     `DEPLOYMENT.PROMISE`.
+         */
+        Objective2: {
+            /** @description The deployment it is kept by. */
+            deployment: string;
+            /** @description Who answers for it. */
+            owner?: string | null;
+            /** @description What is promised. */
+            promise: components["schemas"]["Promise"];
+        };
+        /** @description The state of a promise in one word. */
+        ObjectivePhase: "noData" | "kept" | "burning" | "spent";
+        /** @description How well a promise is kept. */
+        ObjectiveStatus: {
+            /**
+             * Format: double
+             * @description How much of the error budget is left, 1 to 0 and below where it is overspent, to two
+             *     digits.
+             */
+            budgetLeft?: number | null;
+            /**
+             * Format: double
+             * @description How fast it is spent over the last hour: 1 spends it exactly over the window.
+             */
+            burnRate?: number | null;
+            /**
+             * Format: double
+             * @description The share that was good over the window, 0 to 1, to four digits.
+             */
+            good?: number | null;
+            /**
+             * @description In one word.
+             * @default noData
+             */
+            phase: components["schemas"]["ObjectivePhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description Since when `phase` is what it is. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description The budget was spent when data was last there. */
+            spentBefore?: boolean;
         };
         /** @description What a failed rollout does. */
         OnFailure: "rollback" | "pause";
@@ -2220,6 +3859,41 @@ export interface components {
             /** @description Always `about:blank`. */
             type: string;
         };
+        /** @description One promise of an application, as its developers write it. */
+        Promise: {
+            /** @description The bound the value stays below: a number, or a span of time such as `300ms`. */
+            below?: string | null;
+            /**
+             * @description A breach takes a rollout back at once.
+             * @default false
+             */
+            critical: boolean;
+            /** @description Instead of `query`: a counter of what was good, as a selector. */
+            good?: string | null;
+            /**
+             * Format: double
+             * @description With `good` and `total`: below so many events in the short window nothing is said.
+             * @default 10
+             */
+            leastEvents: number;
+            /** @description Unique within the application. */
+            name: string;
+            /**
+             * @description PromQL over the application's metrics. With `target`, the share that is good, 0 to 1; with
+             *     `below`, the value that is bounded. It is narrowed to one deployment by itself;
+             *     `{{window}}` stands for the time it is taken over.
+             */
+            query?: string;
+            /** @description The share that must be good, as `99.9%`; 99 % of the time, where only `below` is given. */
+            target?: string | null;
+            /** @description With `good`: a counter of everything, as a selector. */
+            total?: string | null;
+            /**
+             * @description The time the share is taken over.
+             * @default 30d
+             */
+            window: components["schemas"]["Span"];
+        };
         /** @description `GET /readyz`. */
         Readiness: {
             /** @description The name of the replica that leads, as far as this one knows. */
@@ -2242,6 +3916,52 @@ export interface components {
             hint?: string | null;
             /** @description One sentence, lower case: what is so. */
             message: string;
+        };
+        Receiver: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Receiver";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Receiver2"];
+            /** @default null */
+            status: components["schemas"]["ReceiverStatus"] | (null);
+        };
+        /** @description Somebody who is told of alerts. */
+        Receiver2: {
+            /** @description How they are told. */
+            channel: components["schemas"]["Channel"];
+            /** @description A dead-man's switch: a message so often, for as long as alerting works. */
+            heartbeat?: components["schemas"]["Span"] | (null);
+            /** @description Of what they are told; the first route that matches an alert decides how. */
+            routes: components["schemas"]["AlertRoute"][];
+            /**
+             * @description Whether they are told that an alert has ended.
+             * @default true
+             */
+            sendResolved: boolean;
+            /** @description The text of a message, a minijinja template; a usual one, if absent. */
+            text?: string | null;
+            /**
+             * @description How long an answer may take.
+             * @default 10s
+             */
+            timeout: components["schemas"]["Span"];
+            /** @description The heading of a message, a minijinja template; a usual one, if absent. */
+            title?: string | null;
+        };
+        /** @description Whether a receiver can be told. */
+        ReceiverStatus: {
+            /** @description When a message last got through. */
+            lastSent?: components["schemas"]["Timestamp"] | (null);
+            /** @description What stands in the way. */
+            reasons?: components["schemas"]["Reason"][];
+            /**
+             * Format: uint32
+             * @description Messages that wait or are tried again.
+             * @default 0
+             */
+            waiting: number;
         };
         Release: {
             /** @enum {unknown} */
@@ -2334,6 +4054,16 @@ export interface components {
              */
             failureRatio: components["schemas"]["Portion"];
             /**
+             * @description How it is watched.
+             * @default {
+             *       "after": "15m",
+             *       "before": "30m",
+             *       "mode": "enforce",
+             *       "patience": "5m"
+             *     }
+             */
+            guard: components["schemas"]["Guard"];
+            /**
              * @description How long an instance must stay ready before it counts as updated.
              * @default 5s
              */
@@ -2368,6 +4098,8 @@ export interface components {
              * @default false
              */
             back: boolean;
+            /** @description What the guard says of the step it is at. */
+            guard?: components["schemas"]["GuardStatus"] | (null);
             /**
              * Format: uint32
              * @description How many instances steps that passed the gate have put on the new release: so many, and no
@@ -2395,6 +4127,92 @@ export interface components {
             step: number;
             /** @description The release being rolled out. */
             to: string;
+        };
+        Rule: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Rule";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Rule2"];
+            /** @default null */
+            status: components["schemas"]["RuleStatus"] | (null);
+        };
+        /** @description Rules as Prometheus reads them: a rule file is the `spec` of such an object as it is. */
+        Rule2: {
+            /**
+             * @description Groups whose rules are worked out one after the other, at the same time.
+             * @default []
+             */
+            groups: components["schemas"]["RuleGroup"][];
+            /** @description Who answers for its alerts where the object an alert is about names nobody. */
+            owner?: string | null;
+        };
+        /** @description Rules that are worked out one after the other, at the same time. */
+        RuleGroup: {
+            /**
+             * @description How often.
+             * @default 15s
+             */
+            interval: components["schemas"]["Span"];
+            /** @description Labels of all its rules, where a rule has not its own. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uint32
+             * @description At most so many alerts or series of one rule; 0 means no limit.
+             */
+            limit?: number;
+            /** @description Unique within the object. */
+            name: string;
+            /**
+             * @description Narrows every selector of its expressions that does not mention this label to this value.
+             *     Atoll's own; Prometheus does not know it.
+             */
+            narrow?: components["schemas"]["Narrow"] | (null);
+            /** @description How far back the data is taken from. */
+            query_offset?: components["schemas"]["Span"] | (null);
+            /** @description In order. */
+            rules: components["schemas"]["RuleItem"][];
+        };
+        /** @description One rule: of `record` and `alert` exactly one is given. */
+        RuleItem: {
+            /** @description The name of the alerts it raises, one for each series of its result. */
+            alert?: string | null;
+            /** @description Text for people; `{{ $value }}` and `{{ $labels.NAME }}` are filled in. */
+            annotations?: {
+                [key: string]: string;
+            };
+            /** @description PromQL. */
+            expr: string;
+            /** @description How long it must hold before the alert fires. */
+            for?: components["schemas"]["Span"] | (null);
+            /** @description How long an alert fires on after it no longer holds. */
+            keep_firing_for?: components["schemas"]["Span"] | (null);
+            /** @description Labels added to its alerts or series. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description The name of the series its results are kept as. */
+            record?: string | null;
+        };
+        /** @description What became of the rules. */
+        RuleStatus: {
+            /**
+             * Format: uint32
+             * @description How many of its alerts fire.
+             * @default 0
+             */
+            firing: number;
+            /**
+             * Format: uint32
+             * @description How many wait for their time.
+             * @default 0
+             */
+            pending: number;
+            /** @description Rules that could not be worked out, and why. */
+            reasons?: components["schemas"]["Reason"][];
         };
         /** @description How one instance runs. */
         Run: {
@@ -2482,6 +4300,74 @@ export interface components {
             /** @description A token of a person. */
             token: string;
         };
+        /** @description Something measured of every instance that a rollout is judged by. */
+        Signal: {
+            /**
+             * @description A breach takes the rollout back at once; otherwise it is stopped and a person is asked.
+             * @default false
+             */
+            critical: boolean;
+            /**
+             * Format: double
+             * @description The smallest relative change that matters, as a share: 0.1 is 10 %.
+             * @default 0.1
+             */
+            effect: number;
+            /**
+             * Format: double
+             * @description The smallest absolute change that matters, in the signal's own unit.
+             * @default 0
+             */
+            least: number;
+            /**
+             * @description What is measured, which decides how noise is treated.
+             * @default value
+             */
+            measure: components["schemas"]["SignalKind"];
+            /**
+             * @description What happens where there is too little data.
+             * @default closed
+             */
+            missing: components["schemas"]["Missing"];
+            /** @description Unique within the application. */
+            name: string;
+            /** @description PromQL that gives one series an instance, told apart by the label `instance`. */
+            query: string;
+            /**
+             * @description Which way is worse.
+             * @default higher
+             */
+            worse: components["schemas"]["Worse"];
+        };
+        /** @description What a signal measures. */
+        SignalKind: "value" | "latency" | "errors" | "traffic" | "saturation" | "events";
+        Silence: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Silence";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Silence2"];
+            /** @default null */
+            status: components["schemas"]["SilenceStatus"] | (null);
+        };
+        /** @description Keeps alerts quiet: for a time, or while another alert fires. */
+        Silence2: {
+            /** @description With `whileFiring`: labels both alerts must have the same value of. */
+            equal?: string[];
+            /** @description When it begins; at once, if absent. */
+            from?: components["schemas"]["Timestamp"] | (null);
+            /** @description The alerts it keeps quiet: those all of these match, as `severity="page"`, `app=~"shop.*"`. */
+            matchers: string[];
+            /** @description Why. */
+            reason: string;
+            /** @description When it ends; when it is deleted, if absent. */
+            until?: components["schemas"]["Timestamp"] | (null);
+            /** @description Only while an alert fires that all of these match (an inhibition). */
+            whileFiring?: string[];
+        };
+        /** @description Silences have no status. */
+        SilenceStatus: Record<string, never>;
         /** @description Where source is kept. */
         Source: {
             /**
@@ -2523,6 +4409,45 @@ export interface components {
         };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
+        /** @description A group of samples in short. */
+        Summary: {
+            /**
+             * Format: double
+             * @description A tenth lies above.
+             */
+            high: number;
+            /**
+             * Format: uint32
+             * @description Of how many instances.
+             */
+            instances: number;
+            /**
+             * Format: double
+             * @description A tenth lies below.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The middle value.
+             */
+            median: number;
+            /**
+             * Format: uint32
+             * @description How many samples.
+             */
+            samples: number;
+        };
+        /** @description A change that may have caused an alert. */
+        Suspect: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description What changed, in one sentence. */
+            change: string;
+            /** @description The object that changed, as `deployment/shop.prod`. */
+            object: string;
+            /** @description Why it is suspected. */
+            why: string;
+        };
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
         Token: {
@@ -2574,6 +4499,8 @@ export interface components {
         };
         /** @description Tokens have no status. */
         TokenStatus: Record<string, never>;
+        /** @description What the guard says of a step. */
+        Verdict: "pass" | "warn" | "insufficient-data" | "stop" | "roll-back";
         /** @description What the gate says, in one word. */
         VerdictWord: "commit" | "hold" | "deny";
         /** @description One event of `GET /v1/watch`, sent as a server-sent event whose id is the revision. */
@@ -2597,6 +4524,8 @@ export interface components {
             /** @description The server's version. */
             serverVersion: string;
         };
+        /** @description Which way a signal gets worse. */
+        Worse: "higher" | "lower" | "either";
         /** @description One write, to be read by people. */
         WriteView: {
             /** @description Who writes it: `you`, or the planner that would follow. */
@@ -2641,7 +4570,16 @@ export interface components {
     pathItems: never;
 }
 export type AgentStatus = components['schemas']['AgentStatus'];
+export type Alert = components['schemas']['Alert'];
+export type Alert2 = components['schemas']['Alert2'];
+export type AlertNote = components['schemas']['AlertNote'];
+export type AlertPhase = components['schemas']['AlertPhase'];
+export type AlertRoute = components['schemas']['AlertRoute'];
+export type AlertStatus = components['schemas']['AlertStatus'];
 export type Amount = components['schemas']['Amount'];
+export type Analysis = components['schemas']['Analysis'];
+export type Analysis2 = components['schemas']['Analysis2'];
+export type AnalysisStatus = components['schemas']['AnalysisStatus'];
 export type Application = components['schemas']['Application'];
 export type Application2 = components['schemas']['Application2'];
 export type ApplicationStatus = components['schemas']['ApplicationStatus'];
@@ -2651,6 +4589,8 @@ export type Ask = components['schemas']['Ask'];
 export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type Assignment = components['schemas']['Assignment'];
+export type Cause = components['schemas']['Cause'];
+export type Channel = components['schemas']['Channel'];
 export type Configuration = components['schemas']['Configuration'];
 export type Cpu = components['schemas']['Cpu'];
 export type Deployment = components['schemas']['Deployment'];
@@ -2661,12 +4601,17 @@ export type Engine = components['schemas']['Engine'];
 export type Environment = components['schemas']['Environment'];
 export type Environment2 = components['schemas']['Environment2'];
 export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
+export type Evidence = components['schemas']['Evidence'];
 export type Explanation = components['schemas']['Explanation'];
 export type Failed = components['schemas']['Failed'];
+export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
 export type FreezeStatus = components['schemas']['FreezeStatus'];
+export type Guard = components['schemas']['Guard'];
+export type GuardMode = components['schemas']['GuardMode'];
+export type GuardStatus = components['schemas']['GuardStatus'];
 export type Health = components['schemas']['Health'];
 export type History = components['schemas']['History'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -2686,11 +4631,26 @@ export type Kind = components['schemas']['Kind'];
 export type List = components['schemas']['List'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
+export type MailEncryption = components['schemas']['MailEncryption'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
 export type MetricsEndpoint = components['schemas']['MetricsEndpoint'];
+export type Missing = components['schemas']['Missing'];
+export type Monitor = components['schemas']['Monitor'];
+export type Monitor2 = components['schemas']['Monitor2'];
+export type MonitorPhase = components['schemas']['MonitorPhase'];
+export type MonitorProbe = components['schemas']['MonitorProbe'];
+export type MonitorStatus = components['schemas']['MonitorStatus'];
+export type Narrow = components['schemas']['Narrow'];
+export type Notification = components['schemas']['Notification'];
+export type Notification2 = components['schemas']['Notification2'];
+export type NotificationPhase = components['schemas']['NotificationPhase'];
+export type NotificationStatus = components['schemas']['NotificationStatus'];
 export type Object = components['schemas']['Object'];
 export type Objective = components['schemas']['Objective'];
+export type Objective2 = components['schemas']['Objective2'];
+export type ObjectivePhase = components['schemas']['ObjectivePhase'];
+export type ObjectiveStatus = components['schemas']['ObjectiveStatus'];
 export type OnFailure = components['schemas']['OnFailure'];
 export type Outcome = components['schemas']['Outcome'];
 export type Package = components['schemas']['Package'];
@@ -2701,8 +4661,12 @@ export type PerInstance = components['schemas']['PerInstance'];
 export type Phase = components['schemas']['Phase'];
 export type Portion = components['schemas']['Portion'];
 export type ProblemJson = components['schemas']['ProblemJson'];
+export type Promise = components['schemas']['Promise'];
 export type Readiness = components['schemas']['Readiness'];
 export type Reason = components['schemas']['Reason'];
+export type Receiver = components['schemas']['Receiver'];
+export type Receiver2 = components['schemas']['Receiver2'];
+export type ReceiverStatus = components['schemas']['ReceiverStatus'];
 export type Release = components['schemas']['Release'];
 export type Release2 = components['schemas']['Release2'];
 export type ReleaseStatus = components['schemas']['ReleaseStatus'];
@@ -2712,12 +4676,22 @@ export type Restart = components['schemas']['Restart'];
 export type Role = components['schemas']['Role'];
 export type Rollout = components['schemas']['Rollout'];
 export type RolloutStatus = components['schemas']['RolloutStatus'];
+export type Rule = components['schemas']['Rule'];
+export type Rule2 = components['schemas']['Rule2'];
+export type RuleGroup = components['schemas']['RuleGroup'];
+export type RuleItem = components['schemas']['RuleItem'];
+export type RuleStatus = components['schemas']['RuleStatus'];
 export type Run = components['schemas']['Run'];
 export type Runtime = components['schemas']['Runtime'];
 export type Scaling = components['schemas']['Scaling'];
 export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
 export type SignIn = components['schemas']['SignIn'];
+export type Signal = components['schemas']['Signal'];
+export type SignalKind = components['schemas']['SignalKind'];
+export type Silence = components['schemas']['Silence'];
+export type Silence2 = components['schemas']['Silence2'];
+export type SilenceStatus = components['schemas']['SilenceStatus'];
 export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
@@ -2725,15 +4699,19 @@ export type Spread = components['schemas']['Spread'];
 export type Step = components['schemas']['Step'];
 export type Stop = components['schemas']['Stop'];
 export type Strategy = components['schemas']['Strategy'];
+export type Summary = components['schemas']['Summary'];
+export type Suspect = components['schemas']['Suspect'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];
 export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
+export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Whoami = components['schemas']['Whoami'];
+export type Worse = components['schemas']['Worse'];
 export type WriteView = components['schemas']['WriteView'];
 export type Zone = components['schemas']['Zone'];
 export type Zone2 = components['schemas']['Zone2'];

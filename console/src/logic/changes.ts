@@ -1,6 +1,8 @@
 // Turns two forms of an object into one line that says what happened between them. Changes nobody
 // would call one (a heartbeat, a counter) are none.
 import { type HistoryEntry, type Plural, pluralOf, type Watched } from "../api/objects";
+import { VERDICT } from "./guard";
+import { OBJECTIVE } from "./objectives";
 import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
 
 export interface Change {
@@ -34,7 +36,11 @@ export function changeOf(
 }
 
 function sayChange(before: Watched | undefined, after: Watched | undefined): Said {
-  const minor = (after ?? before)?.kind === "Instance";
+  const kind = (after ?? before)?.kind;
+  // A message to somebody is told with its alert.
+  if (kind === "Notification") return null;
+  if (kind === "Alert") return alert(before as Of<"Alert">, after as Of<"Alert">);
+  const minor = kind === "Instance";
   if (!after) return { tone: "off", text: "is gone", minor };
   if (!before) return { tone: "move", text: made(after), minor };
   if (after.metadata.deletedAt && !before.metadata.deletedAt) {
@@ -46,6 +52,12 @@ function sayChange(before: Watched | undefined, after: Watched | undefined): Sai
     return edited ?? deployment(before, after);
   }
   if (after.kind === "Host" && before.kind === "Host") return host(before, after) ?? edited;
+  if (after.kind === "Objective" && before.kind === "Objective") {
+    return objective(before, after) ?? edited;
+  }
+  if (after.kind === "Analysis" && before.kind === "Analysis") {
+    return analysis(before, after) ?? edited;
+  }
   return edited;
 }
 
@@ -92,6 +104,32 @@ function host(before: Of<"Host">, after: Of<"Host">): Said {
   const [was, is] = [before.status.phase, after.status.phase];
   if (was === is) return null;
   return { tone: HOST[is].tone, text: `${HOST[was].word} → ${HOST[is].word}` };
+}
+
+/** An alert is told when it begins to fire and when it ends, not when it is made or swept away. */
+function alert(before: Of<"Alert"> | undefined, after: Of<"Alert"> | undefined): Said {
+  const is = after?.status.phase;
+  if (!after || is === before?.status.phase || (!before && is === "resolved")) return null;
+  if (is === "firing") {
+    const text = after.spec.annotations?.summary ?? after.spec.labels.alertname ?? "";
+    return { tone: "bad", text: `fires: ${text}` };
+  }
+  return is === "resolved"
+    ? { tone: "ok", text: `ended: ${after.spec.labels.alertname ?? ""}` }
+    : null;
+}
+
+function objective(before: Of<"Objective">, after: Of<"Objective">): Said {
+  const [was, is] = [before.status.phase, after.status.phase];
+  if (was === is) return null;
+  return { tone: OBJECTIVE[is].tone, text: `${OBJECTIVE[was].word} → ${OBJECTIVE[is].word}` };
+}
+
+function analysis(before: Of<"Analysis">, after: Of<"Analysis">): Said {
+  const [was, is] = [before.status.verdict, after.status.verdict];
+  if (was === is) return null;
+  const message = after.status.steps?.at(-1)?.message;
+  return { tone: VERDICT[is].tone, text: `${VERDICT[is].word}${message ? `: ${message}` : ""}` };
 }
 
 function edit(before: Watched, after: Watched): Said {

@@ -1,5 +1,5 @@
 // Objects for the tests: whole, with only what a test is about being given.
-import type { Deployment, Freeze, Host, Instance } from "../api/objects";
+import { type Deployment, type Freeze, type Host, type Instance, PLURALS } from "../api/objects";
 import type { Tables } from "../api/store";
 
 type Given<T extends { spec: object; status: object }> = {
@@ -79,10 +79,7 @@ export function tables(...objects: (Deployment | Instance | Host | Freeze)[]): T
   const of = (kind: string) =>
     new Map(objects.filter((o) => o.kind === kind).map((o) => [o.metadata.name, o]));
   return {
-    applications: new Map(),
-    environments: new Map(),
-    releases: new Map(),
-    zones: new Map(),
+    ...Object.fromEntries(PLURALS.map((plural) => [plural, new Map()])),
     deployments: of("Deployment"),
     instances: of("Instance"),
     hosts: of("Host"),

@@ -18,6 +18,13 @@ const KINDS: readonly Plural[] = [
   "freezes",
   "environments",
   "zones",
+  "objectives",
+  "alerts",
+  "rules",
+  "silences",
+  "receivers",
+  "monitors",
+  "analyses",
 ];
 
 /** Lower is better; none where a word is not found in the name. */

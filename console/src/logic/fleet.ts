@@ -1,10 +1,20 @@
 // The watched objects, arranged as pages ask for them: by deployment, by host, by application.
 // Groups that have not changed stay the very same arrays, so that only what changed is drawn again.
-import type { Application, Deployment, Freeze, Host, Instance, Release } from "../api/objects";
+import type {
+  Application,
+  Deployment,
+  Freeze,
+  Host,
+  Instance,
+  Objective,
+  Release,
+} from "../api/objects";
 import type { Tables } from "../api/store";
 import { parseCpu, parseMemory } from "./quantity";
 
 export const NO_INSTANCES: readonly Instance[] = [];
+
+export const NO_OBJECTIVES: readonly Objective[] = [];
 
 export interface Use {
   readonly cpu: number;
@@ -22,6 +32,8 @@ export interface Fleet {
   readonly byDeployment: ReadonlyMap<string, readonly Instance[]>;
   readonly byHost: ReadonlyMap<string, readonly Instance[]>;
   readonly deploymentsOf: ReadonlyMap<string, readonly Deployment[]>;
+  /** By the deployment that keeps them. */
+  readonly objectivesOf: ReadonlyMap<string, readonly Objective[]>;
   /** What the instances on each host have reserved. */
   readonly use: ReadonlyMap<string, Use>;
   readonly tables: Tables;
@@ -123,6 +135,15 @@ export function arrange(tables: Tables, before?: Fleet): Fleet {
             tables.deployments.values(),
             (d) => d.spec.application,
             before?.deploymentsOf,
+            byName,
+          ),
+    objectivesOf:
+      before && kept("objectives")
+        ? before.objectivesOf
+        : grouped(
+            tables.objectives.values(),
+            (o) => o.spec.deployment,
+            before?.objectivesOf,
             byName,
           ),
     use: before && kept("instances") ? before.use : uses(byHost),

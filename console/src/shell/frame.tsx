@@ -2,8 +2,11 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../api/live";
+import { quietBy } from "../logic/alerts";
 import { attention } from "../logic/attention";
+import { Dialog } from "../parts/dialog";
 import { Icon, type IconName, Mark } from "../parts/icon";
+import { useNarrow } from "../parts/media";
 import { Notices } from "../parts/notices";
 import { Away, LinkState } from "./away";
 import { Finder } from "./finder";
@@ -15,19 +18,39 @@ import { Who } from "./who";
 import "./frame.css";
 
 interface Place {
-  to: "/" | "/applications" | "/hosts" | "/releases" | "/freezes";
+  to:
+    | "/"
+    | "/applications"
+    | "/hosts"
+    | "/releases"
+    | "/freezes"
+    | "/alerts"
+    | "/objectives"
+    | "/query"
+    | "/logs";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
   also?: string;
+  /** Where room is short it stands behind “More”. */
+  more?: boolean;
 }
 
-const PLACES: readonly Place[] = [
-  { to: "/", word: "Overview", icon: "overview" },
-  { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
-  { to: "/hosts", word: "Hosts", icon: "hosts" },
-  { to: "/releases", word: "Releases", icon: "releases" },
-  { to: "/freezes", word: "Freezes", icon: "freezes" },
+/** What there is, and how it does. */
+const PLACES: readonly (readonly Place[])[] = [
+  [
+    { to: "/", word: "Overview", icon: "overview" },
+    { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
+    { to: "/hosts", word: "Hosts", icon: "hosts" },
+    { to: "/releases", word: "Releases", icon: "releases", more: true },
+    { to: "/freezes", word: "Freezes", icon: "freezes", more: true },
+  ],
+  [
+    { to: "/alerts", word: "Alerts", icon: "alerts" },
+    { to: "/objectives", word: "Objectives", icon: "objectives", more: true },
+    { to: "/query", word: "Query", icon: "query", more: true },
+    { to: "/logs", word: "Logs", icon: "logs", more: true },
+  ],
 ];
 
 export function Frame() {
@@ -98,33 +121,101 @@ function Rail({ find, help }: { find: () => void; help: () => void }) {
   );
 }
 
+const isHere = ({ to, also }: Place, path: string): boolean =>
+  to === "/" ? path === "/" : path.startsWith(to) || (also !== undefined && path.startsWith(also));
+
 function Places() {
   const path = useRouterState({ select: (state) => state.location.pathname });
+  const narrow = useNarrow();
+  const [open, setOpen] = useState(false);
   const broken = useBroken();
+  const firing = useFiring();
+  const counts: Readonly<Record<string, readonly [number, string]>> = {
+    "/": [broken, "broken"],
+    "/alerts": [firing, "firing"],
+  };
+  const link = (place: Place) => (
+    <PlaceLink
+      key={place.to}
+      place={place}
+      here={isHere(place, path)}
+      count={counts[place.to]}
+      onGo={() => setOpen(false)}
+    />
+  );
+  const behind = PLACES.flat().filter((place) => place.more);
+  if (!narrow) {
+    return (
+      <nav className="places" aria-label="Places">
+        {PLACES.map((group) => (
+          <div key={group[0]?.to} className="place-group">
+            {group.map(link)}
+          </div>
+        ))}
+      </nav>
+    );
+  }
   return (
     <nav className="places" aria-label="Places">
-      {PLACES.map(({ to, word, icon, also }) => {
-        const here =
-          to === "/" ? path === "/" : path.startsWith(to) || (also && path.startsWith(also));
-        return (
-          <Link
-            key={to}
-            to={to}
-            className={here ? "place here" : "place"}
-            aria-current={here ? "page" : undefined}
-          >
-            <Icon name={icon} />
-            <span>{word}</span>
-            {to === "/" && broken > 0 && (
-              <b className="place-count" title={`${broken} broken`}>
-                {broken}
-              </b>
-            )}
-          </Link>
-        );
-      })}
+      {PLACES.flat()
+        .filter((place) => !place.more)
+        .map(link)}
+      <button
+        type="button"
+        className={behind.some((p) => isHere(p, path)) ? "place here" : "place"}
+        aria-haspopup="dialog"
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="more" />
+        <span>More</span>
+      </button>
+      {open && (
+        <Dialog title="More places" onClose={() => setOpen(false)}>
+          <div className="more-places">{behind.map(link)}</div>
+        </Dialog>
+      )}
     </nav>
   );
+}
+
+interface PlaceProps {
+  place: Place;
+  here: boolean;
+  count: readonly [number, string] | undefined;
+  onGo: () => void;
+}
+
+function PlaceLink({ place, here, count, onGo }: PlaceProps) {
+  return (
+    <Link
+      to={place.to}
+      className={here ? "place here" : "place"}
+      aria-current={here ? "page" : undefined}
+      onClick={onGo}
+    >
+      <Icon name={place.icon} />
+      <span>{place.word}</span>
+      {count && count[0] > 0 && (
+        <b className="place-count" title={count.join(" ")}>
+          {count[0]}
+        </b>
+      )}
+    </Link>
+  );
+}
+
+/** How many alerts fire that nothing keeps quiet. */
+function useFiring(): number {
+  const { tables } = useFleet();
+  const synced = useSynced();
+  const now = useCoarseNow(10_000);
+  const { alerts, silences } = tables;
+  const count = useMemo(() => {
+    const firing = [...alerts.values()].filter((a) => a.status.phase === "firing");
+    const all = [...silences.values()];
+    return firing.filter((a) => quietBy(a, all, firing, now).length === 0).length;
+  }, [alerts, silences, now]);
+  return synced ? count : 0;
 }
 
 /** How much is broken, for the eye in passing and for the title of a page in the background. */

@@ -10,9 +10,13 @@ const PLACES: Readonly<Record<string, string>> = {
   "g h": "/hosts",
   "g r": "/releases",
   "g f": "/freezes",
+  "g t": "/alerts",
+  "g b": "/objectives",
+  "g q": "/query",
+  "g l": "/logs",
 };
 
-const TYPING = "input, textarea, select, [contenteditable]";
+const TYPING = "input, textarea, select, [contenteditable]:not([contenteditable='false'])";
 const WALKABLE = "a[href], button:not(:disabled)";
 
 /** Moves the focus to the next or previous row of the list one is in, or of the first list. */
@@ -105,7 +109,8 @@ export function useKeyboard({ find, help }: Doing): void {
         return;
       }
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      const typing = (event.target as HTMLElement).closest?.(TYPING);
+      // The editor of queries stands in a tree of its own: what has the focus there comes first.
+      const typing = (event.composedPath()[0] as HTMLElement | undefined)?.closest?.(TYPING);
       if (typing || document.querySelector("dialog[open]")) return;
       if (perform(join(event.key, event.timeStamp))) event.preventDefault();
     };

@@ -5,6 +5,7 @@
 //! decided, purely, in `reconcile.rs`; processes are handled in `runtime/`.
 
 mod clock;
+mod collect;
 mod disk;
 mod facts;
 mod files;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use atoll_client::ClientError;
 
@@ -53,11 +55,15 @@ pub struct Options {
     pub program: PathBuf,
     /// Bytes of packages that may be kept though nobody needs them.
     pub cache_bytes: u64,
+    /// The time between two looks at host and instances for their metrics.
+    pub collect_every: Duration,
 }
 
 impl Options {
     /// The usual bound of the packages kept.
     pub const CACHE_BYTES: u64 = 10 << 30;
+    /// The usual time between two looks: what dashboards are made for.
+    pub const COLLECT_EVERY: Duration = Duration::from_secs(15);
 }
 
 /// The name of this machine, as far as it can be the name of a host.

@@ -18,6 +18,7 @@ use atoll_model::deployment::InstancePhase;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::collect::Collector;
 use crate::facts::facts;
 use crate::files::Packages;
 use crate::join::{address, authority, client, join, passing};
@@ -96,6 +97,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     for (_, record) in records {
         agent.order(Arc::new(record.order));
     }
+    let _collector = Collector::start(&machine, agent.options.collect_every);
     let ports = Arc::clone(&agent.ports);
     tokio::join!(agent.follow(), tell(&machine), look(&machine, &ports));
     Ok(())

@@ -2,7 +2,8 @@
 //! by the server.
 
 mod exec;
-mod logs;
+pub(crate) mod logs;
+mod search;
 
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ pub async fn answer(machine: Arc<Machine>, session: Session) {
         return;
     }
     match session.ask {
-        Ask::Logs { follow, tail, since } => {
-            logs::answer(socket, &place, follow, tail, since).await
+        Ask::Logs { follow, tail, since, filter } => {
+            logs::answer(socket, &place, logs::Wish { follow, tail, since, filter }).await
         }
         Ask::Exec { command, tty } => exec::answer(socket, &place, command, tty).await,
     }

@@ -189,6 +189,9 @@ pub enum Ask {
         /// Only what is younger.
         #[serde(default)]
         since: Option<Span>,
+        /// Only lines that it lets through. An agent that knows no filters sends all.
+        #[serde(flatten)]
+        filter: LogFilter,
     },
     /// Runs a command as the instance's user in its directory and cgroup.
     Exec {
@@ -198,6 +201,35 @@ pub enum Ask {
         #[serde(default)]
         tty: Option<(u16, u16)>,
     },
+}
+
+/// Which lines of a log are wanted. The usual filter lets every line through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogFilter {
+    /// Only what is at least so old. A log that is followed is then not gone on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Span>,
+    /// Only lines that hold this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// The text is a regular expression that is to match somewhere in the line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub regex: bool,
+    /// Only lines of JSON or logfmt in which each of these fields has that value; `a.b` is the
+    /// field `b` of the field `a`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Only lines of this level: trace, debug, info, warn, error or fatal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+}
+
+impl LogFilter {
+    /// Whether it looks at lines at all; if not, a log is sent as it lies on the disk.
+    pub fn looks_at_lines(&self) -> bool {
+        self.contains.is_some() || self.level.is_some() || !self.fields.is_empty()
+    }
 }
 
 /// Text frames of a session, as JSON; binary frames are `[stream byte][data]`, the stream byte

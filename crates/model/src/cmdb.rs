@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 use crate::deployment::Rollout;
+use crate::monitoring::Promise;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::quantity::{Cpu, Memory, Portion};
 use crate::run::{Resources, Run, check_variable};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// What a team builds and declares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +36,7 @@ pub struct Application {
     pub config: Configuration,
     /// What the application promises; turned into alerts and gates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub objectives: Vec<Objective>,
+    pub objectives: Vec<Promise>,
     /// How many instances; the least is what a new deployment starts with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
@@ -84,28 +85,6 @@ impl Configuration {
     fn is_empty(&self) -> bool {
         self.fixed.is_empty() && self.dynamic.is_empty()
     }
-}
-
-/// One promise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Objective {
-    /// Unique within the application.
-    pub name: String,
-    /// PromQL over the application's metrics.
-    pub query: String,
-    /// The share that must be good, as `99.9%`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// The bound the value stays below.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub below: Option<String>,
-    /// The time the share is taken over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Span>,
-    /// A breach stops a rollout at once.
-    #[serde(default)]
-    pub critical: bool,
 }
 
 /// Bounds and signals of the number of instances.
@@ -212,6 +191,12 @@ impl Spec for Application {
             invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");
         }
         invalid.nest("rollout", self.rollout.validate());
+        let mut promised = BTreeSet::new();
+        for (i, promise) in self.objectives.iter().enumerate() {
+            invalid.nest(&format!("objectives[{i}]"), promise.validate());
+            let again = !promised.insert(&promise.name);
+            invalid.add_if(again, &format!("objectives[{i}].name"), "names two objectives");
+        }
         for (i, need) in self.needs.iter().enumerate() {
             let path = format!("needs[{i}]");
             match need.strip_prefix("application/") {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 use crate::cmdb::explained;
+use crate::guard::{Guard, GuardStatus};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
 use crate::quantity::Portion;
@@ -42,6 +43,9 @@ pub struct Rollout {
     /// What a failed rollout does.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// How it is watched.
+    #[serde(default)]
+    pub guard: Guard,
 }
 
 impl Rollout {
@@ -102,6 +106,7 @@ impl Rollout {
                 "is 0; a step updates at least one instance",
             );
         }
+        invalid.nest("guard", self.guard.validate());
         invalid.add_if(self.deadline.0 < 1000, "deadline", "is less than 1s");
         invalid.into_result()
     }
@@ -118,6 +123,7 @@ impl Default for Rollout {
             deadline: Rollout::usual_deadline(),
             failure_ratio: Rollout::usual_failures(),
             on_failure: OnFailure::default(),
+            guard: Guard::default(),
         }
     }
 }
@@ -283,6 +289,9 @@ pub struct RolloutStatus {
     /// more, are healed on it.
     #[serde(default)]
     pub moved: u32,
+    /// What the guard says of the step it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardStatus>,
 }
 
 /// The state of a deployment in one word.

@@ -3,13 +3,18 @@
 
 pub mod access;
 pub mod agent;
+pub mod alerting;
 pub mod api;
 pub mod cmdb;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
+pub mod guard;
 pub mod manifest;
+pub mod matcher;
+pub mod monitoring;
 pub mod name;
+pub mod notification;
 pub mod object;
 pub mod quantity;
 pub mod run;
@@ -23,11 +28,15 @@ pub mod write;
 mod kinds;
 
 pub use access::{Role, Token};
+pub use alerting::{Alert, Rule, Silence};
 pub use cmdb::{Application, Host, Zone};
 pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
 pub use deployment::{Deployment, Instance};
+pub use guard::Analysis;
+pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
+pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
 pub use quantity::{Cpu, Memory, Portion};
 pub use selector::Selector;
@@ -54,6 +63,22 @@ kinds::kinds! {
     Zone "zones" [],
     /// A time in which changes are held.
     Freeze "freezes" [],
+    /// Something outside the fleet that is looked at: scraped, or probed.
+    Monitor "monitors" ["mon"],
+    /// A promise of one deployment, and how much of its error budget is left.
+    Objective "objectives" ["slo"],
+    /// Recording and alerting rules, as Prometheus reads them.
+    Rule "rules" [],
+    /// Something that needs attention.
+    Alert "alerts" [],
+    /// Keeps alerts quiet, for a time or while another alert fires.
+    Silence "silences" [],
+    /// Somebody who is told of alerts.
+    Receiver "receivers" ["recv"],
+    /// One message to one receiver.
+    Notification "notifications" ["notif"],
+    /// How one rollout was judged.
+    Analysis "analyses" [],
     /// A credential and the role it grants.
     Token "tokens" [],
 }

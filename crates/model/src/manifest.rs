@@ -101,6 +101,7 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
         let message = first_line(&e.to_string());
         vec![error(place(e.location()), Problem { path: String::new(), message })]
     })?;
+    let value = rule_file(file, value);
     let invalid = match Any::from_value(value.clone()) {
         Ok(any) => match any.validate() {
             Ok(()) => return Ok(Some(any)),
@@ -119,6 +120,24 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
             error((start + line - 1, 1), problem)
         })
         .collect())
+}
+
+/// A rule file as Prometheus reads it, with nothing but `groups`, is a Rule named as the file is.
+fn rule_file(file: &str, value: Value) -> Value {
+    let Value::Object(fields) = &value else { return value };
+    if fields.len() != 1 || !fields.contains_key("groups") {
+        return value;
+    }
+    let stem = file.rsplit('/').next().unwrap_or(file).split('.').next().unwrap_or(file);
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = stem.chars().map(letter).collect();
+    let name = name.trim_matches('-');
+    serde_json::json!({
+        "apiVersion": crate::object::API_VERSION,
+        "kind": Kind::Rule.name(),
+        "metadata": { "name": if name.is_empty() { "rules" } else { name } },
+        "spec": value,
+    })
 }
 
 fn first_line(message: &str) -> String {
@@ -216,6 +235,33 @@ spec:
         }
         assert!(read("f", &[0xff, 0xfe]).unwrap_err()[0].to_string().contains("UTF-8"));
         assert!(read("f", &vec![b'#'; LARGEST + 1]).unwrap_err()[0].to_string().contains("larger"));
+    }
+
+    #[test]
+    fn a_rule_file_is_taken_as_it_is() {
+        let text = "groups:
+- name: shop
+  interval: 30s
+  rules:
+  - record: job:up:sum
+    expr: sum by (job) (up)
+  - alert: Down
+    expr: up == 0
+    for: 1h30m
+    keep_firing_for: 1w
+    labels: { severity: page }
+    annotations: { summary: '{{ $labels.job }} is down' }
+";
+        let objects = read("rules/Shop_alerts.rules.yml", text.as_bytes()).unwrap();
+        assert_eq!(objects[0].id(), "rule/shop-alerts");
+        let Any::Rule(rule) = &objects[0] else { panic!("not a rule") };
+        let down = &rule.spec.groups[0].rules[1];
+        assert_eq!(down.keep_firing_for, Some(crate::Span::seconds(7 * 86_400)));
+        let wrong = wrong(&text.replace("    expr: up == 0\n", ""));
+        assert!(wrong[0].contains("f.yaml:") && wrong[0].contains("expr"), "{wrong:?}");
+        let both = text.replace("- alert: Down", "- alert: Down\n    record: down");
+        let both = read("f.yaml", both.as_bytes()).unwrap_err();
+        assert!(both[0].to_string().contains("rules[1]"), "{}", both[0]);
     }
 
     #[test]

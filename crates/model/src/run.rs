@@ -174,6 +174,22 @@ pub struct MetricsEndpoint {
     pub path: String,
     /// The name of the port.
     pub port: String,
+    /// How often.
+    #[serde(
+        default = "MetricsEndpoint::usual_every",
+        skip_serializing_if = "MetricsEndpoint::is_usual"
+    )]
+    pub every: Span,
+}
+
+impl MetricsEndpoint {
+    fn usual_every() -> Span {
+        Span::seconds(15)
+    }
+
+    fn is_usual(every: &Span) -> bool {
+        *every == MetricsEndpoint::usual_every()
+    }
 }
 
 /// How an instance that dies is started again.

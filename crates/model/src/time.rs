@@ -56,6 +56,8 @@ impl FromStr for Timestamp {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub u64);
 
+/// Understood as Prometheus does, and written in days.
+const LONG_UNITS: [(&str, u64); 2] = [("y", 365 * 86_400_000), ("w", 7 * 86_400_000)];
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -103,7 +105,8 @@ impl FromStr for Span {
             let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
             let unit = &rest[..letters];
             rest = &rest[letters..];
-            let size = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, size)| *size);
+            let known = UNITS.iter().chain(&LONG_UNITS).find(|(name, _)| *name == unit);
+            let size = known.map(|(_, size)| *size);
             let size = match size {
                 Some(size) => size,
                 None if unit.is_empty() && count == 0 => 1,

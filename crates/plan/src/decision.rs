@@ -14,6 +14,7 @@ use atoll_model::{
 
 use crate::{Context, Plan, sooner};
 
+mod budget;
 mod freeze;
 mod owner;
 mod radius;
@@ -91,7 +92,7 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     access,
     validity::valid,
     validity::references,
@@ -100,6 +101,7 @@ const RULES: [Rule; 8] = [
     radius::min_ready,
     radius::zone,
     freeze::freeze,
+    budget::budget,
 ];
 
 /// Judges a plan.

@@ -19,6 +19,9 @@ use draft::Draft;
 use fleet::{Counts, Fleet};
 use progress::{Progress, View};
 use target::Target;
+use watch::Watch;
+
+pub(crate) use watch::queries;
 
 pub(crate) mod draft;
 pub(crate) mod fleet;
@@ -29,6 +32,7 @@ mod rollout;
 mod scale;
 mod status;
 mod target;
+mod watch;
 
 /// A deployment with everything its planning looks at.
 pub(crate) struct Subject<'a> {
@@ -43,6 +47,7 @@ pub(crate) struct Subject<'a> {
     pub fleet: Fleet<'a>,
     pub counts: Counts,
     pub progress: Progress,
+    pub watch: Watch,
 }
 
 /// Plans for one deployment.
@@ -98,6 +103,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let of_it = |d: &&Arc<Object<Deployment>>| d.spec.environment == *environment.name();
             names.extend(world.all::<Deployment>().filter(of_it).map(|d| d.meta.name.clone()));
         }
+        Some(Any::Objective(objective)) => {
+            names.insert(objective.spec.deployment.clone());
+        }
         Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
         _ => {}
     }
@@ -135,10 +143,19 @@ impl<'a> Subject<'a> {
             return Err(reason);
         }
         let rules = &application.spec.rollout;
+        let watch = Watch::of(cx, object);
         let look = |target: &Target| {
             let counts = Counts::of(&fleet, target.name(), rules.healthy_for, cx.now);
-            let view = View { deployment: object, rules, target, counts: &counts, now: cx.now };
-            (counts, progress::judge(&view))
+            let view = View {
+                deployment: object,
+                rules,
+                target,
+                counts: &counts,
+                watch: &watch,
+                now: cx.now,
+            };
+            let progress = progress::judge(&view);
+            (counts, progress)
         };
         let (mut counts, mut progress) = look(&target);
         let mut target = target;
@@ -160,6 +177,7 @@ impl<'a> Subject<'a> {
             fleet,
             counts,
             progress,
+            watch,
         })
     }
 
@@ -189,6 +207,7 @@ impl<'a> Subject<'a> {
         reasons.extend(obstacles);
         let mut plan = Plan { intent, writes, reasons, again_at };
         put_status(self.object, status, &mut plan);
+        plan.writes.extend(watch::record(self));
         plan
     }
 
@@ -248,18 +267,24 @@ fn wait(cx: &Context, object: &Arc<Object<Deployment>>, reason: Reason) -> Plan 
     plan
 }
 
-/// Adds the status to a plan, if it changed. An override of a freeze is for one change: once that
-/// has settled it is taken off.
+/// Overrides of the gate, each for one change.
+const OVERRIDES: [&str; 2] = [
+    atoll_model::decision::OVERRIDE_ANNOTATION,
+    atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION,
+];
+
+/// Adds the status to a plan, if it changed. An override is for one change: once that has settled
+/// it is taken off.
 fn put_status(object: &Arc<Object<Deployment>>, status: DeploymentStatus, plan: &mut Plan) {
-    let overridden = atoll_model::decision::OVERRIDE_ANNOTATION;
-    let spent = target::is_final(status.phase) && object.meta.annotations.contains_key(overridden);
+    let overridden = OVERRIDES.iter().any(|name| object.meta.annotations.contains_key(*name));
+    let spent = target::is_final(status.phase) && overridden;
     if status == object.status && !spent {
         return;
     }
     let mut new = Object::clone(object);
     new.status = status;
     if spent {
-        new.meta.annotations.remove(overridden);
+        OVERRIDES.iter().for_each(|name| drop(new.meta.annotations.remove(*name)));
     }
     plan.writes.push(Write::Put(Any::Deployment(Arc::new(new))));
 }

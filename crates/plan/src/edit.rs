@@ -7,12 +7,12 @@ use std::sync::Arc;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
-    Write,
+    Any, Application, Deployment, Environment, Instance, Intent, Kind, Notification, Object,
+    Reason, Release, Write,
 };
 
 use crate::delivery::used_releases;
-use crate::{Context, Plan};
+use crate::{Context, Plan, alerting};
 
 /// Turns manifests into a plan that creates or updates their objects, all or none. Objects that
 /// would not change are left out.
@@ -171,7 +171,9 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         Kind::Environment => {
             cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)
         }
-        Kind::Release | Kind::Package | Kind::Zone | Kind::Freeze | Kind::Token => false,
+        Kind::Rule => alerting::rule::alerts_of(cx.world, name).next().is_some(),
+        Kind::Receiver => cx.world.derived::<Notification>(name).next().is_some(),
+        _ => false,
     };
     let users = users(cx, &stored);
     if !users.is_empty() {

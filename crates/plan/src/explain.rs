@@ -13,6 +13,7 @@ use crate::{CONTROLLERS, Context, Plan};
 
 mod deployment;
 mod host;
+mod monitoring;
 mod words;
 
 pub use words::in_words;
@@ -35,6 +36,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Package(it) => package(cx.world, it, &mut told),
         Any::Freeze(it) => freeze(cx, it, &mut told),
         Any::Token(it) => token(cx, it, &mut told),
+        other => monitoring::tell(cx, other, &mut told),
     }
     if let Some(at) = any.meta().deleted_at {
         told.state = format!("{} Its deletion was asked for at {at}.", told.state);

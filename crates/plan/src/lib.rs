@@ -6,13 +6,17 @@ use atoll_model::{Any, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 use imbl::OrdMap;
 
 pub mod access;
+pub mod alerting;
 pub mod cmdb;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
 pub mod edit;
 pub mod explain;
+pub mod guard;
+pub mod monitoring;
 pub mod placement;
+pub mod query;
 pub mod rehearse;
 pub mod report;
 pub mod sim;
@@ -38,11 +42,18 @@ pub struct Measurements {
     pub last_heard: OrdMap<String, Timestamp>,
     /// A host not heard for this long is unknown.
     pub host_timeout: Span,
+    /// The answers to the planner's own queries, if it was called with any: see
+    /// [`Controller::queries`]. A planner called without them keeps what it knew.
+    pub answers: query::Answers,
 }
 
 impl Default for Measurements {
     fn default() -> Measurements {
-        Measurements { last_heard: OrdMap::new(), host_timeout: Span::seconds(30) }
+        Measurements {
+            last_heard: OrdMap::new(),
+            host_timeout: Span::seconds(30),
+            answers: query::Answers::new(),
+        }
     }
 }
 
@@ -83,26 +94,76 @@ pub struct Controller {
     pub kind: Kind,
     /// Plans for one subject.
     pub plan: Planner,
+    /// What it wants measured before it plans for a subject, in the order it is to be asked;
+    /// nothing for most.
+    pub queries: fn(&Context, &str) -> Vec<query::Query>,
     /// The names of the subjects that a changed object may concern, in the world after the
     /// change. Costs what is touched, not the fleet; what it leaves out, a periodic pass finds.
     pub touched: fn(&Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String>,
 }
 
+/// For planners that go by the objects alone.
+pub(crate) fn nothing_measured(_: &Context, _: &str) -> Vec<query::Query> {
+    Vec::new()
+}
+
 /// All planners.
 pub const CONTROLLERS: &[Controller] = &[
-    Controller { name: "access", kind: Kind::Token, plan: access::plan, touched: access::touched },
-    Controller { name: "cmdb", kind: Kind::Host, plan: cmdb::plan, touched: cmdb::touched },
+    Controller {
+        name: "access",
+        kind: Kind::Token,
+        plan: access::plan,
+        queries: nothing_measured,
+        touched: access::touched,
+    },
+    Controller {
+        name: "cmdb",
+        kind: Kind::Host,
+        plan: cmdb::plan,
+        queries: nothing_measured,
+        touched: cmdb::touched,
+    },
     Controller {
         name: "delivery",
         kind: Kind::Application,
         plan: delivery::plan,
+        queries: nothing_measured,
         touched: delivery::touched,
     },
     Controller {
         name: "deployment",
         kind: Kind::Deployment,
         plan: deployment::plan,
+        queries: deployment::queries,
         touched: deployment::touched,
+    },
+    Controller {
+        name: "monitoring",
+        kind: Kind::Deployment,
+        plan: monitoring::promise::plan,
+        queries: nothing_measured,
+        touched: monitoring::promise::touched,
+    },
+    Controller {
+        name: "objective",
+        kind: Kind::Objective,
+        plan: monitoring::objective::plan,
+        queries: monitoring::objective::queries,
+        touched: monitoring::objective::touched,
+    },
+    Controller {
+        name: "alerting",
+        kind: Kind::Rule,
+        plan: alerting::rule::plan,
+        queries: alerting::rule::queries,
+        touched: alerting::rule::touched,
+    },
+    Controller {
+        name: "notification",
+        kind: Kind::Receiver,
+        plan: alerting::receiver::plan,
+        queries: nothing_measured,
+        touched: alerting::receiver::touched,
     },
 ];
 

@@ -3,14 +3,17 @@
 //! lacks of the world outside is only real processes and a real network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use atoll_model::access::{Actor, Role};
 use atoll_model::cmdb::{Amount, HostPhase};
+use atoll_model::deployment::Phase;
 use atoll_model::{
-    Any, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+    Any, Deployment, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
 
 use crate::decision::{Verdict, decide};
+use crate::query::{Answer, Answers, Period, Query};
 use crate::{CONTROLLERS, Context, Measurements, Plan, edit, rehearse};
 use agent::{Agent, Due};
 
@@ -86,6 +89,9 @@ pub struct Sim {
     pub faults: Faults,
     /// How the processes of a release, or of one instance, behave, where not well.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// What the metrics store answers to an expression at a time or times; what it answers without
+    /// filters, with `unfiltered ` before the expression.
+    pub metrics: BTreeMap<String, Box<dyn Fn(Period) -> Answer>>,
     /// Every commit since it was last emptied.
     pub journal: Vec<Entry>,
     now: Timestamp,
@@ -110,6 +116,7 @@ impl Sim {
             world: Snapshot::default(),
             faults: Faults::default(),
             behaviours: BTreeMap::new(),
+            metrics: BTreeMap::new(),
             journal: Vec::new(),
             now,
             measured: Measurements::default(),
@@ -365,9 +372,21 @@ impl Sim {
         let silent = |host: &str| !self.agents.get(host).is_some_and(|agent| agent.linked);
         let due = self.due.keys().all(|(at, name)| match CONTROLLERS[*at].kind {
             Kind::Host => !silent(name),
-            _ => self.world.deployments_with("frozen").any(|d| d.name() == name),
+            // Evaluated for ever, whether anything moves or not.
+            Kind::Rule | Kind::Objective | Kind::Receiver => true,
+            _ => self.waits_for_people(name),
         });
         events && due && self.dirty.is_empty()
+    }
+
+    /// A deployment that moves no further by itself, though it may be watched.
+    fn waits_for_people(&self, deployment: &str) -> bool {
+        self.world.get::<Deployment>(deployment).is_some_and(|deployment| {
+            let mut reasons = deployment.status.reasons.iter();
+            let waits = reasons
+                .any(|reason| matches!(reason.code.as_str(), "frozen" | "budget-spent" | "stuck"));
+            waits || deployment.status.phase == Phase::Paused
+        })
     }
 
     /// The loop of a server: plan, decide, commit, until nothing is marked.
@@ -377,7 +396,9 @@ impl Sim {
                 self.by_time.remove(&(at, key.clone()));
             }
             let controller = &CONTROLLERS[key.0];
+            self.measured.answers = self.measure((controller.queries)(&self.context(), &key.1));
             let plan = (controller.plan)(&self.context(), &key.1);
+            self.measured.answers.clear();
             let actor = Actor::controller(controller.name);
             match self.commit(&actor, plan) {
                 Ok(Some(at)) => {
@@ -388,6 +409,17 @@ impl Sim {
                 Err(reasons) => unreachable!("{} {}: {reasons:?}", controller.name, key.1),
             }
         }
+    }
+
+    /// What is asked is answered from `metrics`; there is no data of what is not there.
+    fn measure(&self, queries: Vec<Query>) -> Answers {
+        let answer = |query: Query| {
+            let bare = if query.unfiltered { "unfiltered " } else { "" };
+            let known = self.metrics.get(&format!("{bare}{}", query.expression));
+            let answer = known.map_or_else(Answer::default, |answer| answer(query.period));
+            (query.name, Ok(Arc::new(answer)))
+        };
+        queries.into_iter().map(answer).collect()
     }
 
     fn enqueue(&mut self, after: Span, event: Event) {

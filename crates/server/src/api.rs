@@ -4,9 +4,11 @@
 pub mod agents;
 pub mod error;
 pub mod history;
+pub mod logs;
 pub mod objects;
 pub mod openapi;
 pub mod packages;
+pub mod prometheus;
 pub mod routes;
 pub mod session;
 pub mod state;

@@ -107,12 +107,28 @@ pub fn authenticate(
     now: Timestamp,
 ) -> Option<Actor> {
     if let Some(value) = headers.get(AUTHORIZATION) {
-        return bearer(world, value.to_str().ok()?.strip_prefix("Bearer ")?.trim(), now);
+        return bearer(world, &offered(value.to_str().ok()?)?, now);
     }
     if writes && !headers.contains_key("x-atoll-console") {
         return None;
     }
     sessions.find(cookie(headers)?, now)
+}
+
+/// The secret in an `Authorization` header: a bearer token, or the password of Basic, which is what
+/// Grafana and promtool offer; its user name says nothing.
+fn offered(header: &str) -> Option<String> {
+    use base64::Engine as _;
+    let (scheme, rest) = header.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let (_, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
+    Some(password.trim().to_owned())
 }
 
 /// The secret in the console's cookie.
@@ -193,6 +209,15 @@ mod tests {
         assert_eq!((actor.name.as_str(), actor.role), ("user/anna", Role::Viewer));
         assert!(bearer(&world, &secret, Timestamp(100)).is_none());
         assert!(bearer(&world, "guess", Timestamp(1)).is_none());
+    }
+
+    #[test]
+    fn secrets_are_offered_in_two_ways() {
+        assert_eq!(offered("Bearer abc ").as_deref(), Some("abc"));
+        assert_eq!(offered("Basic dXNlcjpzZWNyZXQ=").as_deref(), Some("secret"));
+        for bad in ["Basic ???", "Basic dXNlcg==", "Digest x", "Bearer", ""] {
+            assert_eq!(offered(bad), None, "{bad}");
+        }
     }
 
     #[test]

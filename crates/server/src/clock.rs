@@ -1,7 +1,7 @@
 //! The only place in the server that reads a clock. It runs steadily: however the machine's clock
 //! jumps, time here goes forward at its usual pace, and never to before what is already stored.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use atoll_model::Timestamp;
 
@@ -20,6 +20,16 @@ impl Clock {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
         let base = i64::try_from(wall).unwrap_or(i64::MAX).max(no_earlier.unwrap_or(i64::MIN));
         Clock { base, started: Instant::now() }
+    }
+
+    /// When it was started.
+    pub fn started(&self) -> Timestamp {
+        Timestamp(self.base)
+    }
+
+    /// How long it runs: for how long things take.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The time.

@@ -3,13 +3,15 @@
 
 use atoll_model::access::Actor;
 use atoll_model::object::Reason;
-use atoll_model::{Any, Kind, Timestamp, Write};
+use atoll_model::{Any, Intent, Kind, Timestamp, Write};
 use atoll_plan::decision::{Verdict, decide};
-use atoll_plan::{Context, Plan};
+use atoll_plan::query::Answers;
+use atoll_plan::{Context, Measurements, Plan};
 use atoll_store::{Batch, Change, CommitError, Epoch, Expect};
 
 use crate::Server;
 use crate::cache::Applied;
+use crate::measure::validity;
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -62,10 +64,57 @@ impl Server {
         fence: Option<Epoch>,
         make: impl FnOnce(&Context) -> Result<Plan, Vec<Reason>>,
     ) -> Result<Committed, Refusal> {
+        self.commit_knowing(actor, fence, Answers::new(), make).await
+    }
+
+    /// The same with answers to the planner's questions.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn commit_knowing(
+        &self,
+        actor: &Actor,
+        fence: Option<Epoch>,
+        answers: Answers,
+        make: impl FnOnce(&Context) -> Result<Plan, Vec<Reason>>,
+    ) -> Result<Committed, Refusal> {
+        let mut intent = Intent::Observe;
+        let make = |cx: &Context| {
+            let plan = make(cx)?;
+            intent = plan.intent;
+            Ok(plan)
+        };
+        let done = self.commit_plan(actor, fence, answers, make).await;
+        let outcome = match &done {
+            Ok(Committed { revision: None, .. }) => return done,
+            Ok(Committed { held: Some(_), .. }) => "held",
+            Ok(_) => "committed",
+            Err(Refusal::Invalid(_)) => "invalid",
+            Err(Refusal::Denied(_)) => "denied",
+            Err(Refusal::Store(CommitError::Conflict { .. })) => "conflict",
+            Err(Refusal::Store(_)) => "failed",
+        };
+        let labels = [("intent", intent.name()), ("outcome", outcome)];
+        self.figures.count("atoll_commits_total", &labels);
+        done
+    }
+
+    async fn commit_plan(
+        &self,
+        actor: &Actor,
+        fence: Option<Epoch>,
+        answers: Answers,
+        make: impl FnOnce(&Context) -> Result<Plan, Vec<Reason>>,
+    ) -> Result<Committed, Refusal> {
         let _turn = self.turn.lock().await;
-        let (world, measured, now) = (self.cache.world(), self.measure.read(), self.clock.now());
+        let (world, now) = (self.cache.world(), self.clock.now());
+        let measured = Measurements { answers, ..self.measure.read() };
         let cx = Context { world: &world, measured: &measured, now };
         let plan = make(&cx).map_err(Refusal::Invalid)?;
+        let problems = validity::problems(&plan);
+        if !problems.is_empty() {
+            return Err(Refusal::Invalid(problems));
+        }
         if plan.writes.is_empty() {
             return Ok(Committed::nothing(plan));
         }
@@ -77,7 +126,10 @@ impl Server {
         if plan.writes.is_empty() {
             return Ok(Committed { held, ..Committed::nothing(plan) });
         }
+        let began = self.clock.elapsed();
         let revisions = self.store.commit(batch(&plan, &actor.name, now, fence)).await;
+        let took = self.clock.elapsed().saturating_sub(began);
+        self.figures.observe("atoll_store_duration_seconds", &[("what", "commit")], took);
         let revisions = match revisions {
             Ok(revisions) => revisions,
             Err(conflict @ CommitError::Conflict { .. }) => {
@@ -127,7 +179,10 @@ impl Server {
         if batches.is_empty() {
             return outcomes;
         }
+        let began = self.clock.elapsed();
         let stored = self.store.commit_all(batches).await;
+        let took = self.clock.elapsed().saturating_sub(began);
+        self.figures.observe("atoll_store_duration_seconds", &[("what", "reports")], took);
         let mut behind = false;
         for ((at, plan), revisions) in waiting.into_iter().zip(stored) {
             outcomes[at] = match revisions {

@@ -11,28 +11,39 @@ pub mod console;
 pub mod controller;
 pub mod listen;
 pub mod measure;
+pub mod metrics;
+pub mod monitor;
+pub mod notify;
+pub mod own;
 pub mod relay;
+pub mod replay;
 pub mod start;
 pub mod tls;
 
+pub use metrics::options::{MetricsOptions, Remote};
 pub use start::{Encryption, Keep, Options, Running, StartError, start};
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use atoll_model::access::Actor;
 use atoll_model::agent::Ask;
 use atoll_model::{Any, Instance, Intent, Reason, Snapshot, Write};
 use atoll_plan::Plan;
-use atoll_store::Store;
+use atoll_store::{Epoch, Store};
 
 use crate::api::agents::Reports;
 use crate::api::error::Answer;
+use crate::api::prometheus::write::Door;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::measure::Measure;
+use crate::measure::asked::Asked;
+use crate::metrics::Metrics;
+use crate::own::Figures;
 use crate::relay::Relay;
 use crate::tls::Authority;
 
@@ -54,6 +65,14 @@ pub struct Server {
     pub relay: Arc<Relay>,
     /// Reports on their way to the store.
     pub reports: Reports,
+    /// Everything measured.
+    pub metrics: Arc<Metrics>,
+    /// Messages of remote write on their way.
+    pub door: Door,
+    /// Planners' questions.
+    pub asked: Asked,
+    /// The own figures.
+    pub figures: Figures,
     /// The own CA, if there is one.
     pub authority: Option<Authority>,
     /// Whether connections are encrypted.
@@ -68,8 +87,11 @@ pub struct Server {
     to_tell: tokio::sync::Notify,
     has_replicas: bool,
     leading: Mutex<Option<(String, bool)>>,
+    epoch: Mutex<Option<Epoch>>,
     address: String,
     others: RwLock<Vec<String>>,
+    /// Keys that wait to be planned, and keys being measured.
+    backlog: (AtomicUsize, AtomicUsize),
 }
 
 /// The server, shared.
@@ -89,8 +111,24 @@ impl Server {
         self.leading.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many keys wait to be planned, and how many are being measured.
+    pub fn backlog(&self) -> (usize, usize) {
+        let load = |count: &AtomicUsize| count.load(std::sync::atomic::Ordering::Relaxed);
+        (load(&self.backlog.0), load(&self.backlog.1))
+    }
+
     pub(crate) fn set_leading(&self, leading: Option<(String, bool)>) {
         *self.leading.lock().unwrap_or_else(PoisonError::into_inner) = leading;
+    }
+
+    /// The number of the lease, while this replica holds it: what it writes as the leader is
+    /// fenced by it.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: Option<Epoch>) {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
     }
 
     fn leads_here(&self) -> bool {

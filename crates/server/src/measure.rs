@@ -1,5 +1,11 @@
-//! What is measured and never stored: when each host was last heard. Replicas tell each other
-//! through the store, so that the one that leads knows of hosts that talk to another.
+//! What is measured: here when each host was last heard, which is never stored, and below what
+//! planners ask of the metrics. Replicas tell each other through the store whom they heard, so
+//! that the one that leads knows of hosts that talk to another.
+
+pub mod alerts;
+pub mod asked;
+pub mod expression;
+pub mod validity;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock};

@@ -71,7 +71,8 @@ impl Relay {
         waiting.is_some_and(|w| w.answer.send(socket).is_ok())
     }
 
-    fn forget(&self, id: &str) {
+    /// Nobody waits for the session any more.
+    pub(crate) fn forget(&self, id: &str) {
         self.lock().remove(id);
     }
 

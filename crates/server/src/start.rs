@@ -17,8 +17,12 @@ use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::measure::Measure;
+use crate::measure::asked::Asked;
+use crate::metrics::Metrics;
+use crate::metrics::forward::Peers;
+use crate::metrics::options::MetricsOptions;
 use crate::tls::{Authority, Given};
-use crate::{App, Server, auth, controller, listen, tls};
+use crate::{App, Server, auth, controller, listen, metrics, monitor, notify, own, tls};
 
 /// What other replicas wrote is read at least this often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -63,6 +67,8 @@ pub struct Options {
     pub encryption: Encryption,
     /// A host not heard from for this long is lost.
     pub host_timeout: Span,
+    /// How metrics are kept.
+    pub metrics: MetricsOptions,
 }
 
 /// Why a server could not start.
@@ -79,6 +85,9 @@ pub enum StartError {
     /// The state cannot be opened.
     #[error("could not open the store: {0}")]
     Store(String),
+    /// The metrics cannot be opened.
+    #[error("could not open the metrics: {0}")]
+    Metrics(String),
     /// There are no certificates.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -101,6 +110,8 @@ pub struct Running {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(options: Options) -> Result<Running, StartError> {
+    // Who starts it may have installed the same.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let lock = match &options.keep {
         Keep::Directory(dir) => Some(lock(dir)?),
         Keep::Postgres(_) => None,
@@ -115,6 +126,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let config = given.as_ref().map(tls::server_config).transpose()?;
     let scheme = if given.is_some() { "https" } else { "http" };
     let address = options.advertise.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
+    let metrics = open_metrics(&options, &store, authority.as_ref(), clock).await?;
     let (reports, queue) = Reports::new();
     let server = Arc::new(Server {
         store,
@@ -125,6 +137,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         sessions: auth::Sessions::default(),
         relay: Arc::default(),
         reports,
+        metrics: Arc::new(metrics),
+        door: Default::default(),
+        asked: Asked::default(),
+        figures: Default::default(),
         authority,
         secure: given.is_some(),
         listen,
@@ -135,14 +151,20 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         to_tell: tokio::sync::Notify::new(),
         has_replicas: matches!(options.keep, Keep::Postgres(_)),
         leading: Mutex::new(None),
+        epoch: Mutex::new(None),
         address,
         others: RwLock::default(),
+        backlog: Default::default(),
     });
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(take_reports(server.clone(), queue));
     tasks.spawn(controller::run(server.clone(), stopped.clone()));
     tasks.spawn(keep_current(server.clone(), matches!(options.keep, Keep::Postgres(_))));
+    tasks.spawn(metrics::keep(server.metrics.clone(), clock));
+    tasks.spawn(monitor::run(server.clone()));
+    tasks.spawn(notify::run(server.clone()));
+    tasks.spawn(own::keep(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
 }
@@ -162,6 +184,36 @@ async fn open(keep: &Keep) -> Result<(Store, Blobs), StartError> {
             Ok((store.clone(), Blobs::Database(store)))
         }
     }
+}
+
+/// Opens the store of metrics. Replicas without another server in common pass on to each other
+/// what they are given.
+async fn open_metrics(
+    options: &Options,
+    store: &Store,
+    authority: Option<&Authority>,
+    clock: Clock,
+) -> Result<Metrics, StartError> {
+    let kept = options.metrics.clone();
+    let opened = tokio::task::spawn_blocking(move || Metrics::open(&kept, clock.now())).await;
+    let mut metrics =
+        opened.map_err(|e| StartError::Metrics(e.to_string()))?.map_err(StartError::Metrics)?;
+    if matches!(options.keep, Keep::Postgres(_)) && metrics.remote.is_none() {
+        let secret = shared_secret(store).await?;
+        let ca = authority.map(|authority| authority.certificate.as_str());
+        metrics.peers = Some(Peers::new(secret, ca).map_err(StartError::Metrics)?);
+    }
+    Ok(metrics)
+}
+
+/// The secret by which replicas know each other; who comes second reads what came first.
+async fn shared_secret(store: &Store) -> Result<String, StartError> {
+    const NAME: &str = "pki/replicas";
+    if store.get_blob(NAME).await.map_err(in_store)?.is_none() {
+        store.put_blob(NAME, auth::secret().as_bytes()).await.map_err(in_store)?;
+    }
+    let bytes = store.get_blob(NAME).await.map_err(in_store)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

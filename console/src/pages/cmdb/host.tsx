@@ -1,9 +1,11 @@
 // One host: what it is, what is placed on it, and taking it out of use.
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import type { Edit } from "../../api/change";
 import { useFleet, useObject, useSynced } from "../../api/live";
 import type { Host } from "../../api/objects";
+import { hostPanels } from "../../logic/dashboards";
 import { NO_INSTANCES, zoneOf } from "../../logic/fleet";
+import type { SpanSearch } from "../../logic/period";
 import { HOST } from "../../logic/phases";
 import {
   coreWords,
@@ -28,6 +30,8 @@ import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { proposalOf } from "../deployment/actions";
 import { Instances } from "../deployment/instances";
+import { LogSearch } from "../logs/search";
+import { Dashboard } from "../metrics/dashboard";
 import { NoObject } from "../object/missing";
 import { sinceOf } from "./columns";
 import "../deployment/deployment.css";
@@ -38,6 +42,7 @@ export function HostPage({
   tab = "instances",
   instance,
   phase,
+  ...search
 }: ThingSearch & { name: string }) {
   const host = useObject("hosts", name);
   const fleet = useFleet();
@@ -79,6 +84,8 @@ export function HostPage({
             now={tab}
             tabs={[
               { id: "instances", word: "Instances", count: instances.length },
+              { id: "metrics", word: "Metrics" },
+              { id: "logs", word: "Logs" },
               { id: "history", word: "History" },
               { id: "manifest", word: "Manifest" },
             ]}
@@ -94,6 +101,8 @@ export function HostPage({
               label={`instances on ${name}`}
             />
           )}
+          {tab === "metrics" && <HostMetrics name={name} search={search} />}
+          {tab === "logs" && <LogSearch subject={`host/${name}`} search={search} />}
           {tab === "history" && (
             <HistoryView plural="hosts" {...{ name, generation, revision, mayWrite }} />
           )}
@@ -106,6 +115,11 @@ export function HostPage({
       </div>
     </>
   );
+}
+
+function HostMetrics({ name, search }: { name: string; search: SpanSearch }) {
+  const sections = useMemo(() => hostPanels(name), [name]);
+  return <Dashboard sections={sections} search={search} id={`host/${name}`} />;
 }
 
 interface UsingProps {

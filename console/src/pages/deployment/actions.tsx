@@ -22,7 +22,7 @@ export function editOf(deployment: Deployment, spec: Record<string, unknown>): E
 
 export function proposalOf(edit: Edit, done: string): Proposal {
   return {
-    key: `${edit.plural}/${edit.name}@${edit.generation} ${JSON.stringify(edit.spec)}`,
+    key: `${edit.plural}/${edit.name}@${edit.generation} ${JSON.stringify([edit.spec, edit.annotations])}`,
     preview: (signal) => previewEdit(edit, signal),
     apply: () => applyEdit(edit),
     done,
@@ -94,7 +94,7 @@ interface AskProps {
   onClose: () => void;
 }
 
-function Ask({ asked, to, deployment, onClose }: AskProps) {
+export function Ask({ asked, to, deployment, onClose }: AskProps) {
   // The change is made from the target seen when it was asked for, not from what comes meanwhile.
   const [edit] = useState(() =>
     editOf(deployment, asked === "promote" ? { promoted: to } : { aborted: to }),

@@ -1,9 +1,12 @@
 // One deployment: how it stands, the rollout under way, its instances, its target and its history.
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useFleet, useObject, useSynced } from "../../api/live";
 import type { Deployment } from "../../api/objects";
 import { isSettled } from "../../logic/applications";
-import { NO_INSTANCES } from "../../logic/fleet";
+import { deploymentPanels } from "../../logic/dashboards";
+import { NO_INSTANCES, NO_OBJECTIVES } from "../../logic/fleet";
+import { rolloutMarks } from "../../logic/guard";
+import type { SpanSearch } from "../../logic/period";
 import { rolloutOf } from "../../logic/rollout";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
@@ -17,6 +20,10 @@ import { Why } from "../../parts/why";
 import type { ThingSearch } from "../../router";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
+import { GuardPanel } from "../guard/panel";
+import { LogSearch } from "../logs/search";
+import { Dashboard } from "../metrics/dashboard";
+import { Objectives } from "../monitoring/objective";
 import { NoObject } from "../object/missing";
 import { Actions } from "./actions";
 import { Instances } from "./instances";
@@ -30,6 +37,7 @@ export function DeploymentPage({
   tab = "instances",
   instance,
   phase,
+  ...search
 }: ThingSearch & { name: string }) {
   const deployment = useObject("deployments", name);
   const fleet = useFleet();
@@ -44,6 +52,7 @@ export function DeploymentPage({
   const application = fleet.tables.applications.get(spec.application);
   const rollout = rolloutOf(deployment, application?.spec.rollout);
   const instances = fleet.byDeployment.get(name) ?? NO_INSTANCES;
+  const objectives = fleet.objectivesOf.get(name) ?? NO_OBJECTIVES;
   const to = rollout && rollout.to !== rollout.from ? rollout.to : undefined;
 
   return (
@@ -64,11 +73,17 @@ export function DeploymentPage({
           {rollout && (
             <Rollout rollout={rollout} deployment={deployment} plan={application?.spec.rollout} />
           )}
+          <GuardPanel deployment={deployment} application={application} mayWrite={mayWrite} />
           <Tabs
             label="views"
             now={tab}
             tabs={[
               { id: "instances", word: "Instances", count: instances.length },
+              { id: "metrics", word: "Metrics" },
+              ...(objectives.length > 0
+                ? [{ id: "objectives", word: "Objectives", count: objectives.length }]
+                : []),
+              { id: "logs", word: "Logs" },
               { id: "history", word: "History" },
               { id: "manifest", word: "Manifest" },
             ]}
@@ -84,6 +99,9 @@ export function DeploymentPage({
               label={`instances of ${name}`}
             />
           )}
+          {tab === "metrics" && <DeploymentMetrics name={name} search={search} />}
+          {tab === "objectives" && <Objectives objectives={objectives} />}
+          {tab === "logs" && <LogSearch subject={`deployment/${name}`} search={search} />}
           {tab === "history" && (
             <HistoryView plural="deployments" {...{ name, generation, revision, mayWrite }} />
           )}
@@ -103,6 +121,14 @@ export function DeploymentPage({
       )}
     </>
   );
+}
+
+function DeploymentMetrics({ name, search }: { name: string; search: SpanSearch }) {
+  const fleet = useFleet();
+  const { analyses } = fleet.tables;
+  const sections = useMemo(() => deploymentPanels(name), [name]);
+  const marks = useMemo(() => rolloutMarks(analyses, name), [analyses, name]);
+  return <Dashboard sections={sections} search={search} id={`deployment/${name}`} marks={marks} />;
 }
 
 /** The numbers of it, and what it says of itself while it is not settled. */

@@ -1,5 +1,9 @@
 // One instance at the side of the page: what it is, why it is so, and its live log.
+import { useSearch } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
 import type { Instance } from "../../api/objects";
+import { instancePanels } from "../../logic/dashboards";
+import type { SpanSearch } from "../../logic/period";
 import { INSTANCE } from "../../logic/phases";
 import { coreWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { Ago } from "../../parts/ago";
@@ -9,6 +13,7 @@ import { Log } from "../../parts/log";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Reasons } from "../../parts/reasons";
+import { Dashboard } from "../metrics/dashboard";
 
 interface Props {
   instance: Instance;
@@ -26,6 +31,7 @@ export function InstanceDrawer({ instance, rows, onGo, onClose }: Props) {
     const next = rows[rows.findIndex((r) => r.metadata.name === metadata.name) + step];
     if (step !== 0 && next) onGo(next.metadata.name);
   };
+  const [shown, setShown] = useState<"log" | "metrics">("log");
   const phase = INSTANCE[status.phase];
   return (
     <Dialog
@@ -72,9 +78,35 @@ export function InstanceDrawer({ instance, rows, onGo, onClose }: Props) {
           </Fact>
         </Facts>
         <Reasons reasons={status.reasons ?? []} />
-        <Log key={metadata.name} instance={metadata.name} />
+        <div className="choice drawer-choice" role="group" aria-label="shown of it">
+          {(["log", "metrics"] as const).map((kind) => (
+            <button
+              key={kind}
+              type="button"
+              aria-pressed={shown === kind}
+              onClick={() => setShown(kind)}
+            >
+              {kind === "log" ? "Log" : "Metrics"}
+            </button>
+          ))}
+        </div>
+        {shown === "log" ? (
+          <Log key={metadata.name} instance={metadata.name} />
+        ) : (
+          <InstanceMetrics instance={instance} />
+        )}
       </div>
     </Dialog>
+  );
+}
+
+function InstanceMetrics({ instance }: { instance: Instance }) {
+  const { name } = instance.metadata;
+  const memory = parseMemory(instance.spec.resources?.memory);
+  const search = useSearch({ strict: false }) as SpanSearch;
+  const sections = useMemo(() => instancePanels(name, memory), [name, memory]);
+  return (
+    <Dashboard key={name} sections={sections} search={search} id={`instance/${name}`} narrow />
   );
 }
 

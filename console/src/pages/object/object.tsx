@@ -1,6 +1,6 @@
 // The page of any object that has none of its own: its manifest, why it is as it is, its history.
 import { useObject, useSynced } from "../../api/live";
-import { type Plural, type Reason, singular } from "../../api/objects";
+import type { Plural, Reason } from "../../api/objects";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
@@ -13,6 +13,7 @@ import type { ThingSearch } from "../../router";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { ApplicationDeployments } from "../deployment/of-application";
+import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
 import { NoObject } from "./missing";
 
 const TABS = [
@@ -21,14 +22,33 @@ const TABS = [
   { id: "history", word: "History" },
 ];
 
+const APPLICATION = [
+  TABS[0] as (typeof TABS)[number],
+  { id: "metrics", word: "Metrics" },
+  { id: "objectives", word: "Objectives" },
+  ...TABS.slice(1),
+];
+
 const HOMES: Readonly<
-  Partial<Record<Plural, "/applications" | "/releases" | "/freezes" | "/hosts">>
+  Partial<
+    Record<
+      Plural,
+      "/applications" | "/releases" | "/freezes" | "/hosts" | "/alerts" | "/objectives"
+    >
+  >
 > = {
   applications: "/applications",
   releases: "/releases",
   freezes: "/freezes",
   zones: "/hosts",
   environments: "/applications",
+  alerts: "/alerts",
+  rules: "/alerts",
+  silences: "/alerts",
+  receivers: "/alerts",
+  notifications: "/alerts",
+  monitors: "/alerts",
+  objectives: "/objectives",
 };
 
 interface Props extends ThingSearch {
@@ -36,7 +56,7 @@ interface Props extends ThingSearch {
   name: string;
 }
 
-export function ObjectPage({ plural, name, tab = "manifest" }: Props) {
+export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props) {
   const object = useObject(plural, name);
   const synced = useSynced();
   const mayWrite = useMayWrite();
@@ -47,7 +67,7 @@ export function ObjectPage({ plural, name, tab = "manifest" }: Props) {
 
   return (
     <>
-      <Head title={name} crumbs={[{ word: `${singular(plural)}s`, to: HOMES[plural] ?? "/" }]} />
+      <Head title={name} crumbs={[{ word: plural, to: HOMES[plural] ?? "/" }]} />
       <div className="stack">
         <section className="panel">
           <div className="body stack">
@@ -68,7 +88,11 @@ export function ObjectPage({ plural, name, tab = "manifest" }: Props) {
           </div>
         </section>
         {plural === "applications" && <ApplicationDeployments name={name} />}
-        <Tabs tabs={TABS} now={tab} label="views" />
+        <Tabs tabs={plural === "applications" ? APPLICATION : TABS} now={tab} label="views" />
+        {plural === "applications" && tab === "metrics" && (
+          <ApplicationMetrics name={name} search={search} />
+        )}
+        {plural === "applications" && tab === "objectives" && <ApplicationObjectives name={name} />}
         {tab === "manifest" && <Manifest object={object} />}
         {tab === "why" && <Why plural={plural} name={name} revision={revision} />}
         {tab === "history" && <HistoryView {...{ plural, name, generation, revision, mayWrite }} />}

@@ -2,5 +2,6 @@
 
 mod duty;
 mod life;
+mod metrics;
 mod sessions;
 mod stage;

@@ -1,13 +1,13 @@
 //! Logs and commands, from an agent to the person's end of a session.
 
-use atoll_model::agent::{Ask, SessionNote};
+use atoll_model::agent::{Ask, LogFilter, SessionNote};
 use axum::extract::ws::{Message, WebSocket};
 use serde_json::json;
 
 use crate::stage::{Stage, instance, script, until};
 
 /// Everything a session says until it closes: output, error output and the last note.
-async fn all(socket: &mut WebSocket) -> (String, String, Option<SessionNote>) {
+pub async fn all(socket: &mut WebSocket) -> (String, String, Option<SessionNote>) {
     let (mut output, mut errors, mut note) = (Vec::new(), Vec::new(), None);
     let read = async {
         while let Some(Ok(message)) = socket.recv().await {
@@ -46,11 +46,11 @@ async fn a_log_is_read_and_followed() {
     stage.assign(&[script("web.prod.0", "web-1", text)]);
     stage.ready("web.prod.0").await;
     until("its output is there", || stage.log("web.prod.0").ends_with("100\n")).await;
-    let ask = Ask::Logs { follow: false, tail: Some(3), since: None };
+    let ask = Ask::Logs { follow: false, tail: Some(3), since: None, filter: LogFilter::default() };
     let mut socket = stage.session("s1", "web.prod.0", ask).await;
     assert_eq!(all(&mut socket).await.0, "98\n99\n100\n");
 
-    let ask = Ask::Logs { follow: true, tail: Some(1), since: None };
+    let ask = Ask::Logs { follow: true, tail: Some(1), since: None, filter: LogFilter::default() };
     let mut socket = stage.session("s2", "web.prod.0", ask).await;
     std::fs::write(stage.place("web.prod.0").join("data/go"), "").unwrap();
     let mut seen = String::new();
@@ -62,7 +62,7 @@ async fn a_log_is_read_and_followed() {
     assert_eq!(seen, "100\nwent\n");
     drop(socket);
 
-    let ask = Ask::Logs { follow: false, tail: None, since: None };
+    let ask = Ask::Logs { follow: false, tail: None, since: None, filter: LogFilter::default() };
     let mut socket = stage.session("s3", "other.prod.0", ask).await;
     let failed = all(&mut socket).await.2;
     assert!(matches!(failed, Some(SessionNote::Failed { .. })), "{failed:?}");

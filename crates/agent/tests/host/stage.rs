@@ -20,7 +20,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use nix::sys::signal::{Signal, kill};
@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Everything a test waits for happens within this time, or the test fails.
-const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(20);
 
 /// What the server knows.
 pub struct Held {
@@ -43,6 +43,10 @@ pub struct Held {
     pub fetched: Mutex<Vec<String>>,
     /// While it is away it answers nothing but errors.
     pub away: watch::Sender<bool>,
+    /// Bodies of remote write, in the order they came.
+    pub written: watch::Sender<Vec<Bytes>>,
+    /// Refuses what is written next, with this status.
+    pub refuse_writes: Mutex<Option<StatusCode>>,
     sessions: Mutex<BTreeMap<String, mpsc::Sender<WebSocket>>>,
 }
 
@@ -65,6 +69,8 @@ impl Stage {
             blobs: Mutex::default(),
             fetched: Mutex::default(),
             away: watch::channel(false).0,
+            written: watch::channel(Vec::new()).0,
+            refuse_writes: Mutex::default(),
             sessions: Mutex::default(),
         });
         let router = Router::new()
@@ -73,6 +79,7 @@ impl Stage {
             .route("/v1/agents/h1/report", post(report))
             .route("/v1/agents/h1/sessions/{id}", get(session))
             .route("/v1/blobs/{digest}", get(blob))
+            .route("/api/v1/write", post(write))
             .with_state(Arc::clone(&held));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
@@ -98,6 +105,7 @@ impl Stage {
             ca_pem: None,
             program,
             cache_bytes: Options::CACHE_BYTES,
+            collect_every: std::time::Duration::from_secs(1),
         }
     }
 
@@ -332,6 +340,19 @@ async fn report(State(held): Shared, axum::Json(report): axum::Json<Report>) -> 
     }
     drop(latest);
     held.reports.send_modify(|reports| reports.push(report));
+    StatusCode::NO_CONTENT
+}
+
+async fn write(State(held): Shared, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if *held.away.borrow() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    assert_eq!(headers["authorization"], "Bearer host-token");
+    assert_eq!(headers["content-encoding"], "snappy");
+    if let Some(status) = held.refuse_writes.lock().unwrap().take() {
+        return status;
+    }
+    held.written.send_modify(|written| written.push(body));
     StatusCode::NO_CONTENT
 }
 

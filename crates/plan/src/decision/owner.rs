@@ -1,7 +1,7 @@
 //! One writer per field: targets belong to people, statuses and what is derived to planners and
 //! agents, and a release to nobody once it is made.
 
-use atoll_model::{Any, Intent, Kind, Reason, Write};
+use atoll_model::{Analysis, Any, Intent, Kind, Reason, Write};
 
 use super::{Case, Opinion};
 
@@ -49,19 +49,63 @@ fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
 fn of_planner(case: &Case, write: &Write) -> Option<Reason> {
     let Write::Put(any) = write else { return None };
     let stored = case.stored(any)?;
-    if any.kind() == Kind::Instance || stored.same_spec(any) {
+    if is_derived(any.kind(), any.name()) || stored.same_spec(any) {
         return None;
     }
     not_yours(format!("the target of {} is written by people", any.id()))
 }
 
+/// Whether the target of an object is made and changed by planners.
+fn is_derived(kind: Kind, name: &str) -> bool {
+    match kind {
+        Kind::Instance | Kind::Objective | Kind::Alert | Kind::Notification | Kind::Analysis => {
+            true
+        }
+        // The rule of a deployment is named as it is.
+        Kind::Rule => name.contains('.'),
+        _ => false,
+    }
+}
+
+/// What is derived is deleted by those who made it. An alert that still holds comes back, and a
+/// message is only a record.
+fn deleted_by_person(kind: Kind, name: &str) -> Option<Reason> {
+    match kind {
+        Kind::Instance => not_yours(format!("{name} goes when it has stopped")),
+        Kind::Alert | Kind::Notification => None,
+        kind if is_derived(kind, name) => {
+            let message = format!("{}/{name} goes with what it is derived from", kind.lower());
+            Some(Reason::new("not-yours", message).hint(made_from(kind)))
+        }
+        _ => None,
+    }
+}
+
+/// What a person changes instead.
+fn made_from(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Objective | Kind::Rule => "change the application's objectives",
+        Kind::Alert => "change its rule, or silence it: atoll silence",
+        Kind::Analysis => "its feedback is yours to write, and nothing else",
+        _ => "change the receiver",
+    }
+}
+
+/// People say what they think of a verdict, and nothing else of it.
+fn only_feedback(stored: Option<&Any>, any: &Any) -> bool {
+    match (stored, any) {
+        (Some(Any::Analysis(old)), Any::Analysis(new)) => {
+            Analysis { feedback: None, ..old.spec.clone() }
+                == Analysis { feedback: None, ..new.spec.clone() }
+        }
+        _ => false,
+    }
+}
+
 /// A person writes targets.
 fn of_person(case: &Case, write: &Write) -> Option<Reason> {
     let Write::Put(any) = write else {
-        let derived = write.kind() == Kind::Instance;
-        return derived
-            .then(|| not_yours(format!("{} goes when it has stopped", write.name())))
-            .flatten();
+        return deleted_by_person(write.kind(), write.name());
     };
     let stored = case.stored(any);
     let kept = match &stored {
@@ -72,6 +116,10 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
         return not_yours(format!("the status of {} is written by the platform", any.id()));
     }
     let changed = stored.as_ref().is_none_or(|stored| !stored.same_spec(any));
+    let asked = stored.as_ref().is_some_and(|s| any.meta().deleting() && !s.meta().deleting());
+    if asked && any.kind() != Kind::Instance {
+        return deleted_by_person(any.kind(), any.name());
+    }
     match any.kind() {
         Kind::Instance if changed => {
             let reason = Reason::new(
@@ -83,6 +131,10 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
         Kind::Release | Kind::Package if changed && stored.is_some() => {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));
             Some(reason.hint("make a new one under another name"))
+        }
+        kind if changed && is_derived(kind, any.name()) && !only_feedback(stored.as_ref(), any) => {
+            let reason = Reason::new("not-yours", format!("{} is made by the platform", any.id()));
+            Some(reason.hint(made_from(kind)))
         }
         _ => None,
     }

@@ -6,6 +6,7 @@ use atoll_model::{Deployment, Object, Portion, Reason, Span, Timestamp};
 
 use super::fleet::Counts;
 use super::target::{Target, edit_of};
+use super::watch::{Watch, Word};
 use crate::sooner;
 
 /// How far a rollout is.
@@ -21,6 +22,8 @@ pub(crate) struct Progress {
     pub soaking: Option<Timestamp>,
     /// All of it has proved itself: the target is good.
     pub complete: bool,
+    /// The guard holds it where it is: until more is known, or until a person says.
+    pub held: Option<Held>,
     /// It has just failed.
     pub failing: Option<Failed>,
     /// What an operator should know.
@@ -29,12 +32,22 @@ pub(crate) struct Progress {
     pub again_at: Option<Timestamp>,
 }
 
+/// How the guard holds a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// More data is waited for.
+    Waits,
+    /// A person is asked.
+    Asks,
+}
+
 /// What is looked at.
 pub(crate) struct View<'a> {
     pub deployment: &'a Object<Deployment>,
     pub rules: &'a Rollout,
     pub target: &'a Target<'a>,
     pub counts: &'a Counts,
+    pub watch: &'a Watch,
     pub now: Timestamp,
 }
 
@@ -52,10 +65,27 @@ impl View<'_> {
         self.target.failed_for_good()
     }
 
+    fn is_promoted(&self) -> bool {
+        self.deployment.spec.promoted.as_deref() == Some(self.target.name())
+    }
+
+    /// Nothing is there yet that a change could be compared with or make worse.
+    fn is_first(&self) -> bool {
+        self.deployment.status.last_good.is_none() && self.counts.old == 0
+    }
+
+    /// What the guard says counts: of a release on its way out, where nobody has decided.
+    fn is_watched(&self, rollout: &RolloutStatus) -> bool {
+        !rollout.back
+            && !self.is_good()
+            && !self.is_halted()
+            && !self.is_promoted()
+            && !self.is_first()
+    }
+
     /// The steps of a canary, the whole at their end.
     fn steps(&self) -> Vec<Step> {
-        let first = self.deployment.status.last_good.is_none() && self.counts.old == 0;
-        if self.rules.strategy != Strategy::Canary || self.is_good() || first {
+        if self.rules.strategy != Strategy::Canary || self.is_good() || self.is_first() {
             return Vec::new();
         }
         let soak = Span::seconds(30);
@@ -106,6 +136,11 @@ pub(crate) fn judge(view: &View) -> Progress {
         rollout.proven = proven;
         rollout.progress_at = view.now;
     }
+    let watched = view.is_watched(&rollout);
+    if watched {
+        rollout.guard = view.watch.status.clone();
+        progress.again_at = view.watch.again_at;
+    }
     if view.rules.strategy == Strategy::Canary && !view.steps().is_empty() {
         walk(view, &mut rollout, &mut progress);
     } else {
@@ -117,13 +152,46 @@ pub(crate) fn judge(view: &View) -> Progress {
                 view.counts.updated_ready >= view.wanted() && !all && view.counts.old > 0
             });
         }
+        if progress.complete && !may_leave(view, &rollout, rollout.progress_at, &mut progress) {
+            progress.complete = false;
+        }
     }
-    progress.again_at = sooner(progress.soaking, view.counts.proven_next);
+    if watched && let Some(reason) = view.watch.stops(view.deployment.name()) {
+        progress.complete = false;
+        progress.bound = progress.bound.min(view.counts.updated);
+        hold(&mut progress, Held::Asks, reason);
+    }
+    let own = sooner(progress.soaking, view.counts.proven_next);
+    progress.again_at = sooner(progress.again_at, own);
     progress.rollout = Some(rollout);
     if !progress.complete {
         look_for_trouble(view, &mut progress);
     }
     progress
+}
+
+fn hold(progress: &mut Progress, held: Held, reason: Reason) {
+    progress.held = Some(held);
+    progress.reasons.retain(|said| !said.code.starts_with("guard"));
+    progress.reasons.push(reason);
+}
+
+/// Whether the guard lets a step pass that is otherwise over since then.
+fn may_leave(
+    view: &View,
+    rollout: &RolloutStatus,
+    over: Timestamp,
+    progress: &mut Progress,
+) -> bool {
+    if !view.is_watched(rollout) {
+        return true;
+    }
+    match view.watch.word(view.deployment.name(), over, view.now) {
+        Word::Go => return true,
+        Word::Wait(reason) => hold(progress, Held::Waits, reason),
+        Word::Ask(reason) => hold(progress, Held::Asks, reason),
+    }
+    false
 }
 
 fn is_active(view: &View) -> bool {
@@ -152,18 +220,19 @@ fn start_or_go_on(view: &View) -> RolloutStatus {
             progress_at: view.now,
             proven: view.counts.proven,
             moved: view.counts.updated.min(view.wanted()),
+            guard: None,
         },
     }
 }
 
 /// Walks through the steps of a canary that are over.
 ///
-/// **Invariant:** a step is left only after all instances it allows were proven for its soak, or
-/// an operator promoted the release, or the deadline accepted what is left within the ratio.
+/// **Invariant:** a step is left only after all instances it allows were proven for its soak and
+/// the guard lets it pass, or an operator promoted the release, or the deadline accepted what is
+/// left within the ratio.
 fn walk(view: &View, rollout: &mut RolloutStatus, progress: &mut Progress) {
     let steps = view.steps();
     let counts = view.counts;
-    let promoted = view.deployment.spec.promoted.as_deref() == Some(view.target.name());
     loop {
         let at = (rollout.step as usize).min(steps.len() - 1);
         let step = &steps[at];
@@ -175,8 +244,11 @@ fn walk(view: &View, rollout: &mut RolloutStatus, progress: &mut Progress) {
             return;
         }
         let until = *rollout.soaking_since.get_or_insert(view.now) + step.soak;
-        if until > view.now && !promoted {
+        if until > view.now && !view.is_promoted() {
             progress.soaking = Some(until);
+            return;
+        }
+        if !may_leave(view, rollout, until, progress) {
             return;
         }
         if at + 1 == steps.len() {
@@ -189,6 +261,7 @@ fn walk(view: &View, rollout: &mut RolloutStatus, progress: &mut Progress) {
         rollout.step += 1;
         rollout.soaking_since = None;
         rollout.progress_at = view.now;
+        rollout.guard = None;
     }
 }
 
@@ -207,6 +280,12 @@ fn look_for_trouble(view: &View, progress: &mut Progress) {
     let Some(rollout) = progress.rollout.clone() else { return };
     let (counts, target) = (view.counts, view.target.name());
     let judged = !view.is_good() && !view.is_halted();
+    if view.is_watched(&rollout)
+        && let Some(reason) = view.watch.takes_back()
+    {
+        progress.failing = Some(view.fail(reason));
+        return;
+    }
     let base = progress.bound;
     if judged && counts.broken > view.tolerated(base) {
         let (broken, updated) = (counts.broken, counts.updated);
@@ -214,7 +293,8 @@ fn look_for_trouble(view: &View, progress: &mut Progress) {
         progress.failing = Some(view.fail(Reason::new("instances-failed", message)));
         return;
     }
-    if progress.soaking.is_some() || view.deployment.spec.paused || view.is_halted() {
+    let held = progress.soaking.is_some() || progress.held.is_some();
+    if held || view.deployment.spec.paused || view.is_halted() {
         return;
     }
     let late_at = rollout.progress_at + view.rules.deadline;

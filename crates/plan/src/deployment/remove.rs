@@ -46,6 +46,7 @@ pub(super) fn plan(cx: &Context, object: &Arc<Object<Deployment>>) -> Plan {
     }
     if left == 0 {
         plan.writes.push(forget(object));
+        plan.writes.extend(super::watch::forget_all(cx, object.name()));
         plan.writes.extend(environment(cx, object));
         plan.reasons.push(Reason::new("deleted", "nothing of it is left"));
         return plan;

@@ -6,6 +6,7 @@ use atoll_model::{Reason, Timestamp};
 use super::Subject;
 use super::draft::Draft;
 use super::fleet::{Member, Place};
+use super::progress::Held;
 use crate::sooner;
 
 /// So many instances are named in a reason; the rest is counted.
@@ -116,9 +117,9 @@ fn phase(subject: &Subject, draft: &Draft, status: &DeploymentStatus, settled: b
         }
     } else if rollout.back {
         Phase::RollingBack
-    } else if subject.object.spec.paused {
+    } else if subject.object.spec.paused || progress.held == Some(Held::Asks) {
         Phase::Paused
-    } else if progress.soaking.is_some() {
+    } else if progress.soaking.is_some() || progress.held == Some(Held::Waits) {
         Phase::Soaking
     } else if waits {
         Phase::Waiting

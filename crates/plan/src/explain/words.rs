@@ -2,7 +2,7 @@
 
 use atoll_model::{Any, Deployment, Instance, Kind, Object, Reason, Snapshot, Write};
 
-use super::word;
+use super::{monitoring, word};
 
 /// What a write changes in the world, in one line; `None` where it only keeps the record of an
 /// instance, a host or an application.
@@ -29,6 +29,10 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Deployment(new), Some(Any::Deployment(old))) => deployment(old, new),
         (Any::Host(new), Some(Any::Host(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
+            let phase = monitoring::phase(new).unwrap_or_default();
+            Some(format!("{} is {phase}", any.id()))
+        }
         (new, Some(old)) => (new.reasons() != old.reasons()).then(|| {
             format!("{} is {}", any.id(), codes(new.reasons()).unwrap_or("well".to_owned()))
         }),

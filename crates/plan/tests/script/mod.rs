@@ -13,13 +13,15 @@ use atoll_plan::decision::{Verdict, decide};
 use atoll_plan::sim::{Behaviour, Entry, Loss, Sim};
 use atoll_plan::{Plan, edit, explain};
 
+mod alerting;
 mod show;
 
 /// Runs a script and returns it with its output in place.
 pub fn run(name: &str, text: &str) -> String {
     let seed = name.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
     let sim = Sim::new(seed);
-    let mut script = Script { begun: sim.now(), sim, content: BTreeMap::new(), said: Vec::new() };
+    let (content, said, measured) = Default::default();
+    let mut script = Script { begun: sim.now(), sim, content, said, measured };
     let mut output = String::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with('>') {
@@ -92,6 +94,7 @@ pub struct Script {
     /// How often the content of an application was changed.
     content: BTreeMap<String, u32>,
     said: Vec<String>,
+    measured: alerting::Measured,
 }
 
 type Done = Result<(), String>;
@@ -185,7 +188,7 @@ impl Script {
             "show" => self.said.extend(show::one(&self.sim.world, name)?),
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,
-            other => return Err(format!("no command {other:?}")),
+            _ => return self.watch(words),
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::error::{Answer, ApiError, reasons_of};
 use crate::commit::{Committed, Refusal};
+use crate::measure::validity;
 use crate::{App, Server};
 
 /// So many objects are applied at once, at most.
@@ -334,6 +335,10 @@ fn rehearsed(
     let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     let plan = make(&cx).map_err(|reasons| ApiError::from(Refusal::Invalid(reasons)))?;
+    let problems = validity::problems(&plan);
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems).into());
+    }
     let mut writes: Vec<WriteView> =
         plan.writes.iter().map(|w| write_view(&world, w, "you")).collect();
     let follow = rehearse::rehearse(&cx, actor, &plan);

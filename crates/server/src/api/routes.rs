@@ -25,7 +25,9 @@ use tower_http::timeout::TimeoutLayer;
 use super::agents::{self, PollQuery, SessionQuery};
 use super::error::ApiError;
 use super::history::{self, AuditQuery, HistoryQuery, RollbackQuery};
+use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
+use super::prometheus::{self, query, rules, series, status, targets};
 use super::session::{self, SignIn};
 use super::watch::{self, WatchQuery};
 use super::{packages, state};
@@ -52,6 +54,8 @@ pub enum Access {
     Read,
     /// To write the kind named in the path, or anything where none is.
     Write,
+    /// To hand in metrics: agents of themselves, and people who may write.
+    Collect,
     /// To read pieces of packages: people and agents.
     Fetch,
     /// Everything.
@@ -154,6 +158,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(object_routes());
     all.extend(history_routes());
     all.extend(agent_routes());
+    all.extend(prometheus_routes());
     all
 }
 
@@ -278,6 +283,9 @@ fn agent_routes() -> Vec<Route> {
             get(agents::answer_session)
         })
         .open(),
+        r(Method::GET, "/v1/logs", Read, "Searches logs over the agents.", get(logs::search))
+            .query::<LogQuery>()
+            .gives::<LogLines>(),
         r(Method::GET, "/v1/instances/{name}/session", Read, "Logs or a command.", {
             get(agents::open_session)
         })
@@ -286,12 +294,61 @@ fn agent_routes() -> Vec<Route> {
     ]
 }
 
+fn prometheus_routes() -> Vec<Route> {
+    use Access::{Collect, Public, Read};
+    let r = |method: Method, path, summary, handler| {
+        Route::new(method, path, Read, summary, handler).gives_raw("application/json")
+    };
+    let mut all = vec![
+        Route::new(Method::GET, "/-/healthy", Public, "It runs.", get(status::healthy)),
+        Route::new(Method::GET, "/-/ready", Public, "It can serve.", get(status::ready)),
+        Route::new(Method::POST, "/api/v1/write", Collect, "Takes metrics: remote write.", {
+            post(prometheus::write::write)
+        })
+        .takes_raw("application/x-protobuf"),
+        r(Method::GET, "/api/v1/label/{name}/values", "Values of a label.", get(series::values)),
+        r(Method::GET, "/api/v1/metadata", "What metrics are.", get(series::metadata)),
+        r(Method::GET, "/api/v1/rules", "Rules and their alerts.", get(rules::rules)),
+        r(Method::GET, "/api/v1/alerts", "Alerts that wait or fire.", get(rules::alerts)),
+        r(Method::GET, "/api/v1/targets", "What is measured.", get(targets::targets)),
+        r(Method::GET, "/api/v1/status/config", "No file.", get(status::config)),
+        r(Method::GET, "/api/v1/status/flags", "Settings.", get(status::flags)),
+        r(Method::GET, "/api/v1/status/runtimeinfo", "The process.", get(status::runtimeinfo)),
+        r(Method::GET, "/api/v1/status/buildinfo", "The version.", get(status::buildinfo)),
+        r(Method::GET, "/api/v1/status/tsdb", "Who uses the metrics store.", get(status::tsdb)),
+        r(Method::GET, "/api/v1/status/walreplay", "Done.", get(status::walreplay)),
+    ];
+    let queries = [
+        ("/api/v1/query", "Evaluates PromQL at one time.", get(query::query), post(query::query)),
+        (
+            "/api/v1/query_range",
+            "Evaluates PromQL over a range of time.",
+            get(query::query_range),
+            post(query::query_range),
+        ),
+        ("/api/v1/query_exemplars", "None are kept.", get(query::exemplars), {
+            post(query::exemplars)
+        }),
+        ("/api/v1/format_query", "Lays PromQL out.", get(query::format_query), {
+            post(query::format_query)
+        }),
+        ("/api/v1/series", "Series that match.", get(series::series), post(series::series)),
+        ("/api/v1/labels", "Names of labels.", get(series::labels), post(series::labels)),
+    ];
+    for (path, summary, by_get, by_post) in queries {
+        all.push(r(Method::GET, path, summary, by_get));
+        let kind = "application/x-www-form-urlencoded";
+        all.push(r(Method::POST, path, summary, by_post).takes_raw(kind));
+    }
+    all
+}
+
 /// The router with every route behind its guard, and the console for everything else.
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for route in routes() {
         let (access, path, stays_open) = (route.access, route.path, route.stays_open);
-        let state = (app.clone(), access, path);
+        let state = (app.clone(), access, path, stays_open);
         let mut handler = route.handler.layer(middleware::from_fn_with_state(state, guard));
         if !stays_open {
             let limit =
@@ -311,15 +368,44 @@ pub fn router(app: App) -> Router {
 
 /// **Invariant:** every route of the table stands behind this guard.
 async fn guard(
-    State((app, access, path)): State<(App, Access, &'static str)>,
+    State((app, access, path, stays_open)): State<(App, Access, &'static str, bool)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let began = app.clock.elapsed();
+    let response = admit(&app, access, path, request, next).await;
+    let (method, status) = (method.as_str(), response.status());
+    let labels = [("route", path), ("method", method), ("status", status.as_str())];
+    app.figures.count("atoll_http_requests_total", &labels);
+    if !stays_open {
+        let took = app.clock.elapsed().saturating_sub(began);
+        let labels = [("route", path), ("method", method)];
+        app.figures.observe("atoll_http_request_duration_seconds", &labels, took);
+    }
+    response
+}
+
+/// Finds who asks, and lets them pass if they may.
+async fn admit(
+    app: &App,
+    access: Access,
+    path: &'static str,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let writes = request.method() != Method::GET;
+    let is_query = access == Access::Read;
+    let writes = request.method() != Method::GET && !is_query;
     let now = app.clock.now();
     let actor =
         auth::authenticate(&app.cache.world(), &app.sessions, request.headers(), writes, now);
     if access == Access::Public {
+        return next.run(request).await;
+    }
+    if access == Access::Collect
+        && let Some(source) = app.passed_on(request.headers())
+    {
+        request.extensions_mut().insert(Actor { name: source, role: Role::Operator, host: None });
         return next.run(request).await;
     }
     let Some(actor) = actor else {
@@ -350,6 +436,7 @@ fn permit(actor: &Actor, access: Access, path: &str, uri: &Uri) -> Result<(), Ap
         Access::OwnHost => actor.may(Right::OwnHost, host.as_deref()),
         Access::Read => actor.may(Right::Read(kind), None),
         Access::Write => actor.may(Right::Write(kind), None),
+        Access::Collect => actor.host.is_some() || actor.may(Right::Write(None), None),
         Access::Fetch => actor.role == Role::Host || actor.may(Right::Read(None), None),
         Access::Admin => actor.role == Role::Admin,
     };

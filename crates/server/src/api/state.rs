@@ -1,10 +1,11 @@
 //! How the server itself is: health, readiness, its CA and its own description.
 
+use atoll_metrics::exposition::Format;
 use atoll_model::api::Readiness;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::error::{Answer, ApiError};
@@ -27,20 +28,14 @@ pub async fn readyz(State(app): State<App>) -> Response {
 }
 
 /// `GET /metrics`: the server's own figures in the Prometheus text format.
-pub async fn metrics(State(app): State<App>) -> Response {
-    let world = app.cache.world();
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let format = match accepted.contains("application/openmetrics-text") {
+        true => Format::OpenMetrics,
+        false => Format::Prometheus,
     };
-    let leads = app.leading().is_some_and(|(_, ours)| ours);
-    gauge("atoll_revision", "Revision of the newest write known here.", world.revision);
-    gauge("atoll_leads", "Whether the controllers of this replica act.", u64::from(leads));
-    text.push_str("# HELP atoll_objects Objects stored.\n# TYPE atoll_objects gauge\n");
-    for kind in atoll_model::Kind::ALL {
-        text.push_str(&format!("atoll_objects{{kind=\"{kind}\"}} {}\n", world.count(*kind)));
-    }
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    let text = crate::own::text::text(&app, format);
+    ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }
 
 /// `GET /v1/ca`: the CA's certificate, for agents that know its fingerprint.

@@ -1,10 +1,14 @@
 //! A server on a free port of loopback, and callers that speak plain HTTP to it.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+pub mod sink;
+
 use std::time::Duration;
 
 use atoll_model::access::Actor;
 use atoll_model::{Role, Span};
-use atoll_server::{Encryption, Keep, Options, Running, auth};
+use atoll_server::{Encryption, Keep, MetricsOptions, Options, Running, auth};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -17,18 +21,45 @@ pub struct TestServer {
     _dir: tempfile::TempDir,
 }
 
+/// A server of options that a test chooses, in a directory of its own.
+pub async fn serve_with(change: impl FnOnce(&mut Options)) -> TestServer {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options(dir.path());
+    change(&mut options);
+    let running = atoll_server::start(options).await.expect("it starts");
+    TestServer { running, _dir: dir }
+}
+
 /// Starts a server with everything in a directory of its own.
 pub async fn serve() -> TestServer {
-    let dir = tempfile::tempdir().expect("a directory");
-    let options = Options {
-        keep: Keep::Directory(dir.path().to_path_buf()),
+    serve_with(|_| {}).await
+}
+
+fn options(dir: &std::path::Path) -> Options {
+    Options {
+        keep: Keep::Directory(dir.to_path_buf()),
         listen: "127.0.0.1:0".parse().expect("an address"),
         advertise: None,
         encryption: Encryption::Off,
         host_timeout: Span::seconds(30),
+        metrics: MetricsOptions::new(dir.join("metrics")),
+    }
+}
+
+/// Tries until there is an answer, with a bound.
+///
+/// # Panics
+/// When there is none in time.
+pub async fn until<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    let tries = async {
+        loop {
+            if let Some(found) = attempt().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     };
-    let running = atoll_server::start(options).await.expect("it starts");
-    TestServer { running, _dir: dir }
+    tokio::time::timeout(PATIENCE, tries).await.expect("it comes to pass in time")
 }
 
 /// Somebody who calls the server.
@@ -53,6 +84,11 @@ impl TestServer {
 }
 
 impl Caller {
+    /// The server's address with the token as a password, for programs that know no other way.
+    pub fn url(&self) -> String {
+        format!("http://any:{}@{}", self.token.as_deref().unwrap_or_default(), self.address)
+    }
+
     /// Status and JSON of an answer.
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -65,24 +101,48 @@ impl Caller {
         self.send(method, path, body).await.0
     }
 
+    /// The text of a page.
+    pub async fn text(&self, path: &str) -> String {
+        self.send("GET", path, "").await.1
+    }
+
     /// Status of a patch of what was read at a revision.
     pub async fn patch_at(&self, path: &str, patch: &Value, revision: u64) -> u16 {
         let more = format!("If-Match: {revision}\r\n");
         self.send_with("PATCH", path, &patch.to_string(), &more).await.0
     }
 
-    async fn open(&self, method: &str, path: &str, body: &str, more: &str) -> BufReader<TcpStream> {
+    /// Status and text of an answer to any bytes of a media type.
+    pub async fn send_bytes(&self, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
+        let more = format!("Content-Type: {kind}\r\n");
+        self.exchange("POST", path, body, &more).await
+    }
+
+    /// Status and JSON of an answer to the parameters of a form.
+    pub async fn form(&self, path: &str, parameters: &str) -> (u16, Value) {
+        let kind = "application/x-www-form-urlencoded";
+        let (status, text) = self.send_bytes(path, kind, parameters.as_bytes()).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        more: &str,
+    ) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         let token = self.token.as_ref().map(|t| format!("Authorization: Bearer {t}\r\n"));
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n{more}{}\r\n",
+             Content-Length: {}\r\n{more}{}\r\n",
             body.len(),
             token.unwrap_or_default()
         );
         stream.write_all(head.as_bytes()).await.expect("it reads");
         // A server that refuses a body need not read all of it.
-        let _ = stream.write_all(body.as_bytes()).await;
+        let _ = stream.write_all(body).await;
         BufReader::new(stream)
     }
 
@@ -91,6 +151,11 @@ impl Caller {
     }
 
     async fn send_with(&self, method: &str, path: &str, body: &str, more: &str) -> (u16, String) {
+        let more = format!("Content-Type: application/json\r\n{more}");
+        self.exchange(method, path, body.as_bytes(), &more).await
+    }
+
+    async fn exchange(&self, method: &str, path: &str, body: &[u8], more: &str) -> (u16, String) {
         let answer = async {
             let mut reader = self.open(method, path, body, more).await;
             let mut all = Vec::new();
@@ -108,7 +173,7 @@ impl Caller {
     /// The data of the first events of a stream.
     pub async fn events(&self, path: &str, count: usize) -> Vec<Value> {
         let read = async {
-            let reader = self.open("GET", path, "", "").await;
+            let reader = self.open("GET", path, b"", "").await;
             let mut lines = reader.lines();
             let mut events = Vec::new();
             while events.len() < count {

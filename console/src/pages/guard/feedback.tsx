@@ -1,0 +1,79 @@
+// What a person says of a verdict: kept with it, and learned from.
+import { useState } from "react";
+import type { Analysis } from "../../api/objects";
+import { ChangeDialog } from "../../parts/change";
+import { Icon } from "../../parts/icon";
+import { proposalOf } from "../deployment/actions";
+
+export function FeedbackButtons({ analysis }: { analysis: Analysis }) {
+  const [right, setRight] = useState<boolean | null>(null);
+  const { feedback } = analysis.spec;
+  return (
+    <div className="feedback">
+      <p className="grow second">
+        {feedback ? (
+          <>
+            Said to be <b>{feedback.right ? "right" : "wrong"}</b>
+            {feedback.comment && <>: “{feedback.comment}”</>}
+          </>
+        ) : (
+          "Was the guard right?"
+        )}
+      </p>
+      <button
+        type="button"
+        className="button slim"
+        aria-pressed={feedback?.right === true}
+        onClick={() => setRight(true)}
+      >
+        <Icon name="check" size={14} /> Right
+      </button>
+      <button
+        type="button"
+        className="button slim"
+        aria-pressed={feedback?.right === false}
+        onClick={() => setRight(false)}
+      >
+        <Icon name="close" size={14} /> Wrong
+      </button>
+      {right !== null && <Say analysis={analysis} right={right} onClose={() => setRight(null)} />}
+    </div>
+  );
+}
+
+interface SayProps {
+  analysis: Analysis;
+  right: boolean;
+  onClose: () => void;
+}
+
+function Say({ analysis, right, onClose }: SayProps) {
+  const [seen] = useState(analysis);
+  const [comment, setComment] = useState(seen.spec.feedback?.comment ?? "");
+  const { name, generation = 0 } = seen.metadata;
+  const edit = {
+    plural: "analyses" as const,
+    name,
+    generation,
+    spec: { feedback: { right, comment: comment.trim() } },
+  };
+  return (
+    <ChangeDialog
+      title={`The guard was ${right ? "right" : "wrong"} about ${seen.spec.release}`}
+      lead="It is kept with the verdict. It changes nothing of the rollout."
+      word="Say so"
+      proposal={proposalOf(edit, "thank you: it is kept")}
+      onClose={onClose}
+    >
+      <div className="field">
+        <label htmlFor="comment">Why, if you like</label>
+        <input
+          id="comment"
+          value={comment}
+          data-first
+          onChange={(event) => setComment(event.target.value)}
+        />
+      </div>
+    </ChangeDialog>
+  );
+}

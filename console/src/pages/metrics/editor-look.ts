@@ -1,0 +1,71 @@
+// How the editor looks: the tokens of the style sheet, which reach into its own tree.
+import { EditorView } from "@codemirror/view";
+
+export const look = EditorView.theme({
+  "&": { color: "var(--text)", background: "transparent", fontSize: "0.95rem" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.6", overflowX: "hidden" },
+  ".cm-content": { padding: "0.55rem 0", caretColor: "var(--text)" },
+  ".cm-line": { padding: "0 0.8rem" },
+  ".cm-placeholder": { color: "var(--text-3)" },
+  ".cm-cursor": { borderLeftColor: "var(--text)" },
+  ".q-metric": { color: "var(--text)" },
+  ".q-function": { color: "var(--accent)" },
+  ".q-keyword": { color: "var(--soak)" },
+  ".q-label": { color: "var(--move)" },
+  ".q-string": { color: "var(--ok)" },
+  ".q-number, .q-span": { color: "var(--warn)" },
+  ".q-operator, .q-bracket": { color: "var(--text-2)" },
+  ".q-comment": { color: "var(--text-3)", fontStyle: "italic" },
+  ".q-bad": { color: "var(--bad)" },
+  ".q-fault": {
+    textDecoration: "underline wavy var(--bad-fill)",
+    textDecorationSkipInk: "none",
+    textUnderlineOffset: "3px",
+    background: "var(--bad-soft)",
+  },
+  ".cm-tooltip": {
+    border: "1px solid var(--line-strong)",
+    borderRadius: "6px",
+    background: "var(--raised)",
+    color: "var(--text)",
+    boxShadow: "var(--shadow-over)",
+    overflow: "hidden",
+    zIndex: "30",
+  },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": {
+    fontFamily: "var(--mono)",
+    fontSize: "0.85rem",
+    maxHeight: "16rem",
+    maxWidth: "min(34rem, 90vw)",
+  },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li": {
+    display: "flex",
+    gap: "1.2rem",
+    padding: "0.2rem 0.7rem",
+    lineHeight: "1.5",
+  },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": {
+    background: "var(--accent-soft)",
+    color: "var(--text)",
+  },
+  ".cm-completionMatchedText": {
+    textDecoration: "none",
+    fontWeight: "650",
+    color: "var(--accent)",
+  },
+  ".cm-completionDetail": {
+    marginLeft: "auto",
+    fontStyle: "normal",
+    fontFamily: "var(--sans)",
+    color: "var(--text-3)",
+  },
+  ".cm-completionInfo": {
+    padding: "0.5rem 0.7rem",
+    maxWidth: "20rem",
+    fontFamily: "var(--sans)",
+    fontSize: "0.8rem",
+    lineHeight: "1.45",
+    color: "var(--text-2)",
+  },
+});

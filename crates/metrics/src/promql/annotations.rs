@@ -1,0 +1,31 @@
+//! Warnings and infos that come with an answer, worded as Prometheus words them. It does not decide
+//! when they are due.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use super::scan::Position;
+
+/// What has been noted so far; each text once.
+#[derive(Default)]
+pub(super) struct Notes {
+    warnings: RefCell<BTreeSet<String>>,
+    infos: RefCell<BTreeSet<String>>,
+}
+
+impl Notes {
+    pub fn warn(&self, text: &str, at: Position) {
+        let full = format!("PromQL warning: {text} ({}:{})", at.line, at.column);
+        self.warnings.borrow_mut().insert(full);
+    }
+
+    pub fn info(&self, text: &str, at: Position) {
+        let full = format!("PromQL info: {text} ({}:{})", at.line, at.column);
+        self.infos.borrow_mut().insert(full);
+    }
+
+    pub fn into_parts(self) -> (Vec<String>, Vec<String>) {
+        let list = |set: RefCell<BTreeSet<String>>| set.into_inner().into_iter().collect();
+        (list(self.warnings), list(self.infos))
+    }
+}

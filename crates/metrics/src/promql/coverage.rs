@@ -1,0 +1,194 @@
+//! Counts the samples a query should have found and those it found. What counts is defined at
+//! [`Coverage`]; this keeps one short record per series and does the sums at the end.
+
+use super::Coverage;
+use super::rows::Grid;
+use crate::sample::{Sample, is_stale};
+
+/// The interval where no series tells one, in milliseconds.
+const DEFAULT_INTERVAL: i64 = 15_000;
+
+/// Of a series with many samples, so many gaps are looked at, evenly spread.
+const GAPS: usize = 33;
+
+/// What a selector reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reach {
+    /// All samples of the window.
+    Samples,
+    /// The newest at each step of the grid, whose times are already shifted.
+    Points(Grid),
+}
+
+/// Collects what selectors read.
+#[derive(Default)]
+pub(super) struct Ledger {
+    total: Coverage,
+    intervals: Vec<i64>,
+    /// Series with too few samples to tell their interval: counted last.
+    open: Vec<Open>,
+}
+
+/// A stretch in which a series should have samples, and how many it has.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// Exclusive, or the time of the first sample where `starts` is set.
+    from: i64,
+    starts: bool,
+    to: i64,
+    count: u64,
+    newest: Option<i64>,
+}
+
+struct Open {
+    reach: Reach,
+    stretches: Vec<Stretch>,
+}
+
+impl Ledger {
+    /// Notes one series read over `(from, to]`: its samples there, markers included, and the newest
+    /// one not after `from`.
+    pub fn note(
+        &mut self,
+        reach: Reach,
+        (from, to): (i64, i64),
+        samples: &[Sample],
+        before: Option<Sample>,
+    ) {
+        let lived = before.is_some_and(|sample| !is_stale(sample.value));
+        if samples.is_empty() && !lived {
+            return;
+        }
+        let stretches = stretches(samples, lived, from, to);
+        if stretches.is_empty() {
+            return;
+        }
+        self.total.series += 1;
+        let newest = samples.iter().rev().find(|sample| !is_stale(sample.value));
+        let newest = newest.map(|sample| sample.at);
+        self.total.newest = self.total.newest.max(newest);
+        let ended = samples.last().is_some_and(|sample| is_stale(sample.value));
+        if let (false, Some(last)) = (ended, newest.or(before.map(|sample| sample.at))) {
+            self.total.stalest = Some(self.total.stalest.map_or(last, |s| s.min(last)));
+        }
+        match interval_of(samples).or_else(|| gap_to(samples, before)) {
+            Some(interval) => {
+                self.intervals.push(interval);
+                self.count(reach, interval, &stretches, samples);
+            }
+            None => self.open.push(Open { reach, stretches }),
+        }
+    }
+
+    fn count(&mut self, reach: Reach, interval: i64, stretches: &[Stretch], samples: &[Sample]) {
+        let (expected, seen) = match reach {
+            Reach::Samples => sample_counts(interval, stretches),
+            Reach::Points(grid) => point_counts(&grid, interval, stretches, samples),
+        };
+        self.total.expected += expected;
+        self.total.seen += seen;
+    }
+
+    /// The sums.
+    pub fn finish(mut self) -> Coverage {
+        let interval = median(&mut self.intervals);
+        for open in std::mem::take(&mut self.open) {
+            // Without two samples, the newest of each stretch is all there is.
+            let all = open.stretches.iter().filter_map(|s| s.newest);
+            let samples: Vec<Sample> = all.map(|at| Sample { at, value: 0.0 }).collect();
+            let assumed = interval.unwrap_or(DEFAULT_INTERVAL);
+            self.count(open.reach, assumed, &open.stretches, &samples);
+        }
+        self.total.interval = interval;
+        self.total
+    }
+}
+
+fn stretches(samples: &[Sample], lived: bool, from: i64, to: i64) -> Vec<Stretch> {
+    let mut all = Vec::with_capacity(1);
+    let alive = Stretch { from, starts: false, to, count: 0, newest: None };
+    let mut open = lived.then_some(alive);
+    for sample in samples {
+        if is_stale(sample.value) {
+            all.extend(open.take().map(|stretch| Stretch { to: sample.at - 1, ..stretch }));
+            continue;
+        }
+        let first = Stretch { from: sample.at, starts: true, ..alive };
+        let stretch = open.get_or_insert(first);
+        stretch.count += 1;
+        stretch.newest = Some(sample.at);
+    }
+    all.extend(open);
+    all
+}
+
+fn sample_counts(interval: i64, stretches: &[Stretch]) -> (u64, u64) {
+    let mut expected = 0;
+    let mut seen = 0;
+    for stretch in stretches {
+        let gaps = (stretch.to - stretch.from).max(0) / interval;
+        let own = gaps as u64 + u64::from(stretch.starts);
+        // A stretch with samples was expected to have them, however short it is.
+        let own = own.max(stretch.count.min(1));
+        expected += own;
+        seen += stretch.count.min(own);
+    }
+    (expected, seen)
+}
+
+fn point_counts(
+    grid: &Grid,
+    interval: i64,
+    stretches: &[Stretch],
+    samples: &[Sample],
+) -> (u64, u64) {
+    let mut expected = 0;
+    let mut seen = 0;
+    let mut next = 0;
+    let mut newest: Option<i64> = None;
+    let mut stretch = 0;
+    for index in 0..grid.count {
+        let at = grid.time(index);
+        while samples.get(next).is_some_and(|sample| sample.at <= at) {
+            if !is_stale(samples[next].value) {
+                newest = Some(samples[next].at);
+            }
+            next += 1;
+        }
+        while stretches.get(stretch).is_some_and(|s| s.to < at) {
+            stretch += 1;
+        }
+        if stretches.get(stretch).is_some_and(|s| s.from <= at) {
+            expected += 1;
+            seen += u64::from(newest.is_some_and(|last| last >= at - 2 * interval));
+        }
+    }
+    (expected, seen)
+}
+
+fn interval_of(samples: &[Sample]) -> Option<i64> {
+    let pairs = samples.len().checked_sub(1)?;
+    let stride = (pairs / GAPS).max(1);
+    let mut gaps: Vec<i64> = samples
+        .windows(2)
+        .step_by(stride)
+        .filter(|pair| !is_stale(pair[0].value) && !is_stale(pair[1].value))
+        .map(|pair| pair[1].at - pair[0].at)
+        .collect();
+    median(&mut gaps).filter(|gap| *gap > 0)
+}
+
+/// The gap from the last sample before the window to the only one in it.
+fn gap_to(samples: &[Sample], before: Option<Sample>) -> Option<i64> {
+    let (first, before) = (samples.first()?, before?);
+    let both = !is_stale(first.value) && !is_stale(before.value);
+    both.then_some(first.at - before.at)
+}
+
+fn median(values: &mut [i64]) -> Option<i64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    Some(*values.select_nth_unstable(middle).1)
+}

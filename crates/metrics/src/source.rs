@@ -1,0 +1,75 @@
+//! What PromQL reads from: anything that finds series by their labels and gives their samples.
+
+use std::sync::Arc;
+
+use crate::labels::{Labels, Matcher};
+use crate::sample::Sample;
+
+/// A place series are read from. Shared between threads; what it gives is one consistent view at
+/// the time of the call.
+pub trait Source: Send + Sync {
+    /// The series that match all `matchers` and may have a sample from `from` to `to`, both
+    /// inclusive, in milliseconds. In no order, each labels at most once.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Arc<dyn Selected>>, SourceError>;
+
+    /// The names of labels of matching series, sorted.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError>;
+
+    /// The values of one label of matching series, sorted.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn label_values(&self, name: &str, query: &LabelQuery) -> Result<Vec<String>, SourceError>;
+}
+
+/// A series that was found; its samples are decoded when they are asked for.
+pub trait Selected: Send + Sync {
+    /// Its labels.
+    fn labels(&self) -> &Labels;
+
+    /// Appends the samples from `from` to `to`, both inclusive, in the order of time, no time
+    /// twice, staleness markers included.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn read(&self, from: i64, to: i64, into: &mut Vec<Sample>) -> Result<(), SourceError>;
+
+    /// The newest sample not after `to`, staleness markers included, or none if there is none in
+    /// what is kept; cheap.
+    fn last(&self, to: i64) -> Option<Sample>;
+}
+
+/// Which series to list names or values of; no matcher set means all series.
+#[derive(Clone, Debug, Default)]
+pub struct LabelQuery {
+    /// Sets of matchers, of which a series must match one set in full.
+    pub sets: Vec<Vec<Matcher>>,
+    /// Series that may have samples not before this time, in milliseconds.
+    pub from: Option<i64>,
+    /// Series that may have samples not after this time, in milliseconds.
+    pub to: Option<i64>,
+    /// At most so many answers.
+    pub limit: Option<usize>,
+}
+
+/// What could not be read.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SourceError {
+    /// A file is damaged or could not be read.
+    #[error("could not read {0}")]
+    Broken(String),
+    /// The query touches more than is allowed.
+    #[error("{0}")]
+    TooMuch(String),
+}

@@ -1,0 +1,315 @@
+//! Queries: which series match, and their samples from the head and all blocks as one series.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::block::{Block, ChunkRef, Reading};
+use super::compact::put_in_order;
+use super::head::{Head, SHARDS};
+use super::postings;
+use super::series::{Frozen, Series, View};
+use super::{Storage, key};
+use crate::labels::{Labels, Matcher};
+use crate::sample::Sample;
+use crate::source::{LabelQuery, Selected, Source, SourceError};
+
+thread_local! {
+    /// Memory of this thread for reading blocks.
+    static READING: RefCell<Reading> = RefCell::default();
+}
+
+/// Hashes for maps that live as long as one query.
+#[derive(Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = key::hash(self.0, bytes);
+    }
+
+    fn write_u8(&mut self, _end: u8) {}
+
+    fn write_usize(&mut self, _length: usize) {}
+}
+
+type Hashing = BuildHasherDefault<Quick>;
+
+/// A series of the answer.
+struct Found {
+    labels: Labels,
+    blocks: Vec<(Arc<Block>, Vec<ChunkRef>)>,
+    view: Option<View>,
+}
+
+/// The series found so far, by key.
+#[derive(Default)]
+struct Answer {
+    places: HashMap<Arc<[u8]>, usize, Hashing>,
+    found: Vec<Found>,
+    texts: HashSet<Arc<str>, Hashing>,
+}
+
+impl Answer {
+    fn series(&mut self, key: &[u8]) -> &mut Found {
+        let place = match self.places.get(key) {
+            Some(place) => *place,
+            None => {
+                let labels = self.labels(key);
+                self.found.push(Found { labels, blocks: Vec::new(), view: None });
+                self.places.insert(key.into(), self.found.len() - 1);
+                self.found.len() - 1
+            }
+        };
+        &mut self.found[place]
+    }
+
+    fn labels(&mut self, key: &[u8]) -> Labels {
+        let texts = &mut self.texts;
+        let mut shared = |text: &str| match texts.get(text) {
+            Some(shared) => Arc::clone(shared),
+            None => {
+                let shared: Arc<str> = text.into();
+                texts.insert(Arc::clone(&shared));
+                shared
+            }
+        };
+        // Keys are sorted, so most labels are those of the series before.
+        let before = self.found.last().map_or(&[][..], |found| found.labels.pairs());
+        let mut before = before.iter().map(Some).chain(std::iter::repeat(None));
+        Labels::new(key::pairs(key).map(|(name, value)| {
+            let (same, other) = match before.next().flatten() {
+                Some((n, v)) => (Some(n), Some(v)),
+                None => (None, None),
+            };
+            let mut text = |text: &str, before: Option<&Arc<str>>| match before {
+                Some(before) if **before == *text => Arc::clone(before),
+                _ => shared(text),
+            };
+            (text(name, same), text(value, other))
+        }))
+    }
+}
+
+impl Storage {
+    /// Gives the series of the head that match. They may be asked once more from the start, when
+    /// series left the head meanwhile; `start` is called before each try.
+    fn select_head<T>(
+        &self,
+        matchers: &[Matcher],
+        mut see: impl FnMut(&Series) -> Option<T>,
+    ) -> Result<Vec<T>, SourceError> {
+        loop {
+            let removals = self.head.removals();
+            let mut ids = postings::select(&*self.head.index(), matchers)?;
+            self.check_selected(ids.len())?;
+            ids.sort_by_key(|id| *id as usize % SHARDS);
+            let mut seen = Vec::with_capacity(ids.len());
+            for ids in ids.chunk_by(|a, b| *a as usize % SHARDS == *b as usize % SHARDS) {
+                let shard = self.head.shard(ids[0] as usize % SHARDS);
+                let slots = ids.iter().map(|id| Head::slot(*id));
+                seen.extend(slots.filter_map(|slot| shard.slot(slot)).filter_map(&mut see));
+            }
+            if removals == self.head.removals() {
+                return Ok(seen);
+            }
+        }
+    }
+
+    fn check_selected(&self, series: usize) -> Result<(), SourceError> {
+        let most = self.options.most_selected;
+        if series <= most {
+            return Ok(());
+        }
+        Err(SourceError::TooMuch(format!(
+            "the query selects {series} series or more, over the limit of {most}; name more labels"
+        )))
+    }
+
+    fn blocks_in(&self, range: &RangeInclusive<i64>) -> Vec<Arc<Block>> {
+        self.blocks.all().iter().filter(|b| b.overlaps(range)).cloned().collect()
+    }
+
+    /// Gives each set of matchers, or one without any.
+    fn sets(query: &LabelQuery) -> Vec<&[Matcher]> {
+        if query.sets.is_empty() { vec![&[]] } else { query.sets.iter().map(|s| &s[..]).collect() }
+    }
+
+    /// The keys of the head that a query for labels is about.
+    fn keys(&self, query: &LabelQuery, set: &[Matcher]) -> Result<Vec<Arc<[u8]>>, SourceError> {
+        let from = query.from.unwrap_or(i64::MIN);
+        self.select_head(set, |series| {
+            let may = series.last.is_some_and(|last| last.at >= from);
+            may.then(|| Arc::clone(&series.key))
+        })
+    }
+}
+
+fn range_of(query: &LabelQuery) -> RangeInclusive<i64> {
+    query.from.unwrap_or(i64::MIN)..=query.to.unwrap_or(i64::MAX)
+}
+
+fn limited(all: BTreeSet<String>, query: &LabelQuery) -> Vec<String> {
+    all.into_iter().take(query.limit.unwrap_or(usize::MAX)).collect()
+}
+
+impl Source for Storage {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
+        let range = from..=to;
+        // The head first: a cut puts samples into blocks before it takes them from the head.
+        let head = self.select_head(matchers, |series| {
+            series.view(&range).map(|view| (Arc::clone(&series.key), view))
+        })?;
+        let mut answer = Answer::default();
+        for block in self.blocks_in(&range) {
+            let numbers = postings::select(&block, matchers)?;
+            self.check_selected(numbers.len().max(answer.found.len()))?;
+            block.series(&numbers, |entry| {
+                let overlaps = |c: &ChunkRef| c.first <= to && c.last >= from;
+                let Some(low) = entry.chunks.iter().position(overlaps) else { return };
+                let high = entry.chunks.iter().rposition(overlaps).unwrap_or(low);
+                let mut chunks = entry.chunks;
+                chunks.truncate(high + 1);
+                chunks.drain(..low);
+                answer.series(&entry.key).blocks.push((Arc::clone(&block), chunks));
+            })?;
+        }
+        for (key, view) in head {
+            answer.series(&key).view = Some(view);
+        }
+        Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
+    }
+
+    fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
+        let mut all = BTreeSet::new();
+        let mut add = |name: &str| {
+            if !all.contains(name) {
+                all.insert(name.to_owned());
+            }
+        };
+        for set in Storage::sets(query) {
+            if set.is_empty() && query.from.is_none() {
+                self.head.index().iter().for_each(|(name, _)| add(name));
+            } else {
+                for key in self.keys(query, set)? {
+                    key::pairs(&key).for_each(|(name, _)| add(name));
+                }
+            }
+            for block in self.blocks_in(&range_of(query)) {
+                if set.is_empty() {
+                    block.names().iter().for_each(|name| add(name));
+                    continue;
+                }
+                block.series(&postings::select(&block, set)?, |entry| {
+                    key::pairs(&entry.key).for_each(|(name, _)| add(name));
+                })?;
+            }
+        }
+        Ok(limited(all, query))
+    }
+
+    fn label_values(&self, name: &str, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
+        let mut all = BTreeSet::new();
+        let mut add = |value: &str| {
+            if !value.is_empty() && !all.contains(value) {
+                all.insert(value.to_owned());
+            }
+        };
+        for set in Storage::sets(query) {
+            if set.is_empty() && query.from.is_none() {
+                self.head.index().values(name).for_each(|(value, _)| add(value));
+            } else {
+                self.keys(query, set)?.iter().for_each(|key| add(key::value(key, name)));
+            }
+            for block in self.blocks_in(&range_of(query)) {
+                if set.is_empty() {
+                    block.values(name, |value, _| add(value))?;
+                    continue;
+                }
+                let matched = postings::select(&block, set)?;
+                block.kept_with(name, &matched, &mut add)?;
+            }
+        }
+        Ok(limited(all, query))
+    }
+}
+
+impl Selected for Found {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn read(&self, from: i64, to: i64, into: &mut Vec<Sample>) -> Result<(), SourceError> {
+        let range = from..=to;
+        let mut own = Vec::new();
+        // What the caller has already is not ours to sort.
+        let target = if into.is_empty() { &mut *into } else { &mut own };
+        READING.with_borrow_mut(|reading| {
+            let mut blocks = self.blocks.iter();
+            blocks.try_for_each(|(block, chunks)| block.read(chunks, &range, reading, target))
+        })?;
+        if let Some(view) = &self.view {
+            view.first.read(&range, target);
+            view.then.read(&range, target);
+        }
+        put_in_order(target);
+        into.append(&mut own);
+        Ok(())
+    }
+
+    fn last(&self, to: i64) -> Option<Sample> {
+        // After a restart the newest of the head may be one that came late.
+        let newest = self.view.as_ref().map(|view| view.last).filter(|last| last.at <= to);
+        let mut best = newest;
+        let mut found = Vec::new();
+        if newest.is_none() {
+            for part in self.view.iter().flat_map(|v| [&v.first, &v.then]) {
+                last_of(part, to, &mut found);
+                let newer = |s: &Sample| best.is_none_or(|b| s.at > b.at);
+                best = found.pop().filter(newer).or(best);
+                found.clear();
+            }
+        }
+        for (block, chunks) in &self.blocks {
+            for chunk in chunks.iter().rev().filter(|c| c.first <= to) {
+                let from = best.map_or(i64::MIN, |b| b.at.saturating_add(1));
+                if chunk.last < from {
+                    break;
+                }
+                let read = READING.with_borrow_mut(|reading| {
+                    block.read(std::slice::from_ref(chunk), &(from..=to), reading, &mut found)
+                });
+                if let (Ok(()), Some(last)) = (read, found.pop()) {
+                    best = Some(last);
+                    break;
+                }
+            }
+            found.clear();
+        }
+        best
+    }
+}
+
+/// Leaves the newest sample not after a time at the end of `found`, if there is one.
+fn last_of(part: &Frozen, to: i64, found: &mut Vec<Sample>) {
+    for chunk in part.chunks.iter().rev().filter(|c| c.first <= to) {
+        chunk.read(&(i64::MIN..=to), found);
+        if !found.is_empty() {
+            break;
+        }
+    }
+    let late = part.late.partition_point(|s| s.at <= to);
+    let late = late.checked_sub(1).map(|i| part.late[i]);
+    found.extend(late.filter(|late| found.last().is_none_or(|s| s.at < late.at)));
+}

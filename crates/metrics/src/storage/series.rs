@@ -1,0 +1,232 @@
+//! One series of the head: its key, the chunk that takes samples, chunks that are closed, samples
+//! that came late, and what a cut is writing to a block just now.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::sources::Usage;
+use super::stream::{Chunk, Open};
+use crate::sample::Sample;
+
+/// No series.
+pub const NONE: u32 = u32::MAX;
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is stored and took so many bytes of memory.
+    Accepted(usize),
+    /// It was there.
+    Duplicate,
+    /// Another value has its time.
+    Conflicting,
+}
+
+/// A series in memory.
+pub struct Series {
+    /// See `key.rs`.
+    pub key: Arc<[u8]>,
+    /// The hash of the key.
+    pub hash: u64,
+    /// The next series of the same hash.
+    pub next: u32,
+    /// Tells it from a series that had its place before.
+    pub born: u32,
+    /// The file of the log that has its key.
+    pub segment: u32,
+    /// The last record that was written with its key.
+    pub record: u32,
+    /// Samples on their way to it, with which it may not leave the head.
+    pub pins: u32,
+    /// Who began it.
+    pub source: Arc<Usage>,
+    /// The newest sample it has had, which may be in a block by now.
+    pub last: Option<Sample>,
+    open: Open,
+    parts: Option<Box<Parts>>,
+}
+
+/// What few series have at a time.
+#[derive(Default)]
+struct Parts {
+    closed: Vec<Arc<Chunk>>,
+    late: Vec<Sample>,
+    frozen: Frozen,
+}
+
+/// What a cut writes to blocks. Queries read it until the blocks are there.
+#[derive(Clone, Default)]
+pub struct Frozen {
+    /// In the order of time.
+    pub chunks: Vec<Arc<Chunk>>,
+    /// Sorted, between the samples of the chunks.
+    pub late: Vec<Sample>,
+}
+
+impl Frozen {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.late.is_empty()
+    }
+
+    /// How many samples.
+    pub fn samples(&self) -> usize {
+        self.late.len() + self.chunks.iter().map(|c| usize::from(c.count)).sum::<usize>()
+    }
+
+    /// Appends the samples in the range, in the order of time, no time twice.
+    pub fn read(&self, range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
+        let start = into.len();
+        self.chunks.iter().filter(|c| c.overlaps(range)).for_each(|c| c.read(range, into));
+        let chunks = into.len();
+        let low = self.late.partition_point(|s| s.at < *range.start());
+        let high = self.late.partition_point(|s| s.at <= *range.end()).max(low);
+        into.extend_from_slice(&self.late[low..high]);
+        if into.len() > chunks {
+            into[start..].sort_by_key(|s| s.at);
+        }
+    }
+}
+
+impl Series {
+    /// A series without samples.
+    pub fn new(key: &[u8], hash: u64, born: u32, source: Arc<Usage>) -> Series {
+        Series {
+            key: key.into(),
+            hash,
+            next: NONE,
+            born,
+            segment: 0,
+            record: 0,
+            pins: 0,
+            source,
+            last: None,
+            open: Open::default(),
+            parts: None,
+        }
+    }
+
+    /// Adds a sample.
+    pub fn append(&mut self, sample: Sample) -> Fate {
+        match self.last {
+            Some(last) if sample.at <= last.at => self.append_late(sample, last),
+            _ => {
+                let mut bytes = self.open.push(sample);
+                self.last = Some(sample);
+                if self.open.is_full()
+                    && let Some(chunk) = self.open.close()
+                {
+                    bytes += chunk.memory();
+                    self.parts.get_or_insert_default().closed.push(Arc::new(chunk));
+                }
+                Fate::Accepted(bytes)
+            }
+        }
+    }
+
+    fn append_late(&mut self, sample: Sample, last: Sample) -> Fate {
+        let taken = if sample.at == last.at {
+            Some(last.value)
+        } else {
+            self.open.value_at(sample.at).or_else(|| {
+                let parts = self.parts.as_deref()?;
+                value_at(&parts.closed, &parts.late, sample.at)
+                    .or_else(|| value_at(&parts.frozen.chunks, &parts.frozen.late, sample.at))
+            })
+        };
+        if let Some(value) = taken {
+            let same = value.to_bits() == sample.value.to_bits();
+            return if same { Fate::Duplicate } else { Fate::Conflicting };
+        }
+        let late = &mut self.parts.get_or_insert_default().late;
+        let at = late.partition_point(|s| s.at < sample.at);
+        late.insert(at, sample);
+        Fate::Accepted(size_of::<Sample>())
+    }
+
+    /// Whether it has samples that no block has.
+    pub fn is_empty(&self) -> bool {
+        let empty = |p: &Parts| p.closed.is_empty() && p.late.is_empty() && p.frozen.is_empty();
+        self.open.count() == 0 && self.parts.as_deref().is_none_or(empty)
+    }
+
+    /// Bytes of memory its samples take.
+    pub fn memory(&self) -> usize {
+        let parts = self.parts.as_deref().map_or(0, |p| {
+            let chunks = p.closed.iter().chain(&p.frozen.chunks).map(|c| c.memory());
+            let late = p.late.capacity() + p.frozen.late.capacity();
+            chunks.sum::<usize>() + late * size_of::<Sample>() + size_of::<Parts>()
+        });
+        self.open.memory() + parts
+    }
+
+    /// Sets all samples aside for a cut and gives them; with what an earlier cut could not write.
+    pub fn freeze(&mut self) -> Option<Frozen> {
+        if self.is_empty() {
+            return None;
+        }
+        let parts = self.parts.get_or_insert_default();
+        parts.frozen.chunks.append(&mut parts.closed);
+        parts.frozen.chunks.extend(self.open.take().map(Arc::new));
+        if parts.frozen.late.is_empty() {
+            parts.frozen.late = std::mem::take(&mut parts.late);
+        } else {
+            parts.frozen.late.append(&mut parts.late);
+            parts.frozen.late.sort_by_key(|s| s.at);
+        }
+        Some(parts.frozen.clone())
+    }
+
+    /// Lets go of what a cut has written, and gives how many samples that were.
+    pub fn thaw(&mut self) -> usize {
+        let Some(parts) = &mut self.parts else { return 0 };
+        let samples = std::mem::take(&mut parts.frozen).samples();
+        if parts.closed.is_empty() && parts.late.is_empty() {
+            self.parts = None;
+        }
+        samples
+    }
+
+    /// A copy of what it has in the range, or none.
+    pub fn view(&self, range: &RangeInclusive<i64>) -> Option<View> {
+        let last = self.last?;
+        let chosen = |chunks: &[Arc<Chunk>]| -> Vec<Arc<Chunk>> {
+            chunks.iter().filter(|c| c.overlaps(range)).cloned().collect()
+        };
+        let mut view = View { last, first: Frozen::default(), then: Frozen::default() };
+        if let Some(parts) = self.parts.as_deref() {
+            view.first.chunks = chosen(&parts.frozen.chunks);
+            view.first.late.clone_from(&parts.frozen.late);
+            view.then.chunks = chosen(&parts.closed);
+            view.then.late.clone_from(&parts.late);
+        }
+        if self.open.overlaps(range) {
+            view.then.chunks.extend(self.open.copy().map(Arc::new));
+        }
+        let nothing = view.first.is_empty() && view.then.is_empty() && !range.contains(&last.at);
+        (!nothing).then_some(view)
+    }
+}
+
+/// What a series of the head had when a query came.
+pub struct View {
+    /// The newest sample, which may be in a block.
+    pub last: Sample,
+    /// What was being written to blocks.
+    pub first: Frozen,
+    /// What came after.
+    pub then: Frozen,
+}
+
+fn value_at(chunks: &[Arc<Chunk>], late: &[Sample], at: i64) -> Option<f64> {
+    let range = at..=at;
+    let end = chunks.partition_point(|c| c.last < at);
+    let mut found = Vec::new();
+    chunks[end..]
+        .iter()
+        .take_while(|c| c.overlaps(&range))
+        .for_each(|c| c.read(&range, &mut found));
+    if let Some(sample) = found.first() {
+        return Some(sample.value);
+    }
+    late.binary_search_by_key(&at, |s| s.at).ok().map(|i| late[i].value)
+}

@@ -1,0 +1,48 @@
+//! What only shows from inside: a log that cannot be written.
+
+use std::sync::atomic::Ordering;
+
+use super::{Options, Storage, StorageError};
+use crate::sample::Sample;
+use crate::source::Source;
+
+const START: i64 = 1_700_000_000_000;
+
+fn write(storage: &Storage, at: i64) -> Result<u64, StorageError> {
+    let mut appender = storage.appender("x", START);
+    appender.add(&[("a", "1")], &[Sample { at, value: at as f64 }]);
+    appender.add(&[("b", "1")], &[Sample { at, value: 0.5 }]);
+    appender.commit().map(|appended| appended.accepted)
+}
+
+fn times(storage: &Storage) -> Vec<i64> {
+    let found = storage.select(&[], i64::MIN, i64::MAX).unwrap();
+    let mut samples = Vec::new();
+    found.iter().for_each(|s| s.read(i64::MIN, i64::MAX, &mut samples).unwrap());
+    let mut times: Vec<i64> = samples.iter().map(|s| s.at - START).collect();
+    times.sort_unstable();
+    times
+}
+
+#[test]
+fn a_full_disk_refuses_a_commit_as_a_whole_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
+    for room in 0..30 {
+        storage.log.room.store(room, Ordering::Relaxed);
+        let error = write(&storage, START).unwrap_err().to_string();
+        assert!(error.starts_with("could not write to the log"), "{error}");
+        assert!(times(&storage).is_empty());
+    }
+    storage.log.room.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(write(&storage, START + 1).unwrap(), 2, "the series are named in the log now");
+    storage.log.room.store(3, Ordering::Relaxed);
+    write(&storage, START + 2).unwrap_err();
+    storage.log.room.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(write(&storage, START + 3).unwrap(), 2);
+    assert_eq!(times(&storage), [1, 1, 3, 3]);
+    storage.sync().unwrap();
+    drop(storage);
+    let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
+    assert_eq!(times(&storage), [1, 1, 3, 3]);
+}

@@ -1,0 +1,49 @@
+//! What an alert is about and who answers for it. Not what caused it, which is `suspect.rs`.
+
+use std::collections::BTreeMap;
+
+use atoll_model::{Application, Deployment, Instance, Kind, Monitor, Snapshot};
+
+/// Labels that may name the object an alert is about, the closest first.
+const NAMING: [(&str, Kind); 5] = [
+    ("instance", Kind::Instance),
+    ("deployment", Kind::Deployment),
+    ("host", Kind::Host),
+    ("monitor", Kind::Monitor),
+    ("application", Kind::Application),
+];
+
+/// The object an alert with these labels is about, as `kind/name`.
+pub(super) fn subject(world: &Snapshot, labels: &BTreeMap<String, String>) -> Option<String> {
+    NAMING.iter().find_map(|(label, kind)| {
+        let name = labels.get(*label)?;
+        world.find(*kind, name).map(|any| any.id())
+    })
+}
+
+/// The kind and name of a subject.
+pub(super) fn parts(subject: &str) -> Option<(Kind, &str)> {
+    let (kind, name) = subject.split_once('/')?;
+    Some((Kind::parse(kind)?, name))
+}
+
+/// Whether the object is still there.
+pub(super) fn exists(world: &Snapshot, subject: &str) -> bool {
+    parts(subject).is_some_and(|(kind, name)| world.find(kind, name).is_some())
+}
+
+/// Who answers for the object.
+pub(super) fn owner(world: &Snapshot, subject: &str) -> Option<String> {
+    let (kind, name) = parts(subject)?;
+    let application = match kind {
+        Kind::Instance => {
+            let instance = world.get::<Instance>(name)?;
+            &world.get::<Deployment>(&instance.spec.deployment)?.spec.application
+        }
+        Kind::Deployment => &world.get::<Deployment>(name)?.spec.application,
+        Kind::Application => return world.get::<Application>(name)?.spec.owner.clone(),
+        Kind::Monitor => return world.get::<Monitor>(name)?.spec.owner.clone(),
+        _ => return None,
+    };
+    world.get::<Application>(application)?.spec.owner.clone()
+}

@@ -1,0 +1,142 @@
+//! The change that most likely caused an alert: the nearest before it among those of what it is
+//! about. A guess from the objects alone, and said as one.
+
+use std::collections::BTreeSet;
+
+use atoll_model::alerting::Suspect;
+use atoll_model::cmdb::HostPhase;
+use atoll_model::{
+    Analysis, Application, Deployment, Host, Instance, Kind, Object, Snapshot, Span, Timestamp,
+};
+
+use super::subject::parts;
+
+/// Changes longer ago are not suspected.
+const LOOKED_BACK: Span = Span::seconds(2 * 3600);
+/// A change this long ago counts half as much as one just before.
+const HALF: Span = Span::seconds(600);
+
+struct Search<'a> {
+    world: &'a Snapshot,
+    at: Timestamp,
+    best: Option<(f64, Suspect)>,
+}
+
+/// What most likely caused an alert about `subject` that has held since `at`.
+pub(super) fn suspect(world: &Snapshot, subject: &str, at: Timestamp) -> Option<Suspect> {
+    let mut search = Search { world, at, best: None };
+    match parts(subject)? {
+        (Kind::Instance, name) => {
+            let instance = world.get::<Instance>(name)?;
+            if let Some(deployment) = world.get::<Deployment>(&instance.spec.deployment) {
+                search.deployment(deployment, 1.0, "it is its own deployment");
+                search.needs(deployment);
+            }
+            search.host(&instance.spec.host, 0.8, "it runs there");
+        }
+        (Kind::Deployment, name) => search.whole(world.get::<Deployment>(name)?, 1.0),
+        (Kind::Application, name) => {
+            for deployment in world.derived::<Deployment>(name) {
+                search.whole(deployment, 0.9);
+            }
+        }
+        (Kind::Host, name) => {
+            search.host(name, 1.0, "it is this host");
+            let on_it = world.instances_on(name).map(|i| i.spec.deployment.as_str());
+            for deployment in on_it.collect::<BTreeSet<&str>>() {
+                if let Some(deployment) = world.get::<Deployment>(deployment) {
+                    search.deployment(deployment, 0.6, "it runs on this host");
+                }
+            }
+        }
+        _ => {}
+    }
+    search.best.map(|(_, suspect)| suspect)
+}
+
+impl Search<'_> {
+    fn whole(&mut self, deployment: &Object<Deployment>, direct: f64) {
+        self.deployment(deployment, direct, "it is about this deployment");
+        self.needs(deployment);
+        let instances = self.world.derived::<Instance>(deployment.name());
+        let hosts: BTreeSet<&str> = instances.map(|i| i.spec.host.as_str()).collect();
+        for host in hosts {
+            self.host(host, 0.5 * direct, "instances of it run there");
+        }
+    }
+
+    /// What the deployment's application needs in the same environment.
+    fn needs(&mut self, deployment: &Object<Deployment>) {
+        let Some(application) = self.world.get::<Application>(&deployment.spec.application) else {
+            return;
+        };
+        for needed in application.spec.needed() {
+            let name = format!("{needed}.{}", deployment.spec.environment);
+            if let Some(needed) = self.world.get::<Deployment>(&name) {
+                let why = format!("{} needs it", application.name());
+                self.deployment(needed, 0.6, &why);
+            }
+        }
+    }
+
+    fn deployment(&mut self, of: &Object<Deployment>, direct: f64, related: &str) {
+        let object = format!("deployment/{}", of.name());
+        if let Some(rollout) = &of.status.rollout {
+            let verb = if rollout.back { "is taken back to" } else { "rolls out" };
+            let change = format!("{} {verb} {}", of.name(), rollout.to);
+            let moved =
+                if rollout.progress_at <= self.at { rollout.progress_at } else { rollout.since };
+            self.consider(&object, &change, moved, direct, related);
+        }
+        if let Some(failed) = &of.status.failed {
+            let change = format!("{} was given up in {}", failed.release, of.name());
+            self.consider(&object, &change, failed.at, direct, related);
+        }
+        for analysis in self.world.derived::<Analysis>(of.name()) {
+            let change = format!("{} rolled out {}", of.name(), analysis.spec.release);
+            for at in [analysis.status.since, analysis.status.at].into_iter().flatten() {
+                self.consider(&object, &change, at, direct, related);
+            }
+        }
+        let Some(heads) = of.heading_for() else { return };
+        for release in self.world.releases_of(&of.spec.application).filter(|r| *r.name() == heads) {
+            if let Some(at) = release.meta.created_at {
+                let change = format!("release {} was made", release.name());
+                let id = format!("release/{}", release.name());
+                self.consider(&id, &change, at, 0.7 * direct, related);
+            }
+        }
+    }
+
+    fn host(&mut self, name: &str, direct: f64, related: &str) {
+        let Some(host) = self.world.get::<Host>(name) else { return };
+        let change = match host.status.phase {
+            HostPhase::Ready => return,
+            HostPhase::Unknown => "is not heard from",
+            HostPhase::Draining => "is being drained",
+            HostPhase::Drained => "was drained",
+            HostPhase::Cordoned => "was cordoned",
+        };
+        if let Some(at) = host.status.since {
+            let change = format!("{name} {change}");
+            self.consider(&format!("host/{name}"), &change, at, direct, related);
+        }
+    }
+
+    fn consider(&mut self, id: &str, change: &str, at: Timestamp, direct: f64, related: &str) {
+        if at > self.at || self.at.since(at) > LOOKED_BACK {
+            return;
+        }
+        let before = self.at.since(at);
+        let score = direct / (1.0 + before.0 as f64 / HALF.0 as f64);
+        if self.best.as_ref().is_some_and(|(best, _)| *best >= score) {
+            return;
+        }
+        let why = match before.0 {
+            0 => format!("it happened as the alert began to hold; {related}"),
+            _ => format!("it happened {before} before the alert began to hold; {related}"),
+        };
+        let suspect = Suspect { object: id.to_owned(), change: change.to_owned(), at, why };
+        self.best = Some((score, suspect));
+    }
+}

@@ -1,0 +1,77 @@
+//! What is watched: the promises of applications as objectives and rules (`promise.rs`), how well
+//! they are kept (`objective.rs`), and what the server's prober sees of monitors. Not alerts,
+//! which are in `alerting.rs`.
+
+use std::sync::Arc;
+
+use atoll_model::monitoring::{MonitorPhase, MonitorStatus};
+use atoll_model::{Any, Intent, Monitor, Object, Reason, Write};
+
+use crate::{Context, Plan};
+
+pub mod objective;
+pub mod promise;
+pub mod series;
+
+/// So many targets that are down are named; the rest is counted.
+const NAMED: usize = 5;
+
+/// What the prober last saw of one target of a monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetResult {
+    /// As it stands in the monitor.
+    pub target: String,
+    /// Whether it answered as it should.
+    pub up: bool,
+    /// What was wrong, where it did not.
+    pub problem: Option<String>,
+    /// How often in a row it did not.
+    pub failures: u32,
+}
+
+/// Notes how the targets of a monitor are; writes where that differs from what was known. A
+/// target is down once it has failed as often in a row as the monitor says; with the same target
+/// down, a change of the problem's text alone is not noted.
+pub fn observed(cx: &Context, monitor: &str, results: &[TargetResult]) -> Plan {
+    let Some(stored) = cx.world.get::<Monitor>(monitor) else { return Plan::nothing() };
+    let limit = stored.spec.failures.max(1);
+    let down: Vec<_> = results.iter().filter(|r| !r.up && r.failures >= limit).collect();
+    // One that fails for too short a time to tell is still what it was, and was it up or not
+    // known, it counts as up.
+    let up = results.len() - down.len();
+    let phase = match (results.len(), down.len()) {
+        (0, _) => MonitorPhase::Unknown,
+        (_, 0) => MonitorPhase::Up,
+        (all, down) if all == down => MonitorPhase::Down,
+        _ => MonitorPhase::Degraded,
+    };
+    let old = &stored.status;
+    let same = |target: &TargetResult| {
+        let begins = format!("{} ", target.target);
+        old.reasons.iter().find(|reason| reason.message.starts_with(&begins)).cloned()
+    };
+    let mut reasons: Vec<Reason> = Vec::new();
+    for target in down.iter().take(NAMED) {
+        let problem = target.problem.as_deref().unwrap_or("no answer");
+        let new = || Reason::new("target-down", format!("{} is down: {problem}", target.target));
+        reasons.push(same(target).unwrap_or_else(new));
+    }
+    if down.len() > NAMED {
+        let message = format!("{} more targets are down", down.len() - NAMED);
+        reasons.push(Reason::new("target-down", message));
+    }
+    let since = if phase == old.phase { old.since } else { Some(cx.now) };
+    let (up, down) = (up as u32, down.len() as u32);
+    let status = MonitorStatus { phase, since, up, down, reasons };
+    let mut plan = Plan::new(Intent::Observe);
+    if status != *old {
+        plan.reasons.clone_from(&status.reasons);
+        let mut new = Object::clone(stored);
+        new.status = status;
+        plan.writes.push(Write::Put(Any::Monitor(Arc::new(new))));
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Planners' questions, asked one after the other of the metrics store, and their answers kept as
+//! series where they are to be. Which questions there are is the planners' business.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atoll_metrics::labels::METRIC_NAME;
+use atoll_metrics::promql::{self, QueryError, Value};
+use atoll_metrics::{Labels, Sample};
+use atoll_model::monitoring::Completeness;
+use atoll_model::{Kind, Reason, Snapshot, Timestamp};
+use atoll_plan::query::{self, Answers, Query, Recording};
+
+use crate::Server;
+use crate::metrics::lanes::Lane;
+use crate::metrics::{Ask, Period};
+
+/// An answer to a planner takes at most this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Recorded series are counted together under this name.
+const SOURCE: &str = "rules";
+
+/// What was asked last, for those who look at it.
+#[derive(Debug, Default)]
+pub struct Asked {
+    recorded: Mutex<HashMap<Recorded, HashSet<Labels>>>,
+    last: Mutex<HashMap<String, LastAsked>>,
+}
+
+/// One rule that records, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Recorded {
+    subject: String,
+    metric: String,
+    labels: BTreeMap<String, String>,
+    expression: String,
+}
+
+/// When and for how long the questions of a rule object were asked.
+#[derive(Clone, Copy, Debug)]
+pub struct LastAsked {
+    /// When.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Asked {
+    /// When the questions of a rule object were last asked here.
+    pub fn last(&self, rule: &str) -> Option<LastAsked> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(rule).copied()
+    }
+
+    /// Takes the series of rules that are gone.
+    fn gone(&self, world: &Snapshot) -> Vec<Labels> {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = Vec::new();
+        recorded.retain(|key, series| {
+            let stays = world.find(Kind::Rule, &key.subject).is_some();
+            if !stays {
+                ended.extend(series.drain());
+            }
+            stays
+        });
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.retain(|rule, _| world.find(Kind::Rule, rule).is_some());
+        ended
+    }
+}
+
+impl Server {
+    /// Asks a planner's questions in order.
+    pub(crate) async fn ask_all(&self, kind: Kind, subject: &str, all: Vec<Query>) -> Answers {
+        let began = self.clock.elapsed();
+        let mut answers = Answers::new();
+        for query in all {
+            let began = self.clock.elapsed();
+            let answer = self.ask_one(subject, &query).await;
+            let took = self.clock.elapsed().saturating_sub(began);
+            self.figures.observe("atoll_query_duration_seconds", &[("lane", "planners")], took);
+            answers.insert(query.name, answer.map(Arc::new));
+        }
+        if kind == Kind::Rule {
+            let took = self.clock.elapsed().saturating_sub(began);
+            let last = LastAsked { at: self.clock.now(), took };
+            let mut all = self.asked.last.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(subject.to_owned(), last);
+        }
+        answers
+    }
+
+    async fn ask_one(&self, subject: &str, query: &Query) -> Result<query::Answer, Reason> {
+        let failed = |error: QueryError| {
+            let message = format!("could not work out {}: {error}", query.expression);
+            Reason::new("query-failed", message)
+        };
+        let expression = expression(query).map_err(failed)?;
+        let period = match query.period {
+            query::Period::At(at) => Period::At(at.0),
+            query::Period::Range { from, to, step } => {
+                Period::Range(from.0, to.0, i64::try_from(step.0).unwrap_or(i64::MAX))
+            }
+        };
+        let ask = Ask { query: expression, period, lookback: None, patience: PATIENCE };
+        let found = self.metrics.ask(Lane::Planner, ask).await.map_err(failed)?;
+        if let (Some(record), query::Period::At(at)) = (&query.record, query.period) {
+            let series = recorded_series(&found.value, record).map_err(|message| {
+                Reason::new("query-failed", format!("could not record: {message}"))
+            })?;
+            let key = Recorded {
+                subject: subject.to_owned(),
+                metric: record.metric.clone(),
+                labels: record.labels.clone(),
+                expression: query.expression.clone(),
+            };
+            self.record(key, series, at);
+        }
+        let of = &found.coverage;
+        let completeness = Completeness {
+            series: of.series,
+            expected: of.expected,
+            seen: of.seen,
+            newest: of.newest.map(Timestamp),
+            stalest: of.stalest.map(Timestamp),
+        };
+        Ok(query::Answer { series: series_of(found.value), completeness })
+    }
+
+    /// Keeps an answer as series, and ends those that were in the last answer and are not in this.
+    fn record(&self, key: Recorded, series: Vec<(Labels, f64)>, at: Timestamp) {
+        let now: HashSet<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
+        let before = {
+            let mut recorded = self.asked.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            recorded.insert(key, now.clone()).unwrap_or_default()
+        };
+        if series.is_empty() && before.is_empty() {
+            return;
+        }
+        let done = self.append(SOURCE, |intake| {
+            for (labels, value) in &series {
+                let pairs: Vec<(&str, &str)> = labels.iter().collect();
+                intake.add(&pairs, &[Sample { at: at.0, value: *value }]);
+            }
+            for labels in before.difference(&now) {
+                let pairs: Vec<(&str, &str)> = labels.iter().collect();
+                intake.end(&pairs, at);
+            }
+        });
+        if let Err(error) = done {
+            tracing::warn!("could not record the answer of a rule: {error}");
+        }
+    }
+
+    /// Ends the series of rules that are gone.
+    pub(crate) fn end_series_of_gone_rules(&self) {
+        let ended = self.asked.gone(&self.cache.world());
+        if ended.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let done = self.append(SOURCE, |intake| {
+            for labels in &ended {
+                let pairs: Vec<(&str, &str)> = labels.iter().collect();
+                intake.end(&pairs, now);
+            }
+        });
+        if let Err(error) = done {
+            tracing::warn!("could not end the series of a rule: {error}");
+        }
+    }
+}
+
+/// What is asked of the store for a planner's question.
+fn expression(query: &Query) -> Result<String, QueryError> {
+    let mut expression = query.expression.clone();
+    if let Some((name, value)) = &query.narrowed {
+        expression = promql::with_matcher(&expression, name, value)?;
+    }
+    if query.unfiltered {
+        expression = super::expression::unfiltered(&expression)?;
+    }
+    Ok(expression)
+}
+
+/// The series an answer is kept as.
+fn recorded_series(value: &Value, record: &Recording) -> Result<Vec<(Labels, f64)>, String> {
+    let rows: Vec<(Labels, f64)> = match value {
+        Value::Vector(all) => all.iter().map(|(labels, s)| (labels.clone(), s.value)).collect(),
+        Value::Scalar(sample) => vec![(Labels::default(), sample.value)],
+        Value::String { .. } | Value::Matrix(_) => {
+            return Err(format!("{} is neither a number nor a vector", record.metric));
+        }
+    };
+    let mut seen = HashSet::new();
+    let mut series = Vec::with_capacity(rows.len());
+    for (labels, value) in rows {
+        let mut pairs: BTreeMap<&str, &str> = labels.iter().collect();
+        pairs.extend(record.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        pairs.insert(METRIC_NAME, &record.metric);
+        let labels = Labels::new(pairs);
+        if !seen.insert(labels.clone()) {
+            return Err(format!("two series of the answer would both be {labels}"));
+        }
+        series.push((labels, value));
+    }
+    Ok(series)
+}
+
+fn series_of(value: Value) -> Vec<query::Series> {
+    let pairs = |labels: &Labels| {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    match value {
+        Value::Scalar(sample) => {
+            let points = vec![(Timestamp(sample.at), sample.value)];
+            vec![query::Series { labels: BTreeMap::new(), points }]
+        }
+        Value::String { .. } => Vec::new(),
+        Value::Vector(all) => all
+            .iter()
+            .map(|(labels, sample)| query::Series {
+                labels: pairs(labels),
+                points: vec![(Timestamp(sample.at), sample.value)],
+            })
+            .collect(),
+        Value::Matrix(all) => all
+            .iter()
+            .map(|series| query::Series {
+                labels: pairs(&series.labels),
+                points: series.samples.iter().map(|s| (Timestamp(s.at), s.value)).collect(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,233 @@
+//! The owner of the metrics store: everything measured comes in and is asked for here. It decides
+//! who may ask at the same time; it does not know PromQL, HTTP routes or rules.
+
+pub mod forward;
+pub mod lanes;
+pub mod options;
+pub mod remote;
+pub mod spool;
+pub mod write;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atoll_metrics::exposition::Family;
+use atoll_metrics::promql::{self, Answer, Budget, QueryError, QueryOptions};
+use atoll_metrics::storage::{self, Storage};
+use atoll_model::Timestamp;
+
+use crate::clock::Clock;
+use crate::metrics::forward::Peers;
+use crate::metrics::lanes::Lanes;
+use crate::metrics::options::MetricsOptions;
+use crate::metrics::remote::Remote;
+
+/// So many metrics are described at most.
+const MOST_FAMILIES: usize = 20_000;
+/// What is handed in is flushed to the disk this often.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Blocks are cut and merged this often.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// The store of metrics with all that leads to it.
+pub struct Metrics {
+    /// The embedded store.
+    pub storage: Arc<Storage>,
+    /// Who may ask at the same time.
+    pub lanes: Lanes,
+    /// Another server that everything is sent to and asked of.
+    pub remote: Option<Arc<Remote>>,
+    /// The other replicas, where they are to know what this one knows.
+    pub peers: Option<Peers>,
+    /// How long samples are kept.
+    pub retention: atoll_model::Span,
+    families: Mutex<BTreeMap<String, Family>>,
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// PromQL.
+    pub query: String,
+    /// At what time or times.
+    pub period: Period,
+    /// How old a value may be, in milliseconds; 5 minutes, if absent.
+    pub lookback: Option<i64>,
+    /// How long an answer may take.
+    pub patience: Duration,
+}
+
+/// The time or times of a question, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// One.
+    At(i64),
+    /// From, to, step.
+    Range(i64, i64, i64),
+}
+
+/// Sets the mark when it is dropped: whoever asked has gone, or has the answer.
+struct Cancel(Arc<AtomicBool>);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    /// Opens the store in its directory, and replays what was written last.
+    ///
+    /// # Errors
+    /// The directory cannot be read or written, or another process has it open.
+    pub fn open(options: &MetricsOptions, now: Timestamp) -> Result<Metrics, String> {
+        let milliseconds = |span: atoll_model::Span| i64::try_from(span.0).unwrap_or(i64::MAX);
+        let kept = storage::Options {
+            retention: milliseconds(options.retention),
+            policies: options.policies.clone(),
+            most_series_per_source: options.series_per_source,
+            ..storage::Options::default()
+        };
+        let storage = Storage::open(&options.dir, kept, now.0).map_err(|e| e.to_string())?;
+        let remote = match &options.remote {
+            Some(to) => Some(Arc::new(Remote::new(to, &options.dir.join("remote"))?)),
+            None => None,
+        };
+        Ok(Metrics {
+            storage: Arc::new(storage),
+            lanes: Lanes::new(),
+            remote,
+            peers: None,
+            retention: options.retention,
+            families: Mutex::default(),
+        })
+    }
+
+    /// Answers a question in its turn. Dropping the future ends the work.
+    ///
+    /// # Errors
+    /// See [`QueryError`]; `Cancelled` when the time is over.
+    pub async fn ask(&self, lane: lanes::Lane<'_>, ask: Ask) -> Result<Answer, QueryError> {
+        if ask.patience.is_zero() {
+            return Err(QueryError::Cancelled);
+        }
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let _cancel = Cancel(cancelled.clone());
+        let patience = ask.patience;
+        let work = async {
+            let turn = self.lanes.turn(lane).await;
+            if let Some(remote) = &self.remote {
+                let answer = remote.ask(&ask).await;
+                drop(turn);
+                return answer;
+            }
+            let storage = self.storage.clone();
+            let options = QueryOptions {
+                lookback: ask.lookback.unwrap_or(QueryOptions::default().lookback),
+                budget: Budget { cancelled, ..Budget::default() },
+            };
+            let done = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                match ask.period {
+                    Period::At(at) => promql::instant(&*storage, &ask.query, at, &options),
+                    Period::Range(from, to, step) => {
+                        promql::range(&*storage, &ask.query, from, to, step, &options)
+                    }
+                }
+            });
+            done.await.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
+        };
+        tokio::time::timeout(patience, work).await.unwrap_or(Err(QueryError::Cancelled))
+    }
+
+    /// Does work on the store in its turn, on a thread that may block.
+    ///
+    /// # Errors
+    /// What the work said, or that it did not end in time.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        lane: lanes::Lane<'_>,
+        patience: Duration,
+        work: impl FnOnce(&Storage) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let storage = self.storage.clone();
+        let all = async {
+            let turn = self.lanes.turn(lane).await;
+            let done = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                work(&storage)
+            });
+            done.await.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
+        };
+        tokio::time::timeout(patience, all).await.unwrap_or(Err(QueryError::Cancelled))
+    }
+
+    /// Takes over what is said about metrics.
+    pub fn describe(&self, said: Vec<Family>) {
+        if said.is_empty() {
+            return;
+        }
+        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        for family in said {
+            if families.len() < MOST_FAMILIES || families.contains_key(&family.name) {
+                families.insert(family.name.clone(), family);
+            }
+        }
+    }
+
+    /// What is known about metrics, sorted by name.
+    pub fn families(&self) -> Vec<Family> {
+        let families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        families.values().cloned().collect()
+    }
+}
+
+/// Flushes and maintains the store until the server stops.
+pub async fn keep(metrics: Arc<Metrics>, clock: Clock) {
+    let mut sync = tokio::time::interval(SYNC_EVERY);
+    let mut maintain = tokio::time::interval(MAINTAIN_EVERY);
+    sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let flush = async {
+        loop {
+            sync.tick().await;
+            blocking(&metrics, "flush the metrics", |storage| storage.sync()).await;
+        }
+    };
+    let tidy = async {
+        loop {
+            maintain.tick().await;
+            let now = clock.now().0;
+            let work = move |storage: &Storage| storage.maintain(now).map(|_| ());
+            blocking(&metrics, "maintain the metrics", work).await;
+        }
+    };
+    let send = async {
+        match &metrics.remote {
+            Some(remote) => remote.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::join!(flush, tidy, send);
+}
+
+async fn blocking(
+    metrics: &Metrics,
+    what: &str,
+    work: impl FnOnce(&Storage) -> Result<(), storage::StorageError> + Send + 'static,
+) {
+    let storage = metrics.storage.clone();
+    match tokio::task::spawn_blocking(move || work(&storage)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("could not {what}: {error}"),
+        Err(error) => tracing::warn!("could not {what}: {error}"),
+    }
+}
+
+/// Where the store is kept beside a server's directory.
+pub fn usual_dir(data: &Path) -> std::path::PathBuf {
+    data.join("metrics")
+}

@@ -1,0 +1,256 @@
+//! What a message says: Alertmanager's JSON, and text made from templates. Not how it is sent.
+
+use std::collections::BTreeMap;
+
+use atoll_model::notification::{AlertNote, Cause};
+use atoll_model::{Notification, Object, Receiver};
+use serde_json::{Value, json};
+
+use super::NotSent;
+
+/// The heading where a receiver gives none.
+const TITLE: &str = "{{ heading }}";
+/// The text where a receiver gives none.
+const TEXT: &str = "\
+{% for a in alerts %}{{ '*' if a.status == 'firing' else '-' }} {{ a.name }}\
+{% if a.subject %} — {{ a.subject }}{% endif %}\
+{% if a.summary %}: {{ a.summary }}{% endif %}\n\
+{% if a.suspect %}  likely cause: {{ a.suspect }}\n{% endif %}\
+{% if a.owner %}  owner: {{ a.owner }}\n{% endif %}{% endfor %}";
+
+/// When something that has not ended ends, as Alertmanager writes it.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Whether anything of it fires.
+pub fn status(notification: &Notification) -> &'static str {
+    let firing = notification.alerts.iter().any(|note| note.firing);
+    let heartbeat = notification.cause == Cause::Heartbeat;
+    if firing || heartbeat { "firing" } else { "resolved" }
+}
+
+/// The notes a receiver is told of.
+fn told<'a>(receiver: &'a Receiver, notification: &'a Notification) -> Vec<&'a AlertNote> {
+    notification.alerts.iter().filter(|note| note.firing || receiver.send_resolved).collect()
+}
+
+/// The body of Alertmanager's webhook, version 4.
+pub fn webhook(receiver: &Receiver, message: &Object<Notification>, address: &str) -> Value {
+    let notification = &message.spec;
+    let notes = told(receiver, notification);
+    let alerts: Vec<Value> = notes.iter().map(|note| alert(note, address, true)).collect();
+    json!({
+        "version": "4",
+        "groupKey": notification.key,
+        "truncatedAlerts": 0,
+        "status": status(notification),
+        "receiver": notification.receiver,
+        "groupLabels": notification.group,
+        "commonLabels": shared(&notes, |note| &note.alert.labels),
+        "commonAnnotations": shared(&notes, |note| &note.alert.annotations),
+        "externalURL": address,
+        "alerts": alerts,
+        "atoll": { "notification": message.name(), "cause": notification.cause },
+    })
+}
+
+/// The body of Alertmanager's API, version 2: a list of alerts.
+pub fn alertmanager(receiver: &Receiver, notification: &Notification, address: &str) -> Value {
+    let notes = told(receiver, notification);
+    let mut all: Vec<Value> = notes.iter().map(|note| alert(note, address, false)).collect();
+    if notification.cause == Cause::Heartbeat {
+        let at = notification.at.to_string();
+        all.push(json!({
+            "labels": { "alertname": "Heartbeat", "receiver": notification.receiver },
+            "annotations": { "summary": "alerting works" },
+            "startsAt": at,
+        }));
+    }
+    json!(all)
+}
+
+fn alert(note: &AlertNote, address: &str, webhook: bool) -> Value {
+    let source = format!("{address}/alerts/{}", note.name);
+    let ended = note.ended.map(|at| at.to_string());
+    let mut all = json!({
+        "labels": note.alert.labels,
+        "annotations": annotations(note),
+        "startsAt": note.since.to_string(),
+        "generatorURL": source,
+    });
+    if webhook {
+        all["status"] = json!(if note.firing { "firing" } else { "resolved" });
+        all["endsAt"] = json!(ended.unwrap_or_else(|| NEVER.to_owned()));
+        all["fingerprint"] = json!(&blake3::hash(note.name.as_bytes()).to_hex()[..16]);
+    } else if let Some(ended) = ended {
+        all["endsAt"] = json!(ended);
+    }
+    all
+}
+
+/// Its annotations, with what the platform knows beside them where they do not say it.
+fn annotations(note: &AlertNote) -> BTreeMap<String, String> {
+    let mut all = note.alert.annotations.clone();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            all.entry(name.to_owned()).or_insert(value);
+        }
+    };
+    add("subject", note.alert.subject.clone());
+    add("owner", note.alert.owner.clone());
+    add("suspect", suspect(note));
+    all
+}
+
+fn suspect(note: &AlertNote) -> Option<String> {
+    let suspect = note.alert.suspect.as_ref()?;
+    Some(format!("{}: {} ({})", suspect.object, suspect.change, suspect.why))
+}
+
+/// What all have in common.
+fn shared<'a>(
+    notes: &[&'a AlertNote],
+    of: impl Fn(&'a AlertNote) -> &'a BTreeMap<String, String>,
+) -> BTreeMap<&'a str, &'a str> {
+    let Some((first, rest)) = notes.split_first() else { return BTreeMap::new() };
+    let all = of(first)
+        .iter()
+        .filter(|(name, value)| rest.iter().all(|note| of(note).get(*name) == Some(value)));
+    all.map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// Heading and text for people.
+///
+/// # Errors
+/// What is wrong with the receiver's templates; sending again is of no use.
+pub fn text(
+    receiver: &Receiver,
+    message: &Object<Notification>,
+    address: &str,
+) -> Result<(String, String), NotSent> {
+    let names = names(receiver, message, address);
+    let title = receiver.title.as_deref().unwrap_or(TITLE);
+    let text = receiver.text.as_deref().unwrap_or(TEXT);
+    Ok((render("title", title, &names)?, render("text", text, &names)?))
+}
+
+fn render(field: &str, template: &str, names: &Value) -> Result<String, NotSent> {
+    let mut environment = minijinja::Environment::new();
+    // A template that loops for ever must not hold a thread.
+    environment.set_recursion_limit(64);
+    environment
+        .render_str(template, minijinja::value::Serde(names))
+        .map_err(|e| NotSent::never(format!("{field}: {e}; mend the receiver's template")))
+}
+
+/// The names templates may use.
+fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> Value {
+    let notification = &message.spec;
+    let notes = told(receiver, notification);
+    let firing = notes.iter().filter(|note| note.firing).count();
+    let alerts: Vec<Value> = notes
+        .iter()
+        .map(|note| {
+            let annotations = annotations(note);
+            let summary = ["summary", "description", "message"];
+            let summary = summary.into_iter().find_map(|name| annotations.get(name).cloned());
+            json!({
+                "name": note.alert.alertname(),
+                "status": if note.firing { "firing" } else { "resolved" },
+                "labels": note.alert.labels,
+                "annotations": annotations,
+                "summary": summary,
+                "since": note.since.to_string(),
+                "ended": note.ended.map(|at| at.to_string()),
+                "subject": note.alert.subject,
+                "owner": note.alert.owner,
+                "suspect": suspect(note),
+            })
+        })
+        .collect();
+    let resolved = notes.len() - firing;
+    json!({
+        "status": status(notification),
+        "cause": notification.cause,
+        "receiver": notification.receiver,
+        "group": notification.group,
+        "labels": shared(&notes, |note| &note.alert.labels),
+        "annotations": shared(&notes, |note| &note.alert.annotations),
+        "firing": firing,
+        "resolved": resolved,
+        "alerts": alerts,
+        "address": address,
+        "notification": message.name(),
+        "heading": heading(notification, firing, resolved),
+    })
+}
+
+fn heading(notification: &Notification, firing: usize, resolved: usize) -> String {
+    let group: Vec<&str> = notification.group.values().map(String::as_str).collect();
+    let about = match group.join(" ") {
+        about if about.is_empty() => notification.receiver.clone(),
+        about => about,
+    };
+    match notification.cause {
+        Cause::Heartbeat => "Alerting works".to_owned(),
+        Cause::Resolved => format!("[RESOLVED] {about}"),
+        _ if resolved > 0 => format!("[FIRING:{firing}, {resolved} resolved] {about}"),
+        _ => format!("[FIRING:{firing}] {about}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atoll_model::Timestamp;
+
+    fn example() -> (Receiver, Object<Notification>) {
+        let receiver = serde_json::from_value(json!({
+            "channel": { "webhook": { "url": "http://x" } }, "routes": [],
+        }));
+        let note = json!({
+            "name": "web.1", "firing": true, "since": "2026-11-11T00:00:00Z",
+            "alert": {
+                "rule": "web", "group": "g",
+                "labels": { "alertname": "Slow", "app": "shop" },
+                "annotations": { "summary": "it is slow" },
+                "subject": "deployment/shop.prod",
+                "suspect": { "object": "release/shop-2", "change": "rolled out",
+                    "at": "2026-11-11T00:00:00Z", "why": "just before" },
+            },
+        });
+        let notification = serde_json::from_value(json!({
+            "receiver": "ops", "key": "k", "group": { "alertname": "Slow" }, "number": 1,
+            "cause": "new", "alerts": [note], "at": "2026-11-11T00:00:00Z",
+        }));
+        (receiver.unwrap(), Object::new("ops.k.1", notification.unwrap()))
+    }
+
+    #[test]
+    fn a_message_names_subject_and_suspect() {
+        let (mut receiver, message) = example();
+        let (title, text) = text(&receiver, &message, "http://a").unwrap();
+        assert_eq!(title, "[FIRING:1] Slow");
+        assert!(text.contains("deployment/shop.prod: it is slow"), "{text}");
+        assert!(text.contains("likely cause: release/shop-2: rolled out"), "{text}");
+        receiver.title = Some("{{ alerts[0].labels.app }} {{ status }}".to_owned());
+        assert_eq!(super::text(&receiver, &message, "").unwrap().0, "shop firing");
+        receiver.text = Some("{{ alerts | nonsense }}".to_owned());
+        assert!(super::text(&receiver, &message, "").is_err_and(|not| not.permanent));
+    }
+
+    #[test]
+    fn the_webhook_is_alertmanagers() {
+        let (receiver, message) = example();
+        let body = webhook(&receiver, &message, "http://a");
+        assert_eq!((&body["version"], &body["status"]), (&json!("4"), &json!("firing")));
+        assert_eq!(body["alerts"][0]["endsAt"], json!(NEVER));
+        assert_eq!(body["commonLabels"]["app"], json!("shop"));
+        let mut over = message.clone();
+        over.spec.alerts[0].firing = false;
+        over.spec.alerts[0].ended = Some(Timestamp(0));
+        let listed = alertmanager(&receiver, &over.spec, "http://a");
+        assert_eq!(listed[0]["endsAt"], json!("1970-01-01T00:00:00.000Z"));
+        let quiet = Receiver { send_resolved: false, ..receiver };
+        assert_eq!(alertmanager(&quiet, &over.spec, ""), json!([]));
+    }
+}
