@@ -90,7 +90,8 @@ fn differs(ours: &Answer, theirs: &Answer) -> String {
         for (at, value) in values {
             let other = others[at];
             let near = (value - other).abs() <= TOLERANCE * value.abs().max(other.abs());
-            if !near && !(value.is_nan() && other.is_nan()) {
+            let both_nan = value.is_nan() && other.is_nan();
+            if !near && !both_nan {
                 return format!("the answers for {app} at {at} are {value} and {other}");
             }
         }

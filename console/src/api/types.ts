@@ -1803,6 +1803,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Searches logs over the agents. */
+        get: {
+            parameters: {
+                query: {
+                    contains?: string | null;
+                    field?: string[];
+                    level?: string | null;
+                    limit?: number | null;
+                    regex?: boolean;
+                    since?: string | null;
+                    subject: string;
+                    until?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LogLines"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -3485,6 +3539,29 @@ export interface components {
              */
             size: components["schemas"]["Memory"];
         };
+        /** @description One line of a log. */
+        LogLine: {
+            /** @description When it was written, as far as it says so itself; in UTC, where it names no zone. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /** @description Whose it is. */
+            instance: string;
+            /** @description How grave it is, as far as it says so. */
+            level?: string | null;
+            /** @description What it says. */
+            line: string;
+        };
+        /** @description What a search of logs has found. */
+        LogLines: {
+            /**
+             * @description In the order of their times, as far as they tell them; those of one instance in the order
+             *     they were written.
+             */
+            lines: components["schemas"]["LogLine"][];
+            /** @description Whose logs could not be read, and why: what was found is then not all there is. */
+            problems: string[];
+            /** @description There are more lines than are given. */
+            truncated: boolean;
+        };
         /** @description How a connection to a mail server is encrypted. */
         MailEncryption: "starttls" | "tls" | "none";
         /** @description an amount of memory like 256Mi or 1Gi */
@@ -4631,6 +4708,8 @@ export type Kind = components['schemas']['Kind'];
 export type List = components['schemas']['List'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
+export type LogLine = components['schemas']['LogLine'];
+export type LogLines = components['schemas']['LogLines'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];

@@ -122,7 +122,7 @@ fn judged(kind: SignalKind, critical: bool, missing: Missing, all: &[Points; 4])
 
 /// A wave that is no noise and still moves.
 fn wave(i: i64) -> f64 {
-    80.0 + (i * 7 % 5) as f64
+    80.0 + (i * 7).rem_euclid(5) as f64
 }
 
 #[test]

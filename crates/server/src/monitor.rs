@@ -61,10 +61,9 @@ pub async fn run(app: App) {
         }
         let wait = schedule.next_due(app.clock.now()).min(REFRESH);
         tokio::select! {
-            ended = looks.join_next(), if !looks.is_empty() => match ended {
-                Some(Ok(done)) => take(&app, &mut schedule, done).await,
-                // It was given up, because another leads.
-                Some(Err(_)) | None => {}
+            // One that was given up, because another leads, says nothing.
+            Some(ended) = looks.join_next(), if !looks.is_empty() => if let Ok(done) = ended {
+                take(&app, &mut schedule, done).await;
             },
             () = tokio::time::sleep(wait), if looks.len() < AT_ONCE => {}
         }

@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(refresh(&mut schedule, &[], 20_000), 1);
         assert!(schedule.due.is_empty() && schedule.targets.is_empty());
         // A change of the status alone is none.
-        refresh(&mut schedule, &[a.clone()], 20_000);
+        refresh(&mut schedule, std::slice::from_ref(&a), 20_000);
         let mut status = (*a).clone();
         status.status.phase = MonitorPhase::Up;
         assert_eq!(refresh(&mut schedule, &[Arc::new(status)], 20_000), 0);
