@@ -179,7 +179,7 @@ spec:
     let rules = site.write("web.rules.yml", &rule_file("up{deployment=\"web.prod\"} == 1"));
     let wrong = site.write("wrong.rules.yml", &rule_file("sum(("));
     let refused = site.atoll(&["apply", "-f", &wrong]);
-    assert_eq!(refused.code, 3, "{}{}", refused.out, refused.err);
+    assert_eq!(refused.code, 2, "{}{}", refused.out, refused.err);
     assert!(refused.err.contains("groups[0].rules[0].expr"), "{}", refused.err);
     site.atoll(&["apply", "-f", &receiver, "-f", &rules]).ok();
     eventually("it is told", || (sink.told("WebIsUp") == ["firing"]).then_some(()));

@@ -121,7 +121,10 @@ impl<'a> Live<'a> {
 /// All groups, in the form of Prometheus' rule files.
 fn groups() -> Vec<Value> {
     let rules: Vec<Value> = (0..EACH).map(recording).chain((0..EACH).map(alerting)).collect();
-    let group = |(number, rules): (usize, &[Value])| json!({ "name": format!("group-{number}"), "interval": "15s", "rules": rules });
+    let group = |(number, rules): (usize, &[Value])| {
+        let name = format!("group-{number}");
+        json!({ "name": name, "interval": "15s", "rules": rules })
+    };
     rules.chunks(GROUP).enumerate().map(group).collect()
 }
 

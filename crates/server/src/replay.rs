@@ -24,7 +24,10 @@ pub enum ReplayError {
         error: io::Error,
     },
     /// A file is not a case.
-    #[error("{} is not a recorded change: {why}; the format is in docs/guide/guard.md", path.display())]
+    #[error(
+        "{} is not a recorded change: {why}; the format is in docs/guide/guard.md",
+        path.display()
+    )]
     Format {
         /// Which.
         path: PathBuf,

@@ -82,6 +82,36 @@ fn no_base(_: &Row) -> f64 {
     0.0
 }
 
+/// What would have been there without the change.
+struct Usual<'a> {
+    against: Against,
+    unchanged: &'a [&'a Row<'a>],
+    days: &'a [Vec<&'a Row<'a>>],
+    together: Together,
+}
+
+impl Usual<'_> {
+    /// How far it is from its own level, at one place in time.
+    fn at(&self, place: usize, room: &mut Vec<f64>) -> Option<f64> {
+        let mut column =
+            |rows: &[&Row]| column(rows, place, own_base, |_| true, self.together, room);
+        match self.against {
+            Against::Unchanged(_) => column(self.unchanged),
+            Against::Days => {
+                let mut each: Vec<f64> = self.days.iter().filter_map(|day| column(day)).collect();
+                median(&mut each)
+            }
+            Against::Past => Some(0.0),
+        }
+    }
+}
+
+/// The earlier days that have something to compare with their own level.
+fn days_with_base<'a>(rows: &'a Rows<'a>) -> Vec<Vec<&'a Row<'a>>> {
+    let day = |day: &'a Vec<Row<'a>>| day.iter().filter(|row| row.base.is_some()).collect();
+    rows.days.iter().map(day).filter(|day: &Vec<&Row>| !day.is_empty()).collect()
+}
+
 /// Builds the contrast; none where nothing is comparable.
 pub(super) fn contrast(
     rows: &Rows,
@@ -97,33 +127,14 @@ pub(super) fn contrast(
         return levels(rows, frame, scale, together);
     }
     let changed: Vec<&Row> = rows.changed.iter().filter(|row| row.base.is_some()).collect();
-    let days: Vec<Vec<&Row>> = rows
-        .days
-        .iter()
-        .map(|day| day.iter().filter(|row| row.base.is_some()).collect())
-        .filter(|day: &Vec<&Row>| !day.is_empty())
-        .collect();
+    let days = days_with_base(rows);
     let against = match (unchanged.len(), days.len()) {
         (0, 0) => Against::Past,
         (0, _) => Against::Days,
         (count, _) => Against::Unchanged(count),
     };
+    let usual = Usual { against, unchanged: &unchanged, days: &days, together };
     let mut room = Vec::new();
-    let mut usual = |place: usize| -> Option<f64> {
-        match against {
-            Against::Unchanged(_) => {
-                column(&unchanged, place, own_base, |_| true, together, &mut room)
-            }
-            Against::Days => {
-                let mut each: Vec<f64> = days
-                    .iter()
-                    .filter_map(|d| column(d, place, own_base, |_| true, together, &mut room))
-                    .collect();
-                median(&mut each)
-            }
-            Against::Past => Some(0.0),
-        }
-    };
     let mut found = Contrast {
         before: Vec::new(),
         after: Vec::new(),
@@ -137,7 +148,7 @@ pub(super) fn contrast(
     };
     let mut own_room = Vec::new();
     for place in 0..frame.count {
-        let Some(other) = usual(place) else { continue };
+        let Some(other) = usual.at(place, &mut room) else { continue };
         let mut of = |wanted: &dyn Fn(&Row) -> bool| {
             column(&changed, place, own_base, wanted, together, &mut own_room)
         };

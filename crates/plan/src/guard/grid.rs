@@ -139,6 +139,17 @@ impl Scale {
             Scale::Factor(least) => value.exp() - least,
         }
     }
+
+    /// How much a shift from `base`, both on this scale, is of what was there, as people say it:
+    /// 0.45 for 45 % more. Levels below `least` count as that much.
+    pub fn relative(self, base: f64, shift: f64, least: f64) -> f64 {
+        let level = self.back(base);
+        match self {
+            Scale::Factor(_) if level > 0.0 => self.back(base + shift) / level - 1.0,
+            Scale::Factor(_) => shift.exp() - 1.0,
+            Scale::Plain => shift / level.abs().max(least),
+        }
+    }
 }
 
 /// One series on the grid.

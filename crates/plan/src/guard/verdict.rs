@@ -113,13 +113,36 @@ fn one(
     }
     let requests =
         traffic.filter(|_| errors).map(|traffic| Rows::of(traffic, &frame, Scale::Plain));
+    let measures = signs(signal)
+        .into_iter()
+        .map(|sign| measure(sign, tolerance(signal, effect, &contrast, scale)));
+    let worst = worst(measures, &contrast, &rows, &frame, requests.as_ref());
+    let Some((mut found, measure)) = worst else { return lacking(signal, String::new()) };
+    if signal.measure == SignalKind::Traffic {
+        hold_traffic(&mut found, &contrast);
+    }
+    let shift = measure.sign * found.shift;
+    let relative = scale.relative(contrast.base, shift, measure.tolerance);
+    let sums = Summaries::of(&rows, &frame, scale, found.instance.as_deref());
+    let message = sentence::level(signal, &found, &sums, &contrast, relative);
+    let band = band(&contrast, &measure, scale);
+    evidence(signal, &found, message, sums, relative, band)
+}
+
+/// The gravest that any way of looking at one signal finds; of equals, the first.
+fn worst(
+    measures: impl Iterator<Item = Measure>,
+    contrast: &Contrast,
+    rows: &Rows,
+    frame: &Frame,
+    requests: Option<&Rows>,
+) -> Option<(Finding, Measure)> {
     let mut worst: Option<(Finding, Measure)> = None;
-    for sign in signs(signal) {
-        let measure = measure(sign, tolerance(signal, effect, &contrast, scale));
+    for measure in measures {
         let found = [
-            level(&contrast, &rows, &frame, &measure, requests.as_ref()),
-            leak::leak(&contrast, &frame, &measure),
-            outlier::outlier(&rows, &frame, &measure),
+            level(contrast, rows, frame, &measure, requests),
+            leak::leak(contrast, frame, &measure),
+            outlier::outlier(rows, frame, &measure),
         ];
         for found in found {
             if worst.as_ref().is_none_or(|(known, _)| found.verdict > known.verdict) {
@@ -127,19 +150,7 @@ fn one(
             }
         }
     }
-    let Some((mut found, measure)) = worst else { return lacking(signal, String::new()) };
-    if signal.measure == SignalKind::Traffic {
-        hold_traffic(&mut found, &contrast);
-    }
-    let shift = measure.sign * found.shift;
-    let relative = match scale {
-        Scale::Factor(_) => shift.exp() - 1.0,
-        Scale::Plain => shift / contrast.base.abs().max(measure.tolerance),
-    };
-    let sums = Summaries::of(&rows, &frame, scale, found.instance.as_deref());
-    let message = sentence::level(signal, &found, &sums, &contrast, relative);
-    let band = band(&contrast, &measure, scale);
-    evidence(signal, &found, message, sums, relative, band)
+    worst
 }
 
 /// Whether unchanged instances have clearly more or fewer requests than before.

@@ -171,7 +171,8 @@ mod tests {
                 let mut damaged = whole.clone();
                 damaged[at] = byte;
                 if let Some(Ok(found)) = read(&damaged, &asked, A) {
-                    assert!(found.len() <= 2, "{at} {byte}");
+                    // The alias read as an address is one more; there are no more records.
+                    assert!(found.len() <= 3, "{at} {byte}");
                 }
             }
         }

@@ -71,7 +71,8 @@ pub(super) async fn gather(
     let hosts = stream::iter(by_host).map(|(host, instances)| async move {
         let one = |instance: String| {
             let host = &host;
-            async move { session(app, host, instance, ask, Kept::new(limit, share), deadline).await }
+            let kept = Kept::new(limit, share);
+            async move { session(app, host, instance, ask, kept, deadline).await }
         };
         stream::iter(instances).map(one).buffered(INSTANCES_AT_ONCE).collect::<Vec<_>>().await
     });
