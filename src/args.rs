@@ -7,7 +7,7 @@ use atoll_client::{Client, Endpoint};
 use atoll_model::Span;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_server::{MetricsOptions, Remote};
+use atoll_server::{MetricsOptions, MetricsPolicy, Remote, policy};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands;
@@ -115,6 +115,13 @@ pub struct Metrics {
     /// How long it is kept
     #[arg(long = "metrics-retention", value_name = "SPAN", default_value = "15d")]
     pub retention: Span,
+    /// Keep some series longer, shorter or thinned out, as in '{job="node"} for 90d, 5m after 1d';
+    /// may be repeated, the first whose selector matches decides
+    #[arg(long = "metrics-keep", value_name = "POLICY", value_parser = policy)]
+    pub keep: Vec<MetricsPolicy>,
+    /// So many series one source may have at a time; more are refused
+    #[arg(long = "metrics-series-per-source", value_name = "COUNT", default_value = "200000")]
+    pub series_per_source: usize,
 }
 
 impl Metrics {
@@ -124,7 +131,9 @@ impl Metrics {
         MetricsOptions {
             remote: remote.map(|to| Remote { token_file: self.token_file.clone(), ..to }),
             retention: self.retention,
-            ..MetricsOptions::new(dir)
+            policies: self.keep.clone(),
+            series_per_source: self.series_per_source,
+            dir,
         }
     }
 }
@@ -246,7 +255,7 @@ mod tests {
             "atoll server --data d --advertise http://a:1",
             "atoll server --store postgres://x --listen 0.0.0.0:1",
             "atoll server --store postgres://x --metrics-dir m --metrics-remote http://vm:8428",
-            "atoll up --metrics-retention 30d",
+            "atoll up --metrics-retention 30d --metrics-series-per-source 1000",
             "atoll agent --server http://a:1 --token t --name h --labels zone=a,x=y",
             "atoll apply -f a.yaml -f dir -f - --dry-run --wait --timeout 90s",
             "atoll plan -f a.yaml -o json",

@@ -20,7 +20,8 @@ pub mod replay;
 pub mod start;
 pub mod tls;
 
-pub use metrics::options::{MetricsOptions, Remote};
+pub use atoll_metrics::storage::Policy as MetricsPolicy;
+pub use metrics::options::{MetricsOptions, Remote, policy};
 pub use start::{Encryption, Keep, Options, Running, StartError, start};
 
 use std::collections::BTreeSet;
