@@ -8,7 +8,7 @@ use imbl::{OrdMap, OrdSet};
 use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
-use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables};
+use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables, Task};
 
 /// Objects of one kind by name.
 pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
@@ -23,6 +23,8 @@ pub struct Snapshot {
     open: OrdMap<String, OrdSet<(Load, String)>>,
     releases: OrdMap<String, OrdSet<(u64, String)>>,
     waiting: OrdSet<(String, String)>,
+    tasks: OrdMap<String, OrdSet<String>>,
+    queued: OrdSet<String>,
 }
 
 /// What is placed on one host.
@@ -129,6 +131,17 @@ impl Snapshot {
         names.filter_map(|name| self.get::<Instance>(name))
     }
 
+    /// The tasks on a host that are not over.
+    pub fn tasks_on(&self, host: &str) -> impl Iterator<Item = &Arc<Object<Task>>> {
+        let names = self.tasks.get(host).into_iter().flat_map(|set| set.iter());
+        names.filter_map(|name| self.get::<Task>(name))
+    }
+
+    /// The tasks that have no host yet, by name.
+    pub fn queued_tasks(&self) -> impl Iterator<Item = &Arc<Object<Task>>> {
+        self.queued.iter().filter_map(|name| self.get::<Task>(name))
+    }
+
     /// For each zone, its hosts open to new instances, the emptiest first.
     pub fn open_hosts(&self) -> impl Iterator<Item = (&String, &OrdSet<(Load, String)>)> {
         self.open.iter()
@@ -181,6 +194,14 @@ impl Snapshot {
                 let key = (release.spec.number, release.meta.name.clone());
                 self.releases.entry(release.spec.application.clone()).or_default().insert(key);
             }
+            Any::Task(task) => match &task.spec.host {
+                _ if task.status.phase.is_over() => {}
+                Some(host) => {
+                    let name = task.meta.name.clone();
+                    self.tasks.entry(host.clone()).or_default().insert(name);
+                }
+                None => drop(self.queued.insert(task.meta.name.clone())),
+            },
             Any::Deployment(deployment) => {
                 for reason in &deployment.status.reasons {
                     self.waiting.insert((reason.code.clone(), deployment.meta.name.clone()));
@@ -204,6 +225,18 @@ impl Snapshot {
                     }
                 }
             }
+            Any::Task(task) => match &task.spec.host {
+                _ if task.status.phase.is_over() => {}
+                Some(host) => {
+                    if let Some(set) = self.tasks.get_mut(host) {
+                        set.remove(&task.meta.name);
+                        if set.is_empty() {
+                            self.tasks.remove(host);
+                        }
+                    }
+                }
+                None => drop(self.queued.remove(&task.meta.name)),
+            },
             Any::Deployment(deployment) => {
                 for reason in &deployment.status.reasons {
                     self.waiting.remove(&(reason.code.clone(), deployment.meta.name.clone()));

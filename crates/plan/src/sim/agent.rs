@@ -265,7 +265,7 @@ impl Agent {
             agent: AgentStatus::default(),
             taken_ports: self.foreign.clone(),
         });
-        Report { full, facts, instances }
+        Report { full, facts, instances, ..Report::default() }
     }
 }
 
