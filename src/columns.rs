@@ -75,6 +75,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Pipeline(o) => ci::pipeline(o, now),
         Any::Run(o) => ci::run(o, now),
         Any::Task(o) => ci::task(o, now),
+        Any::Secret(o) => ci::secret(o, now),
     }
 }
 

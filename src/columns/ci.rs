@@ -1,8 +1,8 @@
-//! The lines of pipelines, their runs and their tasks.
+//! The lines of pipelines, their runs and their tasks, and of secrets.
 
 use atoll_model::ci::run::RunPhase;
 use atoll_model::ci::task::TaskPhase;
-use atoll_model::{Object, Pipeline, Run, Task, Timestamp};
+use atoll_model::{Object, Pipeline, Run, Secret, Task, Timestamp};
 
 use super::{Cell, aged, cell, name, reason, text, word};
 use crate::clock::short;
@@ -75,5 +75,14 @@ pub(super) fn task(o: &Object<Task>, now: Timestamp) -> Vec<Cell> {
         cell("IMAGE", text(&o.spec.work.image)).wide(),
         aged(&o.meta, now),
         reason(&status.reasons),
+    ]
+}
+
+pub(super) fn secret(o: &Object<Secret>, now: Timestamp) -> Vec<Cell> {
+    vec![
+        name(&o.meta),
+        cell("VALUE", if o.spec.sealed.is_some() { "set" } else { "" }),
+        cell("DESCRIPTION", &o.spec.description),
+        aged(&o.meta, now),
     ]
 }

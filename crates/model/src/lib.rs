@@ -32,6 +32,7 @@ pub use access::{Role, Token};
 pub use alerting::{Alert, Rule, Silence};
 pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
+pub use ci::secret::Secret;
 pub use ci::task::Task;
 pub use cmdb::{Application, Host, Zone};
 pub use decision::Freeze;
@@ -91,4 +92,6 @@ kinds::kinds! {
     Run "runs" [],
     /// One piece of work on one host.
     Task "tasks" [],
+    /// Something that must not be seen: the object only says that it is there.
+    Secret "secrets" [],
 }

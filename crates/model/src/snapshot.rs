@@ -8,6 +8,7 @@ use imbl::{OrdMap, OrdSet};
 use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
+use crate::run::Resources;
 use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables, Task};
 
 /// Objects of one kind by name.
@@ -23,7 +24,6 @@ pub struct Snapshot {
     open: OrdMap<String, OrdSet<(Load, String)>>,
     releases: OrdMap<String, OrdSet<(u64, String)>>,
     waiting: OrdSet<(String, String)>,
-    tasks: OrdMap<String, OrdSet<String>>,
     queued: OrdSet<String>,
 }
 
@@ -36,6 +36,14 @@ pub struct Usage {
     pub instances: OrdSet<String>,
     /// The ports given out.
     pub ports: OrdSet<u16>,
+    /// The tasks that are not over, by name.
+    pub tasks: OrdSet<String>,
+}
+
+impl Usage {
+    fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.tasks.is_empty()
+    }
 }
 
 /// How full a host is: the fuller of cpu and memory, in 1/10,000, then the number of instances.
@@ -133,7 +141,7 @@ impl Snapshot {
 
     /// The tasks on a host that are not over.
     pub fn tasks_on(&self, host: &str) -> impl Iterator<Item = &Arc<Object<Task>>> {
-        let names = self.tasks.get(host).into_iter().flat_map(|set| set.iter());
+        let names = self.usage.get(host).into_iter().flat_map(|usage| usage.tasks.iter());
         names.filter_map(|name| self.get::<Task>(name))
     }
 
@@ -196,10 +204,7 @@ impl Snapshot {
             }
             Any::Task(task) => match &task.spec.host {
                 _ if task.status.phase.is_over() => {}
-                Some(host) => {
-                    let name = task.meta.name.clone();
-                    self.tasks.entry(host.clone()).or_default().insert(name);
-                }
+                Some(host) => self.count_task(host, task, true),
                 None => drop(self.queued.insert(task.meta.name.clone())),
             },
             Any::Deployment(deployment) => {
@@ -227,14 +232,7 @@ impl Snapshot {
             }
             Any::Task(task) => match &task.spec.host {
                 _ if task.status.phase.is_over() => {}
-                Some(host) => {
-                    if let Some(set) = self.tasks.get_mut(host) {
-                        set.remove(&task.meta.name);
-                        if set.is_empty() {
-                            self.tasks.remove(host);
-                        }
-                    }
-                }
+                Some(host) => self.count_task(host, task, false),
                 None => drop(self.queued.remove(&task.meta.name)),
             },
             Any::Deployment(deployment) => {
@@ -247,28 +245,47 @@ impl Snapshot {
     }
 
     fn count_instance(&mut self, instance: &Object<Instance>, added: bool) {
-        let name = &instance.spec.host;
+        let spec = &instance.spec;
+        self.reserve(&spec.host, spec.resources, added, |usage| {
+            let name = &instance.meta.name;
+            if added {
+                usage.instances.insert(name.clone());
+                usage.ports.extend(spec.ports.values().copied());
+            } else {
+                usage.instances.remove(name);
+                spec.ports.values().for_each(|port| drop(usage.ports.remove(port)));
+            }
+        });
+    }
+
+    /// A task takes its share of a host as an instance does, so that neither overbooks it.
+    fn count_task(&mut self, host: &str, task: &Object<Task>, added: bool) {
+        self.reserve(host, task.spec.work.limits.resources, added, |usage| {
+            let name = &task.meta.name;
+            if added {
+                usage.tasks.insert(name.clone());
+            } else {
+                usage.tasks.remove(name);
+            }
+        });
+    }
+
+    fn reserve(&mut self, name: &str, need: Resources, added: bool, note: impl FnOnce(&mut Usage)) {
         let host = self.get::<Host>(name).cloned();
         if let Some(host) = &host {
             self.close_host(host);
         }
-        let usage = self.usage.entry(name.clone()).or_default();
-        let need = instance.spec.resources;
+        let usage = self.usage.entry(name.to_owned()).or_default();
         if added {
             usage.amount.cpu.0 += need.cpu.0;
             usage.amount.memory.0 += need.memory.0;
-            usage.instances.insert(instance.meta.name.clone());
-            usage.ports.extend(instance.spec.ports.values().copied());
         } else {
             usage.amount.cpu.0 -= need.cpu.0;
             usage.amount.memory.0 -= need.memory.0;
-            usage.instances.remove(&instance.meta.name);
-            for port in instance.spec.ports.values() {
-                usage.ports.remove(port);
-            }
         }
+        note(usage);
         usage.amount.instances = usage.instances.len() as u32;
-        if usage.instances.is_empty() {
+        if usage.is_empty() {
             self.usage.remove(name);
         }
         if let Some(host) = &host {
@@ -304,7 +321,6 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Resources;
 
     fn host(name: &str) -> Any {
         let mut host = Object::new(name, Host::default());

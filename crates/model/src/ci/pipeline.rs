@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::ci::fill;
 use crate::ci::step::{Matrix, Step};
 use crate::cmdb::explained;
 use crate::name::{self, Invalid};
@@ -75,6 +76,36 @@ pub struct Repository {
     /// The secret that holds the password or token it is fetched with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// How it is told of runs; found out from the address, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusRule>,
+}
+
+/// How a forge is told of runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StatusRule {
+    /// What it is; guessed by the name of its host, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Forge>,
+    /// The address of its API; derived from the repository's, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The secret that holds the token it is told with; the repository's own, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+/// A place that keeps repositories, by how it is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Forge {
+    /// GitHub, and GitHub Enterprise.
+    GitHub,
+    /// GitLab.
+    GitLab,
+    /// Gitea and Forgejo.
+    Gitea,
 }
 
 impl Repository {
@@ -124,6 +155,34 @@ pub struct Schedule {
     /// What is given to the run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, serde_json::Value>,
+}
+
+impl Schedule {
+    /// Whether `cron` can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        self.parsed().map(|_| ())
+    }
+
+    /// The first of its times after another.
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let after =
+            jiff::Timestamp::from_millisecond(after.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+        let next = self.parsed().ok()?.find_next_occurrence(&after, false).ok()?;
+        Some(Timestamp(next.timestamp().as_millisecond()))
+    }
+
+    fn parsed(&self) -> Result<croner::Cron, String> {
+        let parser = croner::parser::CronParser::builder()
+            .seconds(croner::parser::Seconds::Disallowed)
+            .year(croner::parser::Year::Disallowed)
+            .build();
+        parser
+            .parse(&self.cron)
+            .map_err(|e| format!("{:?} is no time as cron writes it: {e}", self.cron))
+    }
 }
 
 /// What may be given to a run.
@@ -230,7 +289,13 @@ impl Spec for Pipeline {
         for (i, step) in self.steps.iter().enumerate() {
             invalid.nest(&format!("steps[{i}]"), step.validate(&known));
         }
+        for (i, schedule) in self.triggers.schedules.iter().enumerate() {
+            if let Err(wrong) = schedule.check() {
+                invalid.add(&format!("triggers.schedules[{i}].cron"), wrong);
+            }
+        }
         self.check_together(&mut invalid);
+        fill::check(self, &mut invalid);
         invalid.into_result()
     }
 }
@@ -258,11 +323,43 @@ impl Pipeline {
             "steps",
             format!("have {cells} cells together; {} are the most", 4 * Matrix::MOST_CELLS),
         );
+        self.check_inputs(invalid);
         let releases = self.steps.iter().filter(|step| step.release.is_some()).count();
         invalid.add_if(releases > 1, "steps", "more than one makes a release; one may");
         if let Some(circle) = self.circle() {
             invalid.add("steps", format!("wait for each other: {}", circle.join(" → ")));
         }
+    }
+
+    /// What a step is given was left by one before it.
+    fn check_inputs(&self, invalid: &mut Invalid) {
+        for (i, step) in self.steps.iter().enumerate() {
+            let before = self.before(step);
+            for input in &step.inputs {
+                let leaves = |step: &&Step| step.artifacts.iter().any(|a| a.name == *input);
+                invalid.add_if(
+                    !before.iter().any(leaves),
+                    &format!("steps[{i}].inputs"),
+                    format!("no step it needs leaves {input:?}; name that step in needs"),
+                );
+            }
+        }
+    }
+
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// The steps that a step needs, directly or through others.
+    pub fn before(&self, step: &Step) -> Vec<&Step> {
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<&str> = step.needs.iter().map(String::as_str).collect();
+        while let Some(name) = open.pop() {
+            let more = self.step(name).filter(|_| names.insert(name));
+            open.extend(more.iter().flat_map(|step| &step.needs).map(String::as_str));
+        }
+        self.steps.iter().filter(|step| names.contains(step.name.as_str())).collect()
     }
 
     /// Steps that wait for each other, if any do.

@@ -81,6 +81,9 @@ pub struct RunStatus {
     /// The application as that commit declares it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<Box<Application>>,
+    /// The group of runs that do not run at the same time, filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Every cell of every step, in the order of the steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,

@@ -84,6 +84,9 @@ pub struct Step {
 }
 
 impl Step {
+    /// The longest name of a step, which is a part of the names of its tasks.
+    pub const LONGEST_NAME: usize = 48;
+
     fn usual_shell() -> Vec<String> {
         ["/bin/sh", "-e", "-c"].map(str::to_owned).into()
     }
@@ -355,6 +358,11 @@ impl Step {
     pub(super) fn validate(&self, known: &BTreeSet<&str>) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         invalid.nest("name", name::check_simple(&self.name));
+        invalid.add_if(
+            self.name.len() > Step::LONGEST_NAME,
+            "name",
+            format!("is longer than {} characters", Step::LONGEST_NAME),
+        );
         for need in &self.needs {
             if !known.contains(need.as_str()) {
                 let near = name::nearest(need, known.iter().copied());

@@ -1,7 +1,7 @@
 //! One writer per field: targets belong to people, statuses and what is derived to planners and
 //! agents, and a release to nobody once it is made.
 
-use atoll_model::{Analysis, Any, Intent, Kind, Reason, Write};
+use atoll_model::{Analysis, Any, Intent, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
 
@@ -110,6 +110,17 @@ fn only_feedback(stored: Option<&Any>, any: &Any) -> bool {
     }
 }
 
+/// Of a run that was begun, people ask for the end and change nothing else.
+fn only_cancelled(stored: Option<&Any>, any: &Any) -> bool {
+    match (stored, any) {
+        (Some(Any::Run(old)), Any::Run(new)) => {
+            let cancelled = new.spec.cancelled;
+            Run { cancelled, ..old.spec.clone() } == new.spec && (cancelled || !old.spec.cancelled)
+        }
+        _ => stored.is_none(),
+    }
+}
+
 /// A person writes targets.
 fn of_person(case: &Case, write: &Write) -> Option<Reason> {
     let Write::Put(any) = write else {
@@ -139,6 +150,10 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
         Kind::Release | Kind::Package if changed && stored.is_some() => {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));
             Some(reason.hint("make a new one under another name"))
+        }
+        Kind::Run if changed && !only_cancelled(stored.as_ref(), any) => {
+            let reason = Reason::new("immutable", format!("{} never changes", any.id()));
+            Some(reason.hint("begin another: atoll pipeline run"))
         }
         kind if changed && is_derived(kind, any.name()) && !only_feedback(stored.as_ref(), any) => {
             let reason = Reason::new("not-yours", format!("{} is made by the platform", any.id()));
