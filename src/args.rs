@@ -194,7 +194,13 @@ pub enum Command {
     /// Packages: the files releases are made of
     #[command(subcommand)]
     Package(commands::package::Command),
-    /// Show the logs of an instance, or of all instances of a deployment
+    /// Pipelines: run them, follow and end their runs, and see what came of them
+    #[command(subcommand)]
+    Pipeline(commands::pipeline::Command),
+    /// Secrets: set, list and delete them
+    #[command(subcommand)]
+    Secret(commands::secret::Command),
+    /// Show the logs of an instance or a task, or of all instances of a deployment
     Logs(commands::logs::Args),
     /// Run a command beside an instance
     Exec(commands::exec::Args),
@@ -286,6 +292,11 @@ mod tests {
             "atoll silence alertname=Down deployment=shop.prod --reason known",
             "atoll guard replay cases -o json",
             "atoll guard generate cases --seed 7 --count 20",
+            "atoll pipeline run . -p level=3 --no-follow",
+            "atoll pipeline logs shop.12 unit -f",
+            "atoll pipeline artifacts shop.12 bin --to -",
+            "atoll secret set token --from-file f",
+            "atoll logs task/shop.12.unit.0 -f",
             "atoll guard feedback analysis/shop.prod.shop-42 wrong --comment spike",
         ];
         for line in lines {

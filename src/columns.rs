@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::clock::{age, short};
 use crate::terminal::Tone;
 
+mod ci;
 mod watching;
 
 /// One cell of a line.
@@ -71,6 +72,10 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Receiver(o) => watching::receiver(o, now),
         Any::Notification(o) => watching::notification(o, now),
         Any::Analysis(o) => watching::analysis(o, now),
+        Any::Pipeline(o) => ci::pipeline(o, now),
+        Any::Run(o) => ci::run(o, now),
+        Any::Task(o) => ci::task(o, now),
+        Any::Secret(o) => ci::secret(o, now),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod label;
 pub mod login;
 pub mod logs;
 pub mod package;
+pub mod pipeline;
 pub mod plan;
 pub mod query;
 pub mod rollback;
@@ -27,6 +28,7 @@ pub mod rollout;
 pub mod sample;
 pub mod scale;
 pub mod schema;
+pub mod secret;
 pub mod server;
 pub mod silence;
 pub mod token;
@@ -67,6 +69,8 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Promote(args) => rollout::run(&global, rollout::Step::Promote, args).await,
         Command::Abort(args) => rollout::run(&global, rollout::Step::Abort, args).await,
         Command::Package(command) => package::run(&global, command).await,
+        Command::Pipeline(command) => pipeline::run(&global, command).await,
+        Command::Secret(command) => secret::run(&global, command).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Exec(args) => exec::run(&global, args).await,
         Command::Cordon(args) => host::run(&global, host::Step::Cordon, args).await,

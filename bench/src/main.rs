@@ -10,6 +10,7 @@ mod http;
 mod interrupt;
 mod metrics;
 mod peers;
+mod pipelines;
 mod planning;
 mod processes;
 mod program;
@@ -71,6 +72,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(real(args).await?);
     rows.extend(rest);
     rows.extend(planning(args).await?);
+    rows.extend(pipelines::rows(args).await?);
     rows.extend(metrics::rows(args).await?);
     Ok(rows)
 }

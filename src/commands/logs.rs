@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use atoll_client::{Client, Frame};
 use atoll_model::agent::{Ask, LogFilter, SessionNote};
-use atoll_model::{Any, Instance, Kind, Object, Span, Timestamp};
+use atoll_model::{Any, Instance, Kind, Object, Span, Task, Timestamp};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
@@ -18,7 +18,7 @@ use crate::terminal::{Paint, Tone};
 /// What `atoll logs` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// deployment/NAME or instance/NAME
+    /// deployment/NAME, instance/NAME or task/NAME
     #[arg(value_name = "KIND/NAME")]
     what: Subject,
     /// Go on as they grow
@@ -73,13 +73,16 @@ impl Filter {
 /// # Errors
 /// The client's; an instance whose host does not answer.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let what = args.what.of(&[Kind::Deployment, Kind::Instance])?;
+    let what = args.what.of(&[Kind::Deployment, Kind::Instance, Kind::Task])?;
     let client = global.client()?;
+    if what.kind == Kind::Task && of_ended(&client, &what.name).await? {
+        return Ok(Exit::Done);
+    }
     let filter = args.filter.ask();
     let ask = Ask::Logs { follow: args.follow, tail: args.tail, since: args.since, filter };
     let (sender, mut receiver) = mpsc::channel(256);
-    if what.kind == Kind::Instance {
-        tokio::spawn(one(client, what.name, ask, sender));
+    if what.kind != Kind::Deployment {
+        tokio::spawn(one(client, what, ask, sender));
         return show(&mut receiver, None).await;
     }
     client.get(what.kind, &what.name).await?;
@@ -93,7 +96,8 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     }
     let width = instances.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in &instances {
-        tokio::spawn(one(client.clone(), name.clone(), ask.clone(), sender.clone()));
+        let what = Subject { kind: Kind::Instance, name: name.clone() };
+        tokio::spawn(one(client.clone(), what, ask.clone(), sender.clone()));
     }
     if args.follow {
         let seen = instances.into_iter().collect();
@@ -123,21 +127,36 @@ enum Word {
     Failed(String, anyhow::Error),
 }
 
-/// Opens the log of one instance and hands on whole lines.
-async fn one(client: Client, instance: String, ask: Ask, out: mpsc::Sender<Word>) {
-    if let Err(error) = read(&client, &instance, &ask, &out).await {
+/// The whole log of a task that has ended; false, if it has not.
+async fn of_ended(client: &Client, name: &str) -> anyhow::Result<bool> {
+    let any = client.get(Kind::Task, name).await?;
+    if !any.of::<Task>().is_some_and(|task| task.status.phase.is_over()) {
+        return Ok(false);
+    }
+    let whole = client.task_log(name).await?;
+    std::io::Write::write_all(&mut std::io::stdout().lock(), &whole)?;
+    Ok(true)
+}
+
+/// Opens the log of one instance or task and hands on whole lines.
+async fn one(client: Client, what: Subject, ask: Ask, out: mpsc::Sender<Word>) {
+    if let Err(error) = read(&client, &what, &ask, &out).await {
         // Nobody listens any more once the output is closed.
-        let _ = out.send(Word::Failed(instance, error)).await;
+        let _ = out.send(Word::Failed(what.name, error)).await;
     }
 }
 
 async fn read(
     client: &Client,
-    instance: &str,
+    what: &Subject,
     ask: &Ask,
     out: &mpsc::Sender<Word>,
 ) -> anyhow::Result<()> {
-    let mut socket = client.open_session(instance, ask).await?;
+    let instance = &what.name;
+    let mut socket = match what.kind {
+        Kind::Task => client.open_task_session(instance, ask).await?,
+        _ => client.open_session(instance, ask).await?,
+    };
     let mut rest = Vec::new();
     while let Some(frame) = socket.next().await? {
         match frame {
@@ -188,7 +207,8 @@ async fn newcomers(
         if let Some(((name, born), true)) = found
             && seen.insert((name.clone(), born))
         {
-            tokio::spawn(one(client.clone(), name, ask.clone(), out.clone()));
+            let what = Subject { kind: Kind::Instance, name };
+            tokio::spawn(one(client.clone(), what, ask.clone(), out.clone()));
         }
     }
 }

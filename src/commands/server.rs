@@ -41,6 +41,10 @@ pub struct Args {
     /// Where to write the first admin token [default: standard output, on the very first start]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// Seal secrets with the key in this file: 64 hexadecimal digits, from openssl rand -hex 32
+    /// [default: a key kept with the state]
+    #[arg(long, value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
     /// Keep what is measured in this directory, one for each replica [default: metrics below
     /// --data, else metrics-PORT where this machine's data is]
     #[arg(long, value_name = "DIR")]
@@ -72,6 +76,7 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         advertise: args.advertise.clone(),
         encryption: encryption(&args)?,
         host_timeout: args.host_timeout,
+        secret_key: args.secret_key_file.clone(),
     };
     let running = atoll_server::start(options).await?;
     first_admin(&running, &args).await?;

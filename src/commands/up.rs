@@ -75,6 +75,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         advertise: None,
         encryption: if local { Encryption::Off } else { Encryption::Own },
         host_timeout: args.host_timeout,
+        secret_key: None,
         metrics: args.metrics.options(data.join("server/metrics")),
     };
     let running = atoll_server::start(options).await?;

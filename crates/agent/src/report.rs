@@ -100,6 +100,7 @@ impl Board {
             full,
             facts,
             instances,
+            tasks: Vec::new(),
         })
     }
 

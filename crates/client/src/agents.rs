@@ -69,6 +69,20 @@ impl Client {
         Socket::open(self, with_query(&path, &[("ask", Some(text))])).await
     }
 
+    /// Opens a session of a person with a task that is not over.
+    ///
+    /// # Errors
+    /// As [`Client::open_session`].
+    pub async fn open_task_session(
+        &self,
+        task: &str,
+        ask: &SessionAsk,
+    ) -> Result<Socket, ClientError> {
+        let text = serde_json::to_string(ask).expect("an ask has string keys only");
+        let path = format!("/v1/tasks/{}/session", escape(task));
+        Socket::open(self, with_query(&path, &[("ask", Some(text))])).await
+    }
+
     /// Opens the agent's end of a session.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! What may go wrong between a client and a server, and with packages, and the exit code each has
-//! on the command line. Not why a package is refused, which is in `tree.rs`.
+//! on the command line. Not why a package is refused, which `atoll-pack` says.
 
 use std::fmt::Write as _;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use atoll_model::Reason;
 use atoll_model::api::{Outcome, ProblemJson};
 
-use crate::tree::Refusal;
+use atoll_pack::{PackError, Refusal};
 
 /// Why a request had no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +168,17 @@ pub enum PackageError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl From<PackError> for PackageError {
+    fn from(error: PackError) -> PackageError {
+        match error {
+            PackError::Refused(refusal) => PackageError::Refused(refusal),
+            PackError::Full { path } => PackageError::Full { path },
+            PackError::Corrupt { path } => PackageError::Corrupt { path },
+            PackError::Io { what, path, source } => PackageError::Io { what, path, source },
+        }
+    }
 }
 
 impl PackageError {

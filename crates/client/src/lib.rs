@@ -5,28 +5,27 @@ mod agents;
 mod authority;
 mod backoff;
 mod blobs;
-mod collect;
 mod error;
 mod metrics;
 mod objects;
 mod package;
 mod pages;
+mod pipelines;
 mod socket;
 mod sse;
 mod transport;
-mod tree;
 mod unpack;
 mod watch;
 
+pub use atoll_pack::{Bounds, PackagePlan, Refusal, check_index};
 pub use authority::{fetch_authority, fingerprint_of};
 pub use backoff::Backoff;
 pub use error::{ClientError, PackageError};
 pub use metrics::{Answer, Point, QueryResult, RangeQuery, Scraped, Scraper, Series};
 pub use objects::ListQuery;
-pub use package::{PackagePlan, Progress, Pushed, plan_package, push};
+pub use package::{Progress, Pushed, plan_package, push, upload};
 pub use socket::{Frame, Socket, SocketReceiver, SocketSender};
 pub use transport::{Client, Endpoint};
-pub use tree::{Bounds, Refusal, check_index};
 pub use unpack::{Seeds, fetch_index, pull, unpack, verify};
 
 /// Chooses the cryptography of this process. Called first thing in `main` and in tests; calling

@@ -2,39 +2,22 @@
 //! unpacking, which is in `unpack.rs`.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_model::api::VerdictWord;
-use atoll_model::delivery::{PackageIndex, check_package_name};
+use atoll_model::delivery::check_package_name;
 use atoll_model::{Any, Kind, Object, Package};
-use bytes::Bytes;
+use atoll_pack::{Bounds, PackagePlan};
 use futures::{TryStreamExt, stream};
 
-use crate::collect::{Collected, Place, collect};
 use crate::error::{ClientError, PackageError};
 use crate::transport::Client;
-use crate::tree::{Bounds, check_index};
 
 /// Pieces sent at once.
 const UPLOADS: usize = 4;
-
-/// A package made of files, ready to be sent.
-pub struct PackagePlan {
-    /// What it holds.
-    pub index: PackageIndex,
-    /// BLAKE3 of the index, in hex: equal for equal content, whatever it was packed in.
-    pub digest: String,
-    /// Bytes of all files together.
-    pub size: u64,
-    encoded: Bytes,
-    places: HashMap<String, Place>,
-    spool: Option<File>,
-}
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,49 +49,9 @@ pub struct Pushed {
 /// file. Blocks while it reads.
 ///
 /// # Errors
-/// `Refused`, if it holds what a package may not, or is larger than `bounds`; `Io`, if it cannot
-/// be read; `Full`, if an archive cannot be unpacked to the directory for temporary files.
+/// As [`atoll_pack::plan_package`].
 pub fn plan_package(path: &Path, bounds: &Bounds) -> Result<PackagePlan, PackageError> {
-    let collected = collect(path, *bounds)?;
-    let (index, size) = (collected.index(), collected.bytes());
-    check_index(&index, bounds)?;
-    let encoded: Bytes = serde_json::to_vec(&index).expect("an index has string keys only").into();
-    let digest = blake3::hash(&encoded).to_hex().to_string();
-    let Collected { places, spool, .. } = collected;
-    Ok(PackagePlan { index, digest, size, encoded, places, spool })
-}
-
-impl PackagePlan {
-    /// The digest and size of every different piece.
-    pub fn chunks(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.places.iter().map(|(digest, place)| (digest.as_str(), place.size))
-    }
-
-    /// Reads a piece again, and checks that it is still what it was.
-    ///
-    /// # Errors
-    /// `Corrupt`, if a file has changed since; `Io`.
-    pub fn read_chunk(&self, digest: &str) -> Result<Bytes, PackageError> {
-        let none = || PackageError::io("find the piece", digest, io::ErrorKind::NotFound.into());
-        let place = self.places.get(digest).ok_or_else(none)?;
-        let mut data = vec![0; place.size as usize];
-        let path = place.file.as_deref().unwrap_or(Path::new("a spool"));
-        let failed = |e| PackageError::io("read", path, e);
-        match (&place.file, &self.spool) {
-            (Some(file), _) => {
-                let file = File::open(file).map_err(failed)?;
-                file.read_exact_at(&mut data, place.offset).map_err(failed)?;
-            }
-            (None, Some(spool)) => {
-                spool.read_exact_at(&mut data, place.offset).map_err(failed)?;
-            }
-            (None, None) => return Err(none()),
-        }
-        if blake3::hash(&data).to_hex().as_str() != digest {
-            return Err(PackageError::Corrupt { path: path.to_owned() });
-        }
-        Ok(data.into())
-    }
+    Ok(atoll_pack::plan_package(path, bounds)?)
 }
 
 /// Makes a package of `path` and stores it on the server as `name:version`. Only pieces the
@@ -181,15 +124,22 @@ fn existed(
     Ok(Pushed { digest: plan.digest.clone(), size: plan.size, object, sent, existed })
 }
 
-async fn upload(
+/// Sends the pieces and the index of a package that the server lacks, without an object that
+/// names it; returns how many bytes that were.
+///
+/// # Errors
+/// As the server says; `Corrupt`, if a file has changed since the package was made.
+pub async fn upload(
     client: &Client,
     plan: &Arc<PackagePlan>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<u64, PackageError> {
-    let mut digests: Vec<String> = plan.places.keys().cloned().collect();
+    let sizes: HashMap<String, u64> =
+        plan.chunks().map(|(digest, size)| (digest.to_owned(), u64::from(size))).collect();
+    let mut digests: Vec<String> = sizes.keys().cloned().collect();
     digests.sort_unstable();
     let missing = client.missing_blobs(&digests).await?;
-    let bytes = |digest: &String| plan.places.get(digest).map_or(0, |p| u64::from(p.size));
+    let bytes = |digest: &String| sizes.get(digest).copied().unwrap_or(0);
     let total = digests.iter().map(bytes).sum();
     let needed = missing.iter().map(bytes).sum();
     let sent = AtomicU64::new(0);
@@ -199,7 +149,7 @@ async fn upload(
             let (plan, sent) = (Arc::clone(plan), &sent);
             async move {
                 let wanted = digest.clone();
-                let data = blocking(move || plan.read_chunk(&wanted)).await?;
+                let data = blocking(move || Ok(plan.read_chunk(&wanted)?)).await?;
                 let size = data.len() as u64;
                 client.put_blob(&digest, data).await?;
                 let sent = sent.fetch_add(size, Ordering::Relaxed) + size;
@@ -221,6 +171,3 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Err(error) => Err(PackageError::io("finish", "the work", io::Error::other(error))),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atoll_model::delivery::{Chunk, EntryContent, PackageIndex};
+use atoll_pack::{Bounds, check_index};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tempfile::TempDir;
@@ -18,7 +19,6 @@ use tokio::sync::mpsc;
 use crate::error::{ClientError, PackageError};
 use crate::package::blocking;
 use crate::transport::Client;
-use crate::tree::{Bounds, check_index};
 
 /// Pieces fetched ahead of the one being written.
 const AHEAD: usize = 8;

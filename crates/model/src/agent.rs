@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ci::task::{TaskPhase, Work, Yields};
 use crate::cmdb::{AgentStatus, Amount};
 use crate::delivery::PackageRef;
 use crate::deployment::InstancePhase;
@@ -63,6 +64,9 @@ pub struct Assignment {
     pub instances: Vec<AssignedInstance>,
     /// The releases they name.
     pub releases: BTreeMap<String, AssignedRelease>,
+    /// Work to be done once on this host. What is not listed any more is ended and cleared away.
+    #[serde(default)]
+    pub tasks: Vec<AssignedTask>,
     /// Requests of people to read logs or run a command here, each to be answered once by opening
     /// `GET /v1/agents/{host}/sessions/{id}` as a WebSocket.
     #[serde(default)]
@@ -103,6 +107,27 @@ pub struct AssignedInstance {
     pub stop: bool,
 }
 
+/// One piece of work to be done once on a host. It stays listed until it is over and its end has
+/// been reported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedTask {
+    /// Its name: `shop.12.unit.0`.
+    pub name: String,
+    /// Counts changes of its target; sent back in reports.
+    pub generation: u64,
+    /// When the object was made: tells a new task of the same name from the old one.
+    pub created_at: Timestamp,
+    /// What is done.
+    pub work: Work,
+    /// The values of its secrets, by the names of its environment variables. Never written to a
+    /// disk but inside the task's own memory and environment, and masked in its log.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// It is to be ended.
+    pub cancel: bool,
+}
+
 /// What an agent needs of a release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -130,6 +155,36 @@ pub struct Report {
     /// How instances are.
     #[serde(default)]
     pub instances: Vec<InstanceReport>,
+    /// How tasks are. One that is assigned and missing in a full report is lost, if it had begun.
+    #[serde(default)]
+    pub tasks: Vec<TaskReport>,
+}
+
+/// How one task is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskReport {
+    /// Its name.
+    pub name: String,
+    /// The generation of its target that the agent has acted on.
+    pub generation: u64,
+    /// In one word; one that is over stays as it is.
+    pub phase: TaskPhase,
+    /// The exit code of its command, or 128 + the signal's number.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// When its command was started, by the host's clock.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended, by the host's clock.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// What it has brought.
+    #[serde(default)]
+    pub yields: Yields,
+    /// Why it is as it is.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
 }
 
 /// How one instance is.
@@ -168,7 +223,7 @@ pub struct InstanceReport {
 pub struct Session {
     /// Names the WebSocket.
     pub id: String,
-    /// The instance.
+    /// The instance or task.
     pub instance: String,
     /// What is asked.
     pub ask: Ask,

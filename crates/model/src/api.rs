@@ -222,6 +222,96 @@ pub struct TokenMade {
     pub expires: Timestamp,
 }
 
+/// `POST /v1/pipelines/{name}/runs`: begins a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunRequest {
+    /// The same key begins one run, however often it is sent; each request begins one, if absent.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The branch; the pipeline's own, if absent.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// The commit; the newest of the branch, if absent.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Source that is handed in, as the digest of a package's index.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Steps that are handed in; those of the repository, if absent.
+    #[serde(default)]
+    pub definition: Option<Box<crate::Pipeline>>,
+    /// What is given to the run.
+    #[serde(default)]
+    pub params: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+/// The answer to [`RunRequest`], and to a webhook.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunBegun {
+    /// The name of the run.
+    pub run: String,
+    /// It was begun for the same before.
+    pub existed: bool,
+}
+
+/// `GET /v1/runs/{name}/tests`: every test of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunTests {
+    /// How they went, by suite.
+    pub totals: std::collections::BTreeMap<crate::ci::step::Suite, crate::ci::task::TestTotals>,
+    /// Each, with the task that ran it; those that failed first.
+    pub tests: Vec<TestRun>,
+    /// There were more than are kept.
+    pub truncated: bool,
+}
+
+/// One test, as one task ran it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestRun {
+    /// The task.
+    pub task: String,
+    /// The test.
+    #[serde(flatten)]
+    pub case: crate::ci::task::TestCase,
+    /// It both passed and failed on this commit.
+    pub flaky: bool,
+}
+
+/// `GET /v1/pipelines/{name}/tests`: the tests of a pipeline over its newest runs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineTests {
+    /// The runs looked at, newest first.
+    pub runs: Vec<String>,
+    /// Each test that was not always as it should; the flakiest first.
+    pub tests: Vec<TestRecord>,
+}
+
+/// How one test went over several runs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestRecord {
+    /// What kind of test.
+    pub suite: crate::ci::step::Suite,
+    /// The class, file or module it stands in.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// So often it passed.
+    pub passed: u32,
+    /// So often it failed.
+    pub failed: u32,
+    /// On so many commits it both passed and failed.
+    pub flaky: u32,
+    /// The newest run in which it failed.
+    #[serde(default)]
+    pub last_failed: Option<String>,
+}
+
 /// `POST /v1/blobs/missing`: which pieces does the server lack?
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

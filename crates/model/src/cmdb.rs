@@ -288,6 +288,9 @@ pub struct AgentStatus {
     /// what is missing, with `no-` in front.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub isolation: Vec<String>,
+    /// The container engine that answers, with its version: `docker 20.10.24`; absent, if none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
 }
 
 /// The state of a host in one word.

@@ -5,6 +5,7 @@ pub mod access;
 pub mod agent;
 pub mod alerting;
 pub mod api;
+pub mod ci;
 pub mod cmdb;
 pub mod decision;
 pub mod delivery;
@@ -29,6 +30,10 @@ mod kinds;
 
 pub use access::{Role, Token};
 pub use alerting::{Alert, Rule, Silence};
+pub use ci::pipeline::Pipeline;
+pub use ci::run::Run;
+pub use ci::secret::Secret;
+pub use ci::task::Task;
 pub use cmdb::{Application, Host, Zone};
 pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
@@ -81,4 +86,12 @@ kinds::kinds! {
     Analysis "analyses" [],
     /// A credential and the role it grants.
     Token "tokens" [],
+    /// What is done with each commit of a repository.
+    Pipeline "pipelines" ["pipe"],
+    /// One time a pipeline is run.
+    Run "runs" [],
+    /// One piece of work on one host.
+    Task "tasks" [],
+    /// Something that must not be seen: the object only says that it is there.
+    Secret "secrets" [],
 }

@@ -8,7 +8,8 @@ use imbl::{OrdMap, OrdSet};
 use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
-use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables};
+use crate::run::Resources;
+use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables, Task};
 
 /// Objects of one kind by name.
 pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
@@ -23,6 +24,7 @@ pub struct Snapshot {
     open: OrdMap<String, OrdSet<(Load, String)>>,
     releases: OrdMap<String, OrdSet<(u64, String)>>,
     waiting: OrdSet<(String, String)>,
+    queued: OrdSet<String>,
 }
 
 /// What is placed on one host.
@@ -34,6 +36,14 @@ pub struct Usage {
     pub instances: OrdSet<String>,
     /// The ports given out.
     pub ports: OrdSet<u16>,
+    /// The tasks that are not over, by name.
+    pub tasks: OrdSet<String>,
+}
+
+impl Usage {
+    fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.tasks.is_empty()
+    }
 }
 
 /// How full a host is: the fuller of cpu and memory, in 1/10,000, then the number of instances.
@@ -129,6 +139,17 @@ impl Snapshot {
         names.filter_map(|name| self.get::<Instance>(name))
     }
 
+    /// The tasks on a host that are not over.
+    pub fn tasks_on(&self, host: &str) -> impl Iterator<Item = &Arc<Object<Task>>> {
+        let names = self.usage.get(host).into_iter().flat_map(|usage| usage.tasks.iter());
+        names.filter_map(|name| self.get::<Task>(name))
+    }
+
+    /// The tasks that have no host yet, by name.
+    pub fn queued_tasks(&self) -> impl Iterator<Item = &Arc<Object<Task>>> {
+        self.queued.iter().filter_map(|name| self.get::<Task>(name))
+    }
+
     /// For each zone, its hosts open to new instances, the emptiest first.
     pub fn open_hosts(&self) -> impl Iterator<Item = (&String, &OrdSet<(Load, String)>)> {
         self.open.iter()
@@ -181,6 +202,11 @@ impl Snapshot {
                 let key = (release.spec.number, release.meta.name.clone());
                 self.releases.entry(release.spec.application.clone()).or_default().insert(key);
             }
+            Any::Task(task) => match &task.spec.host {
+                _ if task.status.phase.is_over() => {}
+                Some(host) => self.count_task(host, task, true),
+                None => drop(self.queued.insert(task.meta.name.clone())),
+            },
             Any::Deployment(deployment) => {
                 for reason in &deployment.status.reasons {
                     self.waiting.insert((reason.code.clone(), deployment.meta.name.clone()));
@@ -204,6 +230,11 @@ impl Snapshot {
                     }
                 }
             }
+            Any::Task(task) => match &task.spec.host {
+                _ if task.status.phase.is_over() => {}
+                Some(host) => self.count_task(host, task, false),
+                None => drop(self.queued.remove(&task.meta.name)),
+            },
             Any::Deployment(deployment) => {
                 for reason in &deployment.status.reasons {
                     self.waiting.remove(&(reason.code.clone(), deployment.meta.name.clone()));
@@ -214,28 +245,47 @@ impl Snapshot {
     }
 
     fn count_instance(&mut self, instance: &Object<Instance>, added: bool) {
-        let name = &instance.spec.host;
+        let spec = &instance.spec;
+        self.reserve(&spec.host, spec.resources, added, |usage| {
+            let name = &instance.meta.name;
+            if added {
+                usage.instances.insert(name.clone());
+                usage.ports.extend(spec.ports.values().copied());
+            } else {
+                usage.instances.remove(name);
+                spec.ports.values().for_each(|port| drop(usage.ports.remove(port)));
+            }
+        });
+    }
+
+    /// A task takes its share of a host as an instance does, so that neither overbooks it.
+    fn count_task(&mut self, host: &str, task: &Object<Task>, added: bool) {
+        self.reserve(host, task.spec.work.limits.resources, added, |usage| {
+            let name = &task.meta.name;
+            if added {
+                usage.tasks.insert(name.clone());
+            } else {
+                usage.tasks.remove(name);
+            }
+        });
+    }
+
+    fn reserve(&mut self, name: &str, need: Resources, added: bool, note: impl FnOnce(&mut Usage)) {
         let host = self.get::<Host>(name).cloned();
         if let Some(host) = &host {
             self.close_host(host);
         }
-        let usage = self.usage.entry(name.clone()).or_default();
-        let need = instance.spec.resources;
+        let usage = self.usage.entry(name.to_owned()).or_default();
         if added {
             usage.amount.cpu.0 += need.cpu.0;
             usage.amount.memory.0 += need.memory.0;
-            usage.instances.insert(instance.meta.name.clone());
-            usage.ports.extend(instance.spec.ports.values().copied());
         } else {
             usage.amount.cpu.0 -= need.cpu.0;
             usage.amount.memory.0 -= need.memory.0;
-            usage.instances.remove(&instance.meta.name);
-            for port in instance.spec.ports.values() {
-                usage.ports.remove(port);
-            }
         }
+        note(usage);
         usage.amount.instances = usage.instances.len() as u32;
-        if usage.instances.is_empty() {
+        if usage.is_empty() {
             self.usage.remove(name);
         }
         if let Some(host) = &host {
@@ -271,7 +321,6 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Resources;
 
     fn host(name: &str) -> Any {
         let mut host = Object::new(name, Host::default());

@@ -36,6 +36,11 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
                 .filter(|host| host.spec.drain || host.meta.deleting());
             emptied.map(|host| host.meta.name.clone()).into_iter().collect()
         }
+        Some(Any::Task(task)) if new.is_none() || task.status.phase.is_over() => {
+            let host = task.spec.host.as_ref().and_then(|host| world.get::<Host>(host));
+            let emptied = host.filter(|host| host.spec.drain || host.meta.deleting());
+            emptied.map(|host| host.meta.name.clone()).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }

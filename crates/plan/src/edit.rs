@@ -8,7 +8,7 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Notification, Object,
-    Reason, Release, Write,
+    Reason, Release, Task, Write,
 };
 
 use crate::delivery::used_releases;
@@ -167,6 +167,7 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
             cx.world.derived::<Deployment>(name).next().is_some()
                 || cx.world.newest_release(name).is_some()
         }
+        Kind::Run => cx.world.derived::<Task>(name).next().is_some(),
         Kind::Host => cx.world.usage(name).is_some(),
         Kind::Environment => {
             cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)

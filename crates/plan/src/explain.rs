@@ -11,6 +11,7 @@ use atoll_model::{
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
+mod ci;
 mod deployment;
 mod host;
 mod monitoring;
@@ -36,6 +37,9 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Package(it) => package(cx.world, it, &mut told),
         Any::Freeze(it) => freeze(cx, it, &mut told),
         Any::Token(it) => token(cx, it, &mut told),
+        Any::Pipeline(it) => ci::tell_pipeline(cx, it, &mut told),
+        Any::Run(it) => ci::tell_run(cx, it, &mut told),
+        Any::Task(it) => ci::tell_task(cx, it, &mut told),
         other => monitoring::tell(cx, other, &mut told),
     }
     if let Some(at) = any.meta().deleted_at {

@@ -7,6 +7,7 @@ use imbl::OrdMap;
 
 pub mod access;
 pub mod alerting;
+pub mod ci;
 pub mod cmdb;
 pub mod decision;
 pub mod delivery;
@@ -164,6 +165,27 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: alerting::receiver::plan,
         queries: nothing_measured,
         touched: alerting::receiver::touched,
+    },
+    Controller {
+        name: "pipeline",
+        kind: Kind::Pipeline,
+        plan: ci::pipeline::plan,
+        queries: nothing_measured,
+        touched: ci::pipeline::touched,
+    },
+    Controller {
+        name: "run",
+        kind: Kind::Run,
+        plan: ci::run::plan,
+        queries: nothing_measured,
+        touched: ci::run::touched,
+    },
+    Controller {
+        name: "queue",
+        kind: Kind::Host,
+        plan: ci::queue::plan,
+        queries: nothing_measured,
+        touched: ci::queue::touched,
     },
 ];
 

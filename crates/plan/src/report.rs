@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::agent::{
-    AssignedInstance, AssignedRelease, Assignment, HostFacts, InstanceReport, Report,
+    AssignedInstance, AssignedRelease, AssignedTask, Assignment, HostFacts, InstanceReport, Report,
+    TaskReport,
 };
+use atoll_model::ci::task::{TaskPhase, TaskStatus};
 use atoll_model::deployment::{InstancePhase, InstanceStatus};
-use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Release, Snapshot, Write};
+use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Release, Snapshot, Task, Write};
 
 use crate::{Context, Plan};
 
@@ -47,7 +49,56 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
             write_status(instance, absent(cx, instance), &mut plan);
         }
     }
+    tasks(cx, host, report, &mut plan);
     plan
+}
+
+/// Takes what a host says of its tasks.
+///
+/// **Invariant:** a task that is over stays as it is, whatever is said of it later.
+fn tasks(cx: &Context, host: &str, report: &Report, plan: &mut Plan) {
+    for said in &report.tasks {
+        let Some(task) = cx.world.get::<Task>(&said.name) else { continue };
+        let ours = task.spec.host.as_deref() == Some(host);
+        if ours && !task.status.phase.is_over() && said.generation <= task.meta.generation {
+            write_task(task, task_status(cx, task, said), plan);
+        }
+    }
+    if !report.full {
+        return;
+    }
+    let mentioned: BTreeSet<&str> = report.tasks.iter().map(|said| said.name.as_str()).collect();
+    for task in cx.world.tasks_on(host).filter(|task| !mentioned.contains(task.name())) {
+        if task.status.phase != TaskPhase::Pending {
+            let mut status = task.status.clone();
+            status.phase = TaskPhase::Lost;
+            status.since = Some(cx.now);
+            status.reasons = vec![Reason::new("task-lost", format!("{host} knows nothing of it"))];
+            write_task(task, status, plan);
+        }
+    }
+}
+
+fn write_task(task: &Arc<Object<Task>>, status: TaskStatus, plan: &mut Plan) {
+    if status != task.status {
+        let mut new = Object::clone(task);
+        new.status = status;
+        plan.writes.push(Write::Put(Any::Task(Arc::new(new))));
+    }
+}
+
+fn task_status(cx: &Context, task: &Object<Task>, said: &TaskReport) -> TaskStatus {
+    let old = &task.status;
+    TaskStatus {
+        phase: said.phase,
+        since: old.since.filter(|_| old.phase == said.phase).or(Some(cx.now)),
+        observed_generation: said.generation,
+        exit_code: said.exit_code,
+        started_at: said.started_at,
+        ended_at: said.ended_at,
+        yields: said.yields.clone(),
+        reasons: said.reasons.clone(),
+    }
 }
 
 fn write_facts(host: &Arc<Object<Host>>, facts: &HostFacts, plan: &mut Plan) {
@@ -138,7 +189,20 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
             add_release(world, name, &mut assignment.releases);
         }
     }
+    assignment.tasks = world.tasks_on(host).map(|task| assigned_task(task)).collect();
     assignment
+}
+
+/// A task as its agent is told of it; the values of its secrets are the server's to add.
+fn assigned_task(task: &Object<Task>) -> AssignedTask {
+    AssignedTask {
+        name: task.meta.name.clone(),
+        generation: task.meta.generation,
+        created_at: task.meta.created_at.unwrap_or_default(),
+        work: task.spec.work.clone(),
+        secrets: BTreeMap::new(),
+        cancel: task.spec.cancelled || task.meta.deleting(),
+    }
 }
 
 fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, AssignedRelease>) {
@@ -184,7 +248,7 @@ mod tests {
     ) -> Plan {
         let measured = Measurements::default();
         let cx = Context { world, measured: &measured, now };
-        report(&cx, host, &Report { full, facts: None, instances: all.to_vec() })
+        report(&cx, host, &Report { full, instances: all.to_vec(), ..Report::default() })
     }
 
     fn statuses(plan: &Plan) -> Vec<(String, InstancePhase)> {

@@ -19,6 +19,7 @@ use agent::{Agent, Due};
 
 mod agent;
 mod hosts;
+mod jobs;
 mod random;
 
 pub use agent::Behaviour;
@@ -231,17 +232,18 @@ impl Sim {
             let touched = (controller.touched)(&self.world, old, new);
             self.dirty.extend(touched.into_iter().map(|name| (at, name)));
         }
-        if let Some(Any::Instance(instance)) = new.or(old) {
-            let same = match (old, new) {
-                (Some(Any::Instance(old)), Some(Any::Instance(new))) => {
-                    old.spec == new.spec && old.meta.deleted_at == new.meta.deleted_at
-                }
-                _ => false,
-            };
-            if !same {
-                let delay = self.random.span(Span(1), Span(40));
-                self.wake(&instance.spec.host, delay);
-            }
+        let host = match new.or(old) {
+            Some(Any::Instance(instance)) => Some(&instance.spec.host),
+            Some(Any::Task(task)) => task.spec.host.as_ref(),
+            _ => None,
+        };
+        let same = old.zip(new).is_some_and(|(old, new)| {
+            old.same_spec(new) && old.meta().deleted_at == new.meta().deleted_at
+        });
+        if let Some(host) = host.filter(|_| !same) {
+            let host = host.clone();
+            let delay = self.random.span(Span(1), Span(40));
+            self.wake(&host, delay);
         }
     }
 
@@ -254,6 +256,13 @@ impl Sim {
                 agent.power_off();
             }
         }
+    }
+
+    /// The tasks that were begun on each host, as often as they were.
+    pub fn begun(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.agents.iter().flat_map(|(host, agent)| {
+            agent.jobs.begun.iter().map(|task| (host.as_str(), task.as_str()))
+        })
     }
 
     /// Brings a lost host back.
@@ -371,7 +380,11 @@ impl Sim {
         });
         let silent = |host: &str| !self.agents.get(host).is_some_and(|agent| agent.linked);
         let due = self.due.keys().all(|(at, name)| match CONTROLLERS[*at].kind {
+            // The queue waits for room, and that is told.
+            Kind::Host if CONTROLLERS[*at].name == "queue" => true,
             Kind::Host => !silent(name),
+            // Deadlines, and the time until they are forgotten.
+            Kind::Run | Kind::Pipeline => true,
             // Evaluated for ever, whether anything moves or not.
             Kind::Rule | Kind::Objective | Kind::Receiver => true,
             _ => self.waits_for_people(name),

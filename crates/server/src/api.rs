@@ -3,13 +3,17 @@
 
 pub mod agents;
 pub mod error;
+pub mod git;
 pub mod history;
+pub mod hooks;
 pub mod logs;
 pub mod objects;
 pub mod openapi;
 pub mod packages;
+pub mod pipelines;
 pub mod prometheus;
 pub mod routes;
+pub mod secrets;
 pub mod session;
 pub mod state;
 pub mod watch;

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use atoll_model::delivery::is_digest;
 use atoll_store::Store;
@@ -101,11 +102,75 @@ impl Blobs {
             Blobs::Directory(dir) => {
                 let dir = dir.clone();
                 blocking(move || {
-                    Ok(digests.into_iter().filter(|d| !place(&dir, d).exists()).collect())
+                    Ok(digests.into_iter().filter(|d| !is_there(&place(&dir, d))).collect())
                 })
                 .await
             }
             Blobs::Database(store) => store.has_blobs(digests).await.map_err(from_store),
+        }
+    }
+
+    /// The pieces that were last asked for or put longer ago than that; none, where their age is
+    /// not known.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn older_than(&self, age: Duration) -> Result<Option<Vec<String>>, BlobError> {
+        let Blobs::Directory(dir) = self else { return Ok(None) };
+        let dir = dir.clone();
+        blocking(move || {
+            let failed = |e: std::io::Error| BlobError::Other(e.to_string());
+            let (mut found, now) = (Vec::new(), std::time::SystemTime::now());
+            let parts = match std::fs::read_dir(&dir) {
+                Ok(parts) => parts,
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Some(found)),
+                Err(e) => return Err(failed(e)),
+            };
+            for part in parts {
+                let part = part.map_err(failed)?.path();
+                for piece in std::fs::read_dir(part).into_iter().flatten() {
+                    let piece = piece.map_err(failed)?;
+                    let name = piece.file_name().to_string_lossy().into_owned();
+                    let touched = piece.metadata().and_then(|meta| meta.modified());
+                    let old =
+                        touched.is_ok_and(|at| now.duration_since(at).unwrap_or_default() >= age);
+                    found.extend((old && is_digest(&name)).then_some(name));
+                }
+            }
+            Ok(Some(found))
+        })
+        .await
+    }
+
+    /// Forgets pieces, and what the store keeps by other names.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    pub async fn delete(&self, names: Vec<String>, store: &Store) -> Result<(), BlobError> {
+        let (mut pieces, mut others): (Vec<String>, Vec<String>) =
+            names.into_iter().partition(|name| is_digest(name));
+        match self {
+            Blobs::Directory(dir) => {
+                let dir = dir.clone();
+                blocking(move || {
+                    for digest in pieces {
+                        match std::fs::remove_file(place(&dir, &digest)) {
+                            Err(e) if e.kind() != ErrorKind::NotFound => {
+                                return Err(BlobError::Other(e.to_string()));
+                            }
+                            _ => {}
+                        }
+                    }
+                    Ok(())
+                })
+                .await?;
+            }
+            Blobs::Database(_) => others.append(&mut pieces),
+        }
+        if others.is_empty() {
+            Ok(())
+        } else {
+            store.delete_blobs(others).await.map_err(from_store)
         }
     }
 }
@@ -123,6 +188,14 @@ fn verify(digest: &str, content: &[u8]) -> Result<(), BlobError> {
     }
 }
 
+/// Whether a piece is there. It counts as new from now on: whoever asked will refer to it.
+fn is_there(path: &Path) -> bool {
+    let now = std::time::SystemTime::now();
+    let opened = std::fs::File::options().append(true).open(path);
+    // A piece whose age cannot be changed is there nevertheless.
+    opened.is_ok_and(|file| file.set_modified(now).is_ok() || path.exists())
+}
+
 fn place(dir: &Path, digest: &str) -> PathBuf {
     dir.join(&digest[..2]).join(digest)
 }
@@ -130,7 +203,7 @@ fn place(dir: &Path, digest: &str) -> PathBuf {
 /// Written beside its place, made durable, then renamed: a piece is whole or not there.
 fn write_file(dir: &Path, digest: &str, content: &[u8]) -> Result<(), BlobError> {
     let path = place(dir, digest);
-    if path.exists() {
+    if is_there(&path) {
         return Ok(());
     }
     let parent = dir.join(&digest[..2]);

@@ -196,10 +196,15 @@ impl Cache {
         let mut woken = HashMap::new();
         for event in events {
             for any in [&event.old, &event.new].into_iter().flatten() {
-                if let Any::Instance(instance) = any
+                let host = match any {
+                    Any::Instance(instance) => Some(instance.spec.host.as_str()),
+                    Any::Task(task) => task.spec.host.as_deref(),
+                    _ => None,
+                };
+                if let Some(host) = host
                     && concerns_agent(event)
                 {
-                    woken.insert(instance.spec.host.as_str(), event.revision);
+                    woken.insert(host, event.revision);
                 }
             }
         }
@@ -212,7 +217,7 @@ impl Cache {
     }
 }
 
-/// Whether a write of an instance changes what its agent is to do: its own reports do not.
+/// Whether a write of an instance or a task changes what its agent is to do: its own reports do not.
 fn concerns_agent(event: &Event) -> bool {
     match (&event.old, &event.new) {
         (Some(old), Some(new)) => {

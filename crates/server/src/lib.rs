@@ -17,7 +17,10 @@ pub mod notify;
 pub mod own;
 pub mod relay;
 pub mod replay;
+pub mod secrets;
+pub mod source;
 pub mod start;
+pub mod sweep;
 pub mod tls;
 
 pub use atoll_metrics::storage::Policy as MetricsPolicy;
@@ -74,6 +77,10 @@ pub struct Server {
     pub asked: Asked,
     /// The own figures.
     pub figures: Figures,
+    /// Seals and opens secrets.
+    pub vault: secrets::Vault,
+    /// Where sources are kept.
+    pub places: source::Places,
     /// The own CA, if there is one.
     pub authority: Option<Authority>,
     /// Whether connections are encrypted.
@@ -86,6 +93,8 @@ pub struct Server {
     returned: Mutex<BTreeSet<String>>,
     news: tokio::sync::Notify,
     to_tell: tokio::sync::Notify,
+    /// Somebody has pushed to a repository that is served here.
+    pub(crate) pushed: tokio::sync::Notify,
     has_replicas: bool,
     leading: Mutex<Option<(String, bool)>>,
     epoch: Mutex<Option<Epoch>>,

@@ -21,8 +21,11 @@ use crate::measure::asked::Asked;
 use crate::metrics::Metrics;
 use crate::metrics::forward::Peers;
 use crate::metrics::options::MetricsOptions;
+use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
-use crate::{App, Server, auth, controller, listen, metrics, monitor, notify, own, tls};
+use crate::{
+    App, Server, auth, controller, listen, metrics, monitor, notify, own, source, sweep, tls,
+};
 
 /// What other replicas wrote is read at least this often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -69,6 +72,8 @@ pub struct Options {
     pub host_timeout: Span,
     /// How metrics are kept.
     pub metrics: MetricsOptions,
+    /// A file with the key secrets are sealed with; one kept with the state, if absent.
+    pub secret_key: Option<PathBuf>,
 }
 
 /// Why a server could not start.
@@ -88,6 +93,9 @@ pub enum StartError {
     /// The metrics cannot be opened.
     #[error("could not open the metrics: {0}")]
     Metrics(String),
+    /// Secrets cannot be opened.
+    #[error("could not open secrets: {0}")]
+    Secrets(String),
     /// There are no certificates.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -127,6 +135,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let scheme = if given.is_some() { "https" } else { "http" };
     let address = options.advertise.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
     let metrics = open_metrics(&options, &store, authority.as_ref(), clock).await?;
+    let vault = Vault::open(&store, options.secret_key.as_deref()).await;
+    let vault = vault.map_err(StartError::Secrets)?;
     let (reports, queue) = Reports::new();
     let server = Arc::new(Server {
         store,
@@ -141,6 +151,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         door: Default::default(),
         asked: Asked::default(),
         figures: Default::default(),
+        vault,
+        places: source::Places::of(&options.keep, listen.port()),
         authority,
         secure: given.is_some(),
         listen,
@@ -149,6 +161,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         returned: Mutex::default(),
         news: tokio::sync::Notify::new(),
         to_tell: tokio::sync::Notify::new(),
+        pushed: tokio::sync::Notify::new(),
         has_replicas: matches!(options.keep, Keep::Postgres(_)),
         leading: Mutex::new(None),
         epoch: Mutex::new(None),
@@ -164,6 +177,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(metrics::keep(server.metrics.clone(), clock));
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
+    tasks.spawn(source::run(server.clone()));
+    tasks.spawn(sweep::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })

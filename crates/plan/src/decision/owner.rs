@@ -1,7 +1,7 @@
 //! One writer per field: targets belong to people, statuses and what is derived to planners and
 //! agents, and a release to nobody once it is made.
 
-use atoll_model::{Analysis, Any, Intent, Kind, Reason, Write};
+use atoll_model::{Analysis, Any, Intent, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
 
@@ -23,7 +23,7 @@ fn not_yours(message: String) -> Option<Reason> {
     Some(Reason::new("not-yours", message))
 }
 
-/// An agent writes how it and its own instances are, and nothing else.
+/// An agent writes how it and its own instances and tasks are, and nothing else.
 fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
     let Write::Put(any) = write else {
         return not_yours(format!("a report deletes nothing, not {}", write.name()));
@@ -31,7 +31,11 @@ fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
     let host = match any {
         Any::Host(host) => host.name(),
         Any::Instance(instance) => &instance.spec.host,
-        _ => return not_yours(format!("a report changes hosts and instances, not {}", any.id())),
+        Any::Task(task) => task.spec.host.as_deref().unwrap_or_default(),
+        _ => {
+            let message = format!("a report is of hosts, instances and tasks, not of {}", any.id());
+            return not_yours(message);
+        }
     };
     let own = case.actor.host.as_deref().is_none_or(|own| own == host);
     let same = case.stored(any).is_some_and(|s| s.same_spec(any) && s.meta() == any.meta());
@@ -58,9 +62,12 @@ fn of_planner(case: &Case, write: &Write) -> Option<Reason> {
 /// Whether the target of an object is made and changed by planners.
 fn is_derived(kind: Kind, name: &str) -> bool {
     match kind {
-        Kind::Instance | Kind::Objective | Kind::Alert | Kind::Notification | Kind::Analysis => {
-            true
-        }
+        Kind::Instance
+        | Kind::Objective
+        | Kind::Alert
+        | Kind::Notification
+        | Kind::Analysis
+        | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
         _ => false,
@@ -86,6 +93,7 @@ fn made_from(kind: Kind) -> &'static str {
     match kind {
         Kind::Objective | Kind::Rule => "change the application's objectives",
         Kind::Alert => "change its rule, or silence it: atoll silence",
+        Kind::Task => "cancel its run: atoll pipeline cancel RUN",
         Kind::Analysis => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }
@@ -99,6 +107,17 @@ fn only_feedback(stored: Option<&Any>, any: &Any) -> bool {
                 == Analysis { feedback: None, ..new.spec.clone() }
         }
         _ => false,
+    }
+}
+
+/// Of a run that was begun, people ask for the end and change nothing else.
+fn only_cancelled(stored: Option<&Any>, any: &Any) -> bool {
+    match (stored, any) {
+        (Some(Any::Run(old)), Any::Run(new)) => {
+            let cancelled = new.spec.cancelled;
+            Run { cancelled, ..old.spec.clone() } == new.spec && (cancelled || !old.spec.cancelled)
+        }
+        _ => stored.is_none(),
     }
 }
 
@@ -131,6 +150,10 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
         Kind::Release | Kind::Package if changed && stored.is_some() => {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));
             Some(reason.hint("make a new one under another name"))
+        }
+        Kind::Run if changed && !only_cancelled(stored.as_ref(), any) => {
+            let reason = Reason::new("immutable", format!("{} never changes", any.id()));
+            Some(reason.hint("begin another: atoll pipeline run"))
         }
         kind if changed && is_derived(kind, any.name()) && !only_feedback(stored.as_ref(), any) => {
             let reason = Reason::new("not-yours", format!("{} is made by the platform", any.id()));

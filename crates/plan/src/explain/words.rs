@@ -24,10 +24,18 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (_, Some(old)) if any.meta().deleting() && !old.meta().deleting() => {
             Some(format!("ask for the deletion of {}", any.id()))
         }
+        (Any::Task(new), Some(Any::Task(old))) if new.spec.host != old.spec.host => {
+            let host = new.spec.host.as_deref().unwrap_or_default();
+            Some(format!("give {} to {host}", any.id()))
+        }
         (_, Some(old)) if !old.same_spec(any) => Some(format!("edit {}", any.id())),
         (_, None) => Some(format!("create {}", any.id())),
         (Any::Deployment(new), Some(Any::Deployment(old))) => deployment(old, new),
         (Any::Host(new), Some(Any::Host(old))) => (new.status.phase != old.status.phase)
+            .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (Any::Run(new), Some(Any::Run(old))) => (new.status.phase != old.status.phase)
+            .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (Any::Task(new), Some(Any::Task(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
             let phase = monitoring::phase(new).unwrap_or_default();

@@ -8,6 +8,7 @@ use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::{Reason, Span, Timestamp};
 
+use super::jobs::Jobs;
 use super::random::Random;
 
 /// How the processes of a release behave.
@@ -35,6 +36,8 @@ pub(super) enum Step {
     Retry,
     TimedOut,
     Stopped,
+    /// The command of a task ends.
+    Ended,
 }
 
 /// What is to happen, to whom, and when.
@@ -64,6 +67,8 @@ pub(super) struct Agent {
     pub linked: bool,
     /// Ports something else listens on.
     pub foreign: BTreeSet<u16>,
+    /// Its tasks.
+    pub jobs: Jobs,
     /// It says nothing before: what it said last was not answered yet.
     pub waits_until: Timestamp,
     acted_on: u64,
@@ -80,6 +85,7 @@ impl Agent {
             up: true,
             linked: true,
             foreign: BTreeSet::new(),
+            jobs: Jobs::default(),
             waits_until: Timestamp(0),
             acted_on: 0,
             processes: BTreeMap::new(),
@@ -90,11 +96,16 @@ impl Agent {
     }
 
     /// Acts on an assignment, unless it has acted on a newer one.
-    pub fn take(&mut self, assignment: Assignment, random: &mut Random) -> Vec<Due> {
-        let mut due = Vec::new();
+    pub fn take(
+        &mut self,
+        assignment: Assignment,
+        now: Timestamp,
+        random: &mut Random,
+    ) -> Vec<Due> {
         if assignment.revision < self.acted_on {
-            return due;
+            return Vec::new();
         }
+        let mut due = self.jobs.take(assignment.tasks, now, random);
         self.acted_on = assignment.revision;
         let listed: BTreeSet<&String> = assignment.instances.iter().map(|i| &i.name).collect();
         let gone: Vec<String> =
@@ -173,12 +184,16 @@ impl Agent {
         now: Timestamp,
         random: &mut Random,
     ) -> Option<Due> {
+        if due.step == Step::Ended {
+            return self.jobs.end(due, behaviour, now);
+        }
         let foreign = &self.foreign;
         let process = self.processes.get_mut(&due.instance).filter(|p| p.life == due.life)?;
         let taken = process.assigned.ports.values().find(|p| foreign.contains(p)).copied();
         self.unsaid.insert(due.instance.clone());
         let said = &mut process.said;
         let next = match due.step {
+            Step::Ended => None,
             Step::Stopped => {
                 (said.phase, said.pid, said.release) = (InstancePhase::Stopped, None, None);
                 None
@@ -238,6 +253,7 @@ impl Agent {
     pub fn power_off(&mut self) {
         self.up = false;
         self.processes.clear();
+        self.jobs.clear();
         self.unsaid.clear();
         self.say_all = true;
     }
@@ -249,7 +265,7 @@ impl Agent {
 
     /// Whether it has something to say.
     pub fn has_news(&self) -> bool {
-        self.say_all || !self.unsaid.is_empty()
+        self.say_all || !self.unsaid.is_empty() || self.jobs.has_news()
     }
 
     /// What it says now.
@@ -265,7 +281,7 @@ impl Agent {
             agent: AgentStatus::default(),
             taken_ports: self.foreign.clone(),
         });
-        Report { full, facts, instances }
+        Report { full, facts, instances, tasks: self.jobs.report(full) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use atoll_model::access::{Actor, Role};
 use atoll_model::agent::Report;
-use atoll_model::{Host, Instance, Kind, Span};
+use atoll_model::{Host, Instance, Kind, Span, Task};
 
 use super::agent::{Behaviour, Due};
 use super::{Event, Sim};
@@ -24,7 +24,9 @@ impl Sim {
                 let Some(agent) = agent else { return };
                 let instance = self.world.get::<Instance>(&due.instance);
                 let release = instance.map(|instance| instance.spec.release.as_str());
-                let of = [Some(due.instance.as_str()), release].into_iter().flatten();
+                let step =
+                    self.world.get::<Task>(&due.instance).map(|task| task.spec.step.as_str());
+                let of = [Some(due.instance.as_str()), release, step].into_iter().flatten();
                 let mut behaviour = of
                     .filter_map(|name| self.behaviours.get(name))
                     .next()
@@ -56,7 +58,7 @@ impl Sim {
         self.note_heard(host);
         let assigned = assignment(&self.world, host);
         if let Some(agent) = self.agents.get_mut(host) {
-            let due = agent.take(assigned, &mut self.random);
+            let due = agent.take(assigned, self.now, &mut self.random);
             due.into_iter().for_each(|due| self.soon(host, due));
         }
         self.say(host);

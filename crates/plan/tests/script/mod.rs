@@ -14,6 +14,7 @@ use atoll_plan::sim::{Behaviour, Entry, Loss, Sim};
 use atoll_plan::{Plan, edit, explain};
 
 mod alerting;
+mod ci;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -188,6 +189,7 @@ impl Script {
             "show" => self.said.extend(show::one(&self.sim.world, name)?),
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,
+            "run" | "cancel" | "steps" | "schedule" => self.pipelines(words)?,
             _ => return self.watch(words),
         }
         Ok(())

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_model::access::Actor;
-use atoll_model::agent::{Assignment, Join, Joined, Report};
+use atoll_model::agent::{Ask, Assignment, Join, Joined, Report};
 use atoll_model::deployment::Instance;
-use atoll_model::{Any, Host, Object, Reason, Role, Span, Token, Write};
+use atoll_model::{Any, Host, Object, Reason, Role, Span, Task, Token, Write};
 use atoll_plan::{Context, Plan, edit, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -131,7 +131,15 @@ pub async fn assignment(
     if found.is_err() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut assignment: Assignment = report::assignment(&app.cache.world(), &name);
+    let world = app.cache.world();
+    let mut assignment: Assignment = report::assignment(&world, &name);
+    for task in &mut assignment.tasks {
+        for (variable, secret) in &task.work.secrets {
+            // One that was deleted meanwhile is missed by the task itself.
+            let value = app.secret_text(&world, secret).await;
+            task.secrets.extend(value.map(|value| (variable.clone(), value)));
+        }
+    }
     assignment.sessions = app.relay.tell(&name);
     assignment.servers = app.addresses();
     Ok(Json(assignment).into_response())
@@ -184,9 +192,8 @@ pub async fn open_session(
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
-    let ask: atoll_model::agent::Ask = serde_json::from_str(&query.ask)
-        .map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))?;
-    let is_exec = matches!(ask, atoll_model::agent::Ask::Exec { .. });
+    let ask = asked(&query)?;
+    let is_exec = matches!(ask, Ask::Exec { .. });
     if is_exec && actor.role < Role::Operator {
         let title = format!("role {} may not run commands on hosts", actor.role.name());
         return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
@@ -195,20 +202,62 @@ pub async fn open_session(
     let instance = world
         .get::<Instance>(&name)
         .ok_or_else(|| ApiError::not_found(format!("instance/{name}")))?;
-    let host = instance.spec.host.clone();
+    let recorded = is_exec.then_some(&actor);
+    announce(&app, recorded, (&instance.spec.host, &name), ask, &uri, upgrade).await
+}
+
+/// `GET /v1/tasks/{name}/session`: the log of a task that is not over, as it grows.
+pub async fn open_task_session(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(query): Query<SessionQuery>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
+    let ask = asked(&query)?;
+    if matches!(ask, Ask::Exec { .. }) {
+        let title = "a task does its own work only; its log may be followed";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
+    }
+    let world = app.cache.world();
+    let task =
+        world.get::<Task>(&name).ok_or_else(|| ApiError::not_found(format!("task/{name}")))?;
+    let Some(host) = task.spec.host.clone().filter(|_| !task.status.phase.is_over()) else {
+        let why = match task.status.phase.is_over() {
+            true => "it is over; its whole log is at /v1/tasks/NAME/log",
+            false => "it has no host yet; see atoll why task/NAME",
+        };
+        return Err(ApiError::conflict(format!("task/{name}: {}", why.replace("NAME", &name))));
+    };
+    announce(&app, None, (&host, &name), ask, &uri, upgrade).await
+}
+
+fn asked(query: &SessionQuery) -> Answer<Ask> {
+    serde_json::from_str(&query.ask).map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))
+}
+
+/// Tells a host's agent of a session, at the replica it polls.
+async fn announce(
+    app: &App,
+    recorded: Option<&Actor>,
+    (host, name): (&str, &str),
+    ask: Ask,
+    uri: &Uri,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
     app.exchange().await;
-    if let Some(address) = app.measure.polled_at(&host) {
+    if let Some(address) = app.measure.polled_at(host) {
         // The agent is told of sessions by the replica it polls.
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         return Ok(Redirect::temporary(&format!("{address}{path}")).into_response());
     }
     let upgrade = upgrade.map_err(|e| ApiError::invalid(e.to_string(), Vec::new()))?;
-    if is_exec {
-        app.record_exec(&actor, &name, &ask).await?;
+    if let Some(actor) = recorded {
+        app.record_exec(actor, name, &ask).await?;
     }
-    let (id, agent) = app.relay.announce(&host, &name, ask);
-    app.cache.host(&host).changed.notify_waiters();
-    let relay = app.relay.clone();
+    let (id, agent) = app.relay.announce(host, name, ask);
+    app.cache.host(host).changed.notify_waiters();
+    let (relay, host) = (app.relay.clone(), host.to_owned());
     Ok(upgrade.on_upgrade(move |person| crate::relay::serve(relay, id, host, person, agent)))
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use atoll_model::access::{Actor, Right};
 use atoll_model::agent::{Assignment, Join, Joined, Report};
 use atoll_model::api::{
-    Apply, Digests, Explanation, History, List, Outcome, Readiness, TokenMade, TokenRequest,
-    WatchEvent, Whoami,
+    Apply, Digests, Explanation, History, List, Outcome, PipelineTests, Readiness, RunBegun,
+    RunRequest, RunTests, TokenMade, TokenRequest, WatchEvent, Whoami,
 };
 use atoll_model::{Any, Role};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
@@ -30,7 +31,7 @@ use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
 use super::prometheus::{self, query, rules, series, status, targets};
 use super::session::{self, SignIn};
 use super::watch::{self, WatchQuery};
-use super::{packages, state};
+use super::{git, hooks, packages, pipelines, secrets, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -159,6 +160,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(history_routes());
     all.extend(agent_routes());
     all.extend(prometheus_routes());
+    all.extend(pipeline_routes());
     all
 }
 
@@ -294,6 +296,65 @@ fn agent_routes() -> Vec<Route> {
     ]
 }
 
+fn pipeline_routes() -> Vec<Route> {
+    use Access::{Read, Write};
+    let r = Route::new;
+    vec![
+        r(Method::POST, "/v1/pipelines/{name}/runs", Write, "Begins a run.", {
+            post(pipelines::begin_run)
+        })
+        .takes::<RunRequest>()
+        .gives::<RunBegun>(),
+        r(Method::GET, "/v1/pipelines/{name}/tests", Read, "Tests that were not always well.", {
+            get(pipelines::cases::of_pipeline)
+        })
+        .gives::<PipelineTests>(),
+        r(Method::GET, "/v1/runs/{name}/tests", Read, "Every test of a run.", {
+            get(pipelines::cases::of_run)
+        })
+        .gives::<RunTests>(),
+        r(Method::GET, "/v1/tasks/{name}/log", Read, "The log of a task that has ended.", {
+            get(pipelines::task_log)
+        })
+        .gives_raw("text/plain"),
+        r(Method::GET, "/v1/tasks/{name}/artifacts/{artifact}", Read, "What a task left.", {
+            get(pipelines::task_artifact)
+        })
+        .gives_raw("application/x-tar")
+        .open(),
+        r(Method::GET, "/v1/tasks/{name}/session", Read, "The log of a task as it grows.", {
+            get(agents::open_task_session)
+        })
+        .query::<SessionQuery>()
+        .open(),
+        r(Method::PUT, "/v1/secrets/{name}/value", Write, "Gives a secret its value.", {
+            put(secrets::set)
+        })
+        .takes_raw("application/octet-stream"),
+        r(Method::POST, "/v1/hooks/{name}", Access::Public, "A forge tells of a push.", {
+            post(hooks::hook)
+        })
+        .takes_raw("application/json")
+        .gives::<RunBegun>(),
+        r(Method::GET, "/git/{repository}/info/refs", Read, "Branches of a repository.", {
+            get(git::refs)
+        })
+        .gives_raw("application/x-git-upload-pack-advertisement"),
+        r(Method::POST, "/git/{repository}/git-upload-pack", Read, "Fetches commits.", {
+            post(git::upload)
+        })
+        .takes_raw("application/x-git-upload-pack-request")
+        .gives_raw("application/x-git-upload-pack-result")
+        .open(),
+        r(Method::POST, "/git/{repository}/git-receive-pack", Write, "Pushes commits.", {
+            post(git::receive)
+        })
+        .takes_raw("application/x-git-receive-pack-request")
+        .gives_raw("application/x-git-receive-pack-result")
+        .open(),
+    ]
+}
+
 fn prometheus_routes() -> Vec<Route> {
     use Access::{Collect, Public, Read};
     let r = |method: Method, path, summary, handler| {
@@ -410,7 +471,14 @@ async fn admit(
     }
     let Some(actor) = actor else {
         let title = "no valid token; use --token, ATOLL_TOKEN or `atoll login`";
-        return ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", title).into_response();
+        let mut answer =
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", title).into_response();
+        if path.starts_with("/git/") {
+            // Git sends what it knows only once it is asked: the token is the password.
+            let asks = HeaderValue::from_static("Basic realm=\"atoll\"");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, asks);
+        }
+        return answer;
     };
     if let Err(refusal) = permit(&actor, access, path, request.uri()) {
         return refusal.into_response();

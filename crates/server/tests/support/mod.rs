@@ -42,6 +42,7 @@ fn options(dir: &std::path::Path) -> Options {
         advertise: None,
         encryption: Encryption::Off,
         host_timeout: Span::seconds(30),
+        secret_key: None,
         metrics: MetricsOptions::new(dir.join("metrics")),
     }
 }
@@ -116,6 +117,18 @@ impl Caller {
     pub async fn send_bytes(&self, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
         let more = format!("Content-Type: {kind}\r\n");
         self.exchange("POST", path, body, &more).await
+    }
+
+    /// Status and JSON of an answer to a body that is posted with more headers.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        let more: String = headers.iter().map(|(k, v)| format!("{k}: {v}\r\n")).collect();
+        let (status, text) = self.send_with("POST", path, body, &more).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
     /// Status and JSON of an answer to the parameters of a form.

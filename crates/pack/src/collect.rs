@@ -13,7 +13,7 @@ use std::sync::Arc;
 use atoll_model::delivery::{Chunk, EntryContent, PackageEntry, PackageIndex};
 use fastcdc::v2020::StreamCDC;
 
-use crate::error::PackageError;
+use crate::error::PackError;
 use crate::tree::{Bounds, LARGEST_CHUNK, Refusal, check_path};
 
 const SMALLEST_CHUNK: usize = 64 << 10;
@@ -44,7 +44,7 @@ pub(crate) struct Collected {
 }
 
 /// Collects what is at `path`.
-pub(crate) fn collect(path: &Path, bounds: Bounds) -> Result<Collected, PackageError> {
+pub(crate) fn collect(path: &Path, bounds: Bounds) -> Result<Collected, PackError> {
     let mut collected = Collected {
         entries: BTreeMap::new(),
         places: HashMap::new(),
@@ -54,7 +54,7 @@ pub(crate) fn collect(path: &Path, bounds: Bounds) -> Result<Collected, PackageE
         spooled: 0,
         implied: BTreeSet::new(),
     };
-    let meta = fs::metadata(path).map_err(|e| PackageError::io("read", path, e))?;
+    let meta = fs::metadata(path).map_err(|e| PackError::io("read", path, e))?;
     if meta.is_dir() {
         collected.directory(path, "")?;
     } else if !meta.is_file() {
@@ -86,20 +86,20 @@ impl Collected {
         self.bytes
     }
 
-    fn directory(&mut self, dir: &Path, inside: &str) -> Result<(), PackageError> {
-        let entries = fs::read_dir(dir).map_err(|e| PackageError::io("read", dir, e))?;
+    fn directory(&mut self, dir: &Path, inside: &str) -> Result<(), PackError> {
+        let entries = fs::read_dir(dir).map_err(|e| PackError::io("read", dir, e))?;
         for entry in entries {
-            let entry = entry.map_err(|e| PackageError::io("read", dir, e))?;
+            let entry = entry.map_err(|e| PackError::io("read", dir, e))?;
             let name = entry.file_name();
             let name = name.to_str().ok_or_else(|| not_utf8(name.as_encoded_bytes()))?;
             let path = if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
             let full = entry.path();
-            let kind = entry.file_type().map_err(|e| PackageError::io("read", &full, e))?;
+            let kind = entry.file_type().map_err(|e| PackError::io("read", &full, e))?;
             if kind.is_dir() {
                 self.insert(path.clone(), EntryContent::Directory)?;
                 self.directory(&full, &path)?;
             } else if kind.is_symlink() {
-                let to = fs::read_link(&full).map_err(|e| PackageError::io("read", &full, e))?;
+                let to = fs::read_link(&full).map_err(|e| PackError::io("read", &full, e))?;
                 let to = to.to_str().ok_or_else(|| not_utf8(to.as_os_str().as_encoded_bytes()))?;
                 self.insert(path, EntryContent::Link { target: to.to_owned() })?;
             } else if kind.is_file() {
@@ -112,8 +112,8 @@ impl Collected {
         Ok(())
     }
 
-    fn file_on_disk(&mut self, full: &Path, path: String) -> Result<(), PackageError> {
-        let failed = |e| PackageError::io("read", full, e);
+    fn file_on_disk(&mut self, full: &Path, path: String) -> Result<(), PackError> {
+        let failed = |e| PackError::io("read", full, e);
         // Between looking and opening it may have become a link or a fifo.
         let file = File::options()
             .read(true)
@@ -130,18 +130,16 @@ impl Collected {
         self.insert(path, content)
     }
 
-    fn archive(&mut self, path: &Path, packing: Packing) -> Result<(), PackageError> {
-        let file = File::open(path).map_err(|e| PackageError::io("read", path, e))?;
-        self.spool =
-            Some(tempfile::tempfile().map_err(|e| PackageError::io("write", "a spool", e))?);
+    fn archive(&mut self, path: &Path, packing: Packing) -> Result<(), PackError> {
+        let file = File::open(path).map_err(|e| PackError::io("read", path, e))?;
+        self.spool = Some(tempfile::tempfile().map_err(|e| PackError::io("write", "a spool", e))?);
         let meter = Meter::default();
         let packed = BufReader::new(Metered { inner: file, count: Rc::clone(&meter.packed) });
         let plain: Box<dyn Read> = match packing {
             Packing::None => Box::new(packed),
             Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
             Packing::Zstd => Box::new(
-                zstd::Decoder::with_buffer(packed)
-                    .map_err(|e| PackageError::io("read", path, e))?,
+                zstd::Decoder::with_buffer(packed).map_err(|e| PackError::io("read", path, e))?,
             ),
         };
         let bounds = self.bounds;
@@ -154,8 +152,8 @@ impl Collected {
         }
     }
 
-    fn entries_of(&mut self, mut archive: tar::Archive<impl Read>) -> Result<(), PackageError> {
-        let unreadable = |e: io::Error| PackageError::from(Refusal::Unreadable(e.to_string()));
+    fn entries_of(&mut self, mut archive: tar::Archive<impl Read>) -> Result<(), PackError> {
+        let unreadable = |e: io::Error| PackError::from(Refusal::Unreadable(e.to_string()));
         for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             let kind = entry.header().entry_type();
@@ -184,7 +182,7 @@ impl Collected {
 
     /// A hard link becomes a file of its own, as packages are unpacked where hard links would let
     /// one path change another.
-    fn hard_link(&mut self, path: &str, link: &str) -> Result<EntryContent, PackageError> {
+    fn hard_link(&mut self, path: &str, link: &str) -> Result<EntryContent, PackError> {
         let target = clean(link.as_bytes())?.unwrap_or_default();
         match self.entries.get(&target) {
             Some(file @ EntryContent::File { size, .. }) => {
@@ -203,7 +201,7 @@ impl Collected {
         reader: impl Read,
         executable: bool,
         origin: Option<&Arc<Path>>,
-    ) -> Result<EntryContent, PackageError> {
+    ) -> Result<EntryContent, PackError> {
         let (mut chunks, mut size) = (Vec::new(), 0_u64);
         let largest = LARGEST_CHUNK as usize;
         for piece in StreamCDC::new(reader, SMALLEST_CHUNK, USUAL_CHUNK, largest) {
@@ -227,9 +225,9 @@ impl Collected {
         Ok(EntryContent::File { executable, size, chunks })
     }
 
-    fn write_spool(&mut self, data: &[u8]) -> Result<u64, PackageError> {
+    fn write_spool(&mut self, data: &[u8]) -> Result<u64, PackError> {
         let spool = self.spool.as_mut().expect("archives are read with a spool");
-        spool.write_all(data).map_err(|e| PackageError::io("write", "a spool", e))?;
+        spool.write_all(data).map_err(|e| PackError::io("write", "a spool", e))?;
         let offset = self.spooled;
         self.spooled += data.len() as u64;
         Ok(offset)
@@ -242,7 +240,7 @@ impl Collected {
         Ok(())
     }
 
-    fn insert(&mut self, path: String, content: EntryContent) -> Result<(), PackageError> {
+    fn insert(&mut self, path: String, content: EntryContent) -> Result<(), PackError> {
         check_path(&path)?;
         let mut parent = path.as_str();
         while let Some((above, _)) = parent.rsplit_once('/') {

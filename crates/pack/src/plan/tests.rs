@@ -61,7 +61,7 @@ fn file(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 
 fn refused(path: &Path, bounds: &Bounds) -> Refusal {
     match plan_package(path, bounds).map(|plan| plan.index) {
-        Err(PackageError::Refused(refusal)) => refusal,
+        Err(PackError::Refused(refusal)) => refusal,
         other => panic!("{} gave {other:?}", path.display()),
     }
 }
@@ -235,5 +235,5 @@ fn a_file_that_changes_meanwhile_is_noticed() {
     let plan = plan_package(dir.path(), &SMALL).unwrap();
     fs::write(path, b"other").unwrap();
     let digest = plan.chunks().next().unwrap().0.to_owned();
-    assert!(matches!(plan.read_chunk(&digest), Err(PackageError::Corrupt { .. })));
+    assert!(matches!(plan.read_chunk(&digest), Err(PackError::Corrupt { .. })));
 }
