@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::clock::{age, short};
 use crate::terminal::Tone;
 
+mod config;
 mod watching;
 
 /// One cell of a line.
@@ -71,6 +72,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Receiver(o) => watching::receiver(o, now),
         Any::Notification(o) => watching::notification(o, now),
         Any::Analysis(o) => watching::analysis(o, now),
+        Any::Config(o) => config::config(o, now),
     }
 }
 

@@ -14,6 +14,7 @@ mod planning;
 mod processes;
 mod program;
 mod table;
+mod watchers;
 
 use std::path::PathBuf;
 
@@ -72,6 +73,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(rest);
     rows.extend(planning(args).await?);
     rows.extend(metrics::rows(args).await?);
+    rows.extend(watchers::rows(args).await?);
     Ok(rows)
 }
 

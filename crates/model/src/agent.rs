@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cmdb::{AgentStatus, Amount};
+use crate::config::{AssignedConfig, ConfigAck};
 use crate::delivery::PackageRef;
 use crate::deployment::InstancePhase;
 use crate::object::Reason;
@@ -70,6 +71,9 @@ pub struct Assignment {
     /// Addresses of servers to talk to.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Dynamic configuration, by the name of the instance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, Vec<AssignedConfig>>,
 }
 
 /// One instance that is to be on a host.
@@ -130,6 +134,10 @@ pub struct Report {
     /// How instances are.
     #[serde(default)]
     pub instances: Vec<InstanceReport>,
+    /// What instances have of their dynamic configuration, by instance and configuration; an
+    /// instance that is named is told of in full.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, BTreeMap<String, ConfigAck>>,
 }
 
 /// How one instance is.

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod alerting;
 pub mod api;
 pub mod cmdb;
+pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
@@ -30,6 +31,7 @@ mod kinds;
 pub use access::{Role, Token};
 pub use alerting::{Alert, Rule, Silence};
 pub use cmdb::{Application, Host, Zone};
+pub use config::Config;
 pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
 pub use deployment::{Deployment, Instance};
@@ -81,4 +83,6 @@ kinds::kinds! {
     Analysis "analyses" [],
     /// A credential and the role it grants.
     Token "tokens" [],
+    /// Values that are pushed to running instances, switches among them.
+    Config "configs" ["cfg"],
 }

@@ -8,6 +8,7 @@ use imbl::OrdMap;
 pub mod access;
 pub mod alerting;
 pub mod cmdb;
+pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
@@ -164,6 +165,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: alerting::receiver::plan,
         queries: nothing_measured,
         touched: alerting::receiver::touched,
+    },
+    Controller {
+        name: "config",
+        kind: Kind::Config,
+        plan: config::plan,
+        queries: config::queries,
+        touched: config::touched,
     },
 ];
 

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::metrics::forward::Peers;
 use crate::metrics::options::MetricsOptions;
 use crate::tls::{Authority, Given};
-use crate::{App, Server, auth, controller, listen, metrics, monitor, notify, own, tls};
+use crate::{App, Server, auth, controller, fan, listen, metrics, monitor, notify, own, tls};
 
 /// What other replicas wrote is read at least this often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -147,6 +147,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         replica: replica_name(&options.keep),
         turn: tokio::sync::Mutex::new(()),
         returned: Mutex::default(),
+        fan: fan::Fan::default(),
         news: tokio::sync::Notify::new(),
         to_tell: tokio::sync::Notify::new(),
         has_replicas: matches!(options.keep, Keep::Postgres(_)),
@@ -165,6 +166,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
+    tasks.spawn(fan::run(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
 }
