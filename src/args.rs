@@ -221,6 +221,9 @@ pub enum Command {
     /// How rollouts are judged: replay records, give feedback
     #[command(subcommand)]
     Guard(commands::guard::Command),
+    /// Dynamic configuration and switches: set, release gray, see who has taken it up
+    #[command(subcommand)]
+    Config(commands::config::Command),
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(commands::token::Command),
@@ -290,6 +293,14 @@ mod tests {
             "atoll query rate(x[5m]) --range 1h --step 15s",
             "atoll silence alert/rules.1a2b --for 2h --reason known",
             "atoll silence alertname=Down deployment=shop.prod --reason known",
+            "atoll config get shop-switches checkout --env prod",
+            "atoll config set shop-switches checkout=false --env prod --wait",
+            "atoll config set config/shop-switches a=1 b- --gray 10% --soak 5m",
+            "atoll config set shop-switches a=1 --now --override-freeze fire",
+            "atoll config set shop-switches a=1 --draft --note why",
+            "atoll config push shop-switches -f values.yaml --env prod",
+            "atoll config promote shop-switches --wait",
+            "atoll config rollback shop-switches --to 7 --wait",
             "atoll guard replay cases -o json",
             "atoll guard generate cases --seed 7 --count 20",
             "atoll pipeline run . -p level=3 --no-follow",

@@ -15,6 +15,7 @@ use crate::clock::{age, short};
 use crate::terminal::Tone;
 
 mod ci;
+mod config;
 mod watching;
 
 /// One cell of a line.
@@ -76,6 +77,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Run(o) => ci::run(o, now),
         Any::Task(o) => ci::task(o, now),
         Any::Secret(o) => ci::secret(o, now),
+        Any::Config(o) => config::config(o, now),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod apply;
 pub mod audit;
 pub mod completion;
+pub mod config;
 pub mod delete;
 pub mod demo;
 pub mod deploy;
@@ -82,6 +83,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Silence(args) => silence::run(&global, args).await,
         Command::Guard(command) => guard::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
+        Command::Config(command) => config::run(&global, command).await,
         Command::Login(args) => login::run(&global, args).await,
         Command::Whoami(args) => whoami::run(&global, args).await,
         Command::Completion(args) => completion::run(args),

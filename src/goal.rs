@@ -12,6 +12,8 @@ use atoll_model::{
 use crate::columns::word;
 use crate::subject::Subject;
 
+mod config;
+
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Goal {
@@ -52,6 +54,13 @@ pub enum Goal {
         /// The generation written.
         generation: u64,
     },
+    /// Every instance has taken up what this generation of a configuration says.
+    Config {
+        /// Its name.
+        name: String,
+        /// The generation written.
+        generation: u64,
+    },
     /// There is no such object any more.
     Gone(Subject),
 }
@@ -66,6 +75,7 @@ impl Goal {
             Kind::Application => Some(Goal::Application { name, generation, environment: None }),
             Kind::Environment => Some(Goal::Environment { name }),
             Kind::Host => Some(Goal::Host { name, generation }),
+            Kind::Config => Some(Goal::Config { name, generation }),
             _ => None,
         }
     }
@@ -97,6 +107,7 @@ impl Goal {
             }
             Goal::Environment { name } => (Kind::Environment, name),
             Goal::Host { name, .. } => (Kind::Host, name),
+            Goal::Config { name, .. } => (Kind::Config, name),
             Goal::Gone(subject) => return subject.clone(),
         };
         Subject { kind, name: name.clone() }
@@ -111,6 +122,7 @@ impl Goal {
                 &[Kind::Application, Kind::Environment, Kind::Deployment]
             }
             Goal::Host { .. } => &[Kind::Host, Kind::Instance],
+            Goal::Config { .. } => &[Kind::Config],
             Goal::Gone(subject) => std::slice::from_ref(&subject.kind),
         }
     }
@@ -159,6 +171,7 @@ pub fn state(world: &Snapshot, goal: &Goal) -> State {
         }
         Goal::Environment { name } => environment(world, name),
         Goal::Host { name, generation } => host(world, name, *generation),
+        Goal::Config { name, generation } => config::config(world, name, *generation),
         Goal::Gone(subject) => match world.find(subject.kind, &subject.name) {
             Some(any) => {
                 let because = because(any.reasons(), ": ");

@@ -15,6 +15,7 @@ mod planning;
 mod processes;
 mod program;
 mod table;
+mod watchers;
 
 use std::path::PathBuf;
 
@@ -74,6 +75,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(planning(args).await?);
     rows.extend(pipelines::rows(args).await?);
     rows.extend(metrics::rows(args).await?);
+    rows.extend(watchers::rows(args).await?);
     Ok(rows)
 }
 

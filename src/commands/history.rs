@@ -28,6 +28,13 @@ pub struct Args {
     output: Output,
 }
 
+impl Args {
+    /// The last changes of an object.
+    pub fn of(what: Subject, output: Output) -> Args {
+        Args { what, limit: 30, all: false, output }
+    }
+}
+
 /// Shows the history, newest first.
 ///
 /// # Errors

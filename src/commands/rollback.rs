@@ -25,6 +25,13 @@ pub struct Args {
     over: Override,
 }
 
+impl Args {
+    /// To take this object back.
+    pub fn of(what: Subject, to: Option<u64>, wait: Wait, over: Override) -> Args {
+        Args { what, to, wait, over }
+    }
+}
+
 /// Goes back, and waits where that is asked for.
 ///
 /// # Errors

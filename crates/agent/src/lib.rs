@@ -6,6 +6,7 @@
 
 mod clock;
 mod collect;
+mod configs;
 mod disk;
 mod facts;
 mod files;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use atoll_client::Client;
 
+use crate::configs::Configs;
 use crate::files::Packages;
 use crate::report::Board;
 use crate::runtime::cgroup::{Group, Layout};
@@ -29,6 +30,8 @@ pub struct Machine {
     pub program: PathBuf,
     /// The packages here.
     pub packages: Arc<Packages>,
+    /// Dynamic configuration.
+    pub configs: Configs,
     /// What is told to the server.
     pub board: Board,
     /// The cgroups that may be used.

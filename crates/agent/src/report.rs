@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use atoll_client::Backoff;
 use atoll_model::agent::{HostFacts, InstanceReport, Report};
+use atoll_model::config::ConfigAck;
 use tokio::sync::Notify;
 
+use crate::configs::Acks;
 use crate::machine::Machine;
 
 /// Changes that come within this time travel together.
@@ -29,7 +31,9 @@ pub struct Board {
 struct Inner {
     instances: BTreeMap<String, InstanceReport>,
     facts: Option<HostFacts>,
+    configs: Acks,
     dirty: BTreeSet<String>,
+    dirty_configs: BTreeSet<String>,
     dirty_facts: bool,
     full: bool,
     /// Those of which nothing has been heard since the start.
@@ -61,9 +65,22 @@ impl Board {
         let mut inner = self.inner();
         inner.awaited.remove(name);
         inner.instances.remove(name);
+        inner.configs.remove(name);
         inner.dirty.remove(name);
+        inner.dirty_configs.remove(name);
         drop(inner);
         self.changed.notify_one();
+    }
+
+    /// Notes what an instance has of its configuration.
+    pub fn post_configs(&self, instance: &str, acks: BTreeMap<String, ConfigAck>) {
+        let mut inner = self.inner();
+        if inner.configs.get(instance) != Some(&acks) {
+            inner.configs.insert(instance.to_owned(), acks);
+            inner.dirty_configs.insert(instance.to_owned());
+            drop(inner);
+            self.changed.notify_one();
+        }
     }
 
     /// Notes what the machine is.
@@ -90,18 +107,22 @@ impl Board {
         let wanted = |name: &String| full || inner.dirty.contains(name);
         let instances: Vec<InstanceReport> =
             inner.instances.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
+        let wanted = |name: &String| full || inner.dirty_configs.contains(name);
+        let configs: Acks = inner
+            .configs
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, acks)| (name.clone(), acks.clone()))
+            .collect();
         let facts = inner.facts.clone().filter(|_| full || inner.dirty_facts);
         if full {
             inner.full = false;
         }
         inner.dirty.clear();
+        inner.dirty_configs.clear();
         inner.dirty_facts = false;
-        (full || facts.is_some() || !instances.is_empty()).then_some(Report {
-            full,
-            facts,
-            instances,
-            tasks: Vec::new(),
-        })
+        let news = full || facts.is_some() || !instances.is_empty() || !configs.is_empty();
+        news.then_some(Report { full, facts, instances, tasks: Vec::new(), configs })
     }
 
     fn give_up_waiting(&self) {

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::collect::Collector;
+use crate::configs::{Configs, deliver, serve};
 use crate::facts::facts;
 use crate::files::Packages;
 use crate::join::{address, authority, client, join, passing};
@@ -56,6 +57,8 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     let data = data.map_err(failed)?;
     let mut state = StateFile::open(&data).map_err(failed)?;
     let packages = Packages::open(&data.join("packages"), options.cache_bytes).map_err(failed)?;
+    let configs = Configs::open(&data).map_err(failed)?;
+    let programs = serve::listen(&configs).await.map_err(failed)?;
     options.data = data.clone();
     authority(&mut options, &state).await?;
     let mut client = client(&options, &state)?;
@@ -77,6 +80,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         own_address: probe::own_address(address),
         program: options.program.clone(),
         packages: Arc::new(packages),
+        configs,
         board: Board::awaiting(records.keys().cloned()),
         layout,
         boot: boot_id(),
@@ -99,7 +103,13 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     }
     let _collector = Collector::start(&machine, agent.options.collect_every);
     let ports = Arc::clone(&agent.ports);
-    tokio::join!(agent.follow(), tell(&machine), look(&machine, &ports));
+    tokio::join!(
+        agent.follow(),
+        tell(&machine),
+        look(&machine, &ports),
+        deliver::deliver(&machine),
+        serve::serve(&machine, programs),
+    );
     Ok(())
 }
 
@@ -231,6 +241,7 @@ impl Agent {
             tracing::warn!(%error, "the agent's state could not be written");
         }
         self.machine.client().learn_servers(&assignment.servers);
+        self.machine.configs.take(&assignment.configs);
         for action in reconcile(assignment, &self.known()) {
             match action {
                 Action::Start(order) | Action::Change(order) => self.order(order),

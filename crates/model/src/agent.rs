@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ci::task::{TaskPhase, Work, Yields};
 use crate::cmdb::{AgentStatus, Amount};
+use crate::config::{AssignedConfig, ConfigAck};
 use crate::delivery::PackageRef;
 use crate::deployment::InstancePhase;
 use crate::object::Reason;
@@ -74,6 +75,9 @@ pub struct Assignment {
     /// Addresses of servers to talk to.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Dynamic configuration, by the name of the instance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, Vec<AssignedConfig>>,
 }
 
 /// One instance that is to be on a host.
@@ -158,6 +162,10 @@ pub struct Report {
     /// How tasks are. One that is assigned and missing in a full report is lost, if it had begun.
     #[serde(default)]
     pub tasks: Vec<TaskReport>,
+    /// What instances have of their dynamic configuration, by instance and configuration; an
+    /// instance that is named is told of in full.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, BTreeMap<String, ConfigAck>>,
 }
 
 /// How one task is.

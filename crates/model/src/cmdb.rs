@@ -187,6 +187,9 @@ impl Spec for Application {
         for key in self.config.fixed.keys() {
             check_variable(&mut invalid, "config.static", key);
         }
+        for (i, config) in self.config.dynamic.iter().enumerate() {
+            invalid.nest(&format!("config.dynamic[{i}]"), name::check_simple(config));
+        }
         if let Some(scaling) = &self.scaling {
             invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");
         }

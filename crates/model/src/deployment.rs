@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 use crate::cmdb::explained;
+use crate::config::ConfigAck;
 use crate::guard::{Guard, GuardStatus};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
@@ -428,6 +429,9 @@ pub struct InstanceStatus {
     /// The release fetched ahead of need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefetched: Option<String>,
+    /// What it has of its dynamic configuration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, ConfigAck>,
     /// Why it is as it is: the last exit, the last failed probe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

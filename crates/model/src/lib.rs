@@ -7,6 +7,7 @@ pub mod alerting;
 pub mod api;
 pub mod ci;
 pub mod cmdb;
+pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
@@ -35,6 +36,7 @@ pub use ci::run::Run;
 pub use ci::secret::Secret;
 pub use ci::task::Task;
 pub use cmdb::{Application, Host, Zone};
+pub use config::Config;
 pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
 pub use deployment::{Deployment, Instance};
@@ -94,4 +96,6 @@ kinds::kinds! {
     Task "tasks" [],
     /// Something that must not be seen: the object only says that it is there.
     Secret "secrets" [],
+    /// Values that are pushed to running instances, switches among them.
+    Config "configs" ["cfg"],
 }

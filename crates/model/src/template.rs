@@ -17,7 +17,7 @@ pub struct Names {
     pub instance: BTreeMap<String, String>,
     /// `{{host.name}}`, `{{host.address}}`, `{{host.zone}}`.
     pub host: BTreeMap<String, String>,
-    /// `{{dirs.package}}`, `{{dirs.data}}`: the instance's own directories.
+    /// `{{dirs.package}}`, `{{dirs.data}}`, `{{dirs.config}}`: the instance's own directories.
     pub dirs: BTreeMap<String, String>,
     /// `{{application}}`.
     pub application: String,
@@ -36,7 +36,7 @@ impl Names {
             config: config.clone(),
             instance: some(&["name", "ordinal"]),
             host: some(&["name", "address", "zone"]),
-            dirs: some(&["package", "data"]),
+            dirs: some(&["package", "data", "config"]),
             application: "x".into(),
             environment: "x".into(),
             release: "x".into(),

@@ -160,6 +160,9 @@ fn hold(case: &Case, opinion: Opinion) -> Verdict {
         if let (Any::Deployment(new), Any::Deployment(old)) = (&mut status, &stored) {
             keep_clock(Arc::make_mut(new), old);
         }
+        if let (Any::Config(new), Any::Config(old)) = (&mut status, &stored) {
+            crate::config::keep_content(&mut Arc::make_mut(new).status, &old.status);
+        }
         status.add_reasons(&opinion.objections);
         if status != stored {
             plan.writes.push(Write::Put(status));

@@ -32,7 +32,7 @@ mod rollout;
 mod scale;
 mod status;
 mod target;
-mod watch;
+pub(crate) mod watch;
 
 /// A deployment with everything its planning looks at.
 pub(crate) struct Subject<'a> {

@@ -206,6 +206,13 @@ fn users(cx: &Context, stored: &Any) -> Vec<String> {
             };
             cx.world.all::<Release>().filter(uses).map(|r| Any::Release(r.clone()).id()).collect()
         }
+        Any::Config(config) => {
+            let names = |a: &&Arc<Object<Application>>| {
+                a.spec.config.dynamic.iter().any(|name| name == config.name())
+            };
+            let all = cx.world.all::<Application>().filter(names);
+            all.map(|a| Any::Application(a.clone()).id()).collect()
+        }
         Any::Environment(environment) => {
             let name = environment.name();
             let later = cx.world.all::<Environment>();

@@ -4,14 +4,15 @@
 use atoll_model::access::Actor;
 use atoll_model::api::Explanation;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Freeze, Instance, Kind, Object, Package, Release,
-    Snapshot, Timestamp, Token,
+    Any, Application, Config, Deployment, Environment, Freeze, Instance, Kind, Object, Package,
+    Release, Snapshot, Timestamp, Token,
 };
 
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
 mod ci;
+mod config;
 mod deployment;
 mod host;
 mod monitoring;
@@ -40,6 +41,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Pipeline(it) => ci::tell_pipeline(cx, it, &mut told),
         Any::Run(it) => ci::tell_run(cx, it, &mut told),
         Any::Task(it) => ci::tell_task(cx, it, &mut told),
+        Any::Config(it) => config::tell(cx, it, &mut told),
         other => monitoring::tell(cx, other, &mut told),
     }
     if let Some(at) = any.meta().deleted_at {
@@ -146,6 +148,12 @@ fn application(cx: &Context, it: &Object<Application>, told: &mut Told) {
     }
     let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") };
     told.state = format!("{name}: {release}; it is deployed to {places}.");
+    for config in &it.spec.config.dynamic {
+        match cx.world.get::<Config>(config) {
+            Some(_) => told.see(format!("config/{config}")),
+            None => told.waiting_for.push(format!("config/{config}, which is not there")),
+        }
+    }
     let waits = it.status.reasons.iter().filter(|reason| reason.code.ends_with("-missing"));
     told.waiting_for.extend(waits.map(|reason| reason.message.replacen("there is no", "the", 1)));
 }

@@ -9,6 +9,7 @@ pub mod access;
 pub mod alerting;
 pub mod ci;
 pub mod cmdb;
+pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
@@ -186,6 +187,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: ci::queue::plan,
         queries: nothing_measured,
         touched: ci::queue::touched,
+    },
+    Controller {
+        name: "config",
+        kind: Kind::Config,
+        plan: config::plan,
+        queries: config::queries,
+        touched: config::touched,
     },
 ];
 

@@ -30,6 +30,7 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
         write_facts(object, facts, &mut plan);
     }
     let mut mentioned = BTreeSet::new();
+    let mut changed: BTreeMap<&str, InstanceStatus> = BTreeMap::new();
     for said in &report.instances {
         mentioned.insert(said.name.as_str());
         let Some(instance) = cx.world.get::<Instance>(&said.name) else { continue };
@@ -39,9 +40,18 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
         } else if said.generation >= instance.status.observed_generation
             && said.generation <= instance.meta.generation
         {
-            let status = status(cx, instance, said, address);
-            write_status(instance, status, &mut plan);
+            changed.insert(instance.name(), status(cx, instance, said, address));
         }
+    }
+    for (name, said) in &report.configs {
+        let instance = cx.world.get::<Instance>(name).filter(|i| i.spec.host == host);
+        let Some(instance) = instance else { continue };
+        let status = changed.entry(instance.name()).or_insert_with(|| instance.status.clone());
+        status.configs = crate::config::believed(cx.world, instance, said);
+    }
+    for (name, status) in changed {
+        let instance = cx.world.get::<Instance>(name);
+        instance.into_iter().for_each(|instance| write_status(instance, status.clone(), &mut plan));
     }
     if report.full {
         let silent = cx.world.instances_on(host).filter(|i| !mentioned.contains(i.name()));
@@ -143,6 +153,7 @@ fn status(
         restarts: said.restarts,
         started_at: said.started_at,
         prefetched: said.prefetched.clone(),
+        configs: old.configs.clone(),
         reasons: said.reasons.clone(),
     }
 }
@@ -185,6 +196,12 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
             resources: spec.resources,
             stop: meta.deleting(),
         });
+        let configs = crate::config::assigned(world, instance);
+        // What it has and is no longer to have is to be taken away.
+        let named = !configs.is_empty() || !instance.status.configs.is_empty();
+        if named && !meta.deleting() {
+            assignment.configs.insert(meta.name.clone(), configs);
+        }
         for name in [Some(&spec.release), spec.prefetch.as_ref()].into_iter().flatten() {
             add_release(world, name, &mut assignment.releases);
         }

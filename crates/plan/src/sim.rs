@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use atoll_model::access::{Actor, Role};
 use atoll_model::cmdb::{Amount, HostPhase};
+use atoll_model::config::ConfigPhase;
 use atoll_model::deployment::Phase;
 use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+    Any, Config, Deployment, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span,
+    Timestamp, Write,
 };
 
 use crate::decision::{Verdict, decide};
 use crate::query::{Answer, Answers, Period, Query};
-use crate::{CONTROLLERS, Context, Measurements, Plan, edit, rehearse};
+use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
 use agent::{Agent, Due};
 
 mod agent;
@@ -232,6 +234,7 @@ impl Sim {
             let touched = (controller.touched)(&self.world, old, new);
             self.dirty.extend(touched.into_iter().map(|name| (at, name)));
         }
+        self.wake_for_config(old, new);
         let host = match new.or(old) {
             Some(Any::Instance(instance)) => Some(&instance.spec.host),
             Some(Any::Task(task)) => task.spec.host.as_ref(),
@@ -242,6 +245,14 @@ impl Sim {
         });
         if let Some(host) = host.filter(|_| !same) {
             let host = host.clone();
+            let delay = self.random.span(Span(1), Span(40));
+            self.wake(&host, delay);
+        }
+    }
+
+    /// Another version of a configuration is news to every host that has an instance of it.
+    fn wake_for_config(&mut self, old: Option<&Any>, new: Option<&Any>) {
+        for host in config::hosts_to_wake(&self.world, old, new) {
             let delay = self.random.span(Span(1), Span(40));
             self.wake(&host, delay);
         }
@@ -392,8 +403,12 @@ impl Sim {
         events && due && self.dirty.is_empty()
     }
 
-    /// A deployment that moves no further by itself, though it may be watched.
+    /// A deployment or configuration that moves no further by itself, though it may be watched.
     fn waits_for_people(&self, deployment: &str) -> bool {
+        if let Some(config) = self.world.get::<Config>(deployment) {
+            let frozen = config.status.reasons.iter().any(|reason| reason.code == "frozen");
+            return frozen || config.status.phase == ConfigPhase::Paused;
+        }
         self.world.get::<Deployment>(deployment).is_some_and(|deployment| {
             let mut reasons = deployment.status.reasons.iter();
             let waits = reasons

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use atoll_model::api::WatchEvent;
 use atoll_model::upgrade::upgrade;
 use atoll_model::{Any, Kind, Snapshot};
+use atoll_plan::config;
 use atoll_store::{Entry, Row, Store};
 use tokio::sync::{Notify, watch};
 
@@ -192,9 +193,13 @@ impl Cache {
     }
 
     fn wake_hosts(&self, events: &[Arc<Event>]) {
+        let world = self.world();
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut woken = HashMap::new();
+        let mut woken: HashMap<String, u64> = HashMap::new();
         for event in events {
+            let of_config =
+                config::hosts_to_wake(&world, event.old.as_ref(), event.new.as_ref()).into_iter();
+            woken.extend(of_config.map(|host| (host, event.revision)));
             for any in [&event.old, &event.new].into_iter().flatten() {
                 let host = match any {
                     Any::Instance(instance) => Some(instance.spec.host.as_str()),
@@ -204,12 +209,12 @@ impl Cache {
                 if let Some(host) = host
                     && concerns_agent(event)
                 {
-                    woken.insert(host, event.revision);
+                    woken.insert(host.to_owned(), event.revision);
                 }
             }
         }
         for (name, revision) in woken {
-            if let Some(slot) = hosts.get(name) {
+            if let Some(slot) = hosts.get(&name) {
                 slot.revision.fetch_max(revision, Ordering::SeqCst);
                 slot.changed.notify_waiters();
             }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commit;
 pub mod console;
 pub mod controller;
+pub mod fan;
 pub mod listen;
 pub mod measure;
 pub mod metrics;
@@ -71,6 +72,8 @@ pub struct Server {
     pub reports: Reports,
     /// Everything measured.
     pub metrics: Arc<Metrics>,
+    /// Who watches values of configurations.
+    pub fan: fan::Fan,
     /// Messages of remote write on their way.
     pub door: Door,
     /// Planners' questions.

@@ -24,7 +24,7 @@ use crate::metrics::options::MetricsOptions;
 use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
 use crate::{
-    App, Server, auth, controller, listen, metrics, monitor, notify, own, source, sweep, tls,
+    App, Server, auth, controller, fan, listen, metrics, monitor, notify, own, source, sweep, tls,
 };
 
 /// What other replicas wrote is read at least this often.
@@ -159,6 +159,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         replica: replica_name(&options.keep),
         turn: tokio::sync::Mutex::new(()),
         returned: Mutex::default(),
+        fan: fan::Fan::default(),
         news: tokio::sync::Notify::new(),
         to_tell: tokio::sync::Notify::new(),
         pushed: tokio::sync::Notify::new(),
@@ -180,6 +181,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(source::run(server.clone()));
     tasks.spawn(sweep::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
+    tasks.spawn(fan::run(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
 }

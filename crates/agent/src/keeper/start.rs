@@ -10,6 +10,7 @@ use atoll_model::template::{Names, render};
 use atoll_model::{Reason, Timestamp};
 
 use super::{Keeper, Record, package_reason, sweep};
+use crate::configs::{self, deliver};
 use crate::disk;
 use crate::facts;
 use crate::machine::Machine;
@@ -51,6 +52,8 @@ impl Keeper {
         })
         .await?;
         self.record = Some(record);
+        let placed = deliver::place(&self.machine, &self.place, user).await;
+        placed.map_err(|e| reason("write its configuration", &e))?;
         self.activate(order, user.is_some()).await?;
         sweep(&orders).await;
         let (place, ports) = (self.place.clone(), order.instance.ports.clone());
@@ -136,6 +139,9 @@ fn draft(
     ];
     env.extend(facts.map(|(k, v)| (k.to_owned(), v.to_owned())));
     env.insert(DATA_VARIABLE.to_owned(), text(&place.data()));
+    env.insert(configs::DIR_VARIABLE.to_owned(), text(&place.config()));
+    env.insert(configs::URL_VARIABLE.to_owned(), machine.configs.url());
+    env.insert(configs::TOKEN_VARIABLE.to_owned(), machine.configs.token(&instance.name));
     let group = machine.group(&instance.name);
     let launch = Launch {
         command: run.command.iter().map(fill).collect::<Result<_, _>>()?,
@@ -175,7 +181,11 @@ pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
             ("address", machine.address.to_string()),
             ("zone", machine.zone.clone()),
         ]),
-        dirs: pairs(&[("package", text(&place.release())), ("data", text(&place.data()))]),
+        dirs: pairs(&[
+            ("package", text(&place.release())),
+            ("data", text(&place.data())),
+            ("config", text(&place.config())),
+        ]),
         application: instance.application.clone(),
         environment: instance.environment.clone(),
         release: instance.release.clone(),

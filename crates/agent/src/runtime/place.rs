@@ -65,6 +65,10 @@ impl Place {
     pub fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
+    /// The files of its dynamic configuration.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config")
+    }
     /// The log's files.
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")

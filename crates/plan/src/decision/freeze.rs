@@ -11,6 +11,8 @@ use atoll_model::{
 use super::{Case, Opinion};
 use crate::sooner;
 
+mod config;
+
 /// A change that freezes may hold: of one application, in one environment or in all.
 struct Change {
     application: String,
@@ -79,9 +81,13 @@ fn covers(case: &Case, freeze: &Freeze, change: &Change) -> bool {
 fn changes(case: &Case) -> Vec<Change> {
     match case.plan.intent {
         Intent::Edit | Intent::Revert => {
-            case.plan.writes.iter().filter_map(|write| edited(case, write)).collect()
+            let of_configs = config::edited(case);
+            let edits = case.plan.writes.iter().filter_map(|write| edited(case, write));
+            edits.chain(of_configs).collect()
         }
-        Intent::Rollout | Intent::Scale => planned(case).into_iter().collect(),
+        Intent::Rollout | Intent::Scale => {
+            planned(case).into_iter().chain(config::planned(case)).collect()
+        }
         Intent::Heal | Intent::Rollback | Intent::Remove | Intent::Observe | Intent::Report => {
             Vec::new()
         }

@@ -1,6 +1,6 @@
 //! Writes in words, as they are told to people.
 
-use atoll_model::{Any, Deployment, Instance, Kind, Object, Reason, Snapshot, Write};
+use atoll_model::{Any, Config, Deployment, Instance, Kind, Object, Reason, Snapshot, Write};
 
 use super::{monitoring, word};
 
@@ -37,6 +37,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (Any::Task(new), Some(Any::Task(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (Any::Config(new), Some(Any::Config(old))) => config(old, new),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
             let phase = monitoring::phase(new).unwrap_or_default();
             Some(format!("{} is {phase}", any.id()))
@@ -68,6 +69,26 @@ fn deployment(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Stri
     };
     (tell(old) != tell(new))
         .then(|| format!("{}, {} of {} ready", tell(new), new.status.ready, new.spec.instances))
+}
+
+fn config(old: &Object<Config>, new: &Object<Config>) -> Option<String> {
+    let tell = |c: &Object<Config>| {
+        let status = &c.status;
+        let gray = status.gray.as_ref().map(|gray| {
+            let mut names: Vec<&str> = gray.instances.keys().map(String::as_str).collect();
+            let more = names.len().saturating_sub(5);
+            names.truncate(5);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(", {} on {}{more}", gray.version, names.join(", "))
+        });
+        let why = codes(&status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let phase = word(&status.phase);
+        let gray = gray.unwrap_or_default();
+        format!("config/{} is {phase} at version {}{gray}{why}", c.name(), status.version)
+    };
+    let told = tell(new);
+    (told != tell(old))
+        .then(|| format!("{told}, {} of {}", new.status.acknowledged, new.status.instances))
 }
 
 fn codes(reasons: &[Reason]) -> Option<String> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::agent::{AssignedInstance, Assignment, HostFacts, InstanceReport, Report};
 use atoll_model::cmdb::{AgentStatus, Amount};
+use atoll_model::config::{AssignedConfig, ConfigAck};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::{Reason, Span, Timestamp};
 
@@ -73,6 +74,7 @@ pub(super) struct Agent {
     pub waits_until: Timestamp,
     acted_on: u64,
     processes: BTreeMap<String, Process>,
+    configs: BTreeMap<String, BTreeMap<String, ConfigAck>>,
     unsaid: BTreeSet<String>,
     say_all: bool,
     lives: u64,
@@ -89,6 +91,7 @@ impl Agent {
             waits_until: Timestamp(0),
             acted_on: 0,
             processes: BTreeMap::new(),
+            configs: BTreeMap::new(),
             unsaid: BTreeSet::new(),
             say_all: true,
             lives: 0,
@@ -117,7 +120,23 @@ impl Agent {
         for assigned in assignment.instances {
             due.extend(self.take_one(assigned, random));
         }
+        self.take_configs(&assignment.configs);
         due
+    }
+
+    /// Delivers configuration: its processes have it at once.
+    fn take_configs(&mut self, assigned: &BTreeMap<String, Vec<AssignedConfig>>) {
+        let ack = |c: &AssignedConfig| {
+            (c.name.clone(), ConfigAck { version: c.version, ..ConfigAck::default() })
+        };
+        self.configs.retain(|instance, _| assigned.contains_key(instance));
+        for (instance, configs) in assigned {
+            let acks = configs.iter().map(ack).collect();
+            if self.configs.get(instance) != Some(&acks) {
+                self.configs.insert(instance.clone(), acks);
+                self.unsaid.insert(instance.clone());
+            }
+        }
     }
 
     fn take_one(&mut self, assigned: AssignedInstance, random: &mut Random) -> Option<Due> {
@@ -254,6 +273,7 @@ impl Agent {
         self.up = false;
         self.processes.clear();
         self.jobs.clear();
+        self.configs.clear();
         self.unsaid.clear();
         self.say_all = true;
     }
@@ -273,6 +293,8 @@ impl Agent {
         let full = std::mem::take(&mut self.say_all);
         let unsaid = std::mem::take(&mut self.unsaid);
         let said = self.processes.iter().filter(|(name, _)| full || unsaid.contains(*name));
+        let told = self.configs.iter().filter(|(name, _)| full || unsaid.contains(*name));
+        let configs = told.map(|(name, acks)| (name.clone(), acks.clone())).collect();
         let instances: Vec<InstanceReport> = said.map(|(_, p)| p.said.clone()).collect();
         let clashes = instances.iter().any(|i| i.reasons.iter().any(|r| r.code == "port-taken"));
         let facts = (full || clashes).then(|| HostFacts {
@@ -281,7 +303,7 @@ impl Agent {
             agent: AgentStatus::default(),
             taken_ports: self.foreign.clone(),
         });
-        Report { full, facts, instances, tasks: self.jobs.report(full) }
+        Report { full, facts, instances, tasks: self.jobs.report(full), configs }
     }
 }
 

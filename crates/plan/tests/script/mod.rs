@@ -15,6 +15,7 @@ use atoll_plan::{Plan, edit, explain};
 
 mod alerting;
 mod ci;
+mod config;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -105,6 +106,9 @@ impl Script {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
         let mut options = Options::of(&words[1..]);
+        if self.configure(words)? {
+            return Ok(());
+        }
         match words[0].as_str() {
             "host" => self.host(name, &mut options)?,
             "zone" => {
@@ -330,6 +334,9 @@ impl Script {
             .collect();
         let version = self.content.entry(name.to_owned()).or_insert(1);
         spec["config"] = serde_json::json!({ "static": { "VERSION": version.to_string() } });
+        if let Some(names) = options.list("dynamic") {
+            spec["config"]["dynamic"] = names.into();
+        }
         let object = serde_json::json!({
             "apiVersion": "atoll/v1", "kind": "Application",
             "metadata": { "name": name, "labels": labels }, "spec": spec,

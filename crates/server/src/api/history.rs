@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use atoll_model::access::Actor;
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
+use atoll_model::config::Content;
 use atoll_model::deployment::Phase;
-use atoll_model::{Any, Intent, Kind, Reason, Timestamp};
+use atoll_model::{Any, Config, Intent, Kind, Object, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
 use atoll_store::{AuditFilter, Entry};
 use axum::extract::{Path, Query, State};
@@ -194,6 +195,7 @@ async fn last_different(app: &Server, kind: Kind, name: &str) -> Answer<Any> {
 fn present_target(any: &Any) -> Any {
     match any {
         Any::Deployment(d) => Any::Deployment(Arc::new(d.with_target(d.heading_for()))),
+        Any::Config(c) => saying(c, &c.spec.content()),
         other => other.clone(),
     }
 }
@@ -206,8 +208,16 @@ fn reached_target(any: &Any) -> Option<Any> {
             let target = reached.then(|| d.with_target(d.status.release.clone()))?;
             Some(Any::Deployment(Arc::new(target)))
         }
+        Any::Config(c) => (c.status.version > 0).then(|| saying(c, &c.status.live)),
         other => Some(other.clone()),
     }
+}
+
+/// A configuration with another content, and nothing under way.
+fn saying(config: &Object<Config>, content: &Content) -> Any {
+    let mut changed = config.clone();
+    changed.spec = config.spec.with_content(content);
+    Any::Config(Arc::new(changed))
 }
 
 /// `GET /v1/why/{plural}/{name}`.

@@ -24,6 +24,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::timeout::TimeoutLayer;
 
 use super::agents::{self, PollQuery, SessionQuery};
+use super::configs::{self, ValueQuery};
 use super::error::ApiError;
 use super::history::{self, AuditQuery, HistoryQuery, RollbackQuery};
 use super::logs::{self, LogLines, LogQuery};
@@ -236,6 +237,16 @@ fn object_routes() -> Vec<Route> {
         r(Method::GET, "/v1/watch", Read, "Watches objects.", get(watch::watch))
             .query::<WatchQuery>()
             .gives::<WatchEvent>()
+            .open(),
+        r(Method::GET, "/v1/configs/{name}/values", Read, "Values that are live.", {
+            get(configs::values)
+        })
+        .query::<ValueQuery>()
+        .gives_raw("application/json")
+        .open(),
+        r(Method::GET, "/v1/configs/{name}/watch", Read, "Watches values.", get(configs::watch))
+            .query::<ValueQuery>()
+            .gives_raw("text/event-stream")
             .open(),
     ]
 }
