@@ -253,7 +253,9 @@ impl Snapshot {
                 usage.ports.extend(spec.ports.values().copied());
             } else {
                 usage.instances.remove(name);
-                spec.ports.values().for_each(|port| drop(usage.ports.remove(port)));
+                for port in spec.ports.values() {
+                    usage.ports.remove(port);
+                }
             }
         });
     }
