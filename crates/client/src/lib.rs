@@ -23,7 +23,7 @@ pub use backoff::Backoff;
 pub use error::{ClientError, PackageError};
 pub use metrics::{Answer, Point, QueryResult, RangeQuery, Scraped, Scraper, Series};
 pub use objects::ListQuery;
-pub use package::{PackagePlan, Progress, Pushed, plan_package, push};
+pub use package::{PackagePlan, Progress, Pushed, deposit, plan_package, push};
 pub use socket::{Frame, Socket, SocketReceiver, SocketSender};
 pub use transport::{Client, Endpoint};
 pub use tree::{Bounds, Refusal, check_index};
