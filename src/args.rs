@@ -138,6 +138,18 @@ impl Metrics {
     }
 }
 
+/// How an agent does the steps of pipelines.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Steps of pipelines")]
+pub struct Steps {
+    /// Directories and files of this host that steps see, read-only, besides the system's
+    #[arg(long = "step-paths", value_name = "PATH,…", value_delimiter = ',')]
+    pub paths: Vec<PathBuf>,
+    /// Do steps even where they cannot be kept apart from this host: every one is trusted then
+    #[arg(long = "bare-steps")]
+    pub bare: bool,
+}
+
 /// `-f`.
 #[derive(Clone, Debug, Args)]
 pub struct Files {

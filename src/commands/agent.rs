@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::server::{init_logging, until_stopped};
-use crate::args::Global;
+use crate::args::{Global, Steps};
 use crate::exit::{Exit, Failure};
 
 /// Flags of `agent`, beside `--server` and `--token`, which every verb takes.
@@ -25,6 +25,9 @@ pub struct Args {
     /// Where others reach instances on this host [default: the address of the route to the server]
     #[arg(long, value_name = "IP")]
     pub address: Option<IpAddr>,
+    /// How it does the steps of pipelines
+    #[command(flatten)]
+    pub steps: Steps,
 }
 
 /// Runs until told to stop; instances run on.
@@ -45,6 +48,8 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         program: std::env::current_exe().context("finding this program")?,
         cache_bytes: atoll_agent::Options::CACHE_BYTES,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
+        bare_tasks: args.steps.bare,
+        task_paths: args.steps.paths.clone(),
     };
     atoll_agent::run(options, until_stopped()).await?;
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use atoll_model::{Role, Span, Timestamp};
 use atoll_server::{Encryption, Keep, Options, Running};
 
 use super::server::{init_logging, until_stopped};
-use crate::args::{Global, Metrics};
+use crate::args::{Global, Metrics, Steps};
 use crate::context::{self, ContextFile};
 use crate::exit::Exit;
 
@@ -32,6 +32,9 @@ pub struct Args {
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
+    /// How its agent does the steps of pipelines
+    #[command(flatten)]
+    pub steps: Steps,
 }
 
 /// Serves until told to stop.
@@ -102,6 +105,8 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         program: std::env::current_exe().context("finding this program")?,
         cache_bytes: atoll_agent::Options::CACHE_BYTES,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
+        bare_tasks: args.steps.bare,
+        task_paths: args.steps.paths.clone(),
     };
     Ok(Up { running, agent, url, data, context })
 }

@@ -152,7 +152,7 @@ impl Keeper {
     }
 
     async fn new_shim(&self) -> io::Result<Link> {
-        start_shim(&self.machine.program, &self.place).await?;
+        start_shim(&self.machine.program, &self.place, None).await?;
         Link::connect(&self.place)
     }
 
@@ -318,7 +318,7 @@ impl Keeper {
 }
 
 /// Kills whatever is left of an instance that should have ended.
-async fn sweep(orders: &Orders) {
+pub(crate) async fn sweep(orders: &Orders) {
     for _ in 0..100 {
         let (launch, group) = (orders.launch.clone(), orders.group.clone());
         let look = tokio::task::spawn_blocking(move || launch.members(&group)).await;

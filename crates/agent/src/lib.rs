@@ -1,8 +1,9 @@
 //! A host's hands: it runs, probes and reports instances. It decides nothing about where or how
 //! many: a server assigns, and the agent does.
 //!
-//! The loop is in `run.rs`; a task for each instance in `keeper.rs`; what a keeper does next is
-//! decided, purely, in `reconcile.rs`; processes are handled in `runtime/`.
+//! The loop is in `run.rs`. Instances are kept in `keeper.rs`; what a keeper does next is decided,
+//! purely, in `reconcile.rs`. Work that is done once is done in `task.rs` and decided in
+//! `task/decide.rs`. Processes are handled in `runtime/`.
 
 mod clock;
 mod collect;
@@ -22,6 +23,7 @@ mod run;
 mod runtime;
 mod sessions;
 mod state;
+mod task;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -58,6 +60,11 @@ pub struct Options {
     pub cache_bytes: u64,
     /// The time between two looks at host and instances for their metrics.
     pub collect_every: Duration,
+    /// Does the steps of pipelines even where they cannot be kept apart from this host: every one
+    /// of them is trusted then.
+    pub bare_tasks: bool,
+    /// Directories and files of this host that steps see, read-only, besides the system's.
+    pub task_paths: Vec<PathBuf>,
 }
 
 impl Options {

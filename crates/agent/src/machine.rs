@@ -40,7 +40,11 @@ pub struct Machine {
     pub boot: String,
     /// The way to the server; another one after the host has joined again.
     pub client: RwLock<Client>,
-    /// Users given to instances.
+    /// Whether tasks are done although they cannot be kept apart here.
+    pub bare_tasks: bool,
+    /// Paths of this host that tasks see besides the system's.
+    pub task_paths: Vec<PathBuf>,
+    /// Users given to instances and tasks.
     pub users: Mutex<BTreeSet<u32>>,
 }
 

@@ -110,6 +110,7 @@ mod tests {
             last: (!deaths.is_empty()).then_some(ended),
             deaths: deaths.iter().map(|ago| Timestamp(NOW.0 - ago)).collect(),
             streak,
+            late: false,
         }
     }
 

@@ -1,12 +1,12 @@
-//! What the server is told: the latest of each instance, changes at once and together, everything
-//! after a start or an outage.
+//! What the server is told: the latest of each instance and each task, changes at once and
+//! together, everything after a start or an outage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atoll_client::Backoff;
-use atoll_model::agent::{HostFacts, InstanceReport, Report};
+use atoll_model::agent::{HostFacts, InstanceReport, Report, TaskReport};
 use atoll_model::config::ConfigAck;
 use tokio::sync::Notify;
 
@@ -30,21 +30,29 @@ pub struct Board {
 #[derive(Default)]
 struct Inner {
     instances: BTreeMap<String, InstanceReport>,
+    tasks: BTreeMap<String, TaskReport>,
     facts: Option<HostFacts>,
     configs: Acks,
     dirty: BTreeSet<String>,
     dirty_configs: BTreeSet<String>,
+    dirty_tasks: BTreeSet<String>,
     dirty_facts: bool,
     full: bool,
     /// Those of which nothing has been heard since the start.
     awaited: BTreeSet<String>,
+    awaited_tasks: BTreeSet<String>,
 }
 
 impl Board {
-    /// A board on which everything has still to be told, once these have been heard of.
-    pub fn awaiting(names: impl IntoIterator<Item = String>) -> Board {
-        let awaited = names.into_iter().collect();
-        let inner = Inner { full: true, awaited, ..Inner::default() };
+    /// A board on which everything has still to be told, once these instances and tasks have been
+    /// heard of.
+    pub fn awaiting(
+        instances: impl IntoIterator<Item = String>,
+        tasks: impl IntoIterator<Item = String>,
+    ) -> Board {
+        let (awaited, awaited_tasks) =
+            (instances.into_iter().collect(), tasks.into_iter().collect());
+        let inner = Inner { full: true, awaited, awaited_tasks, ..Inner::default() };
         Board { inner: Mutex::new(inner), changed: Notify::new() }
     }
 
@@ -83,6 +91,28 @@ impl Board {
         }
     }
 
+    /// Notes how a task is.
+    pub fn post_task(&self, report: TaskReport) {
+        let mut inner = self.inner();
+        inner.awaited_tasks.remove(&report.name);
+        if inner.tasks.get(&report.name) != Some(&report) {
+            inner.dirty_tasks.insert(report.name.clone());
+            inner.tasks.insert(report.name.clone(), report);
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Forgets a task nobody asks about any more.
+    pub fn forget_task(&self, name: &str) {
+        let mut inner = self.inner();
+        inner.awaited_tasks.remove(name);
+        inner.tasks.remove(name);
+        inner.dirty_tasks.remove(name);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
     /// Notes what the machine is.
     pub fn post_facts(&self, facts: HostFacts) {
         let mut inner = self.inner();
@@ -103,7 +133,7 @@ impl Board {
     /// What is to be told now. It counts as told; see [`Board::tell_all`] for when it was not.
     fn take(&self) -> Option<Report> {
         let mut inner = self.inner();
-        let full = inner.full && inner.awaited.is_empty();
+        let full = inner.full && !inner.waits();
         let wanted = |name: &String| full || inner.dirty.contains(name);
         let instances: Vec<InstanceReport> =
             inner.instances.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
@@ -114,21 +144,29 @@ impl Board {
             .filter(|(name, _)| wanted(name))
             .map(|(name, acks)| (name.clone(), acks.clone()))
             .collect();
+        let wanted = |name: &String| full || inner.dirty_tasks.contains(name);
+        let tasks: Vec<TaskReport> =
+            inner.tasks.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
         let facts = inner.facts.clone().filter(|_| full || inner.dirty_facts);
         if full {
             inner.full = false;
         }
         inner.dirty.clear();
         inner.dirty_configs.clear();
+        inner.dirty_tasks.clear();
         inner.dirty_facts = false;
-        let news = full || facts.is_some() || !instances.is_empty() || !configs.is_empty();
-        news.then_some(Report { full, facts, instances, tasks: Vec::new(), configs })
+        let quiet = instances.is_empty() && tasks.is_empty() && configs.is_empty();
+        let news = full || facts.is_some() || !quiet;
+        news.then_some(Report { full, facts, instances, tasks, configs })
     }
 
     fn give_up_waiting(&self) {
         let mut inner = self.inner();
         for name in std::mem::take(&mut inner.awaited) {
             tracing::warn!(instance = name, "nothing is known of it yet");
+        }
+        for name in std::mem::take(&mut inner.awaited_tasks) {
+            tracing::warn!(task = name, "nothing is known of it yet");
         }
     }
 
@@ -137,11 +175,17 @@ impl Board {
     }
 }
 
+impl Inner {
+    fn waits(&self) -> bool {
+        !self.awaited.is_empty() || !self.awaited_tasks.is_empty()
+    }
+}
+
 /// Tells the server whatever changes, for ever.
 pub async fn tell(machine: &Machine) {
     let board = &machine.board;
     let patience = tokio::time::timeout(PATIENCE, async {
-        while !board.inner().awaited.is_empty() {
+        while board.inner().waits() {
             board.changed.notified().await;
         }
     });
@@ -204,7 +248,7 @@ mod tests {
 
     #[test]
     fn only_changes_are_told_and_together() {
-        let board = Board::awaiting([]);
+        let board = Board::awaiting([], []);
         board.post(report("a", 0));
         assert_eq!(told(&board), Some((true, vec!["a".into()])));
         assert_eq!(told(&board), None);
@@ -220,12 +264,12 @@ mod tests {
 
     #[test]
     fn everything_is_not_told_before_everything_is_known() {
-        let board = Board::awaiting(["a".to_owned(), "b".to_owned()]);
+        let board = Board::awaiting(["a".to_owned(), "b".to_owned()], []);
         board.post(report("a", 0));
         assert_eq!(told(&board), Some((false, vec!["a".into()])));
         board.post(report("b", 0));
         assert_eq!(told(&board), Some((true, vec!["a".into(), "b".into()])));
-        let empty = Board::awaiting([]);
+        let empty = Board::awaiting([], []);
         assert_eq!(told(&empty), Some((true, vec![])), "to have nothing is news too");
     }
 }

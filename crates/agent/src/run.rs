@@ -30,6 +30,8 @@ use crate::report::{Board, tell};
 use crate::runtime::cgroup::Layout;
 use crate::runtime::process::boot_id;
 use crate::state::StateFile;
+use crate::task::decide::Record as TaskRecord;
+use crate::task::{self, Doer};
 use crate::{AgentError, Options, disk, probe, sessions};
 
 /// How long a question for the assignment may wait for an answer; asking is the heartbeat.
@@ -72,6 +74,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         client = join(&options, &facts, &client, &mut state).await?;
     }
     let records = records(&data);
+    let tasks = task::records(&data);
     let zone = options.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str);
     let machine = Arc::new(Machine {
         host: state.memory.host.clone().unwrap_or_default(),
@@ -81,11 +84,13 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         program: options.program.clone(),
         packages: Arc::new(packages),
         configs,
-        board: Board::awaiting(records.keys().cloned()),
+        board: Board::awaiting(records.keys().cloned(), tasks.keys().cloned()),
         layout,
         boot: boot_id(),
         client: RwLock::new(client),
-        users: Mutex::new(records.values().filter_map(|r| r.user).collect()),
+        users: Mutex::new(users_of(&records, &tasks)),
+        bare_tasks: options.bare_tasks,
+        task_paths: options.task_paths.clone(),
         data,
     });
     let mut agent = Agent {
@@ -93,6 +98,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         options,
         state,
         instances: BTreeMap::new(),
+        doers: BTreeMap::new(),
         answered: BTreeSet::new(),
         refusing: false,
         tasks: JoinSet::new(),
@@ -100,6 +106,9 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     };
     for (_, record) in records {
         agent.order(Arc::new(record.order));
+    }
+    for (name, record) in tasks {
+        agent.task(&name, Some(Arc::new(record.task)));
     }
     let _collector = Collector::start(&machine, agent.options.collect_every);
     let ports = Arc::clone(&agent.ports);
@@ -113,11 +122,23 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     Ok(())
 }
 
+/// Every user that was given away before.
+fn users_of(
+    records: &BTreeMap<String, Record>,
+    tasks: &BTreeMap<String, TaskRecord>,
+) -> BTreeSet<u32> {
+    let instances = records.values().filter_map(|r| r.user);
+    instances.chain(tasks.values().filter_map(|r| r.user)).collect()
+}
+
 /// Makes the agent's directory, through which instances' users must be able to pass, and throws
 /// away what was only half removed.
 fn open_data(data: &Path) -> io::Result<()> {
-    fs::create_dir_all(data.join("instances"))?;
-    for dir in [data, &data.join("instances")] {
+    let below = ["instances", "tasks"].map(|name| data.join(name));
+    for dir in &below {
+        fs::create_dir_all(dir)?;
+    }
+    for dir in std::iter::once(data).chain(below.iter().map(|dir| dir.as_path())) {
         let mode = fs::metadata(dir)?.permissions().mode();
         // Another owner's directory stays as it is.
         let _ = fs::set_permissions(dir, Permissions::from_mode(mode | 0o711));
@@ -164,11 +185,13 @@ struct Agent {
     state: StateFile,
     /// What was last wanted of each instance, and how to tell its keeper.
     instances: BTreeMap<String, (Wanted, watch::Sender<Wanted>)>,
+    /// What was last wanted of each task.
+    doers: BTreeMap<String, watch::Sender<task::Wanted>>,
     /// Sessions that have been answered and are still listed.
     answered: BTreeSet<String>,
     /// Whether the last assignment was refused.
     refusing: bool,
-    /// Keepers and sessions.
+    /// Keepers, doers and sessions.
     tasks: JoinSet<()>,
     /// Ports of our instances.
     ports: Arc<Mutex<BTreeSet<u16>>>,
@@ -252,6 +275,7 @@ impl Agent {
                 }
             }
         }
+        self.order_tasks(assignment);
         self.hold_packages(assignment);
         self.answer_sessions(assignment);
         true
@@ -284,6 +308,39 @@ impl Agent {
         }
     }
 
+    fn order_tasks(&mut self, assignment: &Assignment) {
+        let listed: BTreeSet<&str> = assignment.tasks.iter().map(|t| t.name.as_str()).collect();
+        let gone = self.doers.keys().filter(|name| !listed.contains(name.as_str()));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.task(&name, None);
+        }
+        for task in &assignment.tasks {
+            self.task(&task.name, Some(Arc::new(task.clone())));
+        }
+    }
+
+    /// Tells whoever does a task what is wanted of it now.
+    fn task(&mut self, name: &str, wanted: task::Wanted) {
+        if let Some(sender) = self.doers.get(name) {
+            let changes = |known: &mut task::Wanted| {
+                let changed = *known != wanted;
+                known.clone_from(&wanted);
+                changed
+            };
+            sender.send_if_modified(changes);
+            if !sender.is_closed() {
+                return;
+            }
+            self.doers.remove(name);
+        }
+        if wanted.is_none() {
+            return;
+        }
+        let (sender, receiver) = watch::channel(wanted);
+        self.tasks.spawn(Doer::new(Arc::clone(&self.machine), name, receiver).run());
+        self.doers.insert(name.to_owned(), sender);
+    }
+
     fn forget(&mut self, name: &str) {
         let Some((known, sender)) = self.instances.get_mut(name) else { return };
         if let Some(order) = known.take() {
@@ -314,6 +371,8 @@ impl Agent {
         let mut digests: BTreeSet<String> = assigned.map(|p| p.digest.clone()).collect();
         let known = self.known();
         digests.extend(known.values().filter_map(|o| o.digest().map(str::to_owned)));
+        let tasks = assignment.tasks.iter().map(|task| &task.work);
+        digests.extend(tasks.flat_map(|w| w.source.iter().chain(w.inputs.values())).cloned());
         self.machine.packages.hold(digests);
     }
 

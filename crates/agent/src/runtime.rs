@@ -7,5 +7,6 @@ pub mod link;
 pub mod orders;
 pub mod place;
 pub mod process;
+pub mod sandbox;
 pub mod shim;
 pub mod users;

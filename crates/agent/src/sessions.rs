@@ -1,5 +1,5 @@
-//! Answering people: an instance's log, or a command run beside it. Whether they may was decided
-//! by the server.
+//! Answering people: the log of an instance or a task, or a command run beside an instance. Whether
+//! they may was decided by the server.
 
 mod exec;
 pub(crate) mod logs;
@@ -12,6 +12,7 @@ use atoll_model::agent::{Ask, Session, SessionNote};
 
 use crate::machine::Machine;
 use crate::runtime::place::Place;
+use crate::task::place::TaskPlace;
 
 /// Answers one session, to its end.
 pub async fn answer(machine: Arc<Machine>, session: Session) {
@@ -24,15 +25,32 @@ pub async fn answer(machine: Arc<Machine>, session: Session) {
     };
     let place = Place::of(&machine.data, &session.instance);
     if !plain(&session.instance) || !place.record().exists() {
-        let message = format!("instance {} is not on host {}", session.instance, machine.host);
-        refuse(socket, message).await;
+        answer_of_task(&machine, session, socket).await;
         return;
     }
     match session.ask {
         Ask::Logs { follow, tail, since, filter } => {
-            logs::answer(socket, &place, logs::Wish { follow, tail, since, filter }).await
+            logs::answer(socket, &place, logs::Wish { follow, tail, since, filter }).await;
         }
         Ask::Exec { command, tty } => exec::answer(socket, &place, command, tty).await,
+    }
+}
+
+/// The log of a task; nothing else can be asked of one.
+async fn answer_of_task(machine: &Machine, session: Session, socket: Socket) {
+    let place = TaskPlace::of(&machine.data, &session.instance);
+    if !plain(&session.instance) || !place.record().exists() {
+        let message = format!("{} is not on host {}", session.instance, machine.host);
+        return refuse(socket, message).await;
+    }
+    match session.ask {
+        Ask::Logs { follow, tail, since, filter } => {
+            logs::answer(socket, &place.shim, logs::Wish { follow, tail, since, filter }).await;
+        }
+        Ask::Exec { .. } => {
+            let message = "no command is run beside a task: it is kept apart from everything else";
+            refuse(socket, message.to_owned()).await;
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use backoff::Backoff;
 pub use error::{ClientError, PackageError};
 pub use metrics::{Answer, Point, QueryResult, RangeQuery, Scraped, Scraper, Series};
 pub use objects::ListQuery;
-pub use package::{Progress, Pushed, plan_package, push, upload};
+pub use package::{Progress, Pushed, deposit, plan_package, push};
 pub use socket::{Frame, Socket, SocketReceiver, SocketSender};
 pub use transport::{Client, Endpoint};
 pub use unpack::{Seeds, fetch_index, pull, unpack, verify};

@@ -124,12 +124,16 @@ fn existed(
     Ok(Pushed { digest: plan.digest.clone(), size: plan.size, object, sent, existed })
 }
 
-/// Sends the pieces and the index of a package that the server lacks, without an object that
-/// names it; returns how many bytes that were.
+/// Hands the pieces and the index of a package in, without an object that names it. Only pieces the
+/// server lacks are sent, so that doing it again goes on where it was. Gives the bytes sent.
 ///
 /// # Errors
-/// As the server says; `Corrupt`, if a file has changed since the package was made.
-pub async fn upload(
+/// `Corrupt`, if a file has changed since; as the server says.
+pub async fn deposit(client: &Client, plan: &Arc<PackagePlan>) -> Result<u64, PackageError> {
+    upload(client, plan, &|_| {}).await
+}
+
+async fn upload(
     client: &Client,
     plan: &Arc<PackagePlan>,
     progress: &(dyn Fn(Progress) + Send + Sync),

@@ -49,3 +49,8 @@ fn on_seeds(property: fn(u64)) {
 fn every_fleet_stays_within_its_bounds_and_settles() {
     on_seeds(|seed| fleet::Trial::new(seed).run());
 }
+
+#[test]
+fn every_run_ends_and_no_task_is_begun_twice() {
+    on_seeds(fleet::runs::play);
+}

@@ -31,9 +31,12 @@ async fn every_route_refuses_without_a_right() {
         let guess = server.caller(Some("guess".to_owned()));
         assert_eq!(guess.call(method, &path, Some(&ask)).await.0, 401, "{method} {path}");
         let weak = match route.access {
-            Access::Write | Access::Admin | Access::OwnHost | Access::Join | Access::Collect => {
-                &viewer
-            }
+            Access::Write
+            | Access::Admin
+            | Access::OwnHost
+            | Access::Join
+            | Access::Collect
+            | Access::Deposit => &viewer,
             Access::Read | Access::Fetch => &host,
             Access::Anybody | Access::Public => continue,
         };

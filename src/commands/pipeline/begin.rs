@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use atoll_client::{Bounds, Client, PackagePlan, Progress, plan_package, upload};
+use atoll_client::{Bounds, Client, PackagePlan, deposit, plan_package};
 use atoll_model::api::RunRequest;
 use atoll_model::ci::pipeline::ParamKind;
 use atoll_model::{Kind, Memory, Object, Pipeline};
@@ -150,8 +150,7 @@ async fn send(client: &Client, dir: &Path) -> anyhow::Result<String> {
     let from = dir.to_owned();
     let plan = tokio::task::spawn_blocking(move || pack(&from)).await??;
     let plan = Arc::new(plan);
-    let progress = |_: Progress| {};
-    let sent = upload(client, &plan, &progress).await?;
+    let sent = deposit(client, &plan).await?;
     let (all, sent) = (size(Memory(plan.size)), size(Memory(sent)));
     output::say(&format!("{}: {all}, of which {sent} had to be sent", dir.display()));
     Ok(plan.digest.clone())

@@ -15,12 +15,9 @@ use crate::disk;
 use crate::facts;
 use crate::machine::Machine;
 use crate::reconcile::Order;
-use crate::runtime::launch::{DATA_VARIABLE, Launch};
+use crate::runtime::launch::{DATA_VARIABLE, Launch, PATH};
 use crate::runtime::orders::{Orders, Phase, State};
 use crate::runtime::place::Place;
-
-/// Where programs are looked for, if the agent itself does not know.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Keeper {
     /// Starts what is wanted, or says why that cannot be and waits.
@@ -60,7 +57,7 @@ impl Keeper {
         let resources = order.instance.resources;
         tokio::task::spawn_blocking(move || {
             check_ports(&ports)?;
-            orders.group.make(&resources).map_err(|e| reason("make its cgroup", &e))?;
+            orders.group.make(&resources, None).map_err(|e| reason("make its cgroup", &e))?;
             let stopped = |s: &State| s.phase == Phase::Stopped;
             if !again || disk::read::<State>(&place.state()).is_some_and(|s| stopped(&s)) {
                 let _ = fs::remove_file(place.state());
@@ -160,6 +157,7 @@ fn draft(
         longest_backoff: run.restart.backoff.to,
         log_size: run.logs.size.0,
         log_files: run.logs.files,
+        once: None,
     })
 }
 

@@ -98,18 +98,19 @@ fn v2(root: &Path) -> Result<PathBuf, String> {
 }
 
 impl Group {
-    /// Makes it, with the limits of an instance. Processor time is only weighed against others'
-    /// so far; see [`Group::limit_cpu`].
+    /// Makes it, with the limits of an instance, or with so many processes and threads. Processor
+    /// time is only weighed against others' so far; see [`Group::limit_cpu`].
     ///
     /// # Errors
     /// When it cannot be made or the memory cannot be limited.
-    pub fn make(&self, resources: &Resources) -> io::Result<()> {
+    pub fn make(&self, resources: &Resources, processes: Option<u32>) -> io::Result<()> {
+        let most = processes.map_or(MOST_TASKS, u64::from);
         for dir in &self.dirs {
             fs::create_dir_all(dir)?;
             let memory = resources.memory.0.to_string();
             first(dir, &["memory.max", "memory.limit_in_bytes"], &memory)?;
             first(dir, &["memory.swap.max"], "0")?;
-            first(dir, &["pids.max"], &MOST_TASKS.to_string())?;
+            first(dir, &["pids.max"], &most.to_string())?;
             // 100 and 1024 stand for one whole core's worth of weight.
             let milli = resources.cpu.0;
             if dir.join("cpu.weight").exists() {

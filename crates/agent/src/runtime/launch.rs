@@ -23,6 +23,8 @@ use crate::runtime::process::{self, Process};
 /// The variable that tells where an instance keeps its data. No two instances have the same, so
 /// it also tells whose a process is where there are no cgroups.
 pub const DATA_VARIABLE: &str = "ATOLL_DATA_DIR";
+/// Where programs are looked for, if the agent itself does not know.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Files one instance may have open.
 const OPEN_FILES: u64 = 65_536;
 
@@ -60,6 +62,14 @@ impl Launch {
         }
     }
 
+    /// The entrances of its cgroups.
+    ///
+    /// # Errors
+    /// When one has gone.
+    pub fn open_groups(&self) -> io::Result<Vec<File>> {
+        self.cgroups.iter().map(|path| File::options().write(true).open(path)).collect()
+    }
+
     /// The command, ready to be spawned, in a session of its own. With `terminal`, its standard
     /// input becomes the terminal it is controlled by.
     ///
@@ -70,10 +80,7 @@ impl Launch {
             self.command.split_first().ok_or_else(|| io::Error::other("no program is named"))?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.env).current_dir(&self.dir);
-        let mut groups = Vec::new();
-        for path in &self.cgroups {
-            groups.push(File::options().write(true).open(path)?);
-        }
+        let groups = self.open_groups()?;
         let user = self.user;
         // SAFETY: between fork and exec only calls are made that are safe there: system calls
         // on what was opened and computed before, without any allocation.

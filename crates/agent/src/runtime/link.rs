@@ -50,24 +50,29 @@ impl Link {
     }
 }
 
-/// Starts a shim with the orders that are there. When this returns, it listens.
+/// Starts a shim with the orders that are there, and hands it what must not be written to a disk.
+/// When this returns, it listens.
 ///
 /// # Errors
 /// When it could not begin; the text says what it complained of.
-pub async fn start_shim(program: &Path, place: &Place) -> io::Result<()> {
+pub async fn start_shim(program: &Path, place: &Place, input: Option<&[u8]>) -> io::Result<()> {
     let complaints = place.complaints();
     let stderr =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(&complaints)?;
-    let status = Command::new(program)
+    let mut child = Command::new(program)
         .arg("shim")
         .arg(place.dir())
         .env_clear()
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::null())
         .stderr(stderr)
-        .status()
-        .await?;
+        .spawn()?;
+    if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
+        // If it ends before it has read all, its status says so.
+        let _ = pipe.write_all(input).await;
+    }
+    let status = child.wait().await?;
     if status.success() {
         return Ok(());
     }

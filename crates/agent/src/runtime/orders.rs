@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::runtime::cgroup::Group;
 use crate::runtime::launch::Launch;
 use crate::runtime::process::Process;
+use crate::runtime::sandbox::Sandbox;
 
 /// What a shim is to do; written before it is started and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,23 @@ pub struct Orders {
     pub log_size: u64,
     /// So many log files are kept.
     pub log_files: u32,
+    /// It is work that is done once: its end is the end.
+    #[serde(default)]
+    pub once: Option<Once>,
+}
+
+/// What is different about work that is done once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Once {
+    /// What it sees of this host; everything, if absent.
+    pub sandbox: Option<Sandbox>,
+    /// It may take so long; then it is asked to stop.
+    pub timeout: Span,
+    /// So many bytes of its log are kept.
+    pub log_bound: u64,
+    /// Values of secrets come on the shim's standard input, as an object of JSON: environment
+    /// variables of the command, masked in its log.
+    pub secrets: bool,
 }
 
 /// How an application is, as its shim knows it.
@@ -56,6 +74,9 @@ pub struct State {
     pub deaths: Vec<Timestamp>,
     /// How often in a row it died soon after its start.
     pub streak: u32,
+    /// Whether it was asked to stop because its time was over.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// What a shim is about.
@@ -111,6 +132,8 @@ pub enum Request {
     Status,
     /// Stop the application, and end.
     Stop,
+    /// Kill the application with everything it has started, and end.
+    Kill,
     /// Stop the application and start it again.
     Restart {
         /// What for.

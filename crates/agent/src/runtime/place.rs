@@ -78,6 +78,11 @@ impl Place {
         self.dir.join("log.pipe")
     }
 
+    /// How work that is done once has ended, by the word of the process that began it.
+    pub fn verdict(&self) -> PathBuf {
+        self.dir.join("verdict")
+    }
+
     /// Calls `act` with a path of the control socket that is short enough for one: the directory
     /// may lie deep, and a socket's path has at most 107 bytes.
     ///

@@ -5,7 +5,11 @@
 mod app;
 mod control;
 pub mod log;
+mod mask;
+mod once;
+mod tap;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -31,6 +35,7 @@ use crate::runtime::process::{self, Process};
 use app::App;
 use control::Control;
 use log::Log;
+use tap::Tap;
 
 /// What a stopping shim waits at most between two looks at what is left.
 const TICK: Duration = Duration::from_millis(10);
@@ -69,6 +74,12 @@ struct Shim {
     kill_at: Option<Instant>,
     /// How often the cgroup had been short of memory at the start.
     oom_before: u64,
+    /// Values of secrets, by the names of environment variables.
+    secrets: BTreeMap<String, String>,
+    /// What stands before the log of work that is done once.
+    tap: Option<Tap>,
+    /// When the time of such work is over.
+    late_at: Option<Instant>,
     /// Held for as long as this lives: **Invariant:** an instance has one shim.
     _lock: Flock<File>,
 }
@@ -88,6 +99,7 @@ fn begin(dir: &Path) -> io::Result<Option<Shim>> {
     let lock = File::options().create(true).append(true).mode(0o600).open(place.lock())?;
     let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| io::Error::other(format!("another shim lives here: {error}")))?;
+    let secrets = once::secrets(&orders)?;
     let pipe = open_pipe(&place, &orders)?;
     let control = Control::listen(&place)?;
     // SAFETY: this process has no other thread that could hold a lock.
@@ -110,6 +122,7 @@ fn begin(dir: &Path) -> io::Result<Option<Shim>> {
     let own = Process::own().ok_or_else(|| io::Error::other("/proc is not mounted"))?;
     let state = first_state(&place, &orders, own);
     let log = Log::open(&place.log(), orders.log_size, orders.log_files);
+    let tap = once::tap(&orders, &secrets, &place);
     Ok(Some(Shim {
         place,
         orders,
@@ -123,6 +136,9 @@ fn begin(dir: &Path) -> io::Result<Option<Shim>> {
         start_at: None,
         kill_at: None,
         oom_before: 0,
+        secrets,
+        tap,
+        late_at: None,
         _lock: lock,
     }))
 }
@@ -159,6 +175,7 @@ fn first_state(place: &Place, orders: &Orders, own: Process) -> State {
             last: None,
             deaths: Vec::new(),
             streak: 0,
+            late: false,
         },
     }
 }
@@ -195,7 +212,7 @@ impl Shim {
     /// Waits until something happens, or the next thing is due.
     fn wait(&self) {
         let tick = (self.aim != Aim::Run && self.app.is_none()).then(|| clock::instant() + TICK);
-        let due = [self.start_at, self.kill_at, tick].into_iter().flatten().min();
+        let due = [self.start_at, self.kill_at, self.late_at, tick].into_iter().flatten().min();
         let timeout = due.map_or(PollTimeout::NONE, |due| {
             let left = due.saturating_duration_since(clock::instant()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -213,7 +230,10 @@ impl Shim {
         let mut bytes = [0; 64 << 10];
         for _ in 0..reads {
             match self.pipe.read(&mut bytes) {
-                Ok(count) if count > 0 => self.log.write(&bytes[..count], clock::now()),
+                Ok(count) if count > 0 => match &mut self.tap {
+                    Some(tap) => self.log.write(&tap.take(&bytes[..count]), clock::now()),
+                    None => self.log.write(&bytes[..count], clock::now()),
+                },
                 _ => return false,
             }
         }
@@ -230,6 +250,10 @@ impl Shim {
                 self.ask_to_stop();
                 self.publish();
             }
+            Request::Kill => {
+                self.answer(Request::Stop);
+                self.kill_at = Some(clock::instant());
+            }
             Request::Restart { why } if self.aim == Aim::Run && self.app.is_some() => {
                 self.aim = Aim::Restart { why };
                 self.ask_to_stop();
@@ -244,6 +268,11 @@ impl Shim {
             self.start_at = None;
             self.start();
         }
+        if self.late_at.is_some_and(|at| at <= now) {
+            self.late_at = None;
+            self.state.late = self.aim == Aim::Run;
+            self.answer(Request::Stop);
+        }
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.kill_everything();
@@ -254,6 +283,7 @@ impl Shim {
             if !patience || self.members().is_empty() {
                 self.kill_everything();
                 self.drain(READS);
+                self.finish_log();
                 // Made again with every start.
                 self.orders.group.remove();
                 self.state.phase = Phase::Stopped;

@@ -15,6 +15,8 @@ use bytes::Bytes;
 
 use super::search::{Picker, Spent};
 use crate::clock;
+use crate::disk;
+use crate::runtime::orders::{Orders, Phase, State};
 use crate::runtime::place::Place;
 use crate::runtime::shim::log::{TIME_ENTRY, file, times};
 
@@ -54,11 +56,14 @@ pub async fn answer(socket: Socket, place: &Place, wish: Wish) {
     let (mut sender, mut receiver) = socket.split();
     let send = async {
         loop {
+            let over = follow && is_over(place);
             let sent = match &mut picker {
                 Some(picker) => send_picked(&mut reader, picker, follow, &mut sender).await,
                 None => send_rest(&mut reader, &mut sender).await,
             };
             match sent {
+                // What is done once writes no more when it is over; looked at before reading.
+                Ok(true) if follow && over => break,
                 Ok(true) if follow => tokio::time::sleep(LOOK).await,
                 Ok(true) => break,
                 Ok(false) => return,
@@ -78,6 +83,12 @@ pub async fn answer(socket: Socket, place: &Place, wish: Wish) {
     }
     let rest = async { while let Ok(Some(_)) = receiver.next().await {} };
     let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+}
+
+/// Whether nothing more can come: the work was done once, and has ended.
+fn is_over(place: &Place) -> bool {
+    let once = || disk::read::<Orders>(&place.orders()).is_some_and(|o| o.once.is_some());
+    disk::read::<State>(&place.state()).is_some_and(|s| s.phase == Phase::Stopped) && once()
 }
 
 /// Sends what there is; whether anybody is there to receive it.

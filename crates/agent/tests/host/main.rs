@@ -5,3 +5,4 @@ mod life;
 mod metrics;
 mod sessions;
 mod stage;
+mod task;

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use atoll_agent::{AgentError, Options, run};
 use atoll_model::agent::{
-    Ask, AssignedInstance, AssignedRelease, Assignment, InstanceReport, Join, Report, Session,
+    Ask, AssignedInstance, AssignedRelease, AssignedTask, Assignment, InstanceReport, Join, Report,
+    Session, TaskReport,
 };
+use atoll_model::api::Digests;
 use atoll_model::delivery::PackageRef;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run::Run;
@@ -39,6 +41,7 @@ pub struct Held {
     pub assignment: watch::Sender<Assignment>,
     pub reports: watch::Sender<Vec<Report>>,
     pub latest: Mutex<BTreeMap<String, InstanceReport>>,
+    pub tasks: Mutex<BTreeMap<String, TaskReport>>,
     pub blobs: Mutex<BTreeMap<String, Bytes>>,
     pub fetched: Mutex<Vec<String>>,
     /// While it is away it answers nothing but errors.
@@ -66,6 +69,7 @@ impl Stage {
             assignment: watch::channel(Assignment { revision: 1, ..Assignment::default() }).0,
             reports: watch::channel(Vec::new()).0,
             latest: Mutex::default(),
+            tasks: Mutex::default(),
             blobs: Mutex::default(),
             fetched: Mutex::default(),
             away: watch::channel(false).0,
@@ -78,7 +82,8 @@ impl Stage {
             .route("/v1/agents/h1/assignment", get(assignment))
             .route("/v1/agents/h1/report", post(report))
             .route("/v1/agents/h1/sessions/{id}", get(session))
-            .route("/v1/blobs/{digest}", get(blob))
+            .route("/v1/blobs/{digest}", get(blob).put(put_blob))
+            .route("/v1/blobs/missing", post(missing))
             .route("/api/v1/write", post(write))
             .with_state(Arc::clone(&held));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -106,6 +111,8 @@ impl Stage {
             program,
             cache_bytes: Options::CACHE_BYTES,
             collect_every: std::time::Duration::from_secs(1),
+            bare_tasks: false,
+            task_paths: Vec::new(),
         }
     }
 
@@ -152,6 +159,52 @@ impl Stage {
         seen.unwrap_or_else(|_| panic!("{:#?}", self.held.latest.lock().unwrap().get(name)))
     }
 
+    /// Assigns these tasks and nothing else.
+    pub fn assign_tasks(&self, tasks: &[AssignedTask]) {
+        self.held.assignment.send_modify(|assignment| {
+            assignment.revision += 1;
+            assignment.tasks = tasks.to_vec();
+        });
+    }
+
+    /// Waits until the latest report of a task is as wanted.
+    pub async fn wait_task(&self, name: &str, wanted: impl Fn(&TaskReport) -> bool) -> TaskReport {
+        let mut reports = self.held.reports.subscribe();
+        let seen = async {
+            loop {
+                let latest = self.held.tasks.lock().unwrap().get(name).cloned();
+                if let Some(report) = latest.filter(|r| wanted(r)) {
+                    return report;
+                }
+                reports.changed().await.unwrap();
+            }
+        };
+        let seen = tokio::time::timeout(BOUND, seen).await;
+        seen.unwrap_or_else(|_| panic!("{:#?}", self.held.tasks.lock().unwrap().get(name)))
+    }
+
+    /// Waits until a task is over.
+    pub async fn over(&self, name: &str) -> TaskReport {
+        self.wait_task(name, |r| r.phase.is_over()).await
+    }
+
+    /// Where a task is done.
+    pub fn task_place(&self, name: &str) -> PathBuf {
+        self.dir.path().join("agent/tasks").join(name)
+    }
+
+    /// What the shim of a task says, as JSON.
+    pub fn task_state(&self, name: &str) -> Value {
+        let text = fs::read(self.task_place(name).join("state.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or(Value::Null)
+    }
+
+    /// The text of a blob that was handed in.
+    pub fn blob(&self, digest: &str) -> String {
+        let blobs = self.held.blobs.lock().unwrap();
+        String::from_utf8_lossy(blobs.get(digest).expect("it was handed in")).into_owned()
+    }
+
     pub async fn ready(&self, name: &str) -> InstanceReport {
         self.wait(name, |r| r.phase == InstancePhase::Ready).await
     }
@@ -185,8 +238,11 @@ impl Stage {
     /// Has everything stopped and cleared away, and checks that it is.
     pub async fn end(mut self) {
         self.assign(&[]);
-        let instances = self.dir.path().join("agent/instances");
-        until("every instance is gone", || fs::read_dir(&instances).unwrap().count() == 0).await;
+        self.assign_tasks(&[]);
+        for what in ["instances", "tasks"] {
+            let all = self.dir.path().join("agent").join(what);
+            until("everything is gone", || fs::read_dir(&all).unwrap().count() == 0).await;
+        }
         self.stop_agent().await;
     }
 }
@@ -197,9 +253,10 @@ impl Drop for Stage {
         if let Some((_, task)) = &self.agent {
             task.abort();
         }
-        let Ok(instances) = fs::read_dir(self.dir.path().join("agent/instances")) else { return };
-        for entry in instances.flatten() {
-            let state = self.state(&entry.file_name().to_string_lossy());
+        let all = |what: &str| fs::read_dir(self.dir.path().join("agent").join(what));
+        for entry in ["instances", "tasks"].into_iter().filter_map(|w| all(w).ok()).flatten() {
+            let Ok(text) = fs::read(entry.unwrap().path().join("state.json")) else { continue };
+            let state: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
             for process in ["shim", "app"] {
                 let (pid, start) = (&state[process]["pid"], &state[process]["start"]);
                 if pid.is_number() && started(pid.as_i64().unwrap()) == start.as_u64() {
@@ -249,6 +306,18 @@ pub fn instance(name: &str, release: &str, run: Value) -> (AssignedInstance, Ass
         stop: false,
     };
     (instance, AssignedRelease { run, config: BTreeMap::new(), package: None })
+}
+
+/// A task of that name that does this work.
+pub fn task(name: &str, work: Value) -> AssignedTask {
+    let text = json!({ "name": name, "generation": 1, "createdAt": Timestamp(1), "work": work,
+        "cancel": false });
+    serde_json::from_value(text).unwrap()
+}
+
+/// A task that runs a script.
+pub fn step(name: &str, text: &str) -> AssignedTask {
+    task(name, json!({ "command": ["/bin/sh", "-e", "-c", text] }))
 }
 
 /// One that runs a script.
@@ -332,9 +401,15 @@ async fn report(State(held): Shared, axum::Json(report): axum::Json<Report>) -> 
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     let mut latest = held.latest.lock().unwrap();
+    let mut tasks = held.tasks.lock().unwrap();
     if report.full {
         latest.clear();
+        tasks.clear();
     }
+    for task in &report.tasks {
+        tasks.insert(task.name.clone(), task.clone());
+    }
+    drop(tasks);
     for instance in &report.instances {
         latest.insert(instance.name.clone(), instance.clone());
     }
@@ -362,6 +437,24 @@ async fn blob(State(held): Shared, Path(digest): Path<String>) -> Response {
         Some(bytes) => bytes.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+async fn put_blob(State(held): Shared, Path(digest): Path<String>, body: Bytes) -> StatusCode {
+    if *held.away.borrow() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    assert_eq!(blake3::hash(&body).to_hex().as_str(), digest);
+    held.blobs.lock().unwrap().insert(digest, body);
+    StatusCode::NO_CONTENT
+}
+
+async fn missing(State(held): Shared, axum::Json(mut ask): axum::Json<Digests>) -> Response {
+    if *held.away.borrow() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let blobs = held.blobs.lock().unwrap();
+    ask.digests.retain(|digest| !blobs.contains_key(digest));
+    axum::Json(ask).into_response()
 }
 
 async fn session(

@@ -13,7 +13,7 @@ use super::random::Random;
 /// The tasks of one host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
-    /// Every start of a task on this host; none may come twice.
+    /// Every task that was begun on this host.
     pub begun: Vec<String>,
     jobs: BTreeMap<String, TaskReport>,
     unsaid: BTreeSet<String>,
@@ -33,6 +33,10 @@ impl Jobs {
         let mut due = Vec::new();
         for task in assigned {
             let known = self.jobs.contains_key(&task.name);
+            if !known && self.begun.contains(&task.name) {
+                // What was going when the machine went off is not begun again, and not reported.
+                continue;
+            }
             let said = self.jobs.entry(task.name.clone()).or_insert_with(|| TaskReport {
                 name: task.name.clone(),
                 generation: task.generation,

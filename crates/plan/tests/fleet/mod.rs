@@ -13,6 +13,7 @@ use atoll_plan::sim::{Behaviour, Faults, Loss, Random, Sim};
 use atoll_plan::{CONTROLLERS, edit};
 
 mod check;
+pub mod runs;
 
 /// After peace has come, everything is settled within this time.
 const PEACE: Span = Span::seconds(4 * 3600);

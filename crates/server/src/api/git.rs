@@ -147,7 +147,7 @@ async fn head(output: &mut BufReader<ChildStdout>) -> Answer<(StatusCode, Header
     let (mut status, mut headers, mut length) = (StatusCode::OK, HeaderMap::new(), 0);
     loop {
         let mut line = String::new();
-        let read = output.take(LONGEST_HEAD as u64).read_line(&mut line).await;
+        let read = (&mut *output).take(LONGEST_HEAD as u64).read_line(&mut line).await;
         length += read.map_err(ApiError::internal)?;
         let line = line.trim_end();
         if line.is_empty() || length > LONGEST_HEAD {

@@ -60,6 +60,8 @@ pub enum Access {
     Collect,
     /// To read pieces of packages: people and agents.
     Fetch,
+    /// To hand in pieces of packages: people who may write, and agents what tasks have left.
+    Deposit,
     /// Everything.
     Admin,
 }
@@ -166,7 +168,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn server_routes() -> Vec<Route> {
-    use Access::{Anybody, Fetch, Public, Read, Write};
+    use Access::{Anybody, Deposit, Fetch, Public, Read};
     let r = Route::new;
     vec![
         r(Method::GET, "/healthz", Public, "The process runs.", get(state::healthz))
@@ -187,12 +189,12 @@ fn server_routes() -> Vec<Route> {
         })
         .takes::<TokenRequest>()
         .gives::<TokenMade>(),
-        r(Method::POST, "/v1/blobs/missing", Write, "Which pieces the server lacks.", {
+        r(Method::POST, "/v1/blobs/missing", Deposit, "Which pieces the server lacks.", {
             post(packages::missing)
         })
         .takes::<Digests>()
         .gives::<Digests>(),
-        r(Method::PUT, "/v1/blobs/{digest}", Write, "Keeps a piece of a package.", {
+        r(Method::PUT, "/v1/blobs/{digest}", Deposit, "Keeps a piece of a package.", {
             put(packages::put).layer(DefaultBodyLimit::max(blobs::LARGEST))
         })
         .takes_raw("application/octet-stream"),
@@ -517,6 +519,7 @@ fn permit(actor: &Actor, access: Access, path: &str, uri: &Uri) -> Result<(), Ap
         Access::Write => actor.may(Right::Write(kind), None),
         Access::Collect => actor.host.is_some() || actor.may(Right::Write(None), None),
         Access::Fetch => actor.role == Role::Host || actor.may(Right::Read(None), None),
+        Access::Deposit => actor.role == Role::Host || actor.may(Right::Write(None), None),
         Access::Admin => actor.role == Role::Admin,
     };
     if allowed {

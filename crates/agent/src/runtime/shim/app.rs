@@ -1,6 +1,7 @@
 //! The application's process: started, adopted, asked to stop, killed with all it started, and
 //! its end understood.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -45,7 +46,12 @@ impl Shim {
     /// Goes on with a process that survived the shim before, or starts one.
     pub(super) fn adopt_or_start(&mut self) {
         self.state.phase = Phase::Waiting;
+        let begun = self.begin_once();
         let Some(process) = self.state.app else {
+            if begun {
+                self.ended(How::Unknown);
+                return;
+            }
             self.start();
             return;
         };
@@ -65,7 +71,9 @@ impl Shim {
         self.log.forget_line();
         self.oom_before = self.orders.group.oom_kills();
         let first = self.state.last.is_none() && self.state.started_at.is_none();
-        match self.spawn() {
+        let once = self.orders.once.is_some();
+        let started = if once { self.spawn_once() } else { self.spawn(&BTreeMap::new()) };
+        match started {
             Ok(process) => {
                 self.app = Some(App { process, fd: None });
                 self.state.restarts += u32::from(!first);
@@ -83,10 +91,16 @@ impl Shim {
         }
     }
 
-    fn spawn(&self) -> io::Result<Process> {
-        // Opened anew, as the shim's own end does not block and the application's must.
-        let output = File::options().read(true).write(true).open(self.place.pipe())?;
+    /// The application's end of the pipe: opened anew, as the shim's own does not block and the
+    /// application's must.
+    pub(super) fn output(&self) -> io::Result<File> {
+        File::options().read(true).write(true).open(self.place.pipe())
+    }
+
+    pub(super) fn spawn(&self, more: &BTreeMap<String, String>) -> io::Result<Process> {
+        let output = self.output()?;
         let mut command = self.orders.launch.prepare(false)?;
+        command.envs(more);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let until = clock::instant() + Duration::from_secs(1);
         let child = loop {
@@ -134,8 +148,9 @@ impl Shim {
     }
 
     /// The process has ended; what follows depends on what was aimed at.
-    fn ended(&mut self, mut how: How) {
+    pub(super) fn ended(&mut self, mut how: How) {
         self.app = None;
+        self.end_once(&mut how);
         self.drain(READS * 16);
         let starved = self.orders.group.oom_kills() > self.oom_before;
         if how == How::Signalled(libc::SIGKILL) && starved {

@@ -1,0 +1,203 @@
+//! Keeping what a task has left: all of it is with the server before its end is told.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use atoll_client::{Bounds, PackageError, deposit, plan_package};
+use atoll_model::Reason;
+use atoll_model::ci::step::{Artifact, TestReport};
+use atoll_model::ci::task::{Kept, TaskPhase, TestCase, TestCases, Yields};
+use bytes::Bytes;
+
+use super::decide::{Conclusion, Record, Stage};
+use super::junit;
+use super::pick::{files, pick};
+use super::place::remove;
+use super::{Doer, blocking, patiently};
+use crate::runtime::shim::log::file;
+
+/// The most that is said of reports that cannot be read.
+const MOST_NOTES: usize = 20;
+
+impl Doer {
+    /// Hands everything to the server, however long that takes, and then the task is over.
+    pub(super) async fn keep(&mut self) {
+        let Some(record) = self.record.clone() else { return };
+        let Stage::Ended(mut end) = record.stage.clone() else { return };
+        self.machine.board.post_task({
+            let mut report = record.report_end(&end, Yields::default());
+            report.phase = TaskPhase::Keeping;
+            report
+        });
+        let yields = tokio::select! {
+            yields = self.hand_in(&record, &mut end) => yields,
+            () = Doer::forgotten(self.wanted.clone()) => return,
+        };
+        let report = record.report_end(&end, yields);
+        self.enter(Stage::Over(Box::new(report)));
+        let place = self.place.clone();
+        let _ = tokio::task::spawn_blocking(move || place.empty()).await;
+    }
+
+    async fn hand_in(&self, record: &Record, end: &mut Conclusion) -> Yields {
+        let mut yields = Yields { cache_hits: record.cache_hits.clone(), ..Yields::default() };
+        match self.keep_log(end.exit_code.is_some()).await {
+            Ok(log) => yields.log = log,
+            Err(reason) => end.reasons.push(reason),
+        }
+        let succeeded = end.phase == TaskPhase::Succeeded;
+        let ran = succeeded || end.exit_code.is_some();
+        for artifact in record.task.work.artifacts.iter().filter(|a| succeeded || a.always && ran) {
+            match self.keep_artifact(artifact, &mut end.reasons).await {
+                Ok(kept) => drop(yields.artifacts.insert(artifact.name.clone(), kept)),
+                Err(reason) => {
+                    end.reasons.push(reason);
+                    if end.phase == TaskPhase::Succeeded {
+                        end.phase = TaskPhase::Failed;
+                    }
+                }
+            }
+        }
+        if ran && !record.task.work.tests.is_empty() {
+            let notes = self.keep_tests(&record.task.work.tests, &mut yields).await;
+            end.reasons.extend(notes);
+        }
+        yields
+    }
+
+    /// The tests it ran, by its reports; what is wrong with those is told and fails nothing.
+    async fn keep_tests(&self, reports: &[TestReport], yields: &mut Yields) -> Vec<Reason> {
+        let (work, reports) = (self.place.work(), reports.to_vec());
+        let read = blocking("read its reports of tests", move || read_tests(&work, &reports));
+        let (mut cases, mut notes) = match read.await {
+            Ok(read) => read,
+            Err(reason) => return vec![reason],
+        };
+        yields.tests = junit::totals(&cases);
+        let truncated = cases.len() > junit::MOST_CASES;
+        cases.truncate(junit::MOST_CASES);
+        if cases.is_empty() {
+            return notes;
+        }
+        match serde_json::to_vec(&TestCases { cases, truncated }) {
+            Ok(text) => match self.put(&text.into()).await {
+                Ok(digest) => yields.cases = Some(digest),
+                Err(why) => notes.push(Reason::new("tests-not-kept", why)),
+            },
+            Err(error) => notes.push(Reason::new("tests-not-kept", error.to_string())),
+        }
+        notes
+    }
+
+    /// The whole log, as one blob; none of what never ran.
+    async fn keep_log(&self, ran: bool) -> Result<Option<String>, Reason> {
+        let path = file(&self.place.shim.log(), 0);
+        let read = blocking("read its log", move || match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        });
+        let log = Bytes::from(read.await?);
+        if log.is_empty() && !ran {
+            return Ok(None);
+        }
+        self.put(&log).await.map(Some).map_err(|why| Reason::new("log-not-kept", why))
+    }
+
+    /// An artefact, as the package of its files.
+    async fn keep_artifact(
+        &self,
+        artifact: &Artifact,
+        notes: &mut Vec<Reason>,
+    ) -> Result<Kept, Reason> {
+        let (name, paths) = (&artifact.name, artifact.paths.clone());
+        let (work, stage) = (self.place.work(), self.place.transit().join("artifact"));
+        let into = stage.clone();
+        let picked = blocking("put an artefact together", move || {
+            remove(&into)?;
+            std::fs::create_dir_all(&into)?;
+            pick(&work, &paths, &into)
+        })
+        .await?;
+        if let Some(first) = picked.left_out.first() {
+            let (count, first) = (picked.left_out.len(), first.display());
+            let message = format!("{count} entries of artefact {name} are no files: {first}, …");
+            let hint = "links that lead out of the workspace, pipes and sockets are left out";
+            notes.push(Reason::new("artifact-incomplete", message).hint(hint));
+        }
+        if picked.taken == 0 {
+            let paths = artifact.paths.join(", ");
+            let message = format!("it left nothing at {paths}, which artefact {name} is made of");
+            return Err(Reason::new("artifact-missing", message));
+        }
+        let refused = |error: PackageError| {
+            Reason::new("artifact-refused", format!("artefact {name} cannot be kept: {error}"))
+        };
+        let plan = tokio::task::spawn_blocking(move || plan_package(&stage, &Bounds::default()));
+        let plan = match plan.await {
+            Ok(plan) => Arc::new(plan.map_err(refused)?),
+            Err(error) => return Err(Reason::new("artifact-refused", error.to_string())),
+        };
+        let hand_in = || async {
+            match deposit(&self.machine.client(), &plan).await {
+                Err(PackageError::Client(error)) => Err(error),
+                other => Ok(other),
+            }
+        };
+        let sent = patiently("keep an artefact", hand_in).await;
+        sent.map_err(PackageError::Client).and_then(|sent| sent).map_err(refused)?;
+        let entries = plan.index.entries.len() as u64;
+        Ok(Kept { digest: plan.digest.clone(), size: plan.size, entries })
+    }
+
+    /// Keeps a blob, and gives its digest.
+    async fn put(&self, content: &Bytes) -> Result<String, String> {
+        let digest = blake3::hash(content).to_hex().to_string();
+        let put = || {
+            let (client, content, digest) = (self.machine.client(), content.clone(), &digest);
+            async move { client.put_blob(digest, content).await }
+        };
+        patiently("keep what a task left", put).await.map_err(|e| e.to_string())?;
+        Ok(digest)
+    }
+}
+
+/// Every test of every report, and what is wrong with reports.
+fn read_tests(work: &Path, reports: &[TestReport]) -> io::Result<(Vec<TestCase>, Vec<Reason>)> {
+    let (mut cases, mut notes) = (Vec::new(), Vec::new());
+    for report in reports {
+        let found = files(work, &report.junit)?;
+        if found.is_empty() {
+            let message = format!("it left no report of tests at {}", report.junit);
+            notes.push(Reason::new("report-missing", message));
+        }
+        for path in found {
+            let read = read_report(&work.join(&path)).and_then(|t| junit::read(&t, report.suite));
+            match read {
+                Ok(more) => cases.extend(more),
+                Err(why) => {
+                    let message = format!("the report of tests {} {why}", path.display());
+                    notes.push(Reason::new("report-broken", message));
+                }
+            }
+        }
+    }
+    // Many reports may be broken in the same way.
+    notes.truncate(MOST_NOTES);
+    Ok((cases, notes))
+}
+
+fn read_report(path: &Path) -> Result<String, String> {
+    let unreadable = |e: io::Error| format!("cannot be read: {e}");
+    // Nothing runs any more that could put a link in its place; the flag costs nothing.
+    let file = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+    let mut bytes = Vec::new();
+    file.and_then(|file| file.take(junit::LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > junit::LARGEST {
+        return Err(format!("is larger than {} bytes", junit::LARGEST));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
