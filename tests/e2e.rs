@@ -2,6 +2,10 @@
 
 #[path = "../crates/store/tests/support/cluster.rs"]
 mod cluster;
+#[path = "e2e/containers.rs"]
+mod containers;
+#[path = "e2e/dock.rs"]
+mod dock;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/hosts.rs"]

@@ -138,6 +138,7 @@ impl Host {
                     version: "bench".to_owned(),
                     system: "hollow".to_owned(),
                     isolation: Vec::new(),
+                    engine: String::new(),
                 },
                 taken_ports: std::collections::BTreeSet::new(),
             },
@@ -242,6 +243,7 @@ fn told(instance: AssignedInstance) -> InstanceReport {
         restarts: 0,
         started_at: Some(clock::time_of_day()).filter(|_| runs),
         prefetched: None,
+        image: None,
         reasons: Vec::new(),
     }
 }

@@ -171,6 +171,7 @@ mod tests {
             restarts,
             started_at: None,
             prefetched: None,
+            image: None,
             reasons: Vec::new(),
         }
     }

@@ -19,8 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::collect::Collector;
+use crate::engine::Engine;
 use crate::facts::facts;
 use crate::files::Packages;
+use crate::images::Images;
 use crate::join::{address, authority, client, join, passing};
 use crate::keeper::{Keeper, Record, Wanted};
 use crate::machine::Machine;
@@ -29,6 +31,7 @@ use crate::report::{Board, tell};
 use crate::runtime::cgroup::Layout;
 use crate::runtime::process::boot_id;
 use crate::state::StateFile;
+use crate::sweep::sweep;
 use crate::{AgentError, Options, disk, probe, sessions};
 
 /// How long a question for the assignment may wait for an answer; asking is the heartbeat.
@@ -64,13 +67,18 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         tracing::warn!(why, "instances have no cgroups of their own");
     }
     let address = address(&options, &client);
+    let engine = Arc::new(options.engine.as_deref().map_or_else(Engine::of_this_host, Engine::at));
     if state.memory.token.is_none() || state.memory.host.is_none() {
-        let facts = facts(address, &layout, &data, &BTreeSet::new());
+        let mut facts = facts(address, &layout, &data, &BTreeSet::new());
+        facts.agent.engine = engine.version().await.unwrap_or_default();
         client = join(&options, &facts, &client, &mut state).await?;
     }
     let records = records(&data);
     let zone = options.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str);
     let machine = Arc::new(Machine {
+        images: Images::open(Arc::clone(&engine), &data, options.cache_bytes),
+        engine,
+        owner: blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned(),
         host: state.memory.host.clone().unwrap_or_default(),
         zone: zone.to_owned(),
         address,
@@ -99,7 +107,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     }
     let _collector = Collector::start(&machine, agent.options.collect_every);
     let ports = Arc::clone(&agent.ports);
-    tokio::join!(agent.follow(), tell(&machine), look(&machine, &ports));
+    tokio::join!(agent.follow(), tell(&machine), look(&machine, &ports), sweep(&machine));
     Ok(())
 }
 
@@ -141,7 +149,8 @@ async fn look(machine: &Arc<Machine>, ports: &Mutex<BTreeSet<u16>>) {
         let found = tokio::task::spawn_blocking(move || {
             facts(machine_here.address, &machine_here.layout, &machine_here.data, &ours)
         });
-        if let Ok(facts) = found.await {
+        if let Ok(mut facts) = found.await {
+            facts.agent.engine = machine.engine.version().await.unwrap_or_default();
             machine.board.post_facts(facts);
         }
         tokio::time::sleep(LOOK).await;
@@ -294,6 +303,7 @@ impl Agent {
             restarts: 0,
             started_at: None,
             prefetched: None,
+            image: None,
             reasons: Vec::new(),
         });
     }
@@ -304,6 +314,12 @@ impl Agent {
         let known = self.known();
         digests.extend(known.values().filter_map(|o| o.digest().map(str::to_owned)));
         self.machine.packages.hold(digests);
+        let assigned = assignment.releases.values();
+        let mut images: BTreeSet<String> =
+            assigned.flat_map(|r| [r.pinned.clone(), r.image.clone()]).flatten().collect();
+        let running = known.values().map(|order| &order.release);
+        images.extend(running.flat_map(|r| [r.pinned.clone(), r.image.clone()]).flatten());
+        self.machine.images.hold(images);
     }
 
     fn answer_sessions(&mut self, assignment: &Assignment) {
@@ -328,7 +344,8 @@ impl Agent {
         };
         let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (machine, options) = (&self.machine, &self.options);
-        let facts = facts(machine.address, &machine.layout, &machine.data, &ports);
+        let mut facts = facts(machine.address, &machine.layout, &machine.data, &ports);
+        facts.agent.engine = machine.engine.version().await.unwrap_or_default();
         match join(options, &facts, &client, &mut self.state).await {
             Ok(client) => {
                 *machine.client.write().unwrap_or_else(PoisonError::into_inner) = client;

@@ -10,7 +10,13 @@ fn run(command: &str) -> Run {
 }
 
 fn release(command: &str) -> AssignedRelease {
-    AssignedRelease { run: run(command), config: BTreeMap::new(), package: None }
+    AssignedRelease {
+        run: run(command),
+        config: BTreeMap::new(),
+        package: None,
+        image: None,
+        pinned: None,
+    }
 }
 
 fn instance(name: &str, release: &str) -> AssignedInstance {
@@ -26,12 +32,19 @@ fn instance(name: &str, release: &str) -> AssignedInstance {
         prefetch: None,
         ports: BTreeMap::new(),
         resources: Default::default(),
+        runtime: Runtime::Process,
+        purge: false,
         stop: false,
     }
 }
 
 fn order(name: &str, command: &str) -> Order {
-    Order { instance: instance(name, command), release: release(command), prefetch: None }
+    Order {
+        instance: instance(name, command),
+        release: release(command),
+        prefetch: None,
+        prefetch_image: None,
+    }
 }
 
 fn assignment(instances: Vec<AssignedInstance>) -> Assignment {

@@ -3,12 +3,18 @@
 
 use std::fmt;
 
-use atoll_model::{Span, Timestamp};
+use atoll_model::{Reason, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::cgroup::Group;
+use crate::runtime::container::Container;
 use crate::runtime::launch::Launch;
 use crate::runtime::process::Process;
+
+/// A process that has run this long was no failed start, whatever the longest backoff.
+const LONG_ENOUGH: Span = Span::seconds(10);
+/// Deaths that are remembered.
+const DEATHS: usize = 10;
 
 /// What a shim is to do; written before it is started and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +37,9 @@ pub struct Orders {
     pub log_size: u64,
     /// So many log files are kept.
     pub log_files: u32,
+    /// The container it is, if it is one; then the agent itself supervises it.
+    #[serde(default)]
+    pub container: Option<Container>,
 }
 
 /// How an application is, as its shim knows it.
@@ -56,6 +65,9 @@ pub struct State {
     pub deaths: Vec<Timestamp>,
     /// How often in a row it died soon after its start.
     pub streak: u32,
+    /// What keeps its supervisor from knowing or doing more.
+    #[serde(default)]
+    pub lacking: Option<Reason>,
 }
 
 /// What a shim is about.
@@ -99,6 +111,8 @@ pub enum How {
     OutOfMemory,
     /// While nobody who could have asked was its parent.
     Unknown,
+    /// With the container engine, which ended or was started anew.
+    WithEngine,
     /// It could not be started: the error of the system, and a sentence.
     NotStarted(i32, String),
 }
@@ -122,6 +136,26 @@ impl State {
     /// Whether the application's process is still there.
     pub fn app_alive(&self, boot: &str) -> bool {
         self.boot == boot && self.app.is_some_and(Process::alive)
+    }
+}
+
+impl State {
+    /// Notes that it died at that time, after it had run so long; the wait before its next start.
+    pub fn note_death(&mut self, at: Timestamp, ran: Span, orders: &Orders) -> Span {
+        let long = ran >= orders.longest_backoff.min(LONG_ENOUGH);
+        self.streak = if long { 1 } else { self.streak.saturating_add(1) };
+        self.deaths.push(at);
+        let more = self.deaths.len().saturating_sub(DEATHS);
+        self.deaths.drain(..more);
+        backoff(self.streak, orders.backoff, orders.longest_backoff)
+    }
+}
+
+/// The wait before the next start after so many deaths in a row.
+fn backoff(streak: u32, first: Span, longest: Span) -> Span {
+    match streak {
+        0 | 1 => Span(0),
+        n => Span(first.0.saturating_mul(1_u64 << (n - 2).min(32))).min(longest),
     }
 }
 
@@ -152,6 +186,7 @@ impl fmt::Display for Ended {
             How::Unknown => {
                 write!(f, "ended {after}, while its supervisor had been replaced")?;
             }
+            How::WithEngine => write!(f, "ended {after}, with docker itself")?,
             How::NotStarted(_, message) => return f.write_str(message),
         }
         if let Some(why) = &self.why {
@@ -171,6 +206,13 @@ mod tests {
     fn ended(how: How) -> Ended {
         let line = Some("no route to db".to_owned());
         Ended { at: Timestamp(0), ran: Span(230), how, line, why: None }
+    }
+
+    #[test]
+    fn the_first_restart_is_at_once_and_later_ones_wait_longer() {
+        let waits: Vec<u64> = (1..8).map(|n| backoff(n, Span(1000), Span(10_000)).0).collect();
+        assert_eq!(waits, [0, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        assert_eq!(backoff(u32::MAX, Span(1000), Span(60_000)), Span(60_000));
     }
 
     #[test]

@@ -65,6 +65,10 @@ impl Place {
     pub fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
+    /// How far the log of a container has been copied.
+    pub fn copied(&self) -> PathBuf {
+        self.dir.join("log.json")
+    }
     /// The log's files.
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")

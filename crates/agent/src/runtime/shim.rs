@@ -159,6 +159,7 @@ fn first_state(place: &Place, orders: &Orders, own: Process) -> State {
             last: None,
             deaths: Vec::new(),
             streak: 0,
+            lacking: None,
         },
     }
 }

@@ -12,7 +12,7 @@ use atoll_agent::{AgentError, Options, run};
 use atoll_model::agent::{
     Ask, AssignedInstance, AssignedRelease, Assignment, InstanceReport, Join, Report, Session,
 };
-use atoll_model::delivery::PackageRef;
+use atoll_model::delivery::{PackageRef, Runtime};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run::Run;
 use atoll_model::{Span, Timestamp};
@@ -105,6 +105,7 @@ impl Stage {
             ca_pem: None,
             program,
             cache_bytes: Options::CACHE_BYTES,
+            engine: None,
             collect_every: std::time::Duration::from_secs(1),
         }
     }
@@ -246,9 +247,14 @@ pub fn instance(name: &str, release: &str, run: Value) -> (AssignedInstance, Ass
         prefetch: None,
         ports,
         resources: run.resources,
+        runtime: Runtime::Process,
+        purge: false,
         stop: false,
     };
-    (instance, AssignedRelease { run, config: BTreeMap::new(), package: None })
+    (
+        instance,
+        AssignedRelease { run, config: BTreeMap::new(), package: None, image: None, pinned: None },
+    )
 }
 
 /// One that runs a script.

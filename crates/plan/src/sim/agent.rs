@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_model::agent::{AssignedInstance, Assignment, HostFacts, InstanceReport, Report};
+use atoll_model::agent::{
+    AssignedInstance, Assignment, FoundImage, HostFacts, InstanceReport, Report,
+};
 use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::{Reason, Span, Timestamp};
@@ -62,6 +64,8 @@ pub(super) struct Agent {
     pub up: bool,
     /// It reaches a server.
     pub linked: bool,
+    /// The container engine it has.
+    pub engine: String,
     /// Ports something else listens on.
     pub foreign: BTreeSet<u16>,
     /// It says nothing before: what it said last was not answered yet.
@@ -79,6 +83,7 @@ impl Agent {
             capacity,
             up: true,
             linked: true,
+            engine: String::new(),
             foreign: BTreeSet::new(),
             waits_until: Timestamp(0),
             acted_on: 0,
@@ -104,7 +109,14 @@ impl Agent {
             self.unsaid.remove(&name);
         }
         for assigned in assignment.instances {
+            let release = assignment.releases.get(&assigned.release);
+            let image = release.filter(|r| r.pinned.is_none()).and_then(|r| r.image.clone());
+            let (name, release) = (assigned.name.clone(), assigned.release.clone());
             due.extend(self.take_one(assigned, random));
+            if let (Some(image), Some(process)) = (image, self.processes.get_mut(&name)) {
+                let image = format!("{image}@sha256:{:064x}", crate::checksum([image.as_bytes()]));
+                process.said.image = Some(FoundImage { release, image });
+            }
         }
         due
     }
@@ -143,6 +155,7 @@ impl Agent {
                 restarts: 0,
                 started_at: None,
                 prefetched: None,
+                image: None,
                 reasons: Vec::new(),
             },
             assigned,
@@ -262,7 +275,7 @@ impl Agent {
         let facts = (full || clashes).then(|| HostFacts {
             capacity: self.capacity,
             address: "127.0.0.1".to_owned(),
-            agent: AgentStatus::default(),
+            agent: AgentStatus { engine: self.engine.clone(), ..AgentStatus::default() },
             taken_ports: self.foreign.clone(),
         });
         Report { full, facts, instances }
