@@ -122,7 +122,7 @@ async fn measure(control: &mut Control) -> anyhow::Result<(f64, f64)> {
 /// no ports, which is less work than ours.
 async fn swarm(engine: &Engine) -> anyhow::Result<(f64, f64)> {
     let listen = format!("127.0.0.1:{}", engine::free_port()?);
-    let join = ["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", &listen];
+    let join = ["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", listen.as_str()];
     engine.docker(&join).await?;
     engine.docker(&["network", "create", "--driver", "overlay", NETWORK]).await?;
     let replicas = INSTANCES.to_string();

@@ -253,8 +253,7 @@ fn images_that_cannot_be_had_are_explained() {
 
     // Logging in is enough; nothing has to be asked for again.
     dock.image(&image, "one");
-    let login = ["login", "-u", "me", "-p", "secret", &guarded.name()];
-    dock.docker(&login);
+    dock.docker(&["login", "-u", "me", "-p", "secret", &guarded.name()]);
     dock.docker(&["push", "-q", &image]);
     dock.docker(&["rmi", &image]);
     let config = site.path(".docker/config.json");

@@ -18,7 +18,8 @@ use crate::{Context, Plan};
 /// Turns a host's report into writes of what it says has changed.
 ///
 /// **Invariant:** a report changes nothing but the statuses of the host and of its own instances,
-/// and the image of a release of theirs that nobody has fixed yet; a report that says nothing new writes nothing.
+/// and the image of a release of theirs that nobody has fixed yet; a report that says nothing new
+/// writes nothing.
 pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
     let mut plan = Plan::new(Intent::Report);
     let Some(object) = cx.world.get::<Host>(host) else {
