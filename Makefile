@@ -71,6 +71,9 @@ packages:
 	need /usr/bin/python3 python3; \
 	need /usr/bin/prometheus prometheus; \
 	need /usr/bin/victoria-metrics victoria-metrics; \
+	need /usr/sbin/dockerd docker.io; \
+	need /usr/bin/docker-registry docker-registry; \
+	need /bin/busybox busybox-static; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -q; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \

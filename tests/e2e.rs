@@ -4,6 +4,10 @@
 mod cluster;
 #[path = "e2e/config.rs"]
 mod config;
+#[path = "e2e/containers.rs"]
+mod containers;
+#[path = "e2e/dock.rs"]
+mod dock;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/hosts.rs"]

@@ -67,20 +67,26 @@ impl Control {
     /// # Errors
     /// It was refused, or does not settle.
     pub async fn apply(&mut self, run: Value, rollout: Value) -> anyhow::Result<()> {
+        self.declare(json!({}), json!({ "run": run, "rollout": rollout })).await
+    }
+
+    /// Applies an environment and an application of these specs; waits until their deployment has
+    /// settled at no instances.
+    ///
+    /// # Errors
+    /// It was refused, or does not settle.
+    pub async fn declare(&mut self, place: Value, mut application: Value) -> anyhow::Result<()> {
+        application["scaling"] = json!({ "min": 0, "max": 200_000 });
+        application["environments"] = json!([ENVIRONMENT]);
         let objects = json!([
             {
                 "apiVersion": "atoll/v1", "kind": "Environment",
-                "metadata": { "name": ENVIRONMENT }, "spec": {},
+                "metadata": { "name": ENVIRONMENT }, "spec": place,
             },
             {
                 "apiVersion": "atoll/v1", "kind": "Application",
                 "metadata": { "name": APPLICATION },
-                "spec": {
-                    "run": run,
-                    "rollout": rollout,
-                    "scaling": { "min": 0, "max": 200_000 },
-                    "environments": [ENVIRONMENT],
-                },
+                "spec": application,
             },
         ]);
         let body = serde_json::to_vec(&json!({ "objects": objects }))?;

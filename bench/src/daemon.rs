@@ -45,6 +45,23 @@ impl Daemon {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
+        Daemon::start_with(home, program, args, &[])
+    }
+
+    /// The same, with something more in its environment.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_with<I, S>(
+        home: TempDir,
+        program: &Path,
+        args: I,
+        env: &[(&str, String)],
+    ) -> anyhow::Result<Daemon>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
         let log = home.path().join("log");
         let log = std::fs::File::options().create(true).append(true).open(log)?;
         let mut child = Command::new(program)
@@ -55,6 +72,7 @@ impl Daemon {
             .env("RUST_LOG", "warn")
             .env_remove("ATOLL_SERVER")
             .env_remove("ATOLL_TOKEN")
+            .envs(env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -269,6 +269,7 @@ fn told(instance: AssignedInstance) -> InstanceReport {
         restarts: 0,
         started_at: Some(clock::time_of_day()).filter(|_| runs),
         prefetched: None,
+        image: None,
         reasons: Vec::new(),
     }
 }

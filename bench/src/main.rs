@@ -2,6 +2,7 @@
 //! a missed goal is reported, and only what does not work fails.
 
 mod clock;
+mod containers;
 mod control;
 mod daemon;
 mod fleet;
@@ -71,6 +72,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(busy);
     rows.extend(placement(args).await?);
     rows.extend(real(args).await?);
+    rows.extend(contained(args).await?);
     rows.extend(rest);
     rows.extend(planning(args).await?);
     rows.extend(pipelines::rows(args).await?);
@@ -228,6 +230,43 @@ async fn real(args: &Args) -> anyhow::Result<Vec<Row>> {
         runs.push(processes::run(&args.program).await?);
     }
     Ok(args.pick(real_rows(&runs)))
+}
+
+fn contained_rows(runs: &[containers::Found]) -> Vec<Row> {
+    let rows = [
+        Row::new(
+            "10 real containers up and healthy",
+            over(runs, |r| r.start),
+            "s",
+            Goal::AtMost(3.0),
+        )
+        .beside(SWARM, over(runs, |r| r.swarm_start)),
+        Row::new(
+            "rolling update of 10 real containers",
+            over(runs, |r| r.update),
+            "s",
+            Goal::AtMost(8.0),
+        )
+        .beside(SWARM, over(runs, |r| r.swarm_update)),
+    ];
+    rows.into()
+}
+
+async fn contained(args: &Args) -> anyhow::Result<Vec<Row>> {
+    let rows = args.pick(contained_rows(&[]));
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    if let Some(absence) = containers::absence() {
+        let absent = |row: Row| Row::new(row.name, 0.0, row.unit, Goal::Absent).noted(&absence);
+        return Ok(rows.into_iter().map(absent).collect());
+    }
+    let mut runs = Vec::new();
+    for run in 1..=args.runs {
+        eprintln!("10 real containers, run {run}:");
+        runs.push(containers::run(&args.program).await?);
+    }
+    Ok(args.pick(contained_rows(&runs)))
 }
 
 /// Does what needs the processor only where an interrupt is still heard.

@@ -47,6 +47,7 @@ pub fn placement(hosts: usize, instances: usize) -> anyhow::Result<f64> {
         ports: &[("http".to_owned(), 0)].into(),
         hosts: &Selector::default(),
         spread: &[Spread::Zone, Spread::Host],
+        runtime: atoll_model::delivery::Runtime::Process,
     };
     let began = clock::now();
     let places = place_all(&world, need, std::iter::empty(), 0..instances as u64);
@@ -290,6 +291,7 @@ fn told_of(instance: &Object<Instance>) -> InstanceReport {
         restarts: 0,
         started_at: instance.meta.created_at,
         prefetched: None,
+        image: None,
         reasons: Vec::new(),
     }
 }

@@ -28,7 +28,19 @@ impl Program {
     /// # Errors
     /// It does not start; the error carries what it said.
     pub async fn start(program: &Path, word: &'static str) -> anyhow::Result<Program> {
-        Program::start_in(daemon::home()?, program, word, None).await
+        Program::start_with(program, word, &[]).await
+    }
+
+    /// The same, with something more in its environment.
+    ///
+    /// # Errors
+    /// It does not start; the error carries what it said.
+    pub async fn start_with(
+        program: &Path,
+        word: &'static str,
+        env: &[(&str, String)],
+    ) -> anyhow::Result<Program> {
+        Program::start_in(daemon::home()?, program, word, None, env).await
     }
 
     async fn start_in(
@@ -36,12 +48,13 @@ impl Program {
         program: &Path,
         word: &'static str,
         token: Option<String>,
+        env: &[(&str, String)],
     ) -> anyhow::Result<Program> {
         let program = std::path::absolute(program)?;
         let data = home.path().join("data").into_os_string();
         let mut args = [word, "--listen", "127.0.0.1:0", "--data"].map(OsString::from).to_vec();
         args.push(data);
-        let mut daemon = Daemon::start(home, &program, args)?;
+        let mut daemon = Daemon::start_with(home, &program, args, env)?;
         let home = daemon.home();
         let greeting = greeting(&mut daemon.said, &home, token);
         let started = tokio::time::timeout(PATIENCE, greeting).await;
@@ -63,7 +76,7 @@ impl Program {
     pub async fn restart(self) -> anyhow::Result<Program> {
         let home = self.daemon.leave().await?;
         let token = Some(self.target.token);
-        Program::start_in(home, &self.program, self.word, token).await
+        Program::start_in(home, &self.program, self.word, token, &[]).await
     }
 
     /// Asks it to end, and sees to it that nothing of it is left.

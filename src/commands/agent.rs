@@ -47,6 +47,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         ca_pem: whom.ca,
         program: std::env::current_exe().context("finding this program")?,
         cache_bytes: atoll_agent::Options::CACHE_BYTES,
+        engine: None,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
         bare_tasks: args.steps.bare,
         task_paths: args.steps.paths.clone(),

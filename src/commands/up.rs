@@ -104,6 +104,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         ca_pem: ca,
         program: std::env::current_exe().context("finding this program")?,
         cache_bytes: atoll_agent::Options::CACHE_BYTES,
+        engine: None,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
         bare_tasks: args.steps.bare,
         task_paths: args.steps.paths.clone(),

@@ -22,6 +22,8 @@ pub struct Site {
     agents: Vec<Child>,
     pub url: String,
     pub token: String,
+    /// What its processes find in their environment besides.
+    pub env: Vec<(String, String)>,
     port: u16,
 }
 
@@ -79,6 +81,7 @@ impl Site {
             agents: Vec::new(),
             url: String::new(),
             token: String::new(),
+            env: Vec::new(),
             port: 0,
         }
     }
@@ -161,6 +164,7 @@ impl Site {
             .env_remove("ATOLL_SERVER")
             .env_remove("ATOLL_TOKEN")
             .env("NO_COLOR", "1")
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null());
         command
     }

@@ -21,12 +21,9 @@ const PORTS: Range<u16> = 20_000..30_000;
 pub fn facts(address: IpAddr, layout: &Layout, data: &Path, ours: &BTreeSet<u16>) -> HostFacts {
     let user = if users::possible(data).is_ok() { "user-per-instance" } else { NO_USER };
     let isolation = [layout.fact(), user, "no-new-privileges"].map(str::to_owned).into();
-    let agent = AgentStatus {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        system: system(),
-        isolation,
-        engine: String::new(),
-    };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    // Whoever asks the engine adds it.
+    let agent = AgentStatus { version, system: system(), isolation, engine: String::new() };
     let taken = listening().into_iter().filter(|p| PORTS.contains(p) && !ours.contains(p));
     HostFacts {
         capacity: capacity(),

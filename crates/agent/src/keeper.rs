@@ -2,6 +2,7 @@
 //! another, and watches it. What the next step is, `reconcile.rs` decides; how it is done stands
 //! here and in `keeper/`.
 
+mod container;
 mod start;
 mod watch;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use atoll_client::{Backoff, ClientError, PackageError};
 use atoll_model::Reason;
-use atoll_model::agent::InstanceReport;
+use atoll_model::agent::{FoundImage, InstanceReport};
 use atoll_model::deployment::InstancePhase;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use crate::runtime::link::{Link, start_shim};
 use crate::runtime::orders::{Orders, Phase, Request, State};
 use crate::runtime::place::Place;
 use crate::runtime::process::Process;
+use crate::runtime::warden::Leash;
 use watch::Watching;
 
 /// What a shim may take beyond the grace of its application before it is done without.
@@ -55,6 +57,10 @@ pub struct Keeper {
     link: Option<Link>,
     state: Option<State>,
     watching: Watching,
+    /// What its container is called, if it is one.
+    container: Option<String>,
+    /// What the image of its release was found to be, until the server has heard.
+    found: Option<FoundImage>,
     /// What stands in the way of the next step.
     trouble: Option<Reason>,
     backoff: Backoff,
@@ -73,6 +79,8 @@ impl Keeper {
             link: None,
             state: None,
             watching: Watching::default(),
+            container: None,
+            found: None,
             trouble: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
         }
@@ -117,6 +125,7 @@ impl Keeper {
         let fetched = wanted.and_then(Order::digest).is_none_or(|digest| {
             self.activated().as_deref() == Some(digest) || self.machine.packages.has(digest)
         });
+        let fetched = fetched && wanted.is_none_or(|order| self.has_image(order));
         let record = self.record.as_ref().map(|r| &r.order);
         Here { record, alive: self.link.is_some(), fetched }
     }
@@ -130,6 +139,15 @@ impl Keeper {
     async fn attach(&mut self) {
         self.link = None;
         self.state = None;
+        let orders: Option<Orders> = disk::read(&self.place.orders());
+        if let Some(orders) = orders.filter(|orders| orders.container.is_some()) {
+            let state: Option<State> = disk::read(&self.place.state());
+            let here = |s: &State| s.boot == self.machine.boot && s.phase != Phase::Stopped;
+            if state.is_some_and(|state| here(&state)) {
+                self.leash(orders).await;
+            }
+            return;
+        }
         let alive = || {
             let state: Option<State> = disk::read(&self.place.state());
             state.is_some_and(|s| s.app_alive(&self.machine.boot))
@@ -151,6 +169,15 @@ impl Keeper {
         self.greet(link).await;
     }
 
+    /// Lets a warden look after the container of these orders.
+    async fn leash(&mut self, orders: Orders) {
+        self.container = orders.container.as_ref().map(|container| container.name.clone());
+        let engine = Arc::clone(&self.machine.engine);
+        if let Some(leash) = Leash::new(engine, self.place.clone(), orders) {
+            self.greet(Link::Warden(leash)).await;
+        }
+    }
+
     async fn new_shim(&self) -> io::Result<Link> {
         start_shim(&self.machine.program, &self.place, None).await?;
         Link::connect(&self.place)
@@ -168,6 +195,9 @@ impl Keeper {
 
     /// Sees to the package, while whatever runs goes on running.
     async fn fetch(&mut self, order: &Arc<Order>) {
+        if !self.has_image(order) {
+            return self.fetch_image(order).await;
+        }
         let Some(digest) = order.digest().map(str::to_owned) else { return };
         let (machine, client) = (Arc::clone(&self.machine), self.machine.client());
         let fetch = async { machine.packages.fetch(&client, &digest).await };
@@ -191,6 +221,7 @@ impl Keeper {
         }
         let orders: Option<Orders> = disk::read(&self.place.orders());
         let grace = orders.as_ref().map_or(Duration::ZERO, |o| o.grace.std());
+        self.container = None;
         let stopped = tokio::time::timeout(grace + STOP_SLACK, async {
             loop {
                 if link.ask(&Request::Stop).await.is_ok() {
@@ -231,8 +262,12 @@ impl Keeper {
     async fn clear(&mut self) {
         let orders: Option<Orders> = disk::read(&self.place.orders());
         if let Some(orders) = orders {
-            sweep(&orders).await;
+            match &orders.container {
+                Some(container) => self.clear_container(container).await,
+                None => sweep(&orders).await,
+            }
         }
+        self.container = None;
         let group = self.machine.group(&self.name);
         let (place, gone) = (self.place.clone(), self.machine.data.join("gone"));
         let removed = tokio::task::spawn_blocking(move || {
@@ -276,7 +311,7 @@ impl Keeper {
         if self.trouble.as_ref() != Some(&reason) {
             tracing::warn!(instance = self.name, reason = %reason, "it cannot go on");
         }
-        let waiting = reason.code == "fetch-failed";
+        let waiting = container::passes(&reason);
         self.trouble = Some(reason);
         if self.link.is_none() {
             let failed = InstancePhase::CrashLoop;
@@ -305,6 +340,7 @@ impl Keeper {
             restarts: self.state.as_ref().map_or(0, |s| s.restarts),
             started_at: None,
             prefetched: self.watching.prefetched(),
+            image: self.found.clone(),
             reasons: self.trouble.iter().cloned().collect(),
         });
     }
@@ -317,8 +353,12 @@ impl Keeper {
     }
 }
 
-/// Kills whatever is left of an instance that should have ended.
+/// Kills whatever is left of an instance that should have ended. A container is not killed: its
+/// warden knows what to do with it.
 pub(crate) async fn sweep(orders: &Orders) {
+    if orders.container.is_some() {
+        return;
+    }
     for _ in 0..100 {
         let (launch, group) = (orders.launch.clone(), orders.group.clone());
         let look = tokio::task::spawn_blocking(move || launch.members(&group)).await;

@@ -9,9 +9,11 @@ mod clock;
 mod collect;
 mod configs;
 mod disk;
+pub mod engine;
 mod facts;
 mod files;
 mod health;
+mod images;
 mod join;
 mod keeper;
 mod machine;
@@ -23,6 +25,7 @@ mod run;
 mod runtime;
 mod sessions;
 mod state;
+mod sweep;
 mod task;
 
 use std::collections::BTreeMap;
@@ -56,7 +59,9 @@ pub struct Options {
     /// The program that is started as `PROGRAM shim DIR` for every instance, and then calls
     /// [`shim_main`]: this very one, mostly.
     pub program: PathBuf,
-    /// Bytes of packages that may be kept though nobody needs them.
+    /// The socket of the container engine; without, the one `DOCKER_HOST` names, or the usual.
+    pub engine: Option<PathBuf>,
+    /// Bytes of packages, and of images, that may be kept though nobody needs them.
     pub cache_bytes: u64,
     /// The time between two looks at host and instances for their metrics.
     pub collect_every: Duration,

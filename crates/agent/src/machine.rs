@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use atoll_client::Client;
 
 use crate::configs::Configs;
+use crate::engine::Engine;
 use crate::files::Packages;
+use crate::images::Images;
 use crate::report::Board;
 use crate::runtime::cgroup::{Group, Layout};
 use crate::runtime::users;
@@ -26,6 +28,8 @@ pub struct Machine {
     pub own_address: IpAddr,
     /// The agent's directory.
     pub data: PathBuf,
+    /// A short name for that; see [`Machine::owner`].
+    pub owner: String,
     /// The program that shims are started from.
     pub program: PathBuf,
     /// The packages here.
@@ -40,6 +44,10 @@ pub struct Machine {
     pub boot: String,
     /// The way to the server; another one after the host has joined again.
     pub client: RwLock<Client>,
+    /// The container engine here, should there be one.
+    pub engine: Arc<Engine>,
+    /// Its images.
+    pub images: Images,
     /// Whether tasks are done although they cannot be kept apart here.
     pub bare_tasks: bool,
     /// Paths of this host that tasks see besides the system's.
@@ -54,11 +62,35 @@ impl Machine {
         self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The cgroup of an instance. Several agents may share a machine, so their directory is part
-    /// of the name.
+    /// The cgroup of an instance.
     pub fn group(&self, instance: &str) -> Group {
-        let hash = blake3::hash(self.data.as_os_str().as_encoded_bytes());
-        self.layout.group(&format!("{}-{instance}", &hash.to_hex()[..8]))
+        self.layout.group(&format!("{}-{instance}", self.owner))
+    }
+
+    /// Several agents may share a machine, so this, made of their directory, is part of the names
+    /// of everything they make outside of it.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// What the container of an instance is called.
+    pub fn container_name(&self, instance: &str) -> String {
+        format!("{instance}.{}", self.owner)
+    }
+
+    /// What the network of an environment is called.
+    pub fn network_name(&self, environment: &str) -> String {
+        format!("{environment}.{}", self.owner)
+    }
+
+    /// The address ports of containers are published on: the one others reach this host by, or
+    /// every one, where that is none of its own.
+    pub fn published_on(&self) -> IpAddr {
+        if self.own_address == self.address {
+            self.address
+        } else {
+            IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
+        }
     }
 
     /// The user of an instance: the one it had, or another of its own; none, where that cannot be.

@@ -50,6 +50,7 @@ pub fn phase(
         (Phase::Running | Phase::Waiting, _) if looping => InstancePhase::CrashLoop,
         (Phase::Running | Phase::Waiting, _) => InstancePhase::Starting,
     };
+    reasons.extend(state.lacking.clone());
     if let Some(ended) = &state.last {
         if looping && phase == InstancePhase::CrashLoop {
             let message = match &ended.how {
@@ -79,7 +80,7 @@ fn times(state: &State, now: Timestamp) -> usize {
 fn hint(ended: &Ended) -> &'static str {
     match ended.code() {
         "no-such-program" | "not-executable" | "not-started" => {
-            "correct run.command, or the package"
+            "correct run.command, the package or the image"
         }
         "out-of-memory" => "raise run.resources.memory, or find out what uses it",
         _ => "see its log with atoll logs",
@@ -111,6 +112,7 @@ mod tests {
             deaths: deaths.iter().map(|ago| Timestamp(NOW.0 - ago)).collect(),
             streak,
             late: false,
+            lacking: None,
         }
     }
 

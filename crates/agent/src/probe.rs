@@ -4,13 +4,16 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::engine::{Engine, EngineError};
 use crate::runtime::launch::Launch;
 
 /// The most that is read of an answer. All of it is read where it is shorter, so that a program
@@ -18,7 +21,7 @@ use crate::runtime::launch::Launch;
 const LONGEST: usize = 256 << 10;
 
 /// One question.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Question {
     /// Does this path answer with a status from 200 to 399?
     Http(SocketAddr, String),
@@ -26,10 +29,19 @@ pub enum Question {
     Tcp(SocketAddr),
     /// Does this command exit with 0?
     Command(Launch),
+    /// Does this command exit with 0, inside that container?
+    Inside {
+        /// The engine it is of.
+        engine: Arc<Engine>,
+        /// Its name there.
+        container: String,
+        /// Program and arguments.
+        command: Vec<String>,
+    },
 }
 
 /// What is asked of one instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Questions {
     /// Whether it serves.
     pub ready: Question,
@@ -58,6 +70,9 @@ pub async fn ask(question: &Question, timeout: Duration) -> Result<(), String> {
             Question::Http(address, path) => http(*address, path).await,
             Question::Tcp(address) => tcp(*address).await,
             Question::Command(launch) => command(launch).await,
+            Question::Inside { engine, container, command } => {
+                inside(engine, container, command).await
+            }
         }
     };
     match tokio::time::timeout(timeout, answer).await {
@@ -70,7 +85,9 @@ fn name(question: &Question) -> String {
     match question {
         Question::Http(address, path) => format!("GET {path} on port {}", address.port()),
         Question::Tcp(address) => format!("port {}", address.port()),
-        Question::Command(launch) => format!("probe {:?}", launch.command.join(" ")),
+        Question::Command(Launch { command, .. }) | Question::Inside { command, .. } => {
+            format!("probe {:?}", command.join(" "))
+        }
     }
 }
 
@@ -153,14 +170,35 @@ async fn command(launch: &Launch) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let text = [output.stderr, output.stdout].concat();
-    let text = String::from_utf8_lossy(&text);
-    let line: String = text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("").into();
-    let line: String = line.chars().take(200).collect();
+    let line = last_line(&[output.stderr, output.stdout].concat());
     Err(match output.status.code() {
         Some(code) => format!("{name} exited with code {code}: {line:?}"),
         None => format!("{name} was killed: {line:?}"),
     })
+}
+
+/// The last line that is not empty, cut to what a reason can hold.
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
+    line.chars().take(200).collect()
+}
+
+async fn inside(engine: &Engine, container: &str, command: &[String]) -> Result<(), String> {
+    let name = format!("probe {:?}", command.join(" "));
+    let failed = |e: EngineError| format!("{name} could not be started: {e}");
+    let mut run = engine.exec(container, command, false).await.map_err(failed)?;
+    let mut text = Vec::new();
+    while let Some(Ok(piece)) = run.output.next().await {
+        if text.len() < LONGEST {
+            text.extend_from_slice(&piece.into_bytes());
+        }
+    }
+    match engine.exec_code(&run.id).await.map_err(failed)? {
+        Some(0) => Ok(()),
+        Some(code) => Err(format!("{name} exited with code {code}: {:?}", last_line(&text))),
+        None => Err(format!("{name} closed its output and runs on")),
+    }
 }
 
 /// A process group that dies with this.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::agent::{AssignedInstance, AssignedRelease, Assignment};
-use atoll_model::delivery::PackageRef;
+use atoll_model::delivery::{PackageRef, Runtime};
 use serde::{Deserialize, Serialize};
 
 /// One instance with all that is needed to run it.
@@ -17,6 +17,9 @@ pub struct Order {
     /// The package of the release it names for prefetching, if that has one.
     #[serde(default)]
     pub prefetch: Option<PackageRef>,
+    /// The image of that release, by its content.
+    #[serde(default)]
+    pub prefetch_image: Option<String>,
 }
 
 /// What an assignment means for the instances here.
@@ -94,8 +97,13 @@ pub fn reconcile(assignment: &Assignment, known: &BTreeMap<String, Arc<Order>>) 
             continue;
         }
         let prefetch = instance.prefetch.as_ref().and_then(|r| assignment.releases.get(r));
-        let prefetch = prefetch.and_then(|r| r.package.clone());
-        let order = Order { instance: instance.clone(), release: release.clone(), prefetch };
+        let image = prefetch.filter(|_| instance.runtime == Runtime::Docker);
+        let order = Order {
+            instance: instance.clone(),
+            release: release.clone(),
+            prefetch: prefetch.and_then(|r| r.package.clone()),
+            prefetch_image: image.and_then(|r| r.pinned.clone()),
+        };
         match before {
             None => actions.push(Action::Start(Arc::new(order))),
             Some(before) if **before != order => actions.push(Action::Change(Arc::new(order))),
@@ -135,6 +143,7 @@ impl Order {
     pub fn runs_as(&self, other: &Order) -> bool {
         let (a, b) = (&self.instance, &other.instance);
         a.release == b.release
+            && a.runtime == b.runtime
             && a.ports == b.ports
             && a.resources == b.resources
             && self.release == other.release

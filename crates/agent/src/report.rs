@@ -237,6 +237,7 @@ mod tests {
             restarts,
             started_at: None,
             prefetched: None,
+            image: None,
             reasons: Vec::new(),
         }
     }

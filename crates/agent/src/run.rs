@@ -20,8 +20,10 @@ use tokio::task::JoinSet;
 
 use crate::collect::Collector;
 use crate::configs::{Configs, deliver, serve};
+use crate::engine::Engine;
 use crate::facts::facts;
 use crate::files::Packages;
+use crate::images::Images;
 use crate::join::{address, authority, client, join, passing};
 use crate::keeper::{Keeper, Record, Wanted};
 use crate::machine::Machine;
@@ -30,6 +32,7 @@ use crate::report::{Board, tell};
 use crate::runtime::cgroup::Layout;
 use crate::runtime::process::boot_id;
 use crate::state::StateFile;
+use crate::sweep::sweep;
 use crate::task::decide::Record as TaskRecord;
 use crate::task::{self, Doer};
 use crate::{AgentError, Options, disk, probe, sessions};
@@ -69,14 +72,19 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         tracing::warn!(why, "instances have no cgroups of their own");
     }
     let address = address(&options, &client);
+    let engine = Arc::new(options.engine.as_deref().map_or_else(Engine::of_this_host, Engine::at));
     if state.memory.token.is_none() || state.memory.host.is_none() {
-        let facts = facts(address, &layout, &data, &BTreeSet::new());
+        let mut facts = facts(address, &layout, &data, &BTreeSet::new());
+        facts.agent.engine = engine.version().await.unwrap_or_default();
         client = join(&options, &facts, &client, &mut state).await?;
     }
     let records = records(&data);
     let tasks = task::records(&data);
     let zone = options.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str);
     let machine = Arc::new(Machine {
+        images: Images::open(Arc::clone(&engine), &data, options.cache_bytes),
+        engine,
+        owner: blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned(),
         host: state.memory.host.clone().unwrap_or_default(),
         zone: zone.to_owned(),
         address,
@@ -118,6 +126,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         look(&machine, &ports),
         deliver::deliver(&machine),
         serve::serve(&machine, programs),
+        sweep(&machine),
     );
     Ok(())
 }
@@ -172,7 +181,8 @@ async fn look(machine: &Arc<Machine>, ports: &Mutex<BTreeSet<u16>>) {
         let found = tokio::task::spawn_blocking(move || {
             facts(machine_here.address, &machine_here.layout, &machine_here.data, &ours)
         });
-        if let Ok(facts) = found.await {
+        if let Ok(mut facts) = found.await {
+            facts.agent.engine = machine.engine.version().await.unwrap_or_default();
             machine.board.post_facts(facts);
         }
         tokio::time::sleep(LOOK).await;
@@ -362,6 +372,7 @@ impl Agent {
             restarts: 0,
             started_at: None,
             prefetched: None,
+            image: None,
             reasons: Vec::new(),
         });
     }
@@ -374,6 +385,12 @@ impl Agent {
         let tasks = assignment.tasks.iter().map(|task| &task.work);
         digests.extend(tasks.flat_map(|w| w.source.iter().chain(w.inputs.values())).cloned());
         self.machine.packages.hold(digests);
+        let assigned = assignment.releases.values();
+        let mut images: BTreeSet<String> =
+            assigned.flat_map(|r| [r.pinned.clone(), r.image.clone()]).flatten().collect();
+        let running = known.values().map(|order| &order.release);
+        images.extend(running.flat_map(|r| [r.pinned.clone(), r.image.clone()]).flatten());
+        self.machine.images.hold(images);
     }
 
     fn answer_sessions(&mut self, assignment: &Assignment) {
@@ -398,7 +415,8 @@ impl Agent {
         };
         let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (machine, options) = (&self.machine, &self.options);
-        let facts = facts(machine.address, &machine.layout, &machine.data, &ports);
+        let mut facts = facts(machine.address, &machine.layout, &machine.data, &ports);
+        facts.agent.engine = machine.engine.version().await.unwrap_or_default();
         match join(options, &facts, &client, &mut self.state).await {
             Ok(client) => {
                 *machine.client.write().unwrap_or_else(PoisonError::into_inner) = client;

@@ -2,6 +2,7 @@
 //! they may was decided by the server.
 
 mod exec;
+mod inside;
 pub(crate) mod logs;
 mod search;
 
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use atoll_client::{Frame, Socket};
 use atoll_model::agent::{Ask, Session, SessionNote};
 
+use crate::disk;
 use crate::machine::Machine;
+use crate::runtime::orders::Orders;
 use crate::runtime::place::Place;
 use crate::task::place::TaskPlace;
 
@@ -32,7 +35,12 @@ pub async fn answer(machine: Arc<Machine>, session: Session) {
         Ask::Logs { follow, tail, since, filter } => {
             logs::answer(socket, &place, logs::Wish { follow, tail, since, filter }).await;
         }
-        Ask::Exec { command, tty } => exec::answer(socket, &place, command, tty).await,
+        Ask::Exec { command, tty } => match disk::read::<Orders>(&place.orders()) {
+            Some(Orders { container: Some(container), .. }) => {
+                inside::answer(socket, &machine.engine, &container.name, command, tty).await;
+            }
+            _ => exec::answer(socket, &place, command, tty).await,
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ci::task::{TaskPhase, Work, Yields};
 use crate::cmdb::{AgentStatus, Amount};
 use crate::config::{AssignedConfig, ConfigAck};
-use crate::delivery::PackageRef;
+use crate::delivery::{PackageRef, Runtime};
 use crate::deployment::InstancePhase;
 use crate::object::Reason;
 use crate::run::{Resources, Run};
@@ -107,6 +107,12 @@ pub struct AssignedInstance {
     pub ports: BTreeMap<String, u16>,
     /// What it may use.
     pub resources: Resources,
+    /// How it runs.
+    #[serde(default)]
+    pub runtime: Runtime,
+    /// Its deployment is being deleted: what it keeps goes with it.
+    #[serde(default)]
+    pub purge: bool,
     /// It is to be stopped, reported as `stopped`, and then forgotten once it is no longer listed.
     pub stop: bool,
 }
@@ -144,6 +150,13 @@ pub struct AssignedRelease {
     /// Its files.
     #[serde(default)]
     pub package: Option<PackageRef>,
+    /// The image its containers are made of, as its team writes it.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// The image by its content. Until it is known, the host looks it up and reports it, and
+    /// starts nothing.
+    #[serde(default)]
+    pub pinned: Option<String>,
 }
 
 /// `POST /v1/agents/{host}/report`: what has changed, or everything.
@@ -220,9 +233,22 @@ pub struct InstanceReport {
     /// The release fetched ahead of need.
     #[serde(default)]
     pub prefetched: Option<String>,
+    /// The image of its release by its content, where this host has just looked it up.
+    #[serde(default)]
+    pub image: Option<FoundImage>,
     /// Why it is as it is.
     #[serde(default)]
     pub reasons: Vec<Reason>,
+}
+
+/// What a host has found the image of a release to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundImage {
+    /// The release.
+    pub release: String,
+    /// The image by its content.
+    pub image: String,
 }
 
 /// A person's request that is answered on a host over a WebSocket, relayed by a server.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::deployment::Rollout;
+use crate::deployment::{Rollout, Strategy};
 use crate::monitoring::Promise;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
@@ -29,6 +29,10 @@ pub struct Application {
     /// are run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
+    /// The image containers are made of, as `[REGISTRY/]NAME[:TAG]`, for environments whose
+    /// runtime is docker. Its content is fixed when a release of it is first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// How an instance runs.
     pub run: Run,
     /// Static and dynamic configuration.
@@ -168,6 +172,19 @@ pub(crate) use explained;
 explained!(ApplicationStatus, HostStatus);
 
 impl Application {
+    /// How its releases are rolled out. Instances that keep volumes are updated where they are,
+    /// one missing at a time: another beside them would begin with empty ones.
+    pub fn rules(&self) -> Rollout {
+        let mut rules = self.rollout.clone();
+        if !self.run.volumes.is_empty() {
+            rules.max_surge = Portion::Count(0);
+            if !matches!(rules.max_unavailable, Portion::Count(1..)) {
+                rules.max_unavailable = Portion::Count(1);
+            }
+        }
+        rules
+    }
+
     /// The names in `needs`, without their kind.
     pub fn needed(&self) -> impl Iterator<Item = &str> {
         self.needs.iter().map(|n| n.strip_prefix("application/").unwrap_or(n))
@@ -184,6 +201,7 @@ impl Spec for Application {
             invalid.nest("package", crate::delivery::check_package_name(package));
         }
         invalid.nest("run", self.run.validate(&self.config.fixed));
+        crate::delivery::check_program(&mut invalid, &self.run, self.image.as_deref());
         for key in self.config.fixed.keys() {
             check_variable(&mut invalid, "config.static", key);
         }
@@ -194,6 +212,11 @@ impl Spec for Application {
             invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");
         }
         invalid.nest("rollout", self.rollout.validate());
+        invalid.add_if(
+            self.rollout.strategy == Strategy::BlueGreen && !self.run.volumes.is_empty(),
+            "rollout.strategy",
+            "is blue-green, whose new instances would begin with empty volumes; write rolling",
+        );
         let mut promised = BTreeSet::new();
         for (i, promise) in self.objectives.iter().enumerate() {
             invalid.nest(&format!("objectives[{i}]"), promise.validate());

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 use crate::cmdb::explained;
+use crate::image;
 use crate::name::{self, Invalid};
-use crate::object::{Explained, Reason, Spec};
+use crate::object::{Explained, Object, Reason, Spec};
 use crate::run::Run;
 use crate::selector::Selector;
 
@@ -43,6 +44,13 @@ pub enum Runtime {
     Process,
     /// Containers through the Docker API.
     Docker,
+}
+
+impl Runtime {
+    /// Whether instances are processes.
+    pub fn is_process(&self) -> bool {
+        *self == Runtime::Process
+    }
 }
 
 /// What drives the instances of an environment.
@@ -79,11 +87,6 @@ impl Spec for Environment {
         if let Some(after) = &self.after {
             invalid.nest("after", name::check_simple(after));
         }
-        invalid.add_if(
-            self.runtime == Runtime::Docker,
-            "runtime",
-            "docker is not there yet; write process, or leave it out",
-        );
         invalid.into_result()
     }
 }
@@ -237,6 +240,9 @@ pub struct Release {
     /// Its files; without, it runs what the host has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageRef>,
+    /// The image its containers are made of, as its team writes it; see [`ReleaseStatus::image`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// How its instances run.
     pub run: Run,
     /// Static configuration: environment variables of every instance.
@@ -252,6 +258,7 @@ impl Release {
     pub fn same_content(&self, other: &Release) -> bool {
         self.application == other.application
             && self.package.as_ref().map(|p| &p.digest) == other.package.as_ref().map(|p| &p.digest)
+            && self.image == other.image
             && self.run == other.run
             && self.config == other.config
     }
@@ -273,12 +280,24 @@ pub struct PackageRef {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseStatus {
+    /// The image by its content, from the host that looked it up first. It never changes: what is
+    /// pushed under the same tag later is another release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Why it cannot be used, if so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
 }
 
 explained!(ReleaseStatus);
+
+impl Object<Release> {
+    /// The image by its content, once that is known.
+    pub fn pinned_image(&self) -> Option<&str> {
+        let named = self.spec.image.as_deref().filter(|image| image::is_pinned(image));
+        named.or(self.status.image.as_deref())
+    }
+}
 
 impl Spec for Release {
     const KIND: Kind = Kind::Release;
@@ -293,8 +312,24 @@ impl Spec for Release {
             invalid.nest("package.version", name::check_version(&package.version));
             invalid.add_if(!is_digest(&package.digest), "package.digest", "is no BLAKE3 digest");
         }
+        check_program(&mut invalid, &self.run, self.image.as_deref());
         invalid.into_result()
     }
+}
+
+/// Checks that there is something to run: a command, or an image that brings its own.
+pub(crate) fn check_program(invalid: &mut Invalid, run: &Run, image: Option<&str>) {
+    match image {
+        Some(image) => invalid.nest("image", image::Image::parse(image).map(drop)),
+        None => invalid.add_if(
+            run.command.is_empty(),
+            "run.command",
+            "is empty; give the program and its arguments as a list",
+        ),
+    }
+    let only = "goes with an image only";
+    invalid.add_if(image.is_none() && !run.volumes.is_empty(), "run.volumes", only);
+    invalid.add_if(image.is_none() && !run.container_ports.is_empty(), "run.containerPorts", only);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Kind;
 use crate::cmdb::explained;
 use crate::config::ConfigAck;
+use crate::delivery::Runtime;
 use crate::guard::{Guard, GuardStatus};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
@@ -390,6 +391,9 @@ pub struct Instance {
     /// A release whose package the host fetches ahead of need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefetch: Option<String>,
+    /// How it runs; that of its environment when its release was chosen.
+    #[serde(default, skip_serializing_if = "Runtime::is_process")]
+    pub runtime: Runtime,
 }
 
 /// How an instance is, as its agent reports it.

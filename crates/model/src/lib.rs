@@ -12,6 +12,7 @@ pub mod decision;
 pub mod delivery;
 pub mod deployment;
 pub mod guard;
+pub mod image;
 pub mod manifest;
 pub mod matcher;
 pub mod monitoring;

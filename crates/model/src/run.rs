@@ -15,7 +15,9 @@ use crate::time::{Span, SpanRange};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Run {
-    /// Program and arguments; `{{…}}` is filled in. A program with `./` is one of the package.
+    /// Program and arguments; `{{…}}` is filled in. A program with `./` is one of the package. An
+    /// image brings its own, which this replaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// Environment variables; `{{…}}` is filled in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -23,6 +25,12 @@ pub struct Run {
     /// Ports by name; 0 lets the platform pick one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ports: BTreeMap<String, u16>,
+    /// Where an image listens inside its container, for ports it does not take from us.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub container_ports: BTreeMap<String, u16>,
+    /// What a container keeps across restarts and releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     /// What is reserved for, and the limit of, one instance.
     #[serde(default)]
     pub resources: Resources,
@@ -41,6 +49,17 @@ pub struct Run {
     /// Bounds of its log files.
     #[serde(default)]
     pub logs: LogFiles,
+}
+
+/// A directory of a container that is kept: each instance has its own, on its host, until the
+/// deployment is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Volume {
+    /// Names it within the application.
+    pub name: String,
+    /// Where it is seen in the container.
+    pub path: String,
 }
 
 /// What one instance is given.
@@ -251,9 +270,9 @@ impl Run {
         let ports: Vec<&str> = self.ports.keys().map(String::as_str).collect();
         let names = Names::sample(&ports, config);
         invalid.add_if(
-            self.command.first().is_none_or(|c| c.is_empty()),
+            self.command.first().is_some_and(|c| c.is_empty()),
             "command",
-            "is empty; give the program and its arguments as a list",
+            "begins with an empty word; give the program and its arguments as a list",
         );
         for (i, word) in self.command.iter().enumerate() {
             check_text(&mut invalid, &format!("command[{i}]"), word, &names);
@@ -265,6 +284,7 @@ impl Run {
         for name in self.ports.keys() {
             invalid.nest("ports", name::check_simple(name));
         }
+        self.check_container(&mut invalid);
         if let Some(health) = &self.health {
             invalid.nest("health", health.validate(&self.ports, &names));
         }
@@ -283,6 +303,28 @@ impl Run {
         invalid.add_if(self.logs.files == 0, "logs.files", "is 0; keep at least one file");
         invalid.add_if(self.resources.memory.0 == 0, "resources.memory", "is 0; nothing runs so");
         invalid.into_result()
+    }
+
+    fn check_container(&self, invalid: &mut Invalid) {
+        for (name, port) in &self.container_ports {
+            let path = format!("containerPorts.{name}");
+            let known = self.ports.contains_key(name);
+            invalid.add_if(!known, &path, format!("there is no port {name:?} in run.ports"));
+            invalid.add_if(*port == 0, &path, "is 0; say where the image listens");
+        }
+        for (i, volume) in self.volumes.iter().enumerate() {
+            let path = format!("volumes[{i}]");
+            invalid.nest(&format!("{path}.name"), name::check_simple(&volume.name));
+            let inside = volume.path.starts_with('/')
+                && volume.path != "/"
+                && !volume.path.contains([':', '\0'])
+                && !volume.path.split('/').any(|part| part == "..");
+            let why = "is no path inside the container, as /var/lib/shop";
+            invalid.add_if(!inside, &format!("{path}.path"), why);
+            let before = &self.volumes[..i];
+            let twice = before.iter().any(|v| v.name == volume.name || v.path == volume.path);
+            invalid.add_if(twice, &path, "has the name or the path of one before it");
+        }
     }
 }
 

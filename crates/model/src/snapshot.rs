@@ -342,6 +342,7 @@ mod tests {
                 ports: [("http".to_owned(), 20_000 + ordinal as u16)].into(),
                 resources: Resources { cpu: Cpu(100), memory: Memory(1 << 20) },
                 prefetch: None,
+                runtime: crate::delivery::Runtime::Process,
             },
         )))
     }

@@ -88,6 +88,7 @@ fn release(
         application: application.meta.name.clone(),
         number,
         package,
+        image: application.spec.image.clone(),
         run: application.spec.run.clone(),
         config: application.spec.config.fixed.clone(),
         notes: String::new(),

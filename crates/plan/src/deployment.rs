@@ -16,7 +16,7 @@ use atoll_model::{
 
 use crate::{Context, Plan};
 use draft::Draft;
-use fleet::{Counts, Fleet};
+use fleet::{Counts, Fleet, Member, Place};
 use progress::{Progress, View};
 use target::Target;
 use watch::Watch;
@@ -41,7 +41,7 @@ pub(crate) struct Subject<'a> {
     pub object: &'a Arc<Object<Deployment>>,
     pub application: &'a Object<Application>,
     pub environment: &'a Object<Environment>,
-    pub rules: &'a Rollout,
+    pub rules: Rollout,
     pub wanted: u32,
     pub target: Target<'a>,
     pub fleet: Fleet<'a>,
@@ -142,13 +142,13 @@ impl<'a> Subject<'a> {
         {
             return Err(reason);
         }
-        let rules = &application.spec.rollout;
+        let rules = application.spec.rules();
         let watch = Watch::of(cx, object);
         let look = |target: &Target| {
             let counts = Counts::of(&fleet, target.name(), rules.healthy_for, cx.now);
             let view = View {
                 deployment: object,
-                rules,
+                rules: &rules,
                 target,
                 counts: &counts,
                 watch: &watch,
@@ -219,6 +219,17 @@ impl<'a> Subject<'a> {
     /// So many instances are to be ready whatever is healed, scaled or moved.
     pub fn floor(&self) -> u32 {
         self.wanted.saturating_sub(self.rules.max_unavailable.floor_of(self.wanted))
+    }
+
+    /// So many instances are neither replaced nor moved, though their hosts are lost or being
+    /// emptied: what they keep in volumes is there and nowhere else.
+    pub fn kept_where_they_are(&self) -> u32 {
+        if self.application.spec.run.volumes.is_empty() {
+            return 0;
+        }
+        let off = |member: &&Member| matches!(member.place, Place::Lost | Place::Leaving);
+        let kept = self.fleet.0.iter().filter(off).filter(|m| !m.object.meta.deleting());
+        kept.count() as u32
     }
 
     /// No step of a rollout is to be taken.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use atoll_model::cmdb::{Amount, HostPhase, Spread};
+use atoll_model::delivery::Runtime;
 use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Usage};
 use atoll_model::{Host, Instance, Object, Reason, Selector, Snapshot};
@@ -25,6 +26,8 @@ pub struct Need<'a> {
     pub hosts: &'a Selector,
     /// The failure domains to spread over, the first before the second.
     pub spread: &'a [Spread],
+    /// How it runs: a container needs an engine.
+    pub runtime: Runtime,
 }
 
 /// How good a host is for the next instance; the least is best.
@@ -109,6 +112,7 @@ impl Room {
             ports: &instance.ports,
             hosts: &Selector::default(),
             spread: &[],
+            runtime: instance.runtime,
         };
         let excluded = exclusion(host, world.usage(host.name()), &need, Some(self));
         self.add(instance.resources, &instance.ports);
@@ -305,6 +309,8 @@ pub enum Exclusion {
     Draining,
     /// It is closed.
     Cordoned,
+    /// No container engine answers there.
+    Engine,
     /// Its processors are given away.
     Cpu,
     /// Its memory is given away.
@@ -332,6 +338,9 @@ fn exclusion(
     }
     if !host.is_open() {
         return Some(Exclusion::Cordoned);
+    }
+    if need.runtime == Runtime::Docker && host.status.agent.engine.is_empty() {
+        return Some(Exclusion::Engine);
     }
     let usable = host.spec.usable(host.status.capacity);
     let used = usage.map(|usage| usage.amount).unwrap_or_default();
@@ -385,6 +394,7 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
             Exclusion::Unknown => format!("{n} {is} not heard from"),
             Exclusion::Draining => format!("{n} {is} draining"),
             Exclusion::Cordoned => format!("{n} {is} cordoned"),
+            Exclusion::Engine => format!("{n} {has} no docker that answers"),
             Exclusion::Cpu => format!("{n} {lack} cpu"),
             Exclusion::Memory => format!("{n} {lack} memory"),
             Exclusion::Instances => format!("{n} {has} no more instances to give"),
@@ -457,6 +467,7 @@ mod tests {
             ports,
             resources: Resources { cpu: Cpu(250), memory: Memory(100 << 20) },
             prefetch: None,
+            runtime: Runtime::Process,
         };
         let name = format!("{deployment}.{ordinal}");
         world.put(Any::Instance(Arc::new(Object::new(name, spec))));
@@ -499,6 +510,7 @@ mod tests {
                 ports: &ports,
                 hosts: &hosts,
                 spread: spreads[random.below(5) as usize],
+                runtime: Runtime::Process,
             };
             // What the placer keeps in its head, the other learns from a world that follows.
             let mut follows = world.clone();
@@ -528,8 +540,9 @@ mod tests {
         for seed in 0..100 {
             let world = random_world(&mut Random::new(seed));
             let (ports, hosts) = (BTreeMap::new(), Selector::default());
+            let runtime = Runtime::Docker;
             let resources = Resources { cpu: Cpu(1000), memory: Memory(1) };
-            let need = Need { resources, ports: &ports, hosts: &hosts, spread: &[] };
+            let need = Need { resources, ports: &ports, hosts: &hosts, spread: &[], runtime };
             let (all, causes) = exclusions(&world, &need);
             let good = world.all::<Host>().filter(|h| fits(&world, h, &need).is_ok()).count();
             assert_eq!(all, causes.values().sum::<u32>() + good as u32);

@@ -10,14 +10,18 @@ use atoll_model::agent::{
 };
 use atoll_model::ci::task::{TaskPhase, TaskStatus};
 use atoll_model::deployment::{InstancePhase, InstanceStatus};
-use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Release, Snapshot, Task, Write};
+use atoll_model::image;
+use atoll_model::{
+    Any, Deployment, Host, Instance, Intent, Kind, Object, Reason, Release, Snapshot, Task, Write,
+};
 
 use crate::{Context, Plan};
 
 /// Turns a host's report into writes of what it says has changed.
 ///
 /// **Invariant:** a report changes nothing but the statuses of the host and of its own instances,
-/// and a report that says nothing new writes nothing.
+/// and the image of a release of theirs that nobody has fixed yet; a report that says nothing new
+/// writes nothing.
 pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
     let mut plan = Plan::new(Intent::Report);
     let Some(object) = cx.world.get::<Host>(host) else {
@@ -41,6 +45,7 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
             && said.generation <= instance.meta.generation
         {
             changed.insert(instance.name(), status(cx, instance, said, address));
+            pin(cx, instance, said, &mut plan);
         }
     }
     for (name, said) in &report.configs {
@@ -109,6 +114,25 @@ fn task_status(cx: &Context, task: &Object<Task>, said: &TaskReport) -> TaskStat
         yields: said.yields.clone(),
         reasons: said.reasons.clone(),
     }
+}
+
+/// Fixes the content of the image of a release by what the first host has found.
+///
+/// **Invariant:** an image is fixed once, and the same for every instance of a release.
+fn pin(cx: &Context, instance: &Object<Instance>, said: &InstanceReport, plan: &mut Plan) {
+    let found = said.image.as_ref().filter(|found| found.release == instance.spec.release);
+    let Some(found) = found.filter(|found| image::is_pinned(&found.image)) else { return };
+    let Some(release) = cx.world.get::<Release>(&found.release) else { return };
+    let image = &found.image;
+    let this = |write: &Write| write.kind() == Kind::Release && write.name() == release.name();
+    let open = release.spec.image.is_some() && release.pinned_image().is_none();
+    if !open || plan.writes.iter().any(this) {
+        return;
+    }
+    let mut new = Object::clone(release);
+    new.status.image = Some(image.clone());
+    plan.reasons.push(Reason::new("pinned", format!("{} is made of {image}", release.name())));
+    plan.writes.push(Write::Put(Any::Release(Arc::new(new))));
 }
 
 fn write_facts(host: &Arc<Object<Host>>, facts: &HostFacts, plan: &mut Plan) {
@@ -182,6 +206,7 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
         let (meta, spec) = (&instance.meta, &instance.spec);
         let (application, environment) =
             spec.deployment.split_once('.').unwrap_or((&spec.deployment, ""));
+        let deployment = world.get::<Deployment>(&spec.deployment);
         assignment.instances.push(AssignedInstance {
             name: meta.name.clone(),
             generation: meta.generation,
@@ -194,6 +219,8 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
             prefetch: spec.prefetch.clone(),
             ports: spec.ports.clone(),
             resources: spec.resources,
+            runtime: spec.runtime,
+            purge: deployment.is_none_or(|d| d.meta.deleting()),
             stop: meta.deleting(),
         });
         let configs = crate::config::assigned(world, instance);
@@ -230,6 +257,8 @@ fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, Ass
         run: release.spec.run.clone(),
         config: release.spec.config.clone(),
         package: release.spec.package.clone(),
+        image: release.spec.image.clone(),
+        pinned: release.pinned_image().map(str::to_owned),
     };
     releases.insert(name.to_owned(), assigned);
 }
@@ -252,6 +281,7 @@ mod tests {
             restarts: 0,
             started_at: None,
             prefetched: None,
+            image: None,
             reasons: Vec::new(),
         }
     }

@@ -160,7 +160,11 @@ impl Sim {
             // A host joins by itself; what the gate says of people's edits does not apply.
             let _ = self.apply(vec![Any::Host(host.into())]);
         }
-        self.agents.insert(name.to_owned(), Agent::new(capacity));
+        let mut agent = Agent::new(capacity);
+        if !labels.contains(&("engine", "none")) {
+            agent.engine = "docker 20.10.24".to_owned();
+        }
+        self.agents.insert(name.to_owned(), agent);
         self.wake(name, Span(1));
     }
 

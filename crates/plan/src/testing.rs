@@ -32,6 +32,7 @@ pub fn instance(name: &str, host: &str) -> Any {
         ports: Default::default(),
         resources: Default::default(),
         prefetch: None,
+        runtime: atoll_model::delivery::Runtime::Process,
     };
     let mut object = Object::new(name, spec);
     object.meta.generation = 1;

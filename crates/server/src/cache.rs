@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use atoll_model::api::WatchEvent;
 use atoll_model::upgrade::upgrade;
-use atoll_model::{Any, Kind, Snapshot};
+use atoll_model::{Any, Deployment, Instance, Kind, Snapshot};
 use atoll_plan::config;
 use atoll_store::{Entry, Row, Store};
 use tokio::sync::{Notify, watch};
@@ -194,6 +194,7 @@ impl Cache {
 
     fn wake_hosts(&self, events: &[Arc<Event>]) {
         let world = self.world();
+        let pinned: Vec<(String, u64)> = events.iter().flat_map(|e| self.waiting_for(e)).collect();
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut woken: HashMap<String, u64> = HashMap::new();
         for event in events {
@@ -213,12 +214,28 @@ impl Cache {
                 }
             }
         }
+        woken.extend(pinned);
         for (name, revision) in woken {
             if let Some(slot) = hosts.get(&name) {
                 slot.revision.fetch_max(revision, Ordering::SeqCst);
                 slot.changed.notify_waiters();
             }
         }
+    }
+
+    /// The hosts that wait for the image of a release to be fixed, if this write fixes it.
+    fn waiting_for(&self, event: &Event) -> Vec<(String, u64)> {
+        let (Some(Any::Release(old)), Some(Any::Release(new))) = (&event.old, &event.new) else {
+            return Vec::new();
+        };
+        if old.pinned_image() == new.pinned_image() {
+            return Vec::new();
+        }
+        let world = self.world();
+        let deployments = world.derived::<Deployment>(&new.spec.application);
+        let instances = deployments.flat_map(|d| world.derived::<Instance>(d.name()));
+        let ours = instances.filter(|i| i.spec.release == *new.name());
+        ours.map(|i| (i.spec.host.clone(), event.revision)).collect()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod usage;
 
 use std::collections::BTreeMap;
 
+use atoll_model::delivery::Runtime;
 use atoll_model::run::Resources;
 
 use super::host::{Put, pressure};
@@ -81,7 +82,10 @@ impl Instances {
             state(seen, &mut put);
             logs.put(name, &mut put);
             if let Some(app) = seen.app() {
-                let group = machine.group(name);
+                let group = match seen.record.order.instance.runtime {
+                    Runtime::Process => machine.group(name),
+                    Runtime::Docker => Group::of(app.pid),
+                };
                 let pids = match usage::members(&group) {
                     Some(pids) => pids,
                     None => usage::tree(all.get_or_insert_with(process::all), app.pid),

@@ -5,16 +5,18 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use atoll_model::delivery::Runtime;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::template::{Names, render};
 use atoll_model::{Reason, Timestamp};
 
-use super::{Keeper, Record, package_reason, sweep};
+use super::{Keeper, Record, container, package_reason, sweep};
 use crate::configs::{self, deliver};
 use crate::disk;
 use crate::facts;
 use crate::machine::Machine;
 use crate::reconcile::Order;
+use crate::runtime::container::{CONFIG_DIR, DATA_DIR, PACKAGE_DIR};
 use crate::runtime::launch::{DATA_VARIABLE, Launch, PATH};
 use crate::runtime::orders::{Orders, Phase, State};
 use crate::runtime::place::Place;
@@ -38,9 +40,17 @@ impl Keeper {
         let before = self.record.clone();
         // The same again goes on counting its restarts; the shim sees to that.
         let again = before.as_ref().is_some_and(|r| r.order.runs_as(order));
-        let user = self.machine.user(&self.name, before.and_then(|r| r.user));
-        let orders = draft(&self.machine, &self.place, order, user)?;
-        let record = Record { order: Order::clone(order), user };
+        let contained = order.instance.runtime == Runtime::Docker;
+        let user = match &order.release.pinned {
+            // The image says who its programs run as.
+            Some(image) if contained => self.machine.images.user(image).await,
+            _ => self.machine.user(&self.name, before.and_then(|r| r.user)),
+        };
+        let orders = match contained {
+            true => container::draft(&self.machine, &self.place, order)?,
+            false => draft(&self.machine, &self.place, order, user)?,
+        };
+        let record = Record { order: Order::clone(order), user: user.filter(|_| !contained) };
         let place = self.place.clone();
         let written = record.clone();
         blocking("make its directory", move || {
@@ -51,8 +61,9 @@ impl Keeper {
         self.record = Some(record);
         let placed = deliver::place(&self.machine, &self.place, user).await;
         placed.map_err(|e| reason("write its configuration", &e))?;
-        self.activate(order, user.is_some()).await?;
+        self.activate(order, user.is_some() && !contained).await?;
         sweep(&orders).await;
+        let contained = orders.container.is_some().then(|| orders.clone());
         let (place, ports) = (self.place.clone(), order.instance.ports.clone());
         let resources = order.instance.resources;
         tokio::task::spawn_blocking(move || {
@@ -67,6 +78,10 @@ impl Keeper {
         })
         .await
         .map_err(|e| reason("prepare it", &io::Error::other(e)))??;
+        if let Some(orders) = contained {
+            self.leash(orders).await;
+            return Ok(());
+        }
         let link = self.new_shim().await.map_err(|e| reason("supervise it", &e))?;
         self.greet(link).await;
         Ok(())
@@ -121,21 +136,9 @@ fn draft(
     for (key, value) in &run.env {
         env.insert(key.clone(), fill(value)?);
     }
-    env.extend(order.release.config.clone());
-    for (name, port) in &order.instance.ports {
-        let name = name.to_uppercase().replace('-', "_");
-        env.insert(format!("PORT_{name}"), port.to_string());
-    }
-    let instance = &order.instance;
-    let facts = [
-        ("ATOLL_INSTANCE", instance.name.as_str()),
-        ("ATOLL_APPLICATION", &instance.application),
-        ("ATOLL_ENVIRONMENT", &instance.environment),
-        ("ATOLL_RELEASE", &instance.release),
-        ("ATOLL_HOST", &machine.host),
-    ];
-    env.extend(facts.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    env.extend(told(machine, order));
     env.insert(DATA_VARIABLE.to_owned(), text(&place.data()));
+    let instance = &order.instance;
     env.insert(configs::DIR_VARIABLE.to_owned(), text(&place.config()));
     env.insert(configs::URL_VARIABLE.to_owned(), machine.configs.url());
     env.insert(configs::TOKEN_VARIABLE.to_owned(), machine.configs.token(&instance.name));
@@ -158,7 +161,27 @@ fn draft(
         log_size: run.logs.size.0,
         log_files: run.logs.files,
         once: None,
+        container: None,
     })
+}
+
+/// What every instance is told in its environment: its configuration, its ports, who it is.
+pub(super) fn told(machine: &Machine, order: &Order) -> BTreeMap<String, String> {
+    let instance = &order.instance;
+    let mut env = order.release.config.clone();
+    for (name, port) in &instance.ports {
+        let name = name.to_uppercase().replace('-', "_");
+        env.insert(format!("PORT_{name}"), port.to_string());
+    }
+    let facts = [
+        ("ATOLL_INSTANCE", instance.name.as_str()),
+        ("ATOLL_APPLICATION", &instance.application),
+        ("ATOLL_ENVIRONMENT", &instance.environment),
+        ("ATOLL_RELEASE", &instance.release),
+        ("ATOLL_HOST", &machine.host),
+    ];
+    env.extend(facts.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    env
 }
 
 /// What templates of this instance may name.
@@ -179,11 +202,18 @@ pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
             ("address", machine.address.to_string()),
             ("zone", machine.zone.clone()),
         ]),
-        dirs: pairs(&[
-            ("package", text(&place.release())),
-            ("data", text(&place.data())),
-            ("config", text(&place.config())),
-        ]),
+        dirs: match instance.runtime {
+            Runtime::Process => pairs(&[
+                ("package", text(&place.release())),
+                ("data", text(&place.data())),
+                ("config", text(&place.config())),
+            ]),
+            Runtime::Docker => pairs(&[
+                ("package", PACKAGE_DIR.to_owned()),
+                ("data", DATA_DIR.to_owned()),
+                ("config", CONFIG_DIR.to_owned()),
+            ]),
+        },
         application: instance.application.clone(),
         environment: instance.environment.clone(),
         release: instance.release.clone(),

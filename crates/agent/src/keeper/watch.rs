@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use atoll_client::Backoff;
 use atoll_model::agent::InstanceReport;
+use atoll_model::delivery::PackageRef;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run;
 use atoll_model::template::Names;
@@ -22,7 +23,6 @@ use crate::machine::Machine;
 use crate::phase::phase;
 use crate::probe::{Question, Questions, ask};
 use crate::reconcile::Order;
-use crate::runtime::launch::Launch;
 use crate::runtime::orders::{Orders, Request, State};
 use crate::runtime::process::Process;
 
@@ -110,16 +110,16 @@ impl Watching {
             task.abort();
         }
         let Some(release) = wanted.cloned() else { return };
-        let Some(package) = order.prefetch.clone() else {
+        let (package, image) = (order.prefetch.clone(), order.prefetch_image.clone());
+        if package.is_none() && image.is_none() {
             self.prefetched = Some(release);
             return;
-        };
+        }
         let machine = Arc::clone(machine);
         let task = tokio::spawn(async move {
             let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-            while let Err(error) = machine.packages.fetch(&machine.client(), &package.digest).await
-            {
-                tracing::warn!(package = package.name, %error, "fetching ahead failed");
+            while let Err(error) = fetch_ahead(&machine, package.as_ref(), image.as_deref()).await {
+                tracing::warn!(error, "fetching ahead failed");
                 tokio::time::sleep(backoff.next_wait()).await;
             }
         });
@@ -152,8 +152,15 @@ impl Watching {
         });
     }
 
-    fn take_answer(&mut self, answer: Answer) -> Option<String> {
+    /// Takes an answer. While its supervisor is cut off, as from an engine that is started anew,
+    /// a bad one tells nothing of the instance.
+    fn take_answer(&mut self, mut answer: Answer, cut_off: bool) -> Option<String> {
         let age = self.age();
+        if cut_off && answer.ready.is_err() {
+            self.due = Some(clock::instant() + LOOK / 4);
+            return None;
+        }
+        answer.live = answer.live.filter(|_| !cut_off);
         let health = self.health.as_mut().filter(|_| self.process == Some(answer.process))?;
         health.answered(answer.ready);
         let restart = answer.live.and_then(|live| health.live_answered(live));
@@ -206,7 +213,8 @@ impl Keeper {
                     }
                 }
                 Event::Answer(answer) => {
-                    if let Some(why) = self.watching.take_answer(answer) {
+                    let cut_off = self.state.as_ref().is_some_and(|s| s.lacking.is_some());
+                    if let Some(why) = self.watching.take_answer(answer, cut_off) {
                         self.restart(why).await;
                     }
                 }
@@ -233,11 +241,11 @@ impl Keeper {
                 self.watching.born = (clock::instant(), age_at(state, clock::now()));
                 self.watching.due = Some(clock::instant());
                 if !ready {
-                    self.machine.group(&self.name).limit_cpu(None);
+                    self.limit_cpu(None);
                 }
                 let orders: Option<Orders> = disk::read(&self.place.orders());
                 self.watching.questions =
-                    orders.and_then(|o| questions(&self.machine, record, &self.place, &o.launch));
+                    orders.and_then(|o| questions(&self.machine, record, &self.place, &o));
             }
         }
         self.watching.ask_if_due();
@@ -276,6 +284,7 @@ impl Keeper {
             restarts: state.restarts,
             started_at: state.started_at.filter(|_| app.is_some()),
             prefetched: self.watching.prefetched(),
+            image: self.found.clone(),
             reasons,
         });
         if ready != self.watching.marked {
@@ -299,10 +308,24 @@ impl Keeper {
             tracing::warn!(instance = self.name, %error, "its readiness could not be noted");
         }
         if let (true, Some(record)) = (ready, &self.record) {
-            let milli = record.order.instance.resources.cpu.0;
-            self.machine.group(&self.name).limit_cpu(Some(milli));
+            self.limit_cpu(Some(record.order.instance.resources.cpu.0));
         }
     }
+}
+
+async fn fetch_ahead(
+    machine: &Machine,
+    package: Option<&PackageRef>,
+    image: Option<&str>,
+) -> Result<(), String> {
+    if let Some(package) = package {
+        let fetched = machine.packages.fetch(&machine.client(), &package.digest).await;
+        fetched.map_err(|e| format!("package {}: {e}", package.name))?;
+    }
+    if let Some(image) = image {
+        machine.images.fetch(image).await.map_err(|e| format!("image {image}: {e}"))?;
+    }
+    Ok(())
 }
 
 /// What an instance is asked.
@@ -310,7 +333,7 @@ fn questions(
     machine: &Machine,
     record: &Record,
     place: &crate::runtime::place::Place,
-    launch: &Launch,
+    orders: &Orders,
 ) -> Option<Questions> {
     let names = names(machine, place, &record.order);
     let health = record.order.release.run.health.as_ref()?;
@@ -318,7 +341,7 @@ fn questions(
     let port = health.port.as_ref().map_or_else(|| ports.values().next(), |name| ports.get(name));
     let at = port.map(|port| SocketAddr::new(machine.own_address, *port));
     let http = |path: &String| Some(Question::Http(at?, fill(path, &names).ok()?));
-    let command = |words: &Vec<String>| command(words, &names, launch);
+    let command = |words: &Vec<String>| command(words, &names, machine, orders);
     let ready = match health {
         run::Health { http: Some(path), .. } => http(path),
         run::Health { command: Some(words), .. } => command(words),
@@ -332,7 +355,19 @@ fn questions(
     Some(Questions { ready: ready?, live, timeout: health.timeout.std() })
 }
 
-fn command(words: &[String], names: &Names, launch: &Launch) -> Option<Question> {
+fn command(
+    words: &[String],
+    names: &Names,
+    machine: &Machine,
+    orders: &Orders,
+) -> Option<Question> {
     let words: Result<Vec<String>, _> = words.iter().map(|w| fill(w, names)).collect();
-    Some(Question::Command(launch.with_command(&words.ok()?)))
+    Some(match &orders.container {
+        Some(container) => Question::Inside {
+            engine: Arc::clone(&machine.engine),
+            container: container.name.clone(),
+            command: words.ok()?,
+        },
+        None => Question::Command(orders.launch.with_command(&words.ok()?)),
+    })
 }

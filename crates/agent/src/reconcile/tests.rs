@@ -10,7 +10,13 @@ fn run(command: &str) -> Run {
 }
 
 fn release(command: &str) -> AssignedRelease {
-    AssignedRelease { run: run(command), config: BTreeMap::new(), package: None }
+    AssignedRelease {
+        run: run(command),
+        config: BTreeMap::new(),
+        package: None,
+        image: None,
+        pinned: None,
+    }
 }
 
 fn instance(name: &str, release: &str) -> AssignedInstance {
@@ -26,12 +32,19 @@ fn instance(name: &str, release: &str) -> AssignedInstance {
         prefetch: None,
         ports: BTreeMap::new(),
         resources: Default::default(),
+        runtime: Runtime::Process,
+        purge: false,
         stop: false,
     }
 }
 
 fn order(name: &str, command: &str) -> Order {
-    Order { instance: instance(name, command), release: release(command), prefetch: None }
+    Order {
+        instance: instance(name, command),
+        release: release(command),
+        prefetch: None,
+        prefetch_image: None,
+    }
 }
 
 fn assignment(instances: Vec<AssignedInstance>) -> Assignment {
@@ -67,7 +80,8 @@ fn new_changed_and_gone_instances_are_told_apart() {
         &assignment(vec![instance("x", "a"), changed.clone()]),
         &known(&[order("y", "a"), order("z", "a")]),
     );
-    let changed = Order { instance: changed, release: release("b"), prefetch: None };
+    let changed =
+        Order { instance: changed, release: release("b"), prefetch: None, prefetch_image: None };
     let right = [
         Action::Start(Arc::new(order("x", "a"))),
         Action::Change(Arc::new(changed)),

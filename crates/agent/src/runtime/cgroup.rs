@@ -98,6 +98,22 @@ fn v2(root: &Path) -> Result<PathBuf, String> {
 }
 
 impl Group {
+    /// The group somebody else has put a process into.
+    pub fn of(pid: i32) -> Group {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let dirs = text.lines().filter_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (_, controller, path) = (fields.next()?, fields.next()?, fields.next()?);
+            // The root is everybody's.
+            let path = path.strip_prefix('/').filter(|path| !path.is_empty())?;
+            let wanted = controller.is_empty()
+                || controller.split(',').any(|c| ["memory", "cpu", "pids"].contains(&c));
+            let dir = Path::new(ROOT).join(controller).join(path);
+            (wanted && dir.join("cgroup.procs").exists()).then_some(dir)
+        });
+        Group { dirs: dirs.collect() }
+    }
+
     /// Makes it, with the limits of an instance, or with so many processes and threads. Processor
     /// time is only weighed against others' so far; see [`Group::limit_cpu`].
     ///

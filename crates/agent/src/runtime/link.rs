@@ -14,11 +14,14 @@ use tokio::process::Command;
 
 use crate::runtime::orders::{Request, State};
 use crate::runtime::place::Place;
+use crate::runtime::warden::Leash;
 
-/// A connection to the shim of one instance.
-pub struct Link {
-    lines: Lines<BufReader<OwnedReadHalf>>,
-    writer: OwnedWriteHalf,
+/// The way to whatever supervises one instance.
+pub enum Link {
+    /// A connection to a shim.
+    Shim(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf),
+    /// The warden of a container.
+    Warden(Leash),
 }
 
 impl Link {
@@ -30,23 +33,34 @@ impl Link {
         let stream = place.with_socket(|path| StdStream::connect(path))?;
         stream.set_nonblocking(true)?;
         let (reader, writer) = UnixStream::from_std(stream)?.into_split();
-        Ok(Link { lines: BufReader::new(reader).lines(), writer })
+        Ok(Link::Shim(BufReader::new(reader).lines(), writer))
     }
 
-    /// The next state; none, once the shim has gone. May be dropped while it waits.
+    /// The next state; none, once the supervisor has gone. May be dropped while it waits.
     pub async fn next(&mut self) -> Option<State> {
-        let line = self.lines.next_line().await.ok()??;
-        serde_json::from_str(&line).ok()
+        match self {
+            Link::Shim(lines, _) => {
+                let line = lines.next_line().await.ok()??;
+                serde_json::from_str(&line).ok()
+            }
+            Link::Warden(leash) => leash.next().await,
+        }
     }
 
-    /// Asks the shim for something.
+    /// Asks the supervisor for something.
     ///
     /// # Errors
     /// When it has gone.
     pub async fn ask(&mut self, request: &Request) -> io::Result<()> {
-        let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
-        line.push(b'\n');
-        self.writer.write_all(&line).await
+        match self {
+            Link::Shim(_, writer) => {
+                let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
+                line.push(b'\n');
+                writer.write_all(&line).await
+            }
+            Link::Warden(leash) if leash.ask(request.clone()) => Ok(()),
+            Link::Warden(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 }
 

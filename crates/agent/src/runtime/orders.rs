@@ -3,13 +3,19 @@
 
 use std::fmt;
 
-use atoll_model::{Span, Timestamp};
+use atoll_model::{Reason, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::cgroup::Group;
+use crate::runtime::container::Container;
 use crate::runtime::launch::Launch;
 use crate::runtime::process::Process;
 use crate::runtime::sandbox::Sandbox;
+
+/// A process that has run this long was no failed start, whatever the longest backoff.
+const LONG_ENOUGH: Span = Span::seconds(10);
+/// Deaths that are remembered.
+const DEATHS: usize = 10;
 
 /// What a shim is to do; written before it is started and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +41,9 @@ pub struct Orders {
     /// It is work that is done once: its end is the end.
     #[serde(default)]
     pub once: Option<Once>,
+    /// The container it is, if it is one; then the agent itself supervises it.
+    #[serde(default)]
+    pub container: Option<Container>,
 }
 
 /// What is different about work that is done once.
@@ -77,6 +86,9 @@ pub struct State {
     /// Whether it was asked to stop because its time was over.
     #[serde(default)]
     pub late: bool,
+    /// What keeps its supervisor from knowing or doing more.
+    #[serde(default)]
+    pub lacking: Option<Reason>,
 }
 
 /// What a shim is about.
@@ -120,6 +132,8 @@ pub enum How {
     OutOfMemory,
     /// While nobody who could have asked was its parent.
     Unknown,
+    /// With the container engine, which ended or was started anew.
+    WithEngine,
     /// It could not be started: the error of the system, and a sentence.
     NotStarted(i32, String),
 }
@@ -145,6 +159,26 @@ impl State {
     /// Whether the application's process is still there.
     pub fn app_alive(&self, boot: &str) -> bool {
         self.boot == boot && self.app.is_some_and(Process::alive)
+    }
+}
+
+impl State {
+    /// Notes that it died at that time, after it had run so long; the wait before its next start.
+    pub fn note_death(&mut self, at: Timestamp, ran: Span, orders: &Orders) -> Span {
+        let long = ran >= orders.longest_backoff.min(LONG_ENOUGH);
+        self.streak = if long { 1 } else { self.streak.saturating_add(1) };
+        self.deaths.push(at);
+        let more = self.deaths.len().saturating_sub(DEATHS);
+        self.deaths.drain(..more);
+        backoff(self.streak, orders.backoff, orders.longest_backoff)
+    }
+}
+
+/// The wait before the next start after so many deaths in a row.
+fn backoff(streak: u32, first: Span, longest: Span) -> Span {
+    match streak {
+        0 | 1 => Span(0),
+        n => Span(first.0.saturating_mul(1_u64 << (n - 2).min(32))).min(longest),
     }
 }
 
@@ -175,6 +209,7 @@ impl fmt::Display for Ended {
             How::Unknown => {
                 write!(f, "ended {after}, while its supervisor had been replaced")?;
             }
+            How::WithEngine => write!(f, "ended {after}, with docker itself")?,
             How::NotStarted(_, message) => return f.write_str(message),
         }
         if let Some(why) = &self.why {
@@ -194,6 +229,13 @@ mod tests {
     fn ended(how: How) -> Ended {
         let line = Some("no route to db".to_owned());
         Ended { at: Timestamp(0), ran: Span(230), how, line, why: None }
+    }
+
+    #[test]
+    fn the_first_restart_is_at_once_and_later_ones_wait_longer() {
+        let waits: Vec<u64> = (1..8).map(|n| backoff(n, Span(1000), Span(10_000)).0).collect();
+        assert_eq!(waits, [0, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        assert_eq!(backoff(u32::MAX, Span(1000), Span(60_000)), Span(60_000));
     }
 
     #[test]

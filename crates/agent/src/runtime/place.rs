@@ -69,6 +69,10 @@ impl Place {
     pub fn config(&self) -> PathBuf {
         self.dir.join("config")
     }
+    /// How far the log of a container has been copied.
+    pub fn copied(&self) -> PathBuf {
+        self.dir.join("log.json")
+    }
     /// The log's files.
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")

@@ -176,6 +176,7 @@ fn first_state(place: &Place, orders: &Orders, own: Process) -> State {
             deaths: Vec::new(),
             streak: 0,
             late: false,
+            lacking: None,
         },
     }
 }

@@ -115,7 +115,7 @@ pub fn conclude(
         How::Signalled(number) => Some(128 + number),
         How::OutOfMemory => Some(137),
         How::NotStarted(number, _) if number != 0 => Some(127),
-        How::NotStarted(..) | How::Unknown => None,
+        How::NotStarted(..) | How::Unknown | How::WithEngine => None,
     };
     let (phase, reason) = match (&ended.how, cause) {
         (_, Some(Cause::Cancelled)) => {
@@ -137,7 +137,7 @@ pub fn conclude(
             let hint = "raise limits.resources.memory, or find out what uses it";
             (TaskPhase::TimedOut, Some(Reason::new("memory-limit", message).hint(hint)))
         }
-        (How::Unknown, _) => {
+        (How::Unknown | How::WithEngine, _) => {
             let message = "it ended while its supervisor had died, and nobody knows how";
             (TaskPhase::Lost, Some(Reason::new("end-unknown", message)))
         }

@@ -214,6 +214,7 @@ fn draft(machine: &Machine, place: &TaskPlace, task: &AssignedTask, user: Option
             log_bound: work.limits.log.0.min(LONGEST_LOG),
             secrets: !work.secrets.is_empty(),
         }),
+        container: None,
     }
 }
 

@@ -14,7 +14,7 @@ use atoll_model::agent::{
     Session, TaskReport,
 };
 use atoll_model::api::Digests;
-use atoll_model::delivery::PackageRef;
+use atoll_model::delivery::{PackageRef, Runtime};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run::Run;
 use atoll_model::{Span, Timestamp};
@@ -110,6 +110,7 @@ impl Stage {
             ca_pem: None,
             program,
             cache_bytes: Options::CACHE_BYTES,
+            engine: None,
             collect_every: std::time::Duration::from_secs(1),
             bare_tasks: false,
             task_paths: Vec::new(),
@@ -303,9 +304,14 @@ pub fn instance(name: &str, release: &str, run: Value) -> (AssignedInstance, Ass
         prefetch: None,
         ports,
         resources: run.resources,
+        runtime: Runtime::Process,
+        purge: false,
         stop: false,
     };
-    (instance, AssignedRelease { run, config: BTreeMap::new(), package: None })
+    (
+        instance,
+        AssignedRelease { run, config: BTreeMap::new(), package: None, image: None, pinned: None },
+    )
 }
 
 /// A task of that name that does this work.

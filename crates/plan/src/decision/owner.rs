@@ -32,6 +32,7 @@ fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
         Any::Host(host) => host.name(),
         Any::Instance(instance) => &instance.spec.host,
         Any::Task(task) => task.spec.host.as_deref().unwrap_or_default(),
+        Any::Release(_) if pins(case, any) => return None,
         _ => {
             let message = format!("a report is of hosts, instances and tasks, not of {}", any.id());
             return not_yours(message);
@@ -47,6 +48,18 @@ fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
         case.actor.name,
         any.id()
     ))
+}
+
+/// Whether a write fixes the image of a release and does nothing else.
+fn pins(case: &Case, any: &Any) -> bool {
+    let (Some(Any::Release(old)), Any::Release(new)) = (case.stored(any), any) else {
+        return false;
+    };
+    let host = case.actor.host.as_deref();
+    let here = |host| case.cx.world.instances_on(host).any(|i| i.spec.release == *new.name());
+    let mut pinned = atoll_model::Object::clone(&old);
+    pinned.status.image.clone_from(&new.status.image);
+    old.pinned_image().is_none() && **new == pinned && host.is_none_or(here)
 }
 
 /// A planner writes statuses, and the targets of what it derives.

@@ -86,6 +86,8 @@ impl<'a> Draft<'a> {
         let mut new = Object::clone(member.object);
         new.spec.release = release.meta.name.clone();
         new.spec.prefetch = None;
+        new.spec.resources = release.spec.run.resources;
+        new.spec.runtime = self.subject.environment.spec.runtime;
         new.meta.generation += 1;
         self.begun |= release.name() == self.subject.target.name();
         self.writes.push(Write::Put(Any::Instance(Arc::new(new))));
@@ -150,6 +152,7 @@ impl<'a> Draft<'a> {
             ports: &release.spec.run.ports,
             hosts: &self.subject.environment.spec.hosts,
             spread: &self.subject.application.spec.spread,
+            runtime: self.subject.environment.spec.runtime,
         }
     }
 
@@ -187,6 +190,7 @@ fn new_instance(subject: &Subject, release: &Object<Release>, ordinal: u32, plac
             ports: place.ports,
             resources: release.spec.run.resources,
             prefetch: None,
+            runtime: subject.environment.spec.runtime,
         },
     );
     new.meta.generation = 1;

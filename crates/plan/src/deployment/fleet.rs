@@ -85,11 +85,12 @@ impl<'a> Member<'a> {
         self.ready.then(|| since.unwrap_or_default() + healthy_for)
     }
 
-    /// Whether it can run the release where it is: same ports, same reservation.
+    /// Whether it can run the release where it is: same ports, and the same reservation unless it
+    /// keeps volumes that are nowhere else.
     pub fn can_run(&self, release: &Release) -> bool {
         let spec = &self.object.spec;
         self.place == Place::Staying
-            && spec.resources == release.run.resources
+            && (spec.resources == release.run.resources || !release.run.volumes.is_empty())
             && spec.ports.len() == release.run.ports.len()
             && release.run.ports.iter().all(|(name, port)| {
                 spec.ports.get(name).is_some_and(|given| *port == 0 || given == port)

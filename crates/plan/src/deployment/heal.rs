@@ -16,9 +16,12 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if replace_port_taker(subject, draft) {
         return;
     }
-    leave(subject, draft);
+    let kept = keep(subject, draft);
+    if kept == 0 {
+        leave(subject, draft);
+    }
     let reached = subject.object.status.reached.min(subject.wanted);
-    let missing = reached.saturating_sub(subject.counts.staying);
+    let missing = reached.saturating_sub(subject.counts.staying + kept);
     if missing > 0 {
         let made = scale::fill(subject, draft, missing);
         if made > 0 {
@@ -54,6 +57,20 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     }
     draft.because("port-taken", format!("{} gets another port", member.name()));
     draft.stop(member)
+}
+
+/// Says which instances are not replaced elsewhere, as what they keep is where they are; how many.
+fn keep<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> u32 {
+    let kept = subject.kept_where_they_are();
+    if kept > 0 {
+        let message = format!(
+            "{} on hosts that are lost or being emptied: what they keep in volumes is there",
+            crate::instances(kept as usize)
+        );
+        let hint = "bring the host back; to begin anew elsewhere, delete the host";
+        draft.obstacles.push(atoll_model::Reason::new("volume-elsewhere", message).hint(hint));
+    }
+    kept
 }
 
 /// Takes instances off hosts that are being emptied: at once where they do not serve, otherwise

@@ -128,10 +128,10 @@ fn beside<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     }
 }
 
-/// While a step is watched, the hosts of the next one fetch the package.
+/// While a step is watched, the hosts of the next one fetch the package and the image.
 fn fetch_ahead<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let release = subject.target.release;
-    if release.spec.package.is_none() {
+    if release.spec.package.is_none() && release.pinned_image().is_none() {
         return;
     }
     let next = subject.progress.next_bound.saturating_sub(subject.counts.updated);

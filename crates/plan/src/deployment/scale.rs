@@ -9,7 +9,7 @@ use super::fleet::Member;
 pub(super) fn scale<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let counts = &subject.counts;
     draft.allow(counts.ready, subject.floor());
-    let missing = subject.wanted.saturating_sub(counts.staying);
+    let missing = subject.wanted.saturating_sub(counts.staying + subject.kept_where_they_are());
     if missing > 0 {
         let made = fill(subject, draft, missing);
         if made > 0 {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use atoll_model::delivery::Runtime;
 use atoll_model::deployment::{Failed, OnFailure, Phase, RETRY_ANNOTATION};
 use atoll_model::{
     Application, Deployment, Environment, Kind, Object, Reason, Release, Snapshot, Timestamp,
@@ -52,7 +53,9 @@ pub(crate) fn resolve<'a>(
 ) -> Result<Target<'a>, Reason> {
     let status = &deployment.status;
     let good = status.last_good.as_ref().and_then(|name| world.get::<Release>(name));
-    let release = match asked(world, deployment, environment) {
+    let fits =
+        |release: &'a Arc<Object<Release>>| runs_here(release, environment).map(|()| release);
+    let release = match asked(world, deployment, environment).and_then(fits) {
         Ok(release) => release,
         Err(reason) => {
             let release = good.ok_or_else(|| reason.clone())?;
@@ -107,6 +110,29 @@ fn asked<'a>(
         Reason::new("not-proven", format!("no release has proved itself in {before} yet"))
             .hint(format!("see how far it is: atoll why deployment/{before}"))
     })
+}
+
+/// Whether what a release is made of can run in an environment.
+fn runs_here(release: &Object<Release>, environment: &Object<Environment>) -> Result<(), Reason> {
+    let (name, place, spec) = (release.name(), environment.name(), &release.spec);
+    let mismatch = |message: String, hint: &str| {
+        Err(Reason::new("runtime-mismatch", message).hint(hint.to_owned()))
+    };
+    match environment.spec.runtime {
+        Runtime::Docker if spec.image.is_none() => mismatch(
+            format!("{place} runs containers, and {name} has no image"),
+            "give the application an image, or take the environment out of spec.environments",
+        ),
+        Runtime::Process if spec.run.command.is_empty() => mismatch(
+            format!("{place} runs processes, and {name} has no command, only an image"),
+            "set runtime: docker on the environment, or give the application a command",
+        ),
+        Runtime::Process if spec.image.is_some() && spec.package.is_none() => mismatch(
+            format!("{place} runs processes, and {name} is an image without a package"),
+            "set runtime: docker on the environment, or give the application a package",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The environment a release of the application must prove itself in first: the next one before

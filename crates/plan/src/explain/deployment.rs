@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus, Strategy};
-use atoll_model::{Application, Deployment, Host, Instance, Object, Timestamp};
+use atoll_model::run::Volume;
+use atoll_model::{Application, Deployment, Host, Instance, Object, Release, Timestamp};
 
 use super::{Told, ago, count, word};
 use crate::Context;
@@ -71,7 +72,7 @@ fn tell_rollout(
     rollout: &RolloutStatus,
     told: &mut Told,
 ) {
-    let rules = &application.spec.rollout;
+    let rules = application.spec.rules();
     if let (Phase::Soaking, Some(since)) = (it.status.phase, rollout.soaking_since) {
         let steps = rules.steps.len().max(1);
         let soak = rules.steps.get(rollout.step as usize).map(|step| step.soak);
@@ -130,10 +131,22 @@ fn outside(reason: &atoll_model::Reason, told: &mut Told) {
         "release-missing" => "a release",
         "application-missing" => "its application",
         "environment-missing" => "its environment",
+        "runtime-mismatch" => "a release that can run here",
         "paused" => "somebody to tell it to go on",
         _ => return,
     };
     told.waiting_for.push(what.to_owned());
+}
+
+/// What an instance keeps, and for how long.
+fn volumes(volumes: &[Volume], spec: &Instance) -> String {
+    let names: Vec<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let what = if names.len() == 1 { "volume" } else { "volumes" };
+    let (names, host, deployment) = (names.join(", "), &spec.host, &spec.deployment);
+    format!(" Its {what} {names} on {host} is kept until deployment/{deployment} is deleted.")
 }
 
 pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut Told) {
@@ -149,6 +162,9 @@ pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut
         told.state
             .push_str(&format!(" It was restarted {}.", count(status.restarts as usize, "time")));
     }
+    if let Some(release) = cx.world.get::<Release>(&spec.release) {
+        told.state.push_str(&volumes(&release.spec.run.volumes, spec));
+    }
     match cx.world.get::<Host>(&spec.host) {
         None => told.waiting_for.push(format!("nothing: there is no host {} any more", spec.host)),
         Some(host) if host.status.phase == atoll_model::cmdb::HostPhase::Unknown => {
@@ -159,7 +175,10 @@ pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut
             told.waiting_for.push(format!("the agent of {} to take up its target", spec.host));
         }
         Some(_) => match status.phase {
-            InstancePhase::Fetching => told.waiting_for.push("its package".to_owned()),
+            InstancePhase::Fetching => {
+                let what = if spec.runtime.is_process() { "its package" } else { "its image" };
+                told.waiting_for.push(what.to_owned());
+            }
             InstancePhase::Starting => told.waiting_for.push("its first good answer".to_owned()),
             InstancePhase::CrashLoop => told.next.push("its agent tries again".to_owned()),
             InstancePhase::Unready => told.waiting_for.push("a good answer".to_owned()),

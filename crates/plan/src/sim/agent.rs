@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_model::agent::{AssignedInstance, Assignment, HostFacts, InstanceReport, Report};
+use atoll_model::agent::{
+    AssignedInstance, Assignment, FoundImage, HostFacts, InstanceReport, Report,
+};
 use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::config::{AssignedConfig, ConfigAck};
 use atoll_model::deployment::InstancePhase;
@@ -66,6 +68,8 @@ pub(super) struct Agent {
     pub up: bool,
     /// It reaches a server.
     pub linked: bool,
+    /// The container engine it has.
+    pub engine: String,
     /// Ports something else listens on.
     pub foreign: BTreeSet<u16>,
     /// Its tasks.
@@ -86,6 +90,7 @@ impl Agent {
             capacity,
             up: true,
             linked: true,
+            engine: String::new(),
             foreign: BTreeSet::new(),
             jobs: Jobs::default(),
             waits_until: Timestamp(0),
@@ -118,7 +123,14 @@ impl Agent {
             self.unsaid.remove(&name);
         }
         for assigned in assignment.instances {
+            let release = assignment.releases.get(&assigned.release);
+            let image = release.filter(|r| r.pinned.is_none()).and_then(|r| r.image.clone());
+            let (name, release) = (assigned.name.clone(), assigned.release.clone());
             due.extend(self.take_one(assigned, random));
+            if let (Some(image), Some(process)) = (image, self.processes.get_mut(&name)) {
+                let image = format!("{image}@sha256:{:064x}", crate::checksum([image.as_bytes()]));
+                process.said.image = Some(FoundImage { release, image });
+            }
         }
         self.take_configs(&assignment.configs);
         due
@@ -173,6 +185,7 @@ impl Agent {
                 restarts: 0,
                 started_at: None,
                 prefetched: None,
+                image: None,
                 reasons: Vec::new(),
             },
             assigned,
@@ -300,7 +313,7 @@ impl Agent {
         let facts = (full || clashes).then(|| HostFacts {
             capacity: self.capacity,
             address: "127.0.0.1".to_owned(),
-            agent: AgentStatus::default(),
+            agent: AgentStatus { engine: self.engine.clone(), ..AgentStatus::default() },
             taken_ports: self.foreign.clone(),
         });
         Report { full, facts, instances, tasks: self.jobs.report(full), configs }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::Amount;
+use atoll_model::delivery::Runtime;
 use atoll_model::{
     Any, Application, Deployment, Environment, Freeze, Host, Instance, Intent, Kind, Object,
     Package, Reason, Span, Timestamp, Zone,
@@ -120,6 +121,10 @@ impl Script {
                 let spec = Environment {
                     after: options.take("after")?,
                     hosts: options.take("hosts")?.unwrap_or_default(),
+                    runtime: match options.take::<String>("runtime")?.as_deref() {
+                        Some("docker") => Runtime::Docker,
+                        _ => Runtime::Process,
+                    },
                     ..Environment::default()
                 };
                 self.apply(Any::Environment(Arc::new(Object::new(name, spec))));
@@ -310,6 +315,10 @@ impl Script {
             },
         });
         let mut spec = serde_json::json!({ "run": run, "rollout": rollout(options)? });
+        if let Some(names) = options.list("volumes") {
+            let volume = |n: &String| serde_json::json!({ "name": n, "path": format!("/{n}") });
+            spec["run"]["volumes"] = names.iter().map(volume).collect();
+        }
         if let Some(needs) = options.list("needs") {
             let needs: Vec<String> = needs.iter().map(|n| format!("application/{n}")).collect();
             spec["needs"] = needs.into();
@@ -322,8 +331,10 @@ impl Script {
         if let Some(min) = options.take::<u32>("min")? {
             spec["scaling"] = serde_json::json!({ "min": min, "max": 1000 });
         }
-        if let Some(package) = options.take::<String>("package")? {
-            spec["package"] = package.into();
+        for key in ["package", "image"] {
+            if let Some(value) = options.take::<String>(key)? {
+                spec[key] = value.into();
+            }
         }
         let labels: BTreeMap<String, String> = options
             .list("labels")

@@ -45,6 +45,9 @@ pub fn one(world: &Snapshot, id: &str) -> Result<Vec<String>, String> {
         Any::Application(a) => {
             format!("{}: release {}", a.name(), a.status.release.as_deref().unwrap_or("none"))
         }
+        Any::Release(r) => {
+            format!("{}: image {}", r.name(), r.pinned_image().unwrap_or("none"))
+        }
         other => other.id(),
     }];
     said.extend(any.reasons().iter().map(|reason| format!("  {reason}")));

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use atoll_model::{Span, Timestamp};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollTimeout, poll};
@@ -22,11 +21,6 @@ use crate::clock;
 use crate::runtime::launch::Launch;
 use crate::runtime::orders::{Ended, How, Phase};
 use crate::runtime::process::{self, PidFd, Process};
-
-/// A process that has run this long was no failed start, whatever the longest backoff.
-const LONG_ENOUGH: Span = Span::seconds(10);
-/// Deaths that are remembered.
-const DEATHS: usize = 10;
 
 /// The application's process.
 pub struct App {
@@ -176,20 +170,10 @@ impl Shim {
         self.aim = Aim::Run;
         self.kill_at = None;
         self.kill_everything();
-        self.note_death(at, ran);
-        let (first, longest) = (self.orders.backoff, self.orders.longest_backoff);
-        let wait = backoff(self.state.streak, first, longest);
+        let wait = self.state.note_death(at, ran, &self.orders);
         self.start_at = Some(clock::instant() + wait.std());
         self.state.phase = Phase::Waiting;
         self.publish();
-    }
-
-    fn note_death(&mut self, at: Timestamp, ran: Span) {
-        let long = ran >= self.orders.longest_backoff.min(LONG_ENOUGH);
-        self.state.streak = if long { 1 } else { self.state.streak.saturating_add(1) };
-        self.state.deaths.push(at);
-        let more = self.state.deaths.len().saturating_sub(DEATHS);
-        self.state.deaths.drain(..more);
     }
 
     /// Everything that belongs to the instance and still runs.
@@ -234,14 +218,6 @@ impl Shim {
     }
 }
 
-/// The wait before the next start after so many deaths in a row.
-fn backoff(streak: u32, first: Span, longest: Span) -> Span {
-    match streak {
-        0 | 1 => Span(0),
-        n => Span(first.0.saturating_mul(1_u64 << (n - 2).min(32))).min(longest),
-    }
-}
-
 /// A moment in a program that has nothing else to do.
 fn pause() {
     let _ = poll(&mut [], PollTimeout::try_from(TICK / 2).unwrap_or(PollTimeout::ZERO));
@@ -269,16 +245,4 @@ fn not_started(launch: &Launch, error: &io::Error) -> (i32, String) {
         _ => error.to_string(),
     };
     (code, format!("cannot start {program:?}: {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_restart_is_at_once_and_later_ones_wait_longer() {
-        let waits: Vec<u64> = (1..8).map(|n| backoff(n, Span(1000), Span(10_000)).0).collect();
-        assert_eq!(waits, [0, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-        assert_eq!(backoff(u32::MAX, Span(1000), Span(60_000)), Span(60_000));
-    }
 }

@@ -1,0 +1,273 @@
+//! Containers: made, started, signalled, waited for, read, entered and removed.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use bollard::container::LogOutput;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, ExecConfig,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, KillContainerOptions, ListContainersOptions,
+    LogsOptions, RemoveContainerOptions, ResizeExecOptions, StartContainerOptions,
+    WaitContainerOptions,
+};
+use futures::{Stream, StreamExt};
+use tokio::io::AsyncWrite;
+
+use super::{Engine, EngineError};
+
+/// A container as the engine knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its number.
+    pub id: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Its first process, as this host numbers it; 0 while it does not run.
+    pub pid: i32,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// How it ended last.
+    pub ended: Ended,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit code of its first process: 128 and the signal's number, where one ended it.
+    pub code: i32,
+    /// The kernel killed something in it for want of memory.
+    pub starved: bool,
+    /// What the engine says of it.
+    pub error: String,
+}
+
+/// What a command in a container writes.
+pub type ExecOutput = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
+/// What it reads.
+pub type ExecInput = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// A command that runs in a container.
+pub struct Execution {
+    /// Its number.
+    pub id: String,
+    /// What it writes; ends when it does.
+    pub output: ExecOutput,
+    /// What it reads.
+    pub input: ExecInput,
+}
+
+impl Engine {
+    /// Makes a container of that name.
+    ///
+    /// # Errors
+    /// `Conflict`, if there is one; what the engine says.
+    pub async fn create(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<String, EngineError> {
+        let options = CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
+        Ok(self.docker().await?.create_container(Some(options), body).await?.id)
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn start(&self, name: &str) -> Result<(), EngineError> {
+        let docker = self.docker().await?;
+        let started = docker.start_container(name, None::<StartContainerOptions>);
+        match started.await.map_err(EngineError::from) {
+            // It runs already.
+            Ok(()) | Err(EngineError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a signal, `SIGTERM`, to its first process; one that does not run needs none.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn kill(&self, name: &str, signal: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptions { signal: signal.to_owned() };
+        let killed = self.docker().await?.kill_container(name, Some(options)).await;
+        match killed.map_err(EngineError::from) {
+            Ok(()) | Err(EngineError::Conflict(_) | EngineError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes it, running or not. Volumes that have a name stay.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or cannot.
+    pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptions { force: true, v: true, link: false };
+        let removed = self.docker().await?.remove_container(name, Some(options)).await;
+        match removed.map_err(EngineError::from) {
+            Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
+            Err(EngineError::Conflict(text)) if text.contains("already in progress") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How it is; none, if there is no such container.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn inspect(&self, name: &str) -> Result<Option<Seen>, EngineError> {
+        let docker = self.docker().await?;
+        let found = docker.inspect_container(name, None::<InspectContainerOptions>).await;
+        match found.map_err(EngineError::from) {
+            Ok(found) => Ok(Some(seen(found))),
+            Err(EngineError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until it does not run.
+    ///
+    /// # Errors
+    /// When the engine goes meanwhile: that says nothing of the container.
+    pub async fn wait(&self, name: &str) -> Result<(), EngineError> {
+        let options = WaitContainerOptions { condition: "not-running".to_owned() };
+        let docker = self.docker().await?;
+        let mut said = docker.wait_container(name, Some(options));
+        match said.next().await {
+            // An exit code other than 0 is an error here.
+            Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
+            // Nothing was heard for long; whoever waits looks, and waits again.
+            Some(Err(bollard::errors::Error::RequestTimeoutError)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(EngineError::Away("it closed the connection".to_owned())),
+        }
+    }
+
+    /// What it has written since a second, each piece with its time before it, and what it will
+    /// write until it ends.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn logs(
+        &self,
+        name: &str,
+        since: i32,
+    ) -> Result<impl Stream<Item = Result<LogOutput, EngineError>> + Send + use<>, EngineError>
+    {
+        let options = LogsOptions {
+            follow: true,
+            stdout: true,
+            stderr: true,
+            timestamps: true,
+            since,
+            ..LogsOptions::default()
+        };
+        let said = self.docker().await?.logs(name, Some(options));
+        Ok(said.map(|piece| piece.map_err(EngineError::from)))
+    }
+
+    /// The containers with that label, by name.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn containers(&self, label: &str) -> Result<HashMap<String, Seen>, EngineError> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(filter(label)),
+            ..ListContainersOptions::default()
+        };
+        let all = self.docker().await?.list_containers(Some(options)).await?;
+        let named = all.into_iter().filter_map(|found| {
+            let name = found.names?.into_iter().next()?.trim_start_matches('/').to_owned();
+            let labels = found.labels.unwrap_or_default();
+            Some((name, Seen { id: found.id?, labels, ..Seen::default() }))
+        });
+        Ok(named.collect())
+    }
+
+    /// Bounds its processor time to a quota in each period, both in microseconds; -1 lifts it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn limit_cpu(&self, name: &str, limit: (i64, i64)) -> Result<(), EngineError> {
+        let body = ContainerUpdateBody {
+            cpu_quota: Some(limit.0),
+            cpu_period: Some(limit.1),
+            ..ContainerUpdateBody::default()
+        };
+        Ok(self.docker().await?.update_container(name, body).await?)
+    }
+
+    /// Runs a command in it, on a terminal if one is wanted.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn exec(
+        &self,
+        name: &str,
+        command: &[String],
+        terminal: bool,
+    ) -> Result<Execution, EngineError> {
+        let docker = self.docker().await?;
+        let config = ExecConfig {
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(terminal),
+            env: terminal.then(|| vec!["TERM=xterm-256color".to_owned()]),
+            cmd: Some(command.to_vec()),
+            ..ExecConfig::default()
+        };
+        let id = docker.create_exec(name, config).await?.id;
+        let options = StartExecOptions { tty: terminal, ..StartExecOptions::default() };
+        match docker.start_exec(&id, Some(options)).await? {
+            StartExecResults::Attached { output, input } => Ok(Execution { id, output, input }),
+            StartExecResults::Detached => {
+                Err(EngineError::Refused("the command was not attached to".to_owned()))
+            }
+        }
+    }
+
+    /// The exit code of a command; none while it runs.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn exec_code(&self, id: &str) -> Result<Option<i32>, EngineError> {
+        let found = self.docker().await?.inspect_exec(id).await?;
+        let code = found.exit_code.and_then(|code| i32::try_from(code).ok());
+        Ok(code.filter(|_| found.running != Some(true)))
+    }
+
+    /// Gives the terminal of a command another size.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> Result<(), EngineError> {
+        let options = ResizeExecOptions { h: i32::from(rows), w: i32::from(columns) };
+        Ok(self.docker().await?.resize_exec(id, options).await?)
+    }
+}
+
+/// A filter for one label, as `KEY=VALUE`.
+pub(super) fn filter(label: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![label.to_owned()])])
+}
+
+fn seen(found: ContainerInspectResponse) -> Seen {
+    let state = found.state.unwrap_or_default();
+    let number = |n: Option<i64>| n.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    Seen {
+        id: found.id.unwrap_or_default(),
+        running: state.running == Some(true),
+        pid: number(state.pid),
+        labels: found.config.and_then(|config| config.labels).unwrap_or_default(),
+        ended: Ended {
+            code: number(state.exit_code),
+            starved: state.oom_killed == Some(true),
+            error: state.error.unwrap_or_default(),
+        },
+    }
+}
