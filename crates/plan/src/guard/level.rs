@@ -324,7 +324,7 @@ impl Window<'_> {
 }
 
 /// Failures and requests of one instance over a time.
-fn tally(
+pub(super) fn tally(
     row: &Row,
     rate: Option<&Row>,
     frame: &Frame,
