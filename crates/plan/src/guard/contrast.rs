@@ -3,7 +3,7 @@
 //! large is `level.rs`.
 
 use super::grid::{Frame, Row, Rows, Scale};
-use super::statistics::{deviation, mean, median, spread, trend};
+use super::statistics::{deviation, effective, mean, median, persistence, spread, trend};
 
 /// So many values after its change and grace an instance needs to count among the others.
 const SETTLED: usize = 4;
@@ -199,10 +199,14 @@ fn half_settled(changed: &[&Row], frame: &Frame) -> usize {
 /// Without anything to compare with, a drift that was there before is taken to go on.
 fn straighten(found: &mut Contrast, frame: &Frame) {
     let drift = trend(&found.before);
-    if drift.z.abs() < 4.0 || found.before.len() < 20 {
+    let middle = found.before.len() as f64 / 2.0;
+    // Noise that lasts wanders, which looks like a drift: what is left beside the line tells.
+    let beside = |(i, value): (usize, &f64)| value - drift.slope * (i as f64 - middle);
+    let rest: Vec<f64> = found.before.iter().enumerate().map(beside).collect();
+    let worth = effective(rest.len(), persistence(&rest)) / rest.len().max(1) as f64;
+    if drift.z.abs() * worth.sqrt() < 4.0 || rest.len() < 20 {
         return;
     }
-    let middle = found.before.len() as f64 / 2.0;
     let ahead = |place: usize| {
         // Not further than as long again as it was seen.
         let steps = (place as f64 - frame.since as f64 + 2.0 * middle).min(4.0 * middle);

@@ -49,7 +49,11 @@ pub(super) fn outlier(
     for one in &peers.changed {
         let off = one.middle - peers.common;
         let least = (times * measure.tolerance).max(1.5 * worst_bystander).max(worst.shift);
-        if off < least {
+        // The tolerance is that of the usual level; this instance may be far from it.
+        let level = one.row.base.unwrap_or(0.0);
+        let back = |shift: f64| measure.scale.back(level + measure.sign * shift);
+        let slight = one.row.base.is_some() && (back(off) - back(0.0)).abs() < measure.least;
+        if off < least || slight {
             continue;
         }
         let mut found = peers.weigh(one, frame, measure);
@@ -119,7 +123,7 @@ impl<'a> Peers<'a> {
         let values: Vec<f64> = one.values.iter().map(|value| value - self.common).collect();
         let long = (frame.count - one.row.after.min(frame.count)) as i64 * frame.width;
         let needed = if errors { 120_000 } else { (frame.watch * 45 / 100).max(180_000) };
-        let held = long < needed.min(frame.watch * 3 / 4)
+        let held = long < needed.min(frame.seen * 3 / 4)
             || recedes(&values, 1.3)
             || !lasts(&values, 4, 0.5 * off, errors);
         Finding {

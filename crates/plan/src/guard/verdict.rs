@@ -103,6 +103,8 @@ fn one(
         kind: signal.measure,
         sign,
         tolerance,
+        least: signal.least,
+        scale,
         signals: observation.signals.len(),
         loaded,
     };
