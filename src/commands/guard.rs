@@ -90,7 +90,7 @@ fn replay(args: &Replay) -> anyhow::Result<Exit> {
     let report =
         atoll_server::replay::replay(&args.directory).map_err(|e| Failure::usage(e.to_string()))?;
     output::print(&output::value(&report, args.output.output, || report.to_string())?)?;
-    Ok(Exit::Done)
+    Ok(if report.left_out.is_empty() { Exit::Done } else { Exit::Usage })
 }
 
 async fn feedback(global: &Global, args: Feedback) -> anyhow::Result<Exit> {

@@ -33,6 +33,11 @@ fn committed(half: &str, seed: u64) -> Vec<Case> {
             fs::write(folder.join(format!("{}.json", case.name)), text).unwrap();
         }
     }
+    read(half)
+}
+
+fn read(half: &str) -> Vec<Case> {
+    let folder = folder(half);
     let mut paths: Vec<PathBuf> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -68,6 +73,37 @@ fn the_set_held_back_is_judged_well() {
     let cases = committed("held", HELD);
     assert_eq!(cases.len(), CASES);
     reaches(&cases.iter().map(replay).collect::<Vec<_>>(), 0.97, 0.95, 0.05);
+}
+
+/// Made by another author from the documentation alone. Not written by `UPDATE_EXPECT`.
+#[test]
+fn cases_of_another_author_are_judged_well() {
+    let outcomes: Vec<Outcome> = read("foreign").iter().map(replay).collect();
+    assert!(outcomes.len() >= 20);
+    reaches(&outcomes, 0.97, 0.95, 0.05);
+}
+
+/// A deployment measured as a whole needs no names, and pieces of a series make one.
+#[test]
+fn a_whole_deployment_needs_no_instances_and_pieces_are_joined() {
+    let values = |from: i64, to: i64| -> Vec<f64> {
+        (from..to).map(|i| if i > 120 { 1.5 * wave(i) } else { wave(i) }).collect()
+    };
+    let series = |from: i64, to: i64| {
+        serde_json::json!({"signal": "l", "instance": null, "start": 15 * from, "step": 15,
+            "values": values(from, to)})
+    };
+    let case = |series: Vec<serde_json::Value>| {
+        let case = serde_json::json!({"format": 1, "name": "whole", "label": "bad",
+            "change": {"at": 1800, "soak": "10m"},
+            "signals": [{"name": "l", "measure": "latency"}], "series": series});
+        let case: Case = serde_json::from_value(case).unwrap();
+        case.validate().unwrap();
+        replay(&case)
+    };
+    let one = case(vec![series(0, 161)]);
+    assert_eq!(one.verdict, Verdict::Stop, "{one:?}");
+    assert_eq!(case(vec![series(100, 161), series(0, 100)]), one);
 }
 
 #[test]

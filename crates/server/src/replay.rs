@@ -49,6 +49,9 @@ pub struct Report {
     pub classes: BTreeMap<String, Score>,
     /// What came of each case, in the order of the files.
     pub outcomes: Vec<Outcome>,
+    /// Files that are no cases, and what is wrong with them; they count nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Report {
@@ -59,14 +62,15 @@ impl Report {
             by_class.entry(outcome.class.clone()).or_default().push(outcome);
         }
         let classes = by_class.into_iter().map(|(class, of)| (class, Score::of(of))).collect();
-        Report { score: Score::of(&outcomes), classes, outcomes }
+        Report { score: Score::of(&outcomes), classes, outcomes, left_out: Vec::new() }
     }
 }
 
-/// Plays every `.json` file of a directory and of those below it.
+/// Plays every `.json` file of a directory and of those below it. One that is no case is told of in
+/// the report and does not keep the others from being played.
 ///
 /// # Errors
-/// The first file that cannot be read or is no case, or that there is none.
+/// That a directory cannot be read, or that no file is a case: what is wrong with the first.
 pub fn replay(directory: &Path) -> Result<Report, ReplayError> {
     let mut files = Vec::new();
     collect(directory, &mut files)?;
@@ -75,10 +79,18 @@ pub fn replay(directory: &Path) -> Result<Report, ReplayError> {
         return Err(ReplayError::Empty(directory.to_owned()));
     }
     let mut outcomes = Vec::with_capacity(files.len());
+    let mut wrong = Vec::new();
     for path in files {
-        outcomes.push(atoll_plan::guard::replay::replay(&read(&path)?));
+        match read(&path) {
+            Ok(case) => outcomes.push(atoll_plan::guard::replay::replay(&case)),
+            Err(error) => wrong.push(error),
+        }
     }
-    Ok(Report::of(outcomes))
+    if outcomes.is_empty() && !wrong.is_empty() {
+        return Err(wrong.swap_remove(0));
+    }
+    let left_out = wrong.iter().map(ToString::to_string).collect();
+    Ok(Report { left_out, ..Report::of(outcomes) })
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), ReplayError> {
@@ -168,6 +180,12 @@ impl fmt::Display for Report {
             let verdict = outcome.verdict.words();
             writeln!(f, "  {what:7}  {}  {verdict}: {}", outcome.name, outcome.message)?;
         }
+        if !self.left_out.is_empty() {
+            writeln!(f, "\nnot played:")?;
+        }
+        for why in &self.left_out {
+            writeln!(f, "  {why}")?;
+        }
         Ok(())
     }
 }
@@ -205,5 +223,10 @@ mod tests {
         std::fs::write(directory.path().join("one.json"), text).unwrap();
         let said = replay(directory.path()).unwrap_err().to_string();
         assert!(said.contains("nosuch"), "{said}");
+        // It does not keep others from being played.
+        generate(&directory.path().join("good"), 5, 2).unwrap();
+        let report = replay(directory.path()).unwrap();
+        assert_eq!((report.score.cases, report.left_out.len()), (2, 1));
+        assert!(report.to_string().contains("not played:"), "{report}");
     }
 }

@@ -74,7 +74,9 @@ pub struct Change {
     /// How long each step is watched.
     #[serde(default = "usual_soak", deserialize_with = "length")]
     pub soak: Span,
-    /// The instances changed at each step; all others are unchanged.
+    /// The instances changed at each step; all others are unchanged. May be absent where all series
+    /// are of the deployment as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<ChangeStep>,
 }
 
@@ -89,7 +91,8 @@ pub struct ChangeStep {
     /// When.
     #[serde(deserialize_with = "moment")]
     pub at: Timestamp,
-    /// Which.
+    /// Which. None where all series are of the deployment as a whole.
+    #[serde(default)]
     pub instances: Vec<String>,
 }
 
@@ -145,8 +148,8 @@ impl CaseSignal {
 pub struct CaseSeries {
     /// The name of its signal.
     pub signal: String,
-    /// Of which instance; absent, of the deployment as a whole.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Of which instance; absent or null, of the deployment as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "or_none")]
     pub instance: String,
     /// For the background: how many days earlier, as -1, -2 …
     #[serde(default, skip_serializing_if = "is_today")]
@@ -206,7 +209,8 @@ impl Case {
         if let Some(problems) = problems {
             return Err(problems);
         }
-        if self.change.steps.iter().all(|step| step.instances.is_empty()) {
+        let told = self.change.steps.iter().any(|step| !step.instances.is_empty());
+        if !told && self.series.iter().any(|series| !series.instance.is_empty()) {
             return Err("change.steps name no instance; say which were changed".to_owned());
         }
         if self.change.soak.0 == 0 {
@@ -252,6 +256,10 @@ impl Case {
         }
         Ok(())
     }
+}
+
+fn or_none<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// A time as RFC 3339, or in seconds since 1970.

@@ -3,7 +3,10 @@
 //! large is `level.rs`.
 
 use super::grid::{Frame, Row, Rows, Scale};
-use super::statistics::{deviation, mean, median, spread, trend};
+use super::statistics::{deviation, effective, mean, median, persistence, spread, trend};
+
+/// So many values after its change and grace an instance needs to count among the others.
+const SETTLED: usize = 4;
 
 /// What changed instances are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +129,7 @@ pub(super) fn contrast(
     if crossed {
         return levels(rows, frame, scale, together);
     }
-    let changed: Vec<&Row> = rows.changed.iter().filter(|row| row.base.is_some()).collect();
+    let changed = settled(rows.changed.iter().filter(|row| row.base.is_some()).collect(), frame);
     let days = days_with_base(rows);
     let against = match (unchanged.len(), days.len()) {
         (0, 0) => Against::Past,
@@ -147,6 +150,7 @@ pub(super) fn contrast(
         crossed: false,
     };
     let mut own_room = Vec::new();
+    let whole = half_settled(&changed, frame);
     for place in 0..frame.count {
         let Some(other) = usual.at(place, &mut room) else { continue };
         let mut of = |wanted: &dyn Fn(&Row) -> bool| {
@@ -157,6 +161,9 @@ pub(super) fn contrast(
             continue;
         }
         found.since.extend(of(&|row| place > row.before).map(|own| own - other));
+        if place < whole {
+            continue;
+        }
         if let Some(own) = of(&|row| place >= row.after) {
             found.after.push((place, own - other));
             found.own.push(own);
@@ -172,13 +179,34 @@ pub(super) fn contrast(
     Some(found)
 }
 
+/// Of changed instances those that can be told of. While those of a new step find their feet, only
+/// the ones of earlier steps: what one instance does after must not be held against how little the
+/// middle of many moves.
+fn settled<'r>(changed: Vec<&'r Row<'r>>, frame: &Frame) -> Vec<&'r Row<'r>> {
+    let ready = |row: &&Row| row.known(row.after, frame.count).len() >= SETTLED;
+    let settled: Vec<&Row> = changed.iter().copied().filter(ready).collect();
+    if settled.is_empty() { changed } else { settled }
+}
+
+/// The first interval at which half of these are past their grace: before it there were so few that
+/// their middle is another one's.
+fn half_settled(changed: &[&Row], frame: &Frame) -> usize {
+    let mut after: Vec<usize> = changed.iter().map(|row| row.after).collect();
+    after.sort_unstable();
+    after.get(after.len().saturating_sub(1) / 2).copied().unwrap_or(frame.since)
+}
+
 /// Without anything to compare with, a drift that was there before is taken to go on.
 fn straighten(found: &mut Contrast, frame: &Frame) {
     let drift = trend(&found.before);
-    if drift.z.abs() < 4.0 || found.before.len() < 20 {
+    let middle = found.before.len() as f64 / 2.0;
+    // Noise that lasts wanders, which looks like a drift: what is left beside the line tells.
+    let beside = |(i, value): (usize, &f64)| value - drift.slope * (i as f64 - middle);
+    let rest: Vec<f64> = found.before.iter().enumerate().map(beside).collect();
+    let worth = effective(rest.len(), persistence(&rest)) / rest.len().max(1) as f64;
+    if drift.z.abs() * worth.sqrt() < 4.0 || rest.len() < 20 {
         return;
     }
-    let middle = found.before.len() as f64 / 2.0;
     let ahead = |place: usize| {
         // Not further than as long again as it was seen.
         let steps = (place as f64 - frame.since as f64 + 2.0 * middle).min(4.0 * middle);
@@ -210,7 +238,8 @@ fn restlessness(unchanged: &[&Row], frame: &Frame, together: Together) -> f64 {
 /// Changed instances without a past: their levels against those of unchanged ones.
 fn levels(rows: &Rows, frame: &Frame, scale: Scale, together: Together) -> Option<Contrast> {
     let unchanged: Vec<&Row> = rows.unchanged.iter().collect();
-    let changed: Vec<&Row> = rows.changed.iter().collect();
+    let changed = settled(rows.changed.iter().collect(), frame);
+    let whole = half_settled(&changed, frame);
     let mut found = Contrast {
         before: Vec::new(),
         after: Vec::new(),
@@ -231,6 +260,9 @@ fn levels(rows: &Rows, frame: &Frame, scale: Scale, together: Together) -> Optio
             column(&changed, place, no_base, wanted, together, &mut room)
         };
         found.since.extend(of(&|row| place > row.before).map(|own| own - other));
+        if place < whole {
+            continue;
+        }
         if let Some(own) = of(&|row| place >= row.after) {
             found.after.push((place, own - other));
             found.own.push(own - other);

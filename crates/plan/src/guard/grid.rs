@@ -25,6 +25,8 @@ pub(super) struct Frame {
     pub grace: i64,
     /// How long the step is watched, in milliseconds.
     pub watch: i64,
+    /// How much of that is looked at, at most.
+    pub seen: i64,
     /// How much of the watch is over, 0 to 1.
     pub over: f64,
     /// Only what is newer counts as after.
@@ -56,6 +58,7 @@ impl Frame {
             since: lead as usize,
             grace: (watch / share).clamp(15_000, most),
             watch,
+            seen: watch.min(whole(rules.after.0)),
             over: ((now - observation.step_at.0) as f64 / watch as f64).clamp(0.0, 1.0),
             oldest: place(now.saturating_sub(whole(rules.after.0))),
         }

@@ -5,7 +5,7 @@
 use atoll_model::guard::{SignalKind, Verdict};
 
 use super::contrast::{Against, Contrast};
-use super::grid::{Frame, Row, Rows};
+use super::grid::{Frame, Row, Rows, Scale};
 use super::shape::{in_a_row, lasts, recedes};
 use super::statistics::{
     above, at_least, deviation, effective, mann_whitney, mean, median_of, persistence, spread,
@@ -47,6 +47,9 @@ pub(super) struct Measure {
     pub sign: f64,
     /// The smallest shift that matters, on the signal's scale.
     pub tolerance: f64,
+    /// The smallest that matters in the signal's own unit, and the scale all others are on.
+    pub least: f64,
+    pub scale: Scale,
     /// So many signals are looked at.
     pub signals: usize,
     /// Load moved everywhere since the rollout began, which moves unchanged instances too.
@@ -227,7 +230,7 @@ impl Window<'_> {
             (false, true) => 45_000,
             (false, false) => (frame.watch / 5).max(90_000),
         };
-        if long < needed.min(frame.watch * 3 / 4) {
+        if long < needed.min(frame.seen * 3 / 4) {
             return Some("too short so far");
         }
         let sure = if errors { 2.3 } else { 1.3 };
@@ -324,7 +327,7 @@ impl Window<'_> {
 }
 
 /// Failures and requests of one instance over a time.
-fn tally(
+pub(super) fn tally(
     row: &Row,
     rate: Option<&Row>,
     frame: &Frame,

@@ -5,10 +5,10 @@
 use atoll_model::guard::{SignalKind, Verdict};
 
 use super::grid::{Frame, Row, Rows};
-use super::level::{Finding, Measure};
+use super::level::{Finding, Measure, tally};
 use super::shape::{in_a_row, lasts, recedes};
 use super::statistics::{
-    above, deviation, effective, mean, median, median_of, persistence, spread,
+    above, at_least, deviation, effective, mean, median, median_of, persistence, spread,
 };
 
 /// How far one instance is from where its past and its peers say it should be.
@@ -30,21 +30,38 @@ struct Peers<'a> {
 }
 
 /// Judges every changed instance.
-pub(super) fn outlier(rows: &Rows, frame: &Frame, measure: &Measure) -> Finding {
+pub(super) fn outlier(
+    rows: &Rows,
+    frame: &Frame,
+    measure: &Measure,
+    requests: Option<&Rows>,
+) -> Finding {
     let many = rows.changed.len();
-    if many < 2 || many + rows.unchanged.len() < 4 || measure.kind == SignalKind::Traffic {
+    let all = many + rows.unchanged.len();
+    if many < 2 || all < 3 || measure.kind == SignalKind::Traffic {
         return Finding::pass();
     }
+    // The middle of three is one of two that happen to agree: the third has to be far off.
+    let times = if all == 3 { 3.0 } else { 1.5 };
     let Some(peers) = Peers::of(rows, frame, measure) else { return Finding::pass() };
     let worst_bystander = peers.bystanders.iter().map(|m| m - peers.common).fold(0.0, f64::max);
     let mut worst = Finding::pass();
     for one in &peers.changed {
         let off = one.middle - peers.common;
-        let least = (1.5 * measure.tolerance).max(1.5 * worst_bystander).max(worst.shift);
-        if off < least {
+        let least = (times * measure.tolerance).max(1.5 * worst_bystander).max(worst.shift);
+        // The tolerance is that of the usual level; this instance may be far from it.
+        let level = one.row.base.unwrap_or(0.0);
+        let back = |shift: f64| measure.scale.back(level + measure.sign * shift);
+        let slight = one.row.base.is_some() && (back(off) - back(0.0)).abs() < measure.least;
+        if off < least || slight {
             continue;
         }
-        let found = peers.weigh(one, frame, measure);
+        let mut found = peers.weigh(one, frame, measure);
+        let errors = measure.kind == SignalKind::Errors && found.verdict == Verdict::Stop;
+        if errors && !counted(one.row, rows, requests, frame, measure) {
+            found.verdict = Verdict::Warn;
+            "too few failures to tell from chance".clone_into(&mut found.note);
+        }
         if found.verdict >= worst.verdict && found.verdict != Verdict::Pass {
             worst = found;
         }
@@ -106,7 +123,7 @@ impl<'a> Peers<'a> {
         let values: Vec<f64> = one.values.iter().map(|value| value - self.common).collect();
         let long = (frame.count - one.row.after.min(frame.count)) as i64 * frame.width;
         let needed = if errors { 120_000 } else { (frame.watch * 45 / 100).max(180_000) };
-        let held = long < needed.min(frame.watch * 3 / 4)
+        let held = long < needed.min(frame.seen * 3 / 4)
             || recedes(&values, 1.3)
             || !lasts(&values, 4, 0.5 * off, errors);
         Finding {
@@ -118,6 +135,33 @@ impl<'a> Peers<'a> {
             instance: Some(one.row.instance.to_owned()),
         }
     }
+}
+
+/// One instance has failed more often than chance makes the worst of so many, counted against its
+/// own past and all others.
+fn counted(
+    one: &Row,
+    rows: &Rows,
+    requests: Option<&Rows>,
+    frame: &Frame,
+    measure: &Measure,
+) -> bool {
+    let count = |row: &Row, from: usize, to: usize| {
+        let mut rates = requests.into_iter().flat_map(|of| of.changed.iter().chain(&of.unchanged));
+        let rate = rates.find(|rate| rate.instance == row.instance);
+        tally(row, rate, frame, from, to, measure.sign)
+    };
+    let here = count(one, one.after, frame.count);
+    let mut rest = count(one, 0, one.before.min(frame.since));
+    // Past some hundred instances more of them prove nothing more.
+    let others = rows.changed.iter().chain(&rows.unchanged).take(400);
+    for row in others.filter(|row| row.instance != one.instance) {
+        let part = count(row, row.after.max(one.after), frame.count);
+        rest = (rest.0 + part.0, rest.1 + part.1);
+    }
+    let share = here.1 / (here.1 + rest.1).max(f64::MIN_POSITIVE);
+    let many = rows.changed.len() as f64;
+    here.0 >= 3.0 && many * at_least(here.0, rest.0, share) <= 2e-4
 }
 
 /// What all have in common at each time.

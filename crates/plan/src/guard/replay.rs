@@ -103,9 +103,11 @@ impl Score {
 /// One point after the other, as they came.
 type Points = Vec<(Timestamp, f64)>;
 
+/// One signal of one instance on one day, of all pieces it was recorded in.
 struct Recorded<'a> {
     signal: usize,
-    series: &'a CaseSeries,
+    instance: &'a str,
+    day: i32,
     points: Points,
 }
 
@@ -115,8 +117,11 @@ pub fn replay(case: &Case) -> Outcome {
         case.signals.iter().enumerate().map(|(i, signal)| (signal.name.as_str(), i)).collect();
     let today = recorded(&case.series, &signals);
     let earlier = recorded(&case.background, &signals);
+    let whole = [ChangeStep { at: case.change.at, instances: Vec::new() }];
+    let told = case.change.steps.iter().any(|step| !step.instances.is_empty());
+    let given = if case.change.steps.is_empty() { &whole[..] } else { &case.change.steps };
     let steps: Vec<&ChangeStep> =
-        case.change.steps.iter().filter(|step| !step.instances.is_empty()).collect();
+        given.iter().filter(|step| !told || !step.instances.is_empty()).collect();
     let newest = today.iter().filter_map(|r| r.points.last()).map(|point| point.0).max();
     let soaked = steps.last().map(|step| step.at + case.change.soak);
     let end = soaked.into_iter().chain(newest).min().unwrap_or(case.change.at);
@@ -155,11 +160,19 @@ pub fn replay(case: &Case) -> Outcome {
 }
 
 fn recorded<'a>(all: &'a [CaseSeries], signals: &BTreeMap<&str, usize>) -> Vec<Recorded<'a>> {
-    let one = |series: &'a CaseSeries| {
-        let signal = *signals.get(series.signal.as_str())?;
-        Some(Recorded { signal, series, points: series.points() })
+    let mut pieces: BTreeMap<(usize, &str, i32), Points> = BTreeMap::new();
+    for series in all {
+        let Some(signal) = signals.get(series.signal.as_str()) else { continue };
+        let known = pieces.entry((*signal, &series.instance, series.day)).or_default();
+        known.extend(series.points());
+    }
+    let one = |((signal, instance, day), mut points): ((usize, &'a str, i32), Points)| {
+        // Of two values of one moment the first counts.
+        points.sort_by_key(|point| point.0);
+        points.dedup_by_key(|point| point.0);
+        Recorded { signal, instance, day, points }
     };
-    all.iter().filter_map(one).collect()
+    pieces.into_iter().map(one).collect()
 }
 
 /// As often as there is something new, but at most every 15 seconds and at least every minute.
@@ -196,7 +209,7 @@ fn observation<'a>(
         .collect();
     for recorded in today {
         let Some(observed) = signals.get_mut(recorded.signal) else { continue };
-        let instance = recorded.series.instance.as_str();
+        let instance = recorded.instance;
         let changed_at = changed.get(instance).copied();
         let track = Track { instance, changed_at, points: known(&recorded.points, now) };
         match changed_at {
@@ -207,16 +220,12 @@ fn observation<'a>(
             None => observed.unchanged.push(track),
         }
     }
-    let days: BTreeSet<u32> = earlier.iter().map(|r| r.series.day.unsigned_abs()).collect();
+    let days: BTreeSet<u32> = earlier.iter().map(|r| r.day.unsigned_abs()).collect();
     for ago in days {
         for (i, observed) in signals.iter_mut().enumerate() {
-            let of = earlier.iter().filter(|r| r.signal == i && r.series.day.unsigned_abs() == ago);
+            let of = earlier.iter().filter(|r| r.signal == i && r.day.unsigned_abs() == ago);
             let tracks: Vec<Track> = of
-                .map(|r| Track {
-                    instance: &r.series.instance,
-                    changed_at: None,
-                    points: &r.points,
-                })
+                .map(|r| Track { instance: r.instance, changed_at: None, points: &r.points })
                 .collect();
             if !tracks.is_empty() {
                 observed.background.push(Day { ago, tracks });

@@ -8,7 +8,7 @@ use super::contrast::{Against, Contrast, Together, contrast};
 use super::grid::{Frame, Rows, Scale};
 use super::level::{Finding, Measure, least_points, level};
 use super::sentence::{self, Summaries, finite};
-use super::statistics::{deviation, median, spread};
+use super::statistics::{deviation, median, median_of, spread};
 use super::{Judgement, Observation, Observed, events, history, leak, outlier};
 
 /// Judges a change by what was measured until now. Called again as time goes on; that is allowed
@@ -20,7 +20,7 @@ pub fn judge(observation: &Observation, rules: &Guard) -> Judgement {
         .iter()
         .map(|observed| one(observation, observed, traffic, rules))
         .collect();
-    excuse_by_load(observation, &mut evidence);
+    excuse_by_load(observation, rules, &mut evidence);
     let clear = |a: &Evidence| if a.verdict >= Verdict::Stop { -a.chance } else { a.effect };
     evidence.sort_by(|a, b| {
         b.verdict
@@ -42,16 +42,15 @@ pub fn judge(observation: &Observation, rules: &Guard) -> Judgement {
     Judgement { verdict, evidence, message, again_at: more.then_some(again) }
 }
 
-/// Where nothing but their own past can be compared with, a fall or rise of load at the same time
-/// explains what load can do. It does not explain failures.
-fn excuse_by_load(observation: &Observation, evidence: &mut [Evidence]) {
-    let alone =
-        |observed: &Observed| observed.unchanged.is_empty() && observed.background.is_empty();
-    let load =
-        observation.signals.iter().zip(evidence.iter()).find(|(observed, _)| {
-            observed.signal.measure == SignalKind::Traffic && alone(observed)
-        });
-    let Some(moved) = load.map(|(_, evidence)| evidence.effect) else { return };
+/// Where there is nothing unchanged to compare with, a rise of load at the same time explains what
+/// load can do: earlier days did not have it. It does not explain failures.
+fn excuse_by_load(observation: &Observation, rules: &Guard, evidence: &mut [Evidence]) {
+    let alone = |observed: &Observed| observed.unchanged.is_empty();
+    let load = observation
+        .signals
+        .iter()
+        .find(|observed| observed.signal.measure == SignalKind::Traffic && alone(observed));
+    let Some(moved) = load.and_then(|load| risen(observation, load, rules)) else { return };
     for (observed, evidence) in observation.signals.iter().zip(evidence) {
         let by_load = matches!(
             observed.signal.measure,
@@ -63,6 +62,19 @@ fn excuse_by_load(observation: &Observation, evidence: &mut [Evidence]) {
             evidence.message += &format!("; load rose by {:.0} % at the same time", 100.0 * moved);
         }
     }
+}
+
+/// How much more load there is than usual, since the update or in the newest part of it: a level is
+/// looked at over both, and load may still be rising.
+fn risen(observation: &Observation, load: &Observed, rules: &Guard) -> Option<f64> {
+    let frame = Frame::of(observation, load, rules);
+    let scale = Scale::of(load);
+    let contrast = contrast(&Rows::of(load, &frame, scale), &frame, scale, Together::Middle)?;
+    let usual = median(&mut contrast.before.clone()).unwrap_or(0.0);
+    let after: Vec<f64> = contrast.after.iter().map(|point| point.1 - usual).collect();
+    let newest = &after[after.len() - (after.len() / 4).max(4).min(after.len())..];
+    let moved = median_of(&after)?.max(median_of(newest)?);
+    Some(scale.relative(contrast.base, moved, 1e-9))
 }
 
 /// Judges one signal.
@@ -91,6 +103,8 @@ fn one(
         kind: signal.measure,
         sign,
         tolerance,
+        least: signal.least,
+        scale,
         signals: observation.signals.len(),
         loaded,
     };
@@ -142,7 +156,7 @@ fn worst(
         let found = [
             level(contrast, rows, frame, &measure, requests),
             leak::leak(contrast, frame, &measure),
-            outlier::outlier(rows, frame, &measure),
+            outlier::outlier(rows, frame, &measure, requests),
         ];
         for found in found {
             if worst.as_ref().is_none_or(|(known, _)| found.verdict > known.verdict) {
@@ -168,12 +182,16 @@ fn load_moved(traffic: &Observed, since: Timestamp) -> bool {
     median(&mut moved).is_some_and(|moved| !(0.85..1.18).contains(&moved))
 }
 
-/// Fewer requests are a breach where others keep theirs; where there are no others, only if next
-/// to none are left.
+/// Fewer requests are a breach where others keep theirs. Where there are no others, only if next to
+/// none are left, or less than half of what earlier days make expected: load alone rarely does that
+/// at the very moment of an update.
 fn hold_traffic(found: &mut Finding, contrast: &Contrast) {
-    let others = matches!(contrast.against, Against::Unchanged(_));
-    let vanished = found.shift > 1.2;
-    if found.verdict == Verdict::Stop && !others && !vanished {
+    let most = match contrast.against {
+        Against::Unchanged(_) => 0.0,
+        Against::Days => std::f64::consts::LN_2,
+        Against::Past => 1.2,
+    };
+    if found.verdict == Verdict::Stop && found.shift <= most {
         found.verdict = Verdict::Warn;
         "there are no unchanged instances to tell whether load fell".clone_into(&mut found.note);
     }
