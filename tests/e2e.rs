@@ -2,6 +2,8 @@
 
 #[path = "../crates/store/tests/support/cluster.rs"]
 mod cluster;
+#[path = "e2e/delivery.rs"]
+mod delivery;
 #[path = "e2e/faults.rs"]
 mod faults;
 #[path = "e2e/hosts.rs"]

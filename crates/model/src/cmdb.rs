@@ -76,6 +76,10 @@ pub struct Configuration {
     /// Environment variables that make a new release when they change.
     #[serde(default, rename = "static", skip_serializing_if = "BTreeMap::is_empty")]
     pub fixed: BTreeMap<String, String>,
+    /// What of `static` is otherwise in an environment, by the environment's name; part of the
+    /// release as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of Config objects delivered at run time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dynamic: Vec<String>,
@@ -83,7 +87,7 @@ pub struct Configuration {
 
 impl Configuration {
     fn is_empty(&self) -> bool {
-        self.fixed.is_empty() && self.dynamic.is_empty()
+        *self == Configuration::default()
     }
 }
 
@@ -186,6 +190,11 @@ impl Spec for Application {
         invalid.nest("run", self.run.validate(&self.config.fixed));
         for key in self.config.fixed.keys() {
             check_variable(&mut invalid, "config.static", key);
+        }
+        for (environment, all) in &self.config.environments {
+            let path = format!("config.environments.{environment}");
+            invalid.nest(&path, name::check_simple(environment));
+            all.keys().for_each(|key| check_variable(&mut invalid, &path, key));
         }
         if let Some(scaling) = &self.scaling {
             invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");

@@ -10,6 +10,7 @@ pub mod cmdb;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
+pub mod figures;
 pub mod guard;
 pub mod manifest;
 pub mod matcher;
@@ -17,6 +18,8 @@ pub mod monitoring;
 pub mod name;
 pub mod notification;
 pub mod object;
+pub mod promotion;
+pub mod provenance;
 pub mod quantity;
 pub mod run;
 pub mod selector;
@@ -42,6 +45,7 @@ pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
+pub use promotion::{Approval, Promotion};
 pub use quantity::{Cpu, Memory, Portion};
 pub use selector::Selector;
 pub use snapshot::Snapshot;
@@ -91,4 +95,8 @@ kinds::kinds! {
     Run "runs" [],
     /// One piece of work on one host.
     Task "tasks" [],
+    /// One release's entry into one environment: whether it may, and what became of it.
+    Promotion "promotions" ["promo"],
+    /// One person's consent.
+    Approval "approvals" [],
 }

@@ -9,6 +9,7 @@ use atoll_model::agent::{
     TaskReport,
 };
 use atoll_model::ci::task::{TaskPhase, TaskStatus};
+use atoll_model::delivery::PackageRef;
 use atoll_model::deployment::{InstancePhase, InstanceStatus};
 use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Release, Snapshot, Task, Write};
 
@@ -184,6 +185,7 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
             ports: spec.ports.clone(),
             resources: spec.resources,
             stop: meta.deleting(),
+            config: overrides(world, &spec.release, environment),
         });
         for name in [Some(&spec.release), spec.prefetch.as_ref()].into_iter().flatten() {
             add_release(world, name, &mut assignment.releases);
@@ -205,6 +207,11 @@ fn assigned_task(task: &Object<Task>) -> AssignedTask {
     }
 }
 
+fn overrides(world: &Snapshot, release: &str, environment: &str) -> BTreeMap<String, String> {
+    let release = world.get::<Release>(release);
+    release.map(|release| release.spec.overrides_in(environment)).unwrap_or_default()
+}
+
 fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, AssignedRelease>) {
     let Some(release) = world.get::<Release>(name).filter(|_| !releases.contains_key(name)) else {
         return;
@@ -212,7 +219,8 @@ fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, Ass
     let assigned = AssignedRelease {
         run: release.spec.run.clone(),
         config: release.spec.config.clone(),
-        package: release.spec.package.clone(),
+        // An image is fetched by the engine of containers, not by the agent.
+        package: release.spec.package.clone().filter(PackageRef::is_files),
     };
     releases.insert(name.to_owned(), assigned);
 }

@@ -2,6 +2,7 @@
 //! decided, which is the planners' and the gate's.
 
 pub mod agents;
+pub mod delivery;
 pub mod error;
 pub mod history;
 pub mod logs;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api::agents::{Reports, take_reports};
+use crate::attest::SigningKey;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::metrics::forward::Peers;
 use crate::metrics::options::MetricsOptions;
 use crate::tls::{Authority, Given};
-use crate::{App, Server, auth, controller, listen, metrics, monitor, notify, own, tls};
+use crate::{App, Server, attest, auth, controller, listen, metrics, monitor, notify, own, tls};
 
 /// What other replicas wrote is read at least this often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -121,6 +122,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let cache = Cache::load(&store).await.map_err(StartError::Store)?;
     let measure = Measure::new(options.host_timeout);
     measure.grace(&cache.world(), clock.now());
+    let signing_key = SigningKey::kept(&store).await.map_err(StartError::Store)?;
+    measure.trust(signing_key.public());
     let (listener, listen) = bind(options.listen).await?;
     let (authority, given) = certificates(&options, &store, listen).await?;
     let config = given.as_ref().map(tls::server_config).transpose()?;
@@ -142,6 +145,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         asked: Asked::default(),
         figures: Default::default(),
         authority,
+        signing_key,
         secure: given.is_some(),
         listen,
         replica: replica_name(&options.keep),
@@ -164,6 +168,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(metrics::keep(server.metrics.clone(), clock));
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
+    tasks.spawn(attest::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })

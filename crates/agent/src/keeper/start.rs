@@ -121,7 +121,7 @@ fn draft(
     for (key, value) in &run.env {
         env.insert(key.clone(), fill(value)?);
     }
-    env.extend(order.release.config.clone());
+    env.extend(config(order));
     for (name, port) in &order.instance.ports {
         let name = name.to_uppercase().replace('-', "_");
         env.insert(format!("PORT_{name}"), port.to_string());
@@ -157,6 +157,13 @@ fn draft(
     })
 }
 
+/// The static configuration, as it is in the environment of the instance.
+fn config(order: &Order) -> BTreeMap<String, String> {
+    let mut config = order.release.config.clone();
+    config.extend(order.instance.config.clone());
+    config
+}
+
 /// What templates of this instance may name.
 pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
     let instance = &order.instance;
@@ -165,7 +172,7 @@ pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
     };
     Names {
         ports: instance.ports.clone(),
-        config: order.release.config.clone(),
+        config: config(order),
         instance: pairs(&[
             ("name", instance.name.clone()),
             ("ordinal", instance.ordinal.to_string()),

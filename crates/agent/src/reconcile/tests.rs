@@ -27,6 +27,7 @@ fn instance(name: &str, release: &str) -> AssignedInstance {
         ports: BTreeMap::new(),
         resources: Default::default(),
         stop: false,
+        config: BTreeMap::new(),
     }
 }
 

@@ -247,6 +247,7 @@ pub fn instance(name: &str, release: &str, run: Value) -> (AssignedInstance, Ass
         ports,
         resources: run.resources,
         stop: false,
+        config: BTreeMap::new(),
     };
     (instance, AssignedRelease { run, config: BTreeMap::new(), package: None })
 }

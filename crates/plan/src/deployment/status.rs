@@ -27,12 +27,18 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         reached: stored.reached.min(subject.wanted),
         release: stored.release.clone(),
         last_good: stored.last_good.clone(),
+        good_since: stored.good_since,
+        good_before: stored.good_before.clone(),
         failed: target.failed.clone(),
         rollout: progress.rollout.clone(),
         reasons: Vec::new(),
     };
     if progress.complete {
         status.rollout = None;
+        if stored.last_good.as_deref() != Some(target.name()) {
+            status.good_before = stored.last_good.clone();
+            status.good_since = Some(subject.now);
+        }
         status.last_good = Some(target.name().to_owned());
         if !target.given_up {
             status.failed = None;

@@ -30,7 +30,7 @@ use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
 use super::prometheus::{self, query, rules, series, status, targets};
 use super::session::{self, SignIn};
 use super::watch::{self, WatchQuery};
-use super::{packages, state};
+use super::{delivery, packages, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -100,7 +100,7 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl Route {
-    fn new(
+    pub(super) fn new(
         method: Method,
         path: &'static str,
         access: Access,
@@ -120,7 +120,7 @@ impl Route {
         }
     }
 
-    fn query<T: JsonSchema>(mut self) -> Route {
+    pub(super) fn query<T: JsonSchema>(mut self) -> Route {
         // Inline, so that each of its properties becomes a parameter.
         self.query = Some(|generator| T::json_schema(generator));
         self
@@ -131,7 +131,7 @@ impl Route {
         self
     }
 
-    fn gives<T: JsonSchema>(mut self) -> Route {
+    pub(super) fn gives<T: JsonSchema>(mut self) -> Route {
         self.response = Some(Body::Json(schema::<T>));
         self
     }
@@ -159,6 +159,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(history_routes());
     all.extend(agent_routes());
     all.extend(prometheus_routes());
+    all.extend(delivery::routes());
     all
 }
 
