@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let told = global.client()?.delivery(args.window, by).await?;
     let format = args.output.output;
     let text = output::value(&told, format, || {
-        let lines = told.items.iter().map(|figure| line(figure)).collect();
+        let lines = told.items.iter().map(line).collect();
         output::table(lines, format == Format::Wide)
     })?;
     output::print(&text)?;

@@ -7,6 +7,7 @@ use super::Subject;
 use super::draft::Draft;
 use super::fleet::{Member, Place};
 use super::progress::Held;
+use super::target::VETOED;
 use crate::sooner;
 
 /// So many instances are named in a reason; the rest is counted.
@@ -169,6 +170,10 @@ fn failure(subject: &Subject, status: &DeploymentStatus) -> Vec<Reason> {
         "atoll deploy {} --env {} --release {release} tries it again{follows}",
         spec.application, spec.environment
     );
+    let retry = match failed.reason.code == VETOED {
+        true => format!("atoll veto release/{release} --withdraw takes the veto back{follows}"),
+        false => retry,
+    };
     let why = &failed.reason.message;
     if subject.target.given_up {
         let good = subject.target.name();

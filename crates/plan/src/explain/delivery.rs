@@ -148,7 +148,9 @@ fn travel(cx: &Context, it: &Object<Release>, stop: &Stop, told: &mut Told) {
                             format!("{place} will not have it: {message}"),
                         ));
                     }
-                    _ => told.waiting_for.push(format!("{place}: {message}{until}{since}")),
+                    _ => {
+                        told.waiting_for.push(format!("{place}: {message}{until}; it waits{since}"))
+                    }
                 }
             }
             if !stop.checks.is_empty() {
