@@ -199,8 +199,18 @@ pub enum Command {
     Pause(commands::rollout::Args),
     /// Let a paused rollout go on
     Resume(commands::rollout::Args),
-    /// Skip what is left of the soaks of a rollout
-    Promote(commands::rollout::Args),
+    /// Ask that a release enters an environment, or skip the soaks of a rollout under way
+    Promote(commands::promote::Args),
+    /// Approve that a release enters an environment
+    Approve(commands::approve::Args),
+    /// Say that a release is to run nowhere
+    Veto(commands::veto::Args),
+    /// Keep a deployment at the release it runs
+    Pin(commands::pin::Args),
+    /// Let a deployment follow releases again
+    Unpin(commands::pin::Undo),
+    /// How fast and how well is delivered
+    Delivery(commands::delivery::Args),
     /// Give a rollout up and go back to the last good release
     Abort(commands::rollout::Args),
     /// Packages: the files releases are made of
@@ -290,6 +300,16 @@ mod tests {
             "atoll deploy shop --env prod --package shop:2",
             "atoll deploy shop --env prod --release shop-42 --override-budget fire",
             "atoll promote deployment/shop.prod",
+            "atoll promote shop-42 --to prod",
+            "atoll promote shop-42 --to prod --emergency --reason fire",
+            "atoll approve promotion/shop-42.prod --comment fine",
+            "atoll veto release/shop-42 --reason leaks --rollback",
+            "atoll veto release/shop-42 --withdraw",
+            "atoll pin deployment/shop.prod --reason audit",
+            "atoll unpin deployment/shop.prod",
+            "atoll delivery --window 7d --by team -o json",
+            "atoll package sbom shop:1",
+            "atoll package provenance shop:1",
             "atoll package push shop:1 dir",
             "atoll logs deployment/shop.prod -f --since 10m --tail 5",
             "atoll logs deployment/shop.prod --since 1h --grep timeout --field code=500 --level error",

@@ -16,6 +16,7 @@ use crate::terminal::Tone;
 
 mod ci;
 mod config;
+mod delivery;
 mod watching;
 
 /// One cell of a line.
@@ -78,6 +79,8 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Task(o) => ci::task(o, now),
         Any::Secret(o) => ci::secret(o, now),
         Any::Config(o) => config::config(o, now),
+        Any::Promotion(o) => delivery::promotion(o, now),
+        Any::Approval(o) => delivery::approval(o, now),
     }
 }
 
@@ -109,6 +112,7 @@ fn environment(o: &Object<Environment>, now: Timestamp) -> Vec<Cell> {
         cell("HOSTS", if hosts.is_empty() { "all".to_owned() } else { hosts }),
         cell("RUNTIME", word(&spec.runtime)),
         cell("APPROVAL", text(&approval)),
+        cell("PROMOTION", word(&spec.promotion)),
         cell("ENGINE", word(&spec.engine)).wide(),
         aged(&o.meta, now),
     ]
@@ -116,11 +120,15 @@ fn environment(o: &Object<Environment>, now: Timestamp) -> Vec<Cell> {
 
 fn package(o: &Object<Package>, now: Timestamp) -> Vec<Cell> {
     let spec = &o.spec;
+    let commit = spec.built.as_ref().and_then(|built| built.commit.as_ref());
+    let signed = o.status.provenance.is_some();
     vec![
         cell("PACKAGE", format!("{}:{}", spec.name, spec.version)).tone(Tone::Strong),
         cell("SIZE", size(Memory(spec.size))),
         cell("ENTRIES", spec.entries.to_string()),
-        cell("DIGEST", spec.digest.get(..12).unwrap_or(&spec.digest)),
+        cell("DIGEST", spec.digest.trim_start_matches("sha256:").get(..12).unwrap_or_default()),
+        cell("COMMIT", commit.map(|c| c.id.get(..12).unwrap_or(&c.id)).unwrap_or_default()),
+        cell("SIGNED", if signed { "yes" } else { "no" }),
         cell("NAME", o.name()).wide(),
         aged(&o.meta, now),
     ]
@@ -136,6 +144,8 @@ fn release(o: &Object<Release>, now: Timestamp) -> Vec<Cell> {
         cell("NUMBER", spec.number.to_string()),
         cell("PACKAGE", text(&package)),
         cell("IMAGE", o.pinned_image().map_or_else(|| text(&spec.image), str::to_owned)).wide(),
+        cell("BRANCH", text(&spec.branch)),
+        cell("VETO", spec.veto.as_ref().map(|v| v.reason.clone()).unwrap_or_default()),
         cell("CONFIG", config.join(",")).wide(),
         cell("COMMAND", spec.run.command.join(" ")).wide(),
         aged(&o.meta, now),

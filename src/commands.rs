@@ -3,10 +3,12 @@
 
 pub mod agent;
 pub mod apply;
+pub mod approve;
 pub mod audit;
 pub mod completion;
 pub mod config;
 pub mod delete;
+pub mod delivery;
 pub mod demo;
 pub mod deploy;
 pub mod describe;
@@ -21,8 +23,10 @@ pub mod label;
 pub mod login;
 pub mod logs;
 pub mod package;
+pub mod pin;
 pub mod pipeline;
 pub mod plan;
+pub mod promote;
 pub mod query;
 pub mod rollback;
 pub mod rollout;
@@ -36,6 +40,7 @@ pub mod token;
 pub mod top;
 pub mod up;
 pub mod version;
+pub mod veto;
 pub mod whoami;
 pub mod why;
 
@@ -67,7 +72,12 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Deploy(args) => deploy::run(&global, args).await,
         Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
         Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,
-        Command::Promote(args) => rollout::run(&global, rollout::Step::Promote, args).await,
+        Command::Promote(args) => promote::run(&global, args).await,
+        Command::Approve(args) => approve::run(&global, args).await,
+        Command::Veto(args) => veto::run(&global, args).await,
+        Command::Pin(args) => pin::run(&global, args).await,
+        Command::Unpin(args) => pin::undo(&global, args).await,
+        Command::Delivery(args) => delivery::run(&global, args).await,
         Command::Abort(args) => rollout::run(&global, rollout::Step::Abort, args).await,
         Command::Package(command) => package::run(&global, command).await,
         Command::Pipeline(command) => pipeline::run(&global, command).await,

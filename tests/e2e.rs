@@ -6,6 +6,8 @@ mod cluster;
 mod config;
 #[path = "e2e/containers.rs"]
 mod containers;
+#[path = "e2e/delivery.rs"]
+mod delivery;
 #[path = "e2e/dock.rs"]
 mod dock;
 #[path = "e2e/faults.rs"]

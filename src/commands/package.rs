@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use atoll_client::{Bounds, Client, Progress, Seeds, fetch_index, plan_package, push, unpack};
 use atoll_model::delivery::{EntryContent, PackageEntry, PackageIndex, check_package_name};
-use atoll_model::{Any, Kind, Memory, Object, Package};
+use atoll_model::{Any, Kind, Memory, Object, Package, provenance};
 
 use crate::args::{Global, Output};
 use crate::clock::now;
@@ -26,8 +26,12 @@ pub enum Command {
     Show(Show),
     /// Fetch a package into a directory
     Pull(Pull),
-    /// Check a package on the server, or a directory against it, byte by byte
+    /// Check a package on the server, or a directory against it, byte by byte, and its signature
     Verify(Verify),
+    /// The parts a package was made of, as CycloneDX
+    Sbom(Show),
+    /// The signed statement of how a package was made
+    Provenance(Show),
 }
 
 /// What `atoll package push` takes.
@@ -80,6 +84,9 @@ pub struct Verify {
     package: Reference,
     /// A directory it was unpacked to; what the server has is checked, if absent
     path: Option<PathBuf>,
+    /// Fail where it is not signed
+    #[arg(long)]
+    signed: bool,
 }
 
 /// A version of a package.
@@ -116,6 +123,8 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         Command::Show(args) => show(&client, args).await,
         Command::Pull(args) => pull(&client, args).await,
         Command::Verify(args) => verify(&client, args).await,
+        Command::Sbom(args) => sbom(&client, args).await,
+        Command::Provenance(args) => provenance(&client, args).await,
     }
 }
 
@@ -217,8 +226,14 @@ async fn pull(client: &Client, args: Pull) -> anyhow::Result<Exit> {
 
 async fn verify(client: &Client, args: Verify) -> anyhow::Result<Exit> {
     let (_, object) = find(client, &args.package).await?;
-    let index = index(client, &object).await?;
+    let signature = signature(client, &object, args.signed).await?;
     let spec = &object.spec;
+    if let Some(image) = spec.image_reference() {
+        // Its content is its address: who pulls it checks it.
+        output::print_line(&format!("package {} is {image}; {signature}", args.package))?;
+        return Ok(Exit::Done);
+    }
+    let index = index(client, &object).await?;
     let found = match args.path {
         Some(path) => digest(path).await?,
         None => {
@@ -236,7 +251,53 @@ async fn verify(client: &Client, args: Verify) -> anyhow::Result<Exit> {
         );
         return Err(Failure::failed(message).into());
     }
-    output::print_line(&format!("package {} is good: {found}", args.package))?;
+    output::print_line(&format!("package {} is good: {found}; {signature}", args.package))?;
+    Ok(Exit::Done)
+}
+
+/// What is to be said of the signature of a package. One that is not there is a failure only where
+/// it is asked for; one that does not fit always is.
+async fn signature(
+    client: &Client,
+    object: &Object<Package>,
+    asked: bool,
+) -> anyhow::Result<String> {
+    let key = client.provenance_key().await?;
+    let envelope = object.status.provenance.as_ref();
+    let keys = std::slice::from_ref(&key.key);
+    match provenance::verify(&object.spec, envelope, keys) {
+        Ok(()) => Ok(format!("signed with key {}", key.keyid)),
+        Err(reason) if reason.code == "unsigned" && !asked => {
+            Ok(format!("not signed: {}", reason.message))
+        }
+        Err(reason) => {
+            let message = format!("{} is not to be trusted", object.name());
+            Err(Failure { exit: Exit::Failed, message, reasons: vec![reason] }.into())
+        }
+    }
+}
+
+async fn sbom(client: &Client, args: Show) -> anyhow::Result<Exit> {
+    let (_, object) = find(client, &args.package).await?;
+    let digest = object.spec.built.as_ref().and_then(|built| built.sbom.as_ref());
+    let missing = || Failure::failed(format!("{} came without a list of its parts", args.package));
+    let bytes = client.get_blob(digest.ok_or_else(missing)?).await?;
+    output::print(&String::from_utf8_lossy(&bytes))?;
+    Ok(Exit::Done)
+}
+
+/// The envelope as `-o json` or `-o yaml`; for people, what it says.
+async fn provenance(client: &Client, args: Show) -> anyhow::Result<Exit> {
+    let (_, object) = find(client, &args.package).await?;
+    let missing = || Failure::failed(format!("{} is not signed", args.package));
+    let envelope = object.status.provenance.as_ref().ok_or_else(missing)?;
+    let text = output::value(envelope, args.output.output, || {
+        let said = provenance::said(envelope);
+        format!("{}\n", serde_json::to_string_pretty(&said).unwrap_or_default())
+    })?;
+    output::print(&text)?;
+    let signature = signature(client, &object, true).await?;
+    output::say(&signature);
     Ok(Exit::Done)
 }
 

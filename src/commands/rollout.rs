@@ -13,9 +13,9 @@ use crate::subject::Subject;
 pub struct Args {
     /// deployment/NAME
     #[arg(value_name = "KIND/NAME")]
-    what: Subject,
+    pub what: Subject,
     #[command(flatten)]
-    over: Override,
+    pub over: Override,
 }
 
 /// What is said.

@@ -3,7 +3,9 @@
 use atoll_model::api::{
     Apply, Explanation, History, List, Outcome, TokenMade, TokenRequest, Whoami,
 };
-use atoll_model::{Any, Kind, Timestamp};
+use atoll_model::figures::{DeliveryFigures, Journey};
+use atoll_model::provenance::PublicKey;
+use atoll_model::{Any, Kind, Span, Timestamp};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use serde_json::Value;
@@ -198,6 +200,33 @@ impl Client {
         let since = ("since", since.map(|t| t.to_string()));
         let limit = ("limit", limit.map(|l| l.to_string()));
         self.read(Ask::get(with_query("/v1/audit", &[actor, since, limit]))).await
+    }
+
+    /// Where a release has been, where it is and what it waits for.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn journey(&self, release: &str) -> Result<Journey, ClientError> {
+        let path = object("", Kind::Release, release)?;
+        self.read(Ask::get(format!("{path}/journey"))).await
+    }
+
+    /// The figures of delivery, by application or by team.
+    ///
+    /// # Errors
+    /// When no server is reached, or the window is too long.
+    pub async fn delivery(&self, window: Span, by: &str) -> Result<DeliveryFigures, ClientError> {
+        let (window, by) = (Some(window.to_string()), Some(by.to_owned()));
+        let path = with_query("/v1/figures/delivery", &[("window", window), ("by", by)]);
+        self.read(Ask::get(path)).await
+    }
+
+    /// The key the server signs packages with.
+    ///
+    /// # Errors
+    /// When no server is reached.
+    pub async fn provenance_key(&self) -> Result<PublicKey, ClientError> {
+        self.read(Ask::get("/v1/provenance/key".to_owned())).await
     }
 
     /// Who the server takes us for.

@@ -83,6 +83,8 @@ pub async fn push(
         digest: plan.digest.clone(),
         size: plan.size,
         entries: plan.index.entries.len() as u64,
+        image: None,
+        built: None,
     };
     let object = Any::Package(Arc::new(Object::new(object_name.clone(), spec)));
     match client.put(&object, false).await {

@@ -115,6 +115,9 @@ pub struct AssignedInstance {
     pub purge: bool,
     /// It is to be stopped, reported as `stopped`, and then forgotten once it is no longer listed.
     pub stop: bool,
+    /// What of the release's static configuration is otherwise in its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
 }
 
 /// One piece of work to be done once on a host. It stays listed until it is over and its end has

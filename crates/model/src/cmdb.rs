@@ -80,6 +80,10 @@ pub struct Configuration {
     /// Environment variables that make a new release when they change.
     #[serde(default, rename = "static", skip_serializing_if = "BTreeMap::is_empty")]
     pub fixed: BTreeMap<String, String>,
+    /// What of `static` is otherwise in an environment, by the environment's name; part of the
+    /// release as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of Config objects delivered at run time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dynamic: Vec<String>,
@@ -87,7 +91,7 @@ pub struct Configuration {
 
 impl Configuration {
     fn is_empty(&self) -> bool {
-        self.fixed.is_empty() && self.dynamic.is_empty()
+        *self == Configuration::default()
     }
 }
 
@@ -201,12 +205,20 @@ impl Spec for Application {
             invalid.nest("package", crate::delivery::check_package_name(package));
         }
         invalid.nest("run", self.run.validate(&self.config.fixed));
-        crate::delivery::check_program(&mut invalid, &self.run, self.image.as_deref());
+        // A package may turn out to be an image; its release is checked once that is known.
+        if self.package.is_none() || self.image.is_some() {
+            crate::delivery::check_program(&mut invalid, &self.run, self.image.as_deref());
+        }
         for key in self.config.fixed.keys() {
             check_variable(&mut invalid, "config.static", key);
         }
         for (i, config) in self.config.dynamic.iter().enumerate() {
             invalid.nest(&format!("config.dynamic[{i}]"), name::check_simple(config));
+        }
+        for (environment, all) in &self.config.environments {
+            let path = format!("config.environments.{environment}");
+            invalid.nest(&path, name::check_simple(environment));
+            all.keys().for_each(|key| check_variable(&mut invalid, &path, key));
         }
         if let Some(scaling) = &self.scaling {
             invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");

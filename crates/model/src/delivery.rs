@@ -11,8 +11,11 @@ use crate::cmdb::explained;
 use crate::image;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
+use crate::promotion::{PromotionMode, Require};
+use crate::provenance::{Built, Envelope};
 use crate::run::Run;
 use crate::selector::Selector;
+use crate::time::{Span, Timestamp};
 
 /// A place applications are deployed to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +33,74 @@ pub struct Environment {
     /// What drives them.
     #[serde(default)]
     pub engine: Engine,
-    /// Who must approve a change, if anybody.
+    /// Who must approve a release before it enters, if anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
+    /// What else is asked of a release before it enters.
+    #[serde(default, skip_serializing_if = "Require::is_empty")]
+    pub require: Require,
+    /// Whether a release that may enter does so by itself.
+    #[serde(default, skip_serializing_if = "PromotionMode::is_usual")]
+    pub promotion: PromotionMode,
+    /// It is a pattern, of which an environment is made for each branch that has a release; it
+    /// takes no deployments itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+    /// It was made for a branch, and goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
+}
+
+impl Environment {
+    /// Whether a release must be let in, and does not just follow.
+    pub fn has_rules(&self) -> bool {
+        !self.require.is_empty() || self.approval.is_some() || !self.promotion.is_usual()
+    }
+}
+
+/// For which branches an environment is made, and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Template {
+    /// Branches, each a name or a pattern with one `*`; all but the pipeline's own, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<String>,
+    /// It goes so long after the last release of its branch.
+    #[serde(default = "Template::usual_ttl")]
+    pub ttl: Span,
+}
+
+impl Template {
+    fn usual_ttl() -> Span {
+        Span::seconds(2 * 86_400)
+    }
+
+    /// Whether a branch is meant.
+    pub fn takes(&self, branch: &str) -> bool {
+        self.branches.is_empty()
+            || self.branches.iter().any(|pattern| match pattern.split_once('*') {
+                Some((start, end)) => {
+                    branch.len() >= start.len() + end.len()
+                        && branch.starts_with(start)
+                        && branch.ends_with(end)
+                }
+                None => pattern == branch,
+            })
+    }
+}
+
+/// What an environment was made for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ephemeral {
+    /// The environment that is its pattern.
+    pub of: String,
+    /// The only application it holds.
+    pub application: String,
+    /// The branch whose newest release runs there.
+    pub branch: String,
+    /// When it goes.
+    pub until: Timestamp,
 }
 
 /// How instances run.
@@ -87,6 +155,16 @@ impl Spec for Environment {
         if let Some(after) = &self.after {
             invalid.nest("after", name::check_simple(after));
         }
+        invalid.nest("require", self.require.validate());
+        let lacks = self.require.soak.0 > 0 || self.require.objectives;
+        invalid.add_if(
+            lacks && self.after.is_none(),
+            "require",
+            "asks for what the environment before shows, and `after` names none",
+        );
+        if let Some(rule) = &self.approval {
+            invalid.add_if(rule.count == 0, "approval.count", "is 0; leave approval out");
+        }
         invalid.into_result()
     }
 }
@@ -100,15 +178,38 @@ pub struct Package {
     pub name: String,
     /// The version, as its maker writes it.
     pub version: String,
-    /// BLAKE3 of the package's index, in hex: what it is addressed by.
+    /// What it is addressed by: BLAKE3 of the package's index, in hex; of an image, `sha256:…` of
+    /// its manifest.
     pub digest: String,
     /// Bytes of all its files together.
+    #[serde(default)]
     pub size: u64,
     /// Number of entries.
+    #[serde(default)]
     pub entries: u64,
+    /// It is a container image, kept in this repository of a registry: `registry:5000/shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// How it was made, where a pipeline made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Built>,
 }
 
 impl Package {
+    /// What a release names it by.
+    pub fn reference(&self) -> PackageRef {
+        PackageRef {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+        }
+    }
+
+    /// The image by its content, where it is one: `registry:5000/shop@sha256:…`.
+    pub fn image_reference(&self) -> Option<String> {
+        self.image.as_ref().map(|repository| format!("{repository}@{}", self.digest))
+    }
+
     /// The name of the object that holds a version: versions may hold what names may not, which
     /// is written as `-`, followed by the start of the BLAKE3-free checksum of the version.
     pub fn object_name(name: &str, version: &str) -> String {
@@ -129,11 +230,20 @@ impl Package {
     }
 }
 
-/// Packages have no status.
+/// What is known of a package.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PackageStatus {}
-
-impl Explained for PackageStatus {}
+#[serde(rename_all = "camelCase")]
+pub struct PackageStatus {
+    /// What the server attests of it, signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Envelope>,
+    /// It has been offered to its application: that is done once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offered: bool,
+    /// What stands in its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
 
 impl Spec for Package {
     const KIND: Kind = Kind::Package;
@@ -143,7 +253,16 @@ impl Spec for Package {
         let mut invalid = Invalid::default();
         invalid.nest("name", name::check_simple(&self.name));
         invalid.nest("version", name::check_version(&self.version));
-        invalid.add_if(!is_digest(&self.digest), "digest", "is not 64 hexadecimal digits");
+        match self.image {
+            None => {
+                invalid.add_if(!is_digest(&self.digest), "digest", "is not 64 hexadecimal digits");
+            }
+            Some(_) => invalid.add_if(
+                !is_image_digest(&self.digest),
+                "digest",
+                "is not sha256: and 64 hexadecimal digits, as the digest of an image is",
+            ),
+        }
         invalid.into_result()
     }
 
@@ -163,6 +282,11 @@ impl Spec for Package {
 /// Whether the text is a BLAKE3 digest in lower-case hex.
 pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Whether the text is the digest of an image.
+pub fn is_image_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(is_digest)
 }
 
 /// Checks `NAME:VERSION`.
@@ -248,19 +372,52 @@ pub struct Release {
     /// Static configuration: environment variables of every instance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// What of it is otherwise in an environment, by the environment's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// The branch it is of, where that is not the one releases for environments come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// It is to run nowhere any more. The only part of a release that may be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub veto: Option<Veto>,
     /// Free text: what it brings.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
 }
 
+/// That a release is to run nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Veto {
+    /// Why.
+    pub reason: String,
+    /// Where it runs already it is taken back; otherwise it stays there until another comes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rollback: bool,
+}
+
 impl Release {
-    /// Whether two releases would run alike; number and notes do not count.
+    /// The same release without what may be changed of it.
+    #[must_use]
+    pub fn unchanging(&self) -> Release {
+        Release { veto: None, ..self.clone() }
+    }
+
+    /// What of the static configuration is otherwise in an environment.
+    pub fn overrides_in(&self, environment: &str) -> BTreeMap<String, String> {
+        self.overrides.get(environment).cloned().unwrap_or_default()
+    }
+
+    /// Whether two releases would run alike; number, notes and veto do not count.
     pub fn same_content(&self, other: &Release) -> bool {
         self.application == other.application
             && self.package.as_ref().map(|p| &p.digest) == other.package.as_ref().map(|p| &p.digest)
             && self.image == other.image
             && self.run == other.run
             && self.config == other.config
+            && self.overrides == other.overrides
+            && self.branch == other.branch
     }
 }
 
@@ -272,8 +429,15 @@ pub struct PackageRef {
     pub name: String,
     /// The version.
     pub version: String,
-    /// BLAKE3 of the package's index, in hex.
+    /// BLAKE3 of the package's index, in hex; of an image, `sha256:…` of its manifest.
     pub digest: String,
+}
+
+impl PackageRef {
+    /// Whether it is of files, and not an image.
+    pub fn is_files(&self) -> bool {
+        is_digest(&self.digest)
+    }
 }
 
 /// What is known of a release.
@@ -289,7 +453,7 @@ pub struct ReleaseStatus {
     pub reasons: Vec<Reason>,
 }
 
-explained!(ReleaseStatus);
+explained!(ReleaseStatus, PackageStatus);
 
 impl Object<Release> {
     /// The image by its content, once that is known.
@@ -310,9 +474,12 @@ impl Spec for Release {
         if let Some(package) = &self.package {
             invalid.nest("package.name", name::check_simple(&package.name));
             invalid.nest("package.version", name::check_version(&package.version));
-            invalid.add_if(!is_digest(&package.digest), "package.digest", "is no BLAKE3 digest");
+            let known = is_digest(&package.digest) || is_image_digest(&package.digest);
+            invalid.add_if(!known, "package.digest", "is no digest of files or of an image");
         }
         check_program(&mut invalid, &self.run, self.image.as_deref());
+        let silent = self.veto.as_ref().is_some_and(|veto| veto.reason.trim().is_empty());
+        invalid.add_if(silent, "veto.reason", "is empty; say why it is to run nowhere");
         invalid.into_result()
     }
 }

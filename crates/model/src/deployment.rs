@@ -180,6 +180,9 @@ pub struct Deployment {
     /// another, the last good one there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// Why it stays at `release`, whatever else comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
     /// How many instances are wanted.
     #[serde(default = "one")]
     pub instances: u32,
@@ -237,6 +240,12 @@ pub struct DeploymentStatus {
     /// The last release that proved itself here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<String>,
+    /// Since when that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_since: Option<Timestamp>,
+    /// The one that was the last good before: what a veto of the last good one goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_before: Option<String>,
     /// The release that failed here; not tried again until the target is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
@@ -331,6 +340,11 @@ impl Spec for Deployment {
             invalid.nest("release", name::check_simple(release));
         }
         invalid.add_if(
+            self.pin.is_some() && self.release.is_none(),
+            "pin",
+            "goes with a release: the one it stays at",
+        );
+        invalid.add_if(
             self.instances > MOST_INSTANCES,
             "instances",
             format!("is more than {MOST_INSTANCES}"),
@@ -362,6 +376,7 @@ impl Object<Deployment> {
     pub fn with_target(&self, release: Option<String>) -> Object<Deployment> {
         let mut changed = self.clone();
         changed.spec.release = release.or_else(|| self.spec.release.clone());
+        changed.spec.pin = None;
         changed.spec.paused = false;
         changed.spec.promoted = None;
         changed.spec.aborted = None;

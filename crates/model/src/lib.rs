@@ -11,6 +11,7 @@ pub mod config;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
+pub mod figures;
 pub mod guard;
 pub mod image;
 pub mod manifest;
@@ -19,6 +20,8 @@ pub mod monitoring;
 pub mod name;
 pub mod notification;
 pub mod object;
+pub mod promotion;
+pub mod provenance;
 pub mod quantity;
 pub mod run;
 pub mod selector;
@@ -46,6 +49,7 @@ pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
+pub use promotion::{Approval, Promotion};
 pub use quantity::{Cpu, Memory, Portion};
 pub use selector::Selector;
 pub use snapshot::Snapshot;
@@ -99,4 +103,8 @@ kinds::kinds! {
     Secret "secrets" [],
     /// Values that are pushed to running instances, switches among them.
     Config "configs" ["cfg"],
+    /// One release's entry into one environment: whether it may, and what became of it.
+    Promotion "promotions" ["promo"],
+    /// One person's consent.
+    Approval "approvals" [],
 }

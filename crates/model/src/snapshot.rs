@@ -161,10 +161,23 @@ impl Snapshot {
         names.filter_map(|(_, name)| self.get::<Release>(name))
     }
 
-    /// The newest release of an application.
+    /// The releases of an application that are meant for environments, the newest first: those of
+    /// other branches are left out.
+    pub fn mainline(&self, application: &str) -> impl Iterator<Item = &Arc<Object<Release>>> {
+        let names = self.releases.get(application).into_iter().flat_map(|set| set.iter().rev());
+        let all = names.filter_map(|(_, name)| self.get::<Release>(name));
+        all.filter(|release| release.spec.branch.is_none())
+    }
+
+    /// The newest of them.
     pub fn newest_release(&self, application: &str) -> Option<&Arc<Object<Release>>> {
-        let (_, name) = self.releases.get(application)?.get_max()?;
-        self.get::<Release>(name)
+        self.mainline(application).next()
+    }
+
+    /// The number of the newest release of an application, whatever its branch; 0, if none.
+    pub fn last_number(&self, application: &str) -> u64 {
+        let last = self.releases.get(application).and_then(|set| set.get_max());
+        last.map_or(0, |(number, _)| *number)
     }
 
     /// The deployments that have a reason of this code in their status, by name.

@@ -15,6 +15,7 @@ use atoll_model::{
 use crate::{Context, Plan, sooner};
 
 mod budget;
+mod entry;
 mod freeze;
 mod owner;
 mod radius;
@@ -92,11 +93,12 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     access,
     validity::valid,
     validity::references,
     owner::one_writer,
+    entry::entry,
     radius::room,
     radius::min_ready,
     radius::zone,
@@ -157,8 +159,18 @@ fn hold(case: &Case, opinion: Opinion) -> Verdict {
     plan.again_at = sooner(case.plan.again_at, opinion.again_at);
     plan.reasons = opinion.objections.clone();
     if let Some((mut status, stored)) = subject(case) {
-        if let (Any::Deployment(new), Any::Deployment(old)) = (&mut status, &stored) {
-            keep_clock(Arc::make_mut(new), old);
+        match (&mut status, &stored) {
+            (Any::Deployment(new), Any::Deployment(old)) => keep_clock(Arc::make_mut(new), old),
+            (Any::Promotion(new), Any::Promotion(old)) => {
+                // It is not let in, whatever else is so.
+                let status = &mut Arc::make_mut(new).status;
+                status.admitted_at = old.status.admitted_at;
+                status.phase = old.status.phase;
+            }
+            (Any::Package(new), Any::Package(old)) => {
+                Arc::make_mut(new).status.offered = old.status.offered;
+            }
+            _ => {}
         }
         if let (Any::Config(new), Any::Config(old)) = (&mut status, &stored) {
             crate::config::keep_content(&mut Arc::make_mut(new).status, &old.status);

@@ -6,13 +6,21 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::ApplicationStatus;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
-use atoll_model::delivery::PackageRef;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Meta, Object, Package,
-    Reason, Release, Snapshot, Write,
+    Promotion, Reason, Release, Snapshot, Write,
 };
 
 use crate::{Context, Plan};
+use admission::promotion_name;
+
+pub(crate) mod admission;
+pub(crate) mod checks;
+mod ephemeral;
+pub mod figures;
+pub mod journey;
+pub mod package;
+pub mod promotion;
 
 /// So many releases of an application are kept, besides those in use.
 const KEPT_RELEASES: usize = 50;
@@ -31,6 +39,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     };
     release(cx, application, &mut status, &mut plan);
     deployments(cx, application, &mut status, &mut plan);
+    ephemeral::environments(cx, application, &mut plan);
+    promotions(cx, application, &mut plan);
     prune(cx, application, &mut plan);
     // An override of a freeze is for one change; this one is taken up now.
     let overrides = application.meta.annotations.contains_key(OVERRIDE_ANNOTATION);
@@ -48,8 +58,16 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     match new.or(old) {
         Some(Any::Application(application)) => vec![application.meta.name.clone()],
         Some(Any::Release(release)) => vec![release.spec.application.clone()],
-        Some(Any::Deployment(deployment)) if new.is_none() => {
-            vec![deployment.spec.application.clone()]
+        Some(Any::Deployment(deployment)) => {
+            let heads = |any: Option<&Any>| match any {
+                Some(Any::Deployment(d)) => {
+                    let to = d.status.rollout.as_ref().map(|rollout| rollout.to.clone());
+                    Some((d.spec.release.clone(), to))
+                }
+                _ => None,
+            };
+            let moves = new.is_none() || heads(old) != heads(new);
+            moves.then(|| deployment.spec.application.clone()).into_iter().collect()
         }
         Some(Any::Package(package)) => {
             let wanted = format!("{}:{}", package.spec.name, package.spec.version);
@@ -58,7 +76,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         }
         Some(Any::Environment(environment)) => world
             .all::<Application>()
-            .filter(|a| goes_to(&a.spec, environment.name()))
+            .filter(|a| environment.spec.template.is_some() || goes_to(a, environment))
             .map(|a| a.meta.name.clone())
             .collect(),
         _ => Vec::new(),
@@ -66,8 +84,26 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
 }
 
 /// Whether the application is deployed to an environment.
-pub(crate) fn goes_to(application: &Application, environment: &str) -> bool {
-    application.environments.as_ref().is_none_or(|all| all.iter().any(|e| e == environment))
+pub(crate) fn goes_to(
+    application: &Object<Application>,
+    environment: &Object<Environment>,
+) -> bool {
+    if let Some(ephemeral) = &environment.spec.ephemeral {
+        return ephemeral.application == *application.name();
+    }
+    let named = application.spec.environments.as_ref();
+    environment.spec.template.is_none()
+        && named.is_none_or(|all| all.iter().any(|e| e == environment.name()))
+}
+
+/// The newest release of a branch that is not the one releases for environments come from.
+pub(crate) fn newest_of_branch<'a>(
+    world: &'a Snapshot,
+    application: &str,
+    branch: &str,
+) -> Option<&'a Arc<Object<Release>>> {
+    let of_it = |release: &&Arc<Object<Release>>| release.spec.branch.as_deref() == Some(branch);
+    world.releases_of(application).filter(of_it).last()
 }
 
 /// Makes a release when the content of the application is not that of the last one made of it.
@@ -77,20 +113,24 @@ fn release(
     status: &mut ApplicationStatus,
     plan: &mut Plan,
 ) {
-    let package = match package(cx, application) {
-        Ok(package) => package,
+    let (package, image) = match package(cx, application) {
+        Ok(Some(package)) => (Some(package.reference()), package.image_reference()),
+        Ok(None) => (None, None),
         Err(reason) => return status.reasons.push(reason),
     };
     let newest = cx.world.newest_release(application.name());
     let last = status.release.as_ref().and_then(|name| cx.world.get::<Release>(name)).or(newest);
-    let number = newest.map_or(0, |release| release.spec.number) + 1;
+    let number = cx.world.last_number(application.name()) + 1;
     let wanted = Release {
         application: application.meta.name.clone(),
         number,
         package,
-        image: application.spec.image.clone(),
+        image: image.or_else(|| application.spec.image.clone()),
         run: application.spec.run.clone(),
         config: application.spec.config.fixed.clone(),
+        overrides: application.spec.config.environments.clone(),
+        branch: None,
+        veto: None,
         notes: String::new(),
     };
     if let Some(last) = last.filter(|last| last.spec.same_content(&wanted)) {
@@ -111,15 +151,14 @@ fn release(
     plan.writes.push(Write::Put(Any::Release(Arc::new(new))));
 }
 
-fn package(cx: &Context, application: &Object<Application>) -> Result<Option<PackageRef>, Reason> {
+fn package<'a>(
+    cx: &Context<'a>,
+    application: &Object<Application>,
+) -> Result<Option<&'a Package>, Reason> {
     let Some(wanted) = &application.spec.package else { return Ok(None) };
     let (name, version) = wanted.split_once(':').unwrap_or((wanted, ""));
     match cx.world.get::<Package>(&Package::object_name(name, version)) {
-        Some(package) => Ok(Some(PackageRef {
-            name: package.spec.name.clone(),
-            version: package.spec.version.clone(),
-            digest: package.spec.digest.clone(),
-        })),
+        Some(package) => Ok(Some(&package.spec)),
         None => Err(Reason::new("package-missing", format!("there is no package {wanted}"))
             .hint(format!("push it: atoll package push {wanted} PATH"))),
     }
@@ -140,7 +179,7 @@ fn deployments(
             if environment.meta.deleting() && !there.meta.deleting() {
                 plan.writes.push(ask_deletion(cx, there));
             }
-        } else if goes_to(&application.spec, environment.name()) && !environment.meta.deleting() {
+        } else if goes_to(application, environment) && !environment.meta.deleting() {
             plan.reasons.push(Reason::new("deployed", format!("{name} is to be")));
             plan.writes.push(new_deployment(cx, application, environment.name(), name));
         }
@@ -165,6 +204,7 @@ fn new_deployment(
         application: application.meta.name.clone(),
         environment: environment.to_owned(),
         release: None,
+        pin: None,
         instances: application.spec.scaling.as_ref().map_or(1, |scaling| scaling.min),
         paused: false,
         promoted: None,
@@ -174,6 +214,40 @@ fn new_deployment(
     new.meta.generation = 1;
     new.meta.created_at = Some(cx.now);
     Write::Put(Any::Deployment(Arc::new(new)))
+}
+
+/// Makes the records of releases and their environments that are missing: where something is asked
+/// of a release, before it enters; elsewhere, once it does.
+fn promotions(cx: &Context, application: &Object<Application>, plan: &mut Plan) {
+    for environment in cx.world.all::<Environment>().filter(|e| goes_to(application, e)) {
+        let name = format!("{}.{}", application.name(), environment.name());
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        if environment.spec.has_rules() {
+            wanted.extend(cx.world.newest_release(application.name()).map(|r| r.meta.name.clone()));
+        }
+        if let Some(deployment) = cx.world.get::<Deployment>(&name) {
+            let (spec, is) = (&deployment.spec, &deployment.status);
+            let heads = is.rollout.as_ref().filter(|rollout| !rollout.back);
+            wanted.extend(spec.release.iter().chain(heads.map(|rollout| &rollout.to)).cloned());
+        }
+        for release in wanted {
+            let name = promotion_name(&release, environment.name());
+            let known = cx.world.get::<Release>(&release).is_some();
+            if known && cx.world.get::<Promotion>(&name).is_none() {
+                let spec = Promotion {
+                    application: application.meta.name.clone(),
+                    release,
+                    environment: environment.meta.name.clone(),
+                    asked: false,
+                    emergency: None,
+                };
+                let mut new = Object::new(name, spec);
+                new.meta.generation = 1;
+                new.meta.created_at = Some(cx.now);
+                plan.writes.push(Write::Put(Any::Promotion(Arc::new(new))));
+            }
+        }
+    }
 }
 
 fn ask_deletion(cx: &Context, deployment: &Arc<Object<Deployment>>) -> Write {
@@ -219,7 +293,8 @@ pub(crate) fn used_releases<'a>(world: &'a Snapshot, application: &str) -> BTree
     for deployment in world.derived::<Deployment>(application) {
         let (spec, status) = (&deployment.spec, &deployment.status);
         let named = [&spec.release, &spec.promoted, &spec.aborted, &status.release];
-        used.extend(named.into_iter().chain([&status.last_good]).flatten().map(String::as_str));
+        let good = [&status.last_good, &status.good_before];
+        used.extend(named.into_iter().chain(good).flatten().map(String::as_str));
         used.extend(status.failed.as_ref().map(|failed| failed.release.as_str()));
         used.extend(status.rollout.as_ref().map(|rollout| rollout.to.as_str()));
         for instance in world.derived::<Instance>(deployment.name()) {

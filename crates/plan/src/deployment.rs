@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::deployment::{DeploymentStatus, Phase, Rollout};
+use atoll_model::deployment::{DeploymentStatus, Failed, Phase, Rollout};
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
     Snapshot, Timestamp, Write,
@@ -31,7 +31,7 @@ mod remove;
 mod rollout;
 mod scale;
 mod status;
-mod target;
+pub(crate) mod target;
 pub(crate) mod watch;
 
 /// A deployment with everything its planning looks at.
@@ -55,6 +55,9 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(object) = cx.world.get::<Deployment>(name) else { return Plan::nothing() };
     if object.meta.deleting() {
         return remove::plan(cx, object);
+    }
+    if let Some(plan) = withdraw(cx, object) {
+        return plan;
     }
     match Subject::of(cx, object) {
         Ok(subject) => subject.plan(),
@@ -106,6 +109,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         Some(Any::Objective(objective)) => {
             names.insert(objective.spec.deployment.clone());
         }
+        Some(Any::Promotion(promotion)) => {
+            names.insert(format!("{}.{}", promotion.spec.application, promotion.spec.environment));
+        }
         Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
         _ => {}
     }
@@ -133,8 +139,7 @@ impl<'a> Subject<'a> {
             Reason::new("environment-missing", format!("no environment {}", spec.environment))
                 .hint("apply its manifest, or delete the deployment")
         })?;
-        let resolve =
-            |failing| target::resolve(world, object, application, environment, failing, cx.now);
+        let resolve = |failing| target::resolve(cx, object, application, environment, failing);
         let target = resolve(None)?;
         let fleet = Fleet::of(world, object);
         if fleet.0.is_empty()
@@ -258,6 +263,34 @@ impl<'a> Subject<'a> {
             lost => (target, lost),
         }
     }
+}
+
+/// Where the last good release is vetoed and is to be taken back, the one before it is the last
+/// good one from now on; the way there is that of any failed release.
+fn withdraw(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
+    let name = object.status.last_good.as_ref()?;
+    let veto = cx.world.get::<Release>(name)?.spec.veto.as_ref().filter(|veto| veto.rollback)?;
+    let before = object.status.good_before.as_ref()?;
+    let usable = |release: &&Arc<Object<Release>>| release.spec.veto.is_none();
+    cx.world.get::<Release>(before).filter(usable)?;
+    let reason = Reason::new(target::VETOED, format!("{name} is vetoed: {}", veto.reason));
+    let status = DeploymentStatus {
+        last_good: Some(before.clone()),
+        good_since: Some(cx.now),
+        good_before: None,
+        rollout: None,
+        failed: Some(Failed {
+            release: name.clone(),
+            at: cx.now,
+            reason: reason.clone(),
+            edit: target::edit_of(object),
+        }),
+        ..object.status.clone()
+    };
+    let mut plan = Plan::nothing();
+    plan.reasons.push(reason);
+    put_status(object, status, &mut plan);
+    Some(plan)
 }
 
 /// Nothing can be planned: only the status is kept.

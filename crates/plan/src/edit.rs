@@ -37,25 +37,12 @@ pub fn apply(cx: &Context, objects: Vec<Any>) -> Result<Plan, Vec<Reason>> {
         };
         match done {
             Ok(any) => {
-                plan.reasons.extend(any.as_ref().and_then(not_asked_for));
                 plan.writes.extend(any.map(Write::Put));
             }
             Err(reason) => wrong.push(reason),
         }
     }
     if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
-}
-
-/// What a manifest says that is kept and has no effect yet: nobody is to rely on it unknowingly.
-fn not_asked_for(any: &Any) -> Option<Reason> {
-    match any {
-        Any::Environment(environment) if environment.spec.approval.is_some() => {
-            let message =
-                format!("the approval rule of {} is kept, but not asked for yet", any.id());
-            Some(Reason::new("approval-unused", message).hint("use a freeze to hold changes"))
-        }
-        _ => None,
-    }
 }
 
 fn create(cx: &Context, any: Any, numbers: &mut BTreeMap<String, u64>) -> Result<Any, Reason> {
@@ -82,7 +69,7 @@ fn number(
     numbers: &mut BTreeMap<String, u64>,
 ) -> Result<(), Reason> {
     let application = &release.spec.application;
-    let newest = cx.world.newest_release(application).map_or(0, |newest| newest.spec.number);
+    let newest = cx.world.last_number(application);
     let last = numbers.entry(application.clone()).or_insert(newest);
     if release.spec.number == 0 {
         release.spec.number = *last + 1;
@@ -110,7 +97,7 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     }
     let changes = !new.same_spec(stored);
     let id = new.id();
-    if changes && matches!(new.kind(), Kind::Release | Kind::Package) {
+    if changes && matches!(new.kind(), Kind::Release | Kind::Package) && !is_veto(&new, stored) {
         return Err(Reason::new("immutable", format!("{id} never changes once it is made"))
             .hint("make a new one under another name"));
     }
@@ -133,6 +120,14 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     meta.created_at = old.created_at;
     meta.deleted_at = old.deleted_at;
     Ok((new != *stored).then_some(new))
+}
+
+/// Whether nothing but the veto of a release changes.
+pub(crate) fn is_veto(new: &Any, old: &Any) -> bool {
+    match (new, old) {
+        (Any::Release(new), Any::Release(old)) => new.spec.unchanging() == old.spec.unchanging(),
+        _ => false,
+    }
 }
 
 /// Whoever asks for a release that was given up no longer gives it up.
@@ -164,8 +159,7 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         Kind::Instance => true,
         Kind::Deployment => cx.world.derived::<Instance>(name).next().is_some(),
         Kind::Application => {
-            cx.world.derived::<Deployment>(name).next().is_some()
-                || cx.world.newest_release(name).is_some()
+            cx.world.derived::<Deployment>(name).next().is_some() || cx.world.last_number(name) > 0
         }
         Kind::Run => cx.world.derived::<Task>(name).next().is_some(),
         Kind::Host => cx.world.usage(name).is_some(),

@@ -3,16 +3,14 @@
 
 use atoll_model::access::Actor;
 use atoll_model::api::Explanation;
-use atoll_model::{
-    Any, Application, Config, Deployment, Environment, Freeze, Instance, Kind, Object, Package,
-    Release, Snapshot, Timestamp, Token,
-};
+use atoll_model::{Any, Application, Config, Deployment, Freeze, Kind, Object, Timestamp, Token};
 
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
 mod ci;
 mod config;
+mod delivery;
 mod deployment;
 mod host;
 mod monitoring;
@@ -33,9 +31,11 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Host(it) => host::tell(cx, it, &mut told),
         Any::Zone(it) => host::tell_zone(cx, it, &mut told),
         Any::Application(it) => application(cx, it, &mut told),
-        Any::Environment(it) => environment(cx, it, &mut told),
-        Any::Release(it) => release(cx.world, it, &mut told),
-        Any::Package(it) => package(cx.world, it, &mut told),
+        Any::Environment(it) => delivery::environment(cx, it, &mut told),
+        Any::Release(it) => delivery::release(cx, it, &mut told),
+        Any::Package(it) => delivery::package(cx, it, &mut told),
+        Any::Promotion(it) => delivery::promotion(cx, it, &mut told),
+        Any::Approval(it) => delivery::approval(it, &mut told),
         Any::Freeze(it) => freeze(cx, it, &mut told),
         Any::Token(it) => token(cx, it, &mut told),
         Any::Pipeline(it) => ci::tell_pipeline(cx, it, &mut told),
@@ -156,64 +156,6 @@ fn application(cx: &Context, it: &Object<Application>, told: &mut Told) {
     }
     let waits = it.status.reasons.iter().filter(|reason| reason.code.ends_with("-missing"));
     told.waiting_for.extend(waits.map(|reason| reason.message.replacen("there is no", "the", 1)));
-}
-
-fn environment(cx: &Context, it: &Object<Environment>, told: &mut Told) {
-    let hosts = cx.world.all::<atoll_model::Host>();
-    let hosts = hosts.filter(|host| it.spec.hosts.matches(&host.meta.labels)).count();
-    let inside = |d: &&std::sync::Arc<Object<Deployment>>| d.spec.environment == *it.name();
-    let deployments: Vec<_> = cx.world.all::<Deployment>().filter(inside).collect();
-    let after = it.spec.after.as_ref().map(|a| format!(", taking what has proved itself in {a}"));
-    told.state = format!(
-        "{} holds {} on {}{}.",
-        it.name(),
-        count(deployments.len(), "deployment"),
-        count(hosts, "host"),
-        after.unwrap_or_default()
-    );
-    for deployment in deployments.iter().take(NAMED) {
-        told.see(Any::Deployment(std::sync::Arc::clone(deployment)).id());
-    }
-    if it.meta.deleting() {
-        told.waiting_for.push(format!("{} to go", count(deployments.len(), "deployment")));
-    }
-}
-
-fn release(world: &Snapshot, it: &Object<Release>, told: &mut Told) {
-    let name = it.name();
-    let mut runs = Vec::new();
-    for deployment in world.derived::<Deployment>(&it.spec.application) {
-        let of = world.derived::<Instance>(deployment.name());
-        let instances = of.filter(|instance| instance.spec.release == *name).count();
-        let failed = deployment.status.failed.as_ref().filter(|failed| failed.release == name);
-        if instances > 0 {
-            runs.push(format!("{} in {}", count(instances, "instance"), deployment.name()));
-        }
-        if let Some(failed) = failed {
-            told.reasons.push(failed.reason.clone());
-        }
-        if instances > 0 || failed.is_some() {
-            told.see(Any::Deployment(deployment.clone()).id());
-        }
-    }
-    let package = it.spec.package.as_ref();
-    let of = package.map_or("no package".to_owned(), |p| format!("{}:{}", p.name, p.version));
-    let runs = if runs.is_empty() { "no instance".to_owned() } else { runs.join(", ") };
-    let (number, application) = (it.spec.number, &it.spec.application);
-    told.state = format!("{name} is release {number} of {application}, of {of}; {runs} to run it.");
-}
-
-fn package(world: &Snapshot, it: &Object<Package>, told: &mut Told) {
-    let uses = |release: &&std::sync::Arc<Object<Release>>| {
-        release.spec.package.as_ref().is_some_and(|of| of.digest == it.spec.digest)
-    };
-    let releases: Vec<_> = world.all::<Release>().filter(uses).collect();
-    let (name, version) = (&it.spec.name, &it.spec.version);
-    let (size, used) = (it.spec.size, count(releases.len(), "release"));
-    told.state = format!("{name}:{version} holds {size} bytes and is used by {used}.");
-    for release in releases.iter().rev().take(NAMED) {
-        told.see(Any::Release(std::sync::Arc::clone(release)).id());
-    }
 }
 
 fn freeze(cx: &Context, it: &Object<Freeze>, told: &mut Told) {

@@ -2,6 +2,8 @@
 //! disk or chance; all of it is called with the world as an argument, so that it can be tested,
 //! replayed and rehearsed.
 
+use std::sync::Arc;
+
 use atoll_model::{Any, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 use imbl::OrdMap;
 
@@ -44,6 +46,8 @@ pub struct Measurements {
     pub last_heard: OrdMap<String, Timestamp>,
     /// A host not heard for this long is unknown.
     pub host_timeout: Span,
+    /// The public keys whose signatures of packages are trusted, in hex.
+    pub signers: Arc<Vec<String>>,
     /// The answers to the planner's own queries, if it was called with any: see
     /// [`Controller::queries`]. A planner called without them keeps what it knew.
     pub answers: query::Answers,
@@ -54,6 +58,7 @@ impl Default for Measurements {
         Measurements {
             last_heard: OrdMap::new(),
             host_timeout: Span::seconds(30),
+            signers: Arc::default(),
             answers: query::Answers::new(),
         }
     }
@@ -194,6 +199,20 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: config::plan,
         queries: config::queries,
         touched: config::touched,
+    },
+    Controller {
+        name: "package",
+        kind: Kind::Run,
+        plan: delivery::package::plan,
+        queries: nothing_measured,
+        touched: delivery::package::touched,
+    },
+    Controller {
+        name: "promotion",
+        kind: Kind::Promotion,
+        plan: delivery::promotion::plan,
+        queries: nothing_measured,
+        touched: delivery::promotion::touched,
     },
 ];
 

@@ -9,6 +9,7 @@ use atoll_model::agent::{
     TaskReport,
 };
 use atoll_model::ci::task::{TaskPhase, TaskStatus};
+use atoll_model::delivery::PackageRef;
 use atoll_model::deployment::{InstancePhase, InstanceStatus};
 use atoll_model::image;
 use atoll_model::{
@@ -222,6 +223,7 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
             runtime: spec.runtime,
             purge: deployment.is_none_or(|d| d.meta.deleting()),
             stop: meta.deleting(),
+            config: overrides(world, &spec.release, environment),
         });
         let configs = crate::config::assigned(world, instance);
         // What it has and is no longer to have is to be taken away.
@@ -249,6 +251,11 @@ fn assigned_task(task: &Object<Task>) -> AssignedTask {
     }
 }
 
+fn overrides(world: &Snapshot, release: &str, environment: &str) -> BTreeMap<String, String> {
+    let release = world.get::<Release>(release);
+    release.map(|release| release.spec.overrides_in(environment)).unwrap_or_default()
+}
+
 fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, AssignedRelease>) {
     let Some(release) = world.get::<Release>(name).filter(|_| !releases.contains_key(name)) else {
         return;
@@ -256,7 +263,8 @@ fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, Ass
     let assigned = AssignedRelease {
         run: release.spec.run.clone(),
         config: release.spec.config.clone(),
-        package: release.spec.package.clone(),
+        // An image is fetched by the engine of containers, not by the agent.
+        package: release.spec.package.clone().filter(PackageRef::is_files),
         image: release.spec.image.clone(),
         pinned: release.pinned_image().map(str::to_owned),
     };

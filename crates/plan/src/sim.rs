@@ -10,11 +10,12 @@ use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::config::ConfigPhase;
 use atoll_model::deployment::Phase;
 use atoll_model::{
-    Any, Config, Deployment, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span,
-    Timestamp, Write,
+    Any, Config, Deployment, Host, Instance, Intent, Kind, Object, Promotion, Reason, Snapshot,
+    Span, Timestamp, Write,
 };
 
 use crate::decision::{Verdict, decide};
+use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
 use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
 use agent::{Agent, Due};
@@ -84,6 +85,9 @@ enum Event {
 
 type Key = (usize, String);
 
+/// What packages are signed with here.
+const SECRET: [u8; 32] = [42; 32];
+
 /// A simulated fleet and the server it belongs to.
 pub struct Sim {
     /// What is stored.
@@ -97,6 +101,9 @@ pub struct Sim {
     pub metrics: BTreeMap<String, Box<dyn Fn(Period) -> Answer>>,
     /// Every commit since it was last emptied.
     pub journal: Vec<Entry>,
+    /// The secret key packages are signed with; none are, without.
+    pub keys: Option<[u8; 32]>,
+    unsigned: bool,
     now: Timestamp,
     measured: Measurements,
     random: Random,
@@ -121,8 +128,13 @@ impl Sim {
             behaviours: BTreeMap::new(),
             metrics: BTreeMap::new(),
             journal: Vec::new(),
+            keys: Some(SECRET),
+            unsigned: false,
             now,
-            measured: Measurements::default(),
+            measured: Measurements {
+                signers: Arc::new(vec![atoll_model::provenance::public_key(&SECRET)]),
+                ..Measurements::default()
+            },
             random: Random::new(seed),
             agents: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -238,6 +250,7 @@ impl Sim {
             let touched = (controller.touched)(&self.world, old, new);
             self.dirty.extend(touched.into_iter().map(|name| (at, name)));
         }
+        self.unsigned |= matches!(new, Some(Any::Package(_)));
         self.wake_for_config(old, new);
         let host = match new.or(old) {
             Some(Any::Instance(instance)) => Some(&instance.spec.host),
@@ -402,9 +415,16 @@ impl Sim {
             Kind::Run | Kind::Pipeline => true,
             // Evaluated for ever, whether anything moves or not.
             Kind::Rule | Kind::Objective | Kind::Receiver => true,
+            Kind::Promotion => self.is_frozen(name),
             _ => self.waits_for_people(name),
         });
         events && due && self.dirty.is_empty()
+    }
+
+    /// A promotion that is held until a freeze ends.
+    fn is_frozen(&self, promotion: &str) -> bool {
+        let promotion = self.world.get::<Promotion>(promotion);
+        promotion.is_some_and(|p| p.status.reasons.iter().any(|reason| reason.code == "frozen"))
     }
 
     /// A deployment or configuration that moves no further by itself, though it may be watched.
@@ -423,7 +443,9 @@ impl Sim {
 
     /// The loop of a server: plan, decide, commit, until nothing is marked.
     fn work(&mut self) {
-        while let Some(key) = self.dirty.pop_first() {
+        loop {
+            self.sign();
+            let Some(key) = self.dirty.pop_first() else { return };
             if let Some(at) = self.due.remove(&key) {
                 self.by_time.remove(&(at, key.clone()));
             }
@@ -440,6 +462,17 @@ impl Sim {
                 Ok(None) => {}
                 Err(reasons) => unreachable!("{} {}: {reasons:?}", controller.name, key.1),
             }
+        }
+    }
+
+    /// What the worker of a server does: signs what runs have made.
+    fn sign(&mut self) {
+        let key = self.keys.filter(|_| std::mem::take(&mut self.unsigned));
+        let Some(key) = key else { return };
+        for name in package::unsigned(&self.world) {
+            let plan = package::signed(&self.context(), &name, &key);
+            // It is a status; nothing holds it.
+            let _ = self.commit(&Actor::controller("provenance"), plan);
         }
     }
 

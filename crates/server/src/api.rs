@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod configs;
+pub mod delivery;
 pub mod error;
 pub mod git;
 pub mod history;

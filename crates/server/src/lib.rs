@@ -2,6 +2,7 @@
 //! controllers' crank. What is decided is decided by the planners.
 
 pub mod api;
+pub mod attest;
 pub mod auth;
 pub mod blobs;
 pub mod cache;
@@ -86,6 +87,8 @@ pub struct Server {
     pub places: source::Places,
     /// The own CA, if there is one.
     pub authority: Option<Authority>,
+    /// What packages are signed with.
+    pub signing_key: attest::SigningKey,
     /// Whether connections are encrypted.
     pub secure: bool,
     /// The address listened on.

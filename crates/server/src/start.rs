@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api::agents::{Reports, take_reports};
+use crate::attest::SigningKey;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -24,7 +25,8 @@ use crate::metrics::options::MetricsOptions;
 use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
 use crate::{
-    App, Server, auth, controller, fan, listen, metrics, monitor, notify, own, source, sweep, tls,
+    App, Server, attest, auth, controller, fan, listen, metrics, monitor, notify, own, source,
+    sweep, tls,
 };
 
 /// What other replicas wrote is read at least this often.
@@ -129,6 +131,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let cache = Cache::load(&store).await.map_err(StartError::Store)?;
     let measure = Measure::new(options.host_timeout);
     measure.grace(&cache.world(), clock.now());
+    let signing_key = SigningKey::kept(&store).await.map_err(StartError::Store)?;
+    measure.trust(signing_key.public());
     let (listener, listen) = bind(options.listen).await?;
     let (authority, given) = certificates(&options, &store, listen).await?;
     let config = given.as_ref().map(tls::server_config).transpose()?;
@@ -154,6 +158,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         vault,
         places: source::Places::of(&options.keep, listen.port()),
         authority,
+        signing_key,
         secure: given.is_some(),
         listen,
         replica: replica_name(&options.keep),
@@ -180,6 +185,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(notify::run(server.clone()));
     tasks.spawn(source::run(server.clone()));
     tasks.spawn(sweep::run(server.clone()));
+    tasks.spawn(attest::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
     tasks.spawn(fan::run(server.clone()));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));

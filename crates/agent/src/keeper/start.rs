@@ -168,7 +168,7 @@ fn draft(
 /// What every instance is told in its environment: its configuration, its ports, who it is.
 pub(super) fn told(machine: &Machine, order: &Order) -> BTreeMap<String, String> {
     let instance = &order.instance;
-    let mut env = order.release.config.clone();
+    let mut env = config(order);
     for (name, port) in &instance.ports {
         let name = name.to_uppercase().replace('-', "_");
         env.insert(format!("PORT_{name}"), port.to_string());
@@ -184,6 +184,13 @@ pub(super) fn told(machine: &Machine, order: &Order) -> BTreeMap<String, String>
     env
 }
 
+/// The static configuration, as it is in the environment of the instance.
+fn config(order: &Order) -> BTreeMap<String, String> {
+    let mut config = order.release.config.clone();
+    config.extend(order.instance.config.clone());
+    config
+}
+
 /// What templates of this instance may name.
 pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
     let instance = &order.instance;
@@ -192,7 +199,7 @@ pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
     };
     Names {
         ports: instance.ports.clone(),
-        config: order.release.config.clone(),
+        config: config(order),
         instance: pairs(&[
             ("name", instance.name.clone()),
             ("ordinal", instance.ordinal.to_string()),

@@ -35,6 +35,7 @@ fn instance(name: &str, release: &str) -> AssignedInstance {
         runtime: Runtime::Process,
         purge: false,
         stop: false,
+        config: BTreeMap::new(),
     }
 }
 

@@ -307,6 +307,7 @@ pub fn instance(name: &str, release: &str, run: Value) -> (AssignedInstance, Ass
         runtime: Runtime::Process,
         purge: false,
         stop: false,
+        config: BTreeMap::new(),
     };
     (
         instance,

@@ -141,11 +141,7 @@ fn answers_of(measured: &Measurements, deployment: &str) -> Measurements {
         let (of, name) = name.split_once(OF)?;
         (of == deployment).then(|| (name.to_owned(), answer.clone()))
     });
-    Measurements {
-        answers: own.collect(),
-        last_heard: measured.last_heard.clone(),
-        host_timeout: measured.host_timeout,
-    }
+    Measurements { answers: own.collect(), ..measured.clone() }
 }
 
 /// The world in which the newer version is a release that is being rolled out. None, while the

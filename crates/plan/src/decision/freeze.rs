@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::{
-    Any, Application, Deployment, Freeze, Instance, Intent, Kind, Object, Reason, Write,
+    Any, Application, Deployment, Freeze, Instance, Intent, Kind, Object, Promotion, Reason, Write,
 };
 
 use super::{Case, Opinion};
+use crate::delivery::admission::promotion_name;
 use crate::sooner;
 
 mod config;
@@ -19,6 +20,8 @@ struct Change {
     environment: Option<String>,
     /// The object whose annotation overrides the freeze.
     object: Any,
+    /// Why it may not wait, if so.
+    emergency: Option<String>,
 }
 
 /// **Invariant:** inside a freeze nothing it covers changes, whichever way the change comes,
@@ -41,7 +44,8 @@ pub(super) fn freeze(case: &Case) -> Opinion {
 fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opinion) {
     let what = change.object.id();
     let why = &freeze.spec.reason;
-    if let Some(said) = change.object.meta().annotations.get(OVERRIDE_ANNOTATION) {
+    let said = change.object.meta().annotations.get(OVERRIDE_ANNOTATION);
+    if let Some(said) = said.or(change.emergency.as_ref()) {
         let message = format!("{what} changes in freeze {} ({why}): {said}", freeze.name());
         opinion.notes.push(Reason::new("freeze-overridden", message));
         return;
@@ -96,6 +100,9 @@ fn changes(case: &Case) -> Vec<Change> {
 
 /// What a planner changes: the deployment whose instances it writes.
 fn planned(case: &Case) -> Option<Change> {
+    if let Some(change) = case.puts().find_map(|any| admitted(case, any)) {
+        return Some(change);
+    }
     let name = case.plan.writes.iter().find_map(|write| match write {
         Write::Put(Any::Instance(instance)) => Some(instance.spec.deployment.clone()),
         Write::Delete { kind: Kind::Instance, name, .. } => {
@@ -104,7 +111,24 @@ fn planned(case: &Case) -> Option<Change> {
         _ => None,
     })?;
     let deployment = case.cx.world.get::<Deployment>(&name)?;
-    Some(of_deployment(deployment))
+    let heads = deployment.status.rollout.as_ref().map(|rollout| rollout.to.as_str());
+    let promotion = heads.map(|to| promotion_name(to, &deployment.spec.environment));
+    let promotion = promotion.and_then(|name| case.cx.world.get::<Promotion>(&name));
+    let emergency = promotion.and_then(|promotion| promotion.spec.emergency.clone());
+    Some(Change { emergency, ..of_deployment(deployment) })
+}
+
+/// A release that is let into an environment.
+fn admitted(case: &Case, any: &Any) -> Option<Change> {
+    let Any::Promotion(new) = any else { return None };
+    let old = case.cx.world.get::<Promotion>(new.name());
+    let was = old.is_some_and(|old| old.status.admitted_at.is_some());
+    (new.status.admitted_at.is_some() && !was).then(|| Change {
+        application: new.spec.application.clone(),
+        environment: Some(new.spec.environment.clone()),
+        object: any.clone(),
+        emergency: new.spec.emergency.clone(),
+    })
 }
 
 fn of_deployment(deployment: &Arc<Object<Deployment>>) -> Change {
@@ -112,6 +136,7 @@ fn of_deployment(deployment: &Arc<Object<Deployment>>) -> Change {
         application: deployment.spec.application.clone(),
         environment: Some(deployment.spec.environment.clone()),
         object: Any::Deployment(deployment.clone()),
+        emergency: None,
     }
 }
 
@@ -137,6 +162,7 @@ fn edited(case: &Case, write: &Write) -> Option<Change> {
                 application: new.meta.name.clone(),
                 environment: None,
                 object: any.clone(),
+                emergency: None,
             })
         }
         _ => None,

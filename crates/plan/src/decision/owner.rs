@@ -4,6 +4,7 @@
 use atoll_model::{Analysis, Any, Intent, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
+use crate::edit;
 
 /// **Invariant:** nobody writes a field that is another's.
 pub(super) fn one_writer(case: &Case) -> Opinion {
@@ -66,10 +67,47 @@ fn pins(case: &Case, any: &Any) -> bool {
 fn of_planner(case: &Case, write: &Write) -> Option<Reason> {
     let Write::Put(any) = write else { return None };
     let stored = case.stored(any)?;
-    if is_derived(any.kind(), any.name()) || stored.same_spec(any) {
+    if is_derived(any.kind(), any.name()) || stored.same_spec(any) || is_theirs(case, any) {
         return None;
     }
     not_yours(format!("the target of {} is written by people", any.id()))
+}
+
+/// Targets that some planners change though people may too: an application as its commit declares
+/// it, and the end of an environment that was made for a branch.
+fn is_theirs(case: &Case, any: &Any) -> bool {
+    match any {
+        Any::Application(_) => case.actor.name == "controller/package",
+        Any::Environment(environment) => environment.spec.ephemeral.is_some(),
+        _ => false,
+    }
+}
+
+/// What people may not say though the kind is theirs to write: that a package was built here, that
+/// somebody else approves, or that a promotion is another's.
+fn not_to_be_said(case: &Case, stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    match (any, stored) {
+        (Any::Package(package), None) if package.spec.built.is_some() => {
+            let reason = Reason::new("not-yours", "only a run here says how a package was built");
+            Some(reason.hint("leave spec.built out, or release the commit through its pipeline"))
+        }
+        (Any::Approval(_), Some(_)) => {
+            Some(Reason::new("immutable", format!("{} never changes", any.id())))
+        }
+        (Any::Approval(approval), None) => {
+            let (name, role) = (&case.actor.name, case.actor.role.name());
+            let own = approval.spec.by == *name && approval.spec.role == role;
+            let message = format!("you are {name} with role {role}, and approve as nobody else");
+            (!own).then(|| Reason::new("not-yours", message))
+        }
+        (Any::Promotion(new), Some(Any::Promotion(old))) => {
+            let same = (&new.spec.release, &new.spec.environment, &new.spec.application)
+                == (&old.spec.release, &old.spec.environment, &old.spec.application);
+            let what = format!("what {} is of never changes", any.id());
+            (!same).then(|| Reason::new("immutable", what))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the target of an object is made and changed by planners.
@@ -152,6 +190,9 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
     if asked && any.kind() != Kind::Instance {
         return deleted_by_person(any.kind(), any.name());
     }
+    if changed && let Some(reason) = not_to_be_said(case, stored.as_ref(), any) {
+        return Some(reason);
+    }
     match any.kind() {
         Kind::Instance if changed => {
             let reason = Reason::new(
@@ -160,7 +201,9 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
             );
             Some(reason.hint("change the deployment; an instance may be deleted to be made anew"))
         }
-        Kind::Release | Kind::Package if changed && stored.is_some() => {
+        Kind::Release | Kind::Package
+            if changed && stored.as_ref().is_some_and(|stored| !edit::is_veto(any, stored)) =>
+        {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));
             Some(reason.hint("make a new one under another name"))
         }

@@ -58,6 +58,13 @@ fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
             named
         }
         Any::Release(r) => vec![(Kind::Application, &r.spec.application)],
+        Any::Promotion(p) => {
+            let release = world.get::<Release>(&p.spec.release);
+            if release.is_none_or(|r| r.spec.application != p.spec.application) {
+                return vec![(Kind::Release, p.spec.release.clone())];
+            }
+            vec![(Kind::Environment, &p.spec.environment)]
+        }
         Any::Environment(e) => e.spec.after.iter().map(|e| (Kind::Environment, e)).collect(),
         _ => Vec::new(),
     };

@@ -7,6 +7,7 @@ use super::Subject;
 use super::draft::Draft;
 use super::fleet::{Member, Place};
 use super::progress::Held;
+use super::target::VETOED;
 use crate::sooner;
 
 /// So many instances are named in a reason; the rest is counted.
@@ -27,12 +28,18 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         reached: stored.reached.min(subject.wanted),
         release: stored.release.clone(),
         last_good: stored.last_good.clone(),
+        good_since: stored.good_since,
+        good_before: stored.good_before.clone(),
         failed: target.failed.clone(),
         rollout: progress.rollout.clone(),
         reasons: Vec::new(),
     };
     if progress.complete {
         status.rollout = None;
+        if stored.last_good.as_deref() != Some(target.name()) {
+            status.good_before = stored.last_good.clone();
+            status.good_since = Some(subject.now);
+        }
         status.last_good = Some(target.name().to_owned());
         if !target.given_up {
             status.failed = None;
@@ -163,6 +170,10 @@ fn failure(subject: &Subject, status: &DeploymentStatus) -> Vec<Reason> {
         "atoll deploy {} --env {} --release {release} tries it again{follows}",
         spec.application, spec.environment
     );
+    let retry = match failed.reason.code == VETOED {
+        true => format!("atoll veto release/{release} --withdraw takes the veto back{follows}"),
+        false => retry,
+    };
     let why = &failed.reason.message;
     if subject.target.given_up {
         let good = subject.target.name();

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use atoll_model::delivery::Runtime;
+use atoll_model::delivery::{PackageRef, Runtime};
 use atoll_model::deployment::{Failed, OnFailure, Phase, RETRY_ANNOTATION};
-use atoll_model::{
-    Application, Deployment, Environment, Kind, Object, Reason, Release, Snapshot, Timestamp,
-};
+use atoll_model::{Application, Deployment, Environment, Kind, Object, Reason, Release, Snapshot};
 
-use crate::{checksum, delivery};
+use crate::delivery::admission;
+use crate::{Context, checksum, delivery};
+
+/// The code of the failure of a release that was taken back because of a veto.
+pub(crate) const VETOED: &str = "vetoed";
 
 /// What is to run.
 #[derive(Clone, Debug)]
@@ -44,26 +46,33 @@ pub(crate) fn edit_of(deployment: &Object<Deployment>) -> u32 {
 
 /// Finds the target. `failing` is a failure found just now.
 pub(crate) fn resolve<'a>(
-    world: &'a Snapshot,
+    cx: &Context<'a>,
     deployment: &'a Object<Deployment>,
     application: &Object<Application>,
     environment: &Object<Environment>,
     failing: Option<Failed>,
-    now: Timestamp,
 ) -> Result<Target<'a>, Reason> {
+    let (world, now) = (cx.world, cx.now);
     let status = &deployment.status;
     let good = status.last_good.as_ref().and_then(|name| world.get::<Release>(name));
+    // What was taken back because of a veto is told of until something else is asked for.
+    let withdrawn = status.failed.clone().filter(|failed| failed.reason.code == VETOED);
     let fits =
         |release: &'a Arc<Object<Release>>| runs_here(release, environment).map(|()| release);
-    let release = match asked(world, deployment, environment).and_then(fits) {
+    let release = match asked(cx, deployment, environment).and_then(fits) {
         Ok(release) => release,
         Err(reason) => {
             let release = good.ok_or_else(|| reason.clone())?;
-            return Ok(Target { release, failed: None, given_up: false, missing: Some(reason) });
+            let given_up = withdrawn.is_some();
+            let missing = Some(reason).filter(|_| !given_up);
+            return Ok(Target { release, failed: withdrawn, given_up, missing });
         }
     };
     let name = release.name();
     let is_good = good.is_some_and(|good| good.name() == name);
+    if is_good && withdrawn.is_some() {
+        return Ok(Target { release, failed: withdrawn, given_up: true, missing: None });
+    }
     let aborted = deployment.spec.aborted.as_deref() == Some(name) && !is_good;
     let edit = edit_of(deployment);
     let stored = status.failed.clone().filter(|f| f.release == name && f.edit == edit);
@@ -81,31 +90,59 @@ pub(crate) fn resolve<'a>(
     }
 }
 
-/// The release asked for.
+/// The release asked for, if it may run here.
 fn asked<'a>(
-    world: &'a Snapshot,
+    cx: &Context<'a>,
     deployment: &'a Object<Deployment>,
     environment: &Object<Environment>,
 ) -> Result<&'a Arc<Object<Release>>, Reason> {
-    let application = &deployment.spec.application;
+    let (world, application) = (cx.world, &deployment.spec.application);
+    let free = |release: &'a Arc<Object<Release>>| match admission::barred(
+        cx,
+        deployment,
+        &environment.spec,
+        release,
+    ) {
+        Some(reason) => Err(reason),
+        None => Ok(release),
+    };
     if let Some(name) = &deployment.spec.release {
-        let release = world.get::<Release>(name);
-        return release.filter(|r| r.spec.application == *application).ok_or_else(|| {
+        let release = world.get::<Release>(name).filter(|r| r.spec.application == *application);
+        let missing = || {
             Reason::new("release-missing", format!("{application} has no release {name}")).hint(
                 format!("see what there is: atoll get releases; newest: {}", {
                     world.newest_release(application).map_or("none", |r| r.name())
                 }),
             )
-        });
+        };
+        return free(release.ok_or_else(missing)?);
     }
-    let Some(after) = before(world, application, environment) else {
-        return world.newest_release(application).ok_or_else(|| {
-            Reason::new("release-missing", format!("{application} has no release yet"))
-                .hint(format!("see why: atoll why application/{application}"))
-        });
+    let after = before(world, application, environment);
+    if let Some(after) = after.filter(|_| !environment.spec.has_rules()) {
+        return free(proven_in(world, &format!("{application}.{after}"))?);
+    }
+    let newest = match &environment.spec.ephemeral {
+        Some(ephemeral) => delivery::newest_of_branch(world, application, &ephemeral.branch),
+        None => world.newest_release(application),
     };
-    let before = format!("{application}.{after}");
-    let proven = world.get::<Deployment>(&before).and_then(|d| d.status.last_good.as_ref());
+    let newest = newest.ok_or_else(|| {
+        Reason::new("release-missing", format!("{application} has no release yet"))
+            .hint(format!("see why: atoll why application/{application}"))
+    })?;
+    if environment.spec.ephemeral.is_some() {
+        return free(newest);
+    }
+    let mut all = world.mainline(application);
+    all.find_map(|release| free(release).ok()).ok_or_else(|| {
+        let environment = environment.name();
+        Reason::new("not-admitted", format!("no release may enter {environment} yet"))
+            .hint(format!("see what is asked: atoll why release/{}", newest.name()))
+    })
+}
+
+/// The release that has proved itself in a deployment.
+fn proven_in<'a>(world: &'a Snapshot, before: &str) -> Result<&'a Arc<Object<Release>>, Reason> {
+    let proven = world.get::<Deployment>(before).and_then(|d| d.status.last_good.as_ref());
     proven.and_then(|name| world.get::<Release>(name)).ok_or_else(|| {
         Reason::new("not-proven", format!("no release has proved itself in {before} yet"))
             .hint(format!("see how far it is: atoll why deployment/{before}"))
@@ -115,6 +152,7 @@ fn asked<'a>(
 /// Whether what a release is made of can run in an environment.
 fn runs_here(release: &Object<Release>, environment: &Object<Environment>) -> Result<(), Reason> {
     let (name, place, spec) = (release.name(), environment.name(), &release.spec);
+    let files = spec.package.as_ref().is_some_and(PackageRef::is_files);
     let mismatch = |message: String, hint: &str| {
         Err(Reason::new("runtime-mismatch", message).hint(hint.to_owned()))
     };
@@ -127,7 +165,7 @@ fn runs_here(release: &Object<Release>, environment: &Object<Environment>) -> Re
             format!("{place} runs processes, and {name} has no command, only an image"),
             "set runtime: docker on the environment, or give the application a command",
         ),
-        Runtime::Process if spec.image.is_some() && spec.package.is_none() => mismatch(
+        Runtime::Process if spec.image.is_some() && !files => mismatch(
             format!("{place} runs processes, and {name} is an image without a package"),
             "set runtime: docker on the environment, or give the application a package",
         ),
@@ -137,7 +175,7 @@ fn runs_here(release: &Object<Release>, environment: &Object<Environment>) -> Re
 
 /// The environment a release of the application must prove itself in first: the next one before
 /// this that the application goes to.
-fn before<'a>(
+pub(crate) fn before<'a>(
     world: &'a Snapshot,
     application: &str,
     environment: &'a Object<Environment>,
@@ -147,10 +185,10 @@ fn before<'a>(
     // Bounded, though the gate lets no circle pass.
     for _ in 0..world.count(Kind::Environment) {
         let name = at.spec.after.as_ref()?;
-        if delivery::goes_to(&application.spec, name) {
+        at = world.get::<Environment>(name)?;
+        if delivery::goes_to(application, at) {
             return Some(name);
         }
-        at = world.get::<Environment>(name)?;
     }
     None
 }

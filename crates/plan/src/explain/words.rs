@@ -1,6 +1,9 @@
 //! Writes in words, as they are told to people.
 
-use atoll_model::{Any, Config, Deployment, Instance, Kind, Object, Reason, Snapshot, Write};
+use atoll_model::{
+    Any, Config, Deployment, Environment, Instance, Kind, Object, Promotion, Reason, Snapshot,
+    Write,
+};
 
 use super::{monitoring, word};
 
@@ -8,7 +11,13 @@ use super::{monitoring, word};
 /// instance, a host or an application.
 pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
     let any = match write {
+        Write::Put(Any::Promotion(promotion)) if is_record(before, promotion) => return None,
         Write::Put(any) => any,
+        Write::Delete { kind: Kind::Promotion, name, .. }
+            if before.get::<Promotion>(name).is_none_or(|it| is_record(before, it)) =>
+        {
+            return None;
+        }
         Write::Delete { kind, name, .. } => {
             let verb = if *kind == Kind::Instance { "forget" } else { "delete" };
             return Some(format!("{verb} {}/{name}", kind.lower()));
@@ -38,6 +47,8 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Task(new), Some(Any::Task(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (Any::Config(new), Some(Any::Config(old))) => config(old, new),
+        (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
+            .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
             let phase = monitoring::phase(new).unwrap_or_default();
             Some(format!("{} is {phase}", any.id()))
@@ -46,6 +57,12 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
             format!("{} is {}", any.id(), codes(new.reasons()).unwrap_or("well".to_owned()))
         }),
     }
+}
+
+/// A promotion where nothing is asked only keeps what became of a release.
+fn is_record(world: &Snapshot, promotion: &Object<Promotion>) -> bool {
+    let environment = world.get::<Environment>(&promotion.spec.environment);
+    environment.is_none_or(|environment| !environment.spec.has_rules())
 }
 
 fn instance(old: &Object<Instance>, new: &Object<Instance>) -> Option<String> {

@@ -22,6 +22,7 @@ pub fn entries(sim: &mut Sim) {
         check.frozen();
         check.canary();
         check.total();
+        check.entered();
     }
 }
 
@@ -178,6 +179,36 @@ impl Check<'_> {
         }
     }
 
+    /// Nothing is put on a release that is vetoed, or was not let in where something is asked.
+    fn entered(&self) {
+        for write in &self.entry.writes {
+            let Write::Put(Any::Instance(new)) = write else { continue };
+            let old = self.before.get::<Instance>(new.name()).map(|old| &old.spec.release);
+            let (name, release) = (&new.spec.deployment, &new.spec.release);
+            if old == Some(release) || new.meta.deleting() {
+                continue;
+            }
+            let deployment = self.before.get::<Deployment>(name).expect("it is there");
+            let (spec, status) = (&deployment.spec, &deployment.status);
+            let is_good = status.last_good.as_ref() == Some(release);
+            let stored = self.before.get::<Release>(release).expect("it is there");
+            if let Some(veto) = &stored.spec.veto {
+                let stays = is_good && (!veto.rollback || status.good_before.is_none());
+                assert!(stays, "a vetoed release is deployed: {self}");
+            }
+            let environment = self.before.get::<Environment>(&spec.environment);
+            if environment.is_none_or(|e| !e.spec.has_rules()) || is_good {
+                continue;
+            }
+            let name = format!("{release}.{}", spec.environment);
+            let let_in = self.before.get::<Promotion>(&name).is_some_and(|promotion| {
+                promotion.status.admitted_at.is_some() || promotion.status.good_at.is_some()
+            });
+            let was_good = status.good_before.as_ref() == Some(release);
+            assert!(let_in || was_good, "{release} was not let in: {self}");
+        }
+    }
+
     /// No more instances are created than the surplus allows.
     fn total(&self) {
         for name in self.created().map(|i| i.spec.deployment.clone()).collect::<BTreeSet<_>>() {
@@ -283,6 +314,8 @@ fn end(world: &Snapshot, deployment: &Object<Deployment>) {
         let why = [
             "unplaceable",
             "not-proven",
+            "not-admitted",
+            "vetoed",
             "needs",
             "release-missing",
             "stuck",

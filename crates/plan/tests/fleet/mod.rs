@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use atoll_model::cmdb::Amount;
-use atoll_model::delivery::Environment;
+use atoll_model::delivery::{Environment, Veto};
 use atoll_model::deployment::Phase;
+use atoll_model::promotion::Require;
 use atoll_model::{
-    Any, Application, Cpu, Deployment, Freeze, Host, Instance, Kind, Memory, Object, Span,
+    Any, Application, Cpu, Deployment, Freeze, Host, Instance, Kind, Memory, Object, Promotion,
+    Release, Span,
 };
 use atoll_plan::sim::{Behaviour, Faults, Loss, Random, Sim};
 use atoll_plan::{CONTROLLERS, edit};
@@ -60,8 +62,11 @@ impl Trial {
         }
         let after = random.per_mille(300).then(|| "one".to_owned());
         let hosts = if random.per_mille(200) { "zone in (a, b)" } else { "" };
+        let asks = after.is_some() && random_half(random);
+        let soak = if asks { Span::seconds(20) } else { Span(0) };
         let two = Environment {
             after,
+            require: Require { soak, ..Require::default() },
             hosts: hosts.parse().expect("a selector"),
             ..Environment::default()
         };
@@ -156,7 +161,7 @@ impl Trial {
 
     /// Does one thing a person or the world might do. What is refused is refused.
     fn act(&mut self) {
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..=3 => self.release(),
             4..=6 => {
                 let count = self.random.below(8) as u32;
@@ -186,6 +191,7 @@ impl Trial {
             }
             20 | 21 => self.give_back_one(),
             22 => self.sim.restart_server(),
+            23 => self.veto(),
             _ => {
                 if let Some(name) = self.any_name(Kind::Host) {
                     let port = if random_half(&mut self.random) { 8080 } else { 20_001 };
@@ -259,6 +265,19 @@ impl Trial {
         let mut new = Object::clone(stored);
         new.spec.release = release;
         let _ = self.sim.apply(vec![Any::Deployment(Arc::new(new))]);
+    }
+
+    /// Says that a release is to run nowhere, or takes that back.
+    fn veto(&mut self) {
+        let Some(name) = self.any_name(Kind::Release) else { return };
+        let Some(stored) = self.sim.world.get::<Release>(&name).cloned() else { return };
+        let mut new = Object::clone(&stored);
+        let rollback = random_half(&mut self.random);
+        new.spec.veto = match stored.spec.veto {
+            Some(_) => None,
+            None => Some(Veto { reason: "it is bad".to_owned(), rollback }),
+        };
+        let _ = self.sim.apply(vec![Any::Release(Arc::new(new))]);
     }
 
     fn edit_host(&mut self) {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::Amount;
-use atoll_model::delivery::Runtime;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Freeze, Host, Instance, Intent, Kind, Object,
-    Package, Reason, Span, Timestamp, Zone,
+    Any, Application, Deployment, Freeze, Host, Instance, Intent, Kind, Object, Package, Reason,
+    Span, Timestamp, Zone,
 };
 use atoll_plan::decision::{Verdict, decide};
 use atoll_plan::sim::{Behaviour, Entry, Loss, Sim};
@@ -17,6 +16,7 @@ use atoll_plan::{Plan, edit, explain};
 mod alerting;
 mod ci;
 mod config;
+mod delivery;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -117,18 +117,7 @@ impl Script {
                 let spec = Zone { description: String::new(), max_disturbed };
                 self.apply(Any::Zone(Arc::new(Object::new(name, spec))));
             }
-            "environment" => {
-                let spec = Environment {
-                    after: options.take("after")?,
-                    hosts: options.take("hosts")?.unwrap_or_default(),
-                    runtime: match options.take::<String>("runtime")?.as_deref() {
-                        Some("docker") => Runtime::Docker,
-                        _ => Runtime::Process,
-                    },
-                    ..Environment::default()
-                };
-                self.apply(Any::Environment(Arc::new(Object::new(name, spec))));
-            }
+            "environment" => self.environment(name, &mut options)?,
             "package" => self.package(name)?,
             "application" => self.application(name, &mut options)?,
             "release" => self.release(name)?,
@@ -156,6 +145,10 @@ impl Script {
             "freeze" => self.freeze(name, &mut options)?,
             "drain" | "undrain" | "cordon" | "uncordon" => self.edit_host(&words[0], name)?,
             "delete" => self.delete(name)?,
+            "enter" | "approve" | "veto" | "pin" | "unpin" | "tamper" => {
+                self.deliver(&words[0], name, third, &mut options)?;
+            }
+            "built" => self.built(name, third, &mut options)?,
             _ => return self.happen(words),
         }
         options.done()
@@ -199,6 +192,8 @@ impl Script {
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,
             "run" | "cancel" | "steps" | "schedule" => self.pipelines(words)?,
+            "journey" => self.journey(name)?,
+            "figures" => self.figures(name),
             _ => return self.watch(words),
         }
         Ok(())
@@ -299,6 +294,8 @@ impl Script {
             digest: format!("{sum:064x}"),
             size: 1,
             entries: 1,
+            image: None,
+            built: None,
         };
         let object = Package::object_name(name, version);
         self.apply(Any::Package(Arc::new(Object::new(object, spec))));
@@ -374,6 +371,7 @@ impl Script {
             application: application.to_owned(),
             environment: environment.to_owned(),
             release: options.take("release")?,
+            pin: None,
             instances: options.take("instances")?.unwrap_or(1),
             paused: options.take("paused")?.unwrap_or(false),
             promoted: None,

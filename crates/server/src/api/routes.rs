@@ -32,7 +32,7 @@ use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
 use super::prometheus::{self, query, rules, series, status, targets};
 use super::session::{self, SignIn};
 use super::watch::{self, WatchQuery};
-use super::{git, hooks, packages, pipelines, secrets, state};
+use super::{delivery, git, hooks, packages, pipelines, secrets, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -104,7 +104,7 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl Route {
-    fn new(
+    pub(super) fn new(
         method: Method,
         path: &'static str,
         access: Access,
@@ -124,7 +124,7 @@ impl Route {
         }
     }
 
-    fn query<T: JsonSchema>(mut self) -> Route {
+    pub(super) fn query<T: JsonSchema>(mut self) -> Route {
         // Inline, so that each of its properties becomes a parameter.
         self.query = Some(|generator| T::json_schema(generator));
         self
@@ -135,7 +135,7 @@ impl Route {
         self
     }
 
-    fn gives<T: JsonSchema>(mut self) -> Route {
+    pub(super) fn gives<T: JsonSchema>(mut self) -> Route {
         self.response = Some(Body::Json(schema::<T>));
         self
     }
@@ -164,6 +164,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(agent_routes());
     all.extend(prometheus_routes());
     all.extend(pipeline_routes());
+    all.extend(delivery::routes());
     all
 }
 

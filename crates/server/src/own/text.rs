@@ -3,11 +3,15 @@
 
 use atoll_metrics::exposition::writer::{Histogram, Writer};
 use atoll_metrics::exposition::{Format, Kind};
+use atoll_model::figures::DeliveryFigure;
 use atoll_model::notification::NotificationPhase;
-use atoll_model::{Monitor, Notification};
+use atoll_model::{Monitor, Notification, Span};
+use atoll_plan::Context;
+use atoll_plan::delivery::figures;
 
 use super::{BOUNDS, process};
 use crate::Server;
+use crate::api::delivery::USUAL_WINDOW;
 
 /// What counters and times are for.
 const HELP: &[(&str, &str)] = &[
@@ -36,6 +40,7 @@ pub fn text(app: &Server, format: Format) -> String {
     counted(app, &mut writer);
     metrics(app, &mut writer);
     monitoring(app, &mut writer);
+    delivery(app, &mut writer);
     of_process(app, &mut writer);
     writer.finish()
 }
@@ -152,6 +157,42 @@ fn monitoring(app: &Server, writer: &mut Writer) {
     gauge(writer, "atoll_monitor_targets_down", "Targets of monitors that are down.", {
         f64::from(down)
     });
+}
+
+/// The figures of delivery, of each application; what cannot be told is left out.
+fn delivery(app: &Server, writer: &mut Writer) {
+    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let cx = Context { world: &world, measured: &measured, now };
+    let told = figures::delivery(&cx, USUAL_WINDOW, figures::By::Application);
+    let all: [(&str, &str, fn(&DeliveryFigure) -> Option<f64>); 5] = [
+        ("atoll_delivery_lead_time_seconds", "From commit to running, the middle of 30 days.", {
+            |figure| figure.lead_time.map(seconds)
+        }),
+        ("atoll_delivery_changes_per_day", "Changes that ended well a day, of 30 days.", {
+            |figure| Some(figure.per_day)
+        }),
+        ("atoll_delivery_failure_ratio", "The share of changes that failed, of 30 days.", {
+            |figure| figure.failure_rate
+        }),
+        ("atoll_delivery_restore_seconds", "From failure to whole, the middle of 30 days.", {
+            |figure| figure.time_to_restore.map(seconds)
+        }),
+        ("atoll_delivery_untouched_ratio", "The share of changes without a person.", {
+            |figure| figure.untouched
+        }),
+    ];
+    for (name, help, read) in all {
+        let mut rows = writer.family(name, Kind::Gauge, help);
+        for figure in &told.items {
+            if let Some(value) = read(figure) {
+                rows.value(&[("application", &figure.name)], value);
+            }
+        }
+    }
+}
+
+fn seconds(span: Span) -> f64 {
+    span.0 as f64 / 1000.0
 }
 
 fn of_process(app: &Server, writer: &mut Writer) {

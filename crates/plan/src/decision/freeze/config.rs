@@ -78,6 +78,7 @@ fn felt(
             application,
             environment: Some(environment),
             object: Any::Config(config.clone()),
+            emergency: None,
         })
         .collect()
 }

@@ -1,0 +1,60 @@
+//! `atoll approve`: says in one's own name that a release may enter an environment.
+
+use atoll_model::{Any, Approval, Kind, Object};
+
+use crate::args::Global;
+use crate::change;
+use crate::exit::Exit;
+use crate::subject::Subject;
+
+/// What `atoll approve` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// promotion/RELEASE.ENVIRONMENT
+    #[arg(value_name = "promotion/NAME")]
+    what: Subject,
+    /// What there is to say
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    comment: String,
+}
+
+/// Approves.
+///
+/// # Errors
+/// The client's; a refusal of the gate.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let what = args.what.of(&[Kind::Promotion])?;
+    let client = global.client()?;
+    client.get(what.kind, &what.name).await?;
+    let who = client.whoami().await?;
+    let spec = Approval {
+        subject: what.to_string(),
+        by: who.name.clone(),
+        role: who.role.name().to_owned(),
+        comment: args.comment,
+    };
+    let any = Any::Approval(Object::new(name_of(&what.name, &who.name), spec).into());
+    let subject = Subject::is(&any);
+    let outcome = client.apply(vec![any.to_value()], false).await?;
+    change::judge(&outcome)?;
+    change::tell(&outcome, &[subject])?;
+    Ok(Exit::Done)
+}
+
+/// The promotion's name and whose word it is: one person has one word.
+fn name_of(promotion: &str, who: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let who: String = who.trim_start_matches("user/").chars().map(plain).collect();
+    format!("{promotion}.{}", who.trim_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_person_has_one_word() {
+        assert_eq!(name_of("shop-42.prod", "user/anna"), "shop-42.prod.anna");
+        assert_eq!(name_of("shop-42.prod", "token/Ci.Bot"), "shop-42.prod.token-ci-bot");
+    }
+}
