@@ -12,8 +12,8 @@ use crate::site::{Site, eventually, now};
 
 /// An application whose only business is its configuration: told by HUP, it looks at the file,
 /// keeps what it saw, and dies of level 13, as it does when it starts with that.
-const LOOK: &str = r#"look() { f=$ATOLL_CONFIG_DIR/switches.json; cat $f >> $ATOLL_DATA_DIR/seen
-        if grep -q 'level": 13' $f; then echo cannot bear 13; exit 1; fi; }
+const LOOK: &str = r#"look() { f=$ATOLL_CONFIG_DIR/switches.json; cat $f >> $ATOLL_DATA_DIR/seen;
+        if grep -q 'level": 13' $f; then echo cannot bear 13; exit 1; fi; };
         trap look HUP; look; while :; do sleep 0.1; done"#;
 
 fn manifest(instances: u32) -> String {

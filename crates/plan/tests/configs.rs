@@ -31,8 +31,9 @@ struct Trial {
     random: Random,
     /// The version each instance has acknowledged, by the time its object was made.
     acknowledged: BTreeMap<String, u64>,
-    /// Versions that were given up, or overtaken while they were gray.
-    withdrawn: BTreeSet<u64>,
+    /// Versions taken back from an instance: given up, overtaken while they were gray, or because
+    /// there are fewer instances to have a share of.
+    withdrawn: BTreeSet<(String, u64)>,
 }
 
 impl Trial {
@@ -140,10 +141,13 @@ impl Trial {
     fn check_share(&mut self, before: &Snapshot, config: &Object<Config>) {
         let old = before.get::<Config>("c").and_then(|old| old.status.gray.clone());
         if let Some(old) = old {
-            let goes_on = config.status.gray.as_ref().is_some_and(|g| g.version == old.version);
-            if !goes_on && config.status.version != old.version {
-                self.withdrawn.insert(old.version);
-            }
+            let has = |name: &str| {
+                let gray = config.status.gray.as_ref().filter(|gray| gray.version == old.version);
+                gray.is_some_and(|gray| gray.instances.contains_key(name))
+                    || config.status.version == old.version
+            };
+            let lost = old.instances.keys().filter(|name| !has(name)).cloned();
+            self.withdrawn.extend(lost.map(|name| (name, old.version)));
         }
         let Some(gray) = &config.status.gray else { return };
         let rules = config.spec.gray.as_ref().expect("it is released by steps");
@@ -159,7 +163,8 @@ impl Trial {
         let made = instance.meta.created_at.unwrap_or_default();
         let key = format!("{} {made}", instance.name());
         let had = self.acknowledged.insert(key, ack.version).unwrap_or(0);
-        let back = ack.version < had && !self.withdrawn.contains(&had);
+        let withdrawn = self.withdrawn.contains(&(instance.name().to_owned(), had));
+        let back = ack.version < had && !withdrawn;
         assert!(!back, "{} went from {had} to {}", instance.name(), ack.version);
     }
 }

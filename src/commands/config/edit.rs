@@ -106,7 +106,7 @@ pub async fn set(global: &Global, args: Set) -> anyhow::Result<Exit> {
 /// The client's; a file that is no object of values; no draft.
 pub async fn push(global: &Global, args: Push) -> anyhow::Result<Exit> {
     let client = global.client()?;
-    let file = args.file.as_ref().map(|path| read(path)).transpose()?;
+    let file = args.file.as_ref().map(read).transpose()?;
     let edit = |object: &mut Object<Config>| {
         let Some(values) = &file else {
             let draft = object.spec.draft.take().ok_or_else(|| {

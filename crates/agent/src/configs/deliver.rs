@@ -6,6 +6,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -167,7 +168,9 @@ fn clear(place: &Place, assigned: &[AssignedConfig]) -> io::Result<()> {
         assigned.iter().map(|config| config.file.file_name(&config.name)).collect();
     for entry in fs::read_dir(place.config())? {
         let entry = entry?;
-        if !stays.contains(entry.file_name().to_string_lossy().as_ref()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // What begins with a dot is on its way to its final name.
+        if !name.starts_with('.') && !stays.contains(&name) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -181,7 +184,10 @@ fn write(place: &Place, user: Option<u32>, config: &AssignedConfig) -> io::Resul
     if fs::read(&path).is_ok_and(|before| before == text.as_bytes()) {
         return Ok(false);
     }
-    let temp = place.config().join(format!(".{}.new", config.name));
+    // An instance may be started while it is delivered to: each writes a file of its own.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let temp = place.config().join(format!(".{}.{count}", config.name));
     let mode = if user.is_some() { 0o640 } else { 0o600 };
     let mut file =
         File::options().write(true).create(true).truncate(true).mode(mode).open(&temp)?;

@@ -196,6 +196,4 @@ fn soak(
     let affected: Vec<&Member> =
         subject.members.iter().filter(|m| m.feels(&status.live, &subject.target)).collect();
     fill(gray, rules, &affected, now);
-    // Where nobody is new at this step there is nothing to wait for.
-    done.again_at = Some(now);
 }
