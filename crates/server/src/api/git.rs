@@ -169,7 +169,7 @@ async fn head(output: &mut BufReader<ChildStdout>) -> Answer<(StatusCode, Header
 /// Hands the rest on. The worker is told of a push when git has done it.
 fn body(output: BufReader<ChildStdout>, child: Child, pushed: Option<App>) -> Body {
     let state = (output, child, pushed);
-    let parts = futures::stream::unfold(Some(state), async |state| {
+    let parts = futures::stream::unfold(Some(state), |state| async move {
         let (mut output, mut child, pushed) = state?;
         let mut part = vec![0; 32 << 10];
         match output.read(&mut part).await {
