@@ -1,5 +1,5 @@
-//! Repositories that are served here, at `/git/NAME.git`, by git's own program for it. A push begins
-//! runs by way of the worker of sources, which finds what is new, so that none is lost.
+//! Repositories that are served here, at `/git/NAME.git`, by git's own program for it. A push
+//! begins runs by way of the worker of sources, which finds what is new, so that none is lost.
 
 use std::path::Path as FilePath;
 use std::process::Stdio;
