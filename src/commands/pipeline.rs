@@ -1,5 +1,5 @@
-//! `atoll pipeline`: runs pipelines, follows and ends their runs, and shows what came of them. How a
-//! run goes on is decided by the server.
+//! `atoll pipeline`: runs pipelines, follows and ends their runs, and shows what came of them. How
+//! a run goes on is decided by the server.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! Continuous integration: what is done with each commit (`pipeline.rs`, `step.rs`), one time it is done
-//! (`run.rs`), and one piece of work on one host (`task.rs`). Not what comes out of it, which is
-//! `delivery.rs`.
+//! Continuous integration: what is done with each commit (`pipeline.rs`, `step.rs`), one time it is
+//! done (`run.rs`), and one piece of work on one host (`task.rs`). Not what comes out of it, which
+//! is `delivery.rs`.
 
 pub mod fill;
 pub mod pipeline;

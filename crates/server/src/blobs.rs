@@ -8,6 +8,9 @@ use std::time::Duration;
 use atoll_model::delivery::is_digest;
 use atoll_store::Store;
 use bytes::Bytes;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 
 /// The largest piece that is taken, in bytes. Indexes of packages are pieces too.
 pub const LARGEST: usize = 32 << 20;
@@ -120,7 +123,7 @@ impl Blobs {
         let dir = dir.clone();
         blocking(move || {
             let failed = |e: std::io::Error| BlobError::Other(e.to_string());
-            let (mut found, now) = (Vec::new(), std::time::SystemTime::now());
+            let mut found = Vec::new();
             let parts = match std::fs::read_dir(&dir) {
                 Ok(parts) => parts,
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Some(found)),
@@ -132,8 +135,8 @@ impl Blobs {
                     let piece = piece.map_err(failed)?;
                     let name = piece.file_name().to_string_lossy().into_owned();
                     let touched = piece.metadata().and_then(|meta| meta.modified());
-                    let old =
-                        touched.is_ok_and(|at| now.duration_since(at).unwrap_or_default() >= age);
+                    let idle = touched.map(|at| at.elapsed().unwrap_or_default());
+                    let old = idle.is_ok_and(|idle| idle >= age);
                     found.extend((old && is_digest(&name)).then_some(name));
                 }
             }
@@ -190,10 +193,10 @@ fn verify(digest: &str, content: &[u8]) -> Result<(), BlobError> {
 
 /// Whether a piece is there. It counts as new from now on: whoever asked will refer to it.
 fn is_there(path: &Path) -> bool {
-    let now = std::time::SystemTime::now();
-    let opened = std::fs::File::options().append(true).open(path);
+    let now = TimeSpec::UTIME_NOW;
+    let follow = UtimensatFlags::FollowSymlink;
     // A piece whose age cannot be changed is there nevertheless.
-    opened.is_ok_and(|file| file.set_modified(now).is_ok() || path.exists())
+    utimensat(AT_FDCWD, path, &now, &now, follow).is_ok() || path.exists()
 }
 
 fn place(dir: &Path, digest: &str) -> PathBuf {

@@ -239,7 +239,8 @@ impl Cache {
     }
 }
 
-/// Whether a write of an instance or a task changes what its agent is to do: its own reports do not.
+/// Whether a write of an instance or a task changes what its agent is to do: its own reports do
+/// not.
 fn concerns_agent(event: &Event) -> bool {
     match (&event.old, &event.new) {
         (Some(old), Some(new)) => {

@@ -1,5 +1,5 @@
-//! Fetches what runs are of, looks for new commits, and tells the place they come from how they did.
-//! It works on the replica that leads. Which run wants what, and what follows from it, is the
+//! Fetches what runs are of, looks for new commits, and tells the place they come from how they
+//! did. It works on the replica that leads. Which run wants what, and what follows from it, is the
 //! planners' business.
 
 pub mod address;

@@ -1,6 +1,6 @@
-//! Collects blobs nobody refers to: pieces of packages, sources, artefacts, logs, and sealed values.
-//! What is named anywhere in any object is kept, and all pieces of what is named; so a field that
-//! is added later needs no word here. It runs on the replica that leads.
+//! Collects blobs nobody refers to: pieces of packages, sources, artefacts, logs, and sealed
+//! values. What is named anywhere in any object is kept, and all pieces of what is named; so a
+//! field that is added later needs no word here. It runs on the replica that leads.
 
 use std::collections::HashSet;
 use std::time::Duration;

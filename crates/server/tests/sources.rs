@@ -1,5 +1,5 @@
-//! Where runs come from: webhooks as the forges send them, repositories of real git by file, by HTTP
-//! and served by the server itself, and what is told back. No network but loopback.
+//! Where runs come from: webhooks as the forges send them, repositories of real git by file, by
+//! HTTP and served by the server itself, and what is told back. No network but loopback.
 
 mod support;
 

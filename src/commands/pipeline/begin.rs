@@ -1,5 +1,5 @@
-//! `atoll pipeline run`: begins a run of a pipeline of the server, or of a directory here, whose files
-//! are sent as they are, committed or not.
+//! `atoll pipeline run`: begins a run of a pipeline of the server, or of a directory here, whose
+//! files are sent as they are, committed or not.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ async fn of_server(
     name: String,
 ) -> anyhow::Result<(String, RunRequest)> {
     let any = client.get(Kind::Pipeline, &name).await?;
-    // Steps, and so parameters, may stand in the repository only: values are then read as they look.
+    // Parameters may be declared in the repository only: values are then read as they look.
     let known = as_pipeline(&any).map(|pipeline| &pipeline.spec);
     let request = RunRequest {
         key: args.key.clone(),

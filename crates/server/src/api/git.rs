@@ -1,5 +1,5 @@
-//! Repositories that are served here, at `/git/NAME.git`, by git's own program for it. A push begins
-//! runs by way of the worker of sources, which finds what is new, so that none is lost.
+//! Repositories that are served here, at `/git/NAME.git`, by git's own program for it. A push
+//! begins runs by way of the worker of sources, which finds what is new, so that none is lost.
 
 use std::path::Path as FilePath;
 use std::process::Stdio;
@@ -169,7 +169,7 @@ async fn head(output: &mut BufReader<ChildStdout>) -> Answer<(StatusCode, Header
 /// Hands the rest on. The worker is told of a push when git has done it.
 fn body(output: BufReader<ChildStdout>, child: Child, pushed: Option<App>) -> Body {
     let state = (output, child, pushed);
-    let parts = futures::stream::unfold(Some(state), async |state| {
+    let parts = futures::stream::unfold(Some(state), |state| async move {
         let (mut output, mut child, pushed) = state?;
         let mut part = vec![0; 32 << 10];
         match output.read(&mut part).await {

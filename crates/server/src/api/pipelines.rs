@@ -1,5 +1,5 @@
-//! Pipelines: beginning a run, and what its tasks left: logs, artefacts, tests. How a run goes on is
-//! the planners'.
+//! Pipelines: beginning a run, and what its tasks left: logs, artefacts, tests. How a run goes on
+//! is the planners'.
 
 use atoll_model::access::Actor;
 use atoll_model::api::{RunBegun, RunRequest};

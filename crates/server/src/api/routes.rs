@@ -6,8 +6,8 @@ use std::time::Duration;
 use atoll_model::access::{Actor, Right};
 use atoll_model::agent::{Assignment, Join, Joined, Report};
 use atoll_model::api::{
-    Apply, Digests, Explanation, History, List, Outcome, PipelineTests, Readiness, RunBegun,
-    RunRequest, RunTests, TokenMade, TokenRequest, WatchEvent, Whoami,
+    Apply, Digests, Explanation, History, List, Outcome, Readiness, TokenMade, TokenRequest,
+    WatchEvent, Whoami,
 };
 use atoll_model::{Any, Role};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -32,9 +32,11 @@ use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
 use super::prometheus::{self, query, rules, series, status, targets};
 use super::session::{self, SignIn};
 use super::watch::{self, WatchQuery};
-use super::{delivery, git, hooks, packages, pipelines, secrets, state};
+use super::{delivery, packages, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
+
+mod pipelines;
 
 /// The largest request, in bytes; pieces of packages apart.
 const LARGEST_REQUEST: usize = 16 << 20;
@@ -163,7 +165,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(history_routes());
     all.extend(agent_routes());
     all.extend(prometheus_routes());
-    all.extend(pipeline_routes());
+    all.extend(pipelines::routes());
     all.extend(delivery::routes());
     all
 }
@@ -306,65 +308,6 @@ fn agent_routes() -> Vec<Route> {
             get(agents::open_session)
         })
         .query::<SessionQuery>()
-        .open(),
-    ]
-}
-
-fn pipeline_routes() -> Vec<Route> {
-    use Access::{Read, Write};
-    let r = Route::new;
-    vec![
-        r(Method::POST, "/v1/pipelines/{name}/runs", Write, "Begins a run.", {
-            post(pipelines::begin_run)
-        })
-        .takes::<RunRequest>()
-        .gives::<RunBegun>(),
-        r(Method::GET, "/v1/pipelines/{name}/tests", Read, "Tests that were not always well.", {
-            get(pipelines::cases::of_pipeline)
-        })
-        .gives::<PipelineTests>(),
-        r(Method::GET, "/v1/runs/{name}/tests", Read, "Every test of a run.", {
-            get(pipelines::cases::of_run)
-        })
-        .gives::<RunTests>(),
-        r(Method::GET, "/v1/tasks/{name}/log", Read, "The log of a task that has ended.", {
-            get(pipelines::task_log)
-        })
-        .gives_raw("text/plain"),
-        r(Method::GET, "/v1/tasks/{name}/artifacts/{artifact}", Read, "What a task left.", {
-            get(pipelines::task_artifact)
-        })
-        .gives_raw("application/x-tar")
-        .open(),
-        r(Method::GET, "/v1/tasks/{name}/session", Read, "The log of a task as it grows.", {
-            get(agents::open_task_session)
-        })
-        .query::<SessionQuery>()
-        .open(),
-        r(Method::PUT, "/v1/secrets/{name}/value", Write, "Gives a secret its value.", {
-            put(secrets::set)
-        })
-        .takes_raw("application/octet-stream"),
-        r(Method::POST, "/v1/hooks/{name}", Access::Public, "A forge tells of a push.", {
-            post(hooks::hook)
-        })
-        .takes_raw("application/json")
-        .gives::<RunBegun>(),
-        r(Method::GET, "/git/{repository}/info/refs", Read, "Branches of a repository.", {
-            get(git::refs)
-        })
-        .gives_raw("application/x-git-upload-pack-advertisement"),
-        r(Method::POST, "/git/{repository}/git-upload-pack", Read, "Fetches commits.", {
-            post(git::upload)
-        })
-        .takes_raw("application/x-git-upload-pack-request")
-        .gives_raw("application/x-git-upload-pack-result")
-        .open(),
-        r(Method::POST, "/git/{repository}/git-receive-pack", Write, "Pushes commits.", {
-            post(git::receive)
-        })
-        .takes_raw("application/x-git-receive-pack-request")
-        .gives_raw("application/x-git-receive-pack-result")
         .open(),
     ]
 }

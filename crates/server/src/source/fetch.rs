@@ -1,4 +1,5 @@
-//! The source of a run: the commit is fetched, its files become a package, and its manifest is read.
+//! The source of a run: the commit is fetched, its files become a package, and its manifest is
+//! read.
 
 use std::path::Path;
 use std::time::Duration;

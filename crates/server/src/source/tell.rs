@@ -1,5 +1,6 @@
 //! Commit status goes back: GitHub, GitLab or Gitea is told how the run of a commit did. What it is
-//! told follows from the run; a forge that does not take it is asked again for a while, and then not.
+//! told follows from the run; a forge that does not take it is asked again for a while, and then
+//! not.
 
 use std::time::Duration;
 

@@ -31,9 +31,12 @@ pub(super) async fn stream(app: App, kept: &Kept) -> Answer<Body> {
             let _ = sender.blocking_send(Err(error));
         }
     });
-    let parts = futures::stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|part| (part, receiver))
-    });
+    let parts = futures::stream::unfold(
+        receiver,
+        |mut receiver: mpsc::Receiver<io::Result<Bytes>>| async move {
+            receiver.recv().await.map(|part| (part, receiver))
+        },
+    );
     Ok(Body::from_stream(parts))
 }
 
