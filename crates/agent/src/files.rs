@@ -48,6 +48,11 @@ impl Packages {
         })
     }
 
+    /// Bytes that may be kept of what nobody needs.
+    pub fn bound(&self) -> u64 {
+        self.bound
+    }
+
     /// Says which must not be thrown away.
     pub fn hold(&self, digests: BTreeSet<String>) {
         *self.needed.lock().unwrap_or_else(PoisonError::into_inner) = digests;
@@ -196,7 +201,8 @@ fn size(index: &PackageIndex) -> u64 {
     index.entries.iter().map(|e| size(&e.content)).sum()
 }
 
-fn system_time() -> SystemTime {
+/// The time of day, as the disk writes it.
+pub fn system_time() -> SystemTime {
     let now = u64::try_from(crate::clock::now().0).unwrap_or(0);
     SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(now)
 }

@@ -4,13 +4,16 @@
 //! **Invariant:** what a task has come to is on the disk before it is acted on or told: an agent
 //! that comes later goes on there, begins nothing twice and forgets no end.
 
+mod cache;
 pub mod decide;
 mod follow;
 mod junit;
 mod keep;
+mod making;
 mod pick;
 pub mod place;
 mod prepare;
+mod sbom;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -109,8 +112,8 @@ impl Doer {
 
     fn new_record(&self, task: &AssignedTask, user: Option<u32>) -> Record {
         let task = AssignedTask { secrets: BTreeMap::new(), ..task.clone() };
-        let (notes, cache_hits) = (Vec::new(), Vec::new());
-        Record { task, user, stage: Stage::Preparing, cause: None, notes, cache_hits }
+        let stage = Stage::Preparing;
+        Record { task, user, stage, cause: None, caches: Vec::new(), cache_hits: Vec::new() }
     }
 
     fn post(&self, phase: TaskPhase, started_at: Option<atoll_model::Timestamp>) {
@@ -228,7 +231,7 @@ async fn blocking<T: Send + 'static>(
     done.and_then(|done| done).map_err(|error| {
         let code = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk-full",
-            _ => "not-begun",
+            _ => "disk-failed",
         };
         Reason::new(code, format!("cannot {what}: {error}"))
     })

@@ -70,7 +70,8 @@ pub fn start(
     let groups = launch.open_groups().map_err(outside)?;
     let (mut complaints, writer) = io::pipe().map_err(outside)?;
     let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    let (flags, none) = (libc::c_long::from(flags | libc::SIGCHLD), 0 as libc::c_long);
+    let flags = libc::c_long::from(flags | libc::SIGCHLD);
+    let none: libc::c_long = 0;
     // SAFETY: a fork into new namespaces. The shim has one thread, so that the copy may do whatever
     // it could do.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };

@@ -19,9 +19,9 @@ pub struct Record {
     /// Why it was asked to end, if it was.
     #[serde(default)]
     pub cause: Option<Cause>,
-    /// What is known of it so far that is worth telling.
+    /// The keys of its caches, as the workspace had them at the start.
     #[serde(default)]
-    pub notes: Vec<Reason>,
+    pub caches: Vec<String>,
     /// Keys of caches that were found.
     #[serde(default)]
     pub cache_hits: Vec<String>,
@@ -194,18 +194,17 @@ impl Record {
             started_at,
             ended_at: None,
             yields: Yields { cache_hits: self.cache_hits.clone(), ..Yields::default() },
-            reasons: self.notes.clone(),
+            reasons: Vec::new(),
         }
     }
 
     /// How it is once it has ended.
     pub fn report_end(&self, end: &Conclusion, yields: Yields) -> TaskReport {
-        let reasons = end.reasons.iter().chain(&self.notes).cloned().collect();
         TaskReport {
             exit_code: end.exit_code,
             ended_at: end.ended_at,
             yields,
-            reasons,
+            reasons: end.reasons.clone(),
             ..self.report(end.phase, end.started_at)
         }
     }
@@ -227,7 +226,7 @@ mod tests {
 
     fn record(stage: Stage) -> Record {
         let task = task(1, false);
-        Record { task, user: None, stage, cause: None, notes: vec![], cache_hits: vec![] }
+        Record { task, user: None, stage, cause: None, caches: vec![], cache_hits: vec![] }
     }
 
     fn end() -> Conclusion {

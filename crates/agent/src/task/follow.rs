@@ -26,6 +26,7 @@ const TRIES: u32 = 5;
 impl Doer {
     /// Follows it to its end, which is on the disk when this returns.
     pub(super) async fn follow(&mut self, task: &Arc<AssignedTask>) {
+        self.post_begun();
         let mut task = Arc::clone(task);
         let (mut tries, mut asked) = (0, false);
         let mut link = None;
@@ -45,6 +46,7 @@ impl Doer {
                         tries += 1;
                         tracing::warn!(task = self.place.name(), %error, "it is tried again");
                         tokio::time::sleep(LOOK).await;
+                        continue;
                     }
                     Err(error) => break lost("not-begun", format!("cannot supervise it: {error}")),
                 }
@@ -84,6 +86,14 @@ impl Doer {
             }
         };
         self.enter(Stage::Ended(end));
+    }
+
+    /// Says what is known without its shim, which may not be reached before a server is.
+    fn post_begun(&self) {
+        match disk::read::<State>(&self.place.shim.state()) {
+            Some(state) => self.post(TaskPhase::Running, state.started_at),
+            None => self.post(TaskPhase::Preparing, None),
+        }
     }
 
     /// What the shim, or the first process of the sandbox, has left as the last word.

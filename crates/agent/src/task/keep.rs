@@ -6,12 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use atoll_client::{Bounds, PackageError, deposit, plan_package};
+use atoll_client::{Bounds, PackageError, PackagePlan, deposit, plan_package};
 use atoll_model::Reason;
 use atoll_model::ci::step::{Artifact, TestReport};
 use atoll_model::ci::task::{Kept, TaskPhase, TestCase, TestCases, Yields};
 use bytes::Bytes;
 
+use super::cache::Caches;
 use super::decide::{Conclusion, Record, Stage};
 use super::junit;
 use super::pick::{files, pick};
@@ -65,7 +66,34 @@ impl Doer {
             let notes = self.keep_tests(&record.task.work.tests, &mut yields).await;
             end.reasons.extend(notes);
         }
+        if let (TaskPhase::Succeeded, Some(making)) = (end.phase, &record.task.work.release) {
+            match self.make_release(making, &mut end.reasons).await {
+                Ok(made) => yields.made = Some(made),
+                Err(reason) => {
+                    end.reasons.push(reason);
+                    end.phase = TaskPhase::Failed;
+                }
+            }
+        }
+        if end.phase == TaskPhase::Succeeded {
+            end.reasons.extend(self.keep_caches(record).await.err());
+        }
         yields
+    }
+
+    /// Keeps what was not found under its very key.
+    async fn keep_caches(&self, record: &Record) -> Result<(), Reason> {
+        let (record, work) = (record.clone(), self.place.work());
+        let caches = Caches::of(&self.machine.data, &record.task.work.cache_scope);
+        let bound = self.machine.packages.bound();
+        blocking("keep its caches", move || {
+            let pairs = record.caches.iter().zip(&record.task.work.caches);
+            for (key, cached) in pairs.filter(|(key, _)| !record.cache_hits.contains(key)) {
+                caches.keep(key, &cached.paths, &work, bound)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The tests it ran, by its reports; what is wrong with those is told and fails nothing.
@@ -112,10 +140,24 @@ impl Doer {
         artifact: &Artifact,
         notes: &mut Vec<Reason>,
     ) -> Result<Kept, Reason> {
-        let (name, paths) = (&artifact.name, artifact.paths.clone());
-        let (work, stage) = (self.place.work(), self.place.transit().join("artifact"));
-        let into = stage.clone();
-        let picked = blocking("put an artefact together", move || {
+        let what = format!("artefact {}", artifact.name);
+        let plan = self.package(&what, &artifact.paths, None, notes).await?;
+        let entries = plan.index.entries.len() as u64;
+        Ok(Kept { digest: plan.digest.clone(), size: plan.size, entries })
+    }
+
+    /// Makes a package of what patterns mean in the workspace, or of that path in it, and hands it
+    /// in.
+    pub(super) async fn package(
+        &self,
+        what: &str,
+        patterns: &[String],
+        path: Option<&str>,
+        notes: &mut Vec<Reason>,
+    ) -> Result<Arc<PackagePlan>, Reason> {
+        let (work, stage) = (self.place.work(), self.place.transit().join("package"));
+        let (into, paths) = (stage.clone(), patterns.to_vec());
+        let picked = blocking("put a package together", move || {
             remove(&into)?;
             std::fs::create_dir_all(&into)?;
             pick(&work, &paths, &into)
@@ -123,19 +165,19 @@ impl Doer {
         .await?;
         if let Some(first) = picked.left_out.first() {
             let (count, first) = (picked.left_out.len(), first.display());
-            let message = format!("{count} entries of artefact {name} are no files: {first}, …");
+            let message = format!("{count} entries of {what} are no files: {first}, …");
             let hint = "links that lead out of the workspace, pipes and sockets are left out";
             notes.push(Reason::new("artifact-incomplete", message).hint(hint));
         }
         if picked.taken == 0 {
-            let paths = artifact.paths.join(", ");
-            let message = format!("it left nothing at {paths}, which artefact {name} is made of");
+            let message = format!("it left nothing at {}, for {what}", patterns.join(", "));
             return Err(Reason::new("artifact-missing", message));
         }
         let refused = |error: PackageError| {
-            Reason::new("artifact-refused", format!("artefact {name} cannot be kept: {error}"))
+            Reason::new("artifact-refused", format!("{what} cannot be kept: {error}"))
         };
-        let plan = tokio::task::spawn_blocking(move || plan_package(&stage, &Bounds::default()));
+        let root = path.map_or(stage.clone(), |path| stage.join(path));
+        let plan = tokio::task::spawn_blocking(move || plan_package(&root, &Bounds::default()));
         let plan = match plan.await {
             Ok(plan) => Arc::new(plan.map_err(refused)?),
             Err(error) => return Err(Reason::new("artifact-refused", error.to_string())),
@@ -146,14 +188,13 @@ impl Doer {
                 other => Ok(other),
             }
         };
-        let sent = patiently("keep an artefact", hand_in).await;
+        let sent = patiently("keep a package", hand_in).await;
         sent.map_err(PackageError::Client).and_then(|sent| sent).map_err(refused)?;
-        let entries = plan.index.entries.len() as u64;
-        Ok(Kept { digest: plan.digest.clone(), size: plan.size, entries })
+        Ok(plan)
     }
 
     /// Keeps a blob, and gives its digest.
-    async fn put(&self, content: &Bytes) -> Result<String, String> {
+    pub(super) async fn put(&self, content: &Bytes) -> Result<String, String> {
         let digest = blake3::hash(content).to_hex().to_string();
         let put = || {
             let (client, content, digest) = (self.machine.client(), content.clone(), &digest);

@@ -135,7 +135,7 @@ fn own(path: &Path, user: u32) -> io::Result<()> {
 }
 
 /// Bytes on the disk below a directory. What vanishes meanwhile counts for nothing.
-fn bytes(dir: &Path) -> u64 {
+pub fn bytes(dir: &Path) -> u64 {
     let mut sum = 0;
     let mut left = vec![dir.to_owned()];
     while let Some(dir) = left.pop() {

@@ -12,6 +12,7 @@ use atoll_model::agent::AssignedTask;
 use atoll_model::ci::task::TaskPhase;
 use atoll_model::{Reason, Span};
 
+use super::cache::{self, Caches};
 use super::decide::{Conclusion, Record, Stage, lost};
 use super::place::{TaskPlace, remove};
 use super::{Doer, blocking};
@@ -39,7 +40,12 @@ impl Doer {
             () = Doer::unwanted(self.wanted.clone(), task) => return,
         };
         match made {
-            Ok(()) => self.enter(Stage::Begun),
+            Ok((caches, cache_hits)) => {
+                if let Some(record) = &mut self.record {
+                    (record.caches, record.cache_hits) = (caches, cache_hits);
+                }
+                self.enter(Stage::Begun);
+            }
             Err(reason) => {
                 tracing::warn!(task = self.place.name(), %reason, "it cannot begin");
                 self.enter(Stage::Ended(Conclusion { reasons: vec![reason], ..lost("", "") }));
@@ -47,7 +53,12 @@ impl Doer {
         }
     }
 
-    async fn make(&self, task: &Arc<AssignedTask>, user: Option<u32>) -> Result<(), Reason> {
+    /// Makes it, and gives the keys of its caches and those that were found.
+    async fn make(
+        &self,
+        task: &Arc<AssignedTask>,
+        user: Option<u32>,
+    ) -> Result<(Vec<String>, Vec<String>), Reason> {
         let place = self.place.clone();
         let record = self.record.clone();
         blocking("make its directory", move || {
@@ -67,6 +78,7 @@ impl Doer {
             blocking("put its artefacts into the workspace", move || merge(&transit, &work))
                 .await?;
         }
+        let caches = self.bring_caches(task).await?;
         let orders = draft(&self.machine, &self.place, task, user);
         let (place, limits) = (self.place.clone(), task.work.limits.clone());
         blocking("hand its workspace over", move || {
@@ -79,6 +91,30 @@ impl Doer {
             orders.group.make(&limits.resources, Some(limits.processes))?;
             orders.group.limit_cpu(Some(limits.resources.cpu.0));
             disk::write(&place.shim.orders(), &orders, true)
+        })
+        .await?;
+        Ok(caches)
+    }
+
+    async fn bring_caches(
+        &self,
+        task: &Arc<AssignedTask>,
+    ) -> Result<(Vec<String>, Vec<String>), Reason> {
+        let (task, place) = (Arc::clone(task), self.place.clone());
+        let caches = Caches::of(&self.machine.data, &task.work.cache_scope);
+        blocking("bring its caches", move || {
+            let (mut wanted, mut found) = (Vec::new(), Vec::new());
+            // All keys first: what one cache brings does not count in another's.
+            let keys = task.work.caches.iter().map(|c| cache::keys(c, &place.work()));
+            for (key, or) in keys.collect::<io::Result<Vec<_>>>()? {
+                let transit = place.transit().join("cache");
+                if let Some(key) = caches.bring(&key, &or, &transit)? {
+                    merge(&transit, &place.work())?;
+                    found.push(key);
+                }
+                wanted.push(key);
+            }
+            Ok((wanted, found))
         })
         .await
     }
@@ -119,6 +155,10 @@ fn not_fetched(what: &str, error: &PackageError) -> Reason {
 /// Whether the work can be kept apart from everything else, or need not be.
 fn may_begin(machine: &Machine, task: &AssignedTask) -> Result<(), Reason> {
     let runs = !task.work.command.is_empty();
+    if let Some(beside) = task.work.services.first() {
+        let message = format!("this agent runs nothing beside a step: {}", beside.name);
+        return Err(Reason::new("no-services", message).hint("start it in the script"));
+    }
     if task.work.image.is_some() {
         let message = "this agent does no steps in containers";
         return Err(Reason::new("no-container", message).hint("leave image out"));

@@ -4,6 +4,7 @@
 use std::fs;
 
 use atoll_model::agent::{Ask, AssignedTask, LogFilter};
+use atoll_model::ci::run::Content;
 use atoll_model::ci::task::TaskPhase;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -271,5 +272,90 @@ async fn what_a_step_leaves_is_kept() {
     let report = stage.wait_task(NAME, |r| r.phase == TaskPhase::Failed).await;
     assert_eq!(stage.blob(report.yields.log.as_ref().unwrap()), "built\n");
     assert_eq!(report.reasons[0].code, "artifact-missing");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_cache_is_brought_along_under_what_it_is_of() {
+    let stage = Stage::new().await;
+    let source = stage.held.package(&[("lock", "one")]).digest;
+    let other = stage.held.package(&[("lock", "two")]).digest;
+    let script = "if [ -e deps/x ]; then cat deps/x; else echo cold; fi; mkdir -p deps; \
+                  echo from $(cat lock) > deps/x";
+    let mut runs = Vec::new();
+    for (at, source) in [&source, &source, &other].into_iter().enumerate() {
+        let work = json!({
+            "command": ["/bin/sh", "-e", "-c", script], "source": source, "cacheScope": "shop",
+            "caches": [{ "key": "deps-{{hash(\"lock\")}}", "or": ["deps-"], "paths": ["deps"] }],
+        });
+        let name = format!("shop.{at}.unit.0");
+        stage.assign_tasks(&[task(&name, work)]);
+        let report = stage.over(&name).await;
+        let log = stage.blob(report.yields.log.as_ref().unwrap());
+        runs.push((log, report.yields.cache_hits.len()));
+    }
+    let told = [("cold\n", 0), ("from one\n", 1), ("from one\n", 1)];
+    assert_eq!(runs, told.map(|(log, hits)| (log.to_owned(), hits)));
+    stage.end().await;
+}
+
+/// An agent that finds a task on its disk as far as that, with what its shim said last.
+async fn found(task: &AssignedTask, how_far: &str, state: Option<serde_json::Value>) -> Stage {
+    let mut stage = Stage::new().await;
+    until("it has joined", || stage.dir.path().join("agent/agent.json").exists()).await;
+    stage.stop_agent().await;
+    let place = stage.task_place(&task.name);
+    fs::create_dir_all(place.join("work/half")).unwrap();
+    let record = json!({ "task": task, "user": null, "stage": how_far });
+    fs::write(place.join("task.json"), record.to_string()).unwrap();
+    if let Some(state) = state {
+        fs::write(place.join("state.json"), state.to_string()).unwrap();
+    }
+    stage.assign_tasks(std::slice::from_ref(task));
+    stage.start_agent();
+    stage
+}
+
+#[tokio::test]
+async fn what_had_not_begun_is_begun_by_the_next_agent() {
+    let task = step(NAME, "ls; echo fresh");
+    let stage = found(&task, "preparing", None).await;
+    let report = stage.over(NAME).await;
+    assert_eq!(stage.blob(report.yields.log.as_ref().unwrap()), "fresh\n");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_a_restart_of_the_host_ended_is_lost_unless_its_end_is_known() {
+    let task = step(NAME, "echo never again");
+    let state = json!({
+        "boot": "another", "shim": { "pid": 2147483647, "start": 0 }, "release": NAME, "phase": "running",
+        "app": null, "started_at": null, "restarts": 0, "last": null, "deaths": [], "streak": 0,
+    });
+    let stage = found(&task, "begun", Some(state)).await;
+    let report = stage.over(NAME).await;
+    assert_eq!(report.phase, TaskPhase::Lost);
+    assert_eq!(report.reasons[0].code, "host-restarted");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_release_is_made_with_the_list_of_its_parts() {
+    let stage = Stage::new().await;
+    let lock = "[[package]]\nname = \"serde\"\nversion = \"1.0.1\"\n";
+    let source = stage.held.package(&[("Cargo.lock", lock)]).digest;
+    let work = json!({
+        "command": ["/bin/sh", "-e", "-c", "mkdir -p dist/bin; echo shop > dist/bin/shop"],
+        "source": source,
+        "release": { "application": "shop", "version": "7", "form": { "package": "dist" } },
+    });
+    stage.assign_tasks(&[task(NAME, work)]);
+    let report = stage.over(NAME).await;
+    let made = report.yields.made.as_ref().unwrap_or_else(|| panic!("{report:#?}"));
+    let Content::Files { digest, size, entries } = &made.content else { panic!("{made:?}") };
+    assert_eq!((made.version.as_str(), *size, *entries), ("7", 5, 2));
+    assert!(stage.blob(digest).contains("\"bin/shop\""), "{}", stage.blob(digest));
+    let list = stage.blob(made.sbom.as_ref().unwrap());
+    assert!(list.contains("pkg:cargo/serde@1.0.1") && list.contains("file:bin/shop"), "{list}");
     stage.end().await;
 }
