@@ -103,7 +103,18 @@ export function startDelivery() {
   }
   promote("shop", 43, "prod", "rolling", 120);
   promote("checkout", 43, "prod", "failed", 300);
-  promote("images", 43, "prod", "waiting", 60, {
+  for (const app of ["suggest", "gateway"]) {
+    const { spec } = world.get("releases", `${app}-42`);
+    world.put("Release", `${app}-43`, {
+      actor: "controller/delivery",
+      spec: { ...spec, number: 43, notes: "fewer allocations" },
+    });
+    for (const [e, environment] of ENVS.slice(0, 3).entries()) {
+      promote(app, 43, environment, "good", (4 - e) * 3_000 + 4_000);
+    }
+  }
+  promote("gateway", 43, "prod", "waiting", 90, { spec: { asked: true } });
+  promote("suggest", 43, "prod", "waiting", 60, {
     reasons: [{ code: "approval", message: "a release-manager is to approve it; nobody has yet" }],
   });
   const release = world.get("releases", "search-42");
@@ -114,7 +125,7 @@ export function startDelivery() {
   promote("search", 43, "dev", "good", 7_000);
   promote("search", 43, "test", "good", 6_000);
   promote("search", 43, "staging", "refused", 5_000);
-  for (const app of ["shop", "checkout", "images"]) {
+  for (const app of ["shop", "checkout", "images", "suggest", "gateway"]) {
     for (const environment of ["dev", "test", "staging"]) {
       const d = world.get("deployments", `${app}.${environment}`);
       world.put("Deployment", d.metadata.name, { spec: { ...d.spec, release: `${app}-43` } });

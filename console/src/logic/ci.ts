@@ -103,19 +103,13 @@ export interface Timed {
 }
 
 /** How long something took, or has taken up to now. */
-export function tookMs(
-  status: Timed,
-  now: number,
-): number | undefined {
+export function tookMs(status: Timed, now: number): number | undefined {
   const began = parseTime(status.startedAt);
   if (began === undefined) return undefined;
   return Math.max(0, (parseTime(status.endedAt) ?? now) - began);
 }
 
-export function tookWords(
-  status: Timed,
-  now: number,
-): string {
+export function tookWords(status: Timed, now: number): string {
   const took = tookMs(status, now);
   if (took === undefined) return "–";
   return took < 10_000 ? `${(took / 1000).toFixed(1)}s` : spanWords(took);

@@ -1,6 +1,6 @@
 // The steps of a run as a graph, each with the cells of its matrix, in their live states. What is
 // pointed at shows what it needs and what needs it; where it stands is worked out in logic/graph.ts.
-import { memo, useMemo, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useNow } from "../../api/live";
 import type { Task } from "../../api/objects";
 import { CELL, type Cell, type StepView, stepPhase, tookWords, valuesWords } from "../../logic/ci";
@@ -15,7 +15,7 @@ interface Props {
   onChoose: (cell: Cell) => void;
 }
 
-const WIDTH = 150;
+const WIDTH = 138;
 const LINE = 34;
 const CELLS_IN_ROW = 12;
 const MOST_CELLS = 48;
@@ -40,18 +40,30 @@ export function StepGraph({ views, tasks, chosen, onChoose }: Props) {
       latest.current.map((v) => v.step),
       {
         width: WIDTH,
-        gap: 34,
+        gap: 26,
         between: 9,
         height: (name) => heightOf(byName.get(name) as StepView),
       },
     );
   }, [shape]);
   const phases = new Map(views.map((v) => [v.step.name, v.phase]));
+  const box = useRef<HTMLElement>(null);
+  const scale = useScale(box, drawn.width);
+  const place = drawn.places.get(chosen?.split(" ")[0] ?? "");
+  useLayoutEffect(() => {
+    // What is chosen is shown; what is shown is not moved.
+    const it = box.current;
+    if (!it || !place) return;
+    const [x, y] = [place.x * scale, place.y * scale];
+    const seen = (at: number, from: number, room: number) => at >= from && at + 60 < from + room;
+    if (!seen(x, it.scrollLeft, it.clientWidth)) it.scrollLeft = x - it.clientWidth / 2;
+    if (!seen(y, it.scrollTop, it.clientHeight)) it.scrollTop = y - it.clientHeight / 2;
+  }, [place, scale]);
   const near = (edge: { from: string; to: string }) => edge.from === pointed || edge.to === pointed;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
-    <div className="step-graph" tabIndex={0} role="group" aria-label="steps">
-      <div className="step-field" style={{ width: drawn.width, height: drawn.height }}>
+    <section className="step-graph" tabIndex={0} aria-label="graph of the steps" ref={box}>
+      <div className="step-field" style={{ width: drawn.width, height: drawn.height, zoom: scale }}>
         <svg width={drawn.width} height={drawn.height} aria-hidden="true">
           {drawn.edges.map((edge) => (
             <path
@@ -80,8 +92,24 @@ export function StepGraph({ views, tasks, chosen, onChoose }: Props) {
           })}
         </ul>
       </div>
-    </div>
+    </section>
   );
+}
+
+/** No smaller than this are steps drawn; what then finds no room is scrolled to. */
+const SMALLEST = 0.84;
+
+/** How much smaller everything is drawn, so that as much as can be read is seen. */
+function useScale(box: React.RefObject<HTMLElement | null>, width: number): number {
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(([entry]) => setRoom(entry?.contentRect.width ?? 0));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [box]);
+  return room === 0 || width === 0 ? 1 : Math.max(SMALLEST, Math.min(1, room / width));
 }
 
 interface NodeProps {
@@ -111,7 +139,7 @@ function StepNode({ view, tasks, chosen, onChoose }: NodeProps) {
     >
       <button
         type="button"
-        className="step-name"
+        className="node-name"
         aria-pressed={here}
         disabled={!worst}
         title={told.filter(Boolean).join("; ")}

@@ -22,14 +22,16 @@ import { rangeOf } from "../../parts/window";
 interface Props {
   task: string;
   over: boolean;
+  /** Where it ended is what one looks for. */
+  failed: boolean;
 }
 
 const NONE: LogView = { state: "connecting", lines: [""], dropped: 0, problem: undefined };
 
-export function JobLog({ task, over }: Props) {
+export function JobLog({ task, over, failed }: Props) {
   // A log that was being followed to its end is kept on the screen as it is.
   const [followed] = useState(!over);
-  return followed ? <Followed task={task} /> : <Whole task={task} />;
+  return followed ? <Followed task={task} /> : <Whole task={task} failed={failed} />;
 }
 
 function Followed({ task }: { task: string }) {
@@ -40,12 +42,12 @@ function Followed({ task }: { task: string }) {
     return () => made.end();
   }, [task]);
   const view = useSyncExternalStore(stream?.subscribe ?? nothing, stream?.state ?? (() => NONE));
-  return <Lines view={view} live />;
+  return <Lines view={view} live ends />;
 }
 
 const nothing = () => () => {};
 
-function Whole({ task }: { task: string }) {
+function Whole({ task, failed }: { task: string; failed: boolean }) {
   const log = useQuery<string, Problem>({
     queryKey: ["task-log", task],
     queryFn: ({ signal }) => callText(`/v1/tasks/${encodeURIComponent(task)}/log`, signal),
@@ -59,17 +61,24 @@ function Whole({ task }: { task: string }) {
     }),
     [log.data, log.error],
   );
-  return <Lines view={view} live={false} />;
+  return <Lines view={view} live={false} ends={failed} />;
 }
 
 const HEIGHT = 19;
 
-function Lines({ view, live }: { view: LogView; live: boolean }) {
+interface LinesProps {
+  view: LogView;
+  live: boolean;
+  /** It begins at its end. */
+  ends: boolean;
+}
+
+function Lines({ view, live, ends }: LinesProps) {
   const box = useRef<HTMLDivElement>(null);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const [times, setTimes] = useState(true);
-  const [stays, setStays] = useState(live);
+  const [stays, setStays] = useState(ends);
   const [top, setTop] = useState(0);
   const lines = useMemo(() => {
     const all = jobLines(view.lines, view.dropped);
@@ -90,7 +99,7 @@ function Lines({ view, live }: { view: LogView; live: boolean }) {
 
   const scrolled = ({ currentTarget: it }: UIEvent<HTMLDivElement>) => {
     setTop(Math.floor(it.scrollTop / HEIGHT) * HEIGHT);
-    setStays(live && it.scrollHeight - it.scrollTop - it.clientHeight < 30);
+    setStays(ends && it.scrollHeight - it.scrollTop - it.clientHeight < 30);
   };
   const { first, last } = rangeOf(top, top + 640, lines.length, HEIGHT);
   const go = (by: number) => {

@@ -1,7 +1,15 @@
 // One cell of a run: the task that does it, what it left, and its log.
 import { artifactPath } from "../../api/ci";
 import { useNow, useObject } from "../../api/live";
-import { CELL, type Cell, type StepView, TASK, type Timed, tookWords, valuesWords } from "../../logic/ci";
+import {
+  CELL,
+  type Cell,
+  type StepView,
+  TASK,
+  type Timed,
+  tookWords,
+  valuesWords,
+} from "../../logic/ci";
 import { memoryWords } from "../../logic/quantity";
 import { Fact, Facts } from "../../parts/facts";
 import { Icon } from "../../parts/icon";
@@ -81,6 +89,7 @@ export function CellView({ view, cell, onChoose }: Props) {
         <JobLog
           key={cell.task}
           task={cell.task}
+          failed={cell.phase === "failed"}
           over={task.status.endedAt !== undefined && task.status.endedAt !== null}
         />
       ) : (

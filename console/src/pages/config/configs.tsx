@@ -93,9 +93,7 @@ function Row({ config }: { config: Config }) {
         <p>
           <ObjectLink plural="configs" name={metadata.name} className="strong" />
           {spec.draft && <span className="tag">draft</span>}
-          {switches > 0 && (
-            <span className="tag">{counted(switches, "switch").replace(/hs$/, "hes")}</span>
-          )}
+          {switches > 0 && <span className="tag">{counted(switches, "switch", "switches")}</span>}
         </p>
         <p className="small quiet cut">
           {[spec.description, spec.owner].filter(Boolean).join(" · ")}

@@ -91,7 +91,7 @@ export function FiguresPage({ days = 30, environment, by = "application" }: Figu
     <>
       <Head
         title="Delivery"
-        lead={`how changes reach ${place || "an environment"}: ${counted(whole.deliveries, "delivery").replace("deliverys", "deliveries")} in the last ${days} days`}
+        lead={`how changes reach ${place || "an environment"}: ${counted(whole.deliveries, "delivery", "deliveries")} in the last ${days} days`}
       >
         <div className="toolbar">
           <select
