@@ -22,9 +22,10 @@ const APPS = [
   ["sessions", "team/platform", 7, "rolling", "100m", "256Mi"],
 ];
 const ENVS = [
-  ["dev", undefined, 0.04],
-  ["staging", "dev", 0.12],
-  ["prod", "staging", 0.84],
+  ["dev", undefined, 0.03],
+  ["test", "dev", 0.05],
+  ["staging", "test", 0.12],
+  ["prod", "staging", 0.8],
 ];
 
 export const world = new World();

@@ -6,6 +6,9 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pipelineTests, runTests, startPipelines, taskLog } from "./ci.mjs";
+import { startConfig } from "./config.mjs";
+import { packageOf, startDelivery } from "./delivery.mjs";
 import { world as fleet, instancesOf } from "./fleet.mjs";
 import { answer } from "./metrics.mjs";
 import { logs, start } from "./monitoring.mjs";
@@ -14,7 +17,12 @@ import { diff, KINDS, World } from "./world.mjs";
 const port = Number(process.argv[2] ?? 7412);
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
 const world = process.env.EMPTY ? new World() : fleet;
-if (!process.env.EMPTY) start();
+if (!process.env.EMPTY) {
+  start();
+  startPipelines();
+  startDelivery();
+  startConfig();
+}
 const asksForToken = Boolean(process.env.SIGNIN);
 const POLICY =
   "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -261,6 +269,13 @@ async function api(request, response, url) {
       role: "admin",
       serverVersion: "0.1.0",
     });
+  if (verb === "packages" && plural) return send(response, 200, packageOf(plural));
+  if (name === "tests")
+    return send(response, 200, (verb === "runs" ? runTests : pipelineTests)(plural));
+  if (name === "log") return send(response, 200, taskLog(plural), "text/plain; charset=utf-8");
+  if (name === "runs" && request.method === "POST") {
+    return send(response, 200, { run: `${plural}.60`, existed: false });
+  }
   if (verb === "watch") return watch(request, response, url);
   if (verb === "history") {
     const limit = Number(url.searchParams.get("limit") ?? 50);

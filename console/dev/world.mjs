@@ -17,6 +17,12 @@ const PLURALS = {
   receivers: "Receiver",
   notifications: "Notification",
   analyses: "Analysis",
+  pipelines: "Pipeline",
+  runs: "Run",
+  tasks: "Task",
+  promotions: "Promotion",
+  approvals: "Approval",
+  configs: "Config",
 };
 
 export const KINDS = Object.fromEntries(Object.entries(PLURALS).map(([p, k]) => [k, p]));

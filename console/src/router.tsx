@@ -59,6 +59,18 @@ export interface AlertsSearch {
   by?: string;
 }
 
+export interface RunSearch {
+  tab?: string;
+  /** The cell whose log is shown: its step, and its values of the matrix. */
+  cell?: string;
+}
+
+export interface FiguresSearch {
+  days?: number;
+  environment?: string;
+  by?: "application" | "team";
+}
+
 /** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
 const QueryPage = lazy(() => import("./pages/metrics/query"));
 const AlertsPage = lazy(async () => ({
@@ -70,6 +82,29 @@ const ObjectivesPage = lazy(async () => ({
 const LogsPage = lazy(async () => ({ default: (await import("./pages/logs/logs")).LogsPage }));
 const AnalysisPage = lazy(async () => ({
   default: (await import("./pages/guard/analysis")).AnalysisPage,
+}));
+
+const PipelinesPage = lazy(async () => ({
+  default: (await import("./pages/ci/pipelines")).PipelinesPage,
+}));
+const PipelinePage = lazy(async () => ({
+  default: (await import("./pages/ci/pipeline")).PipelinePage,
+}));
+const RunPage = lazy(async () => ({ default: (await import("./pages/ci/run")).RunPage }));
+const EnvironmentsPage = lazy(async () => ({
+  default: (await import("./pages/delivery/environments")).EnvironmentsPage,
+}));
+const ReleasePage = lazy(async () => ({
+  default: (await import("./pages/delivery/release")).ReleasePage,
+}));
+const FiguresPage = lazy(async () => ({
+  default: (await import("./pages/delivery/figures")).FiguresPage,
+}));
+const ConfigsPage = lazy(async () => ({
+  default: (await import("./pages/config/configs")).ConfigsPage,
+}));
+const ConfigPage = lazy(async () => ({
+  default: (await import("./pages/config/config")).ConfigPage,
 }));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
@@ -193,6 +228,73 @@ const analysis = createRoute({
     return later(<AnalysisPage key={name} {...analysis.useSearch()} name={name} />);
   },
 });
+const pipelines = createRoute({
+  ...parent,
+  path: "/pipelines",
+  validateSearch: (search: Search): ListSearch => list(search),
+  component: () => later(<PipelinesPage {...pipelines.useSearch()} />),
+});
+const pipeline = createRoute({
+  ...parent,
+  path: "/pipelines/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = pipeline.useParams();
+    return later(<PipelinePage key={name} {...pipeline.useSearch()} name={name} />);
+  },
+});
+const run = createRoute({
+  ...parent,
+  path: "/runs/$name",
+  validateSearch: (search: Search): RunSearch => ({
+    tab: text(search.tab),
+    cell: text(search.cell),
+  }),
+  component: () => {
+    const { name } = run.useParams();
+    return later(<RunPage key={name} {...run.useSearch()} name={name} />);
+  },
+});
+const environments = createRoute({
+  ...parent,
+  path: "/environments",
+  validateSearch: (search: Search): ListSearch => list(search),
+  component: () => later(<EnvironmentsPage {...environments.useSearch()} />),
+});
+const release = createRoute({
+  ...parent,
+  path: "/releases/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = release.useParams();
+    return later(<ReleasePage key={name} {...release.useSearch()} name={name} />);
+  },
+});
+const delivery = createRoute({
+  ...parent,
+  path: "/delivery",
+  validateSearch: (search: Search): FiguresSearch => ({
+    days: number(search.days),
+    environment: text(search.environment),
+    by: search.by === "team" ? "team" : undefined,
+  }),
+  component: () => later(<FiguresPage {...delivery.useSearch()} />),
+});
+const configs = createRoute({
+  ...parent,
+  path: "/configs",
+  validateSearch: (search: Search): ListSearch => list(search),
+  component: () => later(<ConfigsPage {...configs.useSearch()} />),
+});
+const config = createRoute({
+  ...parent,
+  path: "/configs/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = config.useParams();
+    return later(<ConfigPage key={name} {...config.useSearch()} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -223,6 +325,14 @@ export const router = createRouter({
     objectives,
     logs,
     analysis,
+    pipelines,
+    pipeline,
+    run,
+    environments,
+    release,
+    delivery,
+    configs,
+    config,
     object,
   ]),
   defaultPreload: false,

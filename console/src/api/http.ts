@@ -112,6 +112,17 @@ export function renewSession(): Promise<boolean> {
 
 /** Asks the server and reads its JSON answer. Throws a `Problem` for everything else. */
 export async function call<T>(method: string, path: string, ask: Ask = {}): Promise<T> {
+  const answer = await asked(method, path, ask);
+  if (answer.status === 204) return undefined as T;
+  return (await answer.json()) as T;
+}
+
+/** Asks the server and reads its answer as it is. */
+export async function callText(path: string, signal?: AbortSignal): Promise<string> {
+  return (await asked("GET", path, { signal })).text();
+}
+
+async function asked(method: string, path: string, ask: Ask): Promise<Response> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (method !== "GET") headers["x-atoll-console"] = "1";
   if (ask.body !== undefined) headers["content-type"] = ask.type ?? "application/json";
@@ -134,8 +145,7 @@ export async function call<T>(method: string, path: string, ask: Ask = {}): Prom
     if (answer.status === 401 && !signingIn) onSignedOut();
     throw await problemOf(answer);
   }
-  if (answer.status === 204) return undefined as T;
-  return (await answer.json()) as T;
+  return answer;
 }
 
 async function reach(path: string, request: RequestInit): Promise<Response> {

@@ -1,10 +1,17 @@
 // The kinds as the pages use them: the wire's types with a status that is always there. It is not
 // the wire's description, which is generated into types.ts.
+import type { Config } from "./config";
+import type { Approval, Promotion } from "./delivery";
 import type * as wire from "./types";
 
 type Whole<T extends { status?: unknown }> = Omit<T, "status"> & {
   status: NonNullable<T["status"]>;
 };
+
+type Schemas = wire.components["schemas"];
+
+/** The object of a kind, where something else on the wire bears the name of the kind. */
+type OfKind<K extends string> = Extract<Schemas[keyof Schemas], { kind: K; metadata: unknown }>;
 
 export type Application = Whole<wire.Application>;
 export type Environment = Whole<wire.Environment>;
@@ -23,6 +30,11 @@ export type Silence = Whole<wire.Silence>;
 export type Receiver = Whole<wire.Receiver>;
 export type Notification = Whole<wire.Notification>;
 export type Analysis = Whole<wire.Analysis>;
+export type Pipeline = Whole<wire.Pipeline>;
+export type Run = Whole<OfKind<"Run">>;
+export type Task = Whole<wire.Task>;
+export type { Config } from "./config";
+export type { Approval, Promotion } from "./delivery";
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {
@@ -42,6 +54,12 @@ export interface Kinds {
   receivers: Receiver;
   notifications: Notification;
   analyses: Analysis;
+  pipelines: Pipeline;
+  runs: Run;
+  tasks: Task;
+  promotions: Promotion;
+  approvals: Approval;
+  configs: Config;
 }
 
 export type Plural = keyof Kinds;
@@ -64,6 +82,12 @@ export const PLURALS = [
   "receivers",
   "notifications",
   "analyses",
+  "pipelines",
+  "runs",
+  "tasks",
+  "promotions",
+  "approvals",
+  "configs",
 ] as const satisfies readonly Plural[];
 
 const BY_KIND: Readonly<Record<string, Plural>> = {
@@ -83,6 +107,12 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Receiver: "receivers",
   Notification: "notifications",
   Analysis: "analyses",
+  Pipeline: "pipelines",
+  Run: "runs",
+  Task: "tasks",
+  Promotion: "promotions",
+  Approval: "approvals",
+  Config: "configs",
 };
 
 /** The plural of a kind, whichever way it is written; none for kinds the console does not watch. */

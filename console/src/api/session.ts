@@ -1,4 +1,4 @@
-// The log of an instance, read from its host through the server. A bounded number of lines is kept.
+// The log of an instance or a task, read from its host through the server. A bounded number of lines is kept.
 
 export type LogState = "connecting" | "following" | "ended" | "failed";
 
@@ -23,6 +23,11 @@ export function appendText(lines: readonly string[], text: string): string[] {
   return [...lines.slice(0, -1), open + (parts[0] ?? ""), ...parts.slice(1)];
 }
 
+export const instancesLog = (name: string): string =>
+  `/v1/instances/${encodeURIComponent(name)}/session`;
+
+export const tasksLog = (name: string): string => `/v1/tasks/${encodeURIComponent(name)}/session`;
+
 export class LogStream {
   private view: LogView = { state: "connecting", lines: [""], dropped: 0, problem: undefined };
   private readonly listeners = new Set<() => void>();
@@ -31,10 +36,9 @@ export class LogStream {
   private gathered = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(instance: string, tail: number) {
+  constructor(path: string, tail: number) {
     const ask = JSON.stringify({ type: "logs", follow: true, tail });
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const path = `/v1/instances/${encodeURIComponent(instance)}/session`;
     const address = `${scheme}://${location.host}${path}?${new URLSearchParams({ ask })}`;
     this.socket = new WebSocket(address);
     this.socket.binaryType = "arraybuffer";

@@ -2699,6 +2699,17 @@ export interface components {
             /** @description Any of these roles. */
             roles: string[];
         };
+        /** @description What a step leaves. */
+        Artifact: {
+            /** @description It is kept where the step failed too. */
+            always?: boolean;
+            /** @description It is kept so long; as long as its run, if absent. */
+            keep?: components["schemas"]["Span"] | (null);
+            /** @description Unique in the pipeline. */
+            name: string;
+            /** @description Paths in the workspace, files or directories, or patterns with `*`. */
+            paths: string[];
+        };
         /** @description What is asked of an instance. */
         Ask: {
             /** @description Only lines that hold this text. */
@@ -2804,6 +2815,33 @@ export interface components {
             run: components["schemas"]["Run"];
         };
         /**
+         * @description One piece of work to be done once on a host. It stays listed until it is over and its end has
+         *     been reported.
+         */
+        AssignedTask: {
+            /** @description It is to be ended. */
+            cancel: boolean;
+            /** @description When the object was made: tells a new task of the same name from the old one. */
+            createdAt: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint64
+             * @description Counts changes of its target; sent back in reports.
+             */
+            generation: number;
+            /** @description Its name: `shop.12.unit.0`. */
+            name: string;
+            /**
+             * @description The values of its secrets, by the names of its environment variables. Never written to a
+             *     disk but inside the task's own memory and environment, and masked in its log.
+             * @default {}
+             */
+            secrets: {
+                [key: string]: string;
+            };
+            /** @description What is done. */
+            work: components["schemas"]["Work"];
+        };
+        /**
          * @description `GET /v1/agents/{host}/assignment?after=N&wait=S`: answered at once if the assignment has
          *     changed after revision N, otherwise when it changes or after S seconds. Asking is the heartbeat.
          */
@@ -2830,9 +2868,77 @@ export interface components {
              * @default []
              */
             sessions: components["schemas"]["Session"][];
+            /**
+             * @description Work to be done once on this host. What is not listed any more is ended and cleared away.
+             * @default []
+             */
+            tasks: components["schemas"]["AssignedTask"][];
+        };
+        /** @description Something that runs beside a step: a database, say. */
+        Beside: {
+            /** @description Program and arguments; the image's own, if empty. */
+            command?: string[];
+            /** @description Environment variables. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description The step begins once it is well; without, once it runs. */
+            health?: components["schemas"]["Health"] | (null);
+            /** @description Its container image; a process in a sandbox of its own, if absent. */
+            image?: string | null;
+            /**
+             * @description Unique in the step. In a container it is the host's name; `NAME_HOST` and, for each port,
+             *     `NAME_PORT_PORTNAME` tell the step where it is.
+             */
+            name: string;
+            /**
+             * @description Ports by name: what it listens on in its container; for a process 0 picks a free one, told
+             *     in `$PORT_NAME`.
+             */
+            ports?: {
+                [key: string]: number;
+            };
+        };
+        /** @description Directories brought along from runs before. */
+        Cached: {
+            /**
+             * @description What it is kept under; `{{hash("Cargo.lock")}}` is the content of files in the workspace.
+             *     What was kept under a key never changes.
+             */
+            key: string;
+            /**
+             * @description Keys whose beginning is one of these are taken, newest first, where there is nothing under
+             *     `key`.
+             */
+            or?: string[];
+            /** @description Paths in the workspace. */
+            paths: string[];
         };
         /** @description Why a message is sent. */
         Cause: "new" | "changed" | "repeat" | "resolved" | "heartbeat";
+        /** @description What began a run. */
+        Cause2: "webhook" | "poll" | "push" | "schedule" | "manual";
+        /** @description One cell of one step. */
+        Cell: {
+            /** @description In one word. */
+            phase: components["schemas"]["CellPhase"];
+            /**
+             * Format: uint32
+             * @description How often it was tried again.
+             * @default 0
+             */
+            retries: number;
+            /** @description The step. */
+            step: string;
+            /** @description The newest task that does it. */
+            task?: string | null;
+            /** @description Its values of the matrix. */
+            values?: {
+                [key: string]: string;
+            };
+        };
+        /** @description The state of a cell in one word. */
+        CellPhase: "waiting" | "going" | "succeeded" | "failed" | "skipped" | "cancelled";
         /** @description How somebody is told. */
         Channel: {
             webhook: {
@@ -2874,6 +2980,27 @@ export interface components {
                 urls: string[];
             };
         };
+        /** @description A commit. */
+        Commit: {
+            /** @description When it was made. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who wrote it. */
+            author: string;
+            /** @description Its full hash. */
+            id: string;
+            /** @description The first line of its message. */
+            subject: string;
+        };
+        /** @description Which runs do not run at the same time. */
+        Concurrency: {
+            /**
+             * @description A newer run ends one that is still going; otherwise it waits for it.
+             * @default false
+             */
+            cancel: boolean;
+            /** @description Runs, of whatever pipeline, whose group is the same text; `{{…}}` is filled in. */
+            group: string;
+        };
         /** @description Static configuration is part of a release; dynamic is pushed while it runs. */
         Configuration: {
             /** @description Names of Config objects delivered at run time. */
@@ -2882,6 +3009,30 @@ export interface components {
             static?: {
                 [key: string]: string;
             };
+        };
+        /** @description What a package consists of. */
+        Content: {
+            /** @description BLAKE3 of the package's index, in hex. */
+            digest: string;
+            /**
+             * Format: uint64
+             * @description Number of entries.
+             */
+            entries: number;
+            /**
+             * Format: uint64
+             * @description Bytes of all files together.
+             */
+            size: number;
+            /** @enum {string} */
+            type: "files";
+        } | {
+            /** @description `sha256:…` of its manifest. */
+            digest: string;
+            /** @description Where: `registry:5000/shop`. */
+            repository: string;
+            /** @enum {string} */
+            type: "image";
         };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
@@ -3110,6 +3261,12 @@ export interface components {
             path: string;
             /** @description What it becomes; absent, if it goes. */
             to?: unknown;
+        };
+        /** @description What a release is made into. */
+        Form: {
+            package: string;
+        } | {
+            image: components["schemas"]["ImageRule"];
         };
         Freeze: {
             /** @enum {unknown} */
@@ -3341,6 +3498,21 @@ export interface components {
             /** @description Ports in the platform's range that something else on the machine listens on. */
             takenPorts?: number[];
         };
+        /** @description How a container image is built. */
+        ImageRule: {
+            /**
+             * @description The directory in the workspace that is sent to the engine.
+             * @default .
+             */
+            context: string;
+            /**
+             * @description The file that says how, below the context.
+             * @default Dockerfile
+             */
+            dockerfile: string;
+            /** @description Where it is pushed: `registry:5000/shop`, without a tag. */
+            repository: string;
+        };
         Instance: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -3494,8 +3666,60 @@ export interface components {
             /** @description The host's own token, role `host`. */
             token: string;
         };
+        /** @description An artefact that is kept. */
+        Kept: {
+            /** @description The digest of its package's index. */
+            digest: string;
+            /**
+             * Format: uint64
+             * @description Number of entries.
+             */
+            entries: number;
+            /**
+             * Format: uint64
+             * @description Bytes of all its files together.
+             */
+            size: number;
+        };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task";
+        /** @description What a step may use. */
+        Limits: {
+            /**
+             * @description Its workspace may hold so much.
+             * @default 10Gi
+             */
+            disk: components["schemas"]["Memory"];
+            /**
+             * @description It has so long to end when it is asked; then it is killed.
+             * @default 10s
+             */
+            grace: components["schemas"]["Span"];
+            /**
+             * @description So much of its log is kept; what comes after is counted and thrown away.
+             * @default 16Mi
+             */
+            log: components["schemas"]["Memory"];
+            /**
+             * Format: uint32
+             * @description So many processes and threads at the same time.
+             * @default 1024
+             */
+            processes: number;
+            /**
+             * @description Processor time and memory.
+             * @default {
+             *       "cpu": "1",
+             *       "memory": "1Gi"
+             *     }
+             */
+            resources: components["schemas"]["Resources"];
+            /**
+             * @description It may take so long; then it is asked to end.
+             * @default 30m
+             */
+            timeout: components["schemas"]["Span"];
+        };
         /** @description `GET /v1/{plural}`. */
         List: {
             /** @description Always `atoll/v1`. */
@@ -3562,8 +3786,47 @@ export interface components {
             /** @description There are more lines than are given. */
             truncated: boolean;
         };
+        /** @description What a release step has made. The planner of deliveries turns it into a package. */
+        Made: {
+            /** @description What it consists of. */
+            content: components["schemas"]["Content"];
+            /** @description Its parts, as CycloneDX in a blob of this BLAKE3 digest. */
+            sbom?: string | null;
+            /** @description Its version. */
+            version: string;
+        };
         /** @description How a connection to a mail server is encrypted. */
         MailEncryption: "starttls" | "tls" | "none";
+        /** @description A release to be made of a workspace. */
+        Making: {
+            /** @description The application it is of: the name of the package. */
+            application: string;
+            /** @description What becomes of the workspace. */
+            form: components["schemas"]["Form"];
+            /** @description Its version. */
+            version: string;
+        };
+        /** @description Values a step is done with. */
+        Matrix: {
+            /**
+             * @description Values by name; `{{matrix.NAME}}` in templates.
+             * @default {}
+             */
+            axes: {
+                [key: string]: string[];
+            };
+            /** @description Combinations that hold all of one of these are left out. */
+            exclude?: {
+                [key: string]: string;
+            }[];
+            /** @description The first cell that fails ends the others. */
+            failFast?: boolean;
+            /**
+             * Format: uint32
+             * @description So many cells at a time; all, if absent.
+             */
+            parallel?: number | null;
+        };
         /** @description an amount of memory like 256Mi or 1Gi */
         Memory: string | number;
         /** @description What is known of every object whatever its kind. */
@@ -3785,7 +4048,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -3903,6 +4166,22 @@ export interface components {
         };
         /** @description Packages have no status. */
         PackageStatus: Record<string, never>;
+        /** @description What may be given to a run. */
+        Param: {
+            /** @description What it is where nothing is given; without, it must be given. */
+            default?: unknown;
+            /** @description What it is for. */
+            description?: string;
+            /** @description Nothing but one of these; anything of its type, if empty. */
+            oneOf?: unknown[];
+            /**
+             * @description What it is.
+             * @default string
+             */
+            type: components["schemas"]["ParamKind"];
+        };
+        /** @description The type of a parameter. */
+        ParamKind: "string" | "number" | "boolean";
         /** @description What one instance can carry. */
         PerInstance: {
             /** @description PromQL of the whole load. */
@@ -3915,6 +4194,67 @@ export interface components {
         };
         /** @description The state of a deployment in one word. */
         Phase: "waiting" | "settled" | "rolling" | "soaking" | "paused" | "rollingBack" | "failed";
+        Pipeline: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Pipeline";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Pipeline2"];
+            /** @default null */
+            status: components["schemas"]["PipelineStatus"] | (null);
+        };
+        /** @description What is done with each commit of a repository. */
+        Pipeline2: {
+            /** @description The application its releases are of; the one of the pipeline's name, if absent. */
+            application?: string | null;
+            /** @description Which runs do not run at the same time; all may, if absent. */
+            concurrency?: components["schemas"]["Concurrency"] | (null);
+            /**
+             * @description Runs, their logs and artefacts are kept so long.
+             * @default 30d
+             */
+            keep: components["schemas"]["Span"];
+            /** @description What may be given to a run, and what it is otherwise. */
+            params?: {
+                [key: string]: components["schemas"]["Param"];
+            };
+            /**
+             * Format: int32
+             * @description Runs of higher priority get free places first; 0 is usual.
+             */
+            priority?: number;
+            /** @description Where its source is; without, it is run on what is handed in with each run. */
+            source?: components["schemas"]["Repository"] | (null);
+            /** @description What is done. Empty where the steps stand in the repository only. */
+            steps?: components["schemas"]["Step2"][];
+            /**
+             * @description A run may take so long in all.
+             * @default 1h
+             */
+            timeout: components["schemas"]["Span"];
+            /** @description What begins a run, besides people. */
+            triggers?: components["schemas"]["Triggers"];
+        };
+        /** @description How a pipeline is. */
+        PipelineStatus: {
+            /** @description The newest commit seen of each branch. */
+            heads?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uint64
+             * @description The number of its newest run.
+             * @default 0
+             */
+            lastRun: number;
+            /** @description When it was last looked for commits. */
+            polledAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When each schedule last began a run, in the order of the schedules. */
+            scheduled?: components["schemas"]["Timestamp"][];
+        };
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
         /** @description An error, as RFC 9457 has it. */
@@ -4071,6 +4411,15 @@ export interface components {
             /** @description How its instances run. */
             run: components["schemas"]["Run"];
         };
+        /** @description How a release is made of what a step leaves. Exactly one of `package` and `image` is given. */
+        ReleaseRule: {
+            /** @description A container image that is built and pushed. */
+            image?: components["schemas"]["ImageRule"] | (null);
+            /** @description A file or directory in the workspace that becomes a package. */
+            package?: string | null;
+            /** @description Its version; `{{…}}` is filled in. The run's number, if absent. */
+            version?: string | null;
+        };
         /** @description What is known of a release. */
         ReleaseStatus: {
             /** @description Why it cannot be used, if so. */
@@ -4093,6 +4442,33 @@ export interface components {
              * @default []
              */
             instances: components["schemas"]["InstanceReport"][];
+            /**
+             * @description How tasks are. One that is assigned and missing in a full report is lost, if it had begun.
+             * @default []
+             */
+            tasks: components["schemas"]["TaskReport"][];
+        };
+        /** @description Where source comes from. */
+        Repository: {
+            /**
+             * @description The branch releases for environments come from.
+             * @default main
+             */
+            branch: string;
+            /** @description The secret that holds the password or token it is fetched with. */
+            credential?: string | null;
+            /**
+             * @description The manifest in it.
+             * @default atoll.yaml
+             */
+            file: string;
+            /**
+             * @description A git address: `https://…`, `ssh://…` or `file://…`. Absent: Atoll serves the repository
+             *     itself, at `/git/NAME.git`.
+             */
+            git?: string | null;
+            /** @description It is looked for new commits this often; only on a webhook, if absent. */
+            poll?: components["schemas"]["Span"] | (null);
         };
         /** @description What one instance is given. */
         Resources: {
@@ -4115,6 +4491,21 @@ export interface components {
              * @default 1s..1m
              */
             backoff: components["schemas"]["SpanRange"];
+        };
+        /** @description How often a step is tried again, by what went wrong. */
+        Retry: {
+            /**
+             * Format: uint32
+             * @description Its script failed. A failed test is a finding, so this is 0 unless somebody says so.
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Format: uint32
+             * @description Its host was lost, or the work could not be begun there.
+             * @default 2
+             */
+            lost: number;
         };
         /** @description What a token lets its bearer do. */
         Role: "join" | "host" | "viewer" | "operator" | "admin";
@@ -4339,6 +4730,78 @@ export interface components {
              */
             stop: components["schemas"]["Stop"];
         };
+        Run2: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Run";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Run3"];
+            /** @default null */
+            status: components["schemas"]["RunStatus"] | (null);
+        };
+        /** @description One run of a pipeline. Its object is named `PIPELINE.NUMBER`. */
+        Run3: {
+            /** @description The branch it is of; the pipeline's own, if absent. */
+            branch?: string | null;
+            /** @description It is to be ended. */
+            cancelled?: boolean;
+            /** @description What began it. */
+            cause: components["schemas"]["Cause2"];
+            /** @description The commit, where it is known from the start; the newest of the branch, if absent. */
+            commit?: string | null;
+            /** @description Steps that were handed in with the run; those of the repository, if absent. */
+            definition?: components["schemas"]["Pipeline2"] | (null);
+            /** @description What is run: the same cause with the same key begins one run, however often it is told. */
+            key: string;
+            /**
+             * Format: uint64
+             * @description Counts the runs of the pipeline, from 1.
+             */
+            number: number;
+            /** @description What was given to it. */
+            params?: {
+                [key: string]: unknown;
+            };
+            /** @description The pipeline it is of. */
+            pipeline: string;
+            /**
+             * @description Source that was handed in with the run, as the digest of a package's index: no repository
+             *     is asked then.
+             */
+            source?: string | null;
+        };
+        /** @description The state of a run in one word. */
+        RunPhase: "pending" | "waiting" | "running" | "succeeded" | "failed" | "timedOut" | "cancelled";
+        /** @description How a run is. */
+        RunStatus: {
+            /** @description The application as that commit declares it, if it does. */
+            application?: components["schemas"]["Application2"] | (null);
+            /** @description Every cell of every step, in the order of the steps. */
+            cells?: components["schemas"]["Cell"][];
+            /** @description The commit it is of. */
+            commit?: components["schemas"]["Commit"] | (null);
+            /** @description The pipeline as that commit declares it: what is run. */
+            definition?: components["schemas"]["Pipeline2"] | (null);
+            /** @description When it ended. */
+            endedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What its release step has made. */
+            made?: components["schemas"]["Made"] | (null);
+            /** @description In one word. */
+            phase: components["schemas"]["RunPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description The source, as the digest of a package's index. */
+            source?: string | null;
+            /** @description When its first step began. */
+            startedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description How its tests went, by suite. */
+            tests?: {
+                [key: string]: components["schemas"]["TestTotals"];
+            };
+            /** @description The phase last told to the place the source comes from. */
+            told?: components["schemas"]["RunPhase"] | (null);
+        };
         /** @description How instances run. */
         Runtime: "process" | "docker";
         /** @description Bounds and signals of the number of instances. */
@@ -4361,6 +4824,17 @@ export interface components {
              */
             predict: boolean;
         };
+        /** @description A time at which a run begins again and again. */
+        Schedule: {
+            /** @description The branch that is run; the repository's own, if absent. */
+            branch?: string | null;
+            /** @description Five fields as in crontab, in UTC. */
+            cron: string;
+            /** @description What is given to the run. */
+            params?: {
+                [key: string]: unknown;
+            };
+        };
         /** @description a label selector like zone in (a, b), tier=core */
         Selector: string | number;
         /** @description A person's request that is answered on a host over a WebSocket, relayed by a server. */
@@ -4369,7 +4843,7 @@ export interface components {
             ask: components["schemas"]["Ask"];
             /** @description Names the WebSocket. */
             id: string;
-            /** @description The instance. */
+            /** @description The instance or task. */
             instance: string;
         };
         /** @description `POST /v1/session`. */
@@ -4471,6 +4945,93 @@ export interface components {
              */
             soak: components["schemas"]["Span"];
         };
+        /** @description One step, done once for each cell of its matrix. */
+        Step2: {
+            /** @description It is done although steps before failed: to clean up, or to tell somebody. */
+            always?: boolean;
+            /** @description What it leaves for others and for people. */
+            artifacts?: components["schemas"]["Artifact"][];
+            /** @description Directories brought along from runs before. */
+            caches?: components["schemas"]["Cached"][];
+            /** @description The directory in the workspace it starts in. */
+            dir?: string | null;
+            /** @description Environment variables; `{{…}}` is filled in. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description The container image it runs in; a sandbox on the host, if absent. */
+            image?: string | null;
+            /**
+             * @description Artefacts of steps before that are put into the workspace, by name. The steps are in
+             *     `needs`, directly or through others.
+             */
+            inputs?: string[];
+            /**
+             * @description What it may use.
+             * @default {
+             *       "disk": "10Gi",
+             *       "grace": "10s",
+             *       "log": "16Mi",
+             *       "processes": 1024,
+             *       "resources": {
+             *         "cpu": "1",
+             *         "memory": "1Gi"
+             *       },
+             *       "timeout": "30m"
+             *     }
+             */
+            limits: components["schemas"]["Limits"];
+            /** @description Values it is done with, each combination once. */
+            matrix?: components["schemas"]["Matrix"];
+            /** @description Its failure is told and does not fail the run. */
+            mayFail?: boolean;
+            /** @description Unique in the pipeline. */
+            name: string;
+            /**
+             * @description Steps that must have succeeded, or been left out, before. Steps that need nothing of each
+             *     other run at the same time.
+             */
+            needs?: string[];
+            /** @description The hosts it may run on, by their labels. */
+            on?: components["schemas"]["Selector"];
+            /** @description What it leaves is a release. */
+            release?: components["schemas"]["ReleaseRule"] | (null);
+            /**
+             * @description How often it is tried again, by what went wrong.
+             * @default {
+             *       "failed": 0,
+             *       "lost": 2
+             *     }
+             */
+            retry: components["schemas"]["Retry"];
+            /**
+             * @description The script, given to the shell; `{{…}}` is filled in.
+             * @default
+             */
+            run: string;
+            /** @description Environment variables filled from secrets, by the secrets' names. Masked in logs. */
+            secrets?: {
+                [key: string]: string;
+            };
+            /** @description What runs beside it. */
+            services?: components["schemas"]["Beside"][];
+            /**
+             * @description The shell and its arguments; the script is appended.
+             * @default [
+             *       "/bin/sh",
+             *       "-e",
+             *       "-c"
+             *     ]
+             */
+            shell: string[];
+            /** @description Reports of tests it writes. */
+            tests?: components["schemas"]["TestReport"][];
+            /**
+             * @description It is left out unless this expression is true, over the names of templates:
+             *     `branch == "main" and matrix.os != "old"`.
+             */
+            when?: string | null;
+        };
         /** @description How an instance is stopped. */
         Stop: {
             /**
@@ -4486,6 +5047,8 @@ export interface components {
         };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
+        /** @description What kind of tests: kept apart, since they promise different things. */
+        Suite: "unit" | "integration" | "system";
         /** @description A group of samples in short. */
         Summary: {
             /**
@@ -4524,6 +5087,158 @@ export interface components {
             object: string;
             /** @description Why it is suspected. */
             why: string;
+        };
+        Task: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Task";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Task2"];
+            /** @default null */
+            status: components["schemas"]["TaskStatus"] | (null);
+        };
+        /** @description One piece of work. A task is never begun a second time: what is tried again is another task. */
+        Task2: {
+            /** @description It is to be ended. */
+            cancelled?: boolean;
+            /**
+             * Format: uint32
+             * @description Its place among the cells of the run.
+             */
+            cell: number;
+            /** @description The host it is done on; none yet, if absent. Written once. */
+            host?: string | null;
+            /**
+             * @description The hosts it may be done on, by their labels.
+             * @default
+             */
+            on: components["schemas"]["Selector"];
+            /**
+             * Format: int32
+             * @description Tasks of higher priority get free places first.
+             * @default 0
+             */
+            priority: number;
+            /** @description The run it is of. */
+            run: string;
+            /** @description The step it does. */
+            step: string;
+            /** @description What is done. */
+            work: components["schemas"]["Work"];
+        };
+        /** @description The state of a task in one word. */
+        TaskPhase: "pending" | "preparing" | "running" | "keeping" | "succeeded" | "failed" | "timedOut" | "cancelled" | "lost";
+        /** @description How one task is. */
+        TaskReport: {
+            /**
+             * @description When it ended, by the host's clock.
+             * @default null
+             */
+            endedAt: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: int32
+             * @description The exit code of its command, or 128 + the signal's number.
+             * @default null
+             */
+            exitCode: number | null;
+            /**
+             * Format: uint64
+             * @description The generation of its target that the agent has acted on.
+             */
+            generation: number;
+            /** @description Its name. */
+            name: string;
+            /** @description In one word; one that is over stays as it is. */
+            phase: components["schemas"]["TaskPhase"];
+            /**
+             * @description Why it is as it is.
+             * @default []
+             */
+            reasons: components["schemas"]["Reason"][];
+            /**
+             * @description When its command was started, by the host's clock.
+             * @default null
+             */
+            startedAt: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description What it has brought.
+             * @default {}
+             */
+            yields: components["schemas"]["Yields"];
+        };
+        /** @description What has become of a task. */
+        TaskStatus: {
+            /** @description What it left, by name. */
+            artifacts?: {
+                [key: string]: components["schemas"]["Kept"];
+            };
+            /** @description The keys of caches that were found. */
+            cacheHits?: string[];
+            /** @description Every test, as JSON ([`TestCases`]) in a blob of this digest. */
+            cases?: string | null;
+            /** @description When it ended, by the host's clock. */
+            endedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: int32
+             * @description The exit code of its command, or 128 + the signal's number.
+             */
+            exitCode?: number | null;
+            /** @description Its whole log, as the BLAKE3 digest of a blob, once it has ended. */
+            log?: string | null;
+            /** @description The release it has made. */
+            made?: components["schemas"]["Made"] | (null);
+            /**
+             * Format: uint64
+             * @description The generation of its target that the agent has acted on.
+             * @default 0
+             */
+            observedGeneration: number;
+            /** @description In one word. */
+            phase: components["schemas"]["TaskPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description Since when. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description When its command was started, by the host's clock. */
+            startedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description How its tests went, by suite. */
+            tests?: {
+                [key: string]: components["schemas"]["TestTotals"];
+            };
+        };
+        /** @description Reports of tests a step writes. */
+        TestReport: {
+            /** @description JUnit's XML in the workspace, as a pattern with `*` and `**`. */
+            junit: string;
+            /**
+             * @description What kind of tests they are.
+             * @default unit
+             */
+            suite: components["schemas"]["Suite"];
+        };
+        /** @description How many tests went how. */
+        TestTotals: {
+            /**
+             * Format: uint32
+             * @description Those that failed, or broke.
+             */
+            failed: number;
+            /**
+             * Format: uint64
+             * @description How long they took together, in milliseconds.
+             */
+            millis: number;
+            /**
+             * Format: uint32
+             * @description Those that passed.
+             */
+            passed: number;
+            /**
+             * Format: uint32
+             * @description Those that were left out.
+             */
+            skipped: number;
         };
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
@@ -4576,6 +5291,20 @@ export interface components {
         };
         /** @description Tokens have no status. */
         TokenStatus: Record<string, never>;
+        /** @description What begins a run. */
+        Triggers: {
+            /**
+             * @description A commit on one of these branches, each a name or a pattern with `*`; the repository's own
+             *     branch, if absent.
+             */
+            branches?: string[] | null;
+            /** @description Only where one of these paths changed, each a pattern with `*` and `**`. */
+            paths?: string[];
+            /** @description Times, as cron writes them. */
+            schedules?: components["schemas"]["Schedule"][];
+            /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
+            webhook?: string | null;
+        };
         /** @description What the guard says of a step. */
         Verdict: "pass" | "warn" | "insufficient-data" | "stop" | "roll-back";
         /** @description What the gate says, in one word. */
@@ -4601,6 +5330,59 @@ export interface components {
             /** @description The server's version. */
             serverVersion: string;
         };
+        /** @description What is done: everything an agent needs, but the values of secrets. */
+        Work: {
+            /** @description What it leaves. */
+            artifacts?: components["schemas"]["Artifact"][];
+            /**
+             * @description Whose caches: those of one pipeline are not seen by another.
+             * @default
+             */
+            cacheScope: string;
+            /** @description Directories brought along; keys are filled in but for `hash(…)`, which needs the workspace. */
+            caches?: components["schemas"]["Cached"][];
+            /** @description Program and arguments, all filled in; empty where only a release is made of what is there. */
+            command: string[];
+            /** @description The directory in the workspace it starts in. */
+            dir?: string | null;
+            /** @description Environment variables, all filled in. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description The container image it is done in; a sandbox, if absent. */
+            image?: string | null;
+            /** @description Artefacts of steps before, put into the workspace: digests of packages' indexes by name. */
+            inputs?: {
+                [key: string]: string;
+            };
+            /**
+             * @description What it may use.
+             * @default {
+             *       "disk": "10Gi",
+             *       "grace": "10s",
+             *       "log": "16Mi",
+             *       "processes": 1024,
+             *       "resources": {
+             *         "cpu": "1",
+             *         "memory": "1Gi"
+             *       },
+             *       "timeout": "30m"
+             *     }
+             */
+            limits: components["schemas"]["Limits"];
+            /** @description What is made of the workspace once the command has succeeded. */
+            release?: components["schemas"]["Making"] | (null);
+            /** @description Environment variables filled from secrets, by the secrets' names. */
+            secrets?: {
+                [key: string]: string;
+            };
+            /** @description What runs beside it. */
+            services?: components["schemas"]["Beside"][];
+            /** @description The workspace at the start, as the digest of a package's index; empty, if absent. */
+            source?: string | null;
+            /** @description Reports of tests it writes. */
+            tests?: components["schemas"]["TestReport"][];
+        };
         /** @description Which way a signal gets worse. */
         Worse: "higher" | "lower" | "either";
         /** @description One write, to be read by people. */
@@ -4615,6 +5397,25 @@ export interface components {
             name: string;
             /** @description `create`, `update`, `unchanged` or `delete`. */
             op: string;
+        };
+        /** @description What a task has brought, all of it kept by the server under digests. */
+        Yields: {
+            /** @description What it left, by name. */
+            artifacts?: {
+                [key: string]: components["schemas"]["Kept"];
+            };
+            /** @description The keys of caches that were found. */
+            cacheHits?: string[];
+            /** @description Every test, as JSON ([`TestCases`]) in a blob of this digest. */
+            cases?: string | null;
+            /** @description Its whole log, as the BLAKE3 digest of a blob, once it has ended. */
+            log?: string | null;
+            /** @description The release it has made. */
+            made?: components["schemas"]["Made"] | (null);
+            /** @description How its tests went, by suite. */
+            tests?: {
+                [key: string]: components["schemas"]["TestTotals"];
+            };
         };
         Zone: {
             /** @enum {unknown} */
@@ -4662,13 +5463,23 @@ export type Application2 = components['schemas']['Application2'];
 export type ApplicationStatus = components['schemas']['ApplicationStatus'];
 export type Apply = components['schemas']['Apply'];
 export type ApprovalRule = components['schemas']['ApprovalRule'];
+export type Artifact = components['schemas']['Artifact'];
 export type Ask = components['schemas']['Ask'];
 export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
+export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
+export type Beside = components['schemas']['Beside'];
+export type Cached = components['schemas']['Cached'];
 export type Cause = components['schemas']['Cause'];
+export type Cause2 = components['schemas']['Cause2'];
+export type Cell = components['schemas']['Cell'];
+export type CellPhase = components['schemas']['CellPhase'];
 export type Channel = components['schemas']['Channel'];
+export type Commit = components['schemas']['Commit'];
+export type Concurrency = components['schemas']['Concurrency'];
 export type Configuration = components['schemas']['Configuration'];
+export type Content = components['schemas']['Content'];
 export type Cpu = components['schemas']['Cpu'];
 export type Deployment = components['schemas']['Deployment'];
 export type Deployment2 = components['schemas']['Deployment2'];
@@ -4683,6 +5494,7 @@ export type Explanation = components['schemas']['Explanation'];
 export type Failed = components['schemas']['Failed'];
 export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
+export type Form = components['schemas']['Form'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
 export type FreezeStatus = components['schemas']['FreezeStatus'];
@@ -4697,6 +5509,7 @@ export type Host2 = components['schemas']['Host2'];
 export type HostFacts = components['schemas']['HostFacts'];
 export type HostPhase = components['schemas']['HostPhase'];
 export type HostStatus = components['schemas']['HostStatus'];
+export type ImageRule = components['schemas']['ImageRule'];
 export type Instance = components['schemas']['Instance'];
 export type Instance2 = components['schemas']['Instance2'];
 export type InstancePhase = components['schemas']['InstancePhase'];
@@ -4704,13 +5517,18 @@ export type InstanceReport = components['schemas']['InstanceReport'];
 export type InstanceStatus = components['schemas']['InstanceStatus'];
 export type Join = components['schemas']['Join'];
 export type Joined = components['schemas']['Joined'];
+export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
+export type Limits = components['schemas']['Limits'];
 export type List = components['schemas']['List'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
 export type LogLine = components['schemas']['LogLine'];
 export type LogLines = components['schemas']['LogLines'];
+export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
+export type Making = components['schemas']['Making'];
+export type Matrix = components['schemas']['Matrix'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
 export type MetricsEndpoint = components['schemas']['MetricsEndpoint'];
@@ -4736,8 +5554,13 @@ export type Package = components['schemas']['Package'];
 export type Package2 = components['schemas']['Package2'];
 export type PackageRef = components['schemas']['PackageRef'];
 export type PackageStatus = components['schemas']['PackageStatus'];
+export type Param = components['schemas']['Param'];
+export type ParamKind = components['schemas']['ParamKind'];
 export type PerInstance = components['schemas']['PerInstance'];
 export type Phase = components['schemas']['Phase'];
+export type Pipeline = components['schemas']['Pipeline'];
+export type Pipeline2 = components['schemas']['Pipeline2'];
+export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type Portion = components['schemas']['Portion'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
@@ -4748,10 +5571,13 @@ export type Receiver2 = components['schemas']['Receiver2'];
 export type ReceiverStatus = components['schemas']['ReceiverStatus'];
 export type Release = components['schemas']['Release'];
 export type Release2 = components['schemas']['Release2'];
+export type ReleaseRule = components['schemas']['ReleaseRule'];
 export type ReleaseStatus = components['schemas']['ReleaseStatus'];
 export type Report = components['schemas']['Report'];
+export type Repository = components['schemas']['Repository'];
 export type Resources = components['schemas']['Resources'];
 export type Restart = components['schemas']['Restart'];
+export type Retry = components['schemas']['Retry'];
 export type Role = components['schemas']['Role'];
 export type Rollout = components['schemas']['Rollout'];
 export type RolloutStatus = components['schemas']['RolloutStatus'];
@@ -4761,8 +5587,13 @@ export type RuleGroup = components['schemas']['RuleGroup'];
 export type RuleItem = components['schemas']['RuleItem'];
 export type RuleStatus = components['schemas']['RuleStatus'];
 export type Run = components['schemas']['Run'];
+export type Run2 = components['schemas']['Run2'];
+export type Run3 = components['schemas']['Run3'];
+export type RunPhase = components['schemas']['RunPhase'];
+export type RunStatus = components['schemas']['RunStatus'];
 export type Runtime = components['schemas']['Runtime'];
 export type Scaling = components['schemas']['Scaling'];
+export type Schedule = components['schemas']['Schedule'];
 export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
 export type SignIn = components['schemas']['SignIn'];
@@ -4776,22 +5607,34 @@ export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
 export type Spread = components['schemas']['Spread'];
 export type Step = components['schemas']['Step'];
+export type Step2 = components['schemas']['Step2'];
 export type Stop = components['schemas']['Stop'];
 export type Strategy = components['schemas']['Strategy'];
+export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
 export type Suspect = components['schemas']['Suspect'];
+export type Task = components['schemas']['Task'];
+export type Task2 = components['schemas']['Task2'];
+export type TaskPhase = components['schemas']['TaskPhase'];
+export type TaskReport = components['schemas']['TaskReport'];
+export type TaskStatus = components['schemas']['TaskStatus'];
+export type TestReport = components['schemas']['TestReport'];
+export type TestTotals = components['schemas']['TestTotals'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];
 export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
+export type Triggers = components['schemas']['Triggers'];
 export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Whoami = components['schemas']['Whoami'];
+export type Work = components['schemas']['Work'];
 export type Worse = components['schemas']['Worse'];
 export type WriteView = components['schemas']['WriteView'];
+export type Yields = components['schemas']['Yields'];
 export type Zone = components['schemas']['Zone'];
 export type Zone2 = components['schemas']['Zone2'];
 export type ZoneStatus = components['schemas']['ZoneStatus'];

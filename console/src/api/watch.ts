@@ -1,6 +1,6 @@
 // Keeps the live stream open: reads it into the store, and when it breaks says so and tries again,
 // at first soon and then ever later. It decides nothing about what is shown.
-import { learnClock, pathOf, renewSession } from "./http";
+import { learnClock, pathOf, problemOf, renewSession } from "./http";
 import { PLURALS, type WatchEvent } from "./objects";
 import { type Message, messages } from "./sse";
 import type { Store } from "./store";
@@ -21,6 +21,7 @@ class SignedOut extends Error {}
 
 export class Watch {
   private link: Link = { state: "connecting" };
+  private kinds: readonly string[] = PLURALS;
   private readonly listeners = new Set<() => void>();
   private stop: AbortController | null = null;
   private skipWait: (() => void) | null = null;
@@ -86,14 +87,26 @@ export class Watch {
     const from = this.store.snapshot().synced ? this.store.snapshot().revision : undefined;
     const broken = new AbortController();
     const both = AbortSignal.any([signal, broken.signal]);
-    let answer = await open(both, from);
-    if (answer.status === 401 && (await renewSession())) answer = await open(both, from);
+    let answer = await this.open(both, from);
+    if (answer.status === 401 && (await renewSession())) answer = await this.open(both, from);
     if (answer.status === 401) throw new SignedOut();
     if (!answer.ok || !answer.body) throw new Error(`watch: ${answer.status}`);
     learnClock(answer);
     this.set({ state: "live", since: Date.now() });
     lives();
     await this.read(answer.body, broken);
+  }
+
+  /** A server older than this page does not know every kind: it is asked for the others. */
+  private async open(signal: AbortSignal, from: number | undefined): Promise<Response> {
+    for (;;) {
+      const answer = await open(this.kinds, signal, from);
+      if (answer.status !== 404) return answer;
+      const unknown = /no kind "(\w+)"/.exec((await problemOf(answer)).message)?.[1];
+      const left = this.kinds.filter((kind) => kind !== unknown);
+      if (left.length === this.kinds.length) throw new Error("watch: not found");
+      this.kinds = left;
+    }
   }
 
   /** What is there is sent without ids: whole, up to a `sync`, whenever the server sees fit. */
@@ -143,8 +156,12 @@ export class Watch {
   }
 }
 
-function open(signal: AbortSignal, from: number | undefined): Promise<Response> {
-  return fetch(pathOf("/v1/watch", { kinds: PLURALS.join(","), from }), {
+function open(
+  kinds: readonly string[],
+  signal: AbortSignal,
+  from: number | undefined,
+): Promise<Response> {
+  return fetch(pathOf("/v1/watch", { kinds: kinds.join(","), from }), {
     signal,
     headers: { accept: "text/event-stream" },
     credentials: "same-origin",

@@ -25,7 +25,13 @@ const KINDS: readonly Plural[] = [
   "receivers",
   "monitors",
   "analyses",
+  "pipelines",
+  "configs",
+  "runs",
+  "promotions",
 ];
+
+const MANY: readonly Plural[] = ["instances", "releases", "runs", "promotions"];
 
 /** Lower is better; none where a word is not found in the name. */
 export function scoreOf(name: string, words: readonly string[]): number | undefined {
@@ -43,7 +49,7 @@ export function candidates(tables: Tables, query: string, most: number): Hit[] {
   const hits: Hit[] = [];
   for (const [i, plural] of KINDS.entries()) {
     // Before anything is typed, what there are thousands of is not worth offering.
-    if (words.length === 0 && (plural === "instances" || plural === "releases")) continue;
+    if (words.length === 0 && MANY.includes(plural)) continue;
     for (const name of tables[plural].keys()) {
       const score = scoreOf(name, words);
       if (score !== undefined) hits.push({ plural, name, score: score + i * 0.5 });

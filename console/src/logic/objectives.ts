@@ -2,7 +2,7 @@
 // there. When a budget counts as spent is the server's.
 import type { Objective, ObjectivePhase, Promised } from "../api/objects";
 import type { Tone } from "./phases";
-import { parseSpan, spanWords } from "./time";
+import { parseSpan, parseTime, spanWords } from "./time";
 import { share } from "./units";
 
 export const OBJECTIVE: Readonly<Record<ObjectivePhase, { word: string; tone: Tone }>> = {
@@ -53,6 +53,14 @@ export function burnQuery(objective: Objective): string {
 }
 
 export const windowOf = (promise: Promised): number => parseSpan(promise.window ?? "30d");
+
+const LEAST_SHOWN = 3_600_000;
+
+/** For how long a budget is worth showing: its window, or as long as it has been recorded. */
+export function recordedFor({ metadata, spec }: Objective, now: number): number {
+  const age = now - (parseTime(metadata.createdAt) ?? 0);
+  return Math.min(windowOf(spec.promise), Math.max(LEAST_SHOWN, age));
+}
 
 /** When the budget is gone if it is spent on at this pace, in milliseconds from now. */
 export function spentIn(objective: Objective): number | undefined {

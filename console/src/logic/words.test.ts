@@ -4,6 +4,7 @@ import { rangeOf } from "../parts/window";
 import { changedTarget, diffLines, valueWords } from "./diff";
 import { scoreOf } from "./find";
 import { sequences } from "./keys";
+import { readable } from "./prose";
 import { cpuWords, memoryWords, parseCpu, parseMemory, percent, portionOf } from "./quantity";
 import { countdown, parseSpan, spanShort, spanWords } from "./time";
 import { toYaml } from "./yaml";
@@ -150,4 +151,12 @@ spec:
   none: []
 `,
   );
+});
+
+test("sentences of the server are rounded as people read them", () => {
+  const now = Date.parse("2026-11-26T19:20:00Z");
+  const said = readable("8 instances take 280m of 2 cpu; heard 1m7s919ms ago, in 250ms", now);
+  assert.equal(said, "8 instances take 280m of 2 cpu; heard 1m 7s ago, in 250ms");
+  assert.equal(readable("512Mi of 24731708Ki", now), "512Mi of 23.6 GiB");
+  assert.match(readable("since 2026-11-26T19:15:49.156Z,", now), /^since \d\d:15:49,$/);
 });

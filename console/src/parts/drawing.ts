@@ -58,12 +58,16 @@ export class Drawing {
   private readonly options: Options;
   private readonly colours: Colours;
   private view: View | undefined;
+  private readonly above = document.createElement("canvas");
+  private lit = -1;
 
   constructor(element: HTMLElement, options: Options) {
     this.options = options;
     this.colours = coloursAt(element);
     const empty = Array.from({ length: options.count + 1 }, () => []);
     this.plot = new Plot(this.build(), empty as unknown as UPlot.AlignedData, element);
+    this.above.className = "chart-above";
+    this.plot.over.prepend(this.above);
   }
 
   end(): void {
@@ -76,6 +80,7 @@ export class Drawing {
   }
 
   show(view: View): void {
+    this.highlight(-1);
     const alone = this.view?.alone ?? -1;
     this.view = view;
     if (view.lines.length !== this.options.count) return;
@@ -92,7 +97,8 @@ export class Drawing {
 
   /** Draws attention to one line. */
   point(index: number | null): void {
-    if (index === null) this.plot.setSeries(null as unknown as number, { focus: true });
+    if (this.options.count > MANY) this.highlight(index ?? -1);
+    else if (index === null) this.plot.setSeries(null as unknown as number, { focus: true });
     else this.plot.setSeries(index + 1, { focus: true });
   }
 
@@ -120,7 +126,7 @@ export class Drawing {
         sync: group ? { key: group, scales: ["x", null], setSeries: false } : undefined,
         drag: { x: zooms, y: false, setScale: false, dist: 6 },
         points: { show: count <= MANY, size: 6 },
-        focus: { prox: 24 },
+        focus: { prox: count > MANY ? -1 : 24 },
         y: false,
       },
       scales: {
@@ -133,7 +139,8 @@ export class Drawing {
           grid: { show: false },
           incrs: [...TICK_STEPS],
           space: 64,
-          size: 24,
+          gap: 8,
+          size: 28,
           values: (_u, at, _axis, _space, step) => at.map((t) => tick(t, step)),
         },
         {
@@ -172,13 +179,20 @@ export class Drawing {
     const colour = this.colourOf(index);
     const filled = stack ? index === 0 : count === 1;
     return {
-      stroke: colour,
+      // In a stack a line without amount would draw its colour over the one below it.
+      stroke: stack ? () => (this.amounts(index) ? colour : "transparent") : colour,
       width: count > MANY ? 1 : 1.5,
       dash: count > MANY ? undefined : dashOf(this.options.colours?.[index] ?? index),
       fill: filled ? faint(colour, stack ? 0.45 : 0.1) : undefined,
       spanGaps: false,
       points: { show: false, size: 4, fill: colour, filter: lonely },
     };
+  }
+
+  private amounts(index: number): boolean {
+    const { lines = [] } = this.view ?? {};
+    const below = lines[index - 1]?.values;
+    return !!lines[index]?.values.some((v, i) => (v ?? 0) !== (below?.[i] ?? 0));
   }
 
   /** From zero where that is near; otherwise with some room on both sides. */
@@ -243,7 +257,15 @@ export class Drawing {
       const room = ctx.measureText(word).width + 8 * ratio;
       const left = x + room > bbox.left + bbox.width;
       ctx.textAlign = left ? "right" : "left";
-      ctx.fillText(word, x + (left ? -4 : 4) * ratio, bbox.top + 10 * ratio);
+      const [wx, wy] = [x + (left ? -4 : 4) * ratio, bbox.top + 10 * ratio];
+      // Lines that run behind the word are kept off it.
+      ctx.setLineDash([]);
+      ctx.save();
+      ctx.strokeStyle = colours.surface;
+      ctx.lineWidth = 4 * ratio;
+      ctx.strokeText(word, wx, wy);
+      ctx.restore();
+      ctx.fillText(word, wx, wy);
     }
     ctx.restore();
   }
@@ -252,6 +274,7 @@ export class Drawing {
     const { plot, view } = this;
     const { idx, left = -1, top = -1 } = plot.cursor;
     if (!view || idx === null || idx === undefined || left < 0 || !plot.over.matches(":hover")) {
+      this.highlight(-1);
       this.options.onCursor(null);
       return;
     }
@@ -262,8 +285,42 @@ export class Drawing {
       const away = Math.abs(plot.valToPos(value, "y") - top);
       if (away < distance) [nearest, distance] = [i, away];
     }
+    this.highlight(distance <= 24 ? nearest : -1);
     const offset = plot.over.offsetLeft;
     this.options.onCursor({ index: idx, left: left + offset, width: plot.width, nearest });
+  }
+
+  /**
+   * One of many lines, drawn once more over the rest: to fade the others, all of them would have to
+   * be drawn again at every movement.
+   */
+  private highlight(index: number): void {
+    const { plot, view, above } = this;
+    if (!view || this.options.count <= MANY || index === this.lit) return;
+    this.lit = index;
+    const ratio = devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height } = plot.over;
+    above.width = width * ratio;
+    above.height = height * ratio;
+    const ctx = above.getContext("2d");
+    const line = view.lines[index];
+    if (!ctx || !line) return;
+    ctx.scale(ratio, ratio);
+    ctx.fillStyle = faint(this.colours.surface, 0.72);
+    ctx.fillRect(0, 0, width, height);
+    ctx.strokeStyle = this.colourOf(index);
+    ctx.lineWidth = 2;
+    ctx.beginPath();
+    let drawn = false;
+    for (const [i, value] of line.values.entries()) {
+      if (value !== null) {
+        const [x, y] = [plot.valToPos(view.times[i] ?? 0, "x"), plot.valToPos(value, "y")];
+        if (drawn) ctx.lineTo(x, y);
+        else ctx.moveTo(x, y);
+      }
+      drawn = value !== null;
+    }
+    ctx.stroke();
   }
 
   private select(plot: UPlot): void {

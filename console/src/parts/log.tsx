@@ -1,7 +1,7 @@
 // The live log of an instance. It stays at its end until one scrolls up, and goes on when one comes
 // back to the end.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { LogStream, type LogView } from "../api/session";
+import { instancesLog, LogStream, type LogView } from "../api/session";
 import { Icon } from "./icon";
 import "./log.css";
 
@@ -101,7 +101,7 @@ class LazyLog {
   }
 
   readonly open = (): (() => void) => {
-    const stream = new LogStream(this.instance, TAIL);
+    const stream = new LogStream(instancesLog(this.instance), TAIL);
     this.stream = stream;
     stream.subscribe(() => {
       for (const listener of this.listeners) listener();

@@ -27,7 +27,11 @@ interface Place {
     | "/alerts"
     | "/objectives"
     | "/query"
-    | "/logs";
+    | "/logs"
+    | "/pipelines"
+    | "/environments"
+    | "/delivery"
+    | "/configs";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -42,7 +46,13 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/", word: "Overview", icon: "overview" },
     { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
     { to: "/hosts", word: "Hosts", icon: "hosts" },
+  ],
+  [
+    { to: "/pipelines", word: "Pipelines", icon: "pipelines", also: "/runs", more: true },
+    { to: "/environments", word: "Environments", icon: "environments", more: true },
     { to: "/releases", word: "Releases", icon: "releases", more: true },
+    { to: "/configs", word: "Configuration", icon: "configs", more: true },
+    { to: "/delivery", word: "Delivery", icon: "delivery", more: true },
     { to: "/freezes", word: "Freezes", icon: "freezes", more: true },
   ],
   [

@@ -14,6 +14,10 @@ const PLACES: Readonly<Record<string, string>> = {
   "g b": "/objectives",
   "g q": "/query",
   "g l": "/logs",
+  "g p": "/pipelines",
+  "g e": "/environments",
+  "g c": "/configs",
+  "g d": "/delivery",
 };
 
 const TYPING = "input, textarea, select, [contenteditable]:not([contenteditable='false'])";

@@ -8,6 +8,7 @@ import { Ago } from "../../parts/ago";
 import { Icon } from "../../parts/icon";
 import { ObjectLink, SubjectLink } from "../../parts/object-link";
 import { Dot, State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
 import { SilenceForm } from "./silence-form";
 
 interface Props {
@@ -74,7 +75,7 @@ export function AlertRow({ alert, named, quiet, told, mayWrite }: Props) {
             <span className="quiet">Perhaps by</span> <SubjectLink subject={spec.suspect.object} />:{" "}
             {spec.suspect.change}{" "}
             <span className="quiet">
-              (<Ago at={spec.suspect.at} /> ago; {spec.suspect.why})
+              (<Ago at={spec.suspect.at} /> ago; <Prose text={spec.suspect.why} />)
             </span>
           </p>
         )}

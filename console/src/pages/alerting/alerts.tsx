@@ -3,7 +3,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
-import type { Alert } from "../../api/objects";
+import type { Alert, Rule } from "../../api/objects";
 import { alertname, grouped, quietBy, silenceState, toldOf } from "../../logic/alerts";
 import { counted } from "../../logic/quantity";
 import { Empty, Example, Skeleton } from "../../parts/empty";
@@ -121,8 +121,7 @@ function AlertList({ alerts, firing, by, searching }: ListProps) {
           <Empty title="Nothing matches" />
         ) : (
           <Empty title="No alert, now or lately">
-            <p>Rules raise alerts. A rule file of Prometheus is taken as it is:</p>
-            <Example>atoll apply -f rules.yaml</Example>
+            <Watching rules={[...tables.rules.values()]} />
           </Empty>
         )}
       </section>
@@ -155,6 +154,26 @@ function AlertList({ alerts, firing, by, searching }: ListProps) {
         </section>
       ))}
     </div>
+  );
+}
+
+/** What would raise one. */
+function Watching({ rules }: { rules: readonly Rule[] }) {
+  const items = rules.flatMap((r) => r.spec.groups ?? []).flatMap((group) => group.rules);
+  const alerting = items.filter((item) => item.alert).length;
+  if (alerting > 0) {
+    return (
+      <p>
+        {counted(alerting, "condition")} in {counted(rules.length, "rule")}{" "}
+        {alerting === 1 ? "is" : "are"} evaluated all the time; none holds.
+      </p>
+    );
+  }
+  return (
+    <>
+      <p>Rules raise alerts. A rule file of Prometheus is taken as it is:</p>
+      <Example>atoll apply -f rules.yaml</Example>
+    </>
   );
 }
 

@@ -41,6 +41,17 @@ function stateOf({ status }: Rule) {
   return { word: "quiet", tone: "ok" } as const;
 }
 
+/** What tells alerts of one name apart. */
+function LabelsOf({ labels }: { labels: Record<string, string> | undefined }) {
+  const told = Object.entries(labels ?? {}).filter(([name]) => name !== "severity");
+  if (told.length === 0) return null;
+  return (
+    <span className="rule-labels small quiet">
+      {told.map(([name, value]) => `${name}=${value}`).join(" ")}
+    </span>
+  );
+}
+
 function RuleView({ rule }: { rule: Rule }) {
   const groups = rule.spec.groups ?? [];
   const items = groups.flatMap((group) => group.rules.map((item) => ({ group: group.name, item })));
@@ -65,8 +76,16 @@ function RuleView({ rule }: { rule: Rule }) {
       <ul className="rule-items">
         {alerts.map(({ group, item }) => (
           <li key={`${group} ${item.alert} ${item.expr}`}>
-            <span className="strong">{item.alert}</span>
-            <Link to="/query" search={{ q: item.expr }} className="mono rule-expr">
+            <span>
+              <span className="strong">{item.alert}</span>
+              <LabelsOf labels={item.labels} />
+            </span>
+            <Link
+              to="/query"
+              search={{ q: item.expr }}
+              className="mono rule-expr"
+              title={item.expr}
+            >
               {item.expr}
             </Link>
             <span className="small quiet nowrap">

@@ -73,7 +73,7 @@ export function EvidenceTable({ guard, judged }: { guard: GuardStatus; judged: J
                 {row.critical && <span className="tag">critical</span>}
               </th>
               <td>
-                <State {...VERDICT[row.verdict]} />
+                <State {...lookOf(row)} />
               </td>
               <td className="right" data-of="before">
                 {middle(row.before, unit)}
@@ -94,6 +94,13 @@ export function EvidenceTable({ guard, judged }: { guard: GuardStatus; judged: J
       </tbody>
     </table>
   );
+}
+
+/** What passes only because nothing could be measured does not look as if it were well. */
+function lookOf({ verdict, before, after, unchanged }: Evidence) {
+  const measured = before || after || unchanged;
+  if (verdict === "pass" && !measured) return { word: "not measured", tone: "unknown" } as const;
+  return VERDICT[verdict];
 }
 
 function middle(summary: Summary | null | undefined, unit: Unit) {
@@ -178,7 +185,7 @@ function SignalView({ row, judged, span }: { row: Evidence; judged: Judged; span
   return (
     <section className="signal" aria-label={row.signal}>
       <h3>
-        {row.signal} <State {...VERDICT[row.verdict]} />
+        {row.signal} <State {...lookOf(row)} />
       </h3>
       {both ? (
         <Chart

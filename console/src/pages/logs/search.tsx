@@ -153,6 +153,7 @@ function Lines({ answer, contains }: { answer: LogAnswer; contains: string }) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new answer begins anew
   useEffect(() => setShown(PART), [answer]);
   const lines = useMemo(() => [...answer.lines].reverse(), [answer]);
+  const timed = lines.some((line) => line.at);
   if (lines.length === 0) {
     return (
       <Empty title="No line matches">
@@ -162,15 +163,17 @@ function Lines({ answer, contains }: { answer: LogAnswer; contains: string }) {
   }
   return (
     <>
-      <ol className="log-lines">
+      <ol className={timed ? "log-lines" : "log-lines untimed"}>
         {lines.slice(0, shown).map((line, i) => {
           const at = parseTime(line.at);
           return (
             // biome-ignore lint/suspicious/noArrayIndexKey: lines of one answer never move
             <li key={i} className={line.level ?? ""}>
-              <time dateTime={line.at ?? undefined} title={line.at ?? "it does not say when"}>
-                {at === undefined ? "–" : moment(at, now)}
-              </time>
+              {timed && (
+                <time dateTime={line.at ?? undefined} title={line.at ?? "it does not say when"}>
+                  {at === undefined ? "–" : moment(at, now)}
+                </time>
+              )}
               <span className="log-level">{line.level ?? ""}</span>
               <ObjectLink plural="instances" name={line.instance} className="log-instance cut" />
               <code>
@@ -191,6 +194,7 @@ function Lines({ answer, contains }: { answer: LogAnswer; contains: string }) {
         ) : null}
         <span>
           {counted(lines.length, "line")}, the newest first
+          {!timed && "; they do not say when they were written"}
           {answer.truncated && "; there are more: narrow the time or the words"}
         </span>
       </p>

@@ -5,7 +5,7 @@ import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } fro
 import { REFRESH, useRange } from "../../api/metrics";
 import type { Panel, Section } from "../../logic/dashboards";
 import { lengthOf, type Span, type SpanSearch, searchOf, stepOf } from "../../logic/period";
-import { lastValue, shortNames } from "../../logic/series";
+import { type Grid, type Line, lastValue, shortNames } from "../../logic/series";
 import { trustOf } from "../../logic/trust";
 import { measured } from "../../logic/units";
 import { Chart } from "../../parts/chart";
@@ -110,11 +110,13 @@ function PanelView({ panel, span, group, marks, missing, onMissing, onZoom }: Pa
   const seen = useSeen(ref);
   const query = panel.query(stepOf(lengthOf(span), POINTS));
   const every = missing ? REFRESH * 4 : REFRESH;
-  const { data, error, refetch } = useRange(query, span, {
+  const range = useRange(query, span, {
     on: seen || missing,
     every,
     points: POINTS,
   });
+  const { error, refetch } = range;
+  const data = useMemo(() => inOrder(range.data, query), [range.data, query]);
   const empty = data !== undefined && data.lines.length === 0;
   const told = useRef(onMissing);
   told.current = onMissing;
@@ -173,6 +175,13 @@ function PanelView({ panel, span, group, marks, missing, onMissing, onZoom }: Pa
       </div>
     </section>
   );
+}
+
+/** Lines that the query names, in the order in which it does. */
+function inOrder<T extends Grid>(grid: T | undefined, query: string): T | undefined {
+  if (!grid?.lines.every((l) => l.labels.line)) return grid;
+  const place = (line: Line) => query.indexOf(JSON.stringify(line.labels.line));
+  return { ...grid, lines: [...grid.lines].sort((a, b) => place(a) - place(b)) };
 }
 
 function namesOf(all: readonly Readonly<Record<string, string>>[], title: string): string[] {

@@ -8,6 +8,7 @@ import {
   type CompletionResult,
   closeBrackets,
   closeBracketsKeymap,
+  completionStatus,
   startCompletion,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewline } from "@codemirror/commands";
@@ -34,6 +35,8 @@ interface Props {
   fault: Fault | undefined;
   onChange: (text: string) => void;
   onRun: () => void;
+  /** Whether completions are offered, which lie over what stands below. */
+  onOffer: (offers: boolean) => void;
 }
 
 const SPANS = ["1m", "5m", "15m", "30m", "1h", "6h", "1d", "7d"];
@@ -200,7 +203,7 @@ const typedOver = EditorView.domEventHandlers({
 
 function extensions(
   label: string,
-  calls: { run: () => void; changed: (text: string) => void },
+  calls: { run: () => void; changed: (text: string) => void; offers: (is: boolean) => void },
 ): Extension {
   const run = () => {
     calls.run();
@@ -232,15 +235,17 @@ function extensions(
     placeholder("PromQL, for example  sum by (deployment) (rate(http_requests_total[5m]))"),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) calls.changed(update.state.doc.toString());
+      const offers = completionStatus(update.state) === "active";
+      if (offers !== (completionStatus(update.startState) === "active")) calls.offers(offers);
     }),
   ];
 }
 
-export default function Editor({ given, label, fault, onChange, onRun }: Props) {
+export default function Editor({ given, label, fault, onChange, onRun, onOffer }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const calls = useRef({ onChange, onRun });
-  calls.current = { onChange, onRun };
+  const calls = useRef({ onChange, onRun, onOffer });
+  calls.current = { onChange, onRun, onOffer };
   const first = useRef(given.text);
 
   useEffect(() => {
@@ -255,6 +260,7 @@ export default function Editor({ given, label, fault, onChange, onRun }: Props) 
         extensions: extensions(label, {
           run: () => calls.current.onRun(),
           changed: (text) => calls.current.onChange(text),
+          offers: (is) => calls.current.onOffer(is),
         }),
       }),
     });

@@ -47,6 +47,7 @@ export default function QueryPage(search: QuerySearch) {
   );
   const [run, setRun] = useState(0);
   const fault = useFault(text);
+  const [offers, setOffers] = useState(false);
   const go = (query = text) => {
     if (query !== text) put(query);
     if (query.trim() === "") return;
@@ -79,12 +80,13 @@ export default function QueryPage(search: QuerySearch) {
               fault={shownFault}
               onChange={setText}
               onRun={() => go()}
+              onOffer={setOffers}
             />
             <button type="button" className="button main" onClick={() => go()} title="Enter">
               <Icon name="play" size={14} /> Run
             </button>
           </div>
-          {fault && text.trim() !== "" && (
+          {fault && !offers && text.trim() !== "" && (
             <p className="query-fault" role="status">
               {fault.message} <span className="quiet">at {fault.from + 1}</span>
             </p>

@@ -1,7 +1,7 @@
 // One promise: whether it is kept, how much of its budget is left, and how it was spent.
 import { useEffect, useRef, useState } from "react";
 import { store } from "../../api/live";
-import { useRange } from "../../api/metrics";
+import { serverNow, useRange } from "../../api/metrics";
 import type { Objective } from "../../api/objects";
 import {
   budgetQuery,
@@ -9,8 +9,8 @@ import {
   OBJECTIVE,
   OBJECTIVE_ORDER,
   promiseWords,
+  recordedFor,
   spentIn,
-  windowOf,
 } from "../../logic/objectives";
 import { spanWords } from "../../logic/time";
 import { measured, share } from "../../logic/units";
@@ -148,8 +148,10 @@ function useOnce(): [React.RefObject<HTMLDivElement | null>, boolean] {
 
 function BurnDown({ objective }: { objective: Objective }) {
   const [ref, seen] = useOnce();
-  const ms = windowOf(objective.spec.promise);
-  const [span] = useState(() => ({ kind: "last", ms }) as const);
+  const [span] = useState(
+    () => ({ kind: "last", ms: recordedFor(objective, serverNow()) }) as const,
+  );
+  const { ms } = span;
   const { data, error } = useRange(budgetQuery(objective), span, {
     on: seen,
     every: 60_000,

@@ -33,7 +33,14 @@ const HOMES: Readonly<
   Partial<
     Record<
       Plural,
-      "/applications" | "/releases" | "/freezes" | "/hosts" | "/alerts" | "/objectives"
+      | "/applications"
+      | "/releases"
+      | "/freezes"
+      | "/hosts"
+      | "/alerts"
+      | "/objectives"
+      | "/pipelines"
+      | "/environments"
     >
   >
 > = {
@@ -41,7 +48,10 @@ const HOMES: Readonly<
   releases: "/releases",
   freezes: "/freezes",
   zones: "/hosts",
-  environments: "/applications",
+  environments: "/environments",
+  tasks: "/pipelines",
+  promotions: "/environments",
+  approvals: "/environments",
   alerts: "/alerts",
   rules: "/alerts",
   silences: "/alerts",

@@ -1,0 +1,16 @@
+// The server's sentences, with their times and amounts as people read them. What they say stays.
+import { memoryWords, parseMemory } from "./quantity";
+import { moment, parseSpan, spanWords } from "./time";
+
+const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+/** Spans told to the millisecond, though they are longer than a second. */
+const SPAN = /\b(?:\d+[dhms])+\d+ms\b/g;
+const MEMORY = /\b\d{4,}Ki\b/g;
+
+/** The same sentence at some moment: times in the reader's zone, spans and memory rounded. */
+export function readable(text: string, now: number): string {
+  return text
+    .replace(TIME, (time) => moment(Date.parse(time), now))
+    .replace(SPAN, (span) => spanWords(parseSpan(span)))
+    .replace(MEMORY, (amount) => memoryWords(parseMemory(amount)));
+}
