@@ -112,12 +112,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         tasks: JoinSet::new(),
         ports: Arc::default(),
     };
-    for (_, record) in records {
-        agent.order(Arc::new(record.order));
-    }
-    for (name, record) in tasks {
-        agent.task(&name, Some(Arc::new(record.task)));
-    }
+    agent.take_up(records, tasks);
     let _collector = Collector::start(&machine, agent.options.collect_every);
     let ports = Arc::clone(&agent.ports);
     tokio::join!(
@@ -208,6 +203,16 @@ struct Agent {
 }
 
 impl Agent {
+    /// Goes on with what an agent before this one has begun.
+    fn take_up(&mut self, records: BTreeMap<String, Record>, tasks: BTreeMap<String, TaskRecord>) {
+        for (_, record) in records {
+            self.order(Arc::new(record.order));
+        }
+        for (name, record) in tasks {
+            self.task(&name, Some(Arc::new(record.task)));
+        }
+    }
+
     /// Asks for the assignment and acts on it, for ever. An answer that fails, or none, changes
     /// nothing: **Invariant:** nothing is stopped but on a valid assignment's word.
     async fn follow(&mut self) {

@@ -176,11 +176,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         backlog: Default::default(),
     });
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
+    let mut tasks = loops(&server, stopped.clone());
     tasks.spawn(take_reports(server.clone(), queue));
-    tasks.spawn(controller::run(server.clone(), stopped.clone()));
-    tasks.spawn(keep_current(server.clone(), matches!(options.keep, Keep::Postgres(_))));
-    tasks.spawn(metrics::keep(server.metrics.clone(), clock));
+    tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
+    Ok(Running { server, stop, tasks, _lock: lock })
+}
+
+/// Everything that goes on by itself in a server.
+fn loops(server: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(controller::run(server.clone(), stopped));
+    tasks.spawn(keep_current(server.clone(), server.has_replicas));
+    tasks.spawn(metrics::keep(server.metrics.clone(), server.clock));
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
     tasks.spawn(source::run(server.clone()));
@@ -188,8 +195,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(attest::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));
     tasks.spawn(fan::run(server.clone()));
-    tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
-    Ok(Running { server, stop, tasks, _lock: lock })
+    tasks
 }
 
 fn in_store(error: atoll_store::Error) -> StartError {

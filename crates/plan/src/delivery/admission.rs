@@ -117,7 +117,7 @@ pub(crate) fn barred(
     if said.is_some_and(|said| said.good_at.is_some()) {
         return None;
     }
-    if !said.is_some_and(|said| said.admitted_at.is_some()) {
+    if said.is_none_or(|said| said.admitted_at.is_none()) {
         let message = format!("{name} may not enter {place} yet");
         let subject = format!("{}/{name}.{place}", Kind::Promotion.lower());
         let hint = format!("see what is asked: atoll why {subject}");
