@@ -80,7 +80,8 @@ fn new_changed_and_gone_instances_are_told_apart() {
         &assignment(vec![instance("x", "a"), changed.clone()]),
         &known(&[order("y", "a"), order("z", "a")]),
     );
-    let changed = Order { instance: changed, release: release("b"), prefetch: None };
+    let changed =
+        Order { instance: changed, release: release("b"), prefetch: None, prefetch_image: None };
     let right = [
         Action::Start(Arc::new(order("x", "a"))),
         Action::Change(Arc::new(changed)),

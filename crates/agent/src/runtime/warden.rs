@@ -220,7 +220,7 @@ impl Warden {
     /// Starts the container: the same again where it was made by the same orders, so that it finds
     /// what it has written, another one otherwise.
     async fn bring_up(&mut self) -> Result<Option<Seen>, EngineError> {
-        let name = &self.container.name;
+        let name = &self.container.name.clone();
         if let Some(seen) = self.engine.inspect(name).await? {
             if self.is_ours(&seen) {
                 // A start costs more than what follows; see `Keeper::limit_cpu`.
