@@ -13,7 +13,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::site::eventually;
+use crate::site::{alive, eventually};
 
 const DOCKERD: &str = "/usr/sbin/dockerd";
 const DOCKER: &str = "/usr/bin/docker";
@@ -100,14 +100,17 @@ impl Dock {
     /// Ends `dockerd`, as a shutdown of its service does, or with -9.
     pub fn stop_daemon(&self, signal: Signal) {
         let Some(mut child) = self.daemon().take() else { return };
-        kill(Pid::from_raw(child.id().cast_signed()), signal).expect("dockerd runs");
+        // One that has ended by itself cannot be signalled any more.
+        let _ = kill(Pid::from_raw(child.id().cast_signed()), signal);
         child.wait().expect("dockerd ends");
         if signal == Signal::SIGKILL {
             // What it had started for itself would stand in the way of the next one.
-            let pid = self.dir.path().join("run/containerd/containerd.pid");
-            let pid = std::fs::read_to_string(pid).ok().and_then(|text| text.trim().parse().ok());
-            if let Some(pid) = pid {
+            let file = self.dir.path().join("run/containerd/containerd.pid");
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            if let Ok(pid) = text.trim().parse::<i32>() {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                eventually("its containerd ends", || (!alive(i64::from(pid))).then_some(()));
+                let _ = std::fs::remove_file(file);
             }
         }
     }
