@@ -230,8 +230,7 @@ fn open(world: &Snapshot, application: &str) -> Vec<String> {
     names(all.filter(|promotion| {
         let status = &promotion.status;
         let unrestored = status.failed_at.is_some() && status.restored_at.is_none();
-        let refused = status.phase == PromotionPhase::Refused;
-        status.phase < PromotionPhase::Good || refused || unrestored
+        status.phase < PromotionPhase::Good || unrestored
     }))
 }
 
