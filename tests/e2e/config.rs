@@ -132,7 +132,8 @@ fn a_switch_reaches_all_instances_by_file_and_signal() {
     site.atoll(&["config", "rollback", "switches", "--wait"]).ok();
     assert_eq!(file_of(ready[0].1), json!({ "checkout": false, "level": 1 }));
     let refused = site.atoll(&["delete", "config/switches"]);
-    assert!(refused.code == 3 && refused.err.contains("application/shop"), "{}", refused.err);
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("is used by application/shop"), "{}", refused.err);
 }
 
 #[test]
