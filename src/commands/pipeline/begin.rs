@@ -164,10 +164,12 @@ fn pack(dir: &Path) -> anyhow::Result<PackagePlan> {
     };
     let archive = tempfile::Builder::new().suffix(".tar").tempfile()?;
     let mut tar = Command::new("tar")
-        .args(["--create", "--null", "--no-recursion", "--files-from=-", "--file"])
+        .arg("--create")
+        .arg("--file")
         .arg(archive.path())
         .arg("--directory")
         .arg(dir)
+        .args(["--null", "--no-recursion", "--files-from=-"])
         .stdin(Stdio::piped())
         .spawn()
         .context("running tar to pack the directory")?;

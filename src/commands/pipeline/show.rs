@@ -158,7 +158,7 @@ pub(super) async fn artifacts(client: &Client, args: Artifacts) -> anyhow::Resul
     tasks.sort_by_key(|task| task.meta.created_at);
     let Some(artifact) = args.artifact else {
         let lines = tasks.iter().flat_map(|task| {
-            task.status.yields.artifacts.iter().map(|(name, kept)| {
+            task.status.yields.artifacts.iter().map(move |(name, kept)| {
                 vec![
                     cell("ARTIFACT", name),
                     cell("SIZE", size(Memory(kept.size))),
