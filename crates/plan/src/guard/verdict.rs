@@ -31,9 +31,7 @@ pub fn judge(observation: &Observation, rules: &Guard) -> Judgement {
     let verdict = evidence.first().map_or(Verdict::InsufficientData, |worst| worst.verdict);
     let message = match (verdict, evidence.first()) {
         (_, None) => "nothing is measured of this application".to_owned(),
-        (Verdict::Pass, _) => {
-            format!("nothing got worse in {} signals", evidence.len())
-        }
+        (Verdict::Pass, _) => passed(&evidence),
         (_, Some(worst)) => worst.message.clone(),
     };
     let every = Span::seconds(15);
@@ -62,6 +60,16 @@ fn excuse_by_load(observation: &Observation, evidence: &mut [Evidence]) {
             evidence.verdict = Verdict::Warn;
             evidence.message += &format!("; load rose by {:.0} % at the same time", 100.0 * moved);
         }
+    }
+}
+
+/// What is said where nothing got worse, of what was measured.
+fn passed(evidence: &[Evidence]) -> String {
+    let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
+    let said = format!("nothing got worse in {} signals", evidence.len() - missing);
+    match missing {
+        0 => said,
+        _ => format!("{said}; {missing} could not be measured"),
     }
 }
 
