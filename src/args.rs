@@ -247,6 +247,7 @@ mod tests {
             "atoll server --store postgres://x --listen 0.0.0.0:1",
             "atoll server --store postgres://x --metrics-dir m --metrics-remote http://vm:8428",
             "atoll up --metrics-retention 30d",
+            "atoll logs deployment/shop.prod --grep --->",
             "atoll agent --server http://a:1 --token t --name h --labels zone=a,x=y",
             "atoll apply -f a.yaml -f dir -f - --dry-run --wait --timeout 90s",
             "atoll plan -f a.yaml -o json",
