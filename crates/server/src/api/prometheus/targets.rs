@@ -154,7 +154,8 @@ mod tests {
             (
                 "Instance",
                 "shop.prod.0",
-                json!({ "deployment": "shop.prod", "ordinal": 0, "release": "shop-1", "host": "h" }),
+                json!({ "deployment": "shop.prod", "ordinal": 0, "release": "shop-1",
+                    "host": "h" }),
                 json!({ "address": "10.0.0.7", "ports": { "http": 8080 } }),
             ),
         ] {
