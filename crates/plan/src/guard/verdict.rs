@@ -63,16 +63,6 @@ fn excuse_by_load(observation: &Observation, evidence: &mut [Evidence]) {
     }
 }
 
-/// What is said where nothing got worse, of what was measured.
-fn passed(evidence: &[Evidence]) -> String {
-    let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
-    let said = format!("nothing got worse in {} signals", evidence.len() - missing);
-    match missing {
-        0 => said,
-        _ => format!("{said}; {missing} could not be measured"),
-    }
-}
-
 /// Judges one signal.
 fn one(
     observation: &Observation,
@@ -243,6 +233,16 @@ fn band(contrast: &Contrast, measure: &Measure, scale: Scale) -> Option<(f64, f6
     let at = |off: f64| scale.back(contrast.base + other + off);
     let band = (at(-wide), at(wide));
     (band.0.is_finite() && band.1.is_finite()).then_some(band)
+}
+
+/// What is said where nothing got worse, of what was measured.
+fn passed(evidence: &[Evidence]) -> String {
+    let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
+    let said = format!("nothing got worse in {} signals", evidence.len() - missing);
+    match missing {
+        0 => said,
+        _ => format!("{said}; {missing} could not be measured"),
+    }
 }
 
 /// Evidence that there are too few data: it counts where the rule is fail-closed.
