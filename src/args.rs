@@ -312,6 +312,7 @@ mod tests {
             "atoll package provenance shop:1",
             "atoll package push shop:1 dir",
             "atoll logs deployment/shop.prod -f --since 10m --tail 5",
+            "atoll logs deployment/shop.prod --grep --->",
             "atoll logs deployment/shop.prod --since 1h --grep timeout --field code=500 --level error",
             "atoll exec instance/shop.prod.3 -t -- sh -c true",
             "atoll drain host/h1 --wait",

@@ -343,6 +343,19 @@ pub fn cores(cpu: Cpu) -> String {
     decimal(cpu.0 as f64 / 1000.0)
 }
 
+/// At most six significant digits; what is no number is said as PromQL does.
+pub fn figure(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    if value.is_nan() || value.fract() == 0.0 {
+        return value.to_string();
+    }
+    let digits = 5 - value.abs().log10().floor().clamp(-12.0, 5.0) as i32;
+    let text = format!("{value:.*}", digits.max(0) as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Bytes in the largest unit that leaves a whole number, with at most one decimal.
 pub fn size(memory: Memory) -> String {
     const UNITS: [(&str, u64); 4] =

@@ -9,7 +9,7 @@ use atoll_model::{
     Alert, Analysis, Monitor, Notification, Object, Objective, Receiver, Rule, Silence, Timestamp,
 };
 
-use super::{Cell, aged, cell, name, pairs, reason, text, word};
+use super::{Cell, aged, cell, figure, name, pairs, reason, text, word};
 use crate::clock::short;
 use crate::terminal::Tone;
 
@@ -96,7 +96,7 @@ pub(super) fn alert(o: &Object<Alert>, now: Timestamp) -> Vec<Cell> {
         cell("PHASE", word(&status.phase)).tone(tone),
         cell("SEVERITY", severity),
         cell("ABOUT", text(&spec.subject)),
-        cell("VALUE", status.value.clone()),
+        cell("VALUE", status.value.parse().map_or_else(|_| status.value.clone(), figure)),
         cell("SINCE", short(now.since(since))),
         cell("SUSPECT", spec.suspect.as_ref().map(|s| s.object.clone()).unwrap_or_default()),
         cell("OWNER", text(&spec.owner)).wide(),

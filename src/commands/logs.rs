@@ -42,7 +42,7 @@ struct Filter {
     #[arg(long, value_name = "SPAN", conflicts_with = "follow")]
     until: Option<Span>,
     /// Only lines that hold this text
-    #[arg(long, value_name = "TEXT", visible_alias = "grep")]
+    #[arg(long, value_name = "TEXT", visible_alias = "grep", allow_hyphen_values = true)]
     contains: Option<String>,
     /// The text is a regular expression
     #[arg(long, requires = "contains")]

@@ -5,7 +5,7 @@ use atoll_model::{Span, Timestamp};
 
 use crate::args::{Global, Output};
 use crate::clock;
-use crate::columns::{Cell, cell};
+use crate::columns::{Cell, cell, figure};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
 use crate::terminal::Tone;
@@ -86,14 +86,14 @@ fn table(result: &QueryResult, wide: bool) -> String {
     let lines: Vec<Vec<Cell>> = match result {
         QueryResult::Vector(all) => all.iter().map(vector_line).collect(),
         QueryResult::Matrix(all) => all.iter().map(matrix_line).collect(),
-        QueryResult::Scalar(point) => vec![vec![cell("VALUE", short(point.value))]],
+        QueryResult::Scalar(point) => vec![vec![cell("VALUE", figure(point.value))]],
         QueryResult::String((_, text)) => vec![vec![cell("VALUE", text.clone())]],
     };
     if lines.is_empty() { String::new() } else { output::table(lines, wide) }
 }
 
 fn vector_line(series: &Series) -> Vec<Cell> {
-    let value = series.values.first().map(|point| short(point.value));
+    let value = series.values.first().map(|point| figure(point.value));
     vec![cell("SERIES", name(series)).tone(Tone::Strong), cell("VALUE", value.unwrap_or_default())]
 }
 
@@ -104,9 +104,9 @@ fn matrix_line(series: &Series) -> Vec<Cell> {
     let most = told.fold(f64::NEG_INFINITY, f64::max);
     vec![
         cell("SERIES", name(series)).tone(Tone::Strong),
-        cell("LAST", values.last().copied().map(short).unwrap_or_default()),
-        cell("MIN", short(least)),
-        cell("MAX", short(most)),
+        cell("LAST", values.last().copied().map(figure).unwrap_or_default()),
+        cell("MIN", figure(least)),
+        cell("MAX", figure(most)),
         cell("COURSE", course(&values, least, most)),
     ]
 }
@@ -120,19 +120,6 @@ fn name(series: &Series) -> String {
         return name;
     }
     format!("{name}{{{}}}", rest.join(", "))
-}
-
-/// At most six significant digits; what is no number is said as PromQL does.
-fn short(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    if value.is_nan() || value.fract() == 0.0 {
-        return value.to_string();
-    }
-    let digits = 5 - value.abs().log10().floor().clamp(-12.0, 5.0) as i32;
-    let text = format!("{value:.*}", digits.max(0) as usize);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The course of values in one line of at most forty characters.
@@ -165,7 +152,7 @@ mod tests {
             (f64::INFINITY, "+Inf"),
         ];
         for (value, wanted) in cases {
-            assert_eq!(short(value), wanted);
+            assert_eq!(figure(value), wanted);
         }
         let values: Vec<f64> = (0..400).map(f64::from).collect();
         let line = course(&values, 0.0, 399.0);

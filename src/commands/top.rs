@@ -1,10 +1,11 @@
-//! `atoll top`: what hosts and instances take of their resources. It shows what is reserved, not
-//! what is used at the moment.
+//! `atoll top`: what hosts and instances use of their resources, as it was measured last, and what
+//! is reserved of them. The measuring is the agents'.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use atoll_model::snapshot::Load;
-use atoll_model::{Any, Host, Instance, Kind, Object};
+use atoll_client::{Client, QueryResult};
+use atoll_model::{Any, Cpu, Host, Instance, Kind, Memory};
 use clap::ValueEnum;
 
 use crate::args::{Global, Output};
@@ -28,12 +29,40 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Hosts, the fullest first
+    /// Hosts, the busiest first
     #[value(alias = "host")]
     Hosts,
-    /// Instances, the largest first
+    /// Instances, the busiest first
     #[value(aliases = ["instance", "inst"])]
     Instances,
+}
+
+impl What {
+    /// What is asked of the metrics store: the label that names one, the cores and the bytes used.
+    fn asks(self) -> [&'static str; 3] {
+        match self {
+            What::Hosts => [
+                "host",
+                "sum by (host) \
+                 (rate(node_cpu_seconds_total{job=\"node\",mode!~\"idle|iowait\"}[1m]))",
+                "sum by (host) (node_memory_MemTotal_bytes{job=\"node\"} \
+                 - node_memory_MemAvailable_bytes{job=\"node\"})",
+            ],
+            What::Instances => [
+                "instance",
+                "sum by (instance) \
+                 (rate(container_cpu_usage_seconds_total{job=\"instances\"}[1m]))",
+                "sum by (instance) (container_memory_working_set_bytes{job=\"instances\"})",
+            ],
+        }
+    }
+}
+
+/// What one uses; nothing where it is not measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    cpu: Option<Cpu>,
+    memory: Option<Memory>,
 }
 
 /// Shows them.
@@ -46,11 +75,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         What::Instances => Kind::Instance,
     };
     let selector = args.selector.map(|s| s.to_string());
-    let mut list = global.client()?.list_all(kind, selector.as_deref()).await?;
-    list.items.sort_by_key(|any| Reverse(weight(any)));
+    let client = global.client()?;
+    let mut list = client.list_all(kind, selector.as_deref()).await?;
+    let used = measured(&client, args.what).await;
+    let of = |any: &Any| used.get(any.name()).copied().unwrap_or_default();
+    list.items.sort_by_key(|any| Reverse((of(any).cpu, of(any).memory)));
     let format = args.output.output;
     let text = if format.is_table() {
-        let lines = list.items.iter().filter_map(line).collect();
+        let lines = list.items.iter().filter_map(|any| line(any, of(any))).collect();
         output::table(lines, format == Format::Wide)
     } else {
         output::list(list.items, list.revision, format, crate::clock::now())?
@@ -59,46 +91,69 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn weight(any: &Any) -> (u64, u64) {
-    match (any.of::<Host>(), any.of::<Instance>()) {
-        (Some(host), _) => (u64::from(load(host).share), u64::from(load(host).instances)),
-        (_, Some(instance)) => (instance.spec.resources.cpu.0, instance.spec.resources.memory.0),
-        (None, None) => (0, 0),
+/// What each uses. Where measuring is out of order, what is reserved is still worth showing.
+async fn measured(client: &Client, what: What) -> BTreeMap<String, Used> {
+    let [label, cpu, memory] = what.asks();
+    let mut used: BTreeMap<String, Used> = BTreeMap::new();
+    for (name, value) in ask(client, label, cpu).await {
+        used.entry(name).or_default().cpu = Some(Cpu((value * 1000.0).round() as u64));
     }
+    for (name, value) in ask(client, label, memory).await {
+        used.entry(name).or_default().memory = Some(Memory(value as u64));
+    }
+    used
 }
 
-fn load(host: &Object<Host>) -> Load {
-    Load::of(host.status.allocated, host.spec.usable(host.status.capacity))
+async fn ask(client: &Client, label: &str, expression: &str) -> Vec<(String, f64)> {
+    let series = match client.query(expression, None).await.map(|answer| answer.data) {
+        Ok(QueryResult::Vector(series)) => series,
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            output::say(&format!("what is used could not be found out: {error}"));
+            Vec::new()
+        }
+    };
+    let pair = |series: atoll_client::Series| {
+        let name = series.metric.get(label)?.clone();
+        Some((name, series.values.first()?.value))
+    };
+    series.into_iter().filter_map(pair).collect()
 }
 
-fn line(any: &Any) -> Option<Vec<Cell>> {
+fn line(any: &Any, used: Used) -> Option<Vec<Cell>> {
+    let cpu = used.cpu.map_or_else(|| "-".to_owned(), cores);
+    let memory = used.memory.map_or_else(|| "-".to_owned(), size);
     if let Some(host) = any.of::<Host>() {
-        let (used, of) = (host.status.allocated, host.spec.usable(host.status.capacity));
+        let (reserved, all) = (host.status.allocated, host.status.capacity);
+        let of = host.spec.usable(all);
         return Some(vec![
             cell("NAME", host.name()).tone(Tone::Strong),
-            cell("CPU", format!("{}/{}", cores(used.cpu), cores(of.cpu))),
-            share("CPU%", used.cpu.0, of.cpu.0),
-            cell("MEMORY", format!("{}/{}", size(used.memory), size(of.memory))),
-            share("MEMORY%", used.memory.0, of.memory.0),
-            cell("INSTANCES", used.instances.to_string()),
+            cell("CPU", format!("{cpu}/{}", cores(all.cpu))),
+            share("CPU%", used.cpu.map(|cpu| cpu.0), all.cpu.0),
+            cell("MEMORY", format!("{memory}/{}", size(all.memory))),
+            share("MEMORY%", used.memory.map(|memory| memory.0), all.memory.0),
+            cell("CPU-RESERVED", format!("{}/{}", cores(reserved.cpu), cores(of.cpu))),
+            cell("MEMORY-RESERVED", format!("{}/{}", size(reserved.memory), size(of.memory))),
+            cell("INSTANCES", reserved.instances.to_string()),
             cell("ZONE", host.zone()),
         ]);
     }
     any.of::<Instance>().map(|instance| {
+        let reserved = instance.spec.resources;
         vec![
             cell("NAME", instance.name()).tone(Tone::Strong),
-            cell("CPU", cores(instance.spec.resources.cpu)),
-            cell("MEMORY", size(instance.spec.resources.memory)),
+            cell("CPU", cpu),
+            cell("MEMORY", memory),
+            cell("CPU-RESERVED", cores(reserved.cpu)),
+            cell("MEMORY-RESERVED", size(reserved.memory)),
             cell("HOST", instance.spec.host.clone()),
             cell("PHASE", word(&instance.status.phase)),
         ]
     })
 }
 
-fn share(title: &'static str, used: u64, of: u64) -> Cell {
-    if of == 0 {
-        return cell(title, "");
-    }
+fn share(title: &'static str, used: Option<u64>, of: u64) -> Cell {
+    let Some(used) = used.filter(|_| of > 0) else { return cell(title, "-") };
     let percent = u128::from(used) * 100 / u128::from(of);
     let tone = if percent >= 90 { Tone::Bad } else { Tone::Plain };
     cell(title, format!("{percent}%")).tone(tone)
@@ -111,7 +166,7 @@ mod tests {
     use crate::terminal::Paint;
 
     #[test]
-    fn hosts_show_how_full_they_are() {
+    fn hosts_show_what_is_used_and_what_is_reserved() {
         let any = Any::from_json(
             r#"{"apiVersion":"atoll/v1","kind":"Host","metadata":{"name":"h1"},
             "spec":{"reserve":{"cpu":"500m","memory":"0"}},"status":{
@@ -119,12 +174,13 @@ mod tests {
             "allocated":{"cpu":"1.4","memory":"256Mi","instances":3}}}"#,
         );
         let any = any.unwrap();
-        assert_eq!(weight(&any), (9_333, 3));
-        let wanted = "\
-NAME   CPU       CPU%   MEMORY      MEMORY%   INSTANCES   ZONE
-h1     1.4/1.5   93%    256Mi/1Gi   25%       3           default
-";
-        let lines = vec![line(&any).unwrap()];
-        assert_eq!(Layout::of(lines, false).render(true, Paint::OFF, None), wanted);
+        let shown = |used| {
+            let lines = vec![line(&any, used).unwrap()];
+            Layout::of(lines, false).render(false, Paint::OFF, None)
+        };
+        let used = Used { cpu: Some(Cpu(1_900)), memory: Some(Memory(512 << 20)) };
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words(&shown(used)), "h1 1.9/2 95% 512Mi/1Gi 50% 1.4/1.5 256Mi/1Gi 3 default");
+        assert_eq!(words(&shown(Used::default())), "h1 -/2 - -/1Gi - 1.4/1.5 256Mi/1Gi 3 default");
     }
 }

@@ -154,7 +154,10 @@ pub enum QueryError {
     #[error("{0}")]
     Limit(String),
     /// [`Budget::cancelled`] was set.
-    #[error("the query was cancelled; narrow its selectors or its time range")]
+    #[error(
+        "the query took longer than it may, the wait for its turn included; narrow its selectors \
+         or its time range, or ask less at a time"
+    )]
     Cancelled,
     /// The expression cannot be evaluated on these series.
     #[error("could not evaluate the query: {0}")]

@@ -67,6 +67,11 @@ impl Span {
         Span(count.saturating_mul(1_000))
     }
 
+    /// In whole seconds from one second on: for sentences that people read.
+    pub const fn rough(self) -> Span {
+        if self.0 < 1_000 { self } else { Span(self.0 - self.0 % 1_000) }
+    }
+
     /// For the standard library's timers.
     pub const fn std(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.0)

@@ -112,7 +112,7 @@ fn next(cx: &Context, kind: Kind, name: &str, told: &mut Told) {
     }
     if let Some(at) = plan.again_at.filter(|at| *at > cx.now) {
         told.next.push(format!("looks again at {at}, in {}, or when something changes", {
-            at.since(cx.now)
+            at.since(cx.now).rough()
         }));
     }
 }
@@ -129,7 +129,7 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 fn ago(cx: &Context, at: Option<Timestamp>) -> String {
-    at.map(|at| format!(" since {at}, for {}", cx.now.since(at))).unwrap_or_default()
+    at.map(|at| format!(" since {at}, for {}", cx.now.since(at).rough())).unwrap_or_default()
 }
 
 fn application(cx: &Context, it: &Object<Application>, told: &mut Told) {

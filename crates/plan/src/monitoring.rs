@@ -31,7 +31,7 @@ pub struct TargetResult {
 
 /// Notes how the targets of a monitor are; writes where that differs from what was known. A
 /// target is down once it has failed as often in a row as the monitor says; with the same target
-/// down, a change of the problem's text alone is not noted.
+/// down, another problem is noted, and the same one with other numbers is not.
 pub fn observed(cx: &Context, monitor: &str, results: &[TargetResult]) -> Plan {
     let Some(stored) = cx.world.get::<Monitor>(monitor) else { return Plan::nothing() };
     let limit = stored.spec.failures.max(1);
@@ -46,15 +46,15 @@ pub fn observed(cx: &Context, monitor: &str, results: &[TargetResult]) -> Plan {
         _ => MonitorPhase::Degraded,
     };
     let old = &stored.status;
-    let same = |target: &TargetResult| {
-        let begins = format!("{} ", target.target);
-        old.reasons.iter().find(|reason| reason.message.starts_with(&begins)).cloned()
+    let known = |message: &str| {
+        let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+        old.reasons.iter().find(|reason| words(&reason.message) == words(message)).cloned()
     };
     let mut reasons: Vec<Reason> = Vec::new();
     for target in down.iter().take(NAMED) {
         let problem = target.problem.as_deref().unwrap_or("no answer");
-        let new = || Reason::new("target-down", format!("{} is down: {problem}", target.target));
-        reasons.push(same(target).unwrap_or_else(new));
+        let message = format!("{} is down: {problem}", target.target);
+        reasons.push(known(&message).unwrap_or_else(|| Reason::new("target-down", message)));
     }
     if down.len() > NAMED {
         let message = format!("{} more targets are down", down.len() - NAMED);

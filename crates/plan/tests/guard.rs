@@ -170,6 +170,13 @@ fn without_data_a_closed_signal_is_insufficient_and_an_open_one_left_out() {
     let open = judged(SignalKind::Latency, true, Missing::Open, &all);
     assert_eq!(open.verdict, Verdict::Pass);
     assert!(open.evidence[0].message.contains("left out"), "{open:?}");
+    assert_eq!(open.message, "nothing got worse in 0 signals; 1 could not be measured");
+    let failing = || points(|i| Some(if i > 0 { 0.04 } else { 0.0 }));
+    let all = [failing(), failing(), points(|_| Some(0.0)), points(|_| Some(0.0))];
+    let failing = judged(SignalKind::Errors, true, Missing::Closed, &all);
+    // What is promised is what is good; what is measured is what is bad.
+    let said = &failing.evidence[0].message;
+    assert!(said.contains(": the bad share of 2 updated instances rose from 0 % to 4 %"), "{said}");
     // Missing values are not zeros: nothing fell.
     let never = [Points::new(), Points::new(), Points::new(), Points::new()];
     let never = judged(SignalKind::Errors, true, Missing::Closed, &never);

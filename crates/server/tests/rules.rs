@@ -126,6 +126,19 @@ async fn an_expression_that_cannot_be_evaluated_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_shown_as_it_is_evaluated() {
+    let server = serve().await;
+    let operator = server.caller_with(Role::Operator).await;
+    let mut narrowed = rule();
+    narrowed["spec"]["groups"][0]["narrow"] =
+        json!({ "label": "deployment", "value": "shop.prod" });
+    assert_eq!(apply(&operator, &[narrowed]).await.0, 200);
+    let (_, rules) = operator.call("GET", "/api/v1/rules", None).await;
+    let query = &rules["data"]["groups"][0]["rules"][0]["query"];
+    assert_eq!(*query, json!("sum by (app) (load{deployment=\"shop.prod\"})"), "{rules}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_series_that_is_no_longer_recorded_ends() {
     let server = serve().await;
     let operator = server.caller_with(Role::Operator).await;

@@ -41,7 +41,8 @@ pub(super) fn with_matcher(query: &str, name: &str, value: &str) -> Result<Strin
         }
         Ok(())
     })?;
-    printed(&expression, expression.to_string())
+    let text = expression.to_string();
+    printed(expression, text)
 }
 
 /// See [`super::format`].
@@ -49,12 +50,19 @@ pub(super) fn format(query: &str) -> Result<String, QueryError> {
     Plan::of(query, Bounds { start: 0, end: 0, step: 0 })?;
     let expression = parse(query)?.expression;
     let text = expression.prettify();
-    printed(&expression, text)
+    printed(expression, text)
 }
 
-/// Refuses a text that does not mean the same.
-fn printed(expression: &Expr, text: String) -> Result<String, QueryError> {
-    if parse(&text)?.expression != *expression {
+/// Refuses a text that does not mean the same. Matchers are printed in an order of their own.
+fn printed(mut expression: Expr, text: String) -> Result<String, QueryError> {
+    let mut read = parse(&text)?.expression;
+    for side in [&mut expression, &mut read] {
+        visit(side, &mut |selector| {
+            selector.matchers.matchers.sort_by_cached_key(ToString::to_string);
+            Ok(())
+        })?;
+    }
+    if read != expression {
         return Err(QueryError::Execution(format!(
             "could not write the expression {text} so that it means the same; write it simpler"
         )));

@@ -136,18 +136,23 @@ fn a_matcher_is_added_where_its_label_is_not_mentioned() {
             "sum by (i) (rate(x{c=~\"\\\\d+\",d=\"a\"}[5m] offset 1m)) or on (i) y[1h:1m] @ 60",
         ),
         ("{__name__=\"x\"} @ end()", "{__name__=\"x\",d=\"a\"} @ end()"),
+        ("rate(x{z=\"1\",b!=\"2\"}[5m])", "rate(x{b!=\"2\",d=\"a\",z=\"1\"}[5m])"),
         (
             "label_replace(x, \"d\", \"$1\", \"e\", \"(.*)\")",
             "label_replace(x{d=\"a\"}, \"d\", \"$1\", \"e\", \"(.*)\")",
         ),
     ];
     for (query, expected) in cases {
-        let Ok(narrowed) = promql::with_matcher(query, "d", "a") else {
-            assert!(promql::check(query).is_err(), "{query}");
-            continue;
+        let narrowed = match promql::with_matcher(query, "d", "a") {
+            Ok(narrowed) => narrowed,
+            Err(why) => {
+                assert!(promql::check(query).is_err(), "{query}: {why}");
+                continue;
+            }
         };
         assert_eq!(narrowed.replace(" ", ""), expected.replace(" ", ""));
     }
+    assert_eq!(promql::format("x{z=\"1\",b=\"2\"}").unwrap(), "x{b=\"2\",z=\"1\"}");
     let odd = promql::with_matcher("up", "d", "a\"\\\n").unwrap();
     assert_eq!(promql::selectors(&odd).unwrap()[0][1].value, "a\"\\\n");
 }

@@ -134,7 +134,10 @@ impl Search<'_> {
         }
         let why = match before.0 {
             0 => format!("it happened as the alert began to hold; {related}"),
-            _ => format!("it happened {before} before the alert began to hold; {related}"),
+            _ => {
+                let before = before.rough();
+                format!("it happened {before} before the alert began to hold; {related}")
+            }
         };
         let suspect = Suspect { object: id.to_owned(), change: change.to_owned(), at, why };
         self.best = Some((score, suspect));

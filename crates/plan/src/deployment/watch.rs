@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use atoll_model::deployment::RolloutStatus;
-use atoll_model::guard::{Analysis, AnalysisStatus, GuardMode, GuardStatus, Missing, Verdict};
+use atoll_model::guard::{
+    Analysis, AnalysisStatus, Evidence, GuardMode, GuardStatus, Missing, Verdict,
+};
 use atoll_model::{
     Any, Application, Deployment, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
@@ -100,10 +102,11 @@ impl Watch {
             // Nobody asked for it to be watched, and nothing was: that is not worth a word.
             return watch;
         }
+        let first = stored.filter(|stored| stored.verdict == judgement.verdict);
         let said = GuardStatus {
             verdict: judgement.verdict,
             step: rollout.step,
-            at: cx.now,
+            at: first.map_or(cx.now, |stored| stored.at),
             message: judgement.message,
             evidence: judgement.evidence,
         };
@@ -155,16 +158,24 @@ fn ask(reason: Reason, name: &str) -> Reason {
     ))
 }
 
-/// Whether two verdicts differ in no more than their numbers: then the first one stands, so that
-/// watching does not write at every look.
-fn says_the_same(a: &GuardStatus, b: &GuardStatus) -> bool {
-    let signals = |of: &GuardStatus| {
-        let mut all: Vec<(String, Verdict)> =
-            of.evidence.iter().map(|e| (e.signal.clone(), e.verdict)).collect();
-        all.sort();
-        all
+/// Whether a verdict differs from the one before in no more than its numbers, and rests on less
+/// than twice as much data: then the first one stands, so that watching does not write at every
+/// look. What is lacking is said anew whenever that changes.
+fn says_the_same(before: &GuardStatus, now: &GuardStatus) -> bool {
+    let same = |a: &Evidence, b: &Evidence| {
+        a.signal == b.signal
+            && a.verdict == b.verdict
+            && match (a.after, b.after) {
+                (Some(a), Some(b)) => b.samples < a.samples.saturating_mul(2),
+                (None, None) => a.message == b.message,
+                _ => false,
+            }
     };
-    a.verdict == b.verdict && a.step == b.step && signals(a) == signals(b)
+    let known = |b: &Evidence| before.evidence.iter().any(|a| same(a, b));
+    before.verdict == now.verdict
+        && before.step == now.step
+        && before.evidence.len() == now.evidence.len()
+        && now.evidence.iter().all(known)
 }
 
 /// Keeps the record of how the rollout is judged, and lets go of the oldest.
@@ -227,5 +238,41 @@ fn forget(analysis: &Object<Analysis>) -> Write {
         kind: Kind::Analysis,
         name: analysis.name().to_owned(),
         revision: analysis.meta.revision,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::guard::Summary;
+
+    use super::*;
+
+    fn said(verdict: Verdict, message: &str, samples: u32) -> GuardStatus {
+        let some = Summary { median: 1.0, low: 1.0, high: 1.0, samples, instances: 1 };
+        let evidence = Evidence {
+            signal: "latency".to_owned(),
+            verdict,
+            message: message.to_owned(),
+            critical: false,
+            before: None,
+            after: (samples > 0).then_some(some),
+            unchanged: None,
+            effect: 0.0,
+            chance: 1.0,
+            points: 0,
+            band: None,
+        };
+        GuardStatus { verdict, evidence: vec![evidence], ..GuardStatus::default() }
+    }
+
+    #[test]
+    fn evidence_is_renewed_as_it_grows_and_not_at_every_look() {
+        let pass = |message: &str, samples| said(Verdict::Pass, message, samples);
+        let lacks = |message: &str| said(Verdict::InsufficientData, message, 0);
+        assert!(says_the_same(&pass("at 20 ms", 10), &pass("at 21 ms", 19)));
+        assert!(!says_the_same(&pass("at 20 ms", 10), &pass("at 21 ms", 20)));
+        assert!(says_the_same(&lacks("0 points"), &lacks("0 points")));
+        assert!(!says_the_same(&lacks("0 points"), &lacks("2 points")));
+        assert!(!says_the_same(&lacks("0 points"), &pass("at 20 ms", 10)));
     }
 }

@@ -76,9 +76,15 @@ fn tell_rollout(
     if let (Phase::Soaking, Some(since)) = (it.status.phase, rollout.soaking_since) {
         let steps = rules.steps.len().max(1);
         let soak = rules.steps.get(rollout.step as usize).map(|step| step.soak);
-        let until = soak.map(|soak| format!(" until {}", since + soak)).unwrap_or_default();
+        let until = soak.map(|soak| since + soak);
         let step = rollout.step + 1;
-        told.waiting_for.push(format!("the soak of step {step} of {steps}{until}"));
+        told.waiting_for.push(match until {
+            Some(until) if until > cx.now => {
+                format!("the soak of step {step} of {steps} until {until}")
+            }
+            Some(_) => format!("a verdict of the guard on step {step} of {steps}"),
+            None => format!("the soak of step {step} of {steps}"),
+        });
         told.next.push(format!("skip the soaks with: atoll promote deployment/{}", it.name()));
     } else if it.status.phase == Phase::Soaking && rules.strategy == Strategy::BlueGreen {
         told.waiting_for

@@ -26,7 +26,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
         usable.memory,
     );
     if let Some(at) = cx.measured.last_heard.get(name) {
-        told.state.push_str(&format!(" Last heard {} ago.", cx.now.since(*at)));
+        told.state.push_str(&format!(" Last heard {} ago.", cx.now.since(*at).rough()));
     }
     let mut by: BTreeMap<&str, usize> = BTreeMap::new();
     for instance in cx.world.instances_on(name) {

@@ -164,7 +164,7 @@ fn silence(cx: &Context, it: &Object<Silence>, told: &mut Told) {
 
 fn receiver(cx: &Context, it: &Object<Receiver>, told: &mut Told) {
     let last = match it.status.last_sent {
-        Some(at) => format!("was last told at {at}, {} ago", cx.now.since(at)),
+        Some(at) => format!("was last told at {at}, {} ago", cx.now.since(at).rough()),
         None => "has never been told anything".to_owned(),
     };
     let (name, how) = (it.name(), it.spec.channel.word());
@@ -269,8 +269,7 @@ fn analysis(it: &Object<Analysis>, told: &mut Told) {
     );
     if let Some(last) = status.steps.last() {
         for evidence in last.evidence.iter().take(NAMED) {
-            let message = format!("{}: {}", evidence.signal, evidence.message);
-            told.reasons.push(atoll_model::Reason::new("evidence", message));
+            told.reasons.push(atoll_model::Reason::new("evidence", &evidence.message));
         }
     }
     match &spec.feedback {

@@ -98,6 +98,14 @@ fn count(instances: u32, what: &str) -> String {
     format!("{instances} {what} instance{s}")
 }
 
+/// What is measured, in words. A promise is named after what is good, and measured by what is bad.
+fn subject(signal: &Signal) -> String {
+    match signal.measure {
+        SignalKind::Errors if signal.name != "errors" => format!("{}: the bad share", signal.name),
+        _ => signal.name.clone(),
+    }
+}
+
 /// The sentence for a level, a leak or one bad instance.
 pub(super) fn level(
     signal: &Signal,
@@ -107,7 +115,7 @@ pub(super) fn level(
     effect: f64,
 ) -> String {
     let Some(after) = sums.after else { return format!("{}: no values yet", signal.name) };
-    let name = &signal.name;
+    let name = subject(signal);
     let who = match &found.instance {
         Some(instance) => format!("updated instance {instance}"),
         None => count(after.instances, "updated"),

@@ -31,9 +31,7 @@ pub fn judge(observation: &Observation, rules: &Guard) -> Judgement {
     let verdict = evidence.first().map_or(Verdict::InsufficientData, |worst| worst.verdict);
     let message = match (verdict, evidence.first()) {
         (_, None) => "nothing is measured of this application".to_owned(),
-        (Verdict::Pass, _) => {
-            format!("nothing got worse in {} signals", evidence.len())
-        }
+        (Verdict::Pass, _) => passed(&evidence),
         (_, Some(worst)) => worst.message.clone(),
     };
     let every = Span::seconds(15);
@@ -253,6 +251,16 @@ fn band(contrast: &Contrast, measure: &Measure, scale: Scale) -> Option<(f64, f6
     let at = |off: f64| scale.back(contrast.base + other + off);
     let band = (at(-wide), at(wide));
     (band.0.is_finite() && band.1.is_finite()).then_some(band)
+}
+
+/// What is said where nothing got worse, of what was measured.
+fn passed(evidence: &[Evidence]) -> String {
+    let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
+    let said = format!("nothing got worse in {} signals", evidence.len() - missing);
+    match missing {
+        0 => said,
+        _ => format!("{said}; {missing} could not be measured"),
+    }
 }
 
 /// Evidence that there are too few data: it counts where the rule is fail-closed.

@@ -95,13 +95,19 @@ fn a_monitor_is_written_when_something_changes_only() {
         [result("http://a", 0, ""), result("http://b", 1, "no route")],
         [result("http://a", 0, ""), result("http://b", 2, "no route")],
         [result("http://a", 0, ""), result("http://b", 3, "timed out after 5.1s")],
+        [result("http://a", 0, ""), result("http://b", 4, "timed out after 5.2s")],
         [result("http://a", 2, "no route"), result("http://b", 4, "no route")],
         [result("http://a", 0, ""), result("http://b", 0, "")],
     ]);
     let phases: Vec<_> = said.iter().map(|s| s.as_ref().map(|s| s.phase)).collect();
     let (up, degraded, down) = (MonitorPhase::Up, MonitorPhase::Degraded, MonitorPhase::Down);
-    assert_eq!(phases, [Some(up), None, Some(degraded), None, Some(down), Some(up)]);
+    assert_eq!(
+        phases,
+        [Some(up), None, Some(degraded), Some(degraded), None, Some(down), Some(up)]
+    );
     let degraded = said[2].as_ref().unwrap();
     assert_eq!((degraded.up, degraded.down), (1, 1));
     assert_eq!(degraded.reasons[0].message, "http://b is down: no route");
+    let other = said[3].as_ref().unwrap();
+    assert_eq!(other.reasons[0].message, "http://b is down: timed out after 5.1s");
 }

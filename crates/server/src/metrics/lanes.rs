@@ -1,13 +1,16 @@
-//! Who may ask the store at the same time: people take turns, each in the order they asked, so
-//! that one who asks a lot does not starve others; planners have a lane of their own.
+//! Who may ask the store at the same time: people take turns, each in the order they asked, and
+//! none takes every place, so that one who asks a lot does not starve others; planners have a lane
+//! of their own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// So many questions of people are worked on at a time.
-const PEOPLE: usize = 2;
+/// So many questions of people are worked on at a time,
+const PEOPLE: usize = 3;
+/// of them so many of one person.
+const EACH: usize = PEOPLE - 1;
 /// So many questions of planners.
 const PLANNERS: usize = 2;
 
@@ -29,17 +32,23 @@ pub struct Lanes {
 
 /// A turn; dropping it lets the next one in.
 #[derive(Debug)]
-pub struct Turn(Arc<Queue>);
+pub struct Turn {
+    queue: Arc<Queue>,
+    name: String,
+}
 
 #[derive(Debug)]
 struct Queue {
     places: usize,
+    /// At most so many of one name.
+    each: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    taken: usize,
+    /// How many places each name has; none has 0.
+    taken: BTreeMap<String, usize>,
     waiting: BTreeMap<String, VecDeque<oneshot::Sender<Turn>>>,
     /// Whose turn is next.
     order: VecDeque<String>,
@@ -48,8 +57,8 @@ struct State {
 impl Lanes {
     /// Nobody asks yet.
     pub fn new() -> Lanes {
-        let queue = |places| Arc::new(Queue { places, state: Mutex::default() });
-        Lanes { people: queue(PEOPLE), planners: queue(PLANNERS) }
+        let queue = |places, each| Arc::new(Queue { places, each, state: Mutex::default() });
+        Lanes { people: queue(PEOPLE, EACH), planners: queue(PLANNERS, PLANNERS) }
     }
 
     /// Waits for a turn.
@@ -75,11 +84,13 @@ impl Default for Lanes {
 
 impl Queue {
     async fn wait(queue: &Arc<Queue>, name: &str) -> Turn {
+        let turn = || Turn { queue: queue.clone(), name: name.to_owned() };
         let receiver = {
             let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.taken < queue.places {
-                state.taken += 1;
-                return Turn(queue.clone());
+            let all: usize = state.taken.values().sum();
+            if all < queue.places && state.has(name) < queue.each {
+                state.take(name);
+                return turn();
             }
             let (sender, receiver) = oneshot::channel();
             let line = state.waiting.entry(name.to_owned()).or_default();
@@ -90,37 +101,60 @@ impl Queue {
             receiver
         };
         // The sender lives in the queue, which is borrowed, until it is used.
-        receiver.await.unwrap_or_else(|_| Turn(queue.clone()))
+        receiver.await.unwrap_or_else(|_| turn())
     }
 
-    /// The next of those that wait, one of each name after the other.
-    fn next(&self) -> Option<oneshot::Sender<Turn>> {
+    /// Who takes the place that is left: one of each name after the other, passing over those
+    /// that have as many places as one may have.
+    fn next(&self, left_by: &str) -> Option<(oneshot::Sender<Turn>, String)> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let Some(name) = state.order.pop_front() else {
-                state.taken -= 1;
-                return None;
-            };
+        state.leave(left_by);
+        let mut passed = 0;
+        while let Some(name) = state.order.get(passed).cloned() {
+            if state.has(&name) >= self.each {
+                passed += 1;
+                continue;
+            }
+            state.order.remove(passed);
             let Some(line) = state.waiting.get_mut(&name) else { continue };
             let next = line.pop_front();
             if line.is_empty() {
                 state.waiting.remove(&name);
             } else {
-                state.order.push_back(name);
+                state.order.push_back(name.clone());
             }
             // Who has gone meanwhile takes no turn.
             if let Some(sender) = next.filter(|sender| !sender.is_closed()) {
-                return Some(sender);
+                state.take(&name);
+                return Some((sender, name));
             }
+        }
+        None
+    }
+}
+
+impl State {
+    fn has(&self, name: &str) -> usize {
+        self.taken.get(name).copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, name: &str) {
+        *self.taken.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn leave(&mut self, name: &str) {
+        match self.taken.get_mut(name) {
+            Some(places) if *places > 1 => *places -= 1,
+            _ => drop(self.taken.remove(name)),
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(sender) = self.0.next() {
+        if let Some((sender, name)) = self.queue.next(&self.name) {
             // If its owner goes at this moment, the turn comes back and is dropped again.
-            let _ = sender.send(Turn(self.0.clone()));
+            let _ = sender.send(Turn { queue: self.queue.clone(), name });
         }
     }
 }
@@ -130,8 +164,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn one_does_not_take_every_place() {
+        let lanes = Lanes::new();
+        let mut held = Vec::new();
+        for _ in 0..EACH {
+            held.push(lanes.turn(Lane::Person("a")).await);
+        }
+        let mut more = Box::pin(lanes.turn(Lane::Person("a")));
+        assert!(futures::poll!(&mut more).is_pending());
+        let other = lanes.turn(Lane::Person("b")).await;
+        drop(other);
+        assert!(futures::poll!(&mut more).is_pending(), "the place that b left is not for a");
+        held.pop();
+        drop(more.await);
+        drop(held);
+        assert!(lanes.people.state.lock().unwrap().taken.is_empty());
+    }
+
+    #[tokio::test]
     async fn one_who_asks_a_lot_does_not_starve_another() {
         let lanes = Arc::new(Lanes::new());
+        let other = lanes.turn(Lane::Person("c")).await;
         let held = [lanes.turn(Lane::Person("a")).await, lanes.turn(Lane::Person("a")).await];
         let (sender, mut done) = tokio::sync::mpsc::unbounded_channel();
         let ask = |name: &'static str| {
@@ -156,18 +209,21 @@ mod tests {
         for task in asked {
             task.await.unwrap();
         }
-        assert_eq!(lanes.people.state.lock().unwrap().taken, 0);
+        drop(other);
+        assert!(lanes.people.state.lock().unwrap().taken.is_empty());
     }
 
     #[tokio::test]
     async fn who_has_gone_takes_no_turn() {
         let lanes = Lanes::new();
+        let other = lanes.turn(Lane::Person("c")).await;
         let held = [lanes.turn(Lane::Person("a")).await, lanes.turn(Lane::Person("a")).await];
         let mut gone = Box::pin(lanes.turn(Lane::Person("b")));
         assert!(futures::poll!(&mut gone).is_pending());
         drop(gone);
         drop(held);
-        assert_eq!(lanes.people.state.lock().unwrap().taken, 0);
+        drop(other);
+        assert!(lanes.people.state.lock().unwrap().taken.is_empty());
         drop(lanes.turn(Lane::Person("c")).await);
     }
 }

@@ -16,7 +16,8 @@ const TEXT: &str = "\
 {% if a.subject %} — {{ a.subject }}{% endif %}\
 {% if a.summary %}: {{ a.summary }}{% endif %}\n\
 {% if a.suspect %}  likely cause: {{ a.suspect }}\n{% endif %}\
-{% if a.owner %}  owner: {{ a.owner }}\n{% endif %}{% endfor %}";
+{% if a.owner %}  owner: {{ a.owner }}\n{% endif %}{% endfor %}\
+{% if more %}and {{ more }} more\n{% endif %}";
 
 /// When something that has not ended ends, as Alertmanager writes it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -41,7 +42,7 @@ pub fn webhook(receiver: &Receiver, message: &Object<Notification>, address: &st
     json!({
         "version": "4",
         "groupKey": notification.key,
-        "truncatedAlerts": 0,
+        "truncatedAlerts": notification.more,
         "status": status(notification),
         "receiver": notification.receiver,
         "groupLabels": notification.group,
@@ -146,7 +147,8 @@ fn render(field: &str, template: &str, names: &Value) -> Result<String, NotSent>
 fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> Value {
     let notification = &message.spec;
     let notes = told(receiver, notification);
-    let firing = notes.iter().filter(|note| note.firing).count();
+    let listed = notes.iter().filter(|note| note.firing).count();
+    let firing = listed + notification.more as usize;
     let alerts: Vec<Value> = notes
         .iter()
         .map(|note| {
@@ -167,7 +169,7 @@ fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> 
             })
         })
         .collect();
-    let resolved = notes.len() - firing;
+    let resolved = notes.len() - listed;
     json!({
         "status": status(notification),
         "cause": notification.cause,
@@ -178,6 +180,7 @@ fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> 
         "firing": firing,
         "resolved": resolved,
         "alerts": alerts,
+        "more": notification.more,
         "address": address,
         "notification": message.name(),
         "heading": heading(notification, firing, resolved),
@@ -236,6 +239,16 @@ mod tests {
         assert_eq!(super::text(&receiver, &message, "").unwrap().0, "shop firing");
         receiver.text = Some("{{ alerts | nonsense }}".to_owned());
         assert!(super::text(&receiver, &message, "").is_err_and(|not| not.permanent));
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let (receiver, mut message) = example();
+        message.spec.more = 9_800;
+        let (title, text) = text(&receiver, &message, "http://a").unwrap();
+        assert_eq!(title, "[FIRING:9801] Slow");
+        assert!(text.ends_with("and 9800 more\n"), "{text}");
+        assert_eq!(webhook(&receiver, &message, "")["truncatedAlerts"], json!(9_800));
     }
 
     #[test]

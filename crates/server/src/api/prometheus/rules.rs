@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atoll_metrics::promql;
 use atoll_model::alerting::{AlertPhase, RuleGroup, RuleItem};
 use atoll_model::{Alert, Object, Rule, Snapshot, Timestamp};
 use axum::extract::State;
@@ -87,6 +88,13 @@ fn name_of(item: &RuleItem) -> &str {
     item.alert.as_deref().or(item.record.as_deref()).unwrap_or_default()
 }
 
+/// The expression as it is evaluated.
+fn expression(group: &RuleGroup, item: &RuleItem) -> String {
+    let narrowed = group.narrow.as_ref();
+    let narrowed = narrowed.and_then(|n| promql::with_matcher(&item.expr, &n.label, &n.value).ok());
+    narrowed.unwrap_or_else(|| item.expr.clone())
+}
+
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
@@ -113,7 +121,7 @@ fn rule_view(
     let problem = rule.status.reasons.iter().find(|reason| reason.message.contains(name));
     let mut view = json!({
         "name": name,
-        "query": item.expr,
+        "query": expression(group, item),
         "labels": labels,
         "health": match (problem, last) {
             (Some(_), _) => "err",

@@ -50,7 +50,7 @@ pub async fn flags(State(app): State<App>) -> Result {
     Ok(success(json!({
         "storage.tsdb.retention.time": retention,
         "query.timeout": "30s",
-        "query.max-concurrency": "2",
+        "query.max-concurrency": "3",
         "web.enable-remote-write-receiver": "true",
     })))
 }
