@@ -521,8 +521,8 @@ await test("the board shows what runs in each environment, a release its journey
   await page.keyboard.press("g");
   await page.keyboard.press("e");
   await heading("Environments");
-  const stop = page.locator(".board tr", { hasText: "shop" }).locator("td").first();
-  await stop.locator("a").first().click();
+  const stop = page.locator(".board tr", { hasText: "shop" });
+  await stop.locator("td a").first().click();
   await page.locator(".journey .leg").first().waitFor();
   await page.locator(".journey .leg", { hasText: "prod" }).getByText("runs there").waitFor();
 });
