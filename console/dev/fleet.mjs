@@ -272,7 +272,7 @@ function plan(d) {
       ? "paused"
       : rollout?.back
         ? "rollingBack"
-        : soaking
+        : soaking && rollout
           ? "soaking"
           : rollout || (moving && mine.length !== n)
             ? "rolling"

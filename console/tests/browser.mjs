@@ -23,6 +23,10 @@ const PLACES = [
   "/objectives",
   "/query?q=vector(1)",
   "/logs",
+  "/pipelines",
+  "/environments",
+  "/configs",
+  "/delivery",
 ];
 
 const browser = await browse();
@@ -467,6 +471,87 @@ await test("logs are searched, and what was searched for is marked", async () =>
   await page.getByLabel("Text in the line").fill("no line is written like this");
   await page.keyboard.press("Enter");
   await see("No line matches");
+});
+
+const HOSTILE = "<img src=x onerror=window.hacked=1>";
+const PIPELINE = {
+  apiVersion: "atoll/v1",
+  kind: "Pipeline",
+  metadata: { name: "browser" },
+  spec: {
+    params: { word: { description: HOSTILE, default: HOSTILE } },
+    steps: [
+      { name: "build", run: HOSTILE, matrix: { axes: { os: ["a", "b"] } } },
+      { name: "unit", needs: ["build"], run: "true" },
+      { name: "lint", run: "true" },
+      { name: "release", needs: ["unit", "lint", "build"], run: "true" },
+    ],
+  },
+};
+
+await test("a pipeline's steps are a graph, each right of what it needs", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("p");
+  await heading("Pipelines");
+  const made = await ask("PUT", "/v1/pipelines/browser", PIPELINE);
+  must(made.status === 200, `no pipeline was made: ${JSON.stringify(made.body)}`);
+  await page.locator(".pipeline-row a", { hasText: "browser" }).first().click();
+  await heading("browser");
+  await page.locator("main").getByRole("link", { name: "Steps" }).click();
+  const left = (name) =>
+    page
+      .locator(".step-field li", { hasText: name })
+      .boundingBox()
+      .then((box) => box.x);
+  await page.locator(".step-field li", { hasText: "release" }).waitFor();
+  must((await left("build")) < (await left("unit")), "unit is not right of build");
+  must((await left("unit")) < (await left("release")), "release is not right of unit");
+  // What another need implies has no line of its own.
+  must((await page.locator(".step-field path").count()) === 3, "there are not three lines");
+  await button("Run").click();
+  await dialog().getByText(HOSTILE).waitFor();
+  await page.keyboard.press("Escape");
+  await closed();
+  must(!(await page.evaluate(() => window.hacked)), "what was typed has run");
+  const gone = await ask("DELETE", "/v1/pipelines/browser");
+  must(gone.status === 200, `the pipeline was not deleted: ${JSON.stringify(gone.body)}`);
+});
+
+await test("the board shows what runs in each environment, a release its journey", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("e");
+  await heading("Environments");
+  const stop = page.locator(".board tr", { hasText: "shop" });
+  await stop.locator("td a").first().click();
+  await page.locator(".journey .leg").first().waitFor();
+  await page.locator(".journey .leg", { hasText: "prod" }).getByText("runs there").waitFor();
+});
+
+await test("what is delivered is told in figures, or that nothing is recorded", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("d");
+  await heading("Delivery");
+  await page.locator(".delivery-figures, .empty").first().waitFor();
+});
+
+await test("a switch is turned, seen before it is done", async () => {
+  await go("/configs");
+  await heading("Configuration");
+  const spec = {
+    switches: { fast: { default: false, owner: "team/trade", description: HOSTILE } },
+  };
+  const config = { apiVersion: "atoll/v1", kind: "Config", metadata: { name: "browser" }, spec };
+  const made = await ask("PUT", "/v1/configs/browser", config);
+  // A server that knows no configurations yet has a page that says there are none.
+  if (made.status === 404) return see("No configuration is pushed at run time yet");
+  await page.locator(".config-row a", { hasText: "browser" }).click();
+  await page.getByRole("switch", { name: "fast" }).click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Turn fast on" }).click();
+  await closed();
+  await page.locator("[role='switch'][aria-checked='true']").waitFor();
+  must(!(await page.evaluate(() => window.hacked)), "what was typed has run");
+  await ask("DELETE", "/v1/configs/browser");
 });
 
 await test("what is not there is said so", async () => {

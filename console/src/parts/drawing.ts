@@ -67,7 +67,7 @@ export class Drawing {
     const empty = Array.from({ length: options.count + 1 }, () => []);
     this.plot = new Plot(this.build(), empty as unknown as UPlot.AlignedData, element);
     this.above.className = "chart-above";
-    this.plot.over.prepend(this.above);
+    if (options.count > MANY) this.plot.over.prepend(this.above);
   }
 
   end(): void {

@@ -146,7 +146,7 @@ function StepNode({ view, tasks, chosen, onChoose }: NodeProps) {
         onClick={() => worst && onChoose(worst)}
       >
         <Dot tone={look.tone} />
-        <span className="cut grow">{step.name}</span>
+        <StepName name={step.name} />
         {retries > 0 && <span className="step-again">↻{retries}</span>}
         <span className="step-took">
           {worst?.task && cells.length === 1 ? (
@@ -158,6 +158,17 @@ function StepNode({ view, tasks, chosen, onChoose }: NodeProps) {
       </button>
       {cells.length > 1 && <MatrixCells cells={cells} chosen={chosen} onChoose={onChoose} />}
     </div>
+  );
+}
+
+/** Names that find no room are cut in their middle: many begin alike. */
+function StepName({ name }: { name: string }) {
+  const tail = name.length > 12 ? 7 : 0;
+  return (
+    <span className="node-words grow">
+      <span className="cut">{name.slice(0, name.length - tail)}</span>
+      {tail > 0 && <span>{name.slice(-tail)}</span>}
+    </span>
   );
 }
 

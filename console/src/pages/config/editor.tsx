@@ -36,6 +36,8 @@ export function Editor({ config, mayWrite }: Props) {
   const live = status.live?.values ?? spec.values ?? {};
   const overlays = spec.overlays ?? [];
   const changes = now ? contentDiff({ values: live }, { values: now }) : [];
+  // What was pushed and is on its way differs from what is live, yet is not to be pushed again.
+  const fresh = now !== undefined && JSON.stringify(now) !== JSON.stringify(spec.values ?? {});
   const go = (to: "form" | "raw") => {
     if (to === "raw") setRaw(JSON.stringify(values, null, 2));
     else if (now) setValues(now);
@@ -100,7 +102,7 @@ export function Editor({ config, mayWrite }: Props) {
                 type="button"
                 className="button main"
                 data-key="e"
-                disabled={!now || changes.length === 0}
+                disabled={!fresh}
                 onClick={() => setAsked("push")}
               >
                 Push…
@@ -108,7 +110,7 @@ export function Editor({ config, mayWrite }: Props) {
               <button
                 type="button"
                 className="button"
-                disabled={!now || changes.length === 0}
+                disabled={!fresh}
                 onClick={() => setAsked("draft")}
               >
                 Keep as a draft…
