@@ -17,8 +17,10 @@ use crate::table::{Goal, Row};
 use crate::{Args, clock};
 
 /// How many watch, how long the slowest but one in a hundred may take, and who took how long.
-const SIZES: [(usize, f64, Option<(&str, f64)>); 2] =
-    [(1_000, 20.0, Some(("Consul", 139.0))), (10_000, 150.0, None)];
+const SIZES: [Size; 2] = [(1_000, 20.0, Some(("Consul", 139.0))), (10_000, 150.0, None)];
+
+/// A count of watchers, a goal in milliseconds, and a peer's figure.
+type Size = (usize, f64, Option<(&'static str, f64)>);
 /// So many writes are timed, after some that are not.
 const WRITES: usize = 20;
 const WARM: usize = 3;

@@ -53,7 +53,7 @@ struct Answer {
 }
 
 enum Event {
-    State(Option<State>),
+    State(Option<Box<State>>),
     Answer(Answer),
     Prefetched,
     Time,
@@ -194,7 +194,7 @@ impl Keeper {
                         Some(link) => link.next().await,
                         None => std::future::pending().await,
                     }
-                } => Event::State(state),
+                } => Event::State(state.map(Box::new)),
                 Some(answer) = self.watching.answers.1.recv() => Event::Answer(answer),
                 () = async {
                     match &mut self.watching.fetching {
@@ -205,7 +205,7 @@ impl Keeper {
                 () = tokio::time::sleep_until(wake) => Event::Time,
             };
             match event {
-                Event::State(Some(state)) => self.take_state(state),
+                Event::State(Some(state)) => self.take_state(*state),
                 Event::State(None) => {
                     self.attach().await;
                     if self.link.is_none() {

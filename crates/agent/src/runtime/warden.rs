@@ -422,12 +422,12 @@ impl Warden {
     /// It does not run and is not to: what is left of the container goes. Where the engine is
     /// away, it goes when that is back; see `sweep.rs`.
     async fn stopped(&mut self) -> Next {
-        if let Err(error) = self.engine.remove(&self.container.name).await {
-            if !error.is_away() {
-                tracing::warn!(container = self.container.name, %error, "it is not removed yet");
-                tokio::time::sleep(AGAIN).await;
-                return Next::Look;
-            }
+        if let Err(error) = self.engine.remove(&self.container.name).await
+            && !error.is_away()
+        {
+            tracing::warn!(container = self.container.name, %error, "it is not removed yet");
+            tokio::time::sleep(AGAIN).await;
+            return Next::Look;
         }
         self.state.app = None;
         self.state.lacking = None;

@@ -317,6 +317,10 @@ impl Turn<'_> {
                 .map(|code| format!(" with exit code {code}"))
                 .unwrap_or_default(),
         };
+        if cell.phase == CellPhase::Cancelled {
+            // Another cell of the step failed, which has a reason of its own.
+            return Reason::new("step-cancelled", format!("step {}{at} was ended", cell.step));
+        }
         let message = format!("step {}{at} failed{why}", cell.step);
         Reason::new("step-failed", message).hint(format!("atoll logs task/{name}"))
     }

@@ -28,7 +28,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
             let object_name = Package::object_name(&spec.name, &spec.version);
             let message = format!("run/{name} made {}:{}", spec.name, spec.version);
             plan.reasons.push(Reason::new("packaged", message));
-            let mut new = Object::new(object_name, spec);
+            let mut new = Object::new(object_name, *spec);
             new.meta.generation = 1;
             new.meta.created_at = Some(cx.now);
             plan.writes.push(Write::Put(Any::Package(Arc::new(new))));
@@ -52,7 +52,7 @@ pub fn touched(_: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String
 /// Where the package of a run is, or is to be.
 enum Slot<'a> {
     Ours(&'a Arc<Object<Package>>),
-    Free(Package),
+    Free(Box<Package>),
     Taken,
 }
 
@@ -61,7 +61,7 @@ fn existing<'a>(world: &'a Snapshot, run: &Object<Run>, wanted: &Package) -> Slo
     let longer = format!("{}-{}", wanted.version, run.spec.number);
     for version in [wanted.version.clone(), longer] {
         match world.get::<Package>(&Package::object_name(&wanted.name, &version)) {
-            None => return Slot::Free(Package { version, ..wanted.clone() }),
+            None => return Slot::Free(Box::new(Package { version, ..wanted.clone() })),
             Some(there) => {
                 if there.spec.built.as_ref().is_some_and(|built| built.run == *run.name()) {
                     return Slot::Ours(there);

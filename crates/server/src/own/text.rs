@@ -164,7 +164,8 @@ fn delivery(app: &Server, writer: &mut Writer) {
     let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     let told = figures::delivery(&cx, USUAL_WINDOW, figures::By::Application);
-    let all: [(&str, &str, fn(&DeliveryFigure) -> Option<f64>); 5] = [
+    type Read = fn(&DeliveryFigure) -> Option<f64>;
+    let all: [(&str, &str, Read); 5] = [
         ("atoll_delivery_lead_time_seconds", "From commit to running, the middle of 30 days.", {
             |figure| figure.lead_time.map(seconds)
         }),
