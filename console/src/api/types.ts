@@ -1102,6 +1102,155 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/git/{repository}/git-receive-pack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pushes commits. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    repository: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-git-receive-pack-request": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-git-receive-pack-result": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/git/{repository}/git-upload-pack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetches commits. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    repository: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-git-upload-pack-request": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-git-upload-pack-result": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/git/{repository}/info/refs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Branches of a repository. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    repository: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-git-upload-pack-advertisement": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1705,6 +1854,156 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/configs/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values that are live. */
+        get: {
+            parameters: {
+                query?: {
+                    environment?: string | null;
+                    labels?: string | null;
+                    wait?: components["schemas"]["Span"] | null;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/configs/{name}/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Watches values. */
+        get: {
+            parameters: {
+                query?: {
+                    environment?: string | null;
+                    labels?: string | null;
+                    wait?: components["schemas"]["Span"] | null;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/figures/delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How fast and how well is delivered. */
+        get: {
+            parameters: {
+                query?: {
+                    by?: string | null;
+                    window?: components["schemas"]["Span"] | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeliveryFigures"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/history/{plural}/{name}": {
         parameters: {
             query?: never;
@@ -1750,6 +2049,57 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A forge tells of a push. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunBegun"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1902,6 +2252,196 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/pipelines/{name}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a run. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RunRequest"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunBegun"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/pipelines/{name}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tests that were not always well. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PipelineTests"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/provenance/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The key packages are signed with. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PublicKey"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/releases/{name}/journey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a release is, and goes. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Journey"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rollback/{plural}/{name}": {
         parameters: {
             query?: never;
@@ -1947,6 +2487,102 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/runs/{name}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every test of a run. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunTests"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/secrets/{name}/value": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Gives a secret its value. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2022,6 +2658,148 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{name}/artifacts/{artifact}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a task left. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                    artifact: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-tar": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{name}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log of a task that has ended. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{name}/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log of a task as it grows. */
+        get: {
+            parameters: {
+                query: {
+                    ask: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2435,6 +3213,8 @@ export interface components {
     schemas: {
         /** @description What an agent says of itself and its machine. */
         AgentStatus: {
+            /** @description The container engine that answers, with its version: `docker 20.10.24`; absent, if none. */
+            engine?: string;
             /**
              * @description How instances are kept apart here: `cgroup-v2`, `cgroup-v1`, `user-per-instance`, … and
              *     what is missing, with `no-` in front.
@@ -2626,6 +3406,11 @@ export interface components {
             config?: components["schemas"]["Configuration"];
             /** @description The environments it is deployed to; all, if absent. */
             environments?: string[] | null;
+            /**
+             * @description The image containers are made of, as `[REGISTRY/]NAME[:TAG]`, for environments whose
+             *     runtime is docker. Its content is fixed when a release of it is first run.
+             */
+            image?: string | null;
             /** @description Applications that must be ready in the same environment first, as `application/NAME`. */
             needs?: string[];
             /** @description What the application promises; turned into alerts and gates. */
@@ -2689,6 +3474,27 @@ export interface components {
             /** @description The manifests. They are taken as JSON values so that every error in every one is told. */
             objects: unknown[];
         };
+        Approval: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Approval";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Approval2"];
+            /** @default null */
+            status: components["schemas"]["ApprovalStatus"] | (null);
+        };
+        /** @description One person's consent. It is made by whom it names, and never changed. */
+        Approval2: {
+            /** @description Who approves: `user/anna`. */
+            by: string;
+            /** @description What they say. */
+            comment?: string;
+            /** @description With this role. */
+            role: string;
+            /** @description What is approved: `promotion/NAME`. */
+            subject: string;
+        };
         /** @description Who must approve a change. */
         ApprovalRule: {
             /**
@@ -2699,6 +3505,8 @@ export interface components {
             /** @description Any of these roles. */
             roles: string[];
         };
+        /** @description Approvals have no status. */
+        ApprovalStatus: Record<string, never>;
         /** @description What a step leaves. */
         Artifact: {
             /** @description It is kept where the step failed too. */
@@ -2759,10 +3567,40 @@ export interface components {
             /** @enum {string} */
             type: "exec";
         };
+        /** @description One configuration as an agent delivers it to one instance. */
+        AssignedConfig: {
+            /**
+             * @description Where they are written.
+             * @default {
+             *       "format": "json"
+             *     }
+             */
+            file: components["schemas"]["FileRule"];
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description What is done then.
+             * @default null
+             */
+            then: components["schemas"]["Notice"] | (null);
+            /** @description The values meant for this instance. */
+            values: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uint64
+             * @description The version.
+             */
+            version: number;
+        };
         /** @description One instance that is to be on a host. */
         AssignedInstance: {
             /** @description Its application. */
             application: string;
+            /** @description What of the release's static configuration is otherwise in its environment. */
+            config?: {
+                [key: string]: string;
+            };
             /** @description When the object was made: tells a new instance of the same name from the old one. */
             createdAt: components["schemas"]["Timestamp"];
             /** @description Its deployment: `shop.prod`. */
@@ -2790,10 +3628,20 @@ export interface components {
              * @default null
              */
             prefetch: string | null;
+            /**
+             * @description Its deployment is being deleted: what it keeps goes with it.
+             * @default false
+             */
+            purge: boolean;
             /** @description The release it is to run; see [`Assignment::releases`]. */
             release: string;
             /** @description What it may use. */
             resources: components["schemas"]["Resources"];
+            /**
+             * @description How it runs.
+             * @default process
+             */
+            runtime: components["schemas"]["Runtime"];
             /** @description It is to be stopped, reported as `stopped`, and then forgotten once it is no longer listed. */
             stop: boolean;
         };
@@ -2807,10 +3655,21 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * @description The image its containers are made of, as its team writes it.
+             * @default null
+             */
+            image: string | null;
+            /**
              * @description Its files.
              * @default null
              */
             package: components["schemas"]["PackageRef"] | (null);
+            /**
+             * @description The image by its content. Until it is known, the host looks it up and reports it, and
+             *     starts nothing.
+             * @default null
+             */
+            pinned: string | null;
             /** @description How its instances run. */
             run: components["schemas"]["Run"];
         };
@@ -2846,6 +3705,10 @@ export interface components {
          *     changed after revision N, otherwise when it changes or after S seconds. Asking is the heartbeat.
          */
         Assignment: {
+            /** @description Dynamic configuration, by the name of the instance. */
+            configs?: {
+                [key: string]: components["schemas"]["AssignedConfig"][];
+            };
             /** @description Everything that is to be on this host; what is not listed is stopped and cleared away. */
             instances: components["schemas"]["AssignedInstance"][];
             /** @description The releases they name. */
@@ -2899,6 +3762,27 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description How a package was made: written by the planner that makes packages of runs, and by nobody else. */
+        Built: {
+            /** @description The branch, where it is not the pipeline's own. */
+            branch?: string | null;
+            /** @description What began the run. */
+            cause: components["schemas"]["Cause"];
+            /** @description The commit. */
+            commit?: components["schemas"]["Commit"] | (null);
+            /** @description The pipeline the run is of. */
+            pipeline: string;
+            /** @description The run that made it. */
+            run: string;
+            /** @description Its parts, as CycloneDX in a blob of this digest. */
+            sbom?: string | null;
+            /** @description The address of the repository. */
+            source?: string | null;
+            /** @description How the tests of the run went. */
+            tests?: {
+                [key: string]: components["schemas"]["TestTotals"];
+            };
+        };
         /** @description Directories brought along from runs before. */
         Cached: {
             /**
@@ -2914,10 +3798,10 @@ export interface components {
             /** @description Paths in the workspace. */
             paths: string[];
         };
-        /** @description Why a message is sent. */
-        Cause: "new" | "changed" | "repeat" | "resolved" | "heartbeat";
         /** @description What began a run. */
-        Cause2: "webhook" | "poll" | "push" | "schedule" | "manual";
+        Cause: "webhook" | "poll" | "push" | "schedule" | "manual";
+        /** @description Why a message is sent. */
+        Cause2: "new" | "changed" | "repeat" | "resolved" | "heartbeat";
         /** @description One cell of one step. */
         Cell: {
             /** @description In one word. */
@@ -2980,6 +3864,22 @@ export interface components {
                 urls: string[];
             };
         };
+        /** @description One thing an environment asks of a release. */
+        Check: {
+            /** @description In one sentence. */
+            message: string;
+            /**
+             * @description What is asked: `signed`, `tests`, `before`, `soak`, `objectives`, `approval`, `window`,
+             *     `asked` or `veto`.
+             */
+            name: string;
+            /** @description Whether it is there. */
+            state: components["schemas"]["CheckState"];
+            /** @description When that changes by itself, where it does. */
+            until?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description Whether what is asked is there. */
+        CheckState: "passed" | "waiting" | "refused" | "skipped";
         /** @description A commit. */
         Commit: {
             /** @description When it was made. */
@@ -3001,10 +3901,144 @@ export interface components {
             /** @description Runs, of whatever pipeline, whose group is the same text; `{{…}}` is filled in. */
             group: string;
         };
+        Config: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Config";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Config2"];
+            /** @default null */
+            status: components["schemas"]["ConfigStatus"] | (null);
+        };
+        /**
+         * @description Values that are delivered to running instances of every application that names it in
+         *     `config.dynamic`.
+         */
+        Config2: {
+            /**
+             * Format: uint64
+             * @description The version that is given up; its instances go back to the one before.
+             */
+            aborted?: number | null;
+            /** @description What it is for. */
+            description?: string;
+            /** @description A change that is prepared and not live. */
+            draft?: components["schemas"]["Draft"] | (null);
+            /**
+             * @description The file an instance finds them in.
+             * @default {
+             *       "format": "json"
+             *     }
+             */
+            file: components["schemas"]["FileRule"];
+            /** @description How a change goes out; to all at once, if absent. */
+            gray?: components["schemas"]["Gray"] | (null);
+            /** @description Other values for some, merged over `values` in this order. */
+            overlays?: components["schemas"]["Overlay"][];
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /**
+             * Format: uint64
+             * @description The version whose remaining steps are skipped.
+             */
+            promoted?: number | null;
+            /** @description The JSON Schema that the values of every instance must fit. */
+            schema?: unknown;
+            /** @description Switches by name, in place of a schema: each has a type, a default and an owner. */
+            switches?: {
+                [key: string]: components["schemas"]["Switch"];
+            };
+            /** @description What is done to an instance once its file has changed. */
+            then?: components["schemas"]["Notice"] | (null);
+            /** @description The values. */
+            values?: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description What an instance has of one configuration. */
+        ConfigAck: {
+            /** @description Why a newer version could not be delivered. */
+            error?: string | null;
+            /**
+             * Format: uint64
+             * @description The version its program last took from the agent.
+             */
+            fetched?: number | null;
+            /** @description Its program waits at the agent for newer versions: what it has fetched is what it uses. */
+            follows?: boolean;
+            /**
+             * Format: uint64
+             * @description The version in its file.
+             */
+            version: number;
+        };
+        /** @description The state of a configuration in one word. */
+        ConfigPhase: "waiting" | "delivering" | "gray" | "paused" | "settled";
+        /** @description What has become of a configuration. */
+        ConfigStatus: {
+            /**
+             * Format: uint32
+             * @description Of them, those that have acknowledged the version meant for them.
+             * @default 0
+             */
+            acknowledged: number;
+            /** @description The version that was given up; not tried again until the content is edited. */
+            failed?: components["schemas"]["FailedVersion"] | (null);
+            /** @description The gray release under way, if one is. */
+            gray?: components["schemas"]["GrayStatus"] | (null);
+            /**
+             * Format: uint32
+             * @description Instances it is delivered to.
+             * @default 0
+             */
+            instances: number;
+            /** @description Some of the others. */
+            laggards?: components["schemas"]["Laggard"][];
+            /**
+             * @description The content of that version.
+             * @default {
+             *       "values": {}
+             *     }
+             */
+            live: components["schemas"]["Content2"];
+            /**
+             * Format: uint64
+             * @description The generation this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /**
+             * @description In one word.
+             * @default waiting
+             */
+            phase: components["schemas"]["ConfigPhase"];
+            /** @description The content before; going back to it takes no steps. */
+            previous?: components["schemas"]["Content2"] | (null);
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description Since when that is so. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint64
+             * @description The version all have that have no newer one: the generation that brought its content.
+             * @default 0
+             */
+            version: number;
+        };
         /** @description Static configuration is part of a release; dynamic is pushed while it runs. */
         Configuration: {
             /** @description Names of Config objects delivered at run time. */
             dynamic?: string[];
+            /**
+             * @description What of `static` is otherwise in an environment, by the environment's name; part of the
+             *     release as well.
+             */
+            environments?: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
             /** @description Environment variables that make a new release when they change. */
             static?: {
                 [key: string]: string;
@@ -3034,8 +4068,73 @@ export interface components {
             /** @enum {string} */
             type: "image";
         };
+        /** @description Values with the overlays over them: all that makes one version differ from another. */
+        Content2: {
+            /** @description Other values for some. */
+            overlays?: components["schemas"]["Overlay"][];
+            /**
+             * @description The values, with the defaults of switches nobody has set.
+             * @default {}
+             */
+            values: {
+                [key: string]: unknown;
+            };
+        };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
+        /** @description A day of the week. */
+        Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /**
+         * @description The figures of one application, or of one team. A change is a release's entry into the last
+         *     environment of its application. What cannot be told is absent, and never 0.
+         */
+        DeliveryFigure: {
+            /**
+             * Format: uint32
+             * @description Changes that ended well.
+             */
+            changes: number;
+            /**
+             * Format: uint32
+             * @description Emergencies among them.
+             */
+            emergencies: number;
+            /**
+             * Format: double
+             * @description The share of changes that failed, 0 to 1.
+             */
+            failureRate?: number | null;
+            /**
+             * Format: uint32
+             * @description Changes that ended in failure: taken back, given up or vetoed.
+             */
+            failures: number;
+            /** @description From commit to running, the middle one. */
+            leadTime?: components["schemas"]["Span"] | (null);
+            /** @description From commit to running: nine of ten took no longer. */
+            leadTimeP90?: components["schemas"]["Span"] | (null);
+            /** @description Of whom. */
+            name: string;
+            /**
+             * Format: double
+             * @description Changes that ended well, for each day.
+             */
+            perDay: number;
+            /** @description From failure to being whole again, the middle one. */
+            timeToRestore?: components["schemas"]["Span"] | (null);
+            /**
+             * Format: double
+             * @description The share of changes in which no person had a hand, 0 to 1.
+             */
+            untouched?: number | null;
+        };
+        /** @description The figures of delivery of several applications or teams. */
+        DeliveryFigures: {
+            /** @description One row for each, by name. */
+            items: components["schemas"]["DeliveryFigure"][];
+            /** @description They are of so long, up to now. */
+            window: components["schemas"]["Span"];
+        };
         Deployment: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -3065,6 +4164,8 @@ export interface components {
             instances: number;
             /** @description No further step of a rollout is taken; healing and rollback go on. */
             paused?: boolean;
+            /** @description Why it stays at `release`, whatever else comes. */
+            pin?: string | null;
             /** @description The release whose remaining soaks are skipped. */
             promoted?: string | null;
             /**
@@ -3077,6 +4178,10 @@ export interface components {
         DeploymentStatus: {
             /** @description The release that failed here; not tried again until the target is edited. */
             failed?: components["schemas"]["Failed"] | (null);
+            /** @description The one that was the last good before: what a veto of the last good one goes back to. */
+            goodBefore?: string | null;
+            /** @description Since when that is so. */
+            goodSince?: components["schemas"]["Timestamp"] | (null);
             /**
              * Format: uint32
              * @description Instances there are, those being stopped included.
@@ -3133,8 +4238,31 @@ export interface components {
             /** @description BLAKE3 digests in hex. */
             digests: string[];
         };
+        /** @description A change that is prepared, to be read and made live by somebody. */
+        Draft: {
+            /** @description What for. */
+            note?: string;
+            /** @description The overlays as they are to be. */
+            overlays?: components["schemas"]["Overlay"][];
+            /**
+             * @description The values as they are to be.
+             * @default {}
+             */
+            values: {
+                [key: string]: unknown;
+            };
+        };
         /** @description What drives the instances of an environment. */
         Engine: "fleet";
+        /** @description A signed statement, as DSSE writes it. */
+        Envelope: {
+            /** @description The statement, in base64. */
+            payload: string;
+            /** @description What the payload is. */
+            payloadType: string;
+            /** @description Who signed it, and how. */
+            signatures: components["schemas"]["Signed"][];
+        };
         Environment: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -3149,26 +4277,48 @@ export interface components {
         Environment2: {
             /** @description The environment a release must have proved itself in first. */
             after?: string | null;
-            /** @description Who must approve a change, if anybody. */
+            /** @description Who must approve a release before it enters, if anybody. */
             approval?: components["schemas"]["ApprovalRule"] | (null);
             /**
              * @description What drives them.
              * @default fleet
              */
             engine: components["schemas"]["Engine"];
+            /** @description It was made for a branch, and goes. */
+            ephemeral?: components["schemas"]["Ephemeral"] | (null);
             /**
              * @description The hosts it may use, by their labels; all, if absent.
              * @default
              */
             hosts: components["schemas"]["Selector"];
+            /** @description Whether a release that may enter does so by itself. */
+            promotion?: components["schemas"]["PromotionMode"];
+            /** @description What else is asked of a release before it enters. */
+            require?: components["schemas"]["Require"];
             /**
              * @description How instances run.
              * @default process
              */
             runtime: components["schemas"]["Runtime"];
+            /**
+             * @description It is a pattern, of which an environment is made for each branch that has a release; it
+             *     takes no deployments itself.
+             */
+            template?: components["schemas"]["Template"] | (null);
         };
         /** @description Environments have no status. */
         EnvironmentStatus: Record<string, never>;
+        /** @description What an environment was made for. */
+        Ephemeral: {
+            /** @description The only application it holds. */
+            application: string;
+            /** @description The branch whose newest release runs there. */
+            branch: string;
+            /** @description The environment that is its pattern. */
+            of: string;
+            /** @description When it goes. */
+            until: components["schemas"]["Timestamp"];
+        };
         /** @description What one signal showed. */
         Evidence: {
             /** @description The changed instances after it. */
@@ -3246,6 +4396,20 @@ export interface components {
             /** @description The release. */
             release: string;
         };
+        /** @description A version that was given up. */
+        FailedVersion: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Its content. */
+            content: components["schemas"]["Content2"];
+            /** @description Why. */
+            reason: components["schemas"]["Reason"];
+            /**
+             * Format: uint64
+             * @description The version.
+             */
+            version: number;
+        };
         /** @description What a person says of a verdict. */
         Feedback: {
             /** @description Why. */
@@ -3262,11 +4426,32 @@ export interface components {
             /** @description What it becomes; absent, if it goes. */
             to?: unknown;
         };
+        /** @description How a file of values is written. */
+        FileFormat: "json" | "yaml" | "env";
+        /** @description The file an instance finds its values in, below `$ATOLL_CONFIG_DIR`. */
+        FileRule: {
+            /**
+             * @description How it is written.
+             * @default json
+             */
+            format: components["schemas"]["FileFormat"];
+            /** @description What it is called; the configuration's name with the ending of the format, if absent. */
+            name?: string | null;
+        };
+        /** @description A place that keeps repositories, by how it is spoken to. */
+        Forge: "github" | "gitlab" | "gitea";
         /** @description What a release is made into. */
         Form: {
             package: string;
         } | {
             image: components["schemas"]["ImageRule"];
+        };
+        /** @description What a host has found the image of a release to be. */
+        FoundImage: {
+            /** @description The image by its content. */
+            image: string;
+            /** @description The release. */
+            release: string;
         };
         Freeze: {
             /** @enum {unknown} */
@@ -3296,6 +4481,67 @@ export interface components {
         };
         /** @description Freezes have no status. */
         FreezeStatus: Record<string, never>;
+        /** @description How a change goes out: to more and more instances, each step watched. */
+        Gray: {
+            /**
+             * @description What the guard's verdict does.
+             * @default enforce
+             */
+            guard: components["schemas"]["GuardMode"];
+            /** @description Who has the new version at each step; after the last, all have. */
+            steps: components["schemas"]["GrayStep"][];
+        };
+        /** @description How far a gray release is. */
+        GrayStatus: {
+            /**
+             * Format: uint32
+             * @description Instances the change makes a difference to.
+             * @default 0
+             */
+            affected: number;
+            /** @description Its content. */
+            content: components["schemas"]["Content2"];
+            /** @description What the guard says of the step it is at, by deployment. */
+            guard?: {
+                [key: string]: components["schemas"]["GuardStatus"];
+            };
+            /**
+             * @description The instances that have it, and since when.
+             * @default {}
+             */
+            instances: {
+                [key: string]: components["schemas"]["Timestamp"];
+            };
+            /** @description When it began. */
+            since: components["schemas"]["Timestamp"];
+            /** @description When all of this step had acknowledged it. */
+            soakingSince?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description The index of the step it is at.
+             * @default 0
+             */
+            step: number;
+            /**
+             * Format: uint64
+             * @description The newer version.
+             */
+            version: number;
+        };
+        /** @description One step of a gray release. Exactly one of `instances`, `names` and `where` is given. */
+        GrayStep: {
+            /** @description So many of the instances the change makes a difference to. */
+            instances?: components["schemas"]["Portion"] | (null);
+            /** @description These instances. */
+            names?: string[];
+            /**
+             * @description How long it is watched before the next step.
+             * @default 0s
+             */
+            soak: components["schemas"]["Span"];
+            /** @description Instances with these labels; see [`Overlay::labels`]. */
+            where?: components["schemas"]["Selector"] | (null);
+        };
         /** @description How the rollouts of an application are watched. */
         Guard: {
             /**
@@ -3553,6 +4799,8 @@ export interface components {
              *     }
              */
             resources: components["schemas"]["Resources"];
+            /** @description How it runs; that of its environment when its release was chosen. */
+            runtime?: components["schemas"]["Runtime"];
         };
         /** @description The state of an instance in one word. */
         InstancePhase: "pending" | "fetching" | "starting" | "ready" | "unready" | "stopping" | "stopped" | "crashLoop" | "unknown";
@@ -3563,6 +4811,11 @@ export interface components {
              * @description The generation of its target that the agent has acted on.
              */
             generation: number;
+            /**
+             * @description The image of its release by its content, where this host has just looked it up.
+             * @default null
+             */
+            image: components["schemas"]["FoundImage"] | (null);
             /** @description Its name. */
             name: string;
             /** @description In one word. */
@@ -3604,6 +4857,10 @@ export interface components {
         InstanceStatus: {
             /** @description Where it is reached. */
             address?: string;
+            /** @description What it has of its dynamic configuration. */
+            configs?: {
+                [key: string]: components["schemas"]["ConfigAck"];
+            };
             /** @description The host it is on. */
             host?: string;
             /**
@@ -3666,6 +4923,25 @@ export interface components {
             /** @description The host's own token, role `host`. */
             token: string;
         };
+        /** @description Where a release has been, where it is and what it waits for. */
+        Journey: {
+            /** @description Its application. */
+            application: string;
+            /** @description The commit it was made of. */
+            commit?: components["schemas"]["Commit"] | (null);
+            /** @description Its content: the same at every stop. */
+            digest?: string | null;
+            /** @description When it was made. */
+            madeAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description The release. */
+            release: string;
+            /** @description The run that made it. */
+            run?: string | null;
+            /** @description Its environments, each after the one it comes after. */
+            stops: components["schemas"]["Stop2"][];
+            /** @description That it is to run nowhere, if so. */
+            veto?: components["schemas"]["Veto"] | (null);
+        };
         /** @description An artefact that is kept. */
         Kept: {
             /** @description The digest of its package's index. */
@@ -3682,7 +4958,26 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Secret" | "Config" | "Promotion" | "Approval";
+        /** @description An instance that has not acknowledged what is meant for it. */
+        Laggard: {
+            /**
+             * Format: uint64
+             * @description The version it has.
+             */
+            has?: number | null;
+            /** @description The host it is on. */
+            host: string;
+            /** @description The instance. */
+            instance: string;
+            /**
+             * Format: uint64
+             * @description The version meant for it.
+             */
+            wanted: number;
+            /** @description Why, as far as that is known. */
+            why: string;
+        };
         /** @description What a step may use. */
         Limits: {
             /**
@@ -3982,6 +5277,12 @@ export interface components {
             /** @description Its value. */
             value: string;
         };
+        /** @description What is done to an instance once its file has changed. At most one is given. */
+        Notice: {
+            signal: string;
+        } | {
+            command: string[];
+        };
         Notification: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -4002,7 +5303,7 @@ export interface components {
             /** @description When it was made. */
             at: components["schemas"]["Timestamp"];
             /** @description Why it is sent. */
-            cause: components["schemas"]["Cause"];
+            cause: components["schemas"]["Cause2"];
             /** @description A checksum of the names of all alerts that fire, listed or not. */
             digest?: string;
             /** @description The labels its alerts have in common. */
@@ -4048,7 +5349,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -4123,6 +5424,23 @@ export interface components {
             /** @description What is written, and with `dryRun` what planners would write next. */
             writes: components["schemas"]["WriteView"][];
         };
+        /** @description Other values for some instances. */
+        Overlay: {
+            /** @description In these environments; in all, if absent. */
+            environments?: string[];
+            /**
+             * @description Merged over what comes before: objects by key, everything else as a whole; `null` takes a
+             *     key away.
+             */
+            values: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where these labels are: those of the application and of the host, and `application`,
+             *     `environment`, `deployment`, `instance` and `host`.
+             */
+            where?: components["schemas"]["Selector"];
+        };
         Package: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -4138,18 +5456,27 @@ export interface components {
          *     [`Package::object_name`].
          */
         Package2: {
-            /** @description BLAKE3 of the package's index, in hex: what it is addressed by. */
+            /** @description How it was made, where a pipeline made it. */
+            built?: components["schemas"]["Built"] | (null);
+            /**
+             * @description What it is addressed by: BLAKE3 of the package's index, in hex; of an image, `sha256:…` of
+             *     its manifest.
+             */
             digest: string;
             /**
              * Format: uint64
              * @description Number of entries.
+             * @default 0
              */
             entries: number;
+            /** @description It is a container image, kept in this repository of a registry: `registry:5000/shop`. */
+            image?: string | null;
             /** @description The name of the program. */
             name: string;
             /**
              * Format: uint64
              * @description Bytes of all its files together.
+             * @default 0
              */
             size: number;
             /** @description The version, as its maker writes it. */
@@ -4157,15 +5484,22 @@ export interface components {
         };
         /** @description A package by name and by content. */
         PackageRef: {
-            /** @description BLAKE3 of the package's index, in hex. */
+            /** @description BLAKE3 of the package's index, in hex; of an image, `sha256:…` of its manifest. */
             digest: string;
             /** @description The name of the program. */
             name: string;
             /** @description The version. */
             version: string;
         };
-        /** @description Packages have no status. */
-        PackageStatus: Record<string, never>;
+        /** @description What is known of a package. */
+        PackageStatus: {
+            /** @description It has been offered to its application: that is done once. */
+            offered?: boolean;
+            /** @description What the server attests of it, signed. */
+            provenance?: components["schemas"]["Envelope"] | (null);
+            /** @description What stands in its way. */
+            reasons?: components["schemas"]["Reason"][];
+        };
         /** @description What may be given to a run. */
         Param: {
             /** @description What it is where nothing is given; without, it must be given. */
@@ -4255,6 +5589,13 @@ export interface components {
             /** @description When each schedule last began a run, in the order of the schedules. */
             scheduled?: components["schemas"]["Timestamp"][];
         };
+        /** @description `GET /v1/pipelines/{name}/tests`: the tests of a pipeline over its newest runs. */
+        PipelineTests: {
+            /** @description The runs looked at, newest first. */
+            runs: string[];
+            /** @description Each test that was not always as it should; the flakiest first. */
+            tests: components["schemas"]["TestRecord"][];
+        };
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
         /** @description An error, as RFC 9457 has it. */
@@ -4310,6 +5651,88 @@ export interface components {
              * @default 30d
              */
             window: components["schemas"]["Span"];
+        };
+        Promotion: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Promotion";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Promotion2"];
+            /** @default null */
+            status: components["schemas"]["PromotionStatus"] | (null);
+        };
+        /**
+         * @description One release's entry into one environment: whether it may, and what became of it there. Its
+         *     object is named `RELEASE.ENVIRONMENT`. The platform makes one for each; people say in it that
+         *     they want it.
+         */
+        Promotion2: {
+            /** @description The application. */
+            application: string;
+            /** @description Somebody asked for it. */
+            asked?: boolean;
+            /**
+             * @description Why it may not wait: the environment before, soaks, objectives, approvals, times and
+             *     freezes are passed over. Signatures, tests and vetoes never are.
+             */
+            emergency?: string | null;
+            /** @description The environment. */
+            environment: string;
+            /** @description The release. */
+            release: string;
+        };
+        /** @description Whether a release that may enter does so by itself. */
+        PromotionMode: "auto" | "manual";
+        /** @description The state of a promotion in one word. */
+        PromotionPhase: "waiting" | "admitted" | "rolling" | "good" | "failed" | "refused" | "superseded";
+        /**
+         * @description How far a promotion is. Its times outlive the release, as the figures of delivery are made of
+         *     them.
+         */
+        PromotionStatus: {
+            /** @description When it was let in. */
+            admittedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description When its rollout began. */
+            beganAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description A person had a hand in it: made the package, asked, approved, or pushed it on. */
+            byHand?: boolean;
+            /** @description What the environment asks, each with what is so. */
+            checks?: components["schemas"]["Check"][];
+            /** @description The commit it was made of. */
+            commit?: components["schemas"]["Commit"] | (null);
+            /** @description The content that enters: the same in every environment. */
+            digest?: string | null;
+            /** @description When it failed there, or was taken back because of a veto. */
+            failedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description When it had proved itself there. */
+            goodAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint64
+             * @description The generation this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /**
+             * @description In one word.
+             * @default waiting
+             */
+            phase: components["schemas"]["PromotionPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When the deployment was whole again after that. */
+            restoredAt?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description The key packages are signed with, as it is shown to everybody. */
+        PublicKey: {
+            /** @description `ed25519`. */
+            algorithm: string;
+            /** @description The key, in hex. */
+            key: string;
+            /** @description Names it in envelopes. */
+            keyid: string;
+            /** @description The key in PEM, for other programs. */
+            pem: string;
         };
         /** @description `GET /readyz`. */
         Readiness: {
@@ -4394,10 +5817,14 @@ export interface components {
         Release2: {
             /** @description The application it is of. */
             application: string;
+            /** @description The branch it is of, where that is not the one releases for environments come from. */
+            branch?: string | null;
             /** @description Static configuration: environment variables of every instance. */
             config?: {
                 [key: string]: string;
             };
+            /** @description The image its containers are made of, as its team writes it; see [`ReleaseStatus::image`]. */
+            image?: string | null;
             /** @description Free text: what it brings. */
             notes?: string;
             /**
@@ -4406,10 +5833,18 @@ export interface components {
              * @default 0
              */
             number: number;
+            /** @description What of it is otherwise in an environment, by the environment's name. */
+            overrides?: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
             /** @description Its files; without, it runs what the host has. */
             package?: components["schemas"]["PackageRef"] | (null);
             /** @description How its instances run. */
             run: components["schemas"]["Run"];
+            /** @description It is to run nowhere any more. The only part of a release that may be changed. */
+            veto?: components["schemas"]["Veto"] | (null);
         };
         /** @description How a release is made of what a step leaves. Exactly one of `package` and `image` is given. */
         ReleaseRule: {
@@ -4422,11 +5857,25 @@ export interface components {
         };
         /** @description What is known of a release. */
         ReleaseStatus: {
+            /**
+             * @description The image by its content, from the host that looked it up first. It never changes: what is
+             *     pushed under the same tag later is another release.
+             */
+            image?: string | null;
             /** @description Why it cannot be used, if so. */
             reasons?: components["schemas"]["Reason"][];
         };
         /** @description `POST /v1/agents/{host}/report`: what has changed, or everything. */
         Report: {
+            /**
+             * @description What instances have of their dynamic configuration, by instance and configuration; an
+             *     instance that is named is told of in full.
+             */
+            configs?: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["ConfigAck"];
+                };
+            };
             /**
              * @description What the machine is, where that has changed.
              * @default null
@@ -4469,6 +5918,21 @@ export interface components {
             git?: string | null;
             /** @description It is looked for new commits this often; only on a webhook, if absent. */
             poll?: components["schemas"]["Span"] | (null);
+            /** @description How it is told of runs; found out from the address, if absent. */
+            status?: components["schemas"]["StatusRule"] | (null);
+        };
+        /** @description What an environment asks of a release before it may enter. */
+        Require: {
+            /** @description No error budget of the application is spent in the environment before. */
+            objectives?: boolean;
+            /** @description Its package is signed by the pipelines here, and is what was signed. Nothing skips this. */
+            signed?: boolean;
+            /** @description It has run in the environment before for so long since it proved itself there. */
+            soak?: components["schemas"]["Span"];
+            /** @description Its run had tests of each of these suites, and none failed. Nothing skips this. */
+            tests?: components["schemas"]["Suite"][];
+            /** @description It enters at these times only; at any, if empty. */
+            windows?: components["schemas"]["Window"][];
         };
         /** @description What one instance is given. */
         Resources: {
@@ -4684,8 +6148,15 @@ export interface components {
         };
         /** @description How one instance runs. */
         Run: {
-            /** @description Program and arguments; `{{…}}` is filled in. A program with `./` is one of the package. */
-            command: string[];
+            /**
+             * @description Program and arguments; `{{…}}` is filled in. A program with `./` is one of the package. An
+             *     image brings its own, which this replaces.
+             */
+            command?: string[];
+            /** @description Where an image listens inside its container, for ports it does not take from us. */
+            containerPorts?: {
+                [key: string]: number;
+            };
             /** @description Environment variables; `{{…}}` is filled in. */
             env?: {
                 [key: string]: string;
@@ -4729,6 +6200,8 @@ export interface components {
              *     }
              */
             stop: components["schemas"]["Stop"];
+            /** @description What a container keeps across restarts and releases. */
+            volumes?: components["schemas"]["Volume"][];
         };
         Run2: {
             /** @enum {unknown} */
@@ -4747,7 +6220,7 @@ export interface components {
             /** @description It is to be ended. */
             cancelled?: boolean;
             /** @description What began it. */
-            cause: components["schemas"]["Cause2"];
+            cause: components["schemas"]["Cause"];
             /** @description The commit, where it is known from the start; the newest of the branch, if absent. */
             commit?: string | null;
             /** @description Steps that were handed in with the run; those of the repository, if absent. */
@@ -4771,8 +6244,50 @@ export interface components {
              */
             source?: string | null;
         };
+        /** @description The answer to [`RunRequest`], and to a webhook. */
+        RunBegun: {
+            /** @description It was begun for the same before. */
+            existed: boolean;
+            /** @description The name of the run. */
+            run: string;
+        };
         /** @description The state of a run in one word. */
         RunPhase: "pending" | "waiting" | "running" | "succeeded" | "failed" | "timedOut" | "cancelled";
+        /** @description `POST /v1/pipelines/{name}/runs`: begins a run. */
+        RunRequest: {
+            /**
+             * @description The branch; the pipeline's own, if absent.
+             * @default null
+             */
+            branch: string | null;
+            /**
+             * @description The commit; the newest of the branch, if absent.
+             * @default null
+             */
+            commit: string | null;
+            /**
+             * @description Steps that are handed in; those of the repository, if absent.
+             * @default null
+             */
+            definition: components["schemas"]["Pipeline2"] | (null);
+            /**
+             * @description The same key begins one run, however often it is sent; each request begins one, if absent.
+             * @default null
+             */
+            key: string | null;
+            /**
+             * @description What is given to the run.
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Source that is handed in, as the digest of a package's index.
+             * @default null
+             */
+            source: string | null;
+        };
         /** @description How a run is. */
         RunStatus: {
             /** @description The application as that commit declares it, if it does. */
@@ -4785,6 +6300,8 @@ export interface components {
             definition?: components["schemas"]["Pipeline2"] | (null);
             /** @description When it ended. */
             endedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description The group of runs that do not run at the same time, filled in. */
+            group?: string | null;
             /** @description What its release step has made. */
             made?: components["schemas"]["Made"] | (null);
             /** @description In one word. */
@@ -4801,6 +6318,17 @@ export interface components {
             };
             /** @description The phase last told to the place the source comes from. */
             told?: components["schemas"]["RunPhase"] | (null);
+        };
+        /** @description `GET /v1/runs/{name}/tests`: every test of a run. */
+        RunTests: {
+            /** @description Each, with the task that ran it; those that failed first. */
+            tests: components["schemas"]["TestRun"][];
+            /** @description How they went, by suite. */
+            totals: {
+                [key: string]: components["schemas"]["TestTotals"];
+            };
+            /** @description There were more than are kept. */
+            truncated: boolean;
         };
         /** @description How instances run. */
         Runtime: "process" | "docker";
@@ -4835,6 +6363,25 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        Secret: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Secret";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Secret2"];
+            /** @default null */
+            status: components["schemas"]["SecretStatus"] | (null);
+        };
+        /** @description Something that must not be seen. */
+        Secret2: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description Names the sealed value in the store; none was given yet, if absent. */
+            sealed?: string | null;
+        };
+        /** @description Secrets have no status. */
+        SecretStatus: Record<string, never>;
         /** @description a label selector like zone in (a, b), tier=core */
         Selector: string | number;
         /** @description A person's request that is answered on a host over a WebSocket, relayed by a server. */
@@ -4892,6 +6439,13 @@ export interface components {
         };
         /** @description What a signal measures. */
         SignalKind: "value" | "latency" | "errors" | "traffic" | "saturation" | "events";
+        /** @description One signature of an envelope. */
+        Signed: {
+            /** @description The key, by its name; see [`key_id`]. */
+            keyid: string;
+            /** @description The signature, in base64. */
+            sig: string;
+        };
         Silence: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -4935,6 +6489,15 @@ export interface components {
         SpanRange: string | number;
         /** @description A failure domain. */
         Spread: "zone" | "host";
+        /** @description How a forge is told of runs. */
+        StatusRule: {
+            /** @description The address of its API; derived from the repository's, if absent. */
+            api?: string | null;
+            /** @description The secret that holds the token it is told with; the repository's own, if absent. */
+            credential?: string | null;
+            /** @description What it is; guessed by the name of its host, if absent. */
+            forge?: components["schemas"]["Forge"] | (null);
+        };
         /** @description A step of a canary. */
         Step: {
             /** @description How many instances run the new release from now on. */
@@ -5045,6 +6608,28 @@ export interface components {
              */
             signal: string;
         };
+        /** @description One environment on a release's journey. */
+        Stop2: {
+            /** @description The one before it. */
+            after?: string | null;
+            /** @description What is asked there, each with what is so. */
+            checks?: components["schemas"]["Check"][];
+            /** @description Why it did not wait, if it was an emergency. */
+            emergency?: string | null;
+            /** @description The environment. */
+            environment: string;
+            /**
+             * Format: uint32
+             * @description How many of the instances there run it.
+             */
+            instances: number;
+            /** @description How it stands there. */
+            phase: components["schemas"]["PromotionPhase"];
+            /** @description Why the deployment there stays where it is, if it is pinned. */
+            pinned?: string | null;
+            /** @description Since when. */
+            since?: components["schemas"]["Timestamp"] | (null);
+        };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
         /** @description What kind of tests: kept apart, since they promise different things. */
@@ -5088,6 +6673,24 @@ export interface components {
             /** @description Why it is suspected. */
             why: string;
         };
+        /** @description One switch. */
+        Switch: {
+            /** @description Its value where nobody set another. */
+            default: unknown;
+            /** @description What it does. */
+            description?: string;
+            /** @description The values it may have; any of its type, if absent. */
+            options?: unknown[];
+            /** @description Who may be asked about it, as `team/NAME` or `user/NAME`. */
+            owner: string;
+            /**
+             * @description What its values are.
+             * @default boolean
+             */
+            type: components["schemas"]["SwitchType"];
+        };
+        /** @description What the values of a switch are. */
+        SwitchType: "boolean" | "string" | "integer" | "number";
         Task: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -5207,6 +6810,47 @@ export interface components {
                 [key: string]: components["schemas"]["TestTotals"];
             };
         };
+        /** @description For which branches an environment is made, and for how long. */
+        Template: {
+            /** @description Branches, each a name or a pattern with one `*`; all but the pipeline's own, if empty. */
+            branches?: string[];
+            /**
+             * @description It goes so long after the last release of its branch.
+             * @default 2d
+             */
+            ttl: components["schemas"]["Span"];
+        };
+        /** @description How a test went. */
+        TestOutcome: "passed" | "failed" | "skipped";
+        /** @description How one test went over several runs. */
+        TestRecord: {
+            /**
+             * Format: uint32
+             * @description So often it failed.
+             */
+            failed: number;
+            /**
+             * Format: uint32
+             * @description On so many commits it both passed and failed.
+             */
+            flaky: number;
+            /** @description The class, file or module it stands in. */
+            group: string;
+            /**
+             * @description The newest run in which it failed.
+             * @default null
+             */
+            lastFailed: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: uint32
+             * @description So often it passed.
+             */
+            passed: number;
+            /** @description What kind of test. */
+            suite: components["schemas"]["Suite"];
+        };
         /** @description Reports of tests a step writes. */
         TestReport: {
             /** @description JUnit's XML in the workspace, as a pattern with `*` and `**`. */
@@ -5216,6 +6860,28 @@ export interface components {
              * @default unit
              */
             suite: components["schemas"]["Suite"];
+        };
+        /** @description One test, as one task ran it. */
+        TestRun: {
+            /** @description It both passed and failed on this commit. */
+            flaky: boolean;
+            /** @description The class, file or module it stands in. */
+            group: string;
+            /** @description What it said when it failed; shortened where it is long. */
+            message?: string | null;
+            /**
+             * Format: uint64
+             * @description How long it took, in milliseconds.
+             */
+            millis: number;
+            /** @description Its name. */
+            name: string;
+            /** @description How it went. */
+            outcome: components["schemas"]["TestOutcome"];
+            /** @description What kind of test. */
+            suite: components["schemas"]["Suite"];
+            /** @description The task. */
+            task: string;
         };
         /** @description How many tests went how. */
         TestTotals: {
@@ -5309,6 +6975,23 @@ export interface components {
         Verdict: "pass" | "warn" | "insufficient-data" | "stop" | "roll-back";
         /** @description What the gate says, in one word. */
         VerdictWord: "commit" | "hold" | "deny";
+        /** @description That a release is to run nowhere. */
+        Veto: {
+            /** @description Why. */
+            reason: string;
+            /** @description Where it runs already it is taken back; otherwise it stays there until another comes. */
+            rollback?: boolean;
+        };
+        /**
+         * @description A directory of a container that is kept: each instance has its own, on its host, until the
+         *     deployment is deleted.
+         */
+        Volume: {
+            /** @description Names it within the application. */
+            name: string;
+            /** @description Where it is seen in the container. */
+            path: string;
+        };
         /** @description One event of `GET /v1/watch`, sent as a server-sent event whose id is the revision. */
         WatchEvent: {
             /** @description `put` or `delete`; `sync` once everything that was there at the start has been sent. */
@@ -5329,6 +7012,21 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description The server's version. */
             serverVersion: string;
+        };
+        /** @description A time of the week, in UTC. */
+        Window: {
+            /** @description On these days; on all, if empty. */
+            days?: components["schemas"]["Day"][];
+            /**
+             * @description From this time of day on: `09:00`.
+             * @default 00:00
+             */
+            from: string;
+            /**
+             * @description Until this one: `17:00`.
+             * @default 24:00
+             */
+            to: string;
         };
         /** @description What is done: everything an agent needs, but the values of secrets. */
         Work: {
@@ -5462,42 +7160,69 @@ export type Application = components['schemas']['Application'];
 export type Application2 = components['schemas']['Application2'];
 export type ApplicationStatus = components['schemas']['ApplicationStatus'];
 export type Apply = components['schemas']['Apply'];
+export type Approval = components['schemas']['Approval'];
+export type Approval2 = components['schemas']['Approval2'];
 export type ApprovalRule = components['schemas']['ApprovalRule'];
+export type ApprovalStatus = components['schemas']['ApprovalStatus'];
 export type Artifact = components['schemas']['Artifact'];
 export type Ask = components['schemas']['Ask'];
+export type AssignedConfig = components['schemas']['AssignedConfig'];
 export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
 export type Beside = components['schemas']['Beside'];
+export type Built = components['schemas']['Built'];
 export type Cached = components['schemas']['Cached'];
 export type Cause = components['schemas']['Cause'];
 export type Cause2 = components['schemas']['Cause2'];
 export type Cell = components['schemas']['Cell'];
 export type CellPhase = components['schemas']['CellPhase'];
 export type Channel = components['schemas']['Channel'];
+export type Check = components['schemas']['Check'];
+export type CheckState = components['schemas']['CheckState'];
 export type Commit = components['schemas']['Commit'];
 export type Concurrency = components['schemas']['Concurrency'];
+export type Config = components['schemas']['Config'];
+export type Config2 = components['schemas']['Config2'];
+export type ConfigAck = components['schemas']['ConfigAck'];
+export type ConfigPhase = components['schemas']['ConfigPhase'];
+export type ConfigStatus = components['schemas']['ConfigStatus'];
 export type Configuration = components['schemas']['Configuration'];
 export type Content = components['schemas']['Content'];
+export type Content2 = components['schemas']['Content2'];
 export type Cpu = components['schemas']['Cpu'];
+export type Day = components['schemas']['Day'];
+export type DeliveryFigure = components['schemas']['DeliveryFigure'];
+export type DeliveryFigures = components['schemas']['DeliveryFigures'];
 export type Deployment = components['schemas']['Deployment'];
 export type Deployment2 = components['schemas']['Deployment2'];
 export type DeploymentStatus = components['schemas']['DeploymentStatus'];
 export type Digests = components['schemas']['Digests'];
+export type Draft = components['schemas']['Draft'];
 export type Engine = components['schemas']['Engine'];
+export type Envelope = components['schemas']['Envelope'];
 export type Environment = components['schemas']['Environment'];
 export type Environment2 = components['schemas']['Environment2'];
 export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
+export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
 export type Explanation = components['schemas']['Explanation'];
 export type Failed = components['schemas']['Failed'];
+export type FailedVersion = components['schemas']['FailedVersion'];
 export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
+export type FileFormat = components['schemas']['FileFormat'];
+export type FileRule = components['schemas']['FileRule'];
+export type Forge = components['schemas']['Forge'];
 export type Form = components['schemas']['Form'];
+export type FoundImage = components['schemas']['FoundImage'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
 export type FreezeStatus = components['schemas']['FreezeStatus'];
+export type Gray = components['schemas']['Gray'];
+export type GrayStatus = components['schemas']['GrayStatus'];
+export type GrayStep = components['schemas']['GrayStep'];
 export type Guard = components['schemas']['Guard'];
 export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
@@ -5517,8 +7242,10 @@ export type InstanceReport = components['schemas']['InstanceReport'];
 export type InstanceStatus = components['schemas']['InstanceStatus'];
 export type Join = components['schemas']['Join'];
 export type Joined = components['schemas']['Joined'];
+export type Journey = components['schemas']['Journey'];
 export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
+export type Laggard = components['schemas']['Laggard'];
 export type Limits = components['schemas']['Limits'];
 export type List = components['schemas']['List'];
 export type Live = components['schemas']['Live'];
@@ -5539,6 +7266,7 @@ export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Narrow = components['schemas']['Narrow'];
+export type Notice = components['schemas']['Notice'];
 export type Notification = components['schemas']['Notification'];
 export type Notification2 = components['schemas']['Notification2'];
 export type NotificationPhase = components['schemas']['NotificationPhase'];
@@ -5550,6 +7278,7 @@ export type ObjectivePhase = components['schemas']['ObjectivePhase'];
 export type ObjectiveStatus = components['schemas']['ObjectiveStatus'];
 export type OnFailure = components['schemas']['OnFailure'];
 export type Outcome = components['schemas']['Outcome'];
+export type Overlay = components['schemas']['Overlay'];
 export type Package = components['schemas']['Package'];
 export type Package2 = components['schemas']['Package2'];
 export type PackageRef = components['schemas']['PackageRef'];
@@ -5561,9 +7290,16 @@ export type Phase = components['schemas']['Phase'];
 export type Pipeline = components['schemas']['Pipeline'];
 export type Pipeline2 = components['schemas']['Pipeline2'];
 export type PipelineStatus = components['schemas']['PipelineStatus'];
+export type PipelineTests = components['schemas']['PipelineTests'];
 export type Portion = components['schemas']['Portion'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
+export type Promotion = components['schemas']['Promotion'];
+export type Promotion2 = components['schemas']['Promotion2'];
+export type PromotionMode = components['schemas']['PromotionMode'];
+export type PromotionPhase = components['schemas']['PromotionPhase'];
+export type PromotionStatus = components['schemas']['PromotionStatus'];
+export type PublicKey = components['schemas']['PublicKey'];
 export type Readiness = components['schemas']['Readiness'];
 export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
@@ -5575,6 +7311,7 @@ export type ReleaseRule = components['schemas']['ReleaseRule'];
 export type ReleaseStatus = components['schemas']['ReleaseStatus'];
 export type Report = components['schemas']['Report'];
 export type Repository = components['schemas']['Repository'];
+export type Require = components['schemas']['Require'];
 export type Resources = components['schemas']['Resources'];
 export type Restart = components['schemas']['Restart'];
 export type Retry = components['schemas']['Retry'];
@@ -5589,16 +7326,23 @@ export type RuleStatus = components['schemas']['RuleStatus'];
 export type Run = components['schemas']['Run'];
 export type Run2 = components['schemas']['Run2'];
 export type Run3 = components['schemas']['Run3'];
+export type RunBegun = components['schemas']['RunBegun'];
 export type RunPhase = components['schemas']['RunPhase'];
+export type RunRequest = components['schemas']['RunRequest'];
 export type RunStatus = components['schemas']['RunStatus'];
+export type RunTests = components['schemas']['RunTests'];
 export type Runtime = components['schemas']['Runtime'];
 export type Scaling = components['schemas']['Scaling'];
 export type Schedule = components['schemas']['Schedule'];
+export type Secret = components['schemas']['Secret'];
+export type Secret2 = components['schemas']['Secret2'];
+export type SecretStatus = components['schemas']['SecretStatus'];
 export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
 export type SignIn = components['schemas']['SignIn'];
 export type Signal = components['schemas']['Signal'];
 export type SignalKind = components['schemas']['SignalKind'];
+export type Signed = components['schemas']['Signed'];
 export type Silence = components['schemas']['Silence'];
 export type Silence2 = components['schemas']['Silence2'];
 export type SilenceStatus = components['schemas']['SilenceStatus'];
@@ -5606,19 +7350,27 @@ export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
 export type Spread = components['schemas']['Spread'];
+export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
 export type Stop = components['schemas']['Stop'];
+export type Stop2 = components['schemas']['Stop2'];
 export type Strategy = components['schemas']['Strategy'];
 export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
 export type Suspect = components['schemas']['Suspect'];
+export type Switch = components['schemas']['Switch'];
+export type SwitchType = components['schemas']['SwitchType'];
 export type Task = components['schemas']['Task'];
 export type Task2 = components['schemas']['Task2'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskReport = components['schemas']['TaskReport'];
 export type TaskStatus = components['schemas']['TaskStatus'];
+export type Template = components['schemas']['Template'];
+export type TestOutcome = components['schemas']['TestOutcome'];
+export type TestRecord = components['schemas']['TestRecord'];
 export type TestReport = components['schemas']['TestReport'];
+export type TestRun = components['schemas']['TestRun'];
 export type TestTotals = components['schemas']['TestTotals'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
@@ -5629,8 +7381,11 @@ export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
 export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
+export type Veto = components['schemas']['Veto'];
+export type Volume = components['schemas']['Volume'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Whoami = components['schemas']['Whoami'];
+export type Window = components['schemas']['Window'];
 export type Work = components['schemas']['Work'];
 export type Worse = components['schemas']['Worse'];
 export type WriteView = components['schemas']['WriteView'];
