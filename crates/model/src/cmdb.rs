@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::deployment::{Rollout, Strategy};
 use crate::monitoring::Promise;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::quantity::{Cpu, Memory, Portion};
+use crate::rollout::{Rollout, Strategy};
 use crate::run::{Resources, Run, check_variable};
 use crate::time::Timestamp;
 

@@ -23,6 +23,7 @@ pub mod object;
 pub mod promotion;
 pub mod provenance;
 pub mod quantity;
+pub mod rollout;
 pub mod run;
 pub mod selector;
 pub mod snapshot;

@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::deployment::{DeploymentStatus, Failed, Phase, Rollout};
+use atoll_model::deployment::{DeploymentStatus, Failed, Phase};
+use atoll_model::rollout::Rollout;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
     Snapshot, Timestamp, Write,

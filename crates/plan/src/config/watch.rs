@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::config::{Gray, GrayStatus};
-use atoll_model::deployment::{RolloutStatus, Step, Strategy};
+use atoll_model::deployment::RolloutStatus;
 use atoll_model::guard::GuardStatus;
+use atoll_model::rollout::{Step, Strategy};
 use atoll_model::{
     Any, Application, Config, Deployment, Instance, Object, Portion, Reason, Snapshot, Timestamp,
 };

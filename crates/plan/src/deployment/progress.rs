@@ -1,7 +1,8 @@
 //! How far a rollout is: its step, its soak, whether it has proved itself, failed or got stuck.
 //! It looks and judges; the steps themselves are taken in `rollout.rs`.
 
-use atoll_model::deployment::{Failed, Rollout, RolloutStatus, Step, Strategy};
+use atoll_model::deployment::{Failed, RolloutStatus};
+use atoll_model::rollout::{Rollout, Step, Strategy};
 use atoll_model::{Deployment, Object, Portion, Reason, Span, Timestamp};
 
 use super::fleet::Counts;

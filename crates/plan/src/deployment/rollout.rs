@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::deployment::Strategy;
+use atoll_model::rollout::Strategy;
 
 use super::Subject;
 use super::draft::Draft;

@@ -1,6 +1,7 @@
 //! What a deployment says of itself: counts, a phase, and reasons an operator can act on.
 
-use atoll_model::deployment::{DeploymentStatus, InstancePhase, OnFailure, Phase};
+use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
+use atoll_model::rollout::OnFailure;
 use atoll_model::{Reason, Timestamp};
 
 use super::Subject;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use atoll_model::delivery::{PackageRef, Runtime};
-use atoll_model::deployment::{Failed, OnFailure, Phase, RETRY_ANNOTATION};
+use atoll_model::deployment::{Failed, Phase, RETRY_ANNOTATION};
+use atoll_model::rollout::OnFailure;
 use atoll_model::{Application, Deployment, Environment, Kind, Object, Reason, Release, Snapshot};
 
 use crate::delivery::admission;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus, Strategy};
+use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
+use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
 use atoll_model::{Application, Deployment, Host, Instance, Object, Release, Timestamp};
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::deployment::{RolloutStatus, Strategy};
+use atoll_model::deployment::RolloutStatus;
 use atoll_model::guard::SignalKind;
+use atoll_model::rollout::Strategy;
 use atoll_model::{
     Analysis, Application, Deployment, Instance, Object, Portion, Snapshot, Timestamp,
 };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
-use atoll_model::deployment::{InstancePhase, Strategy};
+use atoll_model::deployment::InstancePhase;
+use atoll_model::rollout::Strategy;
 use atoll_model::{Intent, Snapshot, Write};
 use atoll_plan::sim::Entry;
 
