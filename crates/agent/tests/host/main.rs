@@ -1,5 +1,6 @@
 //! An agent with a real shim and real processes, told by a small server what to do.
 
+mod beside;
 mod duty;
 mod life;
 mod metrics;

@@ -254,9 +254,15 @@ impl Drop for Stage {
         if let Some((_, task)) = &self.agent {
             task.abort();
         }
-        let all = |what: &str| fs::read_dir(self.dir.path().join("agent").join(what));
-        for entry in ["instances", "tasks"].into_iter().filter_map(|w| all(w).ok()).flatten() {
-            let Ok(text) = fs::read(entry.unwrap().path().join("state.json")) else { continue };
+        let all = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path());
+        let agent = self.dir.path().join("agent");
+        let mut places: Vec<PathBuf> = all(agent.join("instances")).collect();
+        for task in all(agent.join("tasks")) {
+            places.extend(all(task.join("beside")));
+            places.push(task);
+        }
+        for place in places {
+            let Ok(text) = fs::read(place.join("state.json")) else { continue };
             let state: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
             for process in ["shim", "app"] {
                 let (pid, start) = (&state[process]["pid"], &state[process]["start"]);
