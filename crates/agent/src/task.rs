@@ -8,6 +8,7 @@ mod beside;
 mod cache;
 pub mod decide;
 mod follow;
+mod image;
 mod junit;
 mod keep;
 mod making;

@@ -45,10 +45,6 @@ impl Doer {
 
     async fn hand_in(&self, record: &Record, end: &mut Conclusion) -> Yields {
         let mut yields = Yields { cache_hits: record.cache_hits.clone(), ..Yields::default() };
-        match self.keep_log(end.exit_code.is_some()).await {
-            Ok(log) => yields.log = log,
-            Err(reason) => end.reasons.push(reason),
-        }
         let succeeded = end.phase == TaskPhase::Succeeded;
         let ran = succeeded || end.exit_code.is_some();
         for artifact in record.task.work.artifacts.iter().filter(|a| succeeded || a.always && ran) {
@@ -77,6 +73,11 @@ impl Doer {
         }
         if end.phase == TaskPhase::Succeeded {
             end.reasons.extend(self.keep_caches(record).await.err());
+        }
+        // Last, as it holds what was said while an image was built.
+        match self.keep_log(end.exit_code.is_some()).await {
+            Ok(log) => yields.log = log,
+            Err(reason) => end.reasons.push(reason),
         }
         yields
     }

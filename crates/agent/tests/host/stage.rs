@@ -59,12 +59,18 @@ pub struct Stage {
     pub held: Arc<Held>,
     pub dir: TempDir,
     server: String,
+    engine: Option<PathBuf>,
     agent: Option<(oneshot::Sender<()>, Running)>,
 }
 
 impl Stage {
     /// A server, and an agent that has joined it.
     pub async fn new() -> Stage {
+        Stage::with(None).await
+    }
+
+    /// The same, where a container engine listens on that socket.
+    pub async fn with(engine: Option<PathBuf>) -> Stage {
         let held = Arc::new(Held {
             assignment: watch::channel(Assignment { revision: 1, ..Assignment::default() }).0,
             reports: watch::channel(Vec::new()).0,
@@ -91,7 +97,7 @@ impl Stage {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let dir = TempDir::new().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut stage = Stage { held, dir, server, agent: None };
+        let mut stage = Stage { held, dir, server, engine, agent: None };
         stage.start_agent();
         stage
     }
@@ -110,7 +116,7 @@ impl Stage {
             ca_pem: None,
             program,
             cache_bytes: Options::CACHE_BYTES,
-            engine: None,
+            engine: self.engine.clone(),
             collect_every: std::time::Duration::from_secs(1),
             bare_tasks: false,
             task_paths: Vec::new(),
