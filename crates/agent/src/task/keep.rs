@@ -82,8 +82,9 @@ impl Doer {
         yields
     }
 
-    /// Keeps what was not found under its very key.
+    /// Keeps what was not found under its very key, for other hosts too.
     async fn keep_caches(&self, record: &Record) -> Result<(), Reason> {
+        self.share_caches(record).await;
         let (record, work) = (record.clone(), self.place.work());
         let caches = Caches::of(&self.machine.data, &record.task.work.cache_scope);
         let bound = self.machine.packages.bound();
@@ -95,6 +96,26 @@ impl Doer {
             Ok(())
         })
         .await
+    }
+
+    /// Hands the same to the server. What holds nothing, or cannot be shared, is no loss.
+    async fn share_caches(&self, record: &Record) {
+        let scope = &record.task.work.cache_scope;
+        let pairs = record.caches.iter().zip(&record.task.work.caches);
+        for (key, cached) in pairs.filter(|(key, _)| !record.cache_hits.contains(key)) {
+            let what = format!("cache {key}");
+            let plan = match self.package(&what, &cached.paths, None, &mut Vec::new()).await {
+                Ok(plan) => plan,
+                Err(reason) => {
+                    tracing::debug!(task = self.place.name(), %reason, "it is not shared");
+                    continue;
+                }
+            };
+            let kept = self.machine.client().keep_cache(scope, key, &plan.digest).await;
+            if let Err(error) = kept {
+                tracing::warn!(task = self.place.name(), key, %error, "a cache is not shared");
+            }
+        }
     }
 
     /// The tests it ran, by its reports; what is wrong with those is told and fails nothing.

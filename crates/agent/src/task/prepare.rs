@@ -113,21 +113,51 @@ impl Doer {
         &self,
         task: &Arc<AssignedTask>,
     ) -> Result<(Vec<String>, Vec<String>), Reason> {
-        let (task, place) = (Arc::clone(task), self.place.clone());
-        let caches = Caches::of(&self.machine.data, &task.work.cache_scope);
-        blocking("bring its caches", move || {
-            let (mut wanted, mut found) = (Vec::new(), Vec::new());
-            // All keys first: what one cache brings does not count in another's.
-            let keys = task.work.caches.iter().map(|c| cache::keys(c, &place.work()));
-            for (key, or) in keys.collect::<io::Result<Vec<_>>>()? {
-                let transit = place.transit().join("cache");
-                if let Some(key) = caches.bring(&key, &or, &transit)? {
-                    merge(&transit, &place.work())?;
-                    found.push(key);
+        let (same, work) = (Arc::clone(task), self.place.work());
+        // All keys first: what one cache brings does not count in another's.
+        let keys = blocking("work out the keys of its caches", move || {
+            same.work.caches.iter().map(|c| cache::keys(c, &work)).collect::<io::Result<Vec<_>>>()
+        });
+        let (mut wanted, mut found) = (Vec::new(), Vec::new());
+        for (key, or) in keys.await? {
+            found.extend(self.bring_cache(&task.work.cache_scope, &key, or).await?);
+            wanted.push(key);
+        }
+        Ok((wanted, found))
+    }
+
+    /// Brings one cache: from this host, unless the server has what was asked for and this host
+    /// only something that begins like it.
+    async fn bring_cache(
+        &self,
+        scope: &str,
+        key: &str,
+        or: Vec<String>,
+    ) -> Result<Option<String>, Reason> {
+        let caches = Caches::of(&self.machine.data, scope);
+        let (transit, work) = (self.place.transit().join("cache"), self.place.work());
+        let here = caches.find(key, &or);
+        if here.as_deref() != Some(key)
+            && let Ok(there) = self.machine.client().find_cache(scope, key, &or).await
+            && (there.key == key || here.is_none())
+        {
+            match self.bring(&there.digest, &format!("cache {key}"), transit.clone()).await {
+                Ok(()) => {
+                    let what = "put a cache into the workspace";
+                    blocking(what, move || merge(&transit, &work)).await?;
+                    return Ok(Some(there.key));
                 }
-                wanted.push(key);
+                // A step does without.
+                Err(reason) => tracing::warn!(task = self.place.name(), %reason, "it is left out"),
             }
-            Ok((wanted, found))
+        }
+        let key = key.to_owned();
+        blocking("bring its caches", move || {
+            let found = caches.bring(&key, &or, &transit)?;
+            if found.is_some() {
+                merge(&transit, &work)?;
+            }
+            Ok(found)
         })
         .await
     }

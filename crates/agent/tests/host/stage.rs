@@ -1,6 +1,8 @@
 //! A stage for agents: a small server that speaks the agents' part of the protocol from memory,
 //! and an agent that runs in this process on a directory of its own.
 
+mod caches;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -44,6 +46,8 @@ pub struct Held {
     pub tasks: Mutex<BTreeMap<String, TaskReport>>,
     pub blobs: Mutex<BTreeMap<String, Bytes>>,
     pub fetched: Mutex<Vec<String>>,
+    /// Digests by the keys of caches.
+    pub caches: Mutex<BTreeMap<String, String>>,
     /// While it is away it answers nothing but errors.
     pub away: watch::Sender<bool>,
     /// Bodies of remote write, in the order they came.
@@ -78,6 +82,7 @@ impl Stage {
             tasks: Mutex::default(),
             blobs: Mutex::default(),
             fetched: Mutex::default(),
+            caches: Mutex::default(),
             away: watch::channel(false).0,
             written: watch::channel(Vec::new()).0,
             refuse_writes: Mutex::default(),
@@ -90,6 +95,7 @@ impl Stage {
             .route("/v1/agents/h1/sessions/{id}", get(session))
             .route("/v1/blobs/{digest}", get(blob).put(put_blob))
             .route("/v1/blobs/missing", post(missing))
+            .route("/v1/caches/shop/{key}", get(caches::find).put(caches::keep))
             .route("/api/v1/write", post(write))
             .with_state(Arc::clone(&held));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
