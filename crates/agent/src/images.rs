@@ -147,6 +147,11 @@ impl Images {
         }
     }
 
+    /// Says that we made an image: it goes as those that were fetched do.
+    pub fn own(&self, reference: &str) {
+        self.note(reference);
+    }
+
     fn note(&self, name: &str) {
         let mut inner = self.inner();
         inner.ours.0.insert(name.to_owned(), clock::now());

@@ -4,9 +4,11 @@
 //! **Invariant:** what a task has come to is on the disk before it is acted on or told: an agent
 //! that comes later goes on there, begins nothing twice and forgets no end.
 
+mod beside;
 mod cache;
 pub mod decide;
 mod follow;
+mod image;
 mod junit;
 mod keep;
 mod making;
@@ -26,14 +28,16 @@ use atoll_client::{Backoff, ClientError};
 use atoll_model::Reason;
 use atoll_model::agent::AssignedTask;
 use atoll_model::ci::task::{TaskPhase, Yields};
+use nix::sys::signal::Signal;
 use tokio::sync::watch as latest;
 
 use crate::disk;
 use crate::join::passing;
 use crate::keeper::sweep;
 use crate::machine::Machine;
-use crate::runtime::orders::Orders;
-use decide::{Record, Stage, Step, lost, next_step};
+use crate::runtime::orders::{Orders, State};
+use crate::runtime::place::Place;
+use decide::{Record, Stage, Step, cancelled, next_step};
 use place::{TaskPlace, remove};
 
 /// What is wanted of a task; nothing means that it is to be forgotten.
@@ -125,9 +129,7 @@ impl Doer {
     /// It is to be ended before it has begun.
     fn give_up(&mut self, task: &AssignedTask) {
         let mut record = self.record.take().unwrap_or_else(|| self.new_record(task, None));
-        let mut end = lost("cancelled", "it was asked to end before it had begun");
-        end.phase = TaskPhase::Cancelled;
-        record.stage = Stage::Over(Box::new(record.report_end(&end, Yields::default())));
+        record.stage = Stage::Over(Box::new(record.report_end(&cancelled(), Yields::default())));
         self.record = Some(record);
         let made = fs::create_dir_all(self.place.shim.dir());
         if let Err(error) = made {
@@ -169,18 +171,25 @@ impl Doer {
         }
     }
 
+    /// Kills whatever runs there, its shim first.
+    async fn end_at_once(&self, place: &Place) {
+        let state: Option<State> = disk::read(&place.state());
+        if let Some(state) = state.filter(|s| s.boot == self.machine.boot) {
+            state.shim.signal(Signal::SIGKILL);
+        }
+        if let Some(orders) = disk::read::<Orders>(&place.orders()) {
+            sweep(&orders).await;
+            orders.group.remove();
+        }
+    }
+
     /// Ends whatever runs and removes everything of the task.
     async fn clear(&mut self) {
-        let orders: Option<Orders> = disk::read(&self.place.shim.orders());
-        self.kill_shim().await;
-        if let Some(orders) = &orders {
-            sweep(orders).await;
+        for place in self.place.every_beside().iter().chain([&self.place]) {
+            self.end_at_once(&place.shim).await;
         }
         let (place, gone) = (self.place.clone(), self.machine.data.join("gone"));
         let removed = tokio::task::spawn_blocking(move || {
-            if let Some(orders) = orders {
-                orders.group.remove();
-            }
             // Moved first: half a directory is never taken for a task.
             fs::create_dir_all(&gone)?;
             let beside = gone.join(format!("task-{}", place.name()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atoll_model::api::Digests;
+use atoll_model::api::{CacheFound, CacheKept, Digests};
 use bytes::Bytes;
 use reqwest::Method;
 
@@ -54,5 +54,36 @@ impl Client {
             return Err(ClientError::Strange { what, why });
         }
         Ok(body)
+    }
+
+    /// What steps of a pipeline have left under a key, or, newest first, under one that begins with
+    /// one of `or`.
+    ///
+    /// # Errors
+    /// `NotFound`; when no server is reached.
+    pub async fn find_cache(
+        &self,
+        scope: &str,
+        key: &str,
+        or: &[String],
+    ) -> Result<CacheFound, ClientError> {
+        let (scope, key) = (escape(scope), escape(key));
+        let or = escape(&or.join("\n"));
+        self.read(Ask::get(format!("/v1/caches/{scope}/{key}?or={or}"))).await
+    }
+
+    /// Keeps a package, whose pieces are there, under a key, unless something is there already.
+    ///
+    /// # Errors
+    /// `Invalid`, if the package is not there; when no server is reached.
+    pub async fn keep_cache(
+        &self,
+        scope: &str,
+        key: &str,
+        digest: &str,
+    ) -> Result<(), ClientError> {
+        let path = format!("/v1/caches/{}/{}", escape(scope), escape(key));
+        let kept = CacheKept { digest: digest.to_owned() };
+        self.send(Ask::of(Method::PUT, path).json(&kept).repeatable()).await.map(drop)
     }
 }

@@ -256,6 +256,24 @@ pub struct RunBegun {
     pub existed: bool,
 }
 
+/// `GET /v1/caches/{scope}/{key}`: what is kept under a key, or one that begins as it may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheFound {
+    /// The key it was found under.
+    pub key: String,
+    /// The digest of its package's index.
+    pub digest: String,
+}
+
+/// `PUT /v1/caches/{scope}/{key}`: what is to be kept, if nothing is there yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CacheKept {
+    /// The digest of its package's index.
+    pub digest: String,
+}
+
 /// `GET /v1/runs/{name}/tests`: every test of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

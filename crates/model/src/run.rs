@@ -341,7 +341,11 @@ pub(crate) fn check_variable(invalid: &mut Invalid, path: &str, key: &str) {
 }
 
 impl Health {
-    fn validate(&self, ports: &BTreeMap<String, u16>, names: &Names) -> Result<(), Invalid> {
+    pub(crate) fn validate(
+        &self,
+        ports: &BTreeMap<String, u16>,
+        names: &Names,
+    ) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         let ways = usize::from(self.http.is_some())
             + usize::from(self.tcp)

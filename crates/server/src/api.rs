@@ -2,6 +2,7 @@
 //! decided, which is the planners' and the gate's.
 
 pub mod agents;
+pub mod caches;
 pub mod configs;
 pub mod delivery;
 pub mod error;

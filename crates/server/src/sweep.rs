@@ -8,6 +8,7 @@ use std::time::Duration;
 use atoll_model::delivery::{EntryContent, PackageIndex, is_digest};
 use atoll_model::{Any, Kind, Object, Run, Snapshot, Task, Timestamp};
 
+use crate::api::caches;
 use crate::secrets::PREFIX;
 use crate::{App, Server};
 
@@ -61,16 +62,20 @@ impl Server {
         let world = self.cache.world();
         let named = self.store.list_blobs().await.map_err(|e| e.to_string())?;
         let mut roots = roots(&world, self.clock.now());
-        let mut secrets = Vec::new();
+        let mut unnamed = Vec::new();
         for name in named.iter().filter(|name| !is_digest(name)) {
             if let Some(id) = name.strip_prefix(PREFIX) {
                 if !roots.contains(id) {
-                    secrets.push(name.clone());
+                    unnamed.push(name.clone());
                 }
                 continue;
             }
             let note = self.store.get_blob(name).await.map_err(|e| e.to_string())?;
             let note = note.filter(|note| note.len() <= LARGEST_NOTE).unwrap_or_default();
+            if caches::is_forgotten(name, &note, self.clock.now()) {
+                unnamed.push(name.clone());
+                continue;
+            }
             digests(&String::from_utf8_lossy(&note), &mut roots);
         }
         let marked = self.mark(roots).await?;
@@ -79,7 +84,7 @@ impl Server {
         let all = old.unwrap_or_else(|| named.into_iter().filter(|n| is_digest(n)).collect());
         let mut unmarked: Vec<String> =
             all.into_iter().filter(|digest| !marked.contains(digest)).collect();
-        unmarked.extend(secrets);
+        unmarked.extend(unnamed);
         // A value or a piece of a moment ago may be about to be named.
         let second = |name: &String| idle.contains(name);
         let (clear, wait): (Vec<String>, Vec<String>) = unmarked

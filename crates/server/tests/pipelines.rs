@@ -186,7 +186,7 @@ async fn a_run_is_ended_when_it_is_asked() {
     let done = host.finish(&admin, &run, |_| json!({ "phase": "running" })).await;
     assert_eq!(done["status"]["phase"], json!("cancelled"), "{done}");
     let other = json!({ "spec": { "branch": "x" } });
-    assert_eq!(admin.call("PATCH", "/v1/runs/shop.1", Some(&other)).await.0, 403);
+    assert_eq!(admin.call("PATCH", "/v1/runs/shop.1", Some(&other)).await.0, 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]

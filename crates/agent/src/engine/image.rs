@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use atoll_model::image::Image;
+use atoll_model::image::{Image, is_digest};
 use bollard::query_parameters::{
     BuildImageOptions, CreateImageOptions, PushImageOptions, RemoveImageOptions, TagImageOptions,
 };
@@ -65,24 +65,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Sends an image to the registry it names.
+    /// Sends an image to the registry it names, and gives its digest there.
     ///
     /// # Errors
     /// What the registry says.
-    pub async fn push(&self, reference: &str) -> Result<(), EngineError> {
+    pub async fn push(&self, reference: &str) -> Result<String, EngineError> {
         let image = Image::parse(reference).map_err(|e| EngineError::Refused(e.to_string()))?;
         let options =
             PushImageOptions { tag: image.tag.map(str::to_owned), ..PushImageOptions::default() };
         let docker = self.docker().await?;
         let who = credentials(image.registry);
         let mut said = docker.push_image(&image.name(), Some(options), who);
+        let mut digest = None;
         while let Some(line) = said.next().await {
             let line = line.map_err(|e| EngineError::from(e).of_registry())?;
             if let Some(message) = line.error_detail.and_then(|detail| detail.message) {
                 return Err(EngineError::Refused(message).of_registry());
             }
+            digest = line.status.as_deref().and_then(told_digest).or(digest);
         }
-        Ok(())
+        let told = || EngineError::Refused(format!("no digest was told of {reference}"));
+        digest.ok_or_else(told)
     }
 
     /// Builds an image from a directory packed as a tar, and calls it `tag`. What the build says
@@ -169,6 +172,12 @@ impl Engine {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The digest in the last line of a push: `1.0: digest: sha256:… size: 528`.
+fn told_digest(status: &str) -> Option<String> {
+    let (_, told) = status.split_once("digest: ")?;
+    told.split_whitespace().next().filter(|word| is_digest(word)).map(str::to_owned)
 }
 
 /// What is said in the middle of a pull may be that it failed.

@@ -1,5 +1,6 @@
 //! Directories brought along from one task to the next on this host, under keys made of what the
-//! workspace holds. What is kept under a key never changes. Not shared between hosts.
+//! workspace holds. What is kept under a key never changes. What hosts
+//! share is the server's; it is asked in `prepare.rs` and given in `keep.rs`.
 
 use std::fs::{self, File};
 use std::io;
@@ -27,18 +28,25 @@ impl Caches {
         Caches { dir: all.join(short(scope.as_bytes())), all }
     }
 
-    /// Copies what is kept under the key, or under the newest that begins with one of `or`, and
-    /// gives the key it was found under.
-    ///
-    /// # Errors
-    /// As the disk says.
-    pub fn bring(&self, key: &str, or: &[String], into: &Path) -> io::Result<Option<String>> {
+    /// The key, if something is kept under it, or else the one used last that begins with one of
+    /// `or`.
+    pub fn find(&self, key: &str, or: &[String]) -> Option<String> {
         let mut found = self.entry(key).join("tree").is_dir().then(|| key.to_owned());
         for beginning in or.iter().filter(|_| found.is_none()).collect::<Vec<_>>() {
             let begins = |(_, key): &(SystemTime, String)| key.starts_with(beginning.as_str());
             let newest = self.kept().into_iter().filter(begins).max();
             found = found.or(newest.map(|(_, key)| key));
         }
+        found
+    }
+
+    /// Copies what is kept under the key, or under one that begins with one of `or`, and gives the
+    /// key it was found under.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn bring(&self, key: &str, or: &[String], into: &Path) -> io::Result<Option<String>> {
+        let found = self.find(key, or);
         if let Some(key) = &found {
             remove(into)?;
             copy(&self.entry(key).join("tree"), into)?;

@@ -172,6 +172,12 @@ pub fn succeeded(at: Timestamp) -> Conclusion {
     }
 }
 
+/// The end of a task that was asked to end before its command had begun.
+pub fn cancelled() -> Conclusion {
+    let end = lost("cancelled", "it was asked to end before it had begun");
+    Conclusion { phase: TaskPhase::Cancelled, ..end }
+}
+
 /// The end of a task of which nobody knows how it ended.
 pub fn lost(code: &str, message: impl Into<String>) -> Conclusion {
     Conclusion {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use atoll_model::agent::AssignedTask;
 use atoll_model::ci::task::TaskPhase;
-use nix::sys::signal::Signal;
 
 use super::Doer;
+use super::beside::Begun;
 use super::decide::{Cause, Conclusion, Stage, conclude, lost, succeeded};
 use super::prepare::has_secrets;
 use crate::clock;
@@ -27,17 +27,34 @@ impl Doer {
     /// Follows it to its end, which is on the disk when this returns.
     pub(super) async fn follow(&mut self, task: &Arc<AssignedTask>) {
         self.post_begun();
+        let end = match self.begin_beside(task).await {
+            Begun::Well => self.follow_step(task).await,
+            Begun::Ended(end) => Some(end),
+            Begun::Unwanted => None,
+        };
+        // Whoever clears away what is not wanted any more ends it.
+        let Some(mut end) = end else { return };
+        // Nothing runs beside a step that has ended, whatever becomes of this agent.
+        let early = self.end_beside().await;
+        if end.phase != TaskPhase::Succeeded && end.exit_code.is_some() {
+            end.reasons.extend(early);
+        }
+        self.enter(Stage::Ended(end));
+    }
+
+    /// Follows the step itself; nothing, if the task is not wanted any more.
+    async fn follow_step(&mut self, task: &Arc<AssignedTask>) -> Option<Conclusion> {
         let mut task = Arc::clone(task);
         let (mut tries, mut asked) = (0, false);
         let mut link = None;
         let mut look = clock::instant() + LOOK;
-        let end = loop {
+        loop {
             let Some(open) = &mut link else {
                 if let Some(end) = self.known_end() {
-                    break end;
+                    return Some(end);
                 }
                 if task.work.command.is_empty() {
-                    break succeeded(clock::now());
+                    return Some(succeeded(clock::now()));
                 }
                 asked = false;
                 match self.attach(&task).await {
@@ -48,12 +65,14 @@ impl Doer {
                         tokio::time::sleep(LOOK).await;
                         continue;
                     }
-                    Err(error) => break lost("not-begun", format!("cannot supervise it: {error}")),
+                    Err(error) => {
+                        return Some(lost("not-begun", format!("cannot supervise it: {error}")));
+                    }
                 }
                 if link.is_none() {
                     match self.still_wanted().await {
                         Some(wanted) => task = wanted,
-                        None => return,
+                        None => return None,
                     }
                 }
                 continue;
@@ -72,8 +91,7 @@ impl Doer {
                     let wanted = self.wanted.borrow_and_update().clone();
                     match wanted.filter(|w| w.created_at == task.created_at) {
                         Some(wanted) => task = wanted,
-                        // Whoever clears it away ends it.
-                        None => return,
+                        None => return None,
                     }
                 }
                 () = wake => look = self.look(open).await,
@@ -84,8 +102,7 @@ impl Doer {
             {
                 self.end(open, Cause::Cancelled, Request::Stop).await;
             }
-        };
-        self.enter(Stage::Ended(end));
+        }
     }
 
     /// Says what is known without its shim, which may not be reached before a server is.
@@ -182,13 +199,5 @@ impl Doer {
         }
         // A shim that has gone meanwhile is found out by its silence.
         let _ = link.ask(&request).await;
-    }
-
-    /// Ends the shim of a task that is to be forgotten; what it ran is swept up afterwards.
-    pub(super) async fn kill_shim(&self) {
-        let state: Option<State> = disk::read(&self.place.shim.state());
-        if let Some(state) = state.filter(|s| s.boot == self.machine.boot) {
-            state.shim.signal(Signal::SIGKILL);
-        }
     }
 }

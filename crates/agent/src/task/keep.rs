@@ -45,10 +45,6 @@ impl Doer {
 
     async fn hand_in(&self, record: &Record, end: &mut Conclusion) -> Yields {
         let mut yields = Yields { cache_hits: record.cache_hits.clone(), ..Yields::default() };
-        match self.keep_log(end.exit_code.is_some()).await {
-            Ok(log) => yields.log = log,
-            Err(reason) => end.reasons.push(reason),
-        }
         let succeeded = end.phase == TaskPhase::Succeeded;
         let ran = succeeded || end.exit_code.is_some();
         for artifact in record.task.work.artifacts.iter().filter(|a| succeeded || a.always && ran) {
@@ -78,11 +74,17 @@ impl Doer {
         if end.phase == TaskPhase::Succeeded {
             end.reasons.extend(self.keep_caches(record).await.err());
         }
+        // Last, as it holds what was said while an image was built.
+        match self.keep_log(end.exit_code.is_some()).await {
+            Ok(log) => yields.log = log,
+            Err(reason) => end.reasons.push(reason),
+        }
         yields
     }
 
-    /// Keeps what was not found under its very key.
+    /// Keeps what was not found under its very key, for other hosts too.
     async fn keep_caches(&self, record: &Record) -> Result<(), Reason> {
+        self.share_caches(record).await;
         let (record, work) = (record.clone(), self.place.work());
         let caches = Caches::of(&self.machine.data, &record.task.work.cache_scope);
         let bound = self.machine.packages.bound();
@@ -94,6 +96,26 @@ impl Doer {
             Ok(())
         })
         .await
+    }
+
+    /// Hands the same to the server. What holds nothing, or cannot be shared, is no loss.
+    async fn share_caches(&self, record: &Record) {
+        let scope = &record.task.work.cache_scope;
+        let pairs = record.caches.iter().zip(&record.task.work.caches);
+        for (key, cached) in pairs.filter(|(key, _)| !record.cache_hits.contains(key)) {
+            let what = format!("cache {key}");
+            let plan = match self.package(&what, &cached.paths, None, &mut Vec::new()).await {
+                Ok(plan) => plan,
+                Err(reason) => {
+                    tracing::debug!(task = self.place.name(), %reason, "it is not shared");
+                    continue;
+                }
+            };
+            let kept = self.machine.client().keep_cache(scope, key, &plan.digest).await;
+            if let Err(error) = kept {
+                tracing::warn!(task = self.place.name(), key, %error, "a cache is not shared");
+            }
+        }
     }
 
     /// The tests it ran, by its reports; what is wrong with those is told and fails nothing.

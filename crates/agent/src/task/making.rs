@@ -1,5 +1,5 @@
 //! Making a release of what a task has left in its workspace: a package of files, with the list of
-//! its parts. Container images are not made here.
+//! its parts. Container images are made in `image.rs`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,26 +26,40 @@ impl Doer {
         making: &Making,
         notes: &mut Vec<Reason>,
     ) -> Result<Made, Reason> {
-        let Form::Package(path) = &making.form else {
-            let message = "this agent makes no container images";
-            return Err(Reason::new("no-container", message).hint("make a package instead"));
+        let (content, plan) = match &making.form {
+            Form::Package(path) => {
+                let what = format!("the package of release {}", making.version);
+                let paths = std::slice::from_ref(path);
+                let plan = self.package(&what, paths, Some(path), notes).await?;
+                let (digest, size) = (plan.digest.clone(), plan.size);
+                let entries = plan.index.entries.len() as u64;
+                (Content::Files { digest, size, entries }, Some(plan))
+            }
+            Form::Image(rule) => (self.make_image(rule, &making.version, notes).await?, None),
         };
-        let what = format!("the package of release {}", making.version);
-        let plan = self.package(&what, std::slice::from_ref(path), Some(path), notes).await?;
+        let list = self.list(making, plan).await?;
+        Ok(Made { version: making.version.clone(), content, sbom: Some(list) })
+    }
+
+    /// Hands in the list of its parts: what lock files name, and the files of a package. What is in
+    /// an image besides, nobody but its registry looks at.
+    async fn list(
+        &self,
+        making: &Making,
+        plan: Option<Arc<PackagePlan>>,
+    ) -> Result<String, Reason> {
         let (application, version) = (making.application.clone(), making.version.clone());
-        let (work, read) = (self.place.work(), Arc::clone(&plan));
+        let work = self.place.work();
         let list = blocking("list the parts of its release", move || {
-            let files = digests(&read).map_err(io::Error::other)?;
+            let files = plan.map(|plan| digests(&plan)).transpose().map_err(io::Error::other)?;
+            let files = files.unwrap_or_default();
             let locks: Vec<(&str, String)> =
                 LOCKS.iter().filter_map(|name| Some((*name, lock(&work.join(name))?))).collect();
             Ok(sbom(&application, &version, &files, &locks))
         })
         .await?;
         let list = self.put(&list.to_string().into()).await;
-        let list = list.map_err(|why| Reason::new("release-not-kept", why))?;
-        let entries = plan.index.entries.len() as u64;
-        let content = Content::Files { digest: plan.digest.clone(), size: plan.size, entries };
-        Ok(Made { version: making.version.clone(), content, sbom: Some(list) })
+        list.map_err(|why| Reason::new("release-not-kept", why))
     }
 }
 

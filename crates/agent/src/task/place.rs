@@ -53,6 +53,19 @@ impl TaskPlace {
         self.dir().join("transit")
     }
 
+    /// The place of something that runs beside it.
+    pub fn beside(&self, name: &str) -> TaskPlace {
+        TaskPlace { shim: Place::at(&self.all_beside().join(name)) }
+    }
+    fn all_beside(&self) -> PathBuf {
+        self.dir().join("beside")
+    }
+    /// The places of everything that runs, or ran, beside it.
+    pub fn every_beside(&self) -> Vec<TaskPlace> {
+        let found = fs::read_dir(self.all_beside()).into_iter().flatten().flatten();
+        found.map(|entry| TaskPlace { shim: Place::at(&entry.path()) }).collect()
+    }
+
     /// Makes what must be there before anything is put into it. What an attempt before has left
     /// goes.
     ///
@@ -63,6 +76,7 @@ impl TaskPlace {
         fs::create_dir_all(self.shim.log())?;
         open(self.dir(), 0o711)?;
         open(&self.shim.log(), 0o700)?;
+        remove(&self.all_beside())?;
         for dir in [self.work(), self.home(), self.tmp(), self.root(), self.transit()] {
             remove(&dir)?;
             fs::create_dir(&dir)?;
@@ -95,14 +109,18 @@ impl TaskPlace {
         Ok(())
     }
 
-    /// Bytes the task's own directories hold on the disk.
+    /// Bytes the task's own directories hold on the disk, with those of what runs beside it.
     pub fn used(&self) -> u64 {
-        [self.work(), self.home(), self.tmp()].iter().map(|dir| bytes(dir)).sum()
+        let own = [self.work(), self.home(), self.tmp()];
+        let beside = self.every_beside();
+        let others = beside.iter().flat_map(|place| [place.home(), place.tmp()]);
+        own.into_iter().chain(others).map(|dir| bytes(&dir)).sum()
     }
 
     /// Removes what is of no use once all of it is kept.
     pub fn empty(&self) {
-        for dir in [self.work(), self.home(), self.tmp(), self.transit()] {
+        let dirs = [self.work(), self.home(), self.tmp(), self.transit(), self.all_beside()];
+        for dir in dirs {
             if let Err(error) = remove(&dir) {
                 tracing::warn!(dir = %dir.display(), %error, "it was not removed");
             }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use atoll_client::{Backoff, ClientError, PackageError};
 use atoll_model::agent::AssignedTask;
+use atoll_model::ci::step::Limits;
 use atoll_model::ci::task::TaskPhase;
 use atoll_model::{Reason, Span};
 
+use super::beside;
 use super::cache::{self, Caches};
 use super::decide::{Conclusion, Record, Stage, lost};
 use super::place::{TaskPlace, remove};
@@ -79,18 +81,29 @@ impl Doer {
                 .await?;
         }
         let caches = self.bring_caches(task).await?;
-        let orders = draft(&self.machine, &self.place, task, user);
-        let (place, limits) = (self.place.clone(), task.work.limits.clone());
+        let ports = beside::ports(&task.work.services)?;
+        let program = Program {
+            place: &self.place,
+            work: self.place.work(),
+            group: format!("task-{}", task.name),
+            host: &task.name,
+            command: &task.work.command,
+            env: [beside::told(&ports), task.work.env.clone()].into_iter().flatten().collect(),
+            dir: task.work.dir.as_deref(),
+            timeout: task.work.limits.timeout,
+            secrets: !task.work.secrets.is_empty(),
+        };
+        let step = (self.place.clone(), draft(&self.machine, task, user, program));
+        let others = beside::draft(&self.machine, &self.place, task, user, &ports);
+        let limits = task.work.limits.clone();
         blocking("hand its workspace over", move || {
-            if let Some(user) = user {
-                place.hand_over(user)?;
+            for (place, _) in &others {
+                place.make()?;
             }
-            for file in [place.shim.state(), place.shim.verdict()] {
-                let _ = fs::remove_file(file);
+            for (place, orders) in others.iter().chain([&step]) {
+                hand_over(place, orders, &limits)?;
             }
-            orders.group.make(&limits.resources, Some(limits.processes))?;
-            orders.group.limit_cpu(Some(limits.resources.cpu.0));
-            disk::write(&place.shim.orders(), &orders, true)
+            Ok(())
         })
         .await?;
         Ok(caches)
@@ -100,21 +113,51 @@ impl Doer {
         &self,
         task: &Arc<AssignedTask>,
     ) -> Result<(Vec<String>, Vec<String>), Reason> {
-        let (task, place) = (Arc::clone(task), self.place.clone());
-        let caches = Caches::of(&self.machine.data, &task.work.cache_scope);
-        blocking("bring its caches", move || {
-            let (mut wanted, mut found) = (Vec::new(), Vec::new());
-            // All keys first: what one cache brings does not count in another's.
-            let keys = task.work.caches.iter().map(|c| cache::keys(c, &place.work()));
-            for (key, or) in keys.collect::<io::Result<Vec<_>>>()? {
-                let transit = place.transit().join("cache");
-                if let Some(key) = caches.bring(&key, &or, &transit)? {
-                    merge(&transit, &place.work())?;
-                    found.push(key);
+        let (same, work) = (Arc::clone(task), self.place.work());
+        // All keys first: what one cache brings does not count in another's.
+        let keys = blocking("work out the keys of its caches", move || {
+            same.work.caches.iter().map(|c| cache::keys(c, &work)).collect::<io::Result<Vec<_>>>()
+        });
+        let (mut wanted, mut found) = (Vec::new(), Vec::new());
+        for (key, or) in keys.await? {
+            found.extend(self.bring_cache(&task.work.cache_scope, &key, or).await?);
+            wanted.push(key);
+        }
+        Ok((wanted, found))
+    }
+
+    /// Brings one cache: from this host, unless the server has what was asked for and this host
+    /// only something that begins like it.
+    async fn bring_cache(
+        &self,
+        scope: &str,
+        key: &str,
+        or: Vec<String>,
+    ) -> Result<Option<String>, Reason> {
+        let caches = Caches::of(&self.machine.data, scope);
+        let (transit, work) = (self.place.transit().join("cache"), self.place.work());
+        let here = caches.find(key, &or);
+        if here.as_deref() != Some(key)
+            && let Ok(there) = self.machine.client().find_cache(scope, key, &or).await
+            && (there.key == key || here.is_none())
+        {
+            match self.bring(&there.digest, &format!("cache {key}"), transit.clone()).await {
+                Ok(()) => {
+                    let what = "put a cache into the workspace";
+                    blocking(what, move || merge(&transit, &work)).await?;
+                    return Ok(Some(there.key));
                 }
-                wanted.push(key);
+                // A step does without.
+                Err(reason) => tracing::warn!(task = self.place.name(), %reason, "it is left out"),
             }
-            Ok((wanted, found))
+        }
+        let key = key.to_owned();
+        blocking("bring its caches", move || {
+            let found = caches.bring(&key, &or, &transit)?;
+            if found.is_some() {
+                merge(&transit, &work)?;
+            }
+            Ok(found)
         })
         .await
     }
@@ -152,14 +195,24 @@ fn not_fetched(what: &str, error: &PackageError) -> Reason {
     Reason::new(code, format!("{what}: {error}"))
 }
 
+/// Gives directories to their user, and writes the orders down.
+fn hand_over(place: &TaskPlace, orders: &Orders, limits: &Limits) -> io::Result<()> {
+    if let Some(user) = orders.launch.user {
+        place.hand_over(user)?;
+    }
+    for file in [place.shim.state(), place.shim.verdict()] {
+        let _ = fs::remove_file(file);
+    }
+    orders.group.make(&limits.resources, Some(limits.processes))?;
+    orders.group.limit_cpu(Some(limits.resources.cpu.0));
+    disk::write(&place.shim.orders(), orders, true)
+}
+
 /// Whether the work can be kept apart from everything else, or need not be.
 fn may_begin(machine: &Machine, task: &AssignedTask) -> Result<(), Reason> {
     let runs = !task.work.command.is_empty();
-    if let Some(beside) = task.work.services.first() {
-        let message = format!("this agent runs nothing beside a step: {}", beside.name);
-        return Err(Reason::new("no-services", message).hint("start it in the script"));
-    }
-    if task.work.image.is_some() {
+    let images = task.work.services.iter().map(|beside| &beside.image);
+    if images.chain([&task.work.image]).any(Option::is_some) {
         let message = "this agent does no steps in containers";
         return Err(Reason::new("no-container", message).hint("leave image out"));
     }
@@ -197,52 +250,64 @@ pub(super) fn merge(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The orders of the shim.
-fn draft(machine: &Machine, place: &TaskPlace, task: &AssignedTask, user: Option<u32>) -> Orders {
-    let work = &task.work;
+/// A program of a task: the step itself, or something beside it.
+pub(super) struct Program<'a> {
+    /// Where its shim lives, and its home and temporary files are.
+    pub place: &'a TaskPlace,
+    /// The workspace it sees.
+    pub work: PathBuf,
+    /// What its cgroup is called.
+    pub group: String,
+    /// The name of the host it sees.
+    pub host: &'a str,
+    /// The program and its arguments.
+    pub command: &'a [String],
+    /// What it is told besides what every program of a task is.
+    pub env: BTreeMap<String, String>,
+    /// The directory in the workspace it starts in.
+    pub dir: Option<&'a str>,
+    /// It may take so long.
+    pub timeout: Span,
+    /// Whether values of secrets come later.
+    pub secrets: bool,
+}
+
+/// The orders of the shim of a program.
+pub(super) fn draft(
+    machine: &Machine,
+    task: &AssignedTask,
+    user: Option<u32>,
+    program: Program<'_>,
+) -> Orders {
+    let limits = &task.work.limits;
     let apart = sandbox::possible(&machine.data).is_ok();
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
-    let [workspace, home, tmp] = if apart {
+    let place = program.place;
+    let dirs = if apart {
         INSIDE.map(str::to_owned)
     } else {
-        [text(place.work()), text(place.home()), text(place.tmp())]
+        [text(program.work.clone()), text(place.home()), text(place.tmp())]
     };
-    let group = machine.group(&format!("task-{}", task.name));
-    let mut env = BTreeMap::new();
-    let own = |name: &str, usual: &str| {
-        let value = std::env::var(name).ok().filter(|v| !v.is_empty());
-        (name.to_owned(), value.unwrap_or_else(|| usual.to_owned()))
-    };
-    env.extend([own("PATH", PATH), own("LANG", "C.UTF-8")]);
-    let facts = [
-        ("HOME", home.as_str()),
-        ("TMPDIR", &tmp),
-        ("USER", "step"),
-        ("CI", "true"),
-        ("ATOLL_WORKSPACE", &workspace),
-        ("ATOLL_TASK", &task.name),
-        ("ATOLL_HOST", &machine.host),
-    ];
-    env.extend(facts.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    env.extend(work.env.clone());
+    let group = machine.group(&program.group);
+    let mut env = environment(machine, task, &dirs);
+    env.extend(program.env);
     if group.dirs.is_empty() {
         // Tells whose a process is where there are no cgroups.
         env.insert(DATA_VARIABLE.to_owned(), text(place.home()));
     }
-    let sandbox = apart.then(|| view(machine, place, &task.name));
-    let dir = Path::new(&workspace).join(work.dir.as_deref().unwrap_or_default());
+    let sandbox = apart.then(|| view(machine, place, program.work, program.host));
     Orders {
         release: task.name.clone(),
         launch: Launch {
-            command: work.command.clone(),
+            command: program.command.to_vec(),
             env,
-            dir,
+            dir: Path::new(&dirs[0]).join(program.dir.unwrap_or_default()),
             user,
             cgroups: group.entrances(),
         },
         group,
         stop_signal: "TERM".to_owned(),
-        grace: work.limits.grace,
+        grace: limits.grace,
         backoff: Span(0),
         longest_backoff: Span(0),
         // It is bounded before it is written, and never turned.
@@ -250,15 +315,38 @@ fn draft(machine: &Machine, place: &TaskPlace, task: &AssignedTask, user: Option
         log_files: 1,
         once: Some(Once {
             sandbox,
-            timeout: work.limits.timeout,
-            log_bound: work.limits.log.0.min(LONGEST_LOG),
-            secrets: !work.secrets.is_empty(),
+            timeout: program.timeout,
+            log_bound: limits.log.0.min(LONGEST_LOG),
+            secrets: program.secrets,
         }),
         container: None,
     }
 }
 
-fn view(machine: &Machine, place: &TaskPlace, name: &str) -> Sandbox {
+/// What every program of a task is told, with its workspace, home and temporary files.
+fn environment(
+    machine: &Machine,
+    task: &AssignedTask,
+    [workspace, home, tmp]: &[String; 3],
+) -> BTreeMap<String, String> {
+    let own = |name: &str, usual: &str| {
+        let value = std::env::var(name).ok().filter(|v| !v.is_empty());
+        (name.to_owned(), value.unwrap_or_else(|| usual.to_owned()))
+    };
+    let facts = [
+        ("HOME", home.as_str()),
+        ("TMPDIR", tmp),
+        ("USER", "step"),
+        ("CI", "true"),
+        ("ATOLL_WORKSPACE", workspace),
+        ("ATOLL_TASK", &task.name),
+        ("ATOLL_HOST", &machine.host),
+    ];
+    let facts = facts.map(|(k, v)| (k.to_owned(), v.to_owned()));
+    [own("PATH", PATH), own("LANG", "C.UTF-8")].into_iter().chain(facts).collect()
+}
+
+fn view(machine: &Machine, place: &TaskPlace, work: PathBuf, name: &str) -> Sandbox {
     let [workspace, home, tmp] = INSIDE.map(PathBuf::from);
     let (passwd, group) = place.accounts();
     let mut visible = machine.task_paths.clone();
@@ -271,7 +359,7 @@ fn view(machine: &Machine, place: &TaskPlace, name: &str) -> Sandbox {
         visible,
         hidden: vec![machine.data.clone()],
         replaced: vec![(passwd, "/etc/passwd".into()), (group, "/etc/group".into())],
-        writable: vec![(place.work(), workspace), (place.home(), home), (place.tmp(), tmp)],
+        writable: vec![(work, workspace), (place.home(), home), (place.tmp(), tmp)],
     }
 }
 

@@ -1,6 +1,8 @@
 //! A stage for agents: a small server that speaks the agents' part of the protocol from memory,
 //! and an agent that runs in this process on a directory of its own.
 
+mod caches;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -44,6 +46,8 @@ pub struct Held {
     pub tasks: Mutex<BTreeMap<String, TaskReport>>,
     pub blobs: Mutex<BTreeMap<String, Bytes>>,
     pub fetched: Mutex<Vec<String>>,
+    /// Digests by the keys of caches.
+    pub caches: Mutex<BTreeMap<String, String>>,
     /// While it is away it answers nothing but errors.
     pub away: watch::Sender<bool>,
     /// Bodies of remote write, in the order they came.
@@ -59,12 +63,18 @@ pub struct Stage {
     pub held: Arc<Held>,
     pub dir: TempDir,
     server: String,
+    engine: Option<PathBuf>,
     agent: Option<(oneshot::Sender<()>, Running)>,
 }
 
 impl Stage {
     /// A server, and an agent that has joined it.
     pub async fn new() -> Stage {
+        Stage::with(None).await
+    }
+
+    /// The same, where a container engine listens on that socket.
+    pub async fn with(engine: Option<PathBuf>) -> Stage {
         let held = Arc::new(Held {
             assignment: watch::channel(Assignment { revision: 1, ..Assignment::default() }).0,
             reports: watch::channel(Vec::new()).0,
@@ -72,6 +82,7 @@ impl Stage {
             tasks: Mutex::default(),
             blobs: Mutex::default(),
             fetched: Mutex::default(),
+            caches: Mutex::default(),
             away: watch::channel(false).0,
             written: watch::channel(Vec::new()).0,
             refuse_writes: Mutex::default(),
@@ -84,6 +95,7 @@ impl Stage {
             .route("/v1/agents/h1/sessions/{id}", get(session))
             .route("/v1/blobs/{digest}", get(blob).put(put_blob))
             .route("/v1/blobs/missing", post(missing))
+            .route("/v1/caches/shop/{key}", get(caches::find).put(caches::keep))
             .route("/api/v1/write", post(write))
             .with_state(Arc::clone(&held));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +103,7 @@ impl Stage {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let dir = TempDir::new().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut stage = Stage { held, dir, server, agent: None };
+        let mut stage = Stage { held, dir, server, engine, agent: None };
         stage.start_agent();
         stage
     }
@@ -110,7 +122,7 @@ impl Stage {
             ca_pem: None,
             program,
             cache_bytes: Options::CACHE_BYTES,
-            engine: None,
+            engine: self.engine.clone(),
             collect_every: std::time::Duration::from_secs(1),
             bare_tasks: false,
             task_paths: Vec::new(),
@@ -254,9 +266,15 @@ impl Drop for Stage {
         if let Some((_, task)) = &self.agent {
             task.abort();
         }
-        let all = |what: &str| fs::read_dir(self.dir.path().join("agent").join(what));
-        for entry in ["instances", "tasks"].into_iter().filter_map(|w| all(w).ok()).flatten() {
-            let Ok(text) = fs::read(entry.unwrap().path().join("state.json")) else { continue };
+        let all = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path());
+        let agent = self.dir.path().join("agent");
+        let mut places: Vec<PathBuf> = all(agent.join("instances")).collect();
+        for task in all(agent.join("tasks")) {
+            places.extend(all(task.join("beside")));
+            places.push(task);
+        }
+        for place in places {
+            let Ok(text) = fs::read(place.join("state.json")) else { continue };
             let state: Value = serde_json::from_slice(&text).unwrap_or(Value::Null);
             for process in ["shim", "app"] {
                 let (pid, start) = (&state[process]["pid"], &state[process]["start"]);

@@ -433,6 +433,28 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_beside_a_step_has_a_name_and_something_to_run() {
+        let said = |services: serde_json::Value| {
+            pipeline(serde_json::json!([{ "name": "x", "run": "true", "services": services }]))
+        };
+        let db = serde_json::json!({ "name": "db", "command": ["db"], "ports": { "sql": 0 },
+            "health": { "tcp": true } });
+        assert_eq!(said(serde_json::json!([db, { "name": "mq", "image": "mq:3" }])), Ok(()));
+        for (wrong, words) in [
+            (serde_json::json!([db, db]), "that of another service"),
+            (serde_json::json!([{ "name": "../x", "command": ["db"] }]), "name"),
+            (serde_json::json!([{ "name": "db" }]), "name a program, or an image"),
+            (
+                serde_json::json!([{ "name": "db", "command": ["db"], "health": { "tcp": true } }]),
+                "port",
+            ),
+        ] {
+            let said = said(wrong).unwrap_err();
+            assert!(said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
     fn paths_stay_in_the_workspace() {
         for path in ["/etc", "../x", "a/../../b", ""] {
             let step = serde_json::json!([{

@@ -10,6 +10,7 @@ use crate::name::{self, Invalid};
 use crate::quantity::Memory;
 use crate::run::{Health, Resources};
 use crate::selector::Selector;
+use crate::template::Names;
 use crate::time::Span;
 
 /// One step, done once for each cell of its matrix.
@@ -398,7 +399,28 @@ impl Step {
             invalid.add_if(!self.matrix.is_empty(), "matrix", "a release is made once");
         }
         self.check_paths(&mut invalid);
+        self.check_services(&mut invalid);
         invalid.into_result()
+    }
+
+    /// What runs beside it has names of its own, and something to run.
+    fn check_services(&self, invalid: &mut Invalid) {
+        let mut names = BTreeSet::new();
+        for (i, beside) in self.services.iter().enumerate() {
+            let at = |field: &str| format!("services[{i}].{field}");
+            invalid.nest(&at("name"), name::check_simple(&beside.name));
+            let twice = !names.insert(&beside.name);
+            invalid.add_if(twice, &at("name"), "is that of another service too");
+            for port in beside.ports.keys() {
+                invalid.nest(&at("ports"), name::check_simple(port));
+            }
+            let nothing = beside.image.is_none() && beside.command.is_empty();
+            invalid.add_if(nothing, &at("command"), "is empty; name a program, or an image");
+            if let Some(health) = &beside.health {
+                let names = Names { ports: beside.ports.clone(), ..Names::default() };
+                invalid.nest(&at("health"), health.validate(&beside.ports, &names));
+            }
+        }
     }
 
     /// Paths stay in the workspace.

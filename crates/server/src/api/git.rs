@@ -188,5 +188,6 @@ fn body(output: BufReader<ChildStdout>, child: Child, pushed: Option<App>) -> Bo
             Err(error) => Some((Err(error), None)),
         }
     });
-    Body::from_stream(parts)
+    // Whoever sends it may ask again after its end.
+    Body::from_stream(parts.fuse())
 }

@@ -142,10 +142,12 @@ impl Turn<'_> {
             let name = name.to_owned();
             self.status.cells.iter().filter(move |cell| cell.step == name)
         };
-        if step.needs.iter().any(|need| of(need).any(|cell| !cell.phase.is_over())) {
+        let before = self.before(definition, step, |_| true);
+        if before.iter().any(|need| of(&need.name).any(|cell| !cell.phase.is_over())) {
             return Gate::Wait;
         }
-        if !step.always && step.needs.iter().any(|need| self.is_broken(definition, need)) {
+        let before = self.before(definition, step, |need| !need.always);
+        if !step.always && before.iter().any(|need| self.is_broken(need)) {
             return Gate::LeaveOut(CellPhase::Skipped);
         }
         if step.matrix.fail_fast && of(&step.name).any(|cell| cell.phase == CellPhase::Failed) {
@@ -158,16 +160,38 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether a step that is over has failed, or was left out because one before it had.
-    fn is_broken(&self, definition: &Pipeline, name: &str) -> bool {
-        let Some(step) = definition.step(name) else { return true };
-        let mut cells = self.status.cells.iter().filter(|cell| cell.step == name);
-        let failed = |cell: &Cell| matches!(cell.phase, CellPhase::Failed | CellPhase::Cancelled);
-        if cells.clone().any(failed) {
-            return !step.may_fail;
+    /// The steps a step needs and, where one of them is left out and is one to look `through`,
+    /// those it needs in turn.
+    fn before<'a>(
+        &self,
+        definition: &'a Pipeline,
+        step: &'a Step,
+        through: impl Fn(&Step) -> bool,
+    ) -> Vec<&'a Step> {
+        let is_left_out = |name: &str| {
+            let mut cells = self.status.cells.iter().filter(|cell| cell.step == name);
+            cells.any(|cell| cell.phase == CellPhase::Skipped)
+        };
+        let mut found: Vec<&Step> = Vec::new();
+        let mut next: Vec<&String> = step.needs.iter().collect();
+        while let Some(name) = next.pop() {
+            let Some(need) = definition.step(name) else { continue };
+            if found.iter().any(|known| known.name == need.name) {
+                continue;
+            }
+            found.push(need);
+            if through(need) && is_left_out(&need.name) {
+                next.extend(&need.needs);
+            }
         }
-        let skipped = cells.any(|cell| cell.phase == CellPhase::Skipped);
-        skipped && !step.always && step.needs.iter().any(|need| self.is_broken(definition, need))
+        found
+    }
+
+    /// Whether a step has failed, and that matters.
+    fn is_broken(&self, step: &Step) -> bool {
+        let mut cells = self.status.cells.iter().filter(|cell| cell.step == step.name);
+        let failed = |cell: &Cell| matches!(cell.phase, CellPhase::Failed | CellPhase::Cancelled);
+        !step.may_fail && cells.any(failed)
     }
 
     /// Gives a cell its next task.

@@ -37,7 +37,7 @@ pub(super) async fn stream(app: App, kept: &Kept) -> Answer<Body> {
             receiver.recv().await.map(|part| (part, receiver))
         },
     );
-    Ok(Body::from_stream(parts))
+    Ok(Body::from_stream(parts.fuse()))
 }
 
 fn write(app: &App, index: &PackageIndex, out: impl Write) -> io::Result<()> {

@@ -1,16 +1,17 @@
 //! The rows of the route table about pipelines, secrets, and repositories that are served here.
 
-use atoll_model::api::{PipelineTests, RunBegun, RunRequest, RunTests};
+use atoll_model::api::{CacheFound, CacheKept, PipelineTests, RunBegun, RunRequest, RunTests};
 use axum::http::Method;
 use axum::routing::{get, post, put};
 
 use super::{Access, Route};
 use crate::api::agents::{self, SessionQuery};
+use crate::api::caches::{self, CacheQuery};
 use crate::api::{git, hooks, pipelines, secrets};
 
 /// Every row.
 pub(super) fn routes() -> Vec<Route> {
-    use Access::{Read, Write};
+    use Access::{Deposit, Read, Write};
     let r = Route::new;
     vec![
         r(Method::POST, "/v1/pipelines/{name}/runs", Write, "Begins a run.", {
@@ -40,6 +41,15 @@ pub(super) fn routes() -> Vec<Route> {
         })
         .query::<SessionQuery>()
         .open(),
+        r(Method::GET, "/v1/caches/{scope}/{key}", Deposit, "Finds what steps have left.", {
+            get(caches::get)
+        })
+        .query::<CacheQuery>()
+        .gives::<CacheFound>(),
+        r(Method::PUT, "/v1/caches/{scope}/{key}", Deposit, "Keeps what a step has left.", {
+            put(caches::put)
+        })
+        .takes::<CacheKept>(),
         r(Method::PUT, "/v1/secrets/{name}/value", Write, "Gives a secret its value.", {
             put(secrets::set)
         })
