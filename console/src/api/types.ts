@@ -1854,6 +1854,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/caches/{scope}/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Finds what steps have left. */
+        get: {
+            parameters: {
+                query?: {
+                    or?: string;
+                };
+                header?: never;
+                path: {
+                    scope: string;
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CacheFound"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        /** Keeps what a step has left. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    scope: string;
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CacheKept"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/configs/{name}/values": {
         parameters: {
             query?: never;
@@ -3782,6 +3866,18 @@ export interface components {
             tests?: {
                 [key: string]: components["schemas"]["TestTotals"];
             };
+        };
+        /** @description `GET /v1/caches/{scope}/{key}`: what is kept under a key, or one that begins as it may. */
+        CacheFound: {
+            /** @description The digest of its package's index. */
+            digest: string;
+            /** @description The key it was found under. */
+            key: string;
+        };
+        /** @description `PUT /v1/caches/{scope}/{key}`: what is to be kept, if nothing is there yet. */
+        CacheKept: {
+            /** @description The digest of its package's index. */
+            digest: string;
         };
         /** @description Directories brought along from runs before. */
         Cached: {
@@ -7173,6 +7269,8 @@ export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
 export type Beside = components['schemas']['Beside'];
 export type Built = components['schemas']['Built'];
+export type CacheFound = components['schemas']['CacheFound'];
+export type CacheKept = components['schemas']['CacheKept'];
 export type Cached = components['schemas']['Cached'];
 export type Cause = components['schemas']['Cause'];
 export type Cause2 = components['schemas']['Cause2'];

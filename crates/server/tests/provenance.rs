@@ -121,14 +121,18 @@ async fn what_is_not_signed_or_failed_its_tests_is_refused() {
     assert_eq!(put("9", Value::Null).await.0, 200);
     let patch = json!({ "spec": { "package": "shop:9" } });
     assert_eq!(admin.call("PATCH", "/v1/applications/shop", Some(&patch)).await.0, 200);
-    plant(&server, &[run(1, 2)]).await;
-    signed(&admin, "1").await;
-    for (release, code) in [("shop-2", "unsigned"), ("shop-3", "untested")] {
-        let there = async || {
+    let there = async |release: &str| {
+        until(async || {
             let (status, _) = admin.call("GET", &format!("/v1/releases/{release}"), None).await;
             (status == 200).then_some(())
-        };
-        until(there).await;
+        })
+        .await;
+    };
+    there("shop-2").await;
+    plant(&server, &[run(1, 2)]).await;
+    signed(&admin, "1").await;
+    there("shop-3").await;
+    for (release, code) in [("shop-2", "unsigned"), ("shop-3", "untested")] {
         let patch = json!({ "spec": { "release": release } });
         let (status, said) = admin.call("PATCH", "/v1/deployments/shop.prod", Some(&patch)).await;
         assert!(status >= 400 && said.to_string().contains(code), "{status} {said}");

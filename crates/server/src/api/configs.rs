@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::watch::Receiver;
@@ -100,7 +101,7 @@ pub async fn watch(
         Some((Ok::<Bytes, Infallible>(bytes), (view, last)))
     });
     let head = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
-    Ok((head, Body::from_stream(events)).into_response())
+    Ok((head, Body::from_stream(events.fuse())).into_response())
 }
 
 /// What is sent next: other values than the last, or a sign of life. Ends when the configuration

@@ -7,6 +7,7 @@ use atoll_model::ci::task::Kept;
 use atoll_model::delivery::{Chunk, EntryContent, PackageIndex};
 use axum::body::Body;
 use bytes::{Buf, Bytes};
+use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
