@@ -22,6 +22,8 @@ mod life;
 mod monitoring;
 #[path = "e2e/packages.rs"]
 mod packages;
+#[path = "e2e/pipelines.rs"]
+mod pipelines;
 #[path = "e2e/replicas.rs"]
 mod replicas;
 #[path = "e2e/site.rs"]

@@ -168,16 +168,12 @@ async fn log(
 ) {
     let mut shown = Shown { label, bytes: 0, rest: Vec::new() };
     if !*ended.borrow() {
-        let ask = Ask::Logs { follow: true, tail: None, since: None, filter: LogFilter::default() };
-        if let Ok(mut socket) = client.open_task_session(&task, &ask).await {
-            // What breaks off is made up for by the whole log.
-            while let Ok(Some(frame)) = socket.next().await {
-                if let Frame::Data(_, data) = frame {
-                    shown.add(&data);
-                }
-            }
+        // What breaks off, or is cut off by its end, is made up for by the whole log.
+        tokio::select! {
+            // The sender goes with the command.
+            _ = ended.wait_for(|ended| *ended) => {}
+            () = grow(&client, &task, &mut shown) => {}
         }
-        // The sender goes with the command.
         let _ = ended.wait_for(|ended| *ended).await;
     }
     if let Ok(whole) = client.task_log(&task).await {
@@ -185,6 +181,17 @@ async fn log(
         shown.add(&whole[from..]);
     }
     shown.end();
+}
+
+/// Shows a log as it grows, as long as its host sends it.
+async fn grow(client: &Client, task: &str, shown: &mut Shown) {
+    let ask = Ask::Logs { follow: true, tail: None, since: None, filter: LogFilter::default() };
+    let Ok(mut socket) = client.open_task_session(task, &ask).await else { return };
+    while let Ok(Some(frame)) = socket.next().await {
+        if let Frame::Data(_, data) = frame {
+            shown.add(&data);
+        }
+    }
 }
 
 /// What was shown of a log.
