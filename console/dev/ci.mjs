@@ -272,9 +272,9 @@ export function startPipelines() {
 }
 
 const LINES = [
-  "   Compiling shop-core v1.4.2 (/work/core)",
+  "   Compiling shop-core v1.4.2 (/workspace/core)",
   "warning: unused variable: `basket`",
-  "   Compiling shop-http v1.4.2 (/work/http)",
+  "   Compiling shop-http v1.4.2 (/workspace/http)",
   "test basket::tests::a_voucher_is_taken_once ... ok",
   "test basket::tests::prices_are_rounded ... ok",
   "GET https://registry.example/index token=***",

@@ -26,7 +26,7 @@ use crate::runtime::orders::{Once, Orders};
 use crate::runtime::sandbox::{self, Sandbox};
 
 /// Where the task finds its workspace, its home and its temporary files in a sandbox.
-const INSIDE: [&str; 3] = ["/work", "/home", "/tmp"];
+const INSIDE: [&str; 3] = ["/workspace", "/home", "/tmp"];
 /// The most of a log that is kept, whatever the limit: it travels as one blob.
 const LONGEST_LOG: u64 = 31 << 20;
 

@@ -99,7 +99,7 @@ async fn a_step_does_not_begin_where_something_beside_it_dies_or_is_never_well()
 #[tokio::test]
 async fn a_step_that_fails_is_told_what_died_beside_it() {
     let stage = Stage::new().await;
-    let dies = "while [ ! -e /work/die ]; do sleep 0.05; done; echo out of luck; exit 4";
+    let dies = "while [ ! -e /workspace/die ]; do sleep 0.05; done; echo out of luck; exit 4";
     let dies = json!({ "name": "db", "command": ["/bin/sh", "-c", dies] });
     let script = "touch die; while [ ! -e go ]; do sleep 0.05; done; exit 7";
     stage.assign_tasks(&[with(script, json!([dies]))]);

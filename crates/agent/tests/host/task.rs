@@ -37,7 +37,7 @@ async fn a_task_is_done_once_and_its_end_is_told() {
     let stage = Stage::new().await;
     let (phase, code, log, reason) = run(&stage, "echo hello; pwd; exit 3").await;
     assert_eq!((phase, code, reason.as_str()), (TaskPhase::Failed, Some(3), "exited"));
-    assert_eq!(log, "hello\n/work\n");
+    assert_eq!(log, "hello\n/workspace\n");
     assert!(!stage.task_place(NAME).join("work").exists(), "what is kept is not kept twice");
     stage.end().await;
 }
@@ -166,7 +166,7 @@ async fn a_task_that_is_cancelled_ends() {
 #[tokio::test]
 async fn a_task_outlives_the_agent_and_its_shim() {
     let mut stage = Stage::new().await;
-    let script = "while [ ! -e /work/go ]; do sleep 0.05; done; echo went; exit 7";
+    let script = "while [ ! -e /workspace/go ]; do sleep 0.05; done; echo went; exit 7";
     stage.assign_tasks(&[step(NAME, script)]);
     stage.wait_task(NAME, |r| r.phase == TaskPhase::Running).await;
     stage.stop_agent().await;
@@ -188,7 +188,8 @@ async fn a_task_outlives_the_agent_and_its_shim() {
 #[tokio::test]
 async fn an_end_is_told_though_agent_and_server_were_away() {
     let mut stage = Stage::new().await;
-    stage.assign_tasks(&[step(NAME, "while [ ! -e /work/go ]; do sleep 0.05; done; echo done")]);
+    let script = "while [ ! -e /workspace/go ]; do sleep 0.05; done; echo done";
+    stage.assign_tasks(&[step(NAME, script)]);
     stage.wait_task(NAME, |r| r.phase == TaskPhase::Running).await;
     stage.held.away.send_replace(true);
     fs::write(stage.task_place(NAME).join("work/go"), "").unwrap();
