@@ -79,7 +79,8 @@ impl Default for Options {
         const MINUTE: i64 = 60_000;
         Options {
             block: 120 * MINUTE,
-            out_of_order: 30 * MINUTE,
+            // What an agent kept through an outage is taken however late it comes.
+            out_of_order: 2 * 24 * 60 * MINUTE,
             ahead: 10 * MINUTE,
             retention: 15 * 24 * 60 * MINUTE,
             policies: Vec::new(),

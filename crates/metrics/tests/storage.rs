@@ -107,7 +107,7 @@ fn bad_rows_are_counted_and_the_rest_is_stored() {
     let mut appender = storage.appender("x", START);
     appender.add(&[("__name__", "up")], &[Sample { at: START, value: 1.0 }]);
     appender.add(&[("__name__", "up")], &[Sample { at: START, value: 2.0 }]);
-    appender.add(&[("__name__", "up")], &[Sample { at: START - 31 * MINUTE, value: 2.0 }]);
+    appender.add(&[("__name__", "up")], &[Sample { at: START - 2 * DAY - MINUTE, value: 2.0 }]);
     let got = appender.commit().unwrap();
     assert_eq!((got.duplicates, got.conflicting, got.too_old), (1, 1, 1), "{got:?}");
     // What is not committed is not there.

@@ -127,16 +127,16 @@ impl<'a> Appender<'a> {
     fn refuse_time(&mut self, sample: &Sample) {
         if sample.at < self.floor {
             self.appended.too_old += 1;
-            let behind = self.floor.saturating_sub(sample.at);
+            let behind = self.floor.saturating_sub(sample.at) as f64 / 1000.0;
             self.refuse(|key| {
-                format!("a sample of {:?} is {behind} ms too old", key::display(key))
+                format!("a sample of {:?} is {behind:.1} s too old", key::display(key))
             });
         } else {
             self.appended.too_new += 1;
-            let ahead = sample.at.saturating_sub(self.ceiling);
+            let ahead = sample.at.saturating_sub(self.ceiling) as f64 / 1000.0;
             self.refuse(|key| {
                 let key = key::display(key);
-                format!("a sample of {key:?} is {ahead} ms too far ahead of this clock")
+                format!("a sample of {key:?} is {ahead:.1} s too far ahead of this clock")
             });
         }
     }
