@@ -161,7 +161,10 @@ impl Work {
             let wake = self.forwarder.wake().map_or(tick, |at| at.min(tick));
             tokio::select! {
                 _ = stopped.changed() => break,
-                fetched = self.scrapes.fetched() => self.scrapes.take(fetched, &mut self.outbox),
+                fetched = self.scrapes.fetched() => {
+                    let (name, remark) = self.scrapes.take(fetched, &mut self.outbox);
+                    self.machine.board.remark(&name, remark);
+                }
                 result = answer(&mut self.sending) => self.sent(result),
                 () = tokio::time::sleep_until(wake.into()) => {}
             }

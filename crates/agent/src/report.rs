@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atoll_client::Backoff;
+use atoll_model::Reason;
 use atoll_model::agent::{HostFacts, InstanceReport, Report, TaskReport};
 use atoll_model::config::ConfigAck;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ pub struct Board {
 #[derive(Default)]
 struct Inner {
     instances: BTreeMap<String, InstanceReport>,
+    /// What others than its keeper have to say of an instance.
+    remarks: BTreeMap<String, Reason>,
     tasks: BTreeMap<String, TaskReport>,
     facts: Option<HostFacts>,
     configs: Acks,
@@ -73,9 +76,26 @@ impl Board {
         let mut inner = self.inner();
         inner.awaited.remove(name);
         inner.instances.remove(name);
+        inner.remarks.remove(name);
         inner.configs.remove(name);
         inner.dirty.remove(name);
         inner.dirty_configs.remove(name);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Notes what is to be said of an instance besides how it is, or that nothing is any more.
+    pub fn remark(&self, instance: &str, remark: Option<Reason>) {
+        let mut inner = self.inner();
+        let remark = remark.filter(|_| inner.instances.contains_key(instance));
+        if inner.remarks.get(instance) == remark.as_ref() {
+            return;
+        }
+        match remark {
+            Some(remark) => inner.remarks.insert(instance.to_owned(), remark),
+            None => inner.remarks.remove(instance),
+        };
+        inner.dirty.insert(instance.to_owned());
         drop(inner);
         self.changed.notify_one();
     }
@@ -135,8 +155,9 @@ impl Board {
         let mut inner = self.inner();
         let full = inner.full && !inner.waits();
         let wanted = |name: &String| full || inner.dirty.contains(name);
-        let instances: Vec<InstanceReport> =
-            inner.instances.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
+        let instances =
+            inner.instances.values().filter(|r| wanted(&r.name)).map(|r| inner.remarked(r));
+        let instances: Vec<InstanceReport> = instances.collect();
         let wanted = |name: &String| full || inner.dirty_configs.contains(name);
         let configs: Acks = inner
             .configs
@@ -176,6 +197,12 @@ impl Board {
 }
 
 impl Inner {
+    fn remarked(&self, report: &InstanceReport) -> InstanceReport {
+        let mut report = report.clone();
+        report.reasons.extend(self.remarks.get(&report.name).cloned());
+        report
+    }
+
     fn waits(&self) -> bool {
         !self.awaited.is_empty() || !self.awaited_tasks.is_empty()
     }

@@ -14,6 +14,9 @@ use crate::object::Reason;
 use crate::run::{Resources, Run};
 use crate::time::{Span, Timestamp};
 
+/// The code of the reason an instance has whose metrics cannot be scraped.
+pub const METRICS_FAILED: &str = "metrics-failed";
+
 /// `POST /v1/agents/join`: a machine asks to be a host, with a token of role `join`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use atoll_client::{Scraped, Scraper};
 use atoll_metrics::exposition::{Format, Limits, parse};
+use atoll_model::Reason;
+use atoll_model::agent::METRICS_FAILED;
 use tokio::task::JoinSet;
 
 use super::instance::labels;
@@ -45,6 +47,8 @@ struct Target {
     fetching: bool,
     /// Why the last scrape failed; empty, if it did not.
     failure: String,
+    /// So many have failed in a row.
+    failures: u32,
     /// When it was told last what its metrics measure.
     described: i64,
 }
@@ -97,6 +101,7 @@ impl Scrapes {
                     due: first_due(&machine.host, name, every, now),
                     fetching: false,
                     failure: String::new(),
+                    failures: 0,
                     described: 0,
                 },
             );
@@ -137,13 +142,13 @@ impl Scrapes {
         }
     }
 
-    /// Takes what was scraped.
-    pub fn take(&mut self, fetched: Fetched, outbox: &mut Outbox) {
+    /// Takes what was scraped, and tells what is to be said of the instance for it.
+    pub fn take(&mut self, fetched: Fetched, outbox: &mut Outbox) -> (String, Option<Reason>) {
         let Fetched { name, address, at, took, result } = fetched;
-        let Some(target) = self.targets.get_mut(&name) else { return };
+        let Some(target) = self.targets.get_mut(&name) else { return (name, None) };
         target.fetching = false;
         if target.address != address {
-            return;
+            return (name, None);
         }
         outbox.figures.scrapes += 1;
         let limits = &self.limits;
@@ -162,6 +167,7 @@ impl Scrapes {
         });
         let counts = match read {
             Ok(counts) => {
+                target.failures = 0;
                 if !std::mem::take(&mut target.failure).is_empty() {
                     tracing::info!(instance = name, "its metrics are scraped again");
                 }
@@ -169,6 +175,7 @@ impl Scrapes {
             }
             Err(why) => {
                 outbox.figures.scrape_failures += 1;
+                target.failures = target.failures.saturating_add(1);
                 if target.failure != why {
                     tracing::warn!(instance = name, why, "its metrics could not be scraped");
                     target.failure = why;
@@ -189,7 +196,16 @@ impl Scrapes {
             tracked.put(outbox, at, metric, &[], value);
         }
         tracked.finish(outbox, at);
+        // One that has just begun may not be there yet.
+        let remark = (target.failures > 1).then(|| failed(target));
+        (name, remark)
     }
+}
+
+fn failed(target: &Target) -> Reason {
+    let message = format!("{}: {}", target.path, target.failure);
+    let hint = "correct what it exposes, or metrics in its application";
+    Reason::new(METRICS_FAILED, message).hint(hint)
 }
 
 #[derive(Debug, Default, PartialEq)]

@@ -88,7 +88,7 @@ pub(super) fn range(
         }
         ValueType::Vector => named(evaluation.rows(&plan.root, &grid)?.rows)?,
         other => {
-            return Err(QueryError::Execution(format!(
+            return Err(QueryError::Parse(format!(
                 "a range query needs a scalar or an instant vector, and this is a {other}"
             )));
         }

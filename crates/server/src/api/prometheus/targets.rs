@@ -1,11 +1,15 @@
-//! `targets`: whatever has an `up` series, which agents and the prober write.
+//! `targets` and what goes with it: whatever has an `up` series, which agents and the prober write,
+//! and where alerts are sent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use atoll_metrics::promql::Value as Found;
 use atoll_metrics::{Labels, Sample};
 use atoll_model::access::Actor;
-use atoll_model::{Instance, Monitor, Release, Snapshot, Span, Timestamp};
+use atoll_model::agent::METRICS_FAILED;
+use atoll_model::notification::Channel;
+use atoll_model::{Instance, Monitor, Receiver, Release, Snapshot, Span, Timestamp};
 use axum::Extension;
 use axum::extract::State;
 use serde_json::{Value, json};
@@ -24,35 +28,7 @@ pub async fn targets(
 ) -> Result {
     let active = matches!(params.get("state"), None | Some("any" | "active"));
     let pool = params.get("scrapePool");
-    let mut found = Vec::new();
-    if active {
-        let ask = |query: &str| Ask {
-            query: query.to_owned(),
-            period: Period::At(app.clock.now().0),
-            lookback: None,
-            patience: Duration::from_secs(10),
-        };
-        let lane = Lane::Person(&actor.name);
-        let up = app.metrics.ask(lane, ask("up")).await?.value;
-        let times = app.metrics.ask(lane, ask("timestamp(up)")).await?.value;
-        let took = app.metrics.ask(lane, ask("scrape_duration_seconds + 0")).await?.value;
-        let world = app.cache.world();
-        if let (Found::Vector(up), Found::Vector(times), Found::Vector(took)) = (up, times, took) {
-            for (labels, sample) in up {
-                let bare = labels.with("__name__", "");
-                let of = |all: &[(Labels, Sample)]| {
-                    let found = all.iter().find(|(labels, _)| *labels == bare);
-                    found.map(|(_, sample)| sample.value)
-                };
-                let seen = Seen {
-                    up: sample.value,
-                    at: of(&times).map(|at| Timestamp((at * 1000.0) as i64)),
-                    took: of(&took).unwrap_or(0.0),
-                };
-                found.push(view(&world, &labels, seen));
-            }
-        }
-    }
+    let mut found = if active { measured(&app, &actor).await? } else { Vec::new() };
     found.retain(|target| pool.is_none_or(|pool| target["scrapePool"] == pool));
     let counts = json!({});
     Ok(success(json!({
@@ -60,6 +36,57 @@ pub async fn targets(
         "droppedTargets": [],
         "droppedTargetCounts": counts,
     })))
+}
+
+/// `/api/v1/scrape_pools`.
+pub async fn pools(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result {
+    let found = measured(&app, &actor).await?;
+    let names: BTreeSet<&str> =
+        found.iter().filter_map(|target| target["scrapePool"].as_str()).collect();
+    Ok(success(json!({ "scrapePools": names })))
+}
+
+/// `/api/v1/alertmanagers`: those that notifications go to.
+pub async fn alertmanagers(State(app): State<App>) -> Result {
+    let world = app.cache.world();
+    let urls = world.all::<Receiver>().flat_map(|receiver| match &receiver.spec.channel {
+        Channel::Alertmanager { urls } => urls.clone(),
+        _ => Vec::new(),
+    });
+    let active: Vec<Value> = urls.map(|url| json!({ "url": url })).collect();
+    Ok(success(json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] })))
+}
+
+/// Everything that is measured, as Prometheus shows a target.
+async fn measured(app: &App, actor: &Actor) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    let ask = |query: &str| Ask {
+        query: query.to_owned(),
+        period: Period::At(app.clock.now().0),
+        lookback: None,
+        patience: Duration::from_secs(10),
+    };
+    let lane = Lane::Person(&actor.name);
+    let up = app.metrics.ask(lane, ask("up")).await?.value;
+    let times = app.metrics.ask(lane, ask("timestamp(up)")).await?.value;
+    let took = app.metrics.ask(lane, ask("scrape_duration_seconds + 0")).await?.value;
+    let world = app.cache.world();
+    if let (Found::Vector(up), Found::Vector(times), Found::Vector(took)) = (up, times, took) {
+        for (labels, sample) in up {
+            let bare = labels.with("__name__", "");
+            let of = |all: &[(Labels, Sample)]| {
+                let found = all.iter().find(|(labels, _)| *labels == bare);
+                found.map(|(_, sample)| sample.value)
+            };
+            let seen = Seen {
+                up: sample.value,
+                at: of(&times).map(|at| Timestamp((at * 1000.0) as i64)),
+                took: of(&took).unwrap_or(0.0),
+            };
+            found.push(view(&world, &labels, seen));
+        }
+    }
+    Ok(found)
 }
 
 /// What the last look at a target gave.
@@ -113,6 +140,9 @@ fn view(world: &Snapshot, labels: &Labels, seen: Seen) -> Value {
     let monitor = world.get::<Monitor>(labels.get("monitor"));
     let problem = monitor
         .and_then(|m| m.status.reasons.iter().find(|reason| reason.message.starts_with(instance)));
+    let scraped = || world.get::<Instance>(instance);
+    let problem = problem
+        .or_else(|| scraped()?.status.reasons.iter().find(|reason| reason.code == METRICS_FAILED));
     let at = seen.at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
     json!({
         "discoveredLabels": { "__address__": instance, "job": job },
