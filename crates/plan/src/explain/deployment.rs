@@ -45,7 +45,14 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
 
 fn sentence(it: &Object<Deployment>) -> String {
     let (name, status, wanted) = (it.name(), &it.status, it.spec.instances);
-    let ready = format!("{} of {wanted} instances are ready", status.ready);
+    let ready = match status.ready > wanted {
+        // An update may have more for a while.
+        true => {
+            let more = crate::instances(status.ready as usize);
+            format!("{more} are ready, {wanted} are wanted")
+        }
+        false => format!("{} of {wanted} instances are ready", status.ready),
+    };
     let to = status.rollout.as_ref().map_or("", |rollout| rollout.to.as_str());
     let runs = status.release.as_deref().unwrap_or("nothing yet");
     let (updated, good) =

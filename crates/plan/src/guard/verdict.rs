@@ -118,7 +118,11 @@ fn one(
         return lacking(signal, "nothing to compare updated instances with".to_owned());
     };
     if contrast.after.len() < least_points(signal.measure) {
-        return lacking(signal, format!("{} points since the update", contrast.after.len()));
+        let points = match contrast.after.len() {
+            1 => "1 point".to_owned(),
+            n => format!("{n} points"),
+        };
+        return lacking(signal, format!("{points} since the update"));
     }
     if contrast.crossed && rows.unchanged.is_empty() {
         return lacking(signal, "nothing from before and nothing unchanged".to_owned());
