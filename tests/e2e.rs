@@ -4,6 +4,8 @@
 mod cluster;
 #[path = "e2e/config.rs"]
 mod config;
+#[path = "e2e/contained.rs"]
+mod contained;
 #[path = "e2e/containers.rs"]
 mod containers;
 #[path = "e2e/delivery.rs"]

@@ -193,6 +193,13 @@ impl Site {
         said(command.args(args).output().expect("it runs"))
     }
 
+    /// Starts the command line and lets it run.
+    pub fn begin(&self, args: &[&str]) -> Child {
+        let mut command = self.command();
+        command.env("ATOLL_SERVER", &self.url).env("ATOLL_TOKEN", &self.token).args(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs")
+    }
+
     /// Runs the command line against other servers.
     pub fn atoll_at(&self, servers: &str, args: &[&str]) -> Said {
         let mut command = self.command();

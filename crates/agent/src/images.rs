@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use atoll_model::Timestamp;
 use atoll_model::image::{Image, is_digest};
+use atoll_model::{Reason, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::disk;
 use crate::engine::{Engine, EngineError, Found};
+use crate::runtime::warden::docker_missing;
 
 /// The images of one engine.
 pub struct Images {
@@ -200,6 +201,25 @@ fn missing(reference: &str) -> EngineError {
         "it is not there after it was fetched"
     };
     EngineError::ImageMissing(why.to_owned())
+}
+
+/// Why an image is not here.
+pub fn reason(reference: &str, error: &EngineError) -> Reason {
+    let message = format!("image {reference}: {error}");
+    let registry = Image::parse(reference).ok().and_then(|image| image.registry.map(str::to_owned));
+    let registry = registry.unwrap_or_else(|| "docker.io".to_owned());
+    match error {
+        EngineError::ImageMissing(_) | EngineError::NotFound(_) => {
+            Reason::new("image-missing", message).hint(format!("push it: docker push {reference}"))
+        }
+        EngineError::Unauthorised(_) => Reason::new("image-unauthorised", message)
+            .hint(format!("on the host, as the agent's user: docker login {registry}")),
+        EngineError::RegistryDown(_) => Reason::new("registry-down", message)
+            .hint(format!("it is tried again; see whether {registry} is reached from the host")),
+        EngineError::Missing { .. } | EngineError::Away(_) => docker_missing(error),
+        _ if message.contains("no space left") => Reason::new("disk-full", message),
+        _ => Reason::new("image-refused", message),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod container;
 mod start;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::runtime::link::{Link, start_shim};
 use crate::runtime::orders::{Orders, Phase, Request, State};
 use crate::runtime::place::Place;
 use crate::runtime::process::Process;
-use crate::runtime::warden::Leash;
+use crate::runtime::warden::leash::Leash;
 use watch::Watching;
 
 /// What a shim may take beyond the grace of its application before it is done without.
@@ -173,7 +174,7 @@ impl Keeper {
     async fn leash(&mut self, orders: Orders) {
         self.container = orders.container.as_ref().map(|container| container.name.clone());
         let engine = Arc::clone(&self.machine.engine);
-        if let Some(leash) = Leash::new(engine, self.place.clone(), orders) {
+        if let Some(leash) = Leash::new(engine, self.place.clone(), orders, BTreeMap::new()) {
             self.greet(Link::Warden(leash)).await;
         }
     }

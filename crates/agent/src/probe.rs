@@ -20,6 +20,9 @@ use crate::runtime::launch::Launch;
 /// does not find its answers cut off.
 const LONGEST: usize = 256 << 10;
 
+/// Who forwards connections closes one within this time when nobody listens behind.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// One question.
 #[derive(Clone, Debug)]
 pub enum Question {
@@ -27,6 +30,9 @@ pub enum Question {
     Http(SocketAddr, String),
     /// Does it accept a connection?
     Tcp(SocketAddr),
+    /// The same where somebody in between, as a container engine does, accepts every connection and
+    /// closes it when nobody listens behind.
+    Forwarded(SocketAddr),
     /// Does this command exit with 0?
     Command(Launch),
     /// Does this command exit with 0, inside that container?
@@ -69,6 +75,7 @@ pub async fn ask(question: &Question, timeout: Duration) -> Result<(), String> {
         match question {
             Question::Http(address, path) => http(*address, path).await,
             Question::Tcp(address) => tcp(*address).await,
+            Question::Forwarded(address) => forwarded(*address).await,
             Question::Command(launch) => command(launch).await,
             Question::Inside { engine, container, command } => {
                 inside(engine, container, command).await
@@ -84,7 +91,7 @@ pub async fn ask(question: &Question, timeout: Duration) -> Result<(), String> {
 fn name(question: &Question) -> String {
     match question {
         Question::Http(address, path) => format!("GET {path} on port {}", address.port()),
-        Question::Tcp(address) => format!("port {}", address.port()),
+        Question::Tcp(address) | Question::Forwarded(address) => format!("port {}", address.port()),
         Question::Command(Launch { command, .. }) | Question::Inside { command, .. } => {
             format!("probe {:?}", command.join(" "))
         }
@@ -94,6 +101,17 @@ fn name(question: &Question) -> String {
 async fn tcp(address: SocketAddr) -> Result<(), String> {
     let failed = |e| format!("port {} {}", address.port(), plain(&e, address));
     TcpStream::connect(address).await.map(drop).map_err(failed)
+}
+
+/// Whether a connection is kept for a moment, or something is said on it.
+async fn forwarded(address: SocketAddr) -> Result<(), String> {
+    let failed = |e| format!("port {} {}", address.port(), plain(&e, address));
+    let mut stream = TcpStream::connect(address).await.map_err(failed)?;
+    match tokio::time::timeout(MOMENT, stream.read(&mut [0])).await {
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => Err(format!("port {} closes every connection at once", address.port())),
+        Ok(Err(error)) => Err(failed(error)),
+    }
 }
 
 async fn http(address: SocketAddr, path: &str) -> Result<(), String> {

@@ -6,6 +6,7 @@
 
 mod beside;
 mod cache;
+pub mod contain;
 pub mod decide;
 mod follow;
 mod image;
@@ -35,6 +36,7 @@ use crate::disk;
 use crate::join::passing;
 use crate::keeper::sweep;
 use crate::machine::Machine;
+use crate::runtime::link::Link;
 use crate::runtime::orders::{Orders, State};
 use crate::runtime::place::Place;
 use decide::{Record, Stage, Step, cancelled, next_step};
@@ -49,6 +51,8 @@ pub struct Doer {
     place: TaskPlace,
     wanted: latest::Receiver<Wanted>,
     record: Option<Record>,
+    /// What looks after the containers beside the step, for as long as they are wanted.
+    beside: Vec<Link>,
 }
 
 /// Every task there is anything of.
@@ -70,7 +74,7 @@ impl Doer {
     /// For the task of that name, be there anything of it or not.
     pub fn new(machine: Arc<Machine>, name: &str, wanted: latest::Receiver<Wanted>) -> Doer {
         let place = TaskPlace::of(&machine.data, name);
-        Doer { record: disk::read(&place.record()), machine, place, wanted }
+        Doer { record: disk::read(&place.record()), machine, place, wanted, beside: Vec::new() }
     }
 
     /// Does the task, and speaks of it until nobody asks any more.
@@ -177,17 +181,21 @@ impl Doer {
         if let Some(state) = state.filter(|s| s.boot == self.machine.boot) {
             state.shim.signal(Signal::SIGKILL);
         }
-        if let Some(orders) = disk::read::<Orders>(&place.orders()) {
-            sweep(&orders).await;
-            orders.group.remove();
+        let Some(orders) = disk::read::<Orders>(&place.orders()) else { return };
+        sweep(&orders).await;
+        orders.group.remove();
+        if let Some(container) = &orders.container {
+            self.remove_container(&container.name).await;
         }
     }
 
     /// Ends whatever runs and removes everything of the task.
     async fn clear(&mut self) {
+        self.beside.clear();
         for place in self.place.every_beside().iter().chain([&self.place]) {
             self.end_at_once(&place.shim).await;
         }
+        self.remove_network().await;
         let (place, gone) = (self.place.clone(), self.machine.data.join("gone"));
         let removed = tokio::task::spawn_blocking(move || {
             // Moved first: half a directory is never taken for a task.

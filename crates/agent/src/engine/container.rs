@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bollard::container::LogOutput;
 use bollard::exec::{StartExecOptions, StartExecResults};
@@ -10,8 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, KillContainerOptions, ListContainersOptions,
-    LogsOptions, RemoveContainerOptions, ResizeExecOptions, StartContainerOptions,
-    WaitContainerOptions,
+    LogsOptions, RemoveContainerOptions, RenameContainerOptions, ResizeExecOptions,
+    StartContainerOptions, WaitContainerOptions,
 };
 use futures::{Stream, StreamExt};
 use tokio::io::AsyncWrite;
@@ -25,6 +26,8 @@ pub struct Seen {
     pub id: String,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it was ever started.
+    pub begun: bool,
     /// Its first process, as this host numbers it; 0 while it does not run.
     pub pid: i32,
     /// Its labels.
@@ -114,6 +117,29 @@ impl Engine {
         }
     }
 
+    /// Gives its name free at once and removes it meanwhile: what removing takes is nothing another
+    /// one of that name has to wait for. One that does not run, or may be killed.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or cannot.
+    pub async fn discard(self: &Arc<Self>, name: &str) -> Result<(), EngineError> {
+        let Some(seen) = self.inspect(name).await? else { return Ok(()) };
+        let aside = format!("{name}.gone-{}", &seen.id[..seen.id.len().min(12)]);
+        let options = RenameContainerOptions { name: aside.clone() };
+        let renamed = self.docker().await?.rename_container(name, options).await;
+        if renamed.is_err() {
+            return self.remove(name).await;
+        }
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            // What is left is put away by the sweep.
+            if let Err(error) = engine.remove(&aside).await {
+                tracing::debug!(name = aside, %error, "it is removed later");
+            }
+        });
+        Ok(())
+    }
+
     /// How it is; none, if there is no such container.
     ///
     /// # Errors
@@ -126,6 +152,16 @@ impl Engine {
             Err(EngineError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Bytes it has written besides what its image held and what is mounted in it.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or there is no such container.
+    pub async fn written(&self, name: &str) -> Result<u64, EngineError> {
+        let options = InspectContainerOptions { size: true };
+        let found = self.docker().await?.inspect_container(name, Some(options)).await?;
+        Ok(found.size_rw.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
     }
 
     /// Waits until it does not run.
@@ -262,6 +298,8 @@ fn seen(found: ContainerInspectResponse) -> Seen {
     Seen {
         id: found.id.unwrap_or_default(),
         running: state.running == Some(true),
+        // The engine's word for never is the first day of the first year.
+        begun: state.started_at.is_some_and(|at| !at.is_empty() && !at.starts_with("0001-")),
         pid: number(state.pid),
         labels: found.config.and_then(|config| config.labels).unwrap_or_default(),
         ended: Ended {

@@ -8,12 +8,11 @@ use atoll_model::Reason;
 use atoll_model::agent::FoundImage;
 use atoll_model::delivery::Runtime;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::image::Image;
 
 use super::Keeper;
 use super::start::{fill, names};
 use crate::configs::DIR_VARIABLE;
-use crate::engine::EngineError;
+use crate::images::reason;
 use crate::machine::Machine;
 use crate::reconcile::Order;
 use crate::runtime::cgroup::Group;
@@ -24,7 +23,6 @@ use crate::runtime::container::{
 use crate::runtime::launch::{DATA_VARIABLE, Launch};
 use crate::runtime::orders::Orders;
 use crate::runtime::place::Place;
-use crate::runtime::warden::docker_missing;
 
 /// Codes of reasons that pass by themselves: nothing is held against a release for them.
 const PASSING: [&str; 3] = ["fetch-failed", "docker-missing", "registry-down"];
@@ -79,7 +77,7 @@ impl Keeper {
                 self.supervise_until_changed().await;
                 self.found = None;
             }
-            Err(error) => self.in_trouble(order, image_reason(&reference, &error)).await,
+            Err(error) => self.in_trouble(order, reason(&reference, &error)).await,
         }
     }
 
@@ -185,25 +183,7 @@ fn container(machine: &Machine, place: &Place, order: &Order) -> Container {
         binds,
         volumes: volumes.collect(),
         resources: instance.resources,
+        processes: None,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-    }
-}
-
-/// Why an image is not here.
-pub(super) fn image_reason(reference: &str, error: &EngineError) -> Reason {
-    let message = format!("image {reference}: {error}");
-    let registry = Image::parse(reference).ok().and_then(|image| image.registry.map(str::to_owned));
-    let registry = registry.unwrap_or_else(|| "docker.io".to_owned());
-    match error {
-        EngineError::ImageMissing(_) | EngineError::NotFound(_) => {
-            Reason::new("image-missing", message).hint(format!("push it: docker push {reference}"))
-        }
-        EngineError::Unauthorised(_) => Reason::new("image-unauthorised", message)
-            .hint(format!("on the host, as the agent's user: docker login {registry}")),
-        EngineError::RegistryDown(_) => Reason::new("registry-down", message)
-            .hint(format!("it is tried again; see whether {registry} is reached from the host")),
-        EngineError::Missing { .. } | EngineError::Away(_) => docker_missing(error),
-        _ if message.contains("no space left") => Reason::new("disk-full", message),
-        _ => Reason::new("image-refused", message),
     }
 }

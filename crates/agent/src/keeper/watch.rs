@@ -345,6 +345,7 @@ fn questions(
     let ready = match health {
         run::Health { http: Some(path), .. } => http(path),
         run::Health { command: Some(words), .. } => command(words),
+        _ if orders.container.is_some() => at.map(Question::Forwarded),
         _ => at.map(Question::Tcp),
     };
     let live = health.live.as_ref().and_then(|live| match (&live.http, &live.command) {

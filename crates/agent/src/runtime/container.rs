@@ -1,5 +1,5 @@
-//! An instance as a container: what it is called, made of and given. Only words; it is kept alive
-//! by `warden.rs`.
+//! An instance, or a program of a task, as a container: what it is called, made of and given. Only
+//! words; it is kept alive by `warden.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -17,6 +17,8 @@ use crate::runtime::orders::Orders;
 pub const AGENT_LABEL: &str = "io.atoll.agent";
 /// The label that names the instance of a container.
 pub const INSTANCE_LABEL: &str = "io.atoll.instance";
+/// The label that names the task of a container.
+pub const TASK_LABEL: &str = "io.atoll.task";
 /// The label that names the deployment a volume belongs to.
 pub const DEPLOYMENT_LABEL: &str = "io.atoll.deployment";
 /// The label with a checksum of the orders a container was made by.
@@ -45,7 +47,7 @@ pub struct Container {
     pub image: String,
     /// Where its programs start; the image's own choice, if absent.
     pub dir: Option<String>,
-    /// The network of its environment on this host.
+    /// The network it is in, with a name for others there; the engine's own, if empty.
     pub network: String,
     /// What others in it call the container.
     pub aliases: Vec<String>,
@@ -59,14 +61,24 @@ pub struct Container {
     pub volumes: BTreeMap<String, String>,
     /// What it may use.
     pub resources: Resources,
+    /// So many processes and threads it may have; many, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
     /// Whose it is.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Container {
-    /// What the engine is asked for. `log_driver` is what it keeps logs with.
-    pub fn body(&self, orders: &Orders, log_driver: &str) -> ContainerCreateBody {
+    /// What the engine is asked for. `secrets` are environment variables that stand in no orders;
+    /// `log_driver` is what it keeps logs with.
+    pub fn body(
+        &self,
+        orders: &Orders,
+        secrets: &BTreeMap<String, String>,
+        log_driver: &str,
+    ) -> ContainerCreateBody {
         let run = &orders.launch;
+        let env = run.env.iter().chain(secrets).map(|(key, value)| format!("{key}={value}"));
         let mut labels = self.labels();
         labels.insert(ORDERS_LABEL.to_owned(), checksum(orders));
         let endpoint =
@@ -75,13 +87,13 @@ impl Container {
             image: Some(self.image.clone()),
             // A command stands for everything the image would run, as people write it.
             entrypoint: (!run.command.is_empty()).then(|| run.command.clone()),
-            env: Some(run.env.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+            env: Some(env.collect()),
             working_dir: self.dir.clone(),
             stop_signal: Some(format!("SIG{}", orders.stop_signal)),
             exposed_ports: Some(self.ports.values().map(|port| format!("{port}/tcp")).collect()),
             labels: Some(labels),
-            host_config: Some(self.host_config(log_driver)),
-            networking_config: Some(NetworkingConfig {
+            host_config: Some(self.host_config(orders.once.is_some(), log_driver)),
+            networking_config: (!self.network.is_empty()).then(|| NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
             }),
             ..ContainerCreateBody::default()
@@ -93,7 +105,9 @@ impl Container {
         self.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    fn host_config(&self, log_driver: &str) -> HostConfig {
+    fn host_config(&self, once: bool, log_driver: &str) -> HostConfig {
+        // What is done once has its bound from the start; see `Keeper::limit_cpu` for others.
+        let bound = once.then(|| quota(Some(self.resources.cpu.0)));
         let memory = i64::try_from(self.resources.memory.0).unwrap_or(i64::MAX);
         let published = self.ports.iter().map(|(outside, inside)| {
             let binding = PortBinding {
@@ -113,8 +127,12 @@ impl Container {
             memory: Some(memory),
             memory_swap: Some(memory),
             cpu_shares: Some(shares(self.resources.cpu.0)),
-            pids_limit: Some(MOST_TASKS),
-            network_mode: Some(self.network.clone()),
+            cpu_quota: bound.map(|(quota, _)| quota),
+            cpu_period: bound.map(|(_, period)| period),
+            pids_limit: Some(self.processes.map_or(MOST_TASKS, i64::from)),
+            network_mode: (!self.network.is_empty()).then(|| self.network.clone()),
+            // Nobody becomes more in a step than its image made it.
+            security_opt: once.then(|| vec!["no-new-privileges".to_owned()]),
             port_bindings: Some(published.collect()),
             binds: Some(binds.chain(volumes).collect()),
             log_config: bounded.then(|| HostConfigLogConfig {

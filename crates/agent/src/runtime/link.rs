@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use crate::runtime::orders::{Request, State};
 use crate::runtime::place::Place;
-use crate::runtime::warden::Leash;
+use crate::runtime::warden::leash::Leash;
 
 /// The way to whatever supervises one instance.
 pub enum Link {

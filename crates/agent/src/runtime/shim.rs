@@ -7,7 +7,7 @@ mod control;
 pub mod log;
 mod mask;
 mod once;
-mod tap;
+pub mod tap;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -122,7 +122,7 @@ fn begin(dir: &Path) -> io::Result<Option<Shim>> {
     let own = Process::own().ok_or_else(|| io::Error::other("/proc is not mounted"))?;
     let state = first_state(&place, &orders, own);
     let log = Log::open(&place.log(), orders.log_size, orders.log_files);
-    let tap = once::tap(&orders, &secrets, &place);
+    let tap = tap::before(&orders, &secrets, &place);
     Ok(Some(Shim {
         place,
         orders,

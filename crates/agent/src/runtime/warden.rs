@@ -2,16 +2,18 @@
 //! keeps its log, and says how it is, as a shim does for a process. The container outlives it; the
 //! warden of a later agent finds it again by its name.
 
+pub mod leash;
 mod log;
+mod once;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atoll_model::Reason;
 use nix::libc;
 use nix::sys::signal::Signal;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::clock;
 use crate::disk;
@@ -19,7 +21,7 @@ use crate::engine::{Engine, EngineError, Seen};
 use crate::runtime::container::{Container, ORDERS_LABEL, checksum, quota};
 use crate::runtime::orders::{Ended, How, Orders, Phase, Request, State};
 use crate::runtime::place::Place;
-use crate::runtime::process::{Process, boot_id};
+use crate::runtime::process::Process;
 use log::Tail;
 
 /// An engine that has gone is looked for this often.
@@ -29,59 +31,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The wait before something is tried again that the engine would not do.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// The agent's end of a warden.
-pub struct Leash {
-    states: UnboundedReceiver<State>,
-    requests: UnboundedSender<Request>,
-    task: JoinHandle<()>,
-}
-
-impl Leash {
-    /// Begins to look after the container of these orders. Its state comes at once.
-    pub fn new(engine: Arc<Engine>, place: Place, orders: Orders) -> Option<Leash> {
-        let container = orders.container.clone()?;
-        let (tell, states) = unbounded_channel();
-        let (requests, asked) = unbounded_channel();
-        let state = first_state(&place, &orders);
-        let tail = Tail::open(&place, &orders);
-        let warden = Warden {
-            engine,
-            place,
-            orders,
-            container,
-            state,
-            tail,
-            tell,
-            asked,
-            aim: Aim::Run,
-            kill_at: None,
-            was_away: false,
-        };
-        Some(Leash { states, requests, task: tokio::spawn(warden.run()) })
-    }
-
-    /// The next state; none, once the warden has ended. May be dropped while it waits.
-    pub async fn next(&mut self) -> Option<State> {
-        self.states.recv().await
-    }
-
-    /// Asks for something; whether somebody listens.
-    pub fn ask(&self, request: Request) -> bool {
-        self.requests.send(request).is_ok()
-    }
-}
-
-impl Drop for Leash {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 struct Warden {
     engine: Arc<Engine>,
     place: Place,
     orders: Orders,
     container: Container,
+    secrets: BTreeMap<String, String>,
     state: State,
     tail: Tail,
     tell: UnboundedSender<State>,
@@ -89,6 +44,8 @@ struct Warden {
     aim: Aim,
     /// When patience with a stop ends.
     kill_at: Option<Instant>,
+    /// When the time of work that is done once is over.
+    late_at: Option<Instant>,
     /// The engine has gone since it was last looked at: what it did to the container on its way
     /// says nothing of the container.
     was_away: bool,
@@ -121,33 +78,12 @@ enum Next {
 enum Event {
     Ended(Result<(), EngineError>),
     Asked(Option<Request>),
-    Kill,
-}
-
-/// Takes over what the warden before knew of this release in this boot.
-fn first_state(place: &Place, orders: &Orders) -> State {
-    let boot = boot_id();
-    let before: Option<State> = disk::read(&place.state());
-    let before = before.filter(|s| s.boot == boot && s.release == orders.release);
-    before.filter(|s| s.phase != Phase::Stopped).unwrap_or_else(|| State {
-        boot,
-        // There is no process of its own that could be signalled.
-        shim: Process { pid: 0, start: 0 },
-        release: orders.release.clone(),
-        phase: Phase::Waiting,
-        app: None,
-        started_at: None,
-        restarts: 0,
-        last: None,
-        deaths: Vec::new(),
-        streak: 0,
-        lacking: None,
-        late: false,
-    })
+    Due,
 }
 
 impl Warden {
     async fn run(mut self) {
+        self.bound_time();
         self.publish();
         let mut next = Next::Look;
         loop {
@@ -174,8 +110,11 @@ impl Warden {
                 self.runs(&seen);
                 Next::Watch
             }
-            Some(seen) if self.state.app.is_some() => self.ended(how(&seen), was_away).await,
-            None if self.state.app.is_some() => self.ended(How::Unknown, was_away).await,
+            _ if self.is_over() => self.stopped().await,
+            seen if self.state.app.is_some() || self.has_begun(seen.as_ref()) => {
+                let how = seen.as_ref().map_or(How::Unknown, how);
+                self.ended(how, was_away).await
+            }
             _ if self.aim == Aim::Stop => self.stopped().await,
             _ => Next::Start,
         }
@@ -223,7 +162,10 @@ impl Warden {
     async fn bring_up(&mut self) -> Result<Option<Seen>, EngineError> {
         let name = &self.container.name.clone();
         if let Some(seen) = self.engine.inspect(name).await? {
-            if self.is_ours(&seen) {
+            if self.has_begun(Some(&seen)) {
+                return Ok(None);
+            }
+            if self.is_ours(&seen) && self.orders.once.is_none() {
                 // A start costs more than what follows; see `Keeper::limit_cpu`.
                 let _ = self.engine.limit_cpu(name, quota(None)).await;
                 match self.engine.start(name).await {
@@ -236,6 +178,7 @@ impl Warden {
             self.engine.remove(name).await?;
         }
         self.make().await?;
+        self.note_begin();
         self.engine.start(name).await?;
         self.engine.inspect(name).await
     }
@@ -243,12 +186,14 @@ impl Warden {
     async fn make(&mut self) -> Result<(), EngineError> {
         let Container { name, network, volumes, image, .. } = &self.container;
         let labels = &self.container.labels();
-        self.engine.ensure_network(network, labels).await?;
+        if !network.is_empty() {
+            self.engine.ensure_network(network, labels).await?;
+        }
         for volume in volumes.keys() {
             self.engine.ensure_volume(volume, labels).await?;
         }
         let driver = self.engine.log_driver().await?;
-        let body = || self.container.body(&self.orders, &driver);
+        let body = || self.container.body(&self.orders, &self.secrets, &driver);
         match self.engine.create(name, body()).await {
             // Somebody removed the image since it was fetched.
             Err(EngineError::NotFound(text)) if text.to_lowercase().contains("image") => {
@@ -266,12 +211,13 @@ impl Warden {
         let wait = engine.wait(&name);
         tokio::pin!(wait);
         loop {
-            let kill = self.kill_at.unwrap_or_else(|| clock::instant() + LINGER * 3600);
+            let due = [self.kill_at, self.late_at].into_iter().flatten().min();
+            let due = due.unwrap_or_else(|| clock::instant() + LINGER * 3600);
             let event = tokio::select! {
                 ended = &mut wait => Event::Ended(ended),
                 request = self.asked.recv() => Event::Asked(request),
                 () = self.tail.follow(&self.engine, &name) => continue,
-                () = tokio::time::sleep_until(kill.into()) => Event::Kill,
+                () = tokio::time::sleep_until(due.into()) => Event::Due,
             };
             match event {
                 Event::Ended(Ok(())) => {
@@ -286,11 +232,22 @@ impl Warden {
                 }
                 Event::Asked(None) => return Next::End,
                 Event::Asked(Some(request)) => self.answer(request).await,
-                Event::Kill => {
-                    self.kill_at = None;
-                    self.signal("SIGKILL").await;
-                }
+                Event::Due => self.on_time().await,
             }
+        }
+    }
+
+    /// Does what is due: to ask what has had its time to stop, and to kill what was asked in vain.
+    async fn on_time(&mut self) {
+        let now = clock::instant();
+        if self.late_at.is_some_and(|at| at <= now) {
+            self.late_at = None;
+            self.state.late = self.aim == Aim::Run;
+            self.answer(Request::Stop).await;
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.signal("SIGKILL").await;
         }
     }
 
@@ -353,6 +310,7 @@ impl Warden {
         // An engine that ends takes its containers with it, before it stops answering for good.
         let with_engine = !asked && !not_started && (was_away || !self.engine.answers().await);
         let how = if with_engine { How::WithEngine } else { how };
+        self.end_once().await;
         self.state.last = Some(Ended { at, ran, how, line: self.tail.last_line(), why });
         if self.aim == Aim::Stop {
             return self.stopped().await;
@@ -406,10 +364,7 @@ impl Warden {
                     Some(request) => self.answer(request).await,
                 },
             }
-            if self.kill_at.is_some_and(|at| at <= clock::instant()) {
-                self.kill_at = None;
-                self.signal("SIGKILL").await;
-            }
+            self.on_time().await;
             if self.engine.answers().await {
                 return Next::Look;
             }
@@ -422,7 +377,7 @@ impl Warden {
     /// It does not run and is not to: what is left of the container goes. Where the engine is
     /// away, it goes when that is back; see `sweep.rs`.
     async fn stopped(&mut self) -> Next {
-        if let Err(error) = self.engine.remove(&self.container.name).await
+        if let Err(error) = self.engine.discard(&self.container.name).await
             && !error.is_away()
         {
             tracing::warn!(container = self.container.name, %error, "it is not removed yet");

@@ -1,6 +1,6 @@
-//! What runs beside a step: a process in a sandbox of its own, which is well before the step begins
-//! and ends with it. It shares the step's workspace, user and limits, and nothing else. Not the
-//! step itself, nor containers.
+//! What runs beside a step: a process in a sandbox of its own, or a container, which is well before
+//! the step begins and ends with it. It shares the step's workspace and limits, a process the user
+//! too, and nothing else. Not the step itself.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use atoll_model::agent::AssignedTask;
 use atoll_model::ci::step::Beside;
-use atoll_model::ci::task::TaskPhase;
+use atoll_model::ci::task::{TaskPhase, Work};
 use atoll_model::run::Health;
 use atoll_model::{Reason, Span};
 use futures::future::{join_all, try_join_all};
 
 use super::Doer;
+use super::contain::{Contained, Images};
 use super::decide::{Conclusion, cancelled, lost};
 use super::place::TaskPlace;
 use super::prepare::{Program, draft as draft_program};
@@ -39,8 +40,17 @@ const LEFT_ALONE: Span = Span::seconds(60);
 /// Of the log of what died, so many lines are told, each of at most so many letters.
 const LAST: (usize, usize) = (5, 200);
 
+/// Where something listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Door {
+    /// On the loopback of this host.
+    pub outside: u16,
+    /// In its container; the same, where it is none.
+    pub inside: u16,
+}
+
 /// Ports by their names, of everything by its name.
-pub(super) type Ports = BTreeMap<String, BTreeMap<String, u16>>;
+pub(super) type Ports = BTreeMap<String, BTreeMap<String, Door>>;
 
 /// What became of everything beside a step.
 pub(super) enum Begun {
@@ -52,7 +62,8 @@ pub(super) enum Begun {
     Unwanted,
 }
 
-/// The ports each listens on: those it names, and free ones.
+/// The ports each listens on: those it names, and free ones. What a container listens on is seen
+/// at a free port of the host.
 ///
 /// # Errors
 /// When there is none, or one that is named is taken.
@@ -62,7 +73,8 @@ pub(super) fn ports(services: &[Beside]) -> Result<Ports, Reason> {
     for beside in services {
         let ports = all.entry(beside.name.clone()).or_default();
         for (name, port) in &beside.ports {
-            if taken.contains(port) {
+            let contained = beside.image.is_some();
+            if !contained && taken.contains(port) {
                 let message = format!("port {port} of {} is taken by another", beside.name);
                 let hint = "let it choose a free one: write 0, and use the variable of the port";
                 return Err(Reason::new("port-taken", message).hint(hint));
@@ -75,20 +87,25 @@ pub(super) fn ports(services: &[Beside]) -> Result<Ports, Reason> {
                 Ok(port)
             };
             let none = |e: io::Error| Reason::new("no-free-port", format!("no port is free: {e}"));
-            let port = if *port == 0 { free().map_err(none)? } else { *port };
-            ports.insert(name.clone(), port);
+            let outside = if *port == 0 || contained { free().map_err(none)? } else { *port };
+            let inside = if *port == 0 { outside } else { *port };
+            ports.insert(name.clone(), Door { outside, inside });
         }
     }
     Ok(all)
 }
 
-/// The environment variables that tell a step where everything is.
-pub(super) fn told(ports: &Ports) -> BTreeMap<String, String> {
+/// The environment variables that tell a step where everything is: by name, where it is a container
+/// among others.
+pub(super) fn told(work: &Work, ports: &Ports) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
+    let contained = work.image.is_some();
     for (name, ports) in ports {
-        env.insert(format!("{}_HOST", variable(name)), Ipv4Addr::LOCALHOST.to_string());
-        for (port, number) in ports {
+        let host = if contained { name.clone() } else { Ipv4Addr::LOCALHOST.to_string() };
+        env.insert(format!("{}_HOST", variable(name)), host);
+        for (port, door) in ports {
             let key = format!("{}_PORT_{}", variable(name), variable(port));
+            let number = if contained { door.inside } else { door.outside };
             env.insert(key, number.to_string());
         }
     }
@@ -110,12 +127,16 @@ pub(super) fn draft(
     place: &TaskPlace,
     task: &AssignedTask,
     user: Option<u32>,
+    images: &Images,
     ports: &Ports,
 ) -> Vec<(TaskPlace, Orders)> {
     let each = task.work.services.iter().map(|beside| {
         let own = place.beside(&beside.name);
-        let ports = ports.get(&beside.name).into_iter().flatten();
-        let ports = ports.map(|(name, port)| (own_port(name), port.to_string()));
+        let doors = ports.get(&beside.name).into_iter().flatten();
+        let ports = doors.clone().map(|(_, door)| (door.outside, door.inside)).collect();
+        let told = doors.map(|(name, door)| (own_port(name), door.inside.to_string()));
+        let image = beside.image.as_ref().and_then(|image| images.get(image));
+        let contained = image.map(|image| Contained { image, alias: Some(&beside.name), ports });
         let start = beside.health.as_ref().map_or(Span(0), |health| health.start_timeout);
         let program = Program {
             place: &own,
@@ -123,12 +144,12 @@ pub(super) fn draft(
             group: format!("task-{}+{}", task.name, beside.name),
             host: &beside.name,
             command: &beside.command,
-            env: ports.chain(beside.env.clone()).collect(),
+            env: told.chain(beside.env.clone()).collect(),
             dir: None,
             timeout: Span(start.0 + task.work.limits.timeout.0 + LEFT_ALONE.0),
             secrets: false,
         };
-        let orders = draft_program(machine, task, user, program);
+        let orders = draft_program(machine, task, user, program, contained);
         (own, orders)
     });
     each.collect()
@@ -137,15 +158,26 @@ pub(super) fn draft(
 impl Doer {
     /// Starts everything beside the step, or finds it running, and waits until all of it is well.
     /// A step that has begun is not waited for again.
-    pub(super) async fn begin_beside(&self, task: &Arc<AssignedTask>) -> Begun {
-        let runs = !task.work.command.is_empty() && !task.work.services.is_empty();
-        if !runs || self.place.shim.state().exists() {
+    pub(super) async fn begin_beside(&mut self, task: &Arc<AssignedTask>) -> Begun {
+        let services = &task.work.services;
+        if task.work.command.is_empty() || services.is_empty() {
+            return Begun::Well;
+        }
+        if self.place.shim.state().exists() {
+            let contained = services.iter().filter(|beside| beside.image.is_some());
+            let places = contained.map(|beside| self.place.beside(&beside.name));
+            // What cannot be looked after any more has ended, which is found out at the end.
+            let links = places.filter_map(|place| self.leash(&place, BTreeMap::new()).ok());
+            self.beside = links.collect();
             return Begun::Well;
         }
         let all = try_join_all(task.work.services.iter().map(|beside| self.well(beside)));
         tokio::select! {
             all = all => match all {
-                Ok(_) => Begun::Well,
+                Ok(links) => {
+                    self.beside = links;
+                    Begun::Well
+                }
                 Err(reason) => {
                     let phase = TaskPhase::Failed;
                     Begun::Ended(Conclusion { phase, reasons: vec![reason], ..lost("", "") })
@@ -161,16 +193,21 @@ impl Doer {
         }
     }
 
-    /// Waits until one of them is well.
-    async fn well(&self, beside: &Beside) -> Result<(), Reason> {
+    /// Waits until one of them is well, and gives the way to what supervises it.
+    async fn well(&self, beside: &Beside) -> Result<Link, Reason> {
         let place = self.place.beside(&beside.name);
         let failed = |e: io::Error| {
             let message = format!("{} cannot be started: {e}", beside.name);
             Reason::new("service-not-started", message)
         };
-        let mut link = match Link::connect(&place.shim) {
+        let found = match beside.image {
+            Some(_) => self.leash(&place, BTreeMap::new()),
+            None => Link::connect(&place.shim),
+        };
+        let mut link = match found {
             Ok(link) => link,
             Err(_) if stopped(&place).is_some() => return Err(ended_early(&place)),
+            Err(error) if beside.image.is_some() => return Err(failed(error)),
             Err(_) => {
                 let started = start_shim(&self.machine.program, &place.shim, None).await;
                 started.map_err(failed)?;
@@ -190,10 +227,12 @@ impl Doer {
                 Some(_) => {}
             }
         };
-        let Some((health, question)) = question(beside, &place, app) else { return Ok(()) };
+        let Some((health, question)) = self.question(beside, &place, app) else {
+            return Ok(link);
+        };
         tokio::select! {
             () = ended(&mut link) => Err(ended_early(&place)),
-            well = until_well(health, &question) => well.map_err(|why| {
+            well = until_well(health, &question) => well.map(|()| link).map_err(|why| {
                 let after = health.start_timeout;
                 let message = format!("{} was not well after {after}: {why}", beside.name);
                 let message = message + &last_lines(&place);
@@ -203,22 +242,57 @@ impl Doer {
         }
     }
 
+    /// What it is asked; nothing, if there is nothing to ask.
+    fn question<'a>(
+        &self,
+        beside: &'a Beside,
+        place: &TaskPlace,
+        app: Process,
+    ) -> Option<(&'a Health, Question)> {
+        let health = beside.health.as_ref()?;
+        let orders: Orders = disk::read(&place.shim.orders())?;
+        let name = health.port.as_ref().or_else(|| beside.ports.keys().next());
+        let port = name.and_then(|name| orders.launch.env.get(&own_port(name))?.parse().ok());
+        let outside = |inside: u16| match &orders.container {
+            Some(container) => {
+                let mut ports = container.ports.iter();
+                ports.find(|(_, to)| **to == inside).map(|(outside, _)| *outside)
+            }
+            None => Some(inside),
+        };
+        let at = port.and_then(outside);
+        let at = at.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let question = match (health, &orders.container) {
+            (Health { http: Some(path), .. }, _) => Question::Http(at?, path.clone()),
+            (Health { command: Some(words), .. }, Some(container)) => Question::Inside {
+                engine: Arc::clone(&self.machine.engine),
+                container: container.name.clone(),
+                command: words.clone(),
+            },
+            (Health { command: Some(words), .. }, None) => {
+                Question::Command(inside(words, &orders, app))
+            }
+            (_, Some(_)) => Question::Forwarded(at?),
+            (_, None) => Question::Tcp(at?),
+        };
+        Some((health, question))
+    }
+
     /// Ends everything beside the step, and tells what had ended before it was asked to.
-    pub(super) async fn end_beside(&self) -> Vec<Reason> {
+    pub(super) async fn end_beside(&mut self) -> Vec<Reason> {
         let places = self.place.every_beside();
         let early: Vec<Reason> =
             places.iter().filter(|place| stopped(place).is_some()).map(ended_early).collect();
+        let mut held = std::mem::take(&mut self.beside);
         let grace = self.record.as_ref().map_or(Span(0), |r| r.task.work.limits.grace);
-        join_all(places.iter().map(|place| async move {
-            if let Ok(mut link) = Link::connect(&place.shim)
-                && link.ask(&Request::Stop).await.is_ok()
-            {
+        let asked = held.iter_mut().map(|link| async move {
+            if link.ask(&Request::Stop).await.is_ok() {
                 // What does not end in time is killed below.
-                let _ = tokio::time::timeout(grace.std() + SLACK, ended(&mut link)).await;
+                let _ = tokio::time::timeout(grace.std() + SLACK, ended(link)).await;
             }
-            self.end_at_once(&place.shim).await;
-        }))
-        .await;
+        });
+        join_all(asked).await;
+        join_all(places.iter().map(|place| self.end_at_once(&place.shim))).await;
         early
     }
 }
@@ -250,25 +324,6 @@ fn last_lines(place: &TaskPlace) -> String {
         text.lines().rev().take(LAST.0).map(|line| line.chars().take(LAST.1).collect()).collect();
     let lines: Vec<&str> = lines.iter().rev().map(String::as_str).collect();
     if lines.is_empty() { String::new() } else { format!("; its last words: {}", lines.join("\n")) }
-}
-
-/// What it is asked; nothing, if there is nothing to ask.
-fn question<'a>(
-    beside: &'a Beside,
-    place: &TaskPlace,
-    app: Process,
-) -> Option<(&'a Health, Question)> {
-    let health = beside.health.as_ref()?;
-    let orders: Orders = disk::read(&place.shim.orders())?;
-    let name = health.port.as_ref().or_else(|| beside.ports.keys().next());
-    let port = name.and_then(|name| orders.launch.env.get(&own_port(name))?.parse().ok());
-    let at = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let question = match health {
-        Health { http: Some(path), .. } => Question::Http(at?, path.clone()),
-        Health { command: Some(words), .. } => Question::Command(inside(words, &orders, app)),
-        _ => Question::Tcp(at?),
-    };
-    Some((health, question))
 }
 
 /// A command that runs where the program does: in its sandbox, as its user.

@@ -36,6 +36,7 @@ impl Doer {
         let Some(mut end) = end else { return };
         // Nothing runs beside a step that has ended, whatever becomes of this agent.
         let early = self.end_beside().await;
+        self.remove_network().await;
         if end.phase != TaskPhase::Succeeded && end.exit_code.is_some() {
             end.reasons.extend(early);
         }
@@ -144,12 +145,17 @@ impl Doer {
     /// Finds its shim, or starts one, which begins the work or goes on with it. None, where it
     /// must be waited for secrets.
     async fn attach(&self, task: &AssignedTask) -> io::Result<Option<Link>> {
-        if let Ok(link) = Link::connect(&self.place.shim) {
+        let Some(record) = &self.record else { return Ok(None) };
+        if task.work.image.is_none()
+            && let Ok(link) = Link::connect(&self.place.shim)
+        {
             return Ok(Some(link));
         }
-        let Some(record) = &self.record else { return Ok(None) };
         if !has_secrets(record, task) {
             return Ok(None);
+        }
+        if task.work.image.is_some() {
+            return self.leash(&self.place, task.secrets.clone()).map(Some);
         }
         let input = match task.work.secrets.is_empty() {
             true => None,
@@ -182,7 +188,7 @@ impl Doer {
         let place = self.place.clone();
         let began = clock::instant();
         let used = tokio::task::spawn_blocking(move || place.used()).await.unwrap_or(0);
-        if used > limit {
+        if used + self.written().await > limit {
             // It is given no time: what it writes meanwhile is everybody's disk.
             self.end(link, Cause::Disk, Request::Kill).await;
         }

@@ -85,6 +85,14 @@ impl TaskPlace {
         open(&self.transit(), 0o700)
     }
 
+    /// Keeps everybody but root out of it.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn close(&self) -> io::Result<()> {
+        fs::set_permissions(self.dir(), Permissions::from_mode(0o700))
+    }
+
     /// Gives the task's own directories to its user, and the user a name.
     ///
     /// # Errors

@@ -15,12 +15,14 @@ use atoll_model::{Reason, Span};
 
 use super::beside;
 use super::cache::{self, Caches};
+use super::contain::{self, Contained};
 use super::decide::{Conclusion, Record, Stage, lost};
 use super::place::{TaskPlace, remove};
 use super::{Doer, blocking};
 use crate::disk;
 use crate::join::passing;
 use crate::machine::Machine;
+use crate::runtime::cgroup::Group;
 use crate::runtime::launch::{DATA_VARIABLE, Launch, PATH};
 use crate::runtime::orders::{Once, Orders};
 use crate::runtime::sandbox::{self, Sandbox};
@@ -81,22 +83,31 @@ impl Doer {
                 .await?;
         }
         let caches = self.bring_caches(task).await?;
+        let images = self.bring_images(task).await?;
         let ports = beside::ports(&task.work.services)?;
+        let told = beside::told(&task.work, &ports);
+        let image = task.work.image.as_ref().and_then(|image| images.get(image));
         let program = Program {
             place: &self.place,
             work: self.place.work(),
             group: format!("task-{}", task.name),
             host: &task.name,
             command: &task.work.command,
-            env: [beside::told(&ports), task.work.env.clone()].into_iter().flatten().collect(),
+            env: [told, task.work.env.clone()].into_iter().flatten().collect(),
             dir: task.work.dir.as_deref(),
             timeout: task.work.limits.timeout,
             secrets: !task.work.secrets.is_empty(),
         };
-        let step = (self.place.clone(), draft(&self.machine, task, user, program));
-        let others = beside::draft(&self.machine, &self.place, task, user, &ports);
+        let contained = image.map(|image| Contained { image, alias: None, ports: BTreeMap::new() });
+        let closed = contained.is_some();
+        let step = (self.place.clone(), draft(&self.machine, task, user, program, contained));
+        let others = beside::draft(&self.machine, &self.place, task, user, &images, &ports);
         let limits = task.work.limits.clone();
         blocking("hand its workspace over", move || {
+            if closed {
+                // A container may be root's own: what it leaves in there is nobody's on this host.
+                step.0.close()?;
+            }
             for (place, _) in &others {
                 place.make()?;
             }
@@ -210,12 +221,9 @@ fn hand_over(place: &TaskPlace, orders: &Orders, limits: &Limits) -> io::Result<
 
 /// Whether the work can be kept apart from everything else, or need not be.
 fn may_begin(machine: &Machine, task: &AssignedTask) -> Result<(), Reason> {
-    let runs = !task.work.command.is_empty();
-    let images = task.work.services.iter().map(|beside| &beside.image);
-    if images.chain([&task.work.image]).any(Option::is_some) {
-        let message = "this agent does no steps in containers";
-        return Err(Reason::new("no-container", message).hint("leave image out"));
-    }
+    let mut beside = task.work.services.iter().map(|beside| &beside.image);
+    let apart = task.work.image.is_none() || beside.any(Option::is_none);
+    let runs = !task.work.command.is_empty() && apart;
     match sandbox::possible(&machine.data) {
         Err(why) if runs && !machine.bare_tasks => {
             let hint = "run the agent as root, or with --bare-steps where every step is trusted";
@@ -272,14 +280,17 @@ pub(super) struct Program<'a> {
     pub secrets: bool,
 }
 
-/// The orders of the shim of a program.
+/// The orders of whatever supervises a program.
 pub(super) fn draft(
     machine: &Machine,
     task: &AssignedTask,
     user: Option<u32>,
     program: Program<'_>,
+    contained: Option<Contained<'_>>,
 ) -> Orders {
-    let limits = &task.work.limits;
+    if let Some(contained) = contained {
+        return contain::draft(machine, task, program, contained);
+    }
     let apart = sandbox::possible(&machine.data).is_ok();
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let place = program.place;
@@ -290,21 +301,34 @@ pub(super) fn draft(
     };
     let group = machine.group(&program.group);
     let mut env = environment(machine, task, &dirs);
-    env.extend(program.env);
+    env.extend(program.env.clone());
     if group.dirs.is_empty() {
         // Tells whose a process is where there are no cgroups.
         env.insert(DATA_VARIABLE.to_owned(), text(place.home()));
     }
-    let sandbox = apart.then(|| view(machine, place, program.work, program.host));
+    let sandbox = apart.then(|| view(machine, place, program.work.clone(), program.host));
+    let launch = Launch {
+        command: program.command.to_vec(),
+        env,
+        dir: Path::new(&dirs[0]).join(program.dir.unwrap_or_default()),
+        user,
+        cgroups: group.entrances(),
+    };
+    orders(task, launch, group, sandbox, &program)
+}
+
+/// What all orders of the programs of a task have in common.
+pub(super) fn orders(
+    task: &AssignedTask,
+    launch: Launch,
+    group: Group,
+    sandbox: Option<Sandbox>,
+    program: &Program<'_>,
+) -> Orders {
+    let limits = &task.work.limits;
     Orders {
         release: task.name.clone(),
-        launch: Launch {
-            command: program.command.to_vec(),
-            env,
-            dir: Path::new(&dirs[0]).join(program.dir.unwrap_or_default()),
-            user,
-            cgroups: group.entrances(),
-        },
+        launch,
         group,
         stop_signal: "TERM".to_owned(),
         grace: limits.grace,

@@ -416,6 +416,9 @@ impl Step {
             }
             let nothing = beside.image.is_none() && beside.command.is_empty();
             invalid.add_if(nothing, &at("command"), "is empty; name a program, or an image");
+            let apart = self.image.is_some() && beside.image.is_none();
+            let message = "is absent; a step in a container reaches only other containers";
+            invalid.add_if(apart, &at("image"), message);
             if let Some(health) = &beside.health {
                 let names = Names { ports: beside.ports.clone(), ..Names::default() };
                 invalid.nest(&at("health"), health.validate(&beside.ports, &names));

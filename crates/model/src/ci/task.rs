@@ -87,6 +87,21 @@ pub struct Work {
     pub release: Option<Making>,
 }
 
+impl Work {
+    /// References of all images it needs.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        let beside = self.services.iter().map(|beside| &beside.image);
+        [&self.image].into_iter().chain(beside).flatten().map(String::as_str)
+    }
+
+    /// Whether it needs a container engine: to be done, for what runs beside it, or for what
+    /// becomes of it.
+    pub fn needs_engine(&self) -> bool {
+        let made = self.release.as_ref().map(|making| &making.form);
+        matches!(made, Some(Form::Image(_))) || self.images().next().is_some()
+    }
+}
+
 /// A release to be made of a workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

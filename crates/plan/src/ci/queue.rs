@@ -137,7 +137,7 @@ impl<'a> Rooms<'a> {
     /// The emptiest host a task may be done on.
     fn place(&mut self, world: &'a Snapshot, task: &'a Object<Task>) -> Option<String> {
         let need = need(&task.spec);
-        let engine = task.spec.work.image.is_some();
+        let engine = task.spec.work.needs_engine();
         let hopeless = |(on, with, least): &(&Selector, bool, Amount)| {
             *on == &task.spec.on
                 && (engine || !*with)
@@ -215,7 +215,7 @@ fn exclusion(
     if !host.is_open() {
         return Some(Exclusion::NotOpen);
     }
-    if task.work.image.is_some() && host.status.agent.engine.is_empty() {
+    if task.work.needs_engine() && host.status.agent.engine.is_empty() {
         return Some(Exclusion::NoEngine);
     }
     let (need, usable) = (need(task), usable(host));
@@ -261,8 +261,8 @@ pub(crate) fn why_it_waits(world: &Snapshot, task: &Task) -> Vec<Reason> {
                 say("not-open", message, "atoll uncordon host/NAME");
             }
             Exclusion::NoEngine => {
-                let message = format!("{hosts}: no container engine, and the step has an image");
-                say("no-engine", message, "start Docker there, or leave the image out");
+                let message = format!("{hosts}: no container engine, and the step needs one");
+                say("no-engine", message, "start Docker there, or leave images out");
             }
             Exclusion::TooSmall => {
                 let message = format!("{hosts}: smaller than the {asks} it asks for");

@@ -41,6 +41,11 @@ impl Mask {
         self.pass(false)
     }
 
+    /// Whether nothing is kept back.
+    pub fn is_clear(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// What is still kept back, at the end.
     pub fn finish(&mut self) -> Vec<u8> {
         self.pass(true)

@@ -2,17 +2,13 @@
 //! the end, its time is bounded, and its secrets come over the shim's standard input.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Read};
 
 use atoll_model::Span;
 
-use super::log::file;
-use super::tap::Tap;
 use super::{Aim, Shim};
 use crate::clock;
 use crate::runtime::orders::{How, Orders, Phase};
-use crate::runtime::place::Place;
 use crate::runtime::process::Process;
 use crate::runtime::sandbox;
 
@@ -27,13 +23,6 @@ pub fn secrets(orders: &Orders) -> io::Result<BTreeMap<String, String>> {
     let mut text = String::new();
     io::stdin().take(LONGEST).read_to_string(&mut text)?;
     serde_json::from_str(&text).map_err(|e| io::Error::other(format!("no secrets came: {e}")))
-}
-
-/// What stands before the log.
-pub fn tap(orders: &Orders, secrets: &BTreeMap<String, String>, place: &Place) -> Option<Tap> {
-    let once = orders.once.as_ref()?;
-    let before = fs::metadata(file(&place.log(), 0)).map_or(0, |meta| meta.len());
-    Some(Tap::new(secrets.values().map(String::as_str), once.log_bound, before))
 }
 
 impl Shim {

@@ -2,8 +2,20 @@
 //! masked, and only so much is kept. What comes after is counted, so that nobody waits for it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
 
+use super::log::file;
 use super::mask::Mask;
+use crate::runtime::orders::Orders;
+use crate::runtime::place::Place;
+
+/// What stands before the log of these orders; nothing, where the work is not done once.
+pub fn before(orders: &Orders, secrets: &BTreeMap<String, String>, place: &Place) -> Option<Tap> {
+    let once = orders.once.as_ref()?;
+    let before = fs::metadata(file(&place.log(), 0)).map_or(0, |meta| meta.len());
+    Some(Tap::new(secrets.values().map(String::as_str), once.log_bound, before))
+}
 
 /// Stands between a pipe and a log.
 pub struct Tap {
@@ -28,6 +40,11 @@ impl Tap {
         }
         let masked = self.mask.take(data);
         self.bounded(masked)
+    }
+
+    /// Whether nothing is kept back.
+    pub fn is_clear(&self) -> bool {
+        self.mask.is_clear()
     }
 
     /// What is to be written at the end.
