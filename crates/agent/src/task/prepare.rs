@@ -374,6 +374,9 @@ fn view(machine: &Machine, place: &TaskPlace, work: PathBuf, name: &str) -> Sand
     let [workspace, home, tmp] = INSIDE.map(PathBuf::from);
     let (passwd, group) = place.accounts();
     let mut visible = machine.task_paths.clone();
+    // A link alone is of no use without what it leads to.
+    let led_to = |path: &PathBuf| fs::canonicalize(path).ok().filter(|to| to != path);
+    visible.extend(machine.task_paths.iter().filter_map(led_to));
     // Where names are looked up may be written down elsewhere.
     visible.extend(fs::canonicalize("/etc/resolv.conf").ok());
     let host: String = name.chars().map(|c| if c == '.' { '-' } else { c }).take(63).collect();
