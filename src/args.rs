@@ -197,7 +197,7 @@ pub enum Command {
     Deploy(commands::deploy::Args),
     /// Stop a rollout where it is
     Pause(commands::rollout::Args),
-    /// Let a paused rollout go on
+    /// Let a paused rollout, or a job, go on
     Resume(commands::rollout::Args),
     /// Ask that a release enters an environment, or skip the soaks of a rollout under way
     Promote(commands::promote::Args),
@@ -222,6 +222,12 @@ pub enum Command {
     /// Secrets: set, list and delete them
     #[command(subcommand)]
     Secret(commands::secret::Command),
+    /// Do something on many hosts, and show what comes of it
+    Run(commands::run::Args),
+    /// Do a job once more where it has not succeeded
+    Retry(commands::run::Retry),
+    /// End a job
+    Cancel(commands::rollout::Args),
     /// Show the logs of an instance or a task, or of all instances of a deployment
     Logs(commands::logs::Args),
     /// Run a command beside an instance

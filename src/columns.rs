@@ -17,6 +17,7 @@ use crate::terminal::Tone;
 mod ci;
 mod config;
 mod delivery;
+mod job;
 mod watching;
 
 /// One cell of a line.
@@ -77,6 +78,8 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Pipeline(o) => ci::pipeline(o, now),
         Any::Run(o) => ci::run(o, now),
         Any::Task(o) => ci::task(o, now),
+        Any::Job(o) => job::job(o, now),
+        Any::Runbook(o) => job::runbook(o, now),
         Any::Secret(o) => ci::secret(o, now),
         Any::Config(o) => config::config(o, now),
         Any::Promotion(o) => delivery::promotion(o, now),

@@ -30,6 +30,7 @@ pub mod promote;
 pub mod query;
 pub mod rollback;
 pub mod rollout;
+pub mod run;
 pub mod sample;
 pub mod scale;
 pub mod schema;
@@ -82,6 +83,9 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Package(command) => package::run(&global, command).await,
         Command::Pipeline(command) => pipeline::run(&global, command).await,
         Command::Secret(command) => secret::run(&global, command).await,
+        Command::Run(args) => run::run(&global, args).await,
+        Command::Retry(args) => run::retry(&global, args).await,
+        Command::Cancel(args) => rollout::run(&global, rollout::Step::Cancel, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Exec(args) => exec::run(&global, args).await,
         Command::Cordon(args) => host::run(&global, host::Step::Cordon, args).await,

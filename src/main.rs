@@ -13,6 +13,7 @@ mod files;
 mod goal;
 mod output;
 mod subject;
+mod tasklog;
 mod terminal;
 mod wait;
 

@@ -18,6 +18,8 @@ mod faults;
 mod hosts;
 #[path = "e2e/input.rs"]
 mod input;
+#[path = "e2e/jobs.rs"]
+mod jobs;
 #[path = "e2e/life.rs"]
 mod life;
 #[path = "e2e/monitoring.rs"]

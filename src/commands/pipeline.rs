@@ -13,7 +13,7 @@ use crate::clock::now;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-mod begin;
+pub mod begin;
 mod follow;
 mod show;
 

@@ -1,6 +1,8 @@
-//! `atoll pause`, `resume`, `promote` and `abort`: what a person can say to a rollout under way.
+//! `atoll pause`, `resume`, `promote` and `abort`: what a person can say to a rollout under way;
+//! `resume` and `cancel`: to a job.
 
-use atoll_model::{Deployment, Kind, Object};
+use atoll_model::job::JobPhase;
+use atoll_model::{Any, Deployment, Job, Kind, Object};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Override};
@@ -8,10 +10,10 @@ use crate::change;
 use crate::exit::{Exit, Failure};
 use crate::subject::Subject;
 
-/// What the four verbs take.
+/// What the verbs take.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// deployment/NAME
+    /// deployment/NAME, or job/NAME with resume and cancel
     #[arg(value_name = "KIND/NAME")]
     pub what: Subject,
     #[command(flatten)]
@@ -29,6 +31,8 @@ pub enum Step {
     Promote,
     /// Go back.
     Abort,
+    /// End.
+    Cancel,
 }
 
 /// Says it.
@@ -36,13 +40,21 @@ pub enum Step {
 /// # Errors
 /// Nothing is being rolled out; the client's.
 pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit> {
-    let what = args.what.of(&[Kind::Deployment])?;
+    let what = args.what.of(match step {
+        Step::Resume => &[Kind::Deployment, Kind::Job],
+        Step::Cancel => &[Kind::Job],
+        _ => &[Kind::Deployment],
+    })?;
     let client = global.client()?;
     let any = client.get(what.kind, &what.name).await?;
-    let object = any.of::<Deployment>().ok_or_else(|| {
-        Failure::failed(format!("the server answered with {} for {what}", any.id()))
-    })?;
-    let spec = target(step, object)?;
+    let spec = match &any {
+        Any::Deployment(deployment) => target(step, deployment)?,
+        Any::Job(job) => of_job(step, job)?,
+        other => {
+            let message = format!("the server answered with {} for {what}", other.id());
+            return Err(Failure::failed(message).into());
+        }
+    };
     let revision = Some(any.meta().revision);
     let outcome = change::patch_spec(&client, &what, spec, revision, &args.over).await?;
     change::tell(&outcome, &[what])?;
@@ -61,13 +73,26 @@ fn target(step: Step, object: &Object<Deployment>) -> Result<Value, Failure> {
         Step::Pause => json!({ "paused": true }),
         Step::Resume => json!({ "paused": false }),
         Step::Promote => json!({ "promoted": release()? }),
-        Step::Abort => json!({ "aborted": release()? }),
+        Step::Abort | Step::Cancel => json!({ "aborted": release()? }),
     })
+}
+
+fn of_job(step: Step, object: &Object<Job>) -> Result<Value, Failure> {
+    let (name, phase) = (object.name(), object.status.phase);
+    if phase.is_over() {
+        return Err(Failure::failed(format!("job/{name} is over")));
+    }
+    match step {
+        Step::Cancel => Ok(json!({ "cancelled": true })),
+        _ if phase != JobPhase::Paused => {
+            Err(Failure::failed(format!("job/{name} waits for nobody")))
+        }
+        _ => Ok(json!({ "resumed": object.spec.resumed + 1 })),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use atoll_model::Any;
 
     use super::*;
 

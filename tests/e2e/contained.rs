@@ -1,8 +1,6 @@
 //! Steps of pipelines in containers, on a real engine: what they see, what runs beside them, what
 //! stops them, and what becomes of them when the agent or the engine goes.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -212,7 +210,6 @@ fn a_step_whose_engine_is_restarted_is_lost_and_tried_again() {
     let mut run = site.begin(&["pipeline", "run", &dir]);
     site.says("restarted.1.long.0", "started");
     dock.stop_daemon(Signal::SIGTERM);
-    std::thread::sleep(Duration::from_millis(500));
     dock.start_daemon();
     let status = run.wait().expect("it ends");
     assert!(status.success(), "{}", site.atoll(&["why", "run/restarted.1"]).out);

@@ -90,6 +90,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alertmanagers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where alerts go. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -625,6 +670,51 @@ export interface paths {
             cookie?: never;
         };
         /** Rules and their alerts. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scrape_pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs that have targets. */
         get: {
             parameters: {
                 query?: never;
@@ -2577,6 +2667,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/runbooks/{name}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins a job. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["JobRequest"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobBegun"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/runs/{name}/tests": {
         parameters: {
             query?: never;
@@ -4180,6 +4321,53 @@ export interface components {
         Cpu: string | number;
         /** @description A day of the week. */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @description What is done on each host, and how it goes from host to host. */
+        Deed: {
+            /**
+             * @description How many hosts at a time: the sizes of batches, of which the last is repeated. All at once,
+             *     if empty.
+             */
+            batches?: components["schemas"]["Portion"][];
+            /** @description Program and arguments. No shell is between; `sh -c` is one. */
+            command: string[];
+            /** @description Environment variables. */
+            env?: {
+                [key: string]: string;
+            };
+            /**
+             * @description No further batch is begun once more hosts than that have failed.
+             * @default 0
+             */
+            maxErrors: components["schemas"]["Portion"];
+            /**
+             * @description So much is kept of what it says on each host.
+             * @default 1Mi
+             */
+            output: components["schemas"]["Memory"];
+            /**
+             * @description Whether it waits for a person between batches.
+             * @default never
+             */
+            pause: components["schemas"]["Pause"];
+            /**
+             * @description What the command may use of a host.
+             * @default {
+             *       "cpu": "1",
+             *       "memory": "1Gi"
+             *     }
+             */
+            resources: components["schemas"]["Resources"];
+            /**
+             * @description The user of the host it is done as.
+             * @default root
+             */
+            runAs: string;
+            /**
+             * @description A host may take so long; then the command is ended.
+             * @default 1m
+             */
+            timeout: components["schemas"]["Span"];
+        };
         /**
          * @description The figures of one application, or of one team. A change is a release's entry into the last
          *     environment of its application. What cannot be told is absent, and never 0.
@@ -4996,6 +5184,127 @@ export interface components {
             /** @description When its process was started, by the host's clock. */
             startedAt?: components["schemas"]["Timestamp"] | (null);
         };
+        Job: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Job";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Job2"];
+            /** @default null */
+            status: components["schemas"]["JobStatus"] | (null);
+        };
+        /** @description One command on many hosts. */
+        Job2: {
+            /** @description It is to be ended. */
+            cancelled?: boolean;
+            /** @description What is done on each, and in which order. */
+            do: components["schemas"]["Deed"];
+            /** @description Hosts by name, besides those. */
+            hosts?: string[];
+            /**
+             * @description The hosts it is done on, by their labels; all that are open, if empty and none is named.
+             * @default
+             */
+            on: components["schemas"]["Selector"];
+            /**
+             * @description Hosts on which it has succeeded in an earlier round are left out, and each round looks for
+             *     new hosts: however often it is submitted, it is done once on each.
+             */
+            once?: boolean;
+            /**
+             * Format: uint32
+             * @description So many pauses are over: it goes on behind them.
+             * @default 0
+             */
+            resumed: number;
+            /**
+             * Format: uint32
+             * @description A higher round does it again where it has not succeeded.
+             * @default 1
+             */
+            round: number;
+            /** @description The runbook it is made of. */
+            runbook?: string | null;
+        };
+        /** @description The answer to [`JobRequest`]. */
+        JobBegun: {
+            /** @description The name of the job. */
+            job: string;
+        };
+        /** @description The state of a job in one word. */
+        JobPhase: "pending" | "running" | "paused" | "succeeded" | "failed" | "cancelled";
+        /** @description `POST /v1/runbooks/{name}/jobs`: begins a job of a runbook. */
+        JobRequest: {
+            /**
+             * @description Hosts by name, besides those.
+             * @default []
+             */
+            hosts: string[];
+            /**
+             * @description The hosts it is done on, by their labels; the runbook's own, if absent and none is named.
+             * @default null
+             */
+            on: components["schemas"]["Selector"] | (null);
+            /**
+             * @description What is given to it.
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description How far a job is. */
+        JobStatus: {
+            /**
+             * Format: uint32
+             * @description So many of them have been told to begin.
+             * @default 0
+             */
+            begun: number;
+            /**
+             * Format: uint32
+             * @description On so many it was ended.
+             * @default 0
+             */
+            cancelled: number;
+            /** @description The hosts on which it has succeeded, in any round. */
+            done?: string[];
+            /** @description When it ended. */
+            endedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many have failed, or taken too long.
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Format: uint32
+             * @description So many went away with it.
+             * @default 0
+             */
+            lost: number;
+            /** @description In one word. */
+            phase: components["schemas"]["JobPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /**
+             * Format: uint32
+             * @description The round this is of; 0 before the first.
+             * @default 0
+             */
+            round: number;
+            /** @description When this round began. */
+            startedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many have done it.
+             * @default 0
+             */
+            succeeded: number;
+            /** @description The hosts of this round in their order, fixed when it began. */
+            targets?: string[];
+        };
         /** @description `POST /v1/agents/join`: a machine asks to be a host, with a token of role `join`. */
         Join: {
             /** @description What the machine is. */
@@ -5054,7 +5363,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Secret" | "Config" | "Promotion" | "Approval";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -5445,7 +5754,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -5612,6 +5921,8 @@ export interface components {
         };
         /** @description The type of a parameter. */
         ParamKind: "string" | "number" | "boolean";
+        /** @description When a job waits for a person. */
+        Pause: "never" | "first" | "each";
         /** @description What one instance can carry. */
         PerInstance: {
             /** @description PromQL of the whole load. */
@@ -6426,6 +6737,52 @@ export interface components {
             /** @description There were more than are kept. */
             truncated: boolean;
         };
+        Runbook: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Runbook";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Runbook2"];
+            /** @default null */
+            status: components["schemas"]["RunbookStatus"] | (null);
+        };
+        /** @description What jobs are made of: a command with parameters, by hand or by the clock. */
+        Runbook2: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description What is done on each. */
+            do: components["schemas"]["Deed"];
+            /**
+             * @description The hosts it is done on where nobody says otherwise.
+             * @default
+             */
+            on: components["schemas"]["Selector"];
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /**
+             * @description What is asked of whoever runs it: `{{params.NAME}}` in the command and the environment, and
+             *     `PARAM_NAME` in the environment, which scripts had better use.
+             */
+            params?: {
+                [key: string]: components["schemas"]["Param"];
+            };
+            /** @description Times at which a job of it begins by itself. */
+            schedules?: components["schemas"]["Schedule"][];
+        };
+        /** @description What is known of a runbook. */
+        RunbookStatus: {
+            /**
+             * Format: uint64
+             * @description The number of its newest job.
+             * @default 0
+             */
+            lastJob: number;
+            /** @description What is wrong with it. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description For each schedule, the last of its times that was seen to. */
+            scheduled?: components["schemas"]["Timestamp"][];
+        };
         /** @description How instances run. */
         Runtime: "process" | "docker";
         /** @description Bounds and signals of the number of instances. */
@@ -6819,9 +7176,9 @@ export interface components {
              * @default 0
              */
             priority: number;
-            /** @description The run it is of. */
+            /** @description The run, or the job, it is of. */
             run: string;
-            /** @description The step it does. */
+            /** @description The step it does, or the round. */
             step: string;
             /** @description What is done. */
             work: components["schemas"]["Work"];
@@ -6893,6 +7250,8 @@ export interface components {
              * @default 0
              */
             observedGeneration: number;
+            /** @description All it has said, where that is short and the task is one of a job. */
+            output?: string | null;
             /** @description In one word. */
             phase: components["schemas"]["TaskPhase"];
             /** @description Why it is as it is. */
@@ -7166,6 +7525,11 @@ export interface components {
             limits: components["schemas"]["Limits"];
             /** @description What is made of the workspace once the command has succeeded. */
             release?: components["schemas"]["Making"] | (null);
+            /**
+             * @description It is done on the host itself, as this user of it, and what it says is all that is kept; in
+             *     a sandbox or a container of its own, if absent.
+             */
+            runAs?: string | null;
             /** @description Environment variables filled from secrets, by the secrets' names. */
             secrets?: {
                 [key: string]: string;
@@ -7206,6 +7570,8 @@ export interface components {
             log?: string | null;
             /** @description The release it has made. */
             made?: components["schemas"]["Made"] | (null);
+            /** @description All it has said, where that is short and the task is one of a job. */
+            output?: string | null;
             /** @description How its tests went, by suite. */
             tests?: {
                 [key: string]: components["schemas"]["TestTotals"];
@@ -7291,6 +7657,7 @@ export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
 export type Cpu = components['schemas']['Cpu'];
 export type Day = components['schemas']['Day'];
+export type Deed = components['schemas']['Deed'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
 export type DeliveryFigures = components['schemas']['DeliveryFigures'];
 export type Deployment = components['schemas']['Deployment'];
@@ -7338,6 +7705,12 @@ export type Instance2 = components['schemas']['Instance2'];
 export type InstancePhase = components['schemas']['InstancePhase'];
 export type InstanceReport = components['schemas']['InstanceReport'];
 export type InstanceStatus = components['schemas']['InstanceStatus'];
+export type Job = components['schemas']['Job'];
+export type Job2 = components['schemas']['Job2'];
+export type JobBegun = components['schemas']['JobBegun'];
+export type JobPhase = components['schemas']['JobPhase'];
+export type JobRequest = components['schemas']['JobRequest'];
+export type JobStatus = components['schemas']['JobStatus'];
 export type Join = components['schemas']['Join'];
 export type Joined = components['schemas']['Joined'];
 export type Journey = components['schemas']['Journey'];
@@ -7383,6 +7756,7 @@ export type PackageRef = components['schemas']['PackageRef'];
 export type PackageStatus = components['schemas']['PackageStatus'];
 export type Param = components['schemas']['Param'];
 export type ParamKind = components['schemas']['ParamKind'];
+export type Pause = components['schemas']['Pause'];
 export type PerInstance = components['schemas']['PerInstance'];
 export type Phase = components['schemas']['Phase'];
 export type Pipeline = components['schemas']['Pipeline'];
@@ -7429,6 +7803,9 @@ export type RunPhase = components['schemas']['RunPhase'];
 export type RunRequest = components['schemas']['RunRequest'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunTests = components['schemas']['RunTests'];
+export type Runbook = components['schemas']['Runbook'];
+export type Runbook2 = components['schemas']['Runbook2'];
+export type RunbookStatus = components['schemas']['RunbookStatus'];
 export type Runtime = components['schemas']['Runtime'];
 export type Scaling = components['schemas']['Scaling'];
 export type Schedule = components['schemas']['Schedule'];

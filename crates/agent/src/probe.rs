@@ -288,6 +288,7 @@ mod tests {
             env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
             dir: "/".into(),
             user: None,
+            groups: Vec::new(),
             cgroups: Vec::new(),
         };
         let ask = async |script, timeout| ask(&Question::Command(launch(script)), timeout).await;

@@ -9,6 +9,7 @@ mod cache;
 pub mod contain;
 pub mod decide;
 mod follow;
+mod host;
 mod image;
 mod junit;
 mod keep;

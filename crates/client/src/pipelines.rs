@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use atoll_model::Kind;
-use atoll_model::api::{PipelineTests, RunBegun, RunRequest, RunTests};
+use atoll_model::api::{JobBegun, JobRequest, PipelineTests, RunBegun, RunRequest, RunTests};
 use bytes::Bytes;
 use reqwest::Method;
 
@@ -28,6 +28,19 @@ impl Client {
         let ask = Ask::of(Method::POST, path).json(request);
         // With a key, the same request again begins no second run.
         self.read(if request.key.is_some() { ask.repeatable() } else { ask }).await
+    }
+
+    /// Begins a job of a runbook.
+    ///
+    /// # Errors
+    /// `NotFound`, if there is no such runbook; what is wrong with what was given to it.
+    pub async fn begin_job(
+        &self,
+        runbook: &str,
+        request: &JobRequest,
+    ) -> Result<JobBegun, ClientError> {
+        let path = format!("{}/jobs", object("", Kind::Runbook, runbook)?);
+        self.read(Ask::of(Method::POST, path).json(request)).await
     }
 
     /// The whole log of a task that has ended.

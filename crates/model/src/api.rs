@@ -256,6 +256,29 @@ pub struct RunBegun {
     pub existed: bool,
 }
 
+/// `POST /v1/runbooks/{name}/jobs`: begins a job of a runbook.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobRequest {
+    /// What is given to it.
+    #[serde(default)]
+    pub params: std::collections::BTreeMap<String, serde_json::Value>,
+    /// The hosts it is done on, by their labels; the runbook's own, if absent and none is named.
+    #[serde(default)]
+    pub on: Option<crate::Selector>,
+    /// Hosts by name, besides those.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// The answer to [`JobRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobBegun {
+    /// The name of the job.
+    pub job: String,
+}
+
 /// `GET /v1/caches/{scope}/{key}`: what is kept under a key, or one that begins as it may.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod figures;
 pub mod guard;
 pub mod image;
+pub mod job;
 pub mod manifest;
 pub mod matcher;
 pub mod monitoring;
@@ -46,6 +47,7 @@ pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
 pub use deployment::{Deployment, Instance};
 pub use guard::Analysis;
+pub use job::{Job, Runbook};
 pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
@@ -100,6 +102,10 @@ kinds::kinds! {
     Run "runs" [],
     /// One piece of work on one host.
     Task "tasks" [],
+    /// One command on many hosts.
+    Job "jobs" [],
+    /// What jobs are made of: a command with parameters.
+    Runbook "runbooks" [],
     /// Something that must not be seen: the object only says that it is there.
     Secret "secrets" [],
     /// Values that are pushed to running instances, switches among them.

@@ -275,7 +275,7 @@ impl Snapshot {
 
     /// A task takes its share of a host as an instance does, so that neither overbooks it.
     fn count_task(&mut self, host: &str, task: &Object<Task>, added: bool) {
-        self.reserve(host, task.spec.work.limits.resources, added, |usage| {
+        self.reserve(host, task.spec.work.reserves(), added, |usage| {
             let name = &task.meta.name;
             if added {
                 usage.tasks.insert(name.clone());

@@ -161,7 +161,7 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         Kind::Application => {
             cx.world.derived::<Deployment>(name).next().is_some() || cx.world.last_number(name) > 0
         }
-        Kind::Run => cx.world.derived::<Task>(name).next().is_some(),
+        Kind::Run | Kind::Job => cx.world.derived::<Task>(name).next().is_some(),
         Kind::Host => cx.world.usage(name).is_some(),
         Kind::Environment => {
             cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)

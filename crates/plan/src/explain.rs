@@ -13,6 +13,7 @@ mod config;
 mod delivery;
 mod deployment;
 mod host;
+mod job;
 mod monitoring;
 mod words;
 
@@ -41,6 +42,8 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Pipeline(it) => ci::tell_pipeline(cx, it, &mut told),
         Any::Run(it) => ci::tell_run(cx, it, &mut told),
         Any::Task(it) => ci::tell_task(cx, it, &mut told),
+        Any::Job(it) => job::tell(cx, it, &mut told),
+        Any::Runbook(it) => job::tell_runbook(cx, it, &mut told),
         Any::Config(it) => config::tell(cx, it, &mut told),
         other => monitoring::tell(cx, other, &mut told),
     }

@@ -18,6 +18,7 @@ pub mod deployment;
 pub mod edit;
 pub mod explain;
 pub mod guard;
+pub mod job;
 pub mod monitoring;
 pub mod placement;
 pub mod query;
@@ -171,6 +172,20 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: alerting::receiver::plan,
         queries: nothing_measured,
         touched: alerting::receiver::touched,
+    },
+    Controller {
+        name: "job",
+        kind: Kind::Job,
+        plan: job::plan,
+        queries: nothing_measured,
+        touched: job::touched,
+    },
+    Controller {
+        name: "runbook",
+        kind: Kind::Runbook,
+        plan: job::runbook::plan,
+        queries: nothing_measured,
+        touched: job::runbook::touched,
     },
     Controller {
         name: "pipeline",

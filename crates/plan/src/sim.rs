@@ -412,7 +412,7 @@ impl Sim {
             Kind::Host if CONTROLLERS[*at].name == "queue" => true,
             Kind::Host => !silent(name),
             // Deadlines, and the time until they are forgotten.
-            Kind::Run | Kind::Pipeline => true,
+            Kind::Run | Kind::Pipeline | Kind::Job | Kind::Runbook => true,
             // Evaluated for ever, whether anything moves or not.
             Kind::Rule | Kind::Objective | Kind::Receiver => true,
             Kind::Promotion => self.is_frozen(name),

@@ -47,7 +47,11 @@ pub struct Args {
     no_follow: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// `KEY=VALUE`.
+///
+/// # Errors
+/// It is not written so.
+pub fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or_else(|| format!("{text:?}: write it as KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
-use atoll_client::{Client, Frame};
-use atoll_model::agent::{Ask, LogFilter};
+use atoll_client::Client;
 use atoll_model::ci::run::{CellPhase, RunPhase};
 use atoll_model::ci::task::TaskPhase;
 use atoll_model::{Any, Kind, Object, Run, Task};
@@ -18,6 +17,7 @@ use crate::clock::{now, short};
 use crate::columns::word;
 use crate::exit::Exit;
 use crate::output;
+use crate::tasklog::{Shown, log};
 use crate::terminal::{Paint, Tone};
 
 /// Which logs.
@@ -159,81 +159,6 @@ fn say(run: &str, task: &Object<Task>) {
     output::say(&Paint::stderr().tone(tone, &text));
 }
 
-/// Shows the log of a task: as it grows, then what is left of it.
-async fn log(
-    client: Client,
-    task: String,
-    label: String,
-    mut ended: tokio::sync::watch::Receiver<bool>,
-) {
-    let mut shown = Shown { label, bytes: 0, rest: Vec::new() };
-    if !*ended.borrow() {
-        // What breaks off, or is cut off by its end, is made up for by the whole log.
-        tokio::select! {
-            // The sender goes with the command.
-            _ = ended.wait_for(|ended| *ended) => {}
-            () = grow(&client, &task, &mut shown) => {}
-        }
-        let _ = ended.wait_for(|ended| *ended).await;
-    }
-    if let Ok(whole) = client.task_log(&task).await {
-        let from = shown.bytes.min(whole.len());
-        shown.add(&whole[from..]);
-    }
-    shown.end();
-}
-
-/// Shows a log as it grows, as long as its host sends it.
-async fn grow(client: &Client, task: &str, shown: &mut Shown) {
-    let ask = Ask::Logs { follow: true, tail: None, since: None, filter: LogFilter::default() };
-    let Ok(mut socket) = client.open_task_session(task, &ask).await else { return };
-    while let Ok(Some(frame)) = socket.next().await {
-        if let Frame::Data(_, data) = frame {
-            shown.add(&data);
-        }
-    }
-}
-
-/// What was shown of a log.
-struct Shown {
-    label: String,
-    bytes: usize,
-    rest: Vec<u8>,
-}
-
-impl Shown {
-    fn add(&mut self, data: &[u8]) {
-        self.bytes += data.len();
-        self.rest.extend_from_slice(data);
-        let end = self.rest.iter().rposition(|byte| *byte == b'\n');
-        if let Some(end) = end {
-            let after = self.rest.split_off(end + 1);
-            let lines = std::mem::replace(&mut self.rest, after);
-            self.print(&lines);
-        }
-    }
-
-    fn end(&mut self) {
-        if !self.rest.is_empty() {
-            let mut line = std::mem::take(&mut self.rest);
-            line.push(b'\n');
-            self.print(&line);
-        }
-    }
-
-    fn print(&self, lines: &[u8]) {
-        let prefix = Paint::stdout().tone(Tone::Dim, &format!("{} | ", self.label));
-        let mut text = Vec::with_capacity(lines.len() + 32);
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            text.extend_from_slice(prefix.as_bytes());
-            text.extend_from_slice(line);
-        }
-        let mut out = std::io::stdout().lock();
-        // An output that was closed ends the command elsewhere.
-        let _ = out.write_all(&text).and_then(|()| out.flush());
-    }
-}
-
 /// Says how a run ended.
 fn end(run: &Object<Run>) -> Exit {
     let status = &run.status;
@@ -283,7 +208,7 @@ pub(super) async fn logs(client: &Client, of: &Of) -> anyhow::Result<Exit> {
             std::io::stdout().lock().write_all(&whole)?;
             continue;
         }
-        let mut shown = Shown { label: label(&of.run, task.name()), bytes: 0, rest: Vec::new() };
+        let mut shown = Shown::of(label(&of.run, task.name()));
         shown.add(&whole);
         shown.end();
     }

@@ -135,6 +135,7 @@ pub(super) fn draft(machine: &Machine, place: &Place, order: &Order) -> Result<O
         env,
         dir: place.release(),
         user: None,
+        groups: Vec::new(),
         cgroups: Vec::new(),
     };
     Ok(Orders {

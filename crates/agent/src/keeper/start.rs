@@ -148,6 +148,7 @@ fn draft(
         env,
         dir: place.release(),
         user,
+        groups: Vec::new(),
         cgroups: group.entrances(),
     };
     Ok(Orders {

@@ -39,6 +39,10 @@ pub struct Launch {
     pub dir: PathBuf,
     /// The user and group it becomes; none: as we are.
     pub user: Option<u32>,
+    /// The groups it is in, its own first, where that is not the one of the same number as the
+    /// user alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<u32>,
     /// The files through which it joins its cgroups.
     pub cgroups: Vec<PathBuf>,
 }
@@ -81,19 +85,36 @@ impl Launch {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.env).current_dir(&self.dir);
         let groups = self.open_groups()?;
-        let user = self.user;
+        let identity = Identity::of(self);
         // SAFETY: between fork and exec only calls are made that are safe there: system calls
         // on what was opened and computed before, without any allocation.
         unsafe {
-            command.pre_exec(move || become_instance(&groups, user, terminal));
+            command.pre_exec(move || become_instance(&groups, &identity, terminal));
         }
         Ok(command)
     }
 }
 
+/// Who a process becomes, worked out before there is one.
+pub(super) struct Identity {
+    own: Option<(Uid, Gid)>,
+    others: Vec<Gid>,
+}
+
+impl Identity {
+    /// Who a program is started as.
+    pub(super) fn of(launch: &Launch) -> Identity {
+        let mut groups = launch.groups.iter().copied().map(Gid::from_raw);
+        let own = launch.user.map(|user| {
+            (Uid::from_raw(user), groups.next().unwrap_or_else(|| Gid::from_raw(user)))
+        });
+        Identity { own, others: groups.collect() }
+    }
+}
+
 /// Runs in the new process, as root where the agent is root, after the change of directory, so
 /// that a directory its user may not reach from above is no obstacle.
-fn become_instance(groups: &[File], user: Option<u32>, terminal: bool) -> io::Result<()> {
+fn become_instance(groups: &[File], identity: &Identity, terminal: bool) -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: no handler is installed. Some signals have no other way, which is no harm.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
@@ -117,10 +138,10 @@ fn become_instance(groups: &[File], user: Option<u32>, terminal: bool) -> io::Re
         // Without the right to raise the bound, as much as there is.
         setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.min(hard), hard)?;
     }
-    if let Some(user) = user {
-        setgroups(&[])?;
-        setgid(Gid::from_raw(user))?;
-        setuid(Uid::from_raw(user))?;
+    if let Some((user, group)) = identity.own {
+        setgroups(&identity.others)?;
+        setgid(group)?;
+        setuid(user)?;
     }
     nix::sys::prctl::set_no_new_privs()?;
     Ok(())

@@ -107,6 +107,7 @@ pub(super) fn draft(
         env,
         dir: program.work.clone(),
         user: contained.image.user.filter(|_| own),
+        groups: Vec::new(),
         cgroups: Vec::new(),
     };
     Orders { container: Some(container), ..orders(task, launch, Group::default(), None, &program) }

@@ -20,6 +20,8 @@ use super::place::remove;
 use super::{Doer, blocking, patiently};
 use crate::runtime::shim::log::file;
 
+/// A log that is no longer than so many bytes goes with the report, where that is asked for.
+const SHORT: usize = 4 << 10;
 /// The most that is said of reports that cannot be read.
 const MOST_NOTES: usize = 20;
 
@@ -75,9 +77,9 @@ impl Doer {
             end.reasons.extend(self.keep_caches(record).await.err());
         }
         // Last, as it holds what was said while an image was built.
-        match self.keep_log(end.exit_code.is_some()).await {
-            Ok(log) => yields.log = log,
-            Err(reason) => end.reasons.push(reason),
+        let short = record.task.work.run_as.is_some().then_some(SHORT);
+        if let Err(reason) = self.keep_log(end.exit_code.is_some(), short, &mut yields).await {
+            end.reasons.push(reason);
         }
         yields
     }
@@ -142,8 +144,14 @@ impl Doer {
         notes
     }
 
-    /// The whole log, as one blob; none of what never ran.
-    async fn keep_log(&self, ran: bool) -> Result<Option<String>, Reason> {
+    /// The whole log, as one blob, or with the report where it is no longer than `short`; nothing
+    /// of what never ran.
+    async fn keep_log(
+        &self,
+        ran: bool,
+        short: Option<usize>,
+        yields: &mut Yields,
+    ) -> Result<(), Reason> {
         let path = file(&self.place.shim.log(), 0);
         let read = blocking("read its log", move || match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -151,9 +159,15 @@ impl Doer {
         });
         let log = Bytes::from(read.await?);
         if log.is_empty() && !ran {
-            return Ok(None);
+            return Ok(());
         }
-        self.put(&log).await.map(Some).map_err(|why| Reason::new("log-not-kept", why))
+        if short.is_some_and(|short| log.len() <= short) {
+            yields.output = Some(String::from_utf8_lossy(&log).into_owned());
+            return Ok(());
+        }
+        let digest = self.put(&log).await.map_err(|why| Reason::new("log-not-kept", why))?;
+        yields.log = Some(digest);
+        Ok(())
     }
 
     /// An artefact, as the package of its files.

@@ -17,6 +17,7 @@ use super::beside;
 use super::cache::{self, Caches};
 use super::contain::{self, Contained};
 use super::decide::{Conclusion, Record, Stage, lost};
+use super::host::{self, Person};
 use super::place::{TaskPlace, remove};
 use super::{Doer, blocking};
 use crate::disk;
@@ -98,9 +99,14 @@ impl Doer {
             timeout: task.work.limits.timeout,
             secrets: !task.work.secrets.is_empty(),
         };
+        let person = task.work.run_as.as_deref().map(Person::of).transpose()?;
         let contained = image.map(|image| Contained { image, alias: None, ports: BTreeMap::new() });
         let closed = contained.is_some();
-        let step = (self.place.clone(), draft(&self.machine, task, user, program, contained));
+        let step = match &person {
+            Some(person) => host::draft(&self.machine, task, &program, person),
+            None => draft(&self.machine, task, user, program, contained),
+        };
+        let step = (self.place.clone(), step);
         let others = beside::draft(&self.machine, &self.place, task, user, &images, &ports);
         let limits = task.work.limits.clone();
         blocking("hand its workspace over", move || {
@@ -208,7 +214,8 @@ fn not_fetched(what: &str, error: &PackageError) -> Reason {
 
 /// Gives directories to their user, and writes the orders down.
 fn hand_over(place: &TaskPlace, orders: &Orders, limits: &Limits) -> io::Result<()> {
-    if let Some(user) = orders.launch.user {
+    let own = orders.launch.groups.is_empty();
+    if let Some(user) = orders.launch.user.filter(|_| own) {
         place.hand_over(user)?;
     }
     for file in [place.shim.state(), place.shim.verdict()] {
@@ -222,7 +229,8 @@ fn hand_over(place: &TaskPlace, orders: &Orders, limits: &Limits) -> io::Result<
 /// Whether the work can be kept apart from everything else, or need not be.
 fn may_begin(machine: &Machine, task: &AssignedTask) -> Result<(), Reason> {
     let mut beside = task.work.services.iter().map(|beside| &beside.image);
-    let apart = task.work.image.is_none() || beside.any(Option::is_none);
+    let on_host = task.work.run_as.is_some();
+    let apart = !on_host && task.work.image.is_none() || beside.any(Option::is_none);
     let runs = !task.work.command.is_empty() && apart;
     match sandbox::possible(&machine.data) {
         Err(why) if runs && !machine.bare_tasks => {
@@ -312,6 +320,7 @@ pub(super) fn draft(
         env,
         dir: Path::new(&dirs[0]).join(program.dir.unwrap_or_default()),
         user,
+        groups: Vec::new(),
         cgroups: group.entrances(),
     };
     orders(task, launch, group, sandbox, &program)
@@ -353,10 +362,6 @@ fn environment(
     task: &AssignedTask,
     [workspace, home, tmp]: &[String; 3],
 ) -> BTreeMap<String, String> {
-    let own = |name: &str, usual: &str| {
-        let value = std::env::var(name).ok().filter(|v| !v.is_empty());
-        (name.to_owned(), value.unwrap_or_else(|| usual.to_owned()))
-    };
     let facts = [
         ("HOME", home.as_str()),
         ("TMPDIR", tmp),
@@ -367,7 +372,14 @@ fn environment(
         ("ATOLL_HOST", &machine.host),
     ];
     let facts = facts.map(|(k, v)| (k.to_owned(), v.to_owned()));
-    [own("PATH", PATH), own("LANG", "C.UTF-8")].into_iter().chain(facts).collect()
+    let usual = [own_variable("PATH", PATH), own_variable("LANG", "C.UTF-8")];
+    usual.into_iter().chain(facts).collect()
+}
+
+/// A variable as the agent itself has it, or what it usually is.
+pub(super) fn own_variable(name: &str, usual: &str) -> (String, String) {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    (name.to_owned(), value.unwrap_or_else(|| usual.to_owned()))
 }
 
 fn view(machine: &Machine, place: &TaskPlace, work: PathBuf, name: &str) -> Sandbox {

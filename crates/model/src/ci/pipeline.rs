@@ -203,6 +203,20 @@ pub struct Param {
     pub one_of: Vec<serde_json::Value>,
 }
 
+impl Param {
+    /// Checks a parameter by itself.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        let mut all = self.default.iter().chain(&self.one_of);
+        let of_type = all.all(|value| self.kind.admits(value));
+        invalid.add_if(!of_type, "", "default and oneOf are of its type");
+        invalid.into_result()
+    }
+}
+
 /// The type of a parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -277,13 +291,7 @@ impl Spec for Pipeline {
         );
         invalid.add_if(self.timeout.0 == 0, "timeout", "is 0; nothing is that fast");
         for (param, rule) in &self.params {
-            let of_type = |value: &serde_json::Value| rule.kind.admits(value);
-            let all = rule.default.iter().chain(&rule.one_of);
-            invalid.add_if(
-                !all.into_iter().all(of_type),
-                &format!("params.{param}"),
-                "default and oneOf are of its type",
-            );
+            invalid.nest(&format!("params.{param}"), rule.validate());
         }
         let known: BTreeSet<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
         for (i, step) in self.steps.iter().enumerate() {

@@ -11,6 +11,8 @@ use crate::ci::step::{Artifact, Beside, Cached, ImageRule, Limits, Suite, TestRe
 use crate::cmdb::explained;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
+use crate::quantity::{Cpu, Memory};
+use crate::run::Resources;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 
@@ -18,9 +20,9 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Task {
-    /// The run it is of.
+    /// The run, or the job, it is of.
     pub run: String,
-    /// The step it does.
+    /// The step it does, or the round.
     pub step: String,
     /// Its place among the cells of the run.
     pub cell: u32,
@@ -41,7 +43,7 @@ pub struct Task {
 }
 
 /// What is done: everything an agent needs, but the values of secrets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Work {
     /// Program and arguments, all filled in; empty where only a release is made of what is there.
@@ -49,6 +51,10 @@ pub struct Work {
     /// The container image it is done in; a sandbox, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// It is done on the host itself, as this user of it, and what it says is all that is kept; in
+    /// a sandbox or a container of its own, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
     /// The directory in the workspace it starts in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
@@ -92,6 +98,14 @@ impl Work {
     pub fn images(&self) -> impl Iterator<Item = &str> {
         let beside = self.services.iter().map(|beside| &beside.image);
         [&self.image].into_iter().chain(beside).flatten().map(String::as_str)
+    }
+
+    /// What is set aside for it on its host: nothing for what is done to the host itself.
+    pub fn reserves(&self) -> Resources {
+        match self.run_as {
+            Some(_) => Resources { cpu: Cpu(0), memory: Memory(0) },
+            None => self.limits.resources,
+        }
     }
 
     /// Whether it needs a container engine: to be done, for what runs beside it, or for what
@@ -162,6 +176,9 @@ pub struct Yields {
     /// Its whole log, as the BLAKE3 digest of a blob, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// All it has said, where that is short and the task is one of a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// What it left, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, Kept>,

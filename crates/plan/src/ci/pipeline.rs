@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use atoll_model::ci::pipeline::PipelineStatus;
+use atoll_model::ci::pipeline::{PipelineStatus, Schedule};
 use atoll_model::ci::run::Cause;
-use atoll_model::{Any, Intent, Object, Pipeline, Reason, Run, Snapshot, Span, Write};
+use atoll_model::{Any, Intent, Object, Pipeline, Reason, Run, Snapshot, Span, Timestamp, Write};
 
 use super::begin::{Ask, begin};
 use crate::{Context, Plan, sooner};
@@ -41,6 +41,13 @@ pub fn touched(_: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String
     }
 }
 
+/// The newest time of a schedule that has come since it was seen to last, unless that is long ago.
+pub(crate) fn due(now: Timestamp, schedule: &Schedule, last: Timestamp) -> Option<Timestamp> {
+    let since = last.max(now - LATEST);
+    let times = std::iter::successors(schedule.next_after(since), |t| schedule.next_after(*t));
+    times.take_while(|time| *time <= now).last()
+}
+
 /// Begins a run for each time that has come. Of several that were missed, one is made up for.
 fn schedules(
     cx: &Context,
@@ -55,10 +62,7 @@ fn schedules(
     }
     let mut begun = false;
     for (at, schedule) in all.iter().enumerate() {
-        let since = status.scheduled[at].max(cx.now - LATEST);
-        let times = std::iter::successors(schedule.next_after(since), |t| schedule.next_after(*t));
-        let due = times.take_while(|time| *time <= cx.now).last();
-        if let Some(due) = due {
+        if let Some(due) = due(cx.now, schedule, status.scheduled[at]) {
             // Numbers are given one after another: another that is due has its turn at once.
             if std::mem::replace(&mut begun, true) {
                 plan.again_at = Some(cx.now);

@@ -15,7 +15,7 @@ use atoll_model::{
 use crate::{Context, Plan, sooner};
 
 mod cells;
-mod names;
+pub(crate) mod names;
 mod tend;
 mod work;
 
@@ -227,7 +227,7 @@ impl Turn<'_> {
             Reason::new("definition-invalid", format!("{}: spec.{problem}", self.file()))
         });
         let mut wrong: Vec<Reason> = said.collect();
-        wrong.extend(names::wrong_params(definition, &self.run.spec.params));
+        wrong.extend(names::wrong_params(&definition.params, &self.run.spec.params));
         let secrets = definition.steps.iter().flat_map(|step| step.secrets.values());
         let missing: BTreeSet<&String> =
             secrets.filter(|name| self.cx.world.get::<Secret>(name).is_none()).collect();

@@ -1,7 +1,7 @@
 //! One writer per field: targets belong to people, statuses and what is derived to planners and
 //! agents, and a release to nobody once it is made.
 
-use atoll_model::{Analysis, Any, Intent, Kind, Reason, Run, Write};
+use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
 use crate::edit;
@@ -144,7 +144,9 @@ fn made_from(kind: Kind) -> &'static str {
     match kind {
         Kind::Objective | Kind::Rule => "change the application's objectives",
         Kind::Alert => "change its rule, or silence it: atoll silence",
-        Kind::Task => "cancel its run: atoll pipeline cancel RUN",
+        Kind::Task => {
+            "cancel its run, or its job: atoll pipeline cancel RUN, atoll cancel job/NAME"
+        }
         Kind::Analysis => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }
@@ -159,6 +161,18 @@ fn only_feedback(stored: Option<&Any>, any: &Any) -> bool {
         }
         _ => false,
     }
+}
+
+/// Of a job that was begun, people ask for the end, for what is behind a pause, or for another
+/// round, and change nothing else.
+fn goes_on(stored: Option<&Any>, any: &Any) -> bool {
+    let Some(Any::Job(old)) = stored else { return stored.is_none() };
+    let Any::Job(new) = any else { return false };
+    let Job { round, resumed, cancelled, .. } = new.spec;
+    let same = Job { round, resumed, cancelled, ..old.spec.clone() } == new.spec;
+    let anew = round > old.spec.round;
+    same && round >= old.spec.round
+        && (anew || (resumed >= old.spec.resumed && (cancelled || !old.spec.cancelled)))
 }
 
 /// Of a run that was begun, people ask for the end and change nothing else.
@@ -206,6 +220,10 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
         {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));
             Some(reason.hint("make a new one under another name"))
+        }
+        Kind::Job if changed && !goes_on(stored.as_ref(), any) => {
+            let reason = Reason::new("immutable", format!("{} never changes", any.id()));
+            Some(reason.hint("begin another: atoll run"))
         }
         Kind::Run if changed && !only_cancelled(stored.as_ref(), any) => {
             let reason = Reason::new("immutable", format!("{} never changes", any.id()));

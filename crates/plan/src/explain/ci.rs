@@ -77,7 +77,8 @@ pub(super) fn tell_task(cx: &Context, it: &Object<Task>, told: &mut Told) {
     let code = status.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
     let since = ago(cx, status.since);
     told.state = format!("{} is {}{host}{since}{code}.", it.name(), word(&status.phase));
-    told.see(format!("run/{}", spec.run));
+    let of = if spec.work.run_as.is_some() { "job" } else { "run" };
+    told.see(format!("{of}/{}", spec.run));
     if status.phase.is_over() {
         return;
     }

@@ -3,7 +3,7 @@
 
 use atoll_model::access::{Actor, Role};
 use atoll_model::agent::Report;
-use atoll_model::{Host, Instance, Kind, Span, Task};
+use atoll_model::{Host, Instance, Kind, Object, Span, Task};
 
 use super::agent::{Behaviour, Due};
 use super::{Event, Sim};
@@ -24,8 +24,13 @@ impl Sim {
                 let Some(agent) = agent else { return };
                 let instance = self.world.get::<Instance>(&due.instance);
                 let release = instance.map(|instance| instance.spec.release.as_str());
-                let step =
-                    self.world.get::<Task>(&due.instance).map(|task| task.spec.step.as_str());
+                // What a step does, it does on every host; what a job does, goes by the host.
+                let of_task = |task: &Object<Task>| match task.spec.work.run_as {
+                    Some(_) => task.spec.host.clone(),
+                    None => Some(task.spec.step.clone()),
+                };
+                let step = self.world.get::<Task>(&due.instance).and_then(|task| of_task(task));
+                let step = step.as_deref();
                 let of = [Some(due.instance.as_str()), release, step].into_iter().flatten();
                 let mut behaviour = of
                     .filter_map(|name| self.behaviours.get(name))

@@ -4,8 +4,9 @@
 use atoll_model::access::Actor;
 use atoll_model::api::{RunBegun, RunRequest};
 use atoll_model::ci::run::Cause;
-use atoll_model::{Object, Task};
+use atoll_model::{Object, Reason, Task};
 use atoll_plan::ci::begin::{Ask, begin};
+use atoll_plan::{Context, Plan};
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -45,34 +46,44 @@ impl Server {
     /// # Errors
     /// What stands against it.
     pub(crate) async fn begin(&self, actor: &Actor, ask: &Ask) -> Result<RunBegun, ApiError> {
+        let (run, existed) = self.begin_numbered(actor, |cx| begin(cx, ask)).await?;
+        Ok(RunBegun { run, existed })
+    }
+
+    /// Commits a plan that begins what has a number, under a name that is free; the name, and
+    /// whether it was there before.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(super) async fn begin_numbered(
+        &self,
+        actor: &Actor,
+        plan: impl Fn(&Context) -> Result<(Plan, String), Vec<Reason>>,
+    ) -> Result<(String, bool), ApiError> {
         // A number may be taken by another replica meanwhile; the next one is free.
         for _ in 0..10 {
             let mut name = String::new();
             let done = self
                 .commit(actor, None, |cx| {
-                    let (plan, run) = begin(cx, ask)?;
-                    name = run;
+                    let (plan, begun) = plan(cx)?;
+                    name = begun;
                     Ok(plan)
                 })
                 .await;
             match done {
-                Ok(done) => return Ok(RunBegun { run: name, existed: done.revision.is_none() }),
+                Ok(done) => return Ok((name, done.revision.is_none())),
                 Err(Refusal::Store(atoll_store::CommitError::Conflict { .. })) => {}
                 Err(Refusal::Invalid(reasons))
                     if reasons.iter().any(|reason| reason.code == "not-found") =>
                 {
                     let title = reasons.first().map(ToString::to_string).unwrap_or_default();
-                    return Err(ApiError::because(
-                        axum::http::StatusCode::NOT_FOUND,
-                        "not-found",
-                        title,
-                        reasons,
-                    ));
+                    let status = axum::http::StatusCode::NOT_FOUND;
+                    return Err(ApiError::because(status, "not-found", title, reasons));
                 }
                 Err(refusal) => return Err(refusal.into()),
             }
         }
-        Err(ApiError::conflict("many runs begin at once; try again"))
+        Err(ApiError::conflict("many begin at once; try again"))
     }
 }
 
@@ -84,12 +95,15 @@ fn task(app: &Server, name: &str) -> Answer<Arc<Object<Task>>> {
 /// `GET /v1/tasks/{name}/log`: the whole log of a task that has ended.
 pub async fn task_log(State(app): State<App>, Path(name): Path<String>) -> Answer<Response> {
     let task = task(&app, &name)?;
+    let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+    if let Some(output) = &task.status.yields.output {
+        return Ok((kind, output.clone()).into_response());
+    }
     let Some(digest) = &task.status.yields.log else {
         let over = task.status.phase.is_over();
         let why = if over { "it left none" } else { "it goes on; follow it with -f" };
         return Err(ApiError::not_found(format!("log of task/{name} yet: {why}")));
     };
-    let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((kind, app.blobs.get(digest).await?).into_response())
 }
 

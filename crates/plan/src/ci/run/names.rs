@@ -21,11 +21,7 @@ pub(super) fn names(run: &Object<Run>, definition: &Pipeline) -> Names {
         Cause::Schedule => "schedule",
         Cause::Manual => "manual",
     };
-    let mut params: BTreeMap<String, Value> = BTreeMap::new();
-    for (param, rule) in &definition.params {
-        let value = spec.params.get(param).or(rule.default.as_ref());
-        params.extend(value.map(|value| (param.clone(), value.clone())));
-    }
+    let params = filled_params(&definition.params, &spec.params);
     Names {
         pipeline: spec.pipeline.clone(),
         application: application(spec, definition),
@@ -44,17 +40,32 @@ pub(super) fn application(run: &Run, definition: &Pipeline) -> String {
     definition.application.clone().unwrap_or_else(|| run.pipeline.clone())
 }
 
-/// What is wrong with what was given to a run.
-pub(super) fn wrong_params(definition: &Pipeline, given: &BTreeMap<String, Value>) -> Vec<Reason> {
-    let unknown = given.keys().filter(|param| !definition.params.contains_key(*param));
+/// What was given, and for the rest the defaults.
+pub(crate) fn filled_params(
+    rules: &BTreeMap<String, Param>,
+    given: &BTreeMap<String, Value>,
+) -> BTreeMap<String, Value> {
+    let value = |(param, rule): (&String, &Param)| {
+        let value = given.get(param).or(rule.default.as_ref());
+        value.map(|value| (param.clone(), value.clone()))
+    };
+    rules.iter().filter_map(value).collect()
+}
+
+/// What is wrong with what was given to a run, or a job.
+pub(crate) fn wrong_params(
+    rules: &BTreeMap<String, Param>,
+    given: &BTreeMap<String, Value>,
+) -> Vec<Reason> {
+    let unknown = given.keys().filter(|param| !rules.contains_key(*param));
     let mut wrong: Vec<Reason> = unknown
         .map(|param| {
-            let near = name::nearest(param, definition.params.keys().map(String::as_str));
+            let near = name::nearest(param, rules.keys().map(String::as_str));
             let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
             Reason::new("param-unknown", format!("there is no parameter {param:?}{hint}"))
         })
         .collect();
-    for (param, rule) in &definition.params {
+    for (param, rule) in rules {
         match given.get(param) {
             Some(value) => wrong.extend(wrong_value(param, rule, value)),
             None if rule.default.is_none() => {

@@ -86,6 +86,7 @@ impl Turn<'_> {
         Ok(Work {
             command,
             image: step.image.clone(),
+            run_as: None,
             dir: step.dir.clone(),
             env: environment(step, names)?,
             secrets: step.secrets.clone(),

@@ -1,13 +1,16 @@
-//! The rows of the route table about pipelines, secrets, and repositories that are served here.
+//! The rows of the route table about pipelines, jobs, secrets, and repositories that are served
+//! here.
 
-use atoll_model::api::{CacheFound, CacheKept, PipelineTests, RunBegun, RunRequest, RunTests};
+use atoll_model::api::{
+    CacheFound, CacheKept, JobBegun, JobRequest, PipelineTests, RunBegun, RunRequest, RunTests,
+};
 use axum::http::Method;
 use axum::routing::{get, post, put};
 
 use super::{Access, Route};
 use crate::api::agents::{self, SessionQuery};
 use crate::api::caches::{self, CacheQuery};
-use crate::api::{git, hooks, pipelines, secrets};
+use crate::api::{git, hooks, jobs, pipelines, secrets};
 
 /// Every row.
 pub(super) fn routes() -> Vec<Route> {
@@ -19,6 +22,9 @@ pub(super) fn routes() -> Vec<Route> {
         })
         .takes::<RunRequest>()
         .gives::<RunBegun>(),
+        r(Method::POST, "/v1/runbooks/{name}/jobs", Write, "Begins a job.", post(jobs::begin_job))
+            .takes::<JobRequest>()
+            .gives::<JobBegun>(),
         r(Method::GET, "/v1/pipelines/{name}/tests", Read, "Tests that were not always well.", {
             get(pipelines::cases::of_pipeline)
         })

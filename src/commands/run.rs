@@ -1,0 +1,240 @@
+//! `atoll run`: a command, or a runbook, on many hosts. It makes the job and shows what comes of
+//! it; which host does it when is the planner's.
+
+mod follow;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_client::Client;
+use atoll_model::api::JobRequest;
+use atoll_model::ci::pipeline::ParamKind;
+use atoll_model::job::{Deed, Pause};
+use atoll_model::run::Resources;
+use atoll_model::{Any, Cpu, Job, Kind, Memory, Object, Portion, Runbook, Selector, Span};
+use serde_json::{Value, json};
+
+use crate::args::{Global, Output};
+use crate::clock::now;
+use crate::commands::pipeline::begin::pair;
+use crate::exit::{Exit, Failure};
+use crate::output::Format;
+use crate::subject::Subject;
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A runbook, as runbook/NAME, in place of a command
+    #[arg(value_name = "RUNBOOK")]
+    runbook: Option<Subject>,
+    /// The hosts it is done on, by their labels; all, without this and --host
+    #[arg(long, value_name = "SELECTOR")]
+    on: Option<Selector>,
+    /// Hosts by name; may be repeated, or given with commas
+    #[arg(long = "host", value_name = "NAME", value_delimiter = ',')]
+    hosts: Vec<String>,
+    /// How many hosts at a time: the last size is repeated
+    #[arg(long = "batch", value_name = "1,10%,50%", value_delimiter = ',')]
+    batches: Vec<Portion>,
+    /// No further batch once more hosts than that have failed
+    #[arg(long, value_name = "N|P%")]
+    max_errors: Option<Portion>,
+    /// Wait for `atoll resume` between batches: first, each or never
+    #[arg(long, value_name = "WHEN", value_parser = pause)]
+    pause: Option<Pause>,
+    /// A host may take so long
+    #[arg(long, value_name = "SPAN")]
+    timeout: Option<Span>,
+    /// The user of the host it is done as [default: root]
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
+    /// An environment variable; may be repeated
+    #[arg(short = 'e', long = "env", value_name = "KEY=VALUE", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// A parameter of the runbook; may be repeated
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
+    /// Once on each host for this key, however often it is submitted
+    #[arg(long, value_name = "KEY")]
+    once: Option<String>,
+    /// Begin it only, and print its name
+    #[arg(long)]
+    no_follow: bool,
+    #[command(flatten)]
+    output: Output,
+    /// Program and arguments, after --
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+fn pause(text: &str) -> Result<Pause, String> {
+    serde_json::from_value(json!(text)).map_err(|_| format!("{text:?}: first, each or never"))
+}
+
+/// Begins the job and follows it to its end.
+///
+/// # Errors
+/// The client's; what is wrong with what was asked.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let client = global.client()?;
+    let (no_follow, format) = (args.no_follow, args.output.output);
+    let (job, round) = match &args.runbook {
+        Some(runbook) => (of_runbook(&client, runbook.clone(), &args).await?, 1),
+        None => of_command(&client, args).await?,
+    };
+    if no_follow {
+        println!("{job}");
+        return Ok(Exit::Done);
+    }
+    follow::follow(&client, &job, round, format).await
+}
+
+/// `atoll retry job/NAME`: once more where it has not succeeded.
+///
+/// # Errors
+/// The client's.
+pub async fn retry(global: &Global, args: Retry) -> anyhow::Result<Exit> {
+    let what = args.what.of(&[Kind::Job])?;
+    let client = global.client()?;
+    let round = next_round(&client, &what.name).await?;
+    follow::follow(&client, &what.name, round, args.output.output).await
+}
+
+/// What `atoll retry` takes.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    /// job/NAME
+    #[arg(value_name = "KIND/NAME")]
+    what: Subject,
+    #[command(flatten)]
+    output: Output,
+}
+
+async fn next_round(client: &Client, name: &str) -> anyhow::Result<u32> {
+    let any = client.get(Kind::Job, name).await?;
+    let Any::Job(job) = &any else {
+        return Err(Failure::failed(format!("{} is no job", any.id())).into());
+    };
+    if !job.status.phase.is_over() {
+        let hint = "wait for its end, or end it: atoll cancel";
+        return Err(Failure::failed(format!("job/{name} still goes on; {hint}")).into());
+    }
+    let round = job.spec.round + 1;
+    let patch = json!({ "spec": { "round": round, "cancelled": false } });
+    client.patch(Kind::Job, name, patch, Some(any.meta().revision), false).await?;
+    Ok(round)
+}
+
+async fn of_runbook(client: &Client, runbook: Subject, args: &Args) -> anyhow::Result<String> {
+    let runbook = runbook.of(&[Kind::Runbook])?;
+    let alone = args.command.is_empty()
+        && args.batches.is_empty()
+        && args.env.is_empty()
+        && args.once.is_none()
+        && args.run_as.is_none();
+    if !alone {
+        let what = "a runbook says itself what is done, as whom and in which batches";
+        return Err(Failure::usage(format!("{what}; give it only --on, --host and -p")).into());
+    }
+    let any = client.get(Kind::Runbook, &runbook.name).await?;
+    let Any::Runbook(book) = &any else {
+        return Err(Failure::failed(format!("{} is no runbook", any.id())).into());
+    };
+    let params = args.params.iter().map(|(key, text)| (key.clone(), value(&book.spec, key, text)));
+    let request =
+        JobRequest { params: params.collect(), on: args.on.clone(), hosts: args.hosts.clone() };
+    Ok(client.begin_job(&runbook.name, &request).await?.job)
+}
+
+/// A value of the type the runbook wants; text, where it knows of none.
+fn value(book: &Runbook, key: &str, text: &str) -> Value {
+    let kind = book.params.get(key).map(|param| param.kind);
+    let read = matches!(kind, Some(ParamKind::Number | ParamKind::Boolean));
+    let value = read.then(|| serde_json::from_str(text).ok()).flatten();
+    value.unwrap_or_else(|| text.into())
+}
+
+async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)> {
+    if args.command.is_empty() {
+        let what = "what is to be done? write it after --, or name a runbook";
+        return Err(Failure::usage(format!("{what}: atoll run --on zone=a -- uptime")).into());
+    }
+    if !args.params.is_empty() {
+        return Err(Failure::usage("-p is for runbooks; write it into the command").into());
+    }
+    let name = match &args.once {
+        Some(key) => format!("once-{key}"),
+        None => new_name(&args.command[0]),
+    };
+    let once = args.once.is_some();
+    let spec = Job {
+        on: args.on.unwrap_or_default(),
+        hosts: args.hosts,
+        deed: Deed {
+            command: args.command,
+            env: args.env.into_iter().collect::<BTreeMap<_, _>>(),
+            run_as: args.run_as.unwrap_or_else(|| "root".to_owned()),
+            timeout: args.timeout.unwrap_or(Span::seconds(60)),
+            resources: Resources { cpu: Cpu(1_000), memory: Memory(1 << 30) },
+            output: Memory(1 << 20),
+            batches: args.batches,
+            max_errors: args.max_errors.unwrap_or(Portion::Count(0)),
+            pause: args.pause.unwrap_or_default(),
+        },
+        once,
+        runbook: None,
+        round: 1,
+        resumed: 0,
+        cancelled: false,
+    };
+    if once && let Some(round) = submitted(client, &name, &spec).await? {
+        return Ok((name, round));
+    }
+    let any = Any::Job(Arc::new(Object::new(name.clone(), spec)));
+    let outcome = client.put(&any, false).await?;
+    crate::change::judge(&outcome)?;
+    Ok((name, 1))
+}
+
+/// The round of a job that was submitted before under its key, and goes on or is begun again.
+async fn submitted(client: &Client, name: &str, spec: &Job) -> anyhow::Result<Option<u32>> {
+    let any = match client.get(Kind::Job, name).await {
+        Ok(any) => any,
+        Err(atoll_client::ClientError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Any::Job(job) = &any else { return Ok(None) };
+    let same = Job { round: job.spec.round, resumed: job.spec.resumed, ..spec.clone() };
+    if same != (Job { cancelled: false, ..job.spec.clone() }) {
+        let key = name.trim_start_matches("once-");
+        let message = format!("the key {key} is that of another command, or of other hosts");
+        return Err(Failure::failed(format!("{message}: atoll describe job/{name}")).into());
+    }
+    match job.status.phase.is_over() {
+        true => Ok(Some(next_round(client, name).await?)),
+        false => Ok(Some(job.spec.round)),
+    }
+}
+
+/// A name nobody has: the program's, and the time in a short form.
+fn new_name(program: &str) -> String {
+    let word = program.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let word: String = word.chars().filter(|c| c.is_ascii_alphanumeric()).take(16).collect();
+    let word = match word.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => word,
+        false => format!("run{word}"),
+    };
+    let mut number = now().0.unsigned_abs() * 1000 + u64::from(std::process::id() % 1000);
+    let mut digits = Vec::new();
+    while number > 0 {
+        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0'));
+        number /= 36;
+    }
+    let digits: String = digits.iter().rev().collect();
+    format!("{word}-{digits}")
+}
+
+/// Whether results are shown as text while they come.
+fn shows(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Wide)
+}
