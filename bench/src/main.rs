@@ -9,6 +9,7 @@ mod fleet;
 mod hollow;
 mod http;
 mod interrupt;
+mod jobs;
 mod metrics;
 mod peers;
 mod pipelines;
@@ -76,6 +77,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(rest);
     rows.extend(planning(args).await?);
     rows.extend(pipelines::rows(args).await?);
+    rows.extend(jobs::rows(args).await?);
     rows.extend(metrics::rows(args).await?);
     rows.extend(watchers::rows(args).await?);
     Ok(rows)

@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::config::{AssignedConfig, ConfigAck, ConfigStatus, Content, Labels};
-use atoll_model::{Any, Application, Config, Deployment, Host, Instance, Object, Snapshot};
+use atoll_model::{
+    Any, Application, Config, Deployment, Environment, Host, Instance, Object, Snapshot,
+};
+
+use crate::delivery::journey::depth;
 
 /// An instance a configuration is delivered to.
 pub(crate) struct Member<'a> {
     pub instance: &'a Arc<Object<Instance>>,
     pub labels: Labels,
     pub host: Option<&'a Arc<Object<Host>>>,
+    /// So many environments come before its own on the way of a release.
+    pub depth: usize,
 }
 
 impl Member<'_> {
@@ -56,8 +62,14 @@ pub(crate) fn members<'a>(world: &'a Snapshot, config: &'a str) -> Vec<Member<'a
             instance,
             labels: labels_of(world, instance),
             host: world.get::<Host>(&instance.spec.host),
+            depth: depth_of(world, instance),
         })
         .collect()
+}
+
+fn depth_of(world: &Snapshot, instance: &Object<Instance>) -> usize {
+    let environment = instance.spec.deployment.split_once('.').map_or("", |(_, name)| name);
+    world.get::<Environment>(environment).map_or(0, |environment| depth(world, environment))
 }
 
 /// What an instance is known by: the labels of its application and its host, and where it is.

@@ -99,12 +99,14 @@ fn of_step<'m, 'a>(
     let rest = affected.iter().filter(is_new).copied();
     if let Some(portion) = rule.instances {
         let wanted = (portion.ceil_of(affected.len() as u32) as usize).max(1);
-        // Those that have it keep it; then those that can take it up; then by chance, which is
-        // the same for every version so that one instance is not like the next by its number.
+        // Those that have it keep it; then those that can take it up; then those of environments
+        // a release passes through first; then by chance, which is the same for every version so
+        // that one instance is not like the next by its number.
         let mut rest: Vec<&Member> = rest.collect();
         rest.sort_by_key(|member| {
-            let name = member.name();
-            (!have.contains_key(name), !can_take_up(member), checksum([name.as_bytes()]), name)
+            let (name, depth) = (member.name(), member.depth);
+            let chance = checksum([name.as_bytes()]);
+            (!have.contains_key(name), !can_take_up(member), depth, chance, name)
         });
         rest.truncate(wanted.saturating_sub(chosen.len()));
         return rest;

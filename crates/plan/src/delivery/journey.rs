@@ -51,7 +51,8 @@ fn environments<'a>(
     all.into_iter().map(|(_, environment)| environment).collect()
 }
 
-fn depth(world: &Snapshot, environment: &Object<Environment>) -> usize {
+/// How many environments a release passes through before this one.
+pub(crate) fn depth(world: &Snapshot, environment: &Object<Environment>) -> usize {
     let mut after = environment.spec.after.as_ref();
     let mut depth = 0;
     while let Some(before) = after.and_then(|name| world.get::<Environment>(name)) {
