@@ -236,6 +236,7 @@ impl Storage {
         if let Some(newest) = storage.blocks.all().iter().map(|b| b.meta.max).max() {
             // A sample from a clock that was wrong must not keep right ones out.
             storage.head.see(newest.min(now.saturating_add(storage.options.ahead)));
+            storage.head.cold_until(newest.saturating_add(1));
         }
         storage.replay(&old)?;
         Ok(storage)

@@ -11,6 +11,9 @@ use super::series::{Frozen, NONE, Series};
 use super::sources::Usage;
 use super::{key, locked};
 
+/// So many milliseconds of what blocks have stay in memory: what rules and dashboards ask for.
+const WARM: i64 = 15 * 60_000;
+
 /// How many shards; a power of two.
 pub const SHARDS: usize = 16;
 
@@ -129,6 +132,9 @@ pub struct Head {
     newest: AtomicI64,
     oldest: AtomicI64,
     removals: AtomicU32,
+    warm_from: AtomicI64,
+    /// What is before this time has left the memory.
+    cold_until: AtomicI64,
 }
 
 impl Head {
@@ -144,7 +150,15 @@ impl Head {
             newest: AtomicI64::new(i64::MIN),
             oldest: AtomicI64::new(i64::MAX),
             removals: AtomicU32::new(0),
+            warm_from: AtomicI64::new(i64::MIN),
+            cold_until: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Says that blocks have samples before a time that are not in memory.
+    pub fn cold_until(&self, time: i64) {
+        self.cold_until.fetch_max(time, Ordering::Relaxed);
+        self.warm_from.fetch_max(time, Ordering::Release);
     }
 
     /// The hash of a key, and its shard.
@@ -222,6 +236,12 @@ impl Head {
         self.samples.load(Ordering::Relaxed)
     }
 
+    /// **Invariant:** every sample that is not before this time is in memory, as far as a look at
+    /// the head before this was asked has seen.
+    pub fn warm_from(&self) -> i64 {
+        self.warm_from.load(Ordering::Acquire)
+    }
+
     /// Bytes those take.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -248,16 +268,28 @@ impl Head {
     }
 
     /// Lets go of what was set aside and of series that have had no sample since `idle`.
-    /// Nobody commits meanwhile: `gate` is called before each shard.
-    pub fn thaw<G>(&self, idle: i64, gate: impl Fn() -> G) {
-        let mut bytes = 0;
+    /// Nobody commits meanwhile: `gate` is called before each shard. The last minutes stay, if
+    /// they take no more than `warm` bytes.
+    pub fn thaw<G>(&self, idle: i64, warm: usize, gate: impl Fn() -> G) {
+        let (mut bytes, mut kept) = (0, 0);
+        let cold = self.cold_until.load(Ordering::Relaxed);
+        let mut since = self.newest().saturating_sub(WARM).max(idle).max(cold);
+        // Before anything goes: see `warm_from`.
+        self.warm_from.store(since, Ordering::Release);
         for (number, shard) in self.shards.iter().enumerate() {
             let _gate = gate();
             let mut shard = locked(shard);
             let mut gone = Vec::new();
             for (slot, series) in shard.slots.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
-                self.samples.fetch_sub(series.thaw() as u64, Ordering::Relaxed);
+                let (samples, stays) = series.thaw(since);
+                kept += stays;
+                if kept > warm && since < i64::MAX {
+                    since = i64::MAX;
+                    self.cold_until(self.newest().saturating_add(1));
+                    self.warm_from.store(since, Ordering::Release);
+                }
+                self.samples.fetch_sub(samples as u64, Ordering::Relaxed);
                 let idle = series.last.is_none_or(|last| last.at < idle);
                 if idle && series.is_empty() && series.pins == 0 {
                     gone.push(slot as u32);

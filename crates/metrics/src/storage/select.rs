@@ -172,7 +172,9 @@ impl Source for Storage {
             series.view(&range).map(|view| (Arc::clone(&series.key), view))
         })?;
         let mut answer = Answer::default();
-        for block in self.blocks_in(&range) {
+        let warm = from >= self.head.warm_from();
+        let blocks = if warm { Vec::new() } else { self.blocks_in(&range) };
+        for block in blocks {
             let numbers = postings::select(&block, matchers)?;
             self.check_selected(numbers.len().max(answer.found.len()))?;
             block.series(&numbers, |entry| {
@@ -185,7 +187,11 @@ impl Source for Storage {
                 answer.series(&entry.key).blocks.push((Arc::clone(&block), chunks));
             })?;
         }
-        for (key, view) in head {
+        for (key, mut view) in head {
+            if !warm {
+                // The blocks have it.
+                view.warm = Frozen::default();
+            }
             answer.series(&key).view = Some(view);
         }
         Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
@@ -260,6 +266,7 @@ impl Selected for Found {
             blocks.try_for_each(|(block, chunks)| block.read(chunks, &range, reading, target))
         })?;
         if let Some(view) = &self.view {
+            view.warm.read(&range, target);
             view.first.read(&range, target);
             view.then.read(&range, target);
         }
@@ -274,7 +281,7 @@ impl Selected for Found {
         let mut best = newest;
         let mut found = Vec::new();
         if newest.is_none() {
-            for part in self.view.iter().flat_map(|v| [&v.first, &v.then]) {
+            for part in self.view.iter().flat_map(|v| [&v.warm, &v.first, &v.then]) {
                 last_of(part, to, &mut found);
                 let newer = |s: &Sample| best.is_none_or(|b| s.at > b.at);
                 best = found.pop().filter(newer).or(best);

@@ -1,5 +1,5 @@
 //! One series of the head: its key, the chunk that takes samples, chunks that are closed, samples
-//! that came late, and what a cut is writing to a block just now.
+//! that came late, what a cut is writing to a block just now, and the newest of what is in one.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ struct Parts {
     closed: Vec<Arc<Chunk>>,
     late: Vec<Sample>,
     frozen: Frozen,
+    /// The newest of what blocks have: whoever asks for the last minutes need not read those.
+    warm: Frozen,
 }
 
 /// What a cut writes to blocks. Queries read it until the blocks are there.
@@ -64,6 +66,23 @@ pub struct Frozen {
 }
 
 impl Frozen {
+    /// Adds the samples that are not before a time, which come later than its own, and drops its
+    /// own before that.
+    fn keep_since(&mut self, newer: Frozen, since: i64) {
+        self.chunks.extend(newer.chunks);
+        self.chunks.retain(|chunk| chunk.last >= since);
+        self.late.extend(newer.late);
+        self.late.retain(|sample| sample.at >= since);
+        self.late.sort_by_key(|sample| sample.at);
+        self.chunks.shrink_to_fit();
+        self.late.shrink_to_fit();
+    }
+
+    fn memory(&self) -> usize {
+        let chunks: usize = self.chunks.iter().map(|chunk| chunk.memory()).sum();
+        chunks + self.late.capacity() * size_of::<Sample>()
+    }
+
     fn is_empty(&self) -> bool {
         self.chunks.is_empty() && self.late.is_empty()
     }
@@ -131,6 +150,7 @@ impl Series {
                 let parts = self.parts.as_deref()?;
                 value_at(&parts.closed, &parts.late, sample.at)
                     .or_else(|| value_at(&parts.frozen.chunks, &parts.frozen.late, sample.at))
+                    .or_else(|| value_at(&parts.warm.chunks, &parts.warm.late, sample.at))
             })
         };
         if let Some(value) = taken {
@@ -152,9 +172,9 @@ impl Series {
     /// Bytes of memory its samples take.
     pub fn memory(&self) -> usize {
         let parts = self.parts.as_deref().map_or(0, |p| {
-            let chunks = p.closed.iter().chain(&p.frozen.chunks).map(|c| c.memory());
-            let late = p.late.capacity() + p.frozen.late.capacity();
-            chunks.sum::<usize>() + late * size_of::<Sample>() + size_of::<Parts>()
+            let closed: usize = p.closed.iter().map(|c| c.memory()).sum();
+            let late = p.late.capacity() * size_of::<Sample>();
+            closed + late + p.frozen.memory() + p.warm.memory() + size_of::<Parts>()
         });
         self.open.memory() + parts
     }
@@ -176,14 +196,18 @@ impl Series {
         Some(parts.frozen.clone())
     }
 
-    /// Lets go of what a cut has written, and gives how many samples that were.
-    pub fn thaw(&mut self) -> usize {
-        let Some(parts) = &mut self.parts else { return 0 };
-        let samples = std::mem::take(&mut parts.frozen).samples();
-        if parts.closed.is_empty() && parts.late.is_empty() {
+    /// Lets go of what a cut has written, but for what is not before a time, and gives how many
+    /// samples that were and the bytes of those kept.
+    pub fn thaw(&mut self, since: i64) -> (usize, usize) {
+        let Some(parts) = &mut self.parts else { return (0, 0) };
+        let frozen = std::mem::take(&mut parts.frozen);
+        let samples = frozen.samples();
+        parts.warm.keep_since(frozen, since);
+        let warm = parts.warm.memory();
+        if parts.closed.is_empty() && parts.late.is_empty() && parts.warm.is_empty() {
             self.parts = None;
         }
-        samples
+        (samples, warm)
     }
 
     /// A copy of what it has in the range, or none.
@@ -192,8 +216,11 @@ impl Series {
         let chosen = |chunks: &[Arc<Chunk>]| -> Vec<Arc<Chunk>> {
             chunks.iter().filter(|c| c.overlaps(range)).cloned().collect()
         };
-        let mut view = View { last, first: Frozen::default(), then: Frozen::default() };
+        let none = Frozen::default;
+        let mut view = View { last, warm: none(), first: none(), then: none() };
         if let Some(parts) = self.parts.as_deref() {
+            view.warm.chunks = chosen(&parts.warm.chunks);
+            view.warm.late.clone_from(&parts.warm.late);
             view.first.chunks = chosen(&parts.frozen.chunks);
             view.first.late.clone_from(&parts.frozen.late);
             view.then.chunks = chosen(&parts.closed);
@@ -202,7 +229,8 @@ impl Series {
         if self.open.overlaps(range) {
             view.then.chunks.extend(self.open.copy().map(Arc::new));
         }
-        let nothing = view.first.is_empty() && view.then.is_empty() && !range.contains(&last.at);
+        let parts = [&view.warm, &view.first, &view.then];
+        let nothing = parts.into_iter().all(Frozen::is_empty) && !range.contains(&last.at);
         (!nothing).then_some(view)
     }
 }
@@ -211,6 +239,8 @@ impl Series {
 pub struct View {
     /// The newest sample, which may be in a block.
     pub last: Sample,
+    /// What is in blocks too.
+    pub warm: Frozen,
     /// What was being written to blocks.
     pub first: Frozen,
     /// What came after.
