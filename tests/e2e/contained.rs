@@ -244,3 +244,31 @@ fn an_image_that_is_nowhere_is_said_so() {
     assert_ne!(said.code, 0);
     assert!(said.err.contains("reaches only other containers"), "{}", said.err);
 }
+
+#[test]
+fn a_registry_killed_under_a_push_is_sent_the_image_again() {
+    let dock = Dock::shared();
+    let mut registry = dock.further();
+    let site = site_on(&dock);
+    let dir = project(
+        &site,
+        "pushed",
+        &format!(
+            "    - name: image
+      run: |
+        head -c 60000000 /dev/urandom > blob
+        printf 'FROM scratch\\nCOPY blob /blob\\n' > Dockerfile
+      release: {{ image: {{ repository: \"{}/pushed\" }}, version: \"1\" }}
+      limits: {{ {LIMITS} }}",
+            registry.name()
+        ),
+    );
+    let mut run = site.begin(&["pipeline", "run", &dir]);
+    eventually("the image is on its way", || registry.is_sent_to("pushed").then_some(()));
+    registry.kill();
+    registry.start_again();
+    let status = run.wait().expect("it ends");
+    assert!(status.success(), "{}", site.atoll(&["why", "task/pushed.1.image.0"]).out);
+    let made = site.field("run/pushed.1", "/status/made").to_string();
+    assert!(made.contains("sha256:"), "{made}");
+}

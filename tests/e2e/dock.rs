@@ -33,6 +33,7 @@ pub struct Dock {
 pub struct Registry {
     child: Child,
     port: u16,
+    dir: PathBuf,
 }
 
 impl Dock {
@@ -184,6 +185,13 @@ impl Dock {
         self.registry.name()
     }
 
+    /// A further registry, for a test that kills it.
+    pub fn further(&self) -> Registry {
+        let dir = self.dir.path().join("further");
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Registry::start(&dir, "")
+    }
+
     /// A further registry that wants the user `me` with the password `secret`.
     pub fn guarded(&self) -> Registry {
         let dir = self.dir.path().join("guarded");
@@ -207,23 +215,48 @@ impl Registry {
             dir.join("images").display()
         );
         std::fs::write(&config, text).expect("a file");
-        let child = Command::new(REGISTRY)
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("docker-registry starts");
-        let registry = Registry { child, port };
-        eventually("the registry answers", || TcpStream::connect(("127.0.0.1", port)).ok());
+        let registry = Registry { child: serve(dir), port, dir: dir.to_owned() };
+        registry.wait();
         registry
+    }
+
+    fn wait(&self) {
+        eventually("the registry answers", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+    }
+
+    /// Whether somebody is sending it a layer just now.
+    pub fn is_sent_to(&self, repository: &str) -> bool {
+        let uploads = format!("images/docker/registry/v2/repositories/{repository}/_uploads");
+        std::fs::read_dir(self.dir.join(uploads)).is_ok_and(|mut all| all.next().is_some())
+    }
+
+    /// Kills it with -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Starts it again on the port it had.
+    pub fn start_again(&mut self) {
+        self.child = serve(&self.dir);
+        self.wait();
     }
 
     /// How references to its images begin.
     pub fn name(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+fn serve(dir: &Path) -> Child {
+    Command::new(REGISTRY)
+        .arg("serve")
+        .arg(dir.join("registry.yml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("docker-registry starts")
 }
 
 impl Drop for Registry {
