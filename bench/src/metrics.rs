@@ -209,17 +209,18 @@ impl Stage<'_> {
             true => Some(query::ask("atoll", target, start, end).await?),
             false => None,
         };
-        let mut size = 0.0;
-        if sizes || rules.is_some() {
-            tell(&server);
-            server = server.restart().await?;
-            size = self.size("atoll", server.daemon.home().join("data/metrics")).await?;
-        }
+        // In a store that goes on; the little it is sent for it counts in the size.
         let share = match rules {
             Some(peer) => Some(rules::run(&server, peer, &mut self.set).await?),
             None => None,
         };
         tell(&server);
+        let mut size = 0.0;
+        if sizes {
+            server = server.restart().await?;
+            size = self.size("atoll", server.daemon.home().join("data/metrics")).await?;
+            tell(&server);
+        }
         server.stop().await?;
         Ok(Ours { cost, asked, size, share })
     }
