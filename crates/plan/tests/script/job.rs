@@ -1,7 +1,8 @@
 //! The words of the text cases for jobs. The rest of the language is in `mod.rs`.
 //!
 //! `job NAME on=k:v hosts=h0,h1 batches=1,50% max=1 pause=each once=true` begins one, `job NAME`
-//! alone prints it; `retry-job NAME`, `resume-job NAME` and `end-job NAME` are what people say to it.
+//! alone prints it; `retry-job NAME`, `resume-job NAME` and `end-job NAME` are what people say to
+//! it.
 
 use std::sync::Arc;
 
