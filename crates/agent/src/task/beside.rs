@@ -175,7 +175,9 @@ impl Doer {
         tokio::select! {
             all = all => match all {
                 Ok(links) => {
-                    self.beside = links;
+                    // Shims look after themselves, and are found again.
+                    let wardens = links.into_iter().filter(|link| matches!(link, Link::Warden(_)));
+                    self.beside = wardens.collect();
                     Begun::Well
                 }
                 Err(reason) => {
@@ -284,6 +286,7 @@ impl Doer {
         let early: Vec<Reason> =
             places.iter().filter(|place| stopped(place).is_some()).map(ended_early).collect();
         let mut held = std::mem::take(&mut self.beside);
+        held.extend(places.iter().filter_map(|place| Link::connect(&place.shim).ok()));
         let grace = self.record.as_ref().map_or(Span(0), |r| r.task.work.limits.grace);
         let asked = held.iter_mut().map(|link| async move {
             if link.ask(&Request::Stop).await.is_ok() {

@@ -75,6 +75,26 @@ async fn what_runs_beside_a_step_outlives_the_agent_and_not_the_step() {
 }
 
 #[tokio::test]
+async fn what_runs_beside_a_step_is_asked_to_end_by_a_later_agent_too() {
+    let mut stage = Stage::new().await;
+    let polite = "trap 'sleep 0.1; echo bye > $ATOLL_WORKSPACE/bye; exit' TERM; \
+                  while :; do sleep 0.05; done";
+    let services = json!([{ "name": "polite", "command": ["/bin/sh", "-c", polite] }]);
+    let mut step = with("while [ ! -e go ]; do sleep 0.05; done", services);
+    step.work.artifacts =
+        serde_json::from_value(json!([{ "name": "bye", "paths": ["bye"] }])).unwrap();
+    stage.assign_tasks(&[step]);
+    stage.wait_task(NAME, |r| r.phase == TaskPhase::Running).await;
+    stage.stop_agent().await;
+    stage.start_agent();
+    fs::write(stage.task_place(NAME).join("work/go"), "").unwrap();
+    let report = stage.over(NAME).await;
+    let kept = report.yields.artifacts.get("bye").map(|kept| kept.entries);
+    assert_eq!((report.phase, kept), (TaskPhase::Succeeded, Some(1)), "{report:?}");
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn a_step_does_not_begin_where_something_beside_it_dies_or_is_never_well() {
     let dies = json!({ "name": "db", "command": ["/bin/sh", "-c", "echo no space; exit 3"],
         "ports": { "sql": 0 }, "health": { "tcp": true } });
