@@ -7,7 +7,7 @@ use atoll_model::Reason;
 use atoll_model::agent::AssignedTask;
 use nix::unistd::{Uid, User, geteuid, getgrouplist};
 
-use super::prepare::{Program, orders, own_variable};
+use super::prepare::{Program, mark, orders, own_variable};
 use crate::machine::Machine;
 use crate::runtime::launch::{Launch, PATH};
 use crate::runtime::orders::Orders;
@@ -71,9 +71,10 @@ pub(super) fn draft(
     ];
     let facts = facts.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let usual = [own_variable("PATH", PATH), own_variable("LANG", "C.UTF-8")];
+    let told = usual.into_iter().chain(facts).chain(program.env.clone());
     let launch = Launch {
         command: program.command.to_vec(),
-        env: usual.into_iter().chain(facts).chain(program.env.clone()).collect(),
+        env: told.chain(mark(&group, program.place)).collect(),
         dir: person.home(),
         user: person.becomes.as_ref().map(|_| person.user.uid.as_raw()),
         groups: person.becomes.clone().unwrap_or_default(),

@@ -310,10 +310,7 @@ pub(super) fn draft(
     let group = machine.group(&program.group);
     let mut env = environment(machine, task, &dirs);
     env.extend(program.env.clone());
-    if group.dirs.is_empty() {
-        // Tells whose a process is where there are no cgroups.
-        env.insert(DATA_VARIABLE.to_owned(), text(place.home()));
-    }
+    env.extend(mark(&group, place));
     let sandbox = apart.then(|| view(machine, place, program.work.clone(), program.host));
     let launch = Launch {
         command: program.command.to_vec(),
@@ -374,6 +371,12 @@ fn environment(
     let facts = facts.map(|(k, v)| (k.to_owned(), v.to_owned()));
     let usual = [own_variable("PATH", PATH), own_variable("LANG", "C.UTF-8")];
     usual.into_iter().chain(facts).collect()
+}
+
+/// Tells whose a process is where there are no cgroups.
+pub(super) fn mark(group: &Group, place: &TaskPlace) -> Option<(String, String)> {
+    let home = place.home().to_string_lossy().into_owned();
+    group.dirs.is_empty().then(|| (DATA_VARIABLE.to_owned(), home))
 }
 
 /// A variable as the agent itself has it, or what it usually is.
