@@ -140,14 +140,16 @@ impl Doer {
         Ok(here)
     }
 
-    /// What the container of the step has written besides its workspace, in bytes.
+    /// What the containers of the step and beside it have written besides its workspace, in bytes.
     pub(super) async fn written(&self) -> u64 {
-        let orders: Option<Orders> = disk::read(&self.place.shim.orders());
-        match orders.and_then(|orders| orders.container) {
+        let mut written = 0;
+        for place in self.place.every_beside().iter().chain([&self.place]) {
+            let orders: Option<Orders> = disk::read(&place.shim.orders());
+            let Some(container) = orders.and_then(|orders| orders.container) else { continue };
             // What is not known now is asked again soon.
-            Some(container) => self.machine.engine.written(&container.name).await.unwrap_or(0),
-            None => 0,
+            written += self.machine.engine.written(&container.name).await.unwrap_or(0);
         }
+        written
     }
 
     /// Begins to look after the container whose orders lie there.
