@@ -156,6 +156,24 @@ pub enum Request {
 }
 
 impl State {
+    /// Of a release that has not been started yet.
+    pub fn waiting(boot: String, shim: Process, release: String) -> State {
+        State {
+            boot,
+            shim,
+            release,
+            phase: Phase::Waiting,
+            app: None,
+            started_at: None,
+            restarts: 0,
+            last: None,
+            deaths: Vec::new(),
+            streak: 0,
+            late: false,
+            lacking: None,
+        }
+    }
+
     /// Whether the application's process is still there.
     pub fn app_alive(&self, boot: &str) -> bool {
         self.boot == boot && self.app.is_some_and(Process::alive)

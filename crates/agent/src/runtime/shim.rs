@@ -164,20 +164,7 @@ fn first_state(place: &Place, orders: &Orders, own: Process) -> State {
     let before = before.filter(|s| s.boot == boot && s.release == orders.release);
     match before.filter(|s| s.phase != Phase::Stopped) {
         Some(state) => State { shim: own, ..state },
-        None => State {
-            boot,
-            shim: own,
-            release: orders.release.clone(),
-            phase: Phase::Waiting,
-            app: None,
-            started_at: None,
-            restarts: 0,
-            last: None,
-            deaths: Vec::new(),
-            streak: 0,
-            late: false,
-            lacking: None,
-        },
+        None => State::waiting(boot, own, orders.release.clone()),
     }
 }
 

@@ -75,19 +75,8 @@ fn first_state(place: &Place, orders: &Orders) -> State {
     let boot = boot_id();
     let before: Option<State> = disk::read(&place.state());
     let before = before.filter(|s| s.boot == boot && s.release == orders.release);
-    before.filter(|s| s.phase != Phase::Stopped).unwrap_or_else(|| State {
-        boot,
+    before.filter(|s| s.phase != Phase::Stopped).unwrap_or_else(|| {
         // There is no process of its own that could be signalled.
-        shim: Process { pid: 0, start: 0 },
-        release: orders.release.clone(),
-        phase: Phase::Waiting,
-        app: None,
-        started_at: None,
-        restarts: 0,
-        last: None,
-        deaths: Vec::new(),
-        streak: 0,
-        lacking: None,
-        late: false,
+        State::waiting(boot, Process { pid: 0, start: 0 }, orders.release.clone())
     })
 }
