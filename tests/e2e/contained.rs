@@ -71,6 +71,8 @@ fn a_step_in_a_container_finds_its_workspace_and_what_runs_beside_it() {
     let dock = Dock::shared();
     let image = dock.pushed("steps/web:1", "beside");
     let site = site_on(&dock);
+    let secret = site.write("secret", "correct-horse");
+    site.atoll(&["secret", "set", "pass", "--from-file", &secret]).ok();
     let dir = project(
         &site,
         "boxed",
@@ -78,10 +80,12 @@ fn a_step_in_a_container_finds_its_workspace_and_what_runs_beside_it() {
             "    - name: build
       image: {image}
       env: {{ COLOUR: green }}
+      secrets: {{ PASS: pass }}
       services:
         - {{ name: web, image: \"{image}\", ports: {{ http: 8080 }}, health: {{ tcp: true, every: 100ms }} }}
       run: |
         test ! -e /usr/bin && echo \"in $COLOUR as $(id -u) at $PWD\"
+        echo \"the word is $PASS\"; test ${{#PASS}} = 13
         wget -q -O got \"http://$WEB_HOST:$WEB_PORT_HTTP/index.html\" && cat got
         echo \"#!/bin/sh\" > boxed
       artifacts: [{{ name: program, paths: [boxed] }}]
@@ -102,6 +106,7 @@ fn a_step_in_a_container_finds_its_workspace_and_what_runs_beside_it() {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     let log = site.task_log("boxed.1.build.0");
     assert!(log.contains("in green as 0 at /workspace") && log.contains("beside"), "{log}");
+    assert!(log.contains("the word is ***") && !log.contains("horse"), "{log}");
     let log = site.task_log("boxed.1.check.0");
     assert!(log.contains("beside"), "a step on the host reaches a container: {log}");
     nothing_is_left(&dock, "boxed.1.build.0");

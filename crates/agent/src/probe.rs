@@ -298,4 +298,23 @@ mod tests {
         let why = ask("sleep 60", Duration::from_millis(100)).await.unwrap_err();
         assert!(why.ends_with("no answer within 100ms"), "{why}");
     }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_was_only_forwarded() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let closing = tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
+        let second = Duration::from_secs(1);
+        assert_eq!(ask(&Question::Tcp(address), second).await, Ok(()));
+        let why = ask(&Question::Forwarded(address), second).await.unwrap_err();
+        assert!(why.contains("closes every connection") || why.contains("reset"), "{why}");
+        closing.abort();
+        let kept = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = kept.local_addr().unwrap();
+        assert_eq!(ask(&Question::Forwarded(address), second).await, Ok(()));
+    }
 }

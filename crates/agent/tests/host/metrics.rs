@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use atoll_metrics::remote::{self, Version};
 use atoll_metrics::{Labels, Sample, is_stale};
-use atoll_model::agent::{Ask, AssignedInstance, AssignedRelease, LogFilter};
+use atoll_model::agent::{Ask, AssignedInstance, AssignedRelease, InstanceReport, LogFilter};
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -194,6 +194,13 @@ async fn hostile_endpoints_harm_only_themselves() {
         arrives(&stage, "up", &[("instance", name)], |v| v == 0.0).await;
     }
     arrives(&stage, "up", &[("instance", names[4])], |v| v == 1.0).await;
+    // Why stands at the instance, for as long as it is so.
+    let failed = |r: &InstanceReport| r.reasons.iter().any(|r| r.code == "metrics-failed");
+    let report = stage.wait(names[1], failed).await;
+    assert!(report.reasons[0].message.contains("/metrics: "), "{report:?}");
+    *long.lock().unwrap() = "a 1\n".to_owned();
+    stage.wait(names[1], |r| !failed(r)).await;
+    assert!(!failed(&stage.ready(names[4]).await));
     let duplicates = [("reason", "duplicate")];
     arrives(&stage, "atoll_agent_samples_dropped_total", &duplicates, |v| v > 0.0).await;
     assert!(samples(&stage).iter().all(|(series, _)| series.get("x").is_empty()));
