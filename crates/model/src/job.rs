@@ -90,6 +90,21 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// A command, everything else as usual.
+    pub fn of(command: Vec<String>) -> Deed {
+        Deed {
+            command,
+            env: BTreeMap::new(),
+            run_as: Deed::usual_user(),
+            timeout: Deed::usual_timeout(),
+            resources: Deed::usual_resources(),
+            output: Deed::usual_output(),
+            batches: Vec::new(),
+            max_errors: Deed::no_errors(),
+            pause: Pause::default(),
+        }
+    }
+
     fn usual_user() -> String {
         "root".to_owned()
     }
@@ -339,6 +354,19 @@ impl Spec for Runbook {
         for (i, schedule) in self.schedules.iter().enumerate() {
             if let Err(wrong) = schedule.check() {
                 invalid.add(&format!("schedules[{i}].cron"), wrong);
+            }
+            let at = |field: &str| format!("schedules[{i}].{field}");
+            invalid.add_if(schedule.branch.is_some(), &at("branch"), "is for pipelines");
+            for key in schedule.params.keys().filter(|key| !self.params.contains_key(*key)) {
+                invalid.add(&at("params"), format!("has {key:?}, which is no parameter"));
+            }
+            for (key, param) in &self.params {
+                let nothing = param.default.is_none() && !schedule.params.contains_key(key);
+                invalid.add_if(
+                    nothing,
+                    &at("params"),
+                    format!("lacks {key:?}, which has no default"),
+                );
             }
         }
         invalid.into_result()

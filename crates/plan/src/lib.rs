@@ -24,6 +24,7 @@ pub mod placement;
 pub mod query;
 pub mod rehearse;
 pub mod report;
+mod schedule;
 pub mod sim;
 #[cfg(test)]
 mod testing;

@@ -2,7 +2,7 @@
 //!
 //! `job NAME on=k:v hosts=h0,h1 batches=1,50% max=1 pause=each once=true` begins one, `job NAME`
 //! alone prints it; `retry-job NAME`, `resume-job NAME` and `end-job NAME` are what people say to
-//! it.
+//! it. `runbook NAME CRON` makes one whose jobs begin by the clock.
 
 use std::sync::Arc;
 
@@ -35,6 +35,14 @@ impl Script {
                 );
                 self.said.push(done);
                 self.said.extend(status.reasons.iter().map(|reason| format!("  {reason}")));
+            }
+            ("runbook", _) => {
+                let cron = words.get(2).ok_or("runbook NAME CRON")?;
+                let spec = json!({
+                    "do": { "command": ["true"] }, "schedules": [{ "cron": cron }],
+                });
+                let spec = serde_json::from_value(spec).map_err(|e| e.to_string())?;
+                self.apply(Any::Runbook(Arc::new(Object::new(name.clone(), spec))));
             }
             ("job", _) => {
                 let mut options = Options::of(&words[2..]);

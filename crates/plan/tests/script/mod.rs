@@ -194,7 +194,7 @@ impl Script {
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,
             "run" | "cancel" | "steps" | "schedule" => self.pipelines(words)?,
-            "job" | "retry-job" | "resume-job" | "end-job" => self.jobs(words)?,
+            "job" | "runbook" | "retry-job" | "resume-job" | "end-job" => self.jobs(words)?,
             "journey" => self.journey(name)?,
             "figures" => self.figures(name),
             _ => return self.watch(words),
