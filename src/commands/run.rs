@@ -3,15 +3,13 @@
 
 mod follow;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_client::Client;
 use atoll_model::api::JobRequest;
 use atoll_model::ci::pipeline::ParamKind;
 use atoll_model::job::{Deed, Pause};
-use atoll_model::run::Resources;
-use atoll_model::{Any, Cpu, Job, Kind, Memory, Object, Portion, Runbook, Selector, Span};
+use atoll_model::{Any, Job, Kind, Object, Portion, Runbook, Selector, Span};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Output};
@@ -167,20 +165,20 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
         None => new_name(&args.command[0]),
     };
     let once = args.once.is_some();
+    let usual = Deed::of(args.command);
+    let deed = Deed {
+        env: args.env.into_iter().collect(),
+        run_as: args.run_as.unwrap_or(usual.run_as),
+        timeout: args.timeout.unwrap_or(usual.timeout),
+        batches: args.batches,
+        max_errors: args.max_errors.unwrap_or(usual.max_errors),
+        pause: args.pause.unwrap_or(usual.pause),
+        ..usual
+    };
     let spec = Job {
         on: args.on.unwrap_or_default(),
         hosts: args.hosts,
-        deed: Deed {
-            command: args.command,
-            env: args.env.into_iter().collect::<BTreeMap<_, _>>(),
-            run_as: args.run_as.unwrap_or_else(|| "root".to_owned()),
-            timeout: args.timeout.unwrap_or(Span::seconds(60)),
-            resources: Resources { cpu: Cpu(1_000), memory: Memory(1 << 30) },
-            output: Memory(1 << 20),
-            batches: args.batches,
-            max_errors: args.max_errors.unwrap_or(Portion::Count(0)),
-            pause: args.pause.unwrap_or_default(),
-        },
+        deed,
         once,
         runbook: None,
         round: 1,
