@@ -25,6 +25,7 @@ mod sources;
 pub mod status;
 mod stream;
 mod table;
+mod texts;
 
 use std::fs::{File, TryLockError};
 use std::io;

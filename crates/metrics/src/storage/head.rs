@@ -9,10 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::postings::HeadIndex;
 use super::series::{Frozen, NONE, Series};
 use super::sources::Usage;
+use super::texts::Texts;
 use super::{key, locked};
+use crate::labels::Labels;
 
 /// So many milliseconds of what blocks have stay in memory: what rules and dashboards ask for.
 const WARM: i64 = 15 * 60_000;
+
+/// The labels of so many series are kept for the next who asks for them, until the next cut.
+const LABELLED: usize = 50_000;
 
 /// How many shards; a power of two.
 pub const SHARDS: usize = 16;
@@ -132,6 +137,9 @@ pub struct Head {
     newest: AtomicI64,
     oldest: AtomicI64,
     removals: AtomicU32,
+    /// What the kept labels share.
+    texts: Mutex<Texts>,
+    labelled: AtomicUsize,
     warm_from: AtomicI64,
     /// What is before this time has left the memory.
     cold_until: AtomicI64,
@@ -150,6 +158,8 @@ impl Head {
             newest: AtomicI64::new(i64::MIN),
             oldest: AtomicI64::new(i64::MAX),
             removals: AtomicU32::new(0),
+            texts: Mutex::default(),
+            labelled: AtomicUsize::new(0),
             warm_from: AtomicI64::new(i64::MIN),
             cold_until: AtomicI64::new(i64::MIN),
         }
@@ -236,6 +246,19 @@ impl Head {
         self.samples.load(Ordering::Relaxed)
     }
 
+    /// The labels of a series, made for the first who asks: rules ask for the same ones again and
+    /// again. None, where too many are kept already.
+    pub fn labels(&self, series: &Series) -> Option<Labels> {
+        if series.labels.get().is_none() && self.labelled.load(Ordering::Relaxed) >= LABELLED {
+            return None;
+        }
+        let labels = series.labels.get_or_init(|| {
+            self.labelled.fetch_add(1, Ordering::Relaxed);
+            locked(&self.texts).labels(&series.key)
+        });
+        Some(labels.clone())
+    }
+
     /// **Invariant:** every sample that is not before this time is in memory, as far as a look at
     /// the head before this was asked has seen.
     pub fn warm_from(&self) -> i64 {
@@ -282,6 +305,7 @@ impl Head {
             let mut gone = Vec::new();
             for (slot, series) in shard.slots.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
+                series.labels.take();
                 let (samples, stays) = series.thaw(since);
                 kept += stays;
                 if kept > warm && since < i64::MAX {
@@ -301,6 +325,8 @@ impl Head {
                 self.remove(number, &mut shard, &gone);
             }
         }
+        locked(&self.texts).clear();
+        self.labelled.store(0, Ordering::Relaxed);
         // What was appended to shards that had their turn is missed; the next cut counts anew.
         self.bytes.store(bytes, Ordering::Relaxed);
     }

@@ -1,8 +1,7 @@
 //! Queries: which series match, and their samples from the head and all blocks as one series.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use super::compact::put_in_order;
 use super::head::{Head, SHARDS};
 use super::postings;
 use super::series::{Frozen, Series, View};
+use super::texts::{Hashing, Texts};
 use super::{Storage, key};
 use crate::labels::{Labels, Matcher};
 use crate::sample::Sample;
@@ -20,26 +20,6 @@ thread_local! {
     /// Memory of this thread for reading blocks.
     static READING: RefCell<Reading> = RefCell::default();
 }
-
-/// Hashes for maps that live as long as one query.
-#[derive(Default)]
-struct Quick(u64);
-
-impl Hasher for Quick {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = key::hash(self.0, bytes);
-    }
-
-    fn write_u8(&mut self, _end: u8) {}
-
-    fn write_usize(&mut self, _length: usize) {}
-}
-
-type Hashing = BuildHasherDefault<Quick>;
 
 /// A series of the answer.
 struct Found {
@@ -53,47 +33,21 @@ struct Found {
 struct Answer {
     places: HashMap<Arc<[u8]>, usize, Hashing>,
     found: Vec<Found>,
-    texts: HashSet<Arc<str>, Hashing>,
+    texts: Texts,
 }
 
 impl Answer {
-    fn series(&mut self, key: &[u8]) -> &mut Found {
+    fn series(&mut self, key: &[u8], labels: Option<Labels>) -> &mut Found {
         let place = match self.places.get(key) {
             Some(place) => *place,
             None => {
-                let labels = self.labels(key);
+                let labels = labels.unwrap_or_else(|| self.texts.labels(key));
                 self.found.push(Found { labels, blocks: Vec::new(), view: None });
                 self.places.insert(key.into(), self.found.len() - 1);
                 self.found.len() - 1
             }
         };
         &mut self.found[place]
-    }
-
-    fn labels(&mut self, key: &[u8]) -> Labels {
-        let texts = &mut self.texts;
-        let mut shared = |text: &str| match texts.get(text) {
-            Some(shared) => Arc::clone(shared),
-            None => {
-                let shared: Arc<str> = text.into();
-                texts.insert(Arc::clone(&shared));
-                shared
-            }
-        };
-        // Keys are sorted, so most labels are those of the series before.
-        let before = self.found.last().map_or(&[][..], |found| found.labels.pairs());
-        let mut before = before.iter().map(Some).chain(std::iter::repeat(None));
-        Labels::new(key::pairs(key).map(|(name, value)| {
-            let (same, other) = match before.next().flatten() {
-                Some((n, v)) => (Some(n), Some(v)),
-                None => (None, None),
-            };
-            let mut text = |text: &str, before: Option<&Arc<str>>| match before {
-                Some(before) if **before == *text => Arc::clone(before),
-                _ => shared(text),
-            };
-            (text(name, same), text(value, other))
-        }))
     }
 }
 
@@ -169,12 +123,20 @@ impl Source for Storage {
         let range = from..=to;
         // The head first: a cut puts samples into blocks before it takes them from the head.
         let head = self.select_head(matchers, |series| {
-            series.view(&range).map(|view| (Arc::clone(&series.key), view))
+            let view = series.view(&range)?;
+            Some((Arc::clone(&series.key), self.head.labels(series), view))
         })?;
+        if from >= self.head.warm_from() {
+            let mut texts = Texts::default();
+            let found = |(key, labels, view): (Arc<[u8]>, Option<Labels>, View)| {
+                let labels = labels.unwrap_or_else(|| texts.labels(&key));
+                let found = Found { labels, blocks: Vec::new(), view: Some(view) };
+                Arc::new(found) as Arc<dyn Selected>
+            };
+            return Ok(head.into_iter().map(found).collect());
+        }
         let mut answer = Answer::default();
-        let warm = from >= self.head.warm_from();
-        let blocks = if warm { Vec::new() } else { self.blocks_in(&range) };
-        for block in blocks {
+        for block in self.blocks_in(&range) {
             let numbers = postings::select(&block, matchers)?;
             self.check_selected(numbers.len().max(answer.found.len()))?;
             block.series(&numbers, |entry| {
@@ -184,15 +146,13 @@ impl Source for Storage {
                 let mut chunks = entry.chunks;
                 chunks.truncate(high + 1);
                 chunks.drain(..low);
-                answer.series(&entry.key).blocks.push((Arc::clone(&block), chunks));
+                answer.series(&entry.key, None).blocks.push((Arc::clone(&block), chunks));
             })?;
         }
-        for (key, mut view) in head {
-            if !warm {
-                // The blocks have it.
-                view.warm = Frozen::default();
-            }
-            answer.series(&key).view = Some(view);
+        for (key, labels, mut view) in head {
+            // The blocks have it.
+            view.warm = Frozen::default();
+            answer.series(&key, labels).view = Some(view);
         }
         Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
     }

@@ -1,11 +1,13 @@
 //! One series of the head: its key, the chunk that takes samples, chunks that are closed, samples
 //! that came late, what a cut is writing to a block just now, and the newest of what is in one.
 
+use std::cell::OnceCell;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::sources::Usage;
 use super::stream::{Chunk, Open};
+use crate::labels::Labels;
 use crate::sample::Sample;
 
 /// No series.
@@ -42,6 +44,8 @@ pub struct Series {
     pub source: Arc<Usage>,
     /// The newest sample it has had, which may be in a block by now.
     pub last: Option<Sample>,
+    /// Its labels, once somebody has asked for them; see `Head::labels`.
+    pub labels: OnceCell<Labels>,
     open: Open,
     parts: Option<Box<Parts>>,
 }
@@ -119,6 +123,7 @@ impl Series {
             pins: 0,
             source,
             last: None,
+            labels: OnceCell::new(),
             open: Open::default(),
             parts: None,
         }
