@@ -26,6 +26,7 @@ pub mod status;
 mod stream;
 mod table;
 mod texts;
+mod warm;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -237,7 +238,7 @@ impl Storage {
         if let Some(newest) = storage.blocks.all().iter().map(|b| b.meta.max).max() {
             // A sample from a clock that was wrong must not keep right ones out.
             storage.head.see(newest.min(now.saturating_add(storage.options.ahead)));
-            storage.head.cold_until(newest.saturating_add(1));
+            storage.warm_up(now);
         }
         storage.replay(&old)?;
         Ok(storage)

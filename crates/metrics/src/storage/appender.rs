@@ -12,7 +12,7 @@ use super::key::{self, Bounds};
 use super::log::Segment;
 use super::series::Fate;
 use super::sources::Usage;
-use super::{Appended, Storage, StorageError, locked};
+use super::{Appended, Storage, StorageError, locked, warm};
 use crate::sample::Sample;
 
 /// Bytes of memory the samples of a series may take before a cut, at least.
@@ -113,6 +113,9 @@ impl<'a> Appender<'a> {
         };
         if let Some(series) = shard.at(place) {
             series.pins += fits as u32;
+            if *series.source.name == *warm::BLOCKS {
+                self.storage.head.adopt(series, &self.usage);
+            }
         }
         drop(shard);
         let (floor, ceiling) = (self.floor, self.ceiling);

@@ -60,9 +60,8 @@ impl Storage {
         let written = self.write_windows(&leaving)?;
         drop(leaving);
         let idle = self.head.newest().saturating_sub(self.options.block / 4);
-        let warm = self.options.head_bytes / 4;
         let gate = || self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.head.thaw(idle, warm, gate);
+        self.head.thaw(idle, self.most_warm(), gate);
         self.sources.forget_idle();
         self.log.delete_before(number)?;
         Ok(written)

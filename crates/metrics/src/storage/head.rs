@@ -14,7 +14,7 @@ use super::{key, locked};
 use crate::labels::Labels;
 
 /// So many milliseconds of what blocks have stay in memory: what rules and dashboards ask for.
-const WARM: i64 = 15 * 60_000;
+pub const WARM: i64 = 15 * 60_000;
 
 /// The labels of so many series are kept for the next who asks for them, until the next cut.
 const LABELLED: usize = 50_000;
@@ -211,6 +211,13 @@ impl Head {
         let mut labels = self.index.write().unwrap_or_else(PoisonError::into_inner);
         labels.add(Head::id(index, place.slot), key::pairs(key));
         place
+    }
+
+    /// Gives a series to a source that sends more of it.
+    pub fn adopt(&self, series: &mut Series, source: &Arc<Usage>) {
+        series.source.series.fetch_sub(1, Ordering::Relaxed);
+        source.series.fetch_add(1, Ordering::Relaxed);
+        series.source = Arc::clone(source);
     }
 
     /// The index of labels.

@@ -86,7 +86,7 @@ impl Storage {
         )))
     }
 
-    fn blocks_in(&self, range: &RangeInclusive<i64>) -> Vec<Arc<Block>> {
+    pub(super) fn blocks_in(&self, range: &RangeInclusive<i64>) -> Vec<Arc<Block>> {
         self.blocks.all().iter().filter(|b| b.overlaps(range)).cloned().collect()
     }
 

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::compact::put_in_order;
 use super::sources::Usage;
 use super::stream::{Chunk, Open};
 use crate::labels::Labels;
@@ -70,6 +71,20 @@ pub struct Frozen {
 }
 
 impl Frozen {
+    /// Of samples in the order of time.
+    fn of(samples: &[Sample]) -> Frozen {
+        let (mut open, mut chunks) = (Open::default(), Vec::new());
+        for sample in samples {
+            open.push(*sample);
+            if open.is_full() {
+                chunks.extend(open.close().map(Arc::new));
+            }
+        }
+        chunks.extend(open.take().map(Arc::new));
+        chunks.shrink_to_fit();
+        Frozen { chunks, late: Vec::new() }
+    }
+
     /// Adds the samples that are not before a time, which come later than its own, and drops its
     /// own before that.
     fn keep_since(&mut self, newer: Frozen, since: i64) {
@@ -199,6 +214,20 @@ impl Series {
             parts.frozen.late.sort_by_key(|s| s.at);
         }
         Some(parts.frozen.clone())
+    }
+
+    /// Takes samples of a block that are as new as what a cut keeps, and gives the bytes of memory
+    /// that took. Those of a block that was read before stay.
+    pub fn warm_up(&mut self, samples: Vec<Sample>) -> usize {
+        let parts = self.parts.get_or_insert_default();
+        let before = parts.warm.memory();
+        let mut all = Vec::new();
+        parts.warm.read(&(i64::MIN..=i64::MAX), &mut all);
+        all.extend(samples);
+        put_in_order(&mut all);
+        self.last = all.last().copied();
+        parts.warm = Frozen::of(&all);
+        parts.warm.memory().saturating_sub(before)
     }
 
     /// Lets go of what a cut has written, but for what is not before a time, and gives how many

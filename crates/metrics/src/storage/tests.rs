@@ -1,7 +1,8 @@
-//! What only shows from inside: a log that cannot be written.
+//! What only shows from inside: a log that cannot be written, and what is not read again.
 
 use std::sync::atomic::Ordering;
 
+use super::head::WARM;
 use super::{Options, Storage, StorageError};
 use crate::sample::Sample;
 use crate::source::Source;
@@ -45,4 +46,39 @@ fn a_full_disk_refuses_a_commit_as_a_whole_and_the_store_goes_on() {
     drop(storage);
     let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
     assert_eq!(times(&storage), [1, 1, 3, 3]);
+}
+
+#[test]
+fn the_last_minutes_are_in_memory_after_a_restart_and_their_series_belong_to_who_sends_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
+    // Half an hour, the last five minutes of it in a second block.
+    for minutes in [-30..-5, -5..0] {
+        for minute in minutes {
+            assert_eq!(write(&storage, START + minute * 60_000).unwrap(), 2);
+        }
+        storage.flush().unwrap();
+    }
+    let of = |storage: &Storage| -> Vec<(String, u64)> {
+        let sources = storage.status().sources.into_iter().filter(|s| s.series > 0);
+        sources.map(|s| (s.name, s.series)).collect()
+    };
+    drop(storage);
+
+    let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
+    assert_eq!(storage.head.warm_from(), START - WARM);
+    assert_eq!(of(&storage), [("blocks".to_owned(), 2)]);
+    for block in storage.blocks.all().iter() {
+        std::fs::write(block.dir.join("chunks"), "nobody asks for it").unwrap();
+    }
+    let found = storage.select(&[], START - WARM, START).unwrap();
+    for series in &found {
+        let mut samples = Vec::new();
+        series.read(START - WARM, START, &mut samples).unwrap();
+        let minutes: Vec<i64> = samples.iter().map(|s| (s.at - START) / 60_000).collect();
+        assert_eq!(minutes, (-15..0).collect::<Vec<i64>>());
+    }
+    assert_eq!(found.len(), 2);
+    assert_eq!(write(&storage, START).unwrap(), 2);
+    assert_eq!(of(&storage), [("x".to_owned(), 2)]);
 }
