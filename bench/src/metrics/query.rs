@@ -33,9 +33,10 @@ pub struct Asked {
 pub async fn ask(name: &str, target: &Target, start: i64, end: i64) -> anyhow::Result<Asked> {
     let mut connection = Connection::open(target).await?;
     let query = escape(&format!("sum by (app)(rate({NAME}[5m]))"));
-    // Not at the times of samples: whether a range holds its first instant, versions of PromQL do
-    // not agree.
-    let (start, end) = (start / 1000 + 7, end / 1000);
+    // On two things versions of PromQL do not agree: whether a range holds its first instant, and
+    // how far back a counter goes that begins within it. So not at the times of samples, and not
+    // before a range is full.
+    let (start, end) = (start / 1000 + 307, end / 1000);
     let path = format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=60");
     let mut times = Vec::new();
     let mut answer = Answer::new();

@@ -318,7 +318,6 @@ impl Head {
                 if kept > warm && since < i64::MAX {
                     since = i64::MAX;
                     self.cold_until(self.newest().saturating_add(1));
-                    self.warm_from.store(since, Ordering::Release);
                 }
                 self.samples.fetch_sub(samples as u64, Ordering::Relaxed);
                 let idle = series.last.is_none_or(|last| last.at < idle);

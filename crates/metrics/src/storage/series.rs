@@ -85,16 +85,14 @@ impl Frozen {
         Frozen { chunks, late: Vec::new() }
     }
 
-    /// Adds the samples that are not before a time, which come later than its own, and drops its
-    /// own before that.
-    fn keep_since(&mut self, newer: Frozen, since: i64) {
-        self.chunks.extend(newer.chunks);
-        self.chunks.retain(|chunk| chunk.last >= since);
-        self.late.extend(newer.late);
-        self.late.retain(|sample| sample.at >= since);
-        self.late.sort_by_key(|sample| sample.at);
-        self.chunks.shrink_to_fit();
-        self.late.shrink_to_fit();
+    /// Adds samples that are not before a time, and drops its own before that. Of two of one time
+    /// its own stays. What is left is packed anew: of the first chunk little may be.
+    fn add_since(&mut self, since: i64, newer: impl FnOnce(&mut Vec<Sample>)) {
+        let mut all = Vec::new();
+        self.read(&(since..=i64::MAX), &mut all);
+        newer(&mut all);
+        put_in_order(&mut all);
+        *self = Frozen::of(&all);
     }
 
     fn memory(&self) -> usize {
@@ -219,14 +217,11 @@ impl Series {
     /// Takes samples of a block that are as new as what a cut keeps, and gives the bytes of memory
     /// that took. Those of a block that was read before stay.
     pub fn warm_up(&mut self, samples: Vec<Sample>) -> usize {
+        let newest = samples.iter().chain(&self.last).copied().max_by_key(|sample| sample.at);
+        self.last = newest;
         let parts = self.parts.get_or_insert_default();
         let before = parts.warm.memory();
-        let mut all = Vec::new();
-        parts.warm.read(&(i64::MIN..=i64::MAX), &mut all);
-        all.extend(samples);
-        put_in_order(&mut all);
-        self.last = all.last().copied();
-        parts.warm = Frozen::of(&all);
+        parts.warm.add_since(i64::MIN, |all| all.extend(samples));
         parts.warm.memory().saturating_sub(before)
     }
 
@@ -236,7 +231,8 @@ impl Series {
         let Some(parts) = &mut self.parts else { return (0, 0) };
         let frozen = std::mem::take(&mut parts.frozen);
         let samples = frozen.samples();
-        parts.warm.keep_since(frozen, since);
+        let range = since..=i64::MAX;
+        parts.warm.add_since(since, |all| frozen.read(&range, all));
         let warm = parts.warm.memory();
         if parts.closed.is_empty() && parts.late.is_empty() && parts.warm.is_empty() {
             self.parts = None;
