@@ -20,6 +20,21 @@ pub trait Source: Send + Sync {
         to: i64,
     ) -> Result<Vec<Arc<dyn Selected>>, SourceError>;
 
+    /// The series that match all `matchers` and may have a sample so many milliseconds before
+    /// `from`, or later and not after `to`. Of each, the samples from `from` on can be read, and
+    /// the newest one at any time from then on.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn recall(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        memory: i64,
+    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
+        self.select(matchers, from.saturating_sub(memory), to)
+    }
+
     /// The names of labels of matching series, sorted.
     ///
     /// # Errors

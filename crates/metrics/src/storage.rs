@@ -69,6 +69,9 @@ pub struct Options {
     pub longest_value: usize,
     /// Series one query may select.
     pub most_selected: usize,
+    /// What the newest samples span that stay in memory though blocks have them. Series that fell
+    /// silent are known four times as long before.
+    pub warm: i64,
     /// Bytes of samples in memory after which a cut is made at once; with very many series more,
     /// so that each has some.
     pub head_bytes: usize,
@@ -92,6 +95,7 @@ impl Default for Options {
             longest_name: 1 << 10,
             longest_value: 4 << 10,
             most_selected: 500_000,
+            warm: 15 * MINUTE,
             head_bytes: 48 << 20,
             segment_bytes: 64 << 20,
         }

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 const BLOCK: i64 = 10_000;
 const WINDOW: i64 = 3_000;
 const AHEAD: i64 = 2_000;
+const WARM: i64 = 4_000;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -41,16 +42,17 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Maintain),
         1 => Just(Step::Flush),
         1 => Just(Step::Reopen),
-        3 => (0..6_u8, 0..100_i64, 0..100_i64).prop_map(|(s, a, b)| Step::Check(s, a, b)),
+        3 => (0..6_u8, prop_oneof![0..101_i64, 90..101_i64], prop_oneof![0..101_i64, Just(100)]).prop_map(|(s, a, b)| Step::Check(s, a, b)),
     ]
 }
 
-fn options() -> Options {
+fn options(head_bytes: usize) -> Options {
     Options {
         block: BLOCK,
         out_of_order: WINDOW,
         ahead: AHEAD,
-        head_bytes: 3 << 10,
+        warm: WARM,
+        head_bytes,
         segment_bytes: 2 << 10,
         ..Options::default()
     }
@@ -121,6 +123,26 @@ fn check(storage: &Storage, model: &Model, series: u8, from: i64, to: i64) {
         }
     }
     assert_eq!(got[1..], wanted, "series {series} from {from} to {to}");
+    for memory in [0, WARM / 2, 4 * WARM] {
+        check_recall(storage, model, series, (from, to), memory);
+    }
+}
+
+fn check_recall(storage: &Storage, model: &Model, series: u8, range: (i64, i64), memory: i64) {
+    let (from, to) = range;
+    let matchers = [Matcher::equal("z", &name(series))];
+    let found = storage.recall(&matchers, range, memory).unwrap();
+    let first = from.saturating_sub(memory);
+    let before = model.samples(series, first, from).last().copied();
+    let Some(found) = found.first() else {
+        assert_eq!(model.samples(series, first, to), [], "series {series} from {first} to {to}");
+        return;
+    };
+    let mut got = Vec::new();
+    found.read(from, to, &mut got).unwrap();
+    assert_eq!(got, model.samples(series, from, to), "series {series} from {from} to {to}");
+    let last = found.last(from).filter(|sample| sample.at >= first);
+    assert_eq!(last, before, "series {series} at {from}, back to {first}");
 }
 
 fn check_all(storage: &Storage, model: &Model) {
@@ -143,15 +165,15 @@ fn check_all(storage: &Storage, model: &Model) {
     assert!(names.is_empty() || names == ["__name__", "even", "z"]);
 }
 
-fn open(dir: &Path, now: i64) -> Storage {
-    Storage::open(dir, options(), now).unwrap()
+fn open(dir: &Path, head_bytes: usize, now: i64) -> Storage {
+    Storage::open(dir, options(head_bytes), now).unwrap()
 }
 
-fn run(steps: Vec<Step>) {
+fn run(steps: Vec<Step>, head_bytes: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut now = 1_700_000_000_000;
     let start = now;
-    let mut storage = open(dir.path(), now);
+    let mut storage = open(dir.path(), head_bytes, now);
     let mut model = Model::default();
     for step in steps {
         match step {
@@ -167,7 +189,7 @@ fn run(steps: Vec<Step>) {
             Step::Flush => storage.flush().unwrap(),
             Step::Reopen => {
                 drop(storage);
-                storage = open(dir.path(), now);
+                storage = open(dir.path(), head_bytes, now);
             }
             Step::Check(series, a, b) => {
                 let at = |part: i64| start + (now - start) * part / 100;
@@ -179,7 +201,7 @@ fn run(steps: Vec<Step>) {
     storage.maintain(now).unwrap();
     check_all(&storage, &model);
     drop(storage);
-    check_all(&open(dir.path(), now), &model);
+    check_all(&open(dir.path(), head_bytes, now), &model);
 }
 
 proptest! {
@@ -190,7 +212,10 @@ proptest! {
     })]
 
     #[test]
-    fn the_store_holds_what_the_map_holds(steps in prop::collection::vec(step(), 1..80)) {
-        run(steps);
+    fn the_store_holds_what_the_map_holds(
+        steps in prop::collection::vec(step(), 1..80),
+        head_bytes in prop::sample::select(vec![3 << 10, 32 << 10]),
+    ) {
+        run(steps, head_bytes);
     }
 }

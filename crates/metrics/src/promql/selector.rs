@@ -96,8 +96,7 @@ pub(super) fn each(
     visit: Visit,
 ) -> Result<(), QueryError> {
     evaluation.meter.check()?;
-    let widened = from.saturating_sub(MEMORY);
-    let mut found = evaluation.source.select(&selector.matchers, widened, to)?;
+    let mut found = evaluation.source.recall(&selector.matchers, (from, to), MEMORY)?;
     evaluation.meter.series(found.len())?;
     found.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
     let mut samples = Vec::new();
@@ -106,7 +105,7 @@ pub(super) fn each(
         samples.clear();
         series.read(from.saturating_add(1), to, &mut samples)?;
         evaluation.meter.samples(samples.len())?;
-        let before = series.last(from).filter(|sample| sample.at > widened);
+        let before = series.last(from).filter(|sample| sample.at > from.saturating_sub(MEMORY));
         evaluation.ledger.borrow_mut().note(reach, (from, to), &samples, before);
         visit(series.labels(), &samples)?;
     }

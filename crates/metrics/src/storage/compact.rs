@@ -59,9 +59,8 @@ impl Storage {
         let leaving = self.head.freeze();
         let written = self.write_windows(&leaving)?;
         drop(leaving);
-        let idle = self.head.newest().saturating_sub(self.options.block / 4);
         let gate = || self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.head.thaw(idle, self.most_warm(), gate);
+        self.head.thaw(self.keep(self.head.newest()), gate);
         self.sources.forget_idle();
         self.log.delete_before(number)?;
         Ok(written)

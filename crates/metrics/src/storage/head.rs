@@ -13,9 +13,6 @@ use super::texts::Texts;
 use super::{key, locked};
 use crate::labels::Labels;
 
-/// So many milliseconds of what blocks have stay in memory: what rules and dashboards ask for.
-pub const WARM: i64 = 15 * 60_000;
-
 /// The labels of so many series are kept for the next who asks for them, until the next cut.
 const LABELLED: usize = 50_000;
 
@@ -126,6 +123,17 @@ pub struct Leaving {
     pub samples: Frozen,
 }
 
+/// What stays in memory of what a cut has written: what rules and dashboards ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Samples from this time on, and of each series the newest one before.
+    pub since: i64,
+    /// Series that have had a sample from this time on.
+    pub known: i64,
+    /// Bytes of samples at most.
+    pub bytes: usize,
+}
+
 /// Everything in memory.
 pub struct Head {
     seed: u64,
@@ -141,6 +149,7 @@ pub struct Head {
     texts: Mutex<Texts>,
     labelled: AtomicUsize,
     warm_from: AtomicI64,
+    known_from: AtomicI64,
     /// What is before this time has left the memory.
     cold_until: AtomicI64,
 }
@@ -161,14 +170,17 @@ impl Head {
             texts: Mutex::default(),
             labelled: AtomicUsize::new(0),
             warm_from: AtomicI64::new(i64::MIN),
+            known_from: AtomicI64::new(i64::MIN),
             cold_until: AtomicI64::new(i64::MIN),
         }
     }
 
-    /// Says that blocks have samples before a time that are not in memory.
-    pub fn cold_until(&self, time: i64) {
+    /// Says that blocks have samples before a time that are not in memory, and before another time
+    /// series of which nothing is.
+    pub fn cold_until(&self, time: i64, unknown: i64) {
         self.cold_until.fetch_max(time, Ordering::Relaxed);
         self.warm_from.fetch_max(time, Ordering::Release);
+        self.known_from.fetch_max(unknown, Ordering::Release);
     }
 
     /// The hash of a key, and its shard.
@@ -272,6 +284,12 @@ impl Head {
         self.warm_from.load(Ordering::Acquire)
     }
 
+    /// **Invariant:** of each series the newest sample at any time from `warm_from` on is in memory,
+    /// if it is not before this one. Of what had been looked at, as there.
+    pub fn known_from(&self) -> i64 {
+        self.known_from.load(Ordering::Acquire)
+    }
+
     /// Bytes those take.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -297,15 +315,15 @@ impl Head {
         leaving
     }
 
-    /// Lets go of what was set aside and of series that have had no sample since `idle`.
-    /// Nobody commits meanwhile: `gate` is called before each shard. The last minutes stay, if
-    /// they take no more than `warm` bytes.
-    pub fn thaw<G>(&self, idle: i64, warm: usize, gate: impl Fn() -> G) {
+    /// Lets go of what was set aside and of series, but for what is to stay; of samples none, where
+    /// they are too many. Nobody commits meanwhile: `gate` is called before each shard.
+    pub fn thaw<G>(&self, keep: Keep, gate: impl Fn() -> G) {
         let (mut bytes, mut kept) = (0, 0);
         let cold = self.cold_until.load(Ordering::Relaxed);
-        let mut since = self.newest().saturating_sub(WARM).max(idle).max(cold);
+        let mut since = Some(keep.since.max(cold));
         // Before anything goes: see `warm_from`.
-        self.warm_from.store(since, Ordering::Release);
+        self.warm_from.fetch_max(keep.since.max(cold), Ordering::Release);
+        self.known_from.fetch_max(keep.known, Ordering::Release);
         for (number, shard) in self.shards.iter().enumerate() {
             let _gate = gate();
             let mut shard = locked(shard);
@@ -313,14 +331,14 @@ impl Head {
             for (slot, series) in shard.slots.iter_mut().enumerate() {
                 let Some(series) = series else { continue };
                 series.labels.take();
-                let (samples, stays) = series.thaw(since);
+                let (samples, stays) = series.thaw(since, keep.known);
                 kept += stays;
-                if kept > warm && since < i64::MAX {
-                    since = i64::MAX;
-                    self.cold_until(self.newest().saturating_add(1));
+                if kept > keep.bytes && since.take().is_some() {
+                    let next = self.newest().saturating_add(1);
+                    self.cold_until(next, next);
                 }
                 self.samples.fetch_sub(samples as u64, Ordering::Relaxed);
-                let idle = series.last.is_none_or(|last| last.at < idle);
+                let idle = series.last.is_none_or(|last| last.at < keep.known);
                 if idle && series.is_empty() && series.pins == 0 {
                     gone.push(slot as u32);
                 } else {

@@ -76,6 +76,50 @@ impl Storage {
         }
     }
 
+    /// The series that have samples in the range, from the head alone if that has all that is
+    /// asked for, which is asked once it has been looked at.
+    fn look(
+        &self,
+        matchers: &[Matcher],
+        range: &RangeInclusive<i64>,
+        has_all: impl Fn() -> bool,
+    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
+        // The head first: a cut puts samples into blocks before it takes them from the head.
+        let head = self.select_head(matchers, |series| {
+            let view = series.view(range)?;
+            Some((Arc::clone(&series.key), self.head.labels(series), view))
+        })?;
+        if has_all() {
+            let mut texts = Texts::default();
+            let found = |(key, labels, view): (Arc<[u8]>, Option<Labels>, View)| {
+                let labels = labels.unwrap_or_else(|| texts.labels(&key));
+                let found = Found { labels, blocks: Vec::new(), view: Some(view) };
+                Arc::new(found) as Arc<dyn Selected>
+            };
+            return Ok(head.into_iter().map(found).collect());
+        }
+        let mut answer = Answer::default();
+        for block in self.blocks_in(range) {
+            let numbers = postings::select(&block, matchers)?;
+            self.check_selected(numbers.len().max(answer.found.len()))?;
+            block.series(&numbers, |entry| {
+                let overlaps = |c: &ChunkRef| c.first <= *range.end() && c.last >= *range.start();
+                let Some(low) = entry.chunks.iter().position(overlaps) else { return };
+                let high = entry.chunks.iter().rposition(overlaps).unwrap_or(low);
+                let mut chunks = entry.chunks;
+                chunks.truncate(high + 1);
+                chunks.drain(..low);
+                answer.series(&entry.key, None).blocks.push((Arc::clone(&block), chunks));
+            })?;
+        }
+        for (key, labels, mut view) in head {
+            // The blocks have it.
+            view.warm = Frozen::default();
+            answer.series(&key, labels).view = Some(view);
+        }
+        Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
+    }
+
     fn check_selected(&self, series: usize) -> Result<(), SourceError> {
         let most = self.options.most_selected;
         if series <= most {
@@ -120,41 +164,18 @@ impl Source for Storage {
         from: i64,
         to: i64,
     ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
-        let range = from..=to;
-        // The head first: a cut puts samples into blocks before it takes them from the head.
-        let head = self.select_head(matchers, |series| {
-            let view = series.view(&range)?;
-            Some((Arc::clone(&series.key), self.head.labels(series), view))
-        })?;
-        if from >= self.head.warm_from() {
-            let mut texts = Texts::default();
-            let found = |(key, labels, view): (Arc<[u8]>, Option<Labels>, View)| {
-                let labels = labels.unwrap_or_else(|| texts.labels(&key));
-                let found = Found { labels, blocks: Vec::new(), view: Some(view) };
-                Arc::new(found) as Arc<dyn Selected>
-            };
-            return Ok(head.into_iter().map(found).collect());
-        }
-        let mut answer = Answer::default();
-        for block in self.blocks_in(&range) {
-            let numbers = postings::select(&block, matchers)?;
-            self.check_selected(numbers.len().max(answer.found.len()))?;
-            block.series(&numbers, |entry| {
-                let overlaps = |c: &ChunkRef| c.first <= to && c.last >= from;
-                let Some(low) = entry.chunks.iter().position(overlaps) else { return };
-                let high = entry.chunks.iter().rposition(overlaps).unwrap_or(low);
-                let mut chunks = entry.chunks;
-                chunks.truncate(high + 1);
-                chunks.drain(..low);
-                answer.series(&entry.key, None).blocks.push((Arc::clone(&block), chunks));
-            })?;
-        }
-        for (key, labels, mut view) in head {
-            // The blocks have it.
-            view.warm = Frozen::default();
-            answer.series(&key, labels).view = Some(view);
-        }
-        Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
+        self.look(matchers, &(from..=to), || from >= self.head.warm_from())
+    }
+
+    fn recall(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        memory: i64,
+    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
+        let first = from.saturating_sub(memory);
+        let known = || from >= self.head.warm_from() && first >= self.head.known_from();
+        self.look(matchers, &(first..=to), known)
     }
 
     fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
@@ -248,9 +269,10 @@ impl Selected for Found {
                 found.clear();
             }
         }
+        // Of samples of one time that of the first block counts, and any block before the head.
+        let mut from = best.map_or(i64::MIN, |best| best.at);
         for (block, chunks) in &self.blocks {
             for chunk in chunks.iter().rev().filter(|c| c.first <= to) {
-                let from = best.map_or(i64::MIN, |b| b.at.saturating_add(1));
                 if chunk.last < from {
                     break;
                 }
@@ -259,6 +281,7 @@ impl Selected for Found {
                 });
                 if let (Ok(()), Some(last)) = (read, found.pop()) {
                     best = Some(last);
+                    from = last.at.saturating_add(1);
                     break;
                 }
             }

@@ -85,14 +85,15 @@ impl Frozen {
         Frozen { chunks, late: Vec::new() }
     }
 
-    /// Adds samples that are not before a time, and drops its own before that. Of two of one time
+    /// Adds samples and drops those before a time, but for the newest of these. Of two of one time
     /// its own stays. What is left is packed anew: of the first chunk little may be.
-    fn add_since(&mut self, since: i64, newer: impl FnOnce(&mut Vec<Sample>)) {
+    fn add_since(&mut self, since: i64, more: impl FnOnce(&mut Vec<Sample>)) {
         let mut all = Vec::new();
-        self.read(&(since..=i64::MAX), &mut all);
-        newer(&mut all);
+        self.read(&(i64::MIN..=i64::MAX), &mut all);
+        more(&mut all);
         put_in_order(&mut all);
-        *self = Frozen::of(&all);
+        let first = all.partition_point(|sample| sample.at < since).saturating_sub(1);
+        *self = Frozen::of(&all[first..]);
     }
 
     fn memory(&self) -> usize {
@@ -214,25 +215,31 @@ impl Series {
         Some(parts.frozen.clone())
     }
 
-    /// Takes samples of a block that are as new as what a cut keeps, and gives the bytes of memory
-    /// that took. Those of a block that was read before stay.
-    pub fn warm_up(&mut self, samples: Vec<Sample>) -> usize {
+    /// Takes of the samples of a block what a cut would keep, and gives the bytes of memory that
+    /// took. Those of a block that was read before count.
+    pub fn warm_up(&mut self, samples: Vec<Sample>, since: i64) -> usize {
         let newest = samples.iter().chain(&self.last).copied().max_by_key(|sample| sample.at);
         self.last = newest;
         let parts = self.parts.get_or_insert_default();
         let before = parts.warm.memory();
-        parts.warm.add_since(i64::MIN, |all| all.extend(samples));
+        parts.warm.add_since(since, |all| all.extend(samples));
         parts.warm.memory().saturating_sub(before)
     }
 
-    /// Lets go of what a cut has written, but for what is not before a time, and gives how many
-    /// samples that were and the bytes of those kept.
-    pub fn thaw(&mut self, since: i64) -> (usize, usize) {
+    /// Lets go of what a cut has written, but for what is not before `since`, if that is given, and
+    /// the newest sample between `known` and that; gives how many samples that were and the bytes
+    /// of those kept.
+    pub fn thaw(&mut self, since: Option<i64>, known: i64) -> (usize, usize) {
         let Some(parts) = &mut self.parts else { return (0, 0) };
         let frozen = std::mem::take(&mut parts.frozen);
         let samples = frozen.samples();
-        let range = since..=i64::MAX;
-        parts.warm.add_since(since, |all| frozen.read(&range, all));
+        match since {
+            Some(since) => {
+                let range = known..=i64::MAX;
+                parts.warm.add_since(since, |all| frozen.read(&range, all));
+            }
+            None => parts.warm = Frozen::default(),
+        }
         let warm = parts.warm.memory();
         if parts.closed.is_empty() && parts.late.is_empty() && parts.warm.is_empty() {
             self.parts = None;

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::head::WARM;
 use super::{Options, Storage, StorageError};
 use crate::sample::Sample;
 use crate::source::Source;
 
 const START: i64 = 1_700_000_000_000;
+const WARM: i64 = 15 * 60_000;
 
 fn write(storage: &Storage, at: i64) -> Result<u64, StorageError> {
     let mut appender = storage.appender("x", START);

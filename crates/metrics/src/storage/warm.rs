@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Storage;
 use super::block::{Block, Entry, Reading};
-use super::head::WARM;
+use super::head::Keep;
 use crate::source::SourceError;
 
 /// The source of series that are known from blocks alone, until their own sends more.
@@ -14,30 +14,36 @@ pub const BLOCKS: &str = "blocks";
 const SERIES: u64 = 512;
 
 impl Storage {
-    /// Takes the newest samples of the blocks into an empty head, if they take no more memory than
-    /// a cut may keep.
+    /// What stays in memory beside blocks, where the newest sample has that time.
+    pub(super) fn keep(&self, newest: i64) -> Keep {
+        let since = newest.saturating_sub(self.options.warm);
+        let known = since.saturating_sub(self.options.warm.saturating_mul(4));
+        Keep { since, known, bytes: self.options.head_bytes / 4 }
+    }
+
+    /// Takes of blocks into an empty head what would have stayed of them.
     pub(super) fn warm_up(&self, now: i64) {
-        let since = self.head.newest().max(now).saturating_sub(WARM);
-        let cold = self.head.newest().saturating_add(1).max(since);
-        let blocks = self.blocks_in(&(since..=i64::MAX));
+        let keep = self.keep(self.head.newest().max(now));
+        let blocks = self.blocks_in(&(keep.known..=i64::MAX));
         let series: u64 = blocks.iter().map(|block| block.meta.series).sum();
-        let fits = series.saturating_mul(SERIES) <= self.most_warm() as u64;
+        let fits = series.saturating_mul(SERIES) <= keep.bytes as u64;
         // What is damaged is set aside by `maintain`; until then all is asked of the blocks.
-        let read = || blocks.iter().try_for_each(|block| self.take_newest(block, since));
-        self.head.cold_until(if fits && read().is_ok() { since } else { cold });
+        let read = || blocks.iter().try_for_each(|block| self.take_newest(block, keep));
+        if fits && read().is_ok() {
+            self.head.cold_until(keep.since, keep.known);
+        } else {
+            let next = self.head.newest().saturating_add(1);
+            self.head.cold_until(next, next);
+        }
     }
 
-    /// Bytes that samples may take in memory which are in blocks too.
-    pub(super) fn most_warm(&self) -> usize {
-        self.options.head_bytes / 4
-    }
-
-    fn take_newest(&self, block: &Arc<Block>, since: i64) -> Result<(), SourceError> {
+    fn take_newest(&self, block: &Arc<Block>, keep: Keep) -> Result<(), SourceError> {
         let mut reading = Reading::default();
+        let range = keep.known..=i64::MAX;
         for page in 0..block.pages() {
             for Entry { key, chunks } in block.page(page)? {
                 let mut samples = Vec::new();
-                block.read(&chunks, &(since..=i64::MAX), &mut reading, &mut samples)?;
+                block.read(&chunks, &range, &mut reading, &mut samples)?;
                 if samples.is_empty() {
                     continue;
                 }
@@ -48,7 +54,7 @@ impl Storage {
                     self.head.create((index, &mut shard), hash, &key, source)
                 });
                 if let Some(series) = shard.at(place) {
-                    self.head.count(0, series.warm_up(samples), i64::MAX, i64::MIN);
+                    self.head.count(0, series.warm_up(samples, keep.since), i64::MAX, i64::MIN);
                 }
             }
         }
