@@ -18,6 +18,7 @@ use futures::{Stream, StreamExt};
 use tokio::io::AsyncWrite;
 
 use super::{Engine, EngineError};
+use crate::clock;
 
 /// A container as the engine knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,10 +124,14 @@ impl Engine {
     /// # Errors
     /// When the engine does not answer, or cannot.
     pub async fn discard(self: &Arc<Self>, name: &str) -> Result<(), EngineError> {
-        let Some(seen) = self.inspect(name).await? else { return Ok(()) };
-        let aside = format!("{name}.gone-{}", &seen.id[..seen.id.len().min(12)]);
+        // No two of a name are put aside in one millisecond: the other has to be made in between.
+        let aside = format!("{name}.gone-{}", clock::now().0);
         let options = RenameContainerOptions { name: aside.clone() };
         let renamed = self.docker().await?.rename_container(name, options).await;
+        let renamed = renamed.map_err(EngineError::from);
+        if matches!(renamed, Err(EngineError::NotFound(_))) {
+            return Ok(());
+        }
         if renamed.is_err() {
             return self.remove(name).await;
         }

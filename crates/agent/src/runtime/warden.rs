@@ -49,6 +49,8 @@ struct Warden {
     /// The engine has gone since it was last looked at: what it did to the container on its way
     /// says nothing of the container.
     was_away: bool,
+    /// There was no container when it was last looked for.
+    absent: bool,
 }
 
 /// What the container's next end is followed by.
@@ -105,6 +107,7 @@ impl Warden {
             Err(error) => return Next::Away(error),
         };
         let was_away = std::mem::take(&mut self.was_away);
+        self.absent = seen.is_none();
         match seen {
             Some(seen) if seen.running && self.is_ours(&seen) => {
                 self.runs(&seen);
@@ -161,7 +164,9 @@ impl Warden {
     /// what it has written, another one otherwise.
     async fn bring_up(&mut self) -> Result<Option<Seen>, EngineError> {
         let name = &self.container.name.clone();
-        if let Some(seen) = self.engine.inspect(name).await? {
+        if !std::mem::take(&mut self.absent)
+            && let Some(seen) = self.engine.inspect(name).await?
+        {
             if self.has_begun(Some(&seen)) {
                 return Ok(None);
             }

@@ -49,6 +49,7 @@ impl Leash {
             kill_at: None,
             late_at: None,
             was_away: false,
+            absent: false,
         };
         Some(Leash { states, requests, task: tokio::spawn(warden.run()) })
     }
