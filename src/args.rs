@@ -7,7 +7,7 @@ use atoll_client::{Client, Endpoint};
 use atoll_model::Span;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_server::{MetricsOptions, MetricsPolicy, Remote, policy};
+use atoll_server::{MetricsOptions, MetricsPolicy, ProviderOptions, Remote, policy};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands;
@@ -138,6 +138,41 @@ impl Metrics {
     }
 }
 
+/// The identity provider people may sign in through in the console.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Signing in")]
+pub struct Provider {
+    /// An OpenID Connect provider people may sign in through, as it writes its own address
+    #[arg(long = "oidc-issuer", value_name = "URL", requires = "client_id")]
+    pub issuer: Option<String>,
+    /// What the provider knows this server by
+    #[arg(long = "oidc-client-id", value_name = "ID", requires = "issuer")]
+    pub client_id: Option<String>,
+    /// A file with the secret the provider gave for it
+    #[arg(long = "oidc-client-secret-file", value_name = "FILE", requires = "issuer")]
+    pub secret_file: Option<PathBuf>,
+    /// The claim of the ID token that lists groups, which teams may name
+    #[arg(long = "oidc-groups-claim", value_name = "CLAIM", default_value = "groups")]
+    pub groups_claim: String,
+    /// What the provider is asked for
+    #[arg(long = "oidc-scopes", value_name = "SCOPES", default_value = "openid profile email")]
+    pub scopes: String,
+}
+
+impl Provider {
+    /// The same for the server, which browsers reach at `base`.
+    pub fn options(&self, base: Option<String>) -> Option<ProviderOptions> {
+        Some(ProviderOptions {
+            issuer: self.issuer.clone()?,
+            client_id: self.client_id.clone()?,
+            secret_file: self.secret_file.clone(),
+            groups_claim: self.groups_claim.clone(),
+            scopes: self.scopes.clone(),
+            base,
+        })
+    }
+}
+
 /// How an agent does the steps of pipelines.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Steps of pipelines")]
@@ -238,7 +273,7 @@ pub enum Command {
     Uncordon(commands::host::Args),
     /// Move everything off a host
     Drain(commands::host::Args),
-    /// Who changed what
+    /// Who did what, and whether all records of it are as they were written
     Audit(commands::audit::Args),
     /// Ask what was measured, in PromQL
     Query(commands::query::Args),
@@ -255,8 +290,13 @@ pub enum Command {
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// Remember a server and a token
+    /// Users: add them, give them passwords, disable them
+    #[command(subcommand)]
+    User(commands::user::Command),
+    /// Sign in, or remember a server and a token
     Login(commands::login::Args),
+    /// Sign out
+    Logout(commands::logout::Args),
     /// Who the server takes us for
     Whoami(commands::whoami::Args),
     /// Print a script that completes commands in a shell
@@ -350,6 +390,24 @@ mod tests {
             "atoll guard feedback analysis/shop.prod.shop-42 wrong --comment spike",
         ];
         for line in lines {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_documented_of_access_is_taken() {
+        for line in [
+            "atoll audit --refused --kind audit",
+            "atoll audit verify --head 12:ab",
+            "atoll user add anna --team trade --role viewer",
+            "atoll user password anna",
+            "atoll token create --user anna",
+            "atoll login --server http://a:1 --user anna",
+            "atoll logout",
+            "atoll server --data d --oidc-issuer https://id --oidc-client-id atoll",
+        ] {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");
             }

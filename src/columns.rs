@@ -7,13 +7,14 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::{InstancePhase, Phase};
 use atoll_model::{
     Any, Application, Cpu, Deployment, Environment, Freeze, Host, Instance, Memory, Meta, Object,
-    Package, Reason, Release, Timestamp, Token, Zone,
+    Package, Reason, Release, Timestamp, Zone,
 };
 use serde::Serialize;
 
 use crate::clock::{age, short};
 use crate::terminal::Tone;
 
+mod access;
 mod ci;
 mod config;
 mod delivery;
@@ -66,7 +67,10 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Host(o) => host(o, now),
         Any::Zone(o) => zone(o, now),
         Any::Freeze(o) => freeze(o, now),
-        Any::Token(o) => token(o, now),
+        Any::Token(o) => access::token(o, now),
+        Any::User(o) => access::user(o, now),
+        Any::Team(o) => access::team(o, now),
+        Any::Role(o) => access::role(o, now),
         Any::Monitor(o) => watching::monitor(o, now),
         Any::Objective(o) => watching::objective(o, now),
         Any::Rule(o) => watching::rule(o, now),
@@ -274,23 +278,6 @@ fn freeze(o: &Object<Freeze>, now: Timestamp) -> Vec<Cell> {
         cell("APPLICATIONS", all(spec.applications.to_string())),
         aged(&o.meta, now),
         cell("REASON", spec.reason.clone()),
-    ]
-}
-
-fn token(o: &Object<Token>, now: Timestamp) -> Vec<Cell> {
-    let spec = &o.spec;
-    let (ends, tone) = match spec.expires {
-        None => ("never".to_owned(), Tone::Plain),
-        Some(end) if end <= now => (format!("{} ago", short(now.since(end))), Tone::Dim),
-        Some(end) => (format!("in {}", short(end.since(now))), Tone::Plain),
-    };
-    vec![
-        name(&o.meta),
-        cell("ROLE", spec.role.name()),
-        cell("OWNER", text(&spec.owner)),
-        cell("HOST", text(&spec.host)),
-        cell("EXPIRES", ends).tone(tone),
-        aged(&o.meta, now),
     ]
 }
 

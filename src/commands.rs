@@ -21,6 +21,7 @@ pub mod history;
 pub mod host;
 pub mod label;
 pub mod login;
+pub mod logout;
 pub mod logs;
 pub mod package;
 pub mod pin;
@@ -40,6 +41,7 @@ pub mod silence;
 pub mod token;
 pub mod top;
 pub mod up;
+pub mod user;
 pub mod version;
 pub mod veto;
 pub mod whoami;
@@ -99,6 +101,8 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Token(command) => token::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await,
         Command::Login(args) => login::run(&global, args).await,
+        Command::Logout(args) => logout::run(&global, args).await,
+        Command::User(command) => user::run(&global, command).await,
         Command::Whoami(args) => whoami::run(&global, args).await,
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(&global, args).await,

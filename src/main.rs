@@ -12,6 +12,7 @@ mod exit;
 mod files;
 mod goal;
 mod output;
+mod password;
 mod subject;
 mod tasklog;
 mod terminal;

@@ -2,6 +2,8 @@
 
 #[path = "../crates/store/tests/support/cluster.rs"]
 mod cluster;
+#[path = "e2e/access.rs"]
+mod access;
 #[path = "e2e/config.rs"]
 mod config;
 #[path = "e2e/contained.rs"]

@@ -65,6 +65,14 @@ export interface RunSearch {
   cell?: string;
 }
 
+export interface AuditSearch {
+  actor?: string;
+  /** A plural, or `audit` for what is no write. */
+  kind?: string;
+  since?: string;
+  refused?: boolean;
+}
+
 export interface FiguresSearch {
   days?: number;
   environment?: string;
@@ -105,6 +113,13 @@ const ConfigsPage = lazy(async () => ({
 }));
 const ConfigPage = lazy(async () => ({
   default: (await import("./pages/config/config")).ConfigPage,
+}));
+
+const AuditPage = lazy(async () => ({
+  default: (await import("./pages/access/audit")).AuditPage,
+}));
+const PeoplePage = lazy(async () => ({
+  default: (await import("./pages/access/people")).PeoplePage,
 }));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
@@ -295,6 +310,22 @@ const config = createRoute({
     return later(<ConfigPage key={name} {...config.useSearch()} name={name} />);
   },
 });
+const audit = createRoute({
+  ...parent,
+  path: "/audit",
+  validateSearch: (search: Search): AuditSearch => ({
+    actor: text(search.actor),
+    kind: text(search.kind),
+    since: text(search.since),
+    refused: flag(search.refused),
+  }),
+  component: () => later(<AuditPage {...audit.useSearch()} />),
+});
+const people = createRoute({
+  ...parent,
+  path: "/people",
+  component: () => later(<PeoplePage />),
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -333,6 +364,8 @@ export const router = createRouter({
     delivery,
     configs,
     config,
+    audit,
+    people,
     object,
   ]),
   defaultPreload: false,

@@ -645,5 +645,49 @@ await test("who is not known signs in with a token, and may do what it lets", as
   await ask("DELETE", `/v1/tokens/${made.body.name}`);
 });
 
+await test("a user signs in with a password, and the audit knows it", async () => {
+  const name = "browser-anna";
+  const password = "a good long password";
+  const user = { apiVersion: "atoll/v1", kind: "User", metadata: { name }, spec: {} };
+  const role = {
+    apiVersion: "atoll/v1",
+    kind: "Role",
+    metadata: { name: "browser" },
+    spec: {
+      description: "<img src=x onerror=alert(1)>",
+      to: [`user/${name}`],
+      rules: [
+        { verbs: ["read"] },
+        { verbs: ["read"], kinds: ["User", "Team", "Role"] },
+        { verbs: ["write"], kinds: ["Freeze"] },
+      ],
+    },
+  };
+  const applied = await ask("POST", "/v1/apply", { objects: [user, role] });
+  must(applied.status === 200, `not applied: ${JSON.stringify(applied.body)}`);
+  const set = await ask("PUT", `/v1/users/${name}/password`, { password });
+  must(set.status === 204, `no password: ${JSON.stringify(set.body)}`);
+  const stranger = await open(browser, base.replace("127.0.0.1", ELSEWHERE));
+  const { page: far } = stranger;
+  await far.goto("/people");
+  await far.getByLabel("Name").fill(name);
+  await far.getByLabel("Password").fill("wrong");
+  await far.getByRole("button", { name: "Sign in" }).click();
+  await far.getByRole("alert").waitFor();
+  await far.getByLabel("Password").fill(password);
+  await far.getByRole("button", { name: "Sign in" }).click();
+  await far.getByRole("heading", { level: 1, name: "People" }).waitFor();
+  await far.getByText("<img src=x onerror=alert(1)>").waitFor();
+  await far.goto("/audit?kind=audit");
+  await far.locator(".audit li").filter({ hasText: name }).first().waitFor();
+  await far.getByRole("button", { name: "Verify" }).click();
+  await far.getByText(/all \d+ records fit/).waitFor();
+  await far.getByRole("button", { name: "sign out" }).click();
+  await far.getByLabel("Password").waitFor();
+  await far.context().close();
+  await ask("DELETE", `/v1/users/${name}`);
+  await ask("DELETE", "/v1/roles/browser");
+});
+
 await browser.close();
 process.exit(tests.end());

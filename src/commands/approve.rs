@@ -1,5 +1,7 @@
 //! `atoll approve`: says in one's own name that a release may enter an environment.
 
+use atoll_client::Client;
+use atoll_model::api::Whoami;
 use atoll_model::{Any, Approval, Kind, Object};
 
 use crate::args::Global;
@@ -30,7 +32,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let spec = Approval {
         subject: what.to_string(),
         by: who.name.clone(),
-        role: who.role.name().to_owned(),
+        role: role(&client, &what.name, &who).await?,
         comment: args.comment,
     };
     let any = Any::Approval(Object::new(name_of(&what.name, &who.name), spec).into());
@@ -39,6 +41,19 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     change::judge(&outcome)?;
     change::tell(&outcome, &[subject])?;
     Ok(Exit::Done)
+}
+
+/// With which of one's roles: one the environment asks for, if one has it.
+async fn role(client: &Client, promotion: &str, who: &Whoami) -> anyhow::Result<String> {
+    let environment = promotion.rsplit_once('.').map_or("", |(_, last)| last);
+    let asked = match client.get(Kind::Environment, environment).await {
+        Ok(Any::Environment(found)) => found.spec.approval.clone().map(|rule| rule.roles),
+        // Whoever may approve need not see the environment.
+        _ => None,
+    };
+    let asked = asked.unwrap_or_default();
+    let fits = who.roles.iter().find(|role| asked.contains(role)).or(who.roles.first());
+    Ok(fits.cloned().unwrap_or_else(|| who.role.name().to_owned()))
 }
 
 /// The promotion's name and whose word it is: one person has one word.

@@ -1,11 +1,12 @@
-//! `atoll login`: remembers a server, a token and a CA in the context file, once they have been
-//! found to work.
+//! `atoll login`: signs in with a password, or takes a token, and remembers server, token and CA in
+//! the context file, once they have been found to work.
 
 use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use atoll_client::{Client, Endpoint};
+use atoll_model::access::wire::Login;
 
 use crate::args::Global;
 use crate::context::{self, ContextFile, Said};
@@ -15,6 +16,9 @@ use crate::output;
 /// What `atoll login` takes, beside `--server` and `--token`, which every verb takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Sign in as this user; the password is asked for, or read from standard input
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
     /// The certificate of the authority that signed the server's
     #[arg(long, value_name = "FILE", conflicts_with = "ca_fingerprint")]
     ca: Option<PathBuf>,
@@ -53,6 +57,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         output::say(&format!("trusting the CA with fingerprint {fingerprint}"));
         meant.ca = Some(pem);
     }
+    if let Some(user) = &args.user {
+        meant.token = Some(sign_in(&meant, user).await?);
+    }
     let endpoint = Endpoint {
         servers: meant.servers.clone(),
         token: meant.token.clone(),
@@ -69,6 +76,15 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         path.display()
     ));
     Ok(Exit::Done)
+}
+
+/// Trades a password for a token that ends.
+async fn sign_in(meant: &context::Resolved, user: &str) -> anyhow::Result<String> {
+    let endpoint =
+        Endpoint { servers: meant.servers.clone(), token: None, ca_pem: meant.ca.clone() };
+    let password = crate::password::ask(&format!("password of {user}"))?;
+    let login = Login { user: user.to_owned(), password };
+    Ok(Client::new(&endpoint)?.login(&login).await?.token)
 }
 
 /// The token given; `-` stands for standard input, where no list of processes shows it.

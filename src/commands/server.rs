@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use atoll_model::access::Actor;
-use atoll_model::{Role, Span, Token};
+use atoll_model::{Level, Span, Token};
 use atoll_server::tls::Given;
 use atoll_server::{Encryption, Keep, Options, Running};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{Global, Metrics};
+use crate::args::{Global, Metrics, Provider};
 use crate::exit::Exit;
 
 /// Flags of `server`.
@@ -52,6 +52,9 @@ pub struct Args {
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
+    /// Whom people may sign in through
+    #[command(flatten)]
+    pub provider: Provider,
 }
 
 /// Serves until told to stop.
@@ -76,6 +79,7 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         advertise: args.advertise.clone(),
         encryption: encryption(&args)?,
         host_timeout: args.host_timeout,
+        provider: args.provider.options(args.advertise.clone()),
         secret_key: args.secret_key_file.clone(),
     };
     let running = atoll_server::start(options).await?;
@@ -105,13 +109,13 @@ fn encryption(args: &Args) -> anyhow::Result<Encryption> {
 /// Where nobody could do anything yet, makes a token for the first administrator.
 async fn first_admin(running: &Running, args: &Args) -> anyhow::Result<()> {
     let world = running.server.cache.world();
-    if world.all::<Token>().any(|t| t.spec.role == Role::Admin) {
+    if world.all::<Token>().any(|t| t.spec.level == Level::Admin) {
         return Ok(());
     }
-    let actor = Actor { name: "user/local".to_owned(), role: Role::Admin, host: None };
+    let actor = Actor::local();
     let secret = atoll_server::auth::secret();
     let owner = Some("admin".to_owned());
-    let made = running.server.keep_token(&actor, &secret, Role::Admin, owner, None).await;
+    let made = running.server.keep_token(&actor, &secret, Level::Admin, owner, None).await;
     made.map_err(|e| anyhow::anyhow!("making a token: {}", e.0.title))?;
     match &args.admin_token_file {
         Some(path) => super::up::write_private(path, &secret)

@@ -1,8 +1,7 @@
 //! `atoll token`: makes, lists and revokes tokens. A secret is shown once, when it is made.
 
 use atoll_model::api::TokenRequest;
-use atoll_model::{Kind, Role, Span};
-use clap::ValueEnum;
+use atoll_model::{Kind, Span};
 
 use crate::args::{Global, Output};
 use crate::change;
@@ -24,9 +23,12 @@ pub enum Command {
 /// What `atoll token create` takes.
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// What it lets its bearer do
-    #[arg(long, value_enum, required_unless_present = "whom")]
-    role: Option<GivenRole>,
+    /// What it lets its bearer do: join, viewer, operator, admin, or a Role of yours
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// A user it speaks for: it lets its bearer do what they may; oneself, if nothing else is said
+    #[arg(long, value_name = "NAME", conflicts_with = "role")]
+    user: Option<String>,
     /// Whom it is for: host to join one, pipeline, or a name; said in the audit
     #[arg(long = "for", value_name = "WHOM", id = "whom")]
     whom: Option<String>,
@@ -43,30 +45,6 @@ pub struct Revoke {
     /// Names of tokens, as `atoll token list` shows them
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-}
-
-/// The roles a person may give. That of a host comes of joining.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum GivenRole {
-    /// May join one host
-    Join,
-    /// Reads everything but tokens
-    Viewer,
-    /// Reads and writes everything but tokens
-    Operator,
-    /// Everything
-    Admin,
-}
-
-impl GivenRole {
-    fn role(self) -> Role {
-        match self {
-            GivenRole::Join => Role::Join,
-            GivenRole::Viewer => Role::Viewer,
-            GivenRole::Operator => Role::Operator,
-            GivenRole::Admin => Role::Admin,
-        }
-    }
 }
 
 /// Does it.
@@ -97,8 +75,13 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
 }
 
 async fn create(global: &Global, args: Create) -> anyhow::Result<Exit> {
-    let role = role(args.role, args.whom.as_deref());
-    let request = TokenRequest { role, owner: args.whom, ttl: Some(args.ttl) };
+    let role = args.role.or_else(|| usual(args.whom.as_deref()).filter(|_| args.user.is_none()));
+    let request = TokenRequest {
+        role: role.clone(),
+        owner: args.whom,
+        user: args.user.clone(),
+        ttl: Some(args.ttl),
+    };
     let made = global.client()?.create_token(&request).await?;
     let format = args.output.output;
     let text = output::value(&made, format, || match format {
@@ -108,20 +91,25 @@ async fn create(global: &Global, args: Create) -> anyhow::Result<Exit> {
     output::print(&text?)?;
     if format.is_table() {
         let (name, expires) = (&made.name, made.expires);
-        output::say(&format!("token/{name}, role {}, ends {expires}", role.name()));
+        let worth = match (role, args.user) {
+            (Some(role), _) => format!("role {role}"),
+            (None, Some(user)) => format!("for user {user}"),
+            (None, None) => "for yourself".to_owned(),
+        };
+        output::say(&format!("token/{name}, {worth}, ends {expires}"));
         output::say("it is not shown again");
     }
     Ok(Exit::Done)
 }
 
-/// The role asked for, or the one that goes with whom it is for.
-fn role(role: Option<GivenRole>, whom: Option<&str>) -> Role {
-    match (role, whom) {
-        (Some(role), _) => role.role(),
-        (None, Some("host")) => Role::Join,
-        (None, Some("pipeline")) => Role::Operator,
-        (None, _) => Role::Viewer,
-    }
+/// The role that goes with whom it is for.
+fn usual(whom: Option<&str>) -> Option<String> {
+    let role = match whom? {
+        "host" => "join",
+        "pipeline" => "operator",
+        _ => "viewer",
+    };
+    Some(role.to_owned())
 }
 
 #[cfg(test)]
@@ -130,8 +118,8 @@ mod tests {
 
     #[test]
     fn a_role_goes_with_whom_it_is_for() {
-        assert_eq!(role(None, Some("host")), Role::Join);
-        assert_eq!(role(Some(GivenRole::Admin), Some("host")), Role::Admin);
-        assert_eq!(role(None, Some("anna")), Role::Viewer);
+        assert_eq!(usual(Some("host")).as_deref(), Some("join"));
+        assert_eq!(usual(Some("anna")).as_deref(), Some("viewer"));
+        assert_eq!(usual(None), None);
     }
 }

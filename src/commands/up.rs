@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use atoll_model::access::Actor;
-use atoll_model::{Role, Span, Timestamp};
+use atoll_model::{Level, Span, Timestamp};
 use atoll_server::{Encryption, Keep, Options, Running};
 
 use super::server::{init_logging, until_stopped};
-use crate::args::{Global, Metrics, Steps};
+use crate::args::{Global, Metrics, Provider, Steps};
 use crate::context::{self, ContextFile};
 use crate::exit::Exit;
 
@@ -32,6 +32,9 @@ pub struct Args {
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
+    /// Whom people may sign in through
+    #[command(flatten)]
+    pub provider: Provider,
     /// How its agent does the steps of pipelines
     #[command(flatten)]
     pub steps: Steps,
@@ -78,6 +81,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         advertise: None,
         encryption: if local { Encryption::Off } else { Encryption::Own },
         host_timeout: args.host_timeout,
+        provider: args.provider.options(None),
         secret_key: None,
         metrics: args.metrics.options(data.join("server/metrics")),
     };
@@ -138,7 +142,7 @@ async fn admin_token(running: &Running, data: &Path) -> anyhow::Result<String> {
     if !kept.is_empty() && atoll_server::auth::bearer(&world, &kept, now).is_some() {
         return Ok(kept);
     }
-    let secret = make_token(running, Role::Admin, None).await?;
+    let secret = make_token(running, Level::Admin, None).await?;
     write_private(&path, &secret).with_context(|| format!("writing {}", path.display()))?;
     Ok(secret)
 }
@@ -146,18 +150,18 @@ async fn admin_token(running: &Running, data: &Path) -> anyhow::Result<String> {
 /// A token the agent joins with, should it not have joined yet; it ends soon.
 async fn join_token(running: &Running) -> anyhow::Result<String> {
     let end = running.server.clock.now() + Span::seconds(600);
-    make_token(running, Role::Join, Some(end)).await
+    make_token(running, Level::Join, Some(end)).await
 }
 
 async fn make_token(
     running: &Running,
-    role: Role,
+    level: Level,
     end: Option<Timestamp>,
 ) -> anyhow::Result<String> {
-    let actor = Actor { name: "user/local".to_owned(), role: Role::Admin, host: None };
+    let actor = Actor::local();
     let secret = atoll_server::auth::secret();
-    let owner = (role == Role::Admin).then(|| "local".to_owned());
-    let made = running.server.keep_token(&actor, &secret, role, owner, end).await;
+    let owner = (level == Level::Admin).then(|| "local".to_owned());
+    let made = running.server.keep_token(&actor, &secret, level, owner, end).await;
     made.map_err(|e| anyhow::anyhow!("making a token: {}", e.0.title))?;
     Ok(secret)
 }

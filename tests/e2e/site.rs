@@ -200,6 +200,24 @@ impl Site {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs")
     }
 
+    /// Runs the command line with something to read and more in its environment; where that names
+    /// another home, what stands there says whom to talk to.
+    pub fn with_input(&self, args: &[&str], input: &str, env: &[(&str, &str)]) -> Said {
+        use std::io::Write as _;
+        let mut command = self.command();
+        if env.is_empty() {
+            command.env("ATOLL_SERVER", &self.url).env("ATOLL_TOKEN", &self.token);
+        }
+        command.envs(env.iter().copied()).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.args(args).spawn().expect("it runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // It need not read all of it.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        said(child.wait_with_output().expect("it ends"))
+    }
+
     /// Runs the command line against other servers.
     pub fn atoll_at(&self, servers: &str, args: &[&str]) -> Said {
         let mut command = self.command();

@@ -126,8 +126,15 @@ export function singular(plural: Plural): string {
   return plural === "analyses" ? "analysis" : plural.slice(0, -1);
 }
 
+export type Team = Whole<wire.Team>;
+export type User = Whole<wire.User>;
+export type Role = Whole<wire.Role>;
+
 export type {
   AlertPhase,
+  Audit,
+  AuditEntry,
+  AuditVerified,
   Evidence,
   Explanation,
   Feedback,
@@ -138,9 +145,11 @@ export type {
   HistoryEntry,
   HostPhase,
   InstancePhase,
+  LoginWays,
   Meta,
   ObjectivePhase,
   Outcome,
+  Permission,
   Phase,
   ProblemJson,
   Promise as Promised,

@@ -3,7 +3,7 @@ import { keepPreviousData, QueryClient, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { changedTarget } from "../logic/diff";
 import { call, type Problem } from "./http";
-import type { Explanation, History, HistoryEntry, Plural, Whoami } from "./objects";
+import type { Audit, Explanation, History, HistoryEntry, Plural, Whoami } from "./objects";
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -102,7 +102,7 @@ export function useWhy(plural: Plural, name: string, revision: number) {
 
 /** What was written before this page was opened; what is written later, the watch tells. */
 export function useAudit(limit: number) {
-  return useQuery<History, Problem>({
+  return useQuery<Audit, Problem>({
     queryKey: ["audit", limit],
     queryFn: ({ signal }) => call("GET", "/v1/audit", { query: { limit }, signal }),
   });

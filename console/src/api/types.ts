@@ -1728,12 +1728,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who wrote what. */
+        /** Who did what. */
         get: {
             parameters: {
                 query?: {
                     actor?: string | null;
+                    before?: number | null;
+                    kind?: string | null;
                     limit?: number | null;
+                    refused?: boolean;
                     since?: components["schemas"]["Timestamp"] | null;
                 };
                 header?: never;
@@ -1748,7 +1751,54 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["History"];
+                        "application/json": components["schemas"]["Audit"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether every record fits. */
+        get: {
+            parameters: {
+                query?: {
+                    revision?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AuditVerified"];
                     };
                 };
                 /** @description Why not, and what to do. */
@@ -2327,6 +2377,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one may sign in. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LoginWays"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Signs in with a password. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Login"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TokenMade"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/logs": {
         parameters: {
             query?: never;
@@ -2361,6 +2489,99 @@ export interface paths {
                     content: {
                         "application/json": components["schemas"]["LogLines"];
                     };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Comes back from it. */
+        get: {
+            parameters: {
+                query?: {
+                    code?: string | null;
+                    error?: string | null;
+                    error_description?: string | null;
+                    state?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/html": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Goes to the identity provider. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
                 /** @description Why not, and what to do. */
                 default: {
@@ -2823,7 +3044,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in. */
+        /** Signs in to the console. */
         post: {
             parameters: {
                 query?: never;
@@ -3079,6 +3300,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{name}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Gives a user a password. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewPassword"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/watch": {
         parameters: {
             query?: never;
@@ -3093,6 +3363,7 @@ export interface paths {
                     from?: number | null;
                     kinds?: string | null;
                     name?: string | null;
+                    permitted?: boolean;
                 };
                 header?: never;
                 path?: never;
@@ -3961,6 +4232,81 @@ export interface components {
              * @default []
              */
             tasks: components["schemas"]["AssignedTask"][];
+        };
+        /** @description `GET /v1/audit`: newest first. */
+        Audit: {
+            /** @description The rows. */
+            entries: components["schemas"]["AuditEntry"][];
+        };
+        /** @description One row of the audit: a write, or something else that is to be known. */
+        AuditEntry: {
+            /** @description Who did it, or wanted to. */
+            actor: string;
+            /** @description When it was recorded. */
+            at: components["schemas"]["Timestamp"];
+            /** @description From where, if that is known. */
+            from?: string | null;
+            /** @description Covers this record and the one before it. */
+            hash: string;
+            /** @description What for. */
+            intent: string;
+            /** @description Of this kind: of an object, or `Audit`. */
+            kind: string;
+            /** @description The object's name; of what is of no object, whom or what it was about. */
+            name: string;
+            /**
+             * @description `create`, `update`, `delete`; or `refused`, `login`, `login-failed`, `logout`, `exec`,
+             *     `password`, `override`, `prune`.
+             */
+            op: string;
+            /** @description Why. */
+            reasons: components["schemas"]["Reason"][];
+            /**
+             * Format: uint64
+             * @description Its number among all records.
+             */
+            revision: number;
+            /**
+             * Format: uint64
+             * @description So often within a minute; absent, if once.
+             */
+            times?: number | null;
+        };
+        /** @description `GET /v1/audit/verify`: a walk along the chain of records. */
+        AuditVerified: {
+            /**
+             * Format: uint64
+             * @description The first record that does not fit.
+             */
+            brokenAt?: number | null;
+            /** @description Its hash; noted elsewhere, it shows later whether the chain was made anew. */
+            head: string;
+            /** @description Whether every record fits. */
+            holds: boolean;
+            /** @description The hash of the record that was asked about; absent, where it is no longer kept. */
+            noted?: string | null;
+            /**
+             * Format: uint64
+             * @description So many are no longer kept, and their place is.
+             */
+            pruned: number;
+            /**
+             * Format: uint64
+             * @description So many records were walked.
+             */
+            records: number;
+            /**
+             * Format: uint64
+             * @description The newest record.
+             */
+            revision: number;
+            /**
+             * Format: uint64
+             * @description So many are from before records were chained.
+             */
+            unchained: number;
+            /** @description What is wrong with it. */
+            what?: string | null;
         };
         /** @description Something that runs beside a step: a database, say. */
         Beside: {
@@ -5383,6 +5729,11 @@ export interface components {
             /** @description Why, as far as that is known. */
             why: string;
         };
+        /**
+         * @description The roles that are built in: what a token lets its bearer do by itself, whatever else is bound
+         *     to it.
+         */
+        Level: "join" | "host" | "member" | "viewer" | "operator" | "admin";
         /** @description What a step may use. */
         Limits: {
             /**
@@ -5485,6 +5836,20 @@ export interface components {
             problems: string[];
             /** @description There are more lines than are given. */
             truncated: boolean;
+        };
+        /** @description `POST /v1/login`: a user signs in with a password. */
+        Login: {
+            /** @description Their password. */
+            password: string;
+            /** @description The user's name. */
+            user: string;
+        };
+        /** @description `GET /v1/login`: how one may sign in here. */
+        LoginWays: {
+            /** @description Some user has a password. */
+            password: boolean;
+            /** @description The identity provider, if there is one. */
+            provider?: string | null;
         };
         /** @description What a release step has made. The planner of deliveries turns it into a package. */
         Made: {
@@ -5681,6 +6046,16 @@ export interface components {
             label: string;
             /** @description Its value. */
             value: string;
+        };
+        /** @description `PUT /v1/users/{name}/password`. */
+        NewPassword: {
+            /**
+             * @description The present one, where one changes one's own.
+             * @default null
+             */
+            current: string | null;
+            /** @description The new password. */
+            password: string;
         };
         /** @description What is done to an instance once its file has changed. At most one is given. */
         Notice: {
@@ -5932,6 +6307,19 @@ export interface components {
              * @description The load of one instance that is aimed at.
              */
             target: number;
+        };
+        /** @description What may be done to some objects. What is left out is no limit. */
+        Permission: {
+            /** @description To what belongs to these environments; what belongs to none is then not covered. */
+            environments?: string[];
+            /** @description To objects of these kinds; of all but Token, User, Team and Role, if absent. */
+            kinds?: components["schemas"]["Kind"][];
+            /** @description To what has these labels, its own or its application's. */
+            labels?: components["schemas"]["Selector"];
+            /** @description To what these teams answer for; `own` stands for those of whoever asks. */
+            teams?: string[];
+            /** @description What may be done. */
+            verbs: components["schemas"]["Verb"][];
         };
         /** @description The state of a deployment in one word. */
         Phase: "waiting" | "settled" | "rolling" | "soaking" | "paused" | "rollingBack" | "failed";
@@ -6378,8 +6766,30 @@ export interface components {
              */
             lost: number;
         };
-        /** @description What a token lets its bearer do. */
-        Role: "join" | "host" | "viewer" | "operator" | "admin";
+        Role: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Role";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Role2"];
+            /** @default null */
+            status: components["schemas"]["RoleStatus"] | (null);
+        };
+        /**
+         * @description What may be done, and by whom. The built-in roles `viewer`, `operator` and `admin` are bound
+         *     by an object of that name, which has no rules of its own.
+         */
+        Role2: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description What it lets them do. Nothing else is permitted. */
+            rules?: components["schemas"]["Permission"][];
+            /** @description Who has it: `user/NAME`, `team/NAME`, `token/NAME`. */
+            to?: string[];
+        };
+        /** @description Roles have no status. */
+        RoleStatus: Record<string, never>;
         /** @description How a change of release is rolled out. */
         Rollout: {
             /**
@@ -6830,7 +7240,12 @@ export interface components {
         Secret2: {
             /** @description What it is for. */
             description?: string;
-            /** @description Names the sealed value in the store; none was given yet, if absent. */
+            /** @description The pipelines that may use it; any may, if absent. */
+            pipelines?: string[] | null;
+            /**
+             * @description Names the sealed value in the store; none was given yet, if absent. A
+             *     manifest that leaves it out keeps it.
+             */
             sealed?: string | null;
         };
         /** @description Secrets have no status. */
@@ -6846,10 +7261,23 @@ export interface components {
             /** @description The instance or task. */
             instance: string;
         };
-        /** @description `POST /v1/session`. */
+        /** @description `POST /v1/session`: a token, or a user and a password. */
         SignIn: {
-            /** @description A token of a person. */
-            token: string;
+            /**
+             * @description Their password.
+             * @default null
+             */
+            password: string | null;
+            /**
+             * @description A token of a person.
+             * @default null
+             */
+            token: string | null;
+            /**
+             * @description The name of a user.
+             * @default null
+             */
+            user: string | null;
         };
         /** @description Something measured of every instance that a rollout is judged by. */
         Signal: {
@@ -7265,6 +7693,29 @@ export interface components {
                 [key: string]: components["schemas"]["TestTotals"];
             };
         };
+        Team: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Team";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Team2"];
+            /** @default null */
+            status: components["schemas"]["TeamStatus"] | (null);
+        };
+        /** @description People who answer for something together: `owner: team/NAME`. */
+        Team2: {
+            /** @description Where they are reached: an address, a channel, a telephone. */
+            contact?: string;
+            /** @description What they answer for. */
+            description?: string;
+            /** @description Groups of the identity provider whose people are members too, while they are signed in. */
+            groups?: string[];
+            /** @description Names of users. */
+            members?: string[];
+        };
+        /** @description Teams have no status. */
+        TeamStatus: Record<string, never>;
         /** @description For which branches an environment is made, and for how long. */
         Template: {
             /** @description Branches, each a name or a pattern with one `*`; all but the pipeline's own, if empty. */
@@ -7377,14 +7828,25 @@ export interface components {
         Token2: {
             /** @description When it ends; never, if absent. */
             expires?: components["schemas"]["Timestamp"] | (null);
+            /** @description The groups an identity provider said its user is in. */
+            groups?: string[];
             /** @description BLAKE3 of the secret, in hex; secrets are 256 random bits, so a fast hash is enough. */
             hash: string;
             /** @description The host this token stands for, with role `host`. */
             host?: string | null;
             /** @description Whom it was made for. */
             owner?: string | null;
-            /** @description What it lets its bearer do. */
-            role: components["schemas"]["Role"];
+            /** @description What it lets its bearer do by itself. */
+            role: components["schemas"]["Level"];
+            /** @description Roles it has by itself, with role `member`. */
+            roles?: string[];
+            /** @description It was made by signing in, and goes with signing out. */
+            session?: boolean;
+            /**
+             * @description The user it speaks for, with role `member`: it lets its bearer do what they may, as long as
+             *     they are there and not disabled.
+             */
+            user?: string | null;
         };
         /** @description The answer to [`TokenRequest`]: the only time the secret is shown. */
         TokenMade: {
@@ -7402,13 +7864,22 @@ export interface components {
              * @default null
              */
             owner: string | null;
-            /** @description What it lets its bearer do. */
-            role: components["schemas"]["Role"];
+            /**
+             * @description What it lets its bearer do: a built-in role, or the name of a Role; what its user may, if
+             *     absent.
+             * @default null
+             */
+            role: string | null;
             /**
              * @description How long it holds; 24 hours, if absent.
              * @default null
              */
             ttl: components["schemas"]["Span"] | (null);
+            /**
+             * @description The user it is to speak for: oneself, or with an admin anybody.
+             * @default null
+             */
+            user: string | null;
         };
         /** @description Tokens have no status. */
         TokenStatus: Record<string, never>;
@@ -7426,6 +7897,36 @@ export interface components {
             /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
             webhook?: string | null;
         };
+        User: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "User";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["User2"];
+            /** @default null */
+            status: components["schemas"]["UserStatus"] | (null);
+        };
+        /** @description Somebody who signs in. What they may is said by roles bound to them and their teams. */
+        User2: {
+            /** @description They may not sign in, and no token that speaks for them is good. */
+            disabled?: boolean;
+            /** @description How they are called. */
+            displayName?: string;
+            /** @description Their address. */
+            email?: string;
+            /**
+             * @description Names the sealed hash of their password; they have none, if absent. A manifest that leaves
+             *     it out keeps it.
+             */
+            password?: string | null;
+            /** @description Who they are to the identity provider: its address, `#`, and what it calls them. */
+            subject?: string | null;
+        };
+        /** @description Users have no status. */
+        UserStatus: Record<string, never>;
+        /** @description Something one may do, or not. */
+        Verb: "read" | "write" | "delete" | "logs" | "exec" | "run" | "approve" | "override";
         /** @description What the guard says of a step. */
         Verdict: "pass" | "warn" | "insufficient-data" | "stop" | "roll-back";
         /** @description What the gate says, in one word. */
@@ -7463,10 +7964,32 @@ export interface components {
         Whoami: {
             /** @description The actor. */
             name: string;
-            /** @description Its role. */
-            role: components["schemas"]["Role"];
+            /** @description The greatest of its built-in roles; `member`, where it has others only. */
+            role: components["schemas"]["Level"];
+            /**
+             * @description Every role it has.
+             * @default []
+             */
+            roles: string[];
             /** @description The server's version. */
             serverVersion: string;
+            /**
+             * @description It signed in, and may sign out.
+             * @default false
+             */
+            session: boolean;
+            /**
+             * @description The teams it is in.
+             * @default []
+             */
+            teams: string[];
+            /** @description When its credential ends. */
+            until?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description What it may do at all, to something.
+             * @default []
+             */
+            verbs: components["schemas"]["Verb"][];
         };
         /** @description A time of the week, in UTC. */
         Window: {
@@ -7633,6 +8156,9 @@ export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
+export type Audit = components['schemas']['Audit'];
+export type AuditEntry = components['schemas']['AuditEntry'];
+export type AuditVerified = components['schemas']['AuditVerified'];
 export type Beside = components['schemas']['Beside'];
 export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
@@ -7717,12 +8243,15 @@ export type Journey = components['schemas']['Journey'];
 export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
 export type Laggard = components['schemas']['Laggard'];
+export type Level = components['schemas']['Level'];
 export type Limits = components['schemas']['Limits'];
 export type List = components['schemas']['List'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
 export type LogLine = components['schemas']['LogLine'];
 export type LogLines = components['schemas']['LogLines'];
+export type Login = components['schemas']['Login'];
+export type LoginWays = components['schemas']['LoginWays'];
 export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
@@ -7737,6 +8266,7 @@ export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Narrow = components['schemas']['Narrow'];
+export type NewPassword = components['schemas']['NewPassword'];
 export type Notice = components['schemas']['Notice'];
 export type Notification = components['schemas']['Notification'];
 export type Notification2 = components['schemas']['Notification2'];
@@ -7758,6 +8288,7 @@ export type Param = components['schemas']['Param'];
 export type ParamKind = components['schemas']['ParamKind'];
 export type Pause = components['schemas']['Pause'];
 export type PerInstance = components['schemas']['PerInstance'];
+export type Permission = components['schemas']['Permission'];
 export type Phase = components['schemas']['Phase'];
 export type Pipeline = components['schemas']['Pipeline'];
 export type Pipeline2 = components['schemas']['Pipeline2'];
@@ -7788,6 +8319,8 @@ export type Resources = components['schemas']['Resources'];
 export type Restart = components['schemas']['Restart'];
 export type Retry = components['schemas']['Retry'];
 export type Role = components['schemas']['Role'];
+export type Role2 = components['schemas']['Role2'];
+export type RoleStatus = components['schemas']['RoleStatus'];
 export type Rollout = components['schemas']['Rollout'];
 export type RolloutStatus = components['schemas']['RolloutStatus'];
 export type Rule = components['schemas']['Rule'];
@@ -7841,6 +8374,9 @@ export type Task2 = components['schemas']['Task2'];
 export type TaskPhase = components['schemas']['TaskPhase'];
 export type TaskReport = components['schemas']['TaskReport'];
 export type TaskStatus = components['schemas']['TaskStatus'];
+export type Team = components['schemas']['Team'];
+export type Team2 = components['schemas']['Team2'];
+export type TeamStatus = components['schemas']['TeamStatus'];
 export type Template = components['schemas']['Template'];
 export type TestOutcome = components['schemas']['TestOutcome'];
 export type TestRecord = components['schemas']['TestRecord'];
@@ -7854,6 +8390,10 @@ export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
+export type User = components['schemas']['User'];
+export type User2 = components['schemas']['User2'];
+export type UserStatus = components['schemas']['UserStatus'];
+export type Verb = components['schemas']['Verb'];
 export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type Veto = components['schemas']['Veto'];

@@ -161,7 +161,7 @@ function open(
   signal: AbortSignal,
   from: number | undefined,
 ): Promise<Response> {
-  return fetch(pathOf("/v1/watch", { kinds: kinds.join(","), from }), {
+  return fetch(pathOf("/v1/watch", { kinds: kinds.join(","), permitted: true, from }), {
     signal,
     headers: { accept: "text/event-stream" },
     credentials: "same-origin",

@@ -1,6 +1,12 @@
 // Turns two forms of an object into one line that says what happened between them. Changes nobody
 // would call one (a heartbeat, a counter) are none.
-import { type HistoryEntry, type Plural, pluralOf, type Watched } from "../api/objects";
+import {
+  type AuditEntry,
+  type HistoryEntry,
+  type Plural,
+  pluralOf,
+  type Watched,
+} from "../api/objects";
 import { VERDICT } from "./guard";
 import { OBJECTIVE } from "./objectives";
 import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
@@ -149,14 +155,15 @@ function brief(value: unknown): string {
 }
 
 /** Whether a row of the audit is one people would ask for: not what agents report and planners note. */
-export function worthTelling(entry: HistoryEntry): boolean {
-  return entry.kind !== "Instance" && entry.kind !== "Token" && !QUIET.includes(entry.intent);
+export function worthTelling(entry: AuditEntry): boolean {
+  return !SMALL.includes(entry.kind) && !QUIET.includes(entry.intent);
 }
 
+const SMALL: readonly string[] = ["Instance", "Token", "Audit"];
 const QUIET: readonly string[] = ["observe", "report"];
 
 /** What was done to it, and by whom unless it was a planner. */
-export function entryWords(entry: HistoryEntry): string {
+export function entryWords(entry: AuditEntry | HistoryEntry): string {
   const reason = entry.reasons[0]?.message;
   const did = entry.op === "delete" ? "deleted" : (WORDS[entry.intent] ?? entry.intent);
   const by = entry.actor.startsWith("controller/") ? "" : ` by ${entry.actor}`;
@@ -164,9 +171,9 @@ export function entryWords(entry: HistoryEntry): string {
 }
 
 /** Rows that say the same of the same, one after the other, as one row with their number. */
-export function folded(entries: readonly HistoryEntry[]): { entry: HistoryEntry; times: number }[] {
-  const rows: { entry: HistoryEntry; times: number }[] = [];
-  const said = (e: HistoryEntry) => `${e.kind}/${e.name} ${entryWords(e)}`;
+export function folded(entries: readonly AuditEntry[]): { entry: AuditEntry; times: number }[] {
+  const rows: { entry: AuditEntry; times: number }[] = [];
+  const said = (e: AuditEntry) => `${e.kind}/${e.name} ${entryWords(e)}`;
   for (const entry of entries) {
     const last = rows.at(-1);
     if (last && said(last.entry) === said(entry)) last.times += 1;

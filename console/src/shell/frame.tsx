@@ -31,7 +31,9 @@ interface Place {
     | "/pipelines"
     | "/environments"
     | "/delivery"
-    | "/configs";
+    | "/configs"
+    | "/people"
+    | "/audit";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -60,6 +62,10 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/objectives", word: "Objectives", icon: "objectives", more: true },
     { to: "/query", word: "Query", icon: "query", more: true },
     { to: "/logs", word: "Logs", icon: "logs", more: true },
+  ],
+  [
+    { to: "/people", word: "People", icon: "people", more: true },
+    { to: "/audit", word: "Audit", icon: "audit", more: true },
   ],
 ];
 
@@ -182,6 +188,7 @@ function Places() {
       {open && (
         <Dialog title="More places" onClose={() => setOpen(false)}>
           <div className="more-places">{behind.map(link)}</div>
+          <Who />
         </Dialog>
       )}
     </nav>

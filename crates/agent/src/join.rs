@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use atoll_client::{Backoff, Client, ClientError, Endpoint, fetch_authority};
-use atoll_model::Role;
+use atoll_model::Level;
 use atoll_model::agent::{HostFacts, Join};
 
 use crate::state::StateFile;
@@ -96,7 +96,7 @@ async fn attempt(
         return Err(refused);
     };
     match who.name.strip_prefix("host/") {
-        Some(host) if who.role == Role::Host => Ok((host.to_owned(), token.clone(), Vec::new())),
+        Some(host) if who.role == Level::Host => Ok((host.to_owned(), token.clone(), Vec::new())),
         _ => Err(refused),
     }
 }

@@ -1,6 +1,7 @@
 //! Typed HTTP over the model, and packages between a directory and a server. It plans nothing and
 //! keeps nothing; the CLI, the agent and tests speak to a server through it and in no other way.
 
+mod access;
 mod agents;
 mod authority;
 mod backoff;
@@ -17,6 +18,7 @@ mod transport;
 mod unpack;
 mod watch;
 
+pub use access::AuditAsk;
 pub use atoll_pack::{Bounds, PackagePlan, Refusal, check_index};
 pub use authority::{fetch_authority, fingerprint_of};
 pub use backoff::Backoff;

@@ -1,11 +1,9 @@
 //! Objects: reading, writing, their history and why they are as they are; and who we are.
 
-use atoll_model::api::{
-    Apply, Explanation, History, List, Outcome, TokenMade, TokenRequest, Whoami,
-};
+use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::provenance::PublicKey;
-use atoll_model::{Any, Kind, Span, Timestamp};
+use atoll_model::{Any, Kind, Span};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use serde_json::Value;
@@ -186,22 +184,6 @@ impl Client {
         self.read(Ask::get(object("why/", kind, name)?)).await
     }
 
-    /// Writes of all objects, newest first: by one actor, and since a time, where given.
-    ///
-    /// # Errors
-    /// When no server is reached, or one may not read it.
-    pub async fn audit(
-        &self,
-        actor: Option<&str>,
-        since: Option<Timestamp>,
-        limit: Option<usize>,
-    ) -> Result<History, ClientError> {
-        let actor = ("actor", actor.map(str::to_owned));
-        let since = ("since", since.map(|t| t.to_string()));
-        let limit = ("limit", limit.map(|l| l.to_string()));
-        self.read(Ask::get(with_query("/v1/audit", &[actor, since, limit]))).await
-    }
-
     /// Where a release has been, where it is and what it waits for.
     ///
     /// # Errors
@@ -227,22 +209,6 @@ impl Client {
     /// When no server is reached.
     pub async fn provenance_key(&self) -> Result<PublicKey, ClientError> {
         self.read(Ask::get("/v1/provenance/key".to_owned())).await
-    }
-
-    /// Who the server takes us for.
-    ///
-    /// # Errors
-    /// `Refused`, if it does not know the token.
-    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
-        self.read(Ask::get("/v1/whoami".to_owned())).await
-    }
-
-    /// Makes a token. Its secret is shown this once.
-    ///
-    /// # Errors
-    /// `Refused`, if one may not.
-    pub async fn create_token(&self, request: &TokenRequest) -> Result<TokenMade, ClientError> {
-        self.read(Ask::of(Method::POST, "/v1/tokens/create".to_owned()).json(request)).await
     }
 }
 

@@ -229,6 +229,24 @@ pub fn with_matcher(query: &str, name: &str, value: &str) -> Result<String, Quer
     rewrite::with_matcher(query, name, value)
 }
 
+/// The expression, in which every selector takes only series whose label has one of these values,
+/// whatever else it says of that label.
+///
+/// # Errors
+/// [`QueryError::Parse`].
+pub fn restricted(query: &str, name: &str, values: &[String]) -> Result<String, QueryError> {
+    rewrite::restricted(query, name, values)
+}
+
+/// A matcher of one of these values of a label.
+///
+/// # Errors
+/// [`QueryError::Parse`].
+pub fn one_of(name: &str, values: &[String]) -> Result<Vec<Matcher>, QueryError> {
+    let pattern = rewrite::pattern(values).replace('\\', "\\\\").replace('"', "\\\"");
+    rewrite::matchers(&format!("{{{name}=~\"{pattern}\"}}"))
+}
+
 /// The expression, pretty printed.
 ///
 /// # Errors

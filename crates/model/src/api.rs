@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Level;
+use crate::access::role::Verb;
 use crate::object::Reason;
 use crate::time::Timestamp;
 use crate::{Any, Kind};
@@ -190,8 +192,23 @@ pub struct Explanation {
 pub struct Whoami {
     /// The actor.
     pub name: String,
-    /// Its role.
-    pub role: crate::Role,
+    /// The greatest of its built-in roles; `member`, where it has others only.
+    pub role: Level,
+    /// Every role it has.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The teams it is in.
+    #[serde(default)]
+    pub teams: Vec<String>,
+    /// What it may do at all, to something.
+    #[serde(default)]
+    pub verbs: Vec<Verb>,
+    /// When its credential ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// It signed in, and may sign out.
+    #[serde(default)]
+    pub session: bool,
     /// The server's version.
     pub server_version: String,
 }
@@ -200,11 +217,16 @@ pub struct Whoami {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenRequest {
-    /// What it lets its bearer do.
-    pub role: crate::Role,
+    /// What it lets its bearer do: a built-in role, or the name of a Role; what its user may, if
+    /// absent.
+    #[serde(default)]
+    pub role: Option<String>,
     /// Whom it is made for.
     #[serde(default)]
     pub owner: Option<String>,
+    /// The user it is to speak for: oneself, or with an admin anybody.
+    #[serde(default)]
+    pub user: Option<String>,
     /// How long it holds; 24 hours, if absent.
     #[serde(default)]
     pub ttl: Option<crate::Span>,

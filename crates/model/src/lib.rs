@@ -35,7 +35,10 @@ pub mod write;
 
 mod kinds;
 
-pub use access::{Role, Token};
+pub use access::role::Role;
+pub use access::team::Team;
+pub use access::user::User;
+pub use access::{Level, Token};
 pub use alerting::{Alert, Rule, Silence};
 pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
@@ -94,6 +97,12 @@ kinds::kinds! {
     Notification "notifications" ["notif"],
     /// How one rollout was judged.
     Analysis "analyses" [],
+    /// People who answer for something together.
+    Team "teams" [],
+    /// Somebody who signs in.
+    User "users" [],
+    /// What may be done, and by whom.
+    Role "roles" [],
     /// A credential and the role it grants.
     Token "tokens" [],
     /// What is done with each commit of a repository.

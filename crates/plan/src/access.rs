@@ -1,7 +1,7 @@
 //! Credentials: what has ended, or speaks for a host that is gone, is cleared away. Whether a
 //! credential is good is asked at each request and not here.
 
-use atoll_model::{Any, Host, Intent, Kind, Reason, Snapshot, Token, Write};
+use atoll_model::{Any, Host, Intent, Kind, Reason, Snapshot, Token, User, Write};
 
 use crate::{Context, Plan};
 
@@ -9,10 +9,13 @@ use crate::{Context, Plan};
 pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(token) = cx.world.get::<Token>(name) else { return Plan::nothing() };
     let host = token.spec.host.as_deref();
+    let user = token.spec.user.as_deref();
     let why = if token.spec.expired(cx.now) {
         "it has ended".to_owned()
     } else if let Some(host) = host.filter(|host| cx.world.get::<Host>(host).is_none()) {
         format!("there is no host {host} any more")
+    } else if let Some(user) = user.filter(|user| cx.world.get::<User>(user).is_none()) {
+        format!("there is no user {user} any more")
     } else {
         return Plan { again_at: token.spec.expires, ..Plan::nothing() };
     };
@@ -39,7 +42,7 @@ pub fn touched(_: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String
 mod tests {
     use std::sync::Arc;
 
-    use atoll_model::{Object, Role, Timestamp};
+    use atoll_model::{Level, Object, Timestamp};
 
     use super::*;
     use crate::Measurements;
@@ -47,11 +50,9 @@ mod tests {
     #[test]
     fn what_has_ended_or_speaks_for_nobody_goes() {
         let token = |host: Option<&str>, expires: Option<i64>| Token {
-            role: if host.is_some() { Role::Host } else { Role::Viewer },
-            hash: "0".repeat(64),
             host: host.map(str::to_owned),
-            owner: None,
             expires: expires.map(Timestamp),
+            ..Token::new(if host.is_some() { Level::Host } else { Level::Viewer }, "0".repeat(64))
         };
         let mut world = Snapshot::default();
         world.put(Any::Host(Arc::new(Object::new("h1", Host::default()))));

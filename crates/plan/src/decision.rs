@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
-use atoll_model::access::{Actor, Right};
+use atoll_model::access::Actor;
 use atoll_model::{
     Any, Deployment, Instance, Intent, Kind, Object, Reason, Snapshot, Timestamp, Write,
 };
 
 use crate::{Context, Plan, sooner};
 
+mod access;
 mod budget;
 mod entry;
 mod freeze;
@@ -94,7 +95,7 @@ type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
 const RULES: [Rule; 10] = [
-    access,
+    access::access,
     validity::valid,
     validity::references,
     owner::one_writer,
@@ -125,29 +126,6 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
     }
     plan.reasons.extend(notes);
     Verdict::Commit(plan)
-}
-
-fn access(case: &Case) -> Opinion {
-    let actor = case.actor;
-    let denied = |what: String| {
-        let message = format!("{} has role {} and may not {what}", actor.name, actor.role.name());
-        vec![Reason::new("denied", message).hint("ask an admin for a token that may")]
-    };
-    if case.plan.intent == Intent::Report {
-        if !actor.may_intend(Intent::Report) {
-            return denied("report for a host".to_owned()).into();
-        }
-        return Opinion::default();
-    }
-    let refused = case.plan.writes.iter().map(Write::kind);
-    let refused = refused.filter(|kind| !actor.may(Right::Write(Some(*kind)), None));
-    let kinds: std::collections::BTreeSet<Kind> = refused.collect();
-    let words: Vec<&str> = kinds.iter().map(|kind| kind.plural()).collect();
-    if words.is_empty() {
-        Opinion::default()
-    } else {
-        denied(format!("change {}", words.join(", "))).into()
-    }
 }
 
 /// What may still be written of a planner's plan: its subject's status, with the objections.

@@ -95,6 +95,7 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     if let (Any::Deployment(new), Any::Deployment(old)) = (&mut new, stored) {
         take_back_abort(Arc::make_mut(new), old);
     }
+    keep_sealed(&mut new, stored);
     let changes = !new.same_spec(stored);
     let id = new.id();
     if changes && matches!(new.kind(), Kind::Release | Kind::Package) && !is_veto(&new, stored) {
@@ -120,6 +121,19 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     meta.created_at = old.created_at;
     meta.deleted_at = old.deleted_at;
     Ok((new != *stored).then_some(new))
+}
+
+/// What only the server may give is kept by a manifest that leaves it out.
+fn keep_sealed(new: &mut Any, stored: &Any) {
+    match (new, stored) {
+        (Any::User(new), Any::User(old)) if new.spec.password.is_none() => {
+            Arc::make_mut(new).spec.password.clone_from(&old.spec.password);
+        }
+        (Any::Secret(new), Any::Secret(old)) if new.spec.sealed.is_none() => {
+            Arc::make_mut(new).spec.sealed.clone_from(&old.spec.sealed);
+        }
+        _ => {}
+    }
 }
 
 /// Whether nothing but the veto of a release changes.

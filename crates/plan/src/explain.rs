@@ -3,11 +3,12 @@
 
 use atoll_model::access::Actor;
 use atoll_model::api::Explanation;
-use atoll_model::{Any, Application, Config, Deployment, Freeze, Kind, Object, Timestamp, Token};
+use atoll_model::{Any, Application, Config, Deployment, Freeze, Kind, Object, Timestamp};
 
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
+mod access;
 mod ci;
 mod config;
 mod delivery;
@@ -38,7 +39,10 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Promotion(it) => delivery::promotion(cx, it, &mut told),
         Any::Approval(it) => delivery::approval(it, &mut told),
         Any::Freeze(it) => freeze(cx, it, &mut told),
-        Any::Token(it) => token(cx, it, &mut told),
+        Any::Token(it) => access::token(cx, it, &mut told),
+        Any::User(it) => access::user(cx, it, &mut told),
+        Any::Team(it) => access::team(cx, it, &mut told),
+        Any::Role(it) => access::role(it, &mut told),
         Any::Pipeline(it) => ci::tell_pipeline(cx, it, &mut told),
         Any::Run(it) => ci::tell_run(cx, it, &mut told),
         Any::Task(it) => ci::tell_task(cx, it, &mut told),
@@ -181,13 +185,4 @@ fn freeze(cx: &Context, it: &Object<Freeze>, told: &mut Told) {
     for deployment in cx.world.deployments_with("frozen") {
         told.see(Any::Deployment(deployment.clone()).id());
     }
-}
-
-fn token(cx: &Context, it: &Object<Token>, told: &mut Told) {
-    let ends = match it.spec.expires {
-        Some(at) if it.spec.expired(cx.now) => format!("ended at {at}"),
-        Some(at) => format!("ends at {at}"),
-        None => "never ends".to_owned(),
-    };
-    told.state = format!("{} grants role {} and {ends}.", it.name(), it.spec.role.name());
 }

@@ -20,6 +20,7 @@ pub mod explain;
 pub mod guard;
 pub mod job;
 pub mod monitoring;
+pub mod permission;
 pub mod placement;
 pub mod query;
 pub mod rehearse;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::access::{Actor, Level};
 use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::config::ConfigPhase;
 use atoll_model::deployment::Phase;
@@ -160,7 +160,7 @@ impl Sim {
 
     /// The person who edits.
     pub fn person() -> Actor {
-        Actor { name: "local".to_owned(), role: Role::Admin, host: None }
+        Actor::new("local", Level::Admin)
     }
 
     /// A machine joins.

@@ -1,21 +1,22 @@
-//! Who asks: secrets, tokens, sessions of the console, and the local user of a loopback server.
-//! What they may do is the model's to say.
+//! Who asks: secrets, tokens, the console's cookie, and the local user of a loopback server. What
+//! they may do is the gate's to say.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use atoll_model::access::Actor;
-use atoll_model::{Object, Role, Snapshot, Span, Timestamp, Token};
+use atoll_model::{Level, Object, Snapshot, Span, Timestamp, Token, User};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
 
 /// The cookie of a console session.
 pub const COOKIE_NAME: &str = "atoll_session";
-/// How long a session holds without use.
+/// How long a session of the local user holds without use.
 const SESSION: Span = Span::seconds(12 * 3600);
 
-/// Sessions of the console, in memory: a restart of the server ends them.
+/// Sessions of the local user in the console, in memory: a restart of the server ends them, and
+/// its next page opens another. Whoever signs in has a token for a session.
 #[derive(Debug, Default)]
 pub struct Sessions {
     open: Mutex<HashMap<String, (Actor, Timestamp)>>,
@@ -71,12 +72,12 @@ pub fn token_name(hash: &str) -> String {
 /// Makes a token object for a secret.
 pub fn token(
     secret: &str,
-    role: Role,
+    level: Level,
     owner: Option<String>,
     expires: Option<Timestamp>,
 ) -> Object<Token> {
     let hash = hash(secret);
-    Object::new(token_name(&hash), Token { role, hash, host: None, owner, expires })
+    Object::new(token_name(&hash), Token { owner, expires, ..Token::new(level, hash) })
 }
 
 /// Finds who bears a secret.
@@ -86,15 +87,44 @@ pub fn bearer(world: &Snapshot, secret: &str, now: Timestamp) -> Option<Actor> {
     let hash = hash(secret);
     let token = world.get::<Token>(&token_name(&hash))?;
     // What is compared are hashes of random secrets, so timing tells nothing of a secret.
-    if token.spec.hash != hash || token.spec.expired(now) {
+    if token.spec.hash != hash || !is_good(world, token, now) {
         return None;
     }
-    let name = match (&token.spec.host, &token.spec.owner) {
-        (Some(host), _) => format!("host/{host}"),
-        (None, Some(owner)) => format!("user/{owner}"),
-        (None, None) => format!("token/{}", token.name()),
+    let spec = &token.spec;
+    let name = match (&spec.host, &spec.user, &spec.owner) {
+        (Some(host), ..) => format!("host/{host}"),
+        (None, Some(user), _) => format!("user/{user}"),
+        (None, None, Some(owner)) => format!("user/{owner}"),
+        (None, None, None) => format!("token/{}", token.name()),
     };
-    Some(Actor { name, role: token.spec.role, host: token.spec.host.clone() })
+    Some(Actor {
+        host: spec.host.clone(),
+        user: spec.user.clone(),
+        groups: spec.groups.clone(),
+        roles: spec.roles.clone(),
+        token: Some(token.name().to_owned()),
+        ..Actor::new(name, spec.level)
+    })
+}
+
+/// Whether a token is worth anything: it has not ended, the user it speaks for is there, and
+/// neither they nor whom it was made for are disabled.
+fn is_good(world: &Snapshot, token: &Object<Token>, now: Timestamp) -> bool {
+    let user = |name: &String| world.get::<User>(name);
+    let speaks = match &token.spec.user {
+        Some(name) => user(name).is_some_and(|user| !user.spec.disabled),
+        None => true,
+    };
+    let owner = token.spec.owner.as_ref().and_then(user);
+    speaks && !token.spec.expired(now) && owner.is_none_or(|owner| !owner.spec.disabled)
+}
+
+/// Whether what somebody showed when they asked is still good: a stream may outlive it.
+pub fn still_good(world: &Snapshot, actor: &Actor, now: Timestamp) -> bool {
+    actor
+        .token
+        .as_ref()
+        .is_none_or(|name| world.get::<Token>(name).is_some_and(|token| is_good(world, token, now)))
 }
 
 /// Finds who asks, by the bearer token or the console's cookie. A cookie counts for writes only
@@ -112,12 +142,13 @@ pub fn authenticate(
     if writes && !headers.contains_key("x-atoll-console") {
         return None;
     }
-    sessions.find(cookie(headers)?, now)
+    let cookie = cookie(headers)?;
+    sessions.find(cookie, now).or_else(|| bearer(world, cookie, now))
 }
 
 /// The secret in an `Authorization` header: a bearer token, or the password of Basic, which is what
 /// Grafana and promtool offer; its user name says nothing.
-fn offered(header: &str) -> Option<String> {
+pub fn offered(header: &str) -> Option<String> {
     use base64::Engine as _;
     let (scheme, rest) = header.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -133,12 +164,17 @@ fn offered(header: &str) -> Option<String> {
 
 /// The secret in the console's cookie.
 pub fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_named(headers, COOKIE_NAME)
+}
+
+/// What a cookie holds.
+pub fn cookie_named<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Whether a request to a loopback server comes from the user the server runs as, or from root:
@@ -203,12 +239,31 @@ mod tests {
     fn a_secret_is_worth_what_its_token_says_until_it_ends() {
         let secret = secret();
         let mut world = Snapshot::default();
-        let made = token(&secret, Role::Viewer, Some("anna".into()), Some(Timestamp(100)));
+        let made = token(&secret, Level::Viewer, Some("anna".into()), Some(Timestamp(100)));
         world.put(atoll_model::Any::Token(std::sync::Arc::new(made)));
         let actor = bearer(&world, &secret, Timestamp(99)).unwrap();
-        assert_eq!((actor.name.as_str(), actor.role), ("user/anna", Role::Viewer));
+        assert_eq!((actor.name.as_str(), actor.level), ("user/anna", Level::Viewer));
         assert!(bearer(&world, &secret, Timestamp(100)).is_none());
         assert!(bearer(&world, "guess", Timestamp(1)).is_none());
+    }
+
+    #[test]
+    fn a_users_token_is_worth_nothing_without_them() {
+        let secret = secret();
+        let mut made = token(&secret, Level::Member, None, None);
+        made.spec.user = Some("anna".into());
+        let mut world = Snapshot::default();
+        world.put(atoll_model::Any::Token(std::sync::Arc::new(made)));
+        assert!(bearer(&world, &secret, Timestamp(1)).is_none());
+        let mut anna = Object::new("anna", User::default());
+        world.put(atoll_model::Any::User(std::sync::Arc::new(anna.clone())));
+        let actor = bearer(&world, &secret, Timestamp(1)).unwrap();
+        assert_eq!((actor.name.as_str(), actor.user.as_deref()), ("user/anna", Some("anna")));
+        assert!(still_good(&world, &actor, Timestamp(1)));
+        anna.spec.disabled = true;
+        world.put(atoll_model::Any::User(std::sync::Arc::new(anna)));
+        assert!(bearer(&world, &secret, Timestamp(1)).is_none());
+        assert!(!still_good(&world, &actor, Timestamp(1)));
     }
 
     #[test]
@@ -223,8 +278,7 @@ mod tests {
     #[test]
     fn a_cookie_alone_does_not_write() {
         let sessions = Sessions::default();
-        let actor = Actor { name: "user/anna".into(), role: Role::Admin, host: None };
-        let secret = sessions.open(actor, Timestamp(0));
+        let secret = sessions.open(Actor::local(), Timestamp(0));
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, format!("x=1; {COOKIE_NAME}={secret}").parse().unwrap());
         let ask = |headers: &HeaderMap, writes| {

@@ -9,7 +9,7 @@ use atoll_model::api::WatchEvent;
 use atoll_model::upgrade::upgrade;
 use atoll_model::{Any, Deployment, Instance, Kind, Snapshot};
 use atoll_plan::config;
-use atoll_store::{Entry, Row, Store};
+use atoll_store::{Entry, RECORD, Row, Store};
 use tokio::sync::{Notify, watch};
 
 /// So many events are kept in memory for watchers that resume; one that is further behind is sent
@@ -58,6 +58,14 @@ pub struct Applied {
     pub name: String,
     /// What stands there now.
     pub new: Option<Any>,
+}
+
+impl Applied {
+    /// A record that is of no object: nothing stands there, and nothing did. It is applied all the
+    /// same, so that no revision is left out.
+    pub fn record(revision: u64) -> Applied {
+        Applied { revision, kind: Kind::Token, name: String::new(), new: None }
+    }
 }
 
 /// What wakes the long poll of one host's agent.
@@ -288,6 +296,9 @@ pub fn read_body(kind: &str, name: &str, revision: u64, body: &str) -> Result<An
 }
 
 fn read_entry(entry: &Entry) -> Result<Applied, String> {
+    if entry.kind == RECORD {
+        return Ok(Applied::record(entry.revision));
+    }
     let kind: Kind = entry.kind.parse()?;
     let new = if entry.deleted {
         None

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod attest;
+pub mod audit;
 pub mod auth;
 pub mod blobs;
 pub mod cache;
@@ -17,6 +18,8 @@ pub mod metrics;
 pub mod monitor;
 pub mod notify;
 pub mod own;
+pub mod passwords;
+pub mod provider;
 pub mod relay;
 pub mod replay;
 pub mod secrets;
@@ -27,6 +30,7 @@ pub mod tls;
 
 pub use atoll_metrics::storage::Policy as MetricsPolicy;
 pub use metrics::options::{MetricsOptions, Remote, policy};
+pub use provider::ProviderOptions;
 pub use start::{Encryption, Keep, Options, Running, StartError, start};
 
 use std::collections::BTreeSet;
@@ -36,13 +40,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use atoll_model::access::Actor;
 use atoll_model::agent::Ask;
-use atoll_model::{Any, Instance, Intent, Reason, Snapshot, Write};
-use atoll_plan::Plan;
+use atoll_model::{Any, Snapshot};
 use atoll_store::{Epoch, Store};
 
 use crate::api::agents::Reports;
 use crate::api::error::Answer;
 use crate::api::prometheus::write::Door;
+use crate::audit::Note;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -67,6 +71,12 @@ pub struct Server {
     pub blobs: Blobs,
     /// Console sessions.
     pub sessions: auth::Sessions,
+    /// Passwords, and who guesses at them.
+    pub passwords: passwords::Passwords,
+    /// The identity provider, if there is one.
+    pub provider: Option<provider::Provider>,
+    /// Refusals on their way to the records.
+    pub auditor: audit::Auditor,
     /// Logs and commands on their way.
     pub relay: Arc<Relay>,
     /// Reports on their way to the store.
@@ -199,25 +209,18 @@ impl Server {
         }
     }
 
-    /// Puts a command run on a host into the audit, as an annotation of the instance.
-    pub(crate) async fn record_exec(&self, actor: &Actor, instance: &str, ask: &Ask) -> Answer<()> {
+    /// Puts a command run on a host into the audit before it is run.
+    pub(crate) async fn record_exec(
+        &self,
+        actor: &Actor,
+        instance: &str,
+        ask: &Ask,
+        from: Option<String>,
+    ) -> Answer<()> {
         let Ask::Exec { command, .. } = ask else { return Ok(()) };
-        let what = format!("{}: {}", actor.name, command.join(" "));
-        self.commit(actor, None, |cx| {
-            let mut plan = Plan {
-                intent: Intent::Edit,
-                writes: Vec::new(),
-                reasons: vec![Reason::new("exec", what.clone())],
-                again_at: None,
-            };
-            if let Some(stored) = cx.world.get::<Instance>(instance) {
-                let mut changed = (**stored).clone();
-                changed.meta.annotations.insert("atoll/last-exec".to_owned(), what.clone());
-                plan.writes.push(Write::Put(Any::Instance(Arc::new(changed))));
-            }
-            Ok(plan)
-        })
-        .await?;
+        let note = Note::new(&actor.name, "exec", format!("instance/{instance}"));
+        let note = note.because("exec", command.join(" ").replace('\0', "\\0"));
+        self.put_on_record(vec![note.from(from)]).await?;
         Ok(())
     }
 }

@@ -63,7 +63,7 @@ impl Vault {
     }
 
     /// The value, sealed for a secret of this name.
-    fn seal(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = value.to_vec();
         let nonce = self.key.seal_in_place_append_tag(Aad::from(name), &mut sealed).ok()?;
         let mut all = nonce.as_ref().to_vec();
@@ -72,7 +72,7 @@ impl Vault {
     }
 
     /// The value that was sealed for a secret of this name.
-    fn unseal(&self, name: &str, all: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn unseal(&self, name: &str, all: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = all.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut sealed = sealed.to_vec();
@@ -102,9 +102,23 @@ impl Server {
         Ok(id)
     }
 
-    /// The value of a secret, where it has one that can be opened.
-    pub(crate) async fn secret(&self, world: &Snapshot, name: &str) -> Option<Vec<u8>> {
-        let id = world.get::<Secret>(name)?.spec.sealed.clone()?;
+    /// The value of a secret for a pipeline that may use it, where it has one that can be opened.
+    pub(crate) async fn secret(
+        &self,
+        world: &Snapshot,
+        pipeline: &str,
+        name: &str,
+    ) -> Option<Vec<u8>> {
+        let secret = world.get::<Secret>(name)?;
+        if !secret.spec.is_for(pipeline) {
+            tracing::warn!("secret {name} is not for pipeline {pipeline}");
+            return None;
+        }
+        self.unsealed(name, secret.spec.sealed.as_ref()?).await
+    }
+
+    /// What was sealed for a name, by what its object names it by.
+    pub(crate) async fn unsealed(&self, name: &str, id: &str) -> Option<Vec<u8>> {
         let sealed = self.store.get_blob(&format!("{PREFIX}{id}")).await;
         let value = match sealed {
             Ok(sealed) => self.vault.unseal(name, &sealed?),
@@ -120,8 +134,13 @@ impl Server {
     }
 
     /// The same as text.
-    pub(crate) async fn secret_text(&self, world: &Snapshot, name: &str) -> Option<String> {
-        String::from_utf8(self.secret(world, name).await?).ok()
+    pub(crate) async fn secret_text(
+        &self,
+        world: &Snapshot,
+        pipeline: &str,
+        name: &str,
+    ) -> Option<String> {
+        String::from_utf8(self.secret(world, pipeline, name).await?).ok()
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use atoll_model::Span;
-use atoll_store::Store;
+use atoll_store::{Retention, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api::agents::{Reports, take_reports};
 use crate::attest::SigningKey;
+use crate::audit::Auditor;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -22,11 +23,12 @@ use crate::measure::asked::Asked;
 use crate::metrics::Metrics;
 use crate::metrics::forward::Peers;
 use crate::metrics::options::MetricsOptions;
+use crate::provider::{Provider, ProviderOptions};
 use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
 use crate::{
-    App, Server, attest, auth, controller, fan, listen, metrics, monitor, notify, own, source,
-    sweep, tls,
+    App, Server, attest, audit, auth, controller, fan, listen, metrics, monitor, notify, own,
+    source, sweep, tls,
 };
 
 /// What other replicas wrote is read at least this often.
@@ -38,6 +40,8 @@ const COMPACT_EVERY: Duration = Duration::from_secs(600);
 /// History is kept this long, and beyond that so many writes of each object.
 const HISTORY_KEPT: Span = Span::seconds(30 * 86_400);
 const HISTORY_KEPT_EACH: u32 = 200;
+/// Records of what is no write are kept this long.
+const RECORDS_KEPT: Span = Span::seconds(400 * 86_400);
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
@@ -74,6 +78,8 @@ pub struct Options {
     pub host_timeout: Span,
     /// How metrics are kept.
     pub metrics: MetricsOptions,
+    /// The identity provider people may sign in through.
+    pub provider: Option<ProviderOptions>,
     /// A file with the key secrets are sealed with; one kept with the state, if absent.
     pub secret_key: Option<PathBuf>,
 }
@@ -98,6 +104,9 @@ pub enum StartError {
     /// Secrets cannot be opened.
     #[error("could not open secrets: {0}")]
     Secrets(String),
+    /// The identity provider cannot be what was given.
+    #[error("could not use the identity provider: {0}")]
+    Provider(String),
     /// There are no certificates.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -141,7 +150,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let metrics = open_metrics(&options, &store, authority.as_ref(), clock).await?;
     let vault = Vault::open(&store, options.secret_key.as_deref()).await;
     let vault = vault.map_err(StartError::Secrets)?;
+    let provider = options.provider.clone().map(Provider::new).transpose();
+    let provider = provider.map_err(StartError::Provider)?;
     let (reports, queue) = Reports::new();
+    let (auditor, refusals) = Auditor::new();
     let server = Arc::new(Server {
         store,
         cache,
@@ -149,6 +161,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         measure,
         blobs,
         sessions: auth::Sessions::default(),
+        passwords: Default::default(),
+        provider,
+        auditor,
         relay: Arc::default(),
         reports,
         metrics: Arc::new(metrics),
@@ -178,6 +193,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = loops(&server, stopped.clone());
     tasks.spawn(take_reports(server.clone(), queue));
+    tasks.spawn(audit::run(server.clone(), refusals));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
 }
@@ -331,9 +347,17 @@ async fn keep_current(server: App, replicas: bool) {
             _ = exchange.tick(), if replicas => server.exchange().await,
             () = server.to_tell.notified(), if replicas => server.exchange().await,
             _ = compact.tick() => {
-                let before = (server.clock.now() - HISTORY_KEPT).0;
-                if let Err(e) = server.store.compact_history(before, HISTORY_KEPT_EACH).await {
-                    tracing::warn!("could not clear old history away: {e}");
+                let now = server.clock.now();
+                let keep = Retention {
+                    after_ms: (now - HISTORY_KEPT).0,
+                    per_object: HISTORY_KEPT_EACH,
+                    records_after_ms: (now - RECORDS_KEPT).0,
+                    now_ms: now.0,
+                };
+                match server.store.compact_history(keep).await {
+                    Ok(0) => {}
+                    Ok(_) => server.catch_up().await,
+                    Err(e) => tracing::warn!("could not clear old history away: {e}"),
                 }
             }
         }

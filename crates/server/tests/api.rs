@@ -3,25 +3,16 @@
 
 mod support;
 
-use atoll_model::Role;
+use atoll_model::Level;
 use atoll_server::api::routes::{Access, routes};
 use serde_json::{Value, json};
-use support::{Caller, serve};
-
-/// A path of the table with its parameters filled in.
-fn concrete(path: &str) -> String {
-    let digest = "0".repeat(64);
-    path.replace("{plural}", "deployments")
-        .replace("{name}", "x")
-        .replace("{digest}", &digest)
-        .replace("{id}", "x")
-}
+use support::{Caller, concrete, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_refuses_without_a_right() {
     let server = serve().await;
-    let (nobody, viewer) = (server.caller(None), server.caller_with(Role::Viewer).await);
-    let host = server.caller_with(Role::Join).await;
+    let (nobody, viewer) = (server.caller(None), server.caller_with(Level::Viewer).await);
+    let host = server.caller_with(Level::Join).await;
     let mut walked = 0;
     for route in routes().iter().filter(|r| r.access != Access::Public) {
         let path = concrete(route.path);
@@ -31,13 +22,10 @@ async fn every_route_refuses_without_a_right() {
         let guess = server.caller(Some("guess".to_owned()));
         assert_eq!(guess.call(method, &path, Some(&ask)).await.0, 401, "{method} {path}");
         let weak = match route.access {
-            Access::Write
-            | Access::Admin
-            | Access::OwnHost
-            | Access::Join
-            | Access::Collect
-            | Access::Deposit => &viewer,
-            Access::Read | Access::Fetch => &host,
+            Access::Write | Access::OwnHost | Access::Join | Access::Collect | Access::Deposit => {
+                &viewer
+            }
+            Access::Read | Access::ReadAll | Access::Fetch => &host,
             Access::Anybody | Access::Public => continue,
         };
         assert_eq!(weak.call(method, &path, Some(&ask)).await.0, 403, "{method} {path}");
@@ -50,7 +38,7 @@ async fn every_route_refuses_without_a_right() {
 async fn tokens_are_for_administrators_and_end() {
     let server = serve().await;
     let (admin, operator) =
-        (server.caller_with(Role::Admin).await, server.caller_with(Role::Operator).await);
+        (server.caller_with(Level::Admin).await, server.caller_with(Level::Operator).await);
     assert_eq!(operator.call("GET", "/v1/tokens", None).await.0, 403);
     assert_eq!(operator.call("GET", "/v1/watch?kinds=tokens", None).await.0, 403);
     assert_eq!(admin.call("GET", "/v1/tokens", None).await.0, 200);
@@ -73,8 +61,8 @@ async fn tokens_are_for_administrators_and_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_speaks_for_its_own_host_only() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
-    let join = server.caller_with(Role::Join).await;
+    let admin = server.caller_with(Level::Admin).await;
+    let join = server.caller_with(Level::Join).await;
     let facts = json!({
         "capacity": { "cpu": "2", "memory": "1Gi", "instances": 0 },
         "address": "127.0.0.1", "agent": {},
@@ -107,7 +95,7 @@ fn environment(name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_say_which_field_and_nothing_is_applied_in_part() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let mut wrong = environment("staging");
     wrong["spec"]["aftr"] = json!("dev");
     let mut wrong_kind = environment("x");
@@ -132,7 +120,7 @@ async fn errors_say_which_field_and_nothing_is_applied_in_part() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_edit_one_object_the_second_is_told() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let ask = json!({ "objects": [environment("dev")] });
     assert_eq!(admin.call("POST", "/v1/apply", Some(&ask)).await.0, 200);
     let (_, read) = admin.call("GET", "/v1/environments/dev", None).await;
@@ -155,7 +143,7 @@ async fn of_two_who_edit_one_object_the_second_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_writes_nothing() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let ask = json!({ "objects": [environment("dev")] });
     let (status, outcome) = admin.call("POST", "/v1/apply?dryRun=true", Some(&ask)).await;
     assert_eq!((status, &outcome["verdict"]), (200, &json!("commit")), "{outcome}");
@@ -166,7 +154,7 @@ async fn a_dry_run_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_resumes_where_it_left_off() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let apply = |name: &str| json!({ "objects": [environment(name)] });
     admin.call("POST", "/v1/apply", Some(&apply("one"))).await;
     let seen = watched(&admin, "/v1/watch?kinds=environments", 2).await;
@@ -198,7 +186,7 @@ async fn watched(caller: &Caller, path: &str, count: usize) -> Vec<(String, u64)
 #[tokio::test(flavor = "multi_thread")]
 async fn blobs_are_checked_and_bounded() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let digest = blake3::hash(b"content").to_hex().to_string();
     let path = format!("/v1/blobs/{digest}");
     assert_eq!(admin.call_text("PUT", &path, "other").await, 422);

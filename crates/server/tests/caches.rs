@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use atoll_model::{Role, Timestamp};
+use atoll_model::{Level, Timestamp};
 use serde_json::json;
 use support::{Caller, TestServer, serve};
 
@@ -16,7 +16,7 @@ async fn host(server: &TestServer) -> Caller {
         "address": "127.0.0.1", "agent": {},
     });
     let ask = json!({ "name": "h1", "labels": {}, "facts": facts });
-    let join = server.caller_with(Role::Join).await;
+    let join = server.caller_with(Level::Join).await;
     let (status, joined) = join.call("POST", "/v1/agents/join", Some(&ask)).await;
     assert_eq!(status, 200, "{joined}");
     server.caller(joined["token"].as_str().map(str::to_owned))
@@ -61,7 +61,7 @@ async fn what_is_kept_under_a_key_stays_and_is_found_by_its_beginning() {
     assert_eq!(found("shop/k-9?or=k-0").await, is("k-0", &two));
     assert_eq!(found("shop/k-9").await, None);
     assert_eq!(found("other/k-1").await, None, "it is another pipeline's");
-    let viewer = server.caller_with(Role::Viewer).await;
+    let viewer = server.caller_with(Level::Viewer).await;
     assert_eq!(viewer.call("GET", "/v1/caches/shop/k-1", None).await.0, 403);
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use atoll_model::Role;
+use atoll_model::Level;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,7 +27,7 @@ fn config(level: u32) -> Value {
 
 async fn with_config() -> (TestServer, Caller) {
     let server = serve().await;
-    let caller = server.caller_with(Role::Operator).await;
+    let caller = server.caller_with(Level::Operator).await;
     assert_eq!(caller.call("PUT", "/v1/configs/c", Some(&config(1))).await.0, 200);
     let values = until(async || {
         let (status, values) = caller.call("GET", "/v1/configs/c/values", None).await;

@@ -6,7 +6,7 @@ mod support;
 use atoll_metrics::Sample;
 use atoll_metrics::remote::write::Encoder;
 use atoll_metrics::remote::{Version, headers};
-use atoll_model::Role;
+use atoll_model::Level;
 use serde_json::{Value, json};
 use support::{Caller, TestServer, serve, serve_with};
 
@@ -29,7 +29,7 @@ fn now(server: &TestServer) -> i64 {
 
 /// A token of the agent of a host.
 async fn host(server: &TestServer, name: &str) -> Caller {
-    let join = server.caller_with(Role::Join).await;
+    let join = server.caller_with(Level::Join).await;
     let facts = json!({
         "capacity": { "cpu": "2", "memory": "1Gi", "instances": 0 },
         "address": "127.0.0.1", "agent": {},
@@ -43,7 +43,7 @@ async fn host(server: &TestServer, name: &str) -> Caller {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_is_answered_with_its_completeness() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let at = now(&server);
     for (version, app) in [(Version::V1, "a"), (Version::V2, "b")] {
         let series: [(&[(&str, &str)], f64); 1] = [(&[("__name__", "x"), ("app", app)], 2.0)];
@@ -96,7 +96,7 @@ async fn what_is_written_is_answered_with_its_completeness() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_are_those_clients_of_prometheus_know() {
     let server = serve().await;
-    let viewer = server.caller_with(Role::Viewer).await;
+    let viewer = server.caller_with(Level::Viewer).await;
     let cases = [
         ("query?query=sum(", 400, "bad_data"),
         ("query", 400, "bad_data"),
@@ -134,7 +134,7 @@ async fn a_host_speaks_of_itself_only() {
     assert_eq!(status, 403, "{text}");
     assert!(text.contains("h2"), "{text}");
     assert_eq!(h1.call("GET", "/api/v1/query?query=y", None).await.0, 403, "agents do not read");
-    let viewer = server.caller_with(Role::Viewer).await;
+    let viewer = server.caller_with(Level::Viewer).await;
     let (_, found) = viewer.form("/api/v1/series", "match[]=y&match[]=good").await;
     let y = |more: (&str, &str)| json!({"__name__": "y", "host": "h1", more.0: more.1});
     let expected = json!([{"__name__": "y", "host": "h1"}, y(("zone", "z"))]);
@@ -149,7 +149,7 @@ async fn a_host_speaks_of_itself_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_said_and_not_asked_for_again() {
     let server = serve_with(|options| options.metrics.series_per_source = 10).await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let at = now(&server);
     let numbers: Vec<String> = (0..20).map(|n| n.to_string()).collect();
     let labels: Vec<[(&str, &str); 2]> =
@@ -176,7 +176,7 @@ async fn what_is_refused_is_said_and_not_asked_for_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_own_figures_are_metrics() {
     let server = serve().await;
-    let viewer = server.caller_with(Role::Viewer).await;
+    let viewer = server.caller_with(Level::Viewer).await;
     viewer.call("GET", "/v1/hosts", None).await;
     let text = viewer.text("/metrics").await;
     let mut names = std::collections::BTreeSet::new();
@@ -212,7 +212,7 @@ async fn promtool_speaks_to_us() {
         return;
     }
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let at = now(&server);
     let series: [(&[(&str, &str)], f64); 1] = [(&[("__name__", "x"), ("app", "a")], 2.5)];
     assert_eq!(write(&operator, Version::V1, &message(Version::V1, &series, at)).await.0, 204);

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use atoll_model::Role;
+use atoll_model::Level;
 use serde_json::{Value, json};
 use support::{Caller, TestServer, serve, until};
 
@@ -23,7 +23,7 @@ impl Host {
             "address": "127.0.0.1", "agent": {},
         });
         let ask = json!({ "name": name, "labels": { "zone": "a" }, "facts": facts });
-        let join = server.caller_with(Role::Join).await;
+        let join = server.caller_with(Level::Join).await;
         let (status, joined) = join.call("POST", "/v1/agents/join", Some(&ask)).await;
         assert_eq!(status, 200, "{joined}");
         let agent = server.caller(joined["token"].as_str().map(str::to_owned));
@@ -86,7 +86,7 @@ async fn begin(admin: &Caller, pipeline: &str, ask: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_from_step_to_step_to_its_end() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let mut host = Host::join(&server, "h1").await;
     let status = admin.call_text("PUT", "/v1/secrets/token/value", "hunter2").await;
     assert_eq!(status, 204);
@@ -122,7 +122,7 @@ async fn a_run_goes_from_step_to_step_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_step_fails_the_run_and_is_told() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let mut host = Host::join(&server, "h1").await;
     let cases = json!({ "cases": [{
         "suite": "unit", "group": "shop", "name": "adds", "outcome": "failed", "millis": 3,
@@ -165,7 +165,7 @@ async fn a_failed_step_fails_the_run_and_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_ended_when_it_is_asked() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let mut host = Host::join(&server, "h1").await;
     let definition = json!({ "steps": [
         { "name": "long", "run": "sleep 1000" },
@@ -192,7 +192,7 @@ async fn a_run_is_ended_when_it_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artefact_is_given_as_an_archive() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let mut host = Host::join(&server, "h1").await;
     let piece = "content\n";
     let name = blake3::hash(piece.as_bytes()).to_hex().to_string();

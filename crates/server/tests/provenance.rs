@@ -4,7 +4,7 @@
 mod support;
 
 use atoll_model::access::Actor;
-use atoll_model::{Any, Intent, Kind, Package, Reason, Role, Write, provenance};
+use atoll_model::{Any, Intent, Kind, Level, Package, Reason, Write, provenance};
 use atoll_plan::Plan;
 use serde_json::{Value, json};
 use support::{Caller, TestServer, serve, until};
@@ -39,7 +39,7 @@ fn run(number: u64, failed: u32) -> Value {
 
 async fn serve_shop() -> (TestServer, Caller) {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let environment = json!({
         "apiVersion": "atoll/v1", "kind": "Environment", "metadata": { "name": "prod" },
         "spec": { "require": { "signed": true, "tests": ["unit"] } },

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use atoll_metrics::Sample;
 use atoll_metrics::remote::Version;
 use atoll_metrics::remote::write::Encoder;
-use atoll_model::Role;
+use atoll_model::Level;
 use atoll_server::Remote;
 use serde_json::json;
 use support::{serve_with, until};
@@ -45,7 +45,7 @@ async fn is_told_and_asked(program: &str, arguments: impl Fn(u16, &Path) -> Vec<
     let (dir, port) = (tempfile::tempdir().expect("a directory"), free_port());
     let url = format!("http://127.0.0.1:{port}");
     let server = serve_with(|options| options.metrics.remote = Some(Remote::at(&url))).await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let at = server.running.server.clock.now().0;
     let mut encoder = Encoder::new(Version::V1);
     for app in ["a", "b"] {
@@ -73,7 +73,7 @@ async fn is_told_and_asked(program: &str, arguments: impl Fn(u16, &Path) -> Vec<
     assert_eq!(values["data"], json!(["a", "b"]), "{values}");
     let (_, wrong) = operator.form("/api/v1/query", "query=sum(").await;
     assert_eq!(wrong["errorType"], json!("bad_data"), "{wrong}");
-    let text = server.caller_with(Role::Viewer).await.text("/metrics").await;
+    let text = server.caller_with(Level::Viewer).await.text("/metrics").await;
     assert!(text.contains("atoll_remote_up 1"), "{text}");
 }
 

@@ -9,7 +9,7 @@ mod cluster;
 use atoll_metrics::Sample;
 use atoll_metrics::remote::Version;
 use atoll_metrics::remote::write::Encoder;
-use atoll_model::Role;
+use atoll_model::Level;
 use atoll_server::Keep;
 use cluster::Cluster;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn both_know_and_one_tells() {
     let first = serve_with(|options| options.keep = Keep::Postgres(url.clone())).await;
     let second = serve_with(|options| options.keep = Keep::Postgres(url.clone())).await;
     let (here, there) =
-        (first.caller_with(Role::Operator).await, second.caller_with(Role::Operator).await);
+        (first.caller_with(Level::Operator).await, second.caller_with(Level::Operator).await);
     let sink = Sink::start().await;
     let rule = json!({
         "apiVersion": "atoll/v1", "kind": "Rule", "metadata": { "name": "web" },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use atoll_metrics::Sample;
 use atoll_metrics::remote::Version;
 use atoll_metrics::remote::write::Encoder;
-use atoll_model::Role;
+use atoll_model::Level;
 use serde_json::{Value, json};
 use support::sink::Sink;
 use support::{Caller, TestServer, serve, until};
@@ -63,7 +63,7 @@ fn receiver(name: &str, url: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sample_becomes_a_series_an_alert_and_one_message() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let (hanging, sink) = (Sink::hanging().await, Sink::start().await);
     let objects = [rule(), receiver("hangs", &hanging.url), receiver("ops", &sink.url)];
     let (status, outcome) = apply(&operator, &objects).await;
@@ -102,7 +102,7 @@ async fn a_sample_becomes_a_series_an_alert_and_one_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_that_cannot_be_evaluated_is_refused_with_its_place() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let mut wrong = rule();
     wrong["spec"]["groups"][0]["rules"][1]["expr"] = json!("sum(load");
     for path in ["/v1/apply", "/v1/apply?dryRun=true"] {
@@ -128,7 +128,7 @@ async fn an_expression_that_cannot_be_evaluated_is_refused_with_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_is_shown_as_it_is_evaluated() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let mut narrowed = rule();
     narrowed["spec"]["groups"][0]["narrow"] =
         json!({ "label": "deployment", "value": "shop.prod" });
@@ -141,7 +141,7 @@ async fn a_rule_is_shown_as_it_is_evaluated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_that_is_no_longer_recorded_ends() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     assert_eq!(apply(&operator, &[rule()]).await.0, 200);
     let labels = [("__name__", "load"), ("app", "shop")];
     let query = async || {

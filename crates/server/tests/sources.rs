@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use atoll_model::Role;
+use atoll_model::Level;
 use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 use support::sink::Sink;
@@ -104,7 +104,7 @@ fn is_over(run: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_fetched_and_read() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let tree = Tree::new();
     tree.commit("src/main.c", "int main() {}\n", "First");
     let commit = tree.commit("atoll.yaml", MANIFEST, "Add a pipeline\n\nWith words.");
@@ -137,7 +137,7 @@ async fn a_commit_is_fetched_and_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_manifest_fails_the_run_with_its_place() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let tree = Tree::new();
     tree.commit("atoll.yaml", &MANIFEST.replace("run: make", "rum: make"), "Break it");
     apply(&admin, "shop", json!({ "source": { "git": tree.url() } })).await;
@@ -152,7 +152,7 @@ async fn a_wrong_manifest_fails_the_run_with_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn new_commits_are_found_by_looking() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let tree = Tree::new();
     tree.commit("atoll.yaml", MANIFEST, "First");
     let source = json!({ "git": tree.url(), "poll": "200ms" });
@@ -169,7 +169,7 @@ async fn new_commits_are_found_by_looking() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_to_a_repository_served_here_begins_a_run_and_is_told_elsewhere() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     apply(&admin, "shop", json!({ "source": {} })).await;
     let tree = Tree::new();
     let commit = tree.commit("atoll.yaml", MANIFEST, "First");
@@ -193,7 +193,7 @@ async fn a_push_to_a_repository_served_here_begins_a_run_and_is_told_elsewhere()
     assert_eq!(told["context"], json!("atoll/copy"), "{told}");
     let (_, runs) = admin.call("GET", "/v1/runs", None).await;
     assert_eq!(runs["items"].as_array().map(Vec::len), Some(2), "one run for each pipeline");
-    let viewer = server.caller_with(Role::Viewer).await;
+    let viewer = server.caller_with(Level::Viewer).await;
     let path = "/git/shop.git/info/refs?service=git-receive-pack";
     assert_eq!(viewer.call_text("GET", path, "").await, 403);
     assert_eq!(admin.call_text("GET", "/git/none.git/info/refs", "").await, 404);
@@ -227,7 +227,7 @@ async fn redirecting(to: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_redirects_to_a_private_place_is_refused() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let refs = "/info/refs?service=git-upload-pack";
     for (at, to) in ["http://169.254.169.254/x.git", "http://localhost:1/x.git", "file:///etc"]
         .into_iter()
@@ -261,7 +261,7 @@ fn signature(body: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_taken_once_and_only_where_they_are_signed() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let anybody = server.caller(None);
     assert_eq!(admin.call_text("PUT", "/v1/secrets/hook/value", "s3cret").await, 204);
     let git = "https://git.invalid/trade/shop.git";

@@ -74,7 +74,7 @@ fn check_texts(batch: &Batch) -> Result<(), CommitError> {
     let ours = [&batch.actor, &batch.intent, &batch.reasons];
     let theirs = batch.writes.iter().flat_map(|write| {
         let body = match &write.change {
-            Change::Put(body) => body.as_str(),
+            Change::Put(body) | Change::Record(body) => body.as_str(),
             Change::Delete => "",
         };
         [write.kind.as_str(), write.name.as_str(), body]
@@ -95,6 +95,10 @@ fn apply<'a>(
     let mut before: Vec<(Key<'a>, Option<u64>)> = Vec::with_capacity(batch.writes.len());
     let mut revisions = Vec::with_capacity(batch.writes.len());
     for (revision, write) in (newest + 1..).zip(&batch.writes) {
+        revisions.push(revision);
+        if matches!(write.change, Change::Record(_)) {
+            continue;
+        }
         let key = (write.kind.as_str(), write.name.as_str());
         let actual = stored.get(&key).copied().flatten();
         if !holds(write, actual) {
@@ -108,7 +112,6 @@ fn apply<'a>(
         }
         before.push((key, actual));
         stored.insert(key, matches!(write.change, Change::Put(_)).then_some(revision));
-        revisions.push(revision);
     }
     Ok(revisions)
 }

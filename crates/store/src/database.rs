@@ -84,6 +84,15 @@ impl Database {
         }
     }
 
+    /// Removes entries of history in one transaction that keeps their place in the chain; returns
+    /// how many there were.
+    pub(crate) async fn prune(&self, doomed: Vec<i64>, at: i64) -> Result<u64> {
+        match self {
+            Database::Sqlite(database) => database.prune(doomed, at).await,
+            Database::Postgres(database) => database.prune(doomed, at).await,
+        }
+    }
+
     /// Changes whenever there may be something new.
     pub(crate) fn news(&self) -> watch::Receiver<()> {
         match self {

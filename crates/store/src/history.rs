@@ -6,10 +6,10 @@ use crate::Store;
 use crate::database::Columns;
 use crate::database::Value;
 use crate::schema;
-use crate::types::{AuditFilter, Entry, Error, Result};
+use crate::types::{AuditFilter, Entry, Error, Result, Retention};
 
 /// How many entries one step of a compaction removes: few enough that writers do not notice.
-const COMPACT_STEP: usize = 2_000;
+const COMPACT_STEP: usize = 5_000;
 
 impl Store {
     /// Up to `limit` entries after `revision`, in order and without a gap: no entry with a
@@ -61,12 +61,16 @@ impl Store {
     pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<Entry>> {
         let since = Value::from(filter.since_ms.unwrap_or(i64::MIN));
         let limit = Value::from(filter.limit);
-        match filter.actor {
-            Some(actor) => {
+        match (filter.actor, filter.kind) {
+            (Some(actor), _) => {
                 let values = vec![actor.as_str().into(), since, limit];
                 self.database.read(schema::AUDIT_ACTOR, values, entry).await
             }
-            None => self.database.read(schema::AUDIT, vec![since, limit], entry).await,
+            (None, Some(kind)) => {
+                let values = vec![kind.as_str().into(), since, limit];
+                self.database.read(schema::AUDIT_KIND, values, entry).await
+            }
+            (None, None) => self.database.read(schema::AUDIT, vec![since, limit], entry).await,
         }
     }
 
@@ -81,29 +85,33 @@ impl Store {
         Ok(self.database.read(schema::LAST_AT, vec![], |c| c.int(0)).await?.pop())
     }
 
-    /// Removes entries from before `keep_after_ms`: all of objects that are gone, and of those
-    /// that live all but the newest `keep_per_object` (at least one). Returns how many it removed.
-    pub async fn compact_history(&self, keep_after_ms: i64, keep_per_object: u32) -> Result<u64> {
-        let keep = i64::from(keep_per_object.max(1));
+    /// Removes entries that are too old: all of objects that are gone, and of those that live all
+    /// but the newest. Their place in the chain of records is kept. Returns how many it removed.
+    pub async fn compact_history(&self, keep: Retention) -> Result<u64> {
         let mut removed = 0;
         let mut after = 0;
+        // What the pruning itself puts on record is not for this pass.
+        let newest = self.revision().await?.cast_signed();
         loop {
-            let values = vec![after.into(), keep_after_ms.into(), keep.into(), COMPACT_STEP.into()];
-            let doomed = self.database.read(schema::DOOMED, values, |c| c.int(0)).await?;
+            let values = vec![
+                Value::Int(after),
+                keep.after_ms.into(),
+                i64::from(keep.per_object.max(1)).into(),
+                keep.records_after_ms.into(),
+                COMPACT_STEP.into(),
+            ];
+            let mut doomed = self.database.read(schema::DOOMED, values, |c| c.int(0)).await?;
+            doomed.retain(|revision| *revision <= newest);
             let Some(last) = doomed.last().copied() else {
                 return Ok(removed);
             };
-            // First the mark, then the removal: whoever is stopped between the two has only told
-            // some readers to begin anew without need.
-            self.database.execute(schema::RAISE_COMPACTED, vec![last.into()]).await?;
             after = last;
-            removed += doomed.len() as u64;
-            self.database.execute(schema::REMOVE_ENTRIES, vec![Value::Ints(doomed)]).await?;
+            removed += self.database.prune(doomed, keep.now_ms).await?;
         }
     }
 }
 
-fn entry(columns: &dyn Columns) -> Result<Entry> {
+pub(crate) fn entry(columns: &dyn Columns) -> Result<Entry> {
     entry_from(columns, 0)
 }
 
@@ -118,5 +126,6 @@ fn entry_from(columns: &dyn Columns, at: usize) -> Result<Entry> {
         intent: columns.text(at + 6)?,
         reasons: columns.text(at + 7)?,
         body: columns.text(at + 8)?,
+        hash: columns.text(at + 9)?,
     })
 }

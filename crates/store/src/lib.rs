@@ -10,9 +10,12 @@
 //!
 //! **Invariant:** revisions are handed out without gaps in the order of commits, so a reader that
 //! has seen revision `n` has been able to see every revision below it.
+//!
+//! Every row of history covers the one before it by a hash: see [`Store::verify`].
 
 mod admit;
 mod blobs;
+mod chain;
 mod database;
 mod history;
 mod lease;
@@ -25,8 +28,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::types::{
-    AuditFilter, Batch, Change, CommitError, Entry, Epoch, Error, Expect, Lease, Replica, Result,
-    Row, Write,
+    AuditFilter, Batch, Change, CommitError, Entry, Epoch, Error, Expect, Fault, Lease, RECORD,
+    Replica, Result, Retention, Row, Verified, Write,
 };
 
 use crate::database::{Columns, Database};

@@ -3,6 +3,7 @@
 //! Here is how connections are made, lent and given up; the two tasks are in modules of their own.
 
 mod listen;
+mod prune;
 mod values;
 mod writer;
 
@@ -101,6 +102,15 @@ impl Postgres {
             Ok(found)
         })
         .await
+    }
+
+    /// Removes entries of history and keeps their place in the chain, in one transaction.
+    pub(crate) async fn prune(&self, doomed: Vec<i64>, at: i64) -> Result<u64> {
+        let removed =
+            bounded(self.pool.get().await?, async |client| prune::prune(client, &doomed, at).await)
+                .await?;
+        self.news.send_replace(());
+        Ok(removed)
     }
 
     pub(crate) fn news(&self) -> watch::Receiver<()> {

@@ -25,13 +25,16 @@ macro_rules! now {
 
 macro_rules! entry {
     () => {
-        "revision, at, kind, name, deleted, actor, intent, reasons, body"
+        "revision, at, kind, name, deleted, actor, intent, reasons, body, hash"
     };
 }
 
 /// What brings an empty database to the newest schema, a step a version. Steps that were ever
 /// released are not edited; a change of schema is one more.
-pub(crate) const MIGRATIONS: &[Sql] = &[Sql { sqlite: SQLITE_1, postgres: POSTGRES_1 }];
+pub(crate) const MIGRATIONS: &[Sql] = &[
+    Sql { sqlite: SQLITE_1, postgres: POSTGRES_1 },
+    Sql { sqlite: SQLITE_2, postgres: POSTGRES_2 },
+];
 
 const SQLITE_1: &str = "
     CREATE TABLE counter (
@@ -122,6 +125,33 @@ const POSTGRES_1: &str = r#"
     CREATE TABLE blobs (digest text COLLATE "C" PRIMARY KEY, bytes bytea NOT NULL);
 "#;
 
+/// The chain of records: it begins after what was written before there was one.
+const SQLITE_2: &str = "
+    ALTER TABLE history ADD COLUMN hash text NOT NULL DEFAULT '';
+    ALTER TABLE counter ADD COLUMN hash text NOT NULL DEFAULT '';
+    ALTER TABLE counter ADD COLUMN chained integer NOT NULL DEFAULT 0;
+    UPDATE counter SET chained = revision;
+    CREATE TABLE gaps (
+        from_revision integer PRIMARY KEY,
+        to_revision integer NOT NULL,
+        from_hash text NOT NULL,
+        to_hash text NOT NULL
+    );
+";
+
+const POSTGRES_2: &str = r#"
+    ALTER TABLE history ADD COLUMN hash text COLLATE "C" NOT NULL DEFAULT '';
+    ALTER TABLE counter ADD COLUMN hash text COLLATE "C" NOT NULL DEFAULT '';
+    ALTER TABLE counter ADD COLUMN chained bigint NOT NULL DEFAULT 0;
+    UPDATE counter SET chained = revision;
+    CREATE TABLE gaps (
+        from_revision bigint PRIMARY KEY,
+        to_revision bigint NOT NULL,
+        from_hash text COLLATE "C" NOT NULL,
+        to_hash text COLLATE "C" NOT NULL
+    );
+"#;
+
 // Objects.
 
 /// One statement sees one moment, so the revision is that of the objects.
@@ -166,11 +196,18 @@ pub(crate) const AUDIT_ACTOR: Sql = both(concat!(
     " FROM history WHERE actor = $1 AND at >= $2 ORDER BY at DESC, revision DESC LIMIT $3"
 ));
 
+pub(crate) const AUDIT_KIND: Sql = both(concat!(
+    "SELECT ",
+    entry!(),
+    " FROM history WHERE kind = $1 AND at >= $2 ORDER BY revision DESC LIMIT $3"
+));
+
 pub(crate) const REVISION: Sql = both("SELECT revision FROM counter");
 
 pub(crate) const LAST_AT: Sql = both("SELECT at FROM history ORDER BY revision DESC LIMIT 1");
 
 /// The count stops at the number it is compared with: an object may have a million entries.
+/// Records of no object are kept by their own age.
 pub(crate) const DOOMED: Sql = both(
     "SELECT h.revision FROM history h WHERE h.revision > $1 AND h.at < $2 AND (
          NOT EXISTS (SELECT 1 FROM objects o WHERE o.kind = h.kind AND o.name = h.name)
@@ -178,11 +215,51 @@ pub(crate) const DOOMED: Sql = both(
              SELECT 1 FROM history n
              WHERE n.kind = h.kind AND n.name = h.name AND n.revision > h.revision LIMIT $3
          ) newer) >= $3
-     ) ORDER BY h.revision LIMIT $4",
+     ) AND (h.kind <> 'Audit' OR h.at < $4) ORDER BY h.revision LIMIT $5",
 );
 
 pub(crate) const RAISE_COMPACTED: Sql =
     both("UPDATE counter SET compacted = $1 WHERE compacted < $1");
+
+/// The links of records that are about to go, each with that of the record before it.
+pub(crate) const LINKS: Sql = Sql {
+    sqlite: "SELECT h.revision, h.hash, coalesce(p.hash, '') FROM history h
+             LEFT JOIN history p ON p.revision = h.revision - 1
+             WHERE h.revision IN (SELECT value FROM json_each($1)) ORDER BY h.revision",
+    postgres: "SELECT h.revision, h.hash, coalesce(p.hash, '') FROM history h
+             LEFT JOIN history p ON p.revision = h.revision - 1
+             WHERE h.revision = ANY($1) ORDER BY h.revision",
+};
+
+pub(crate) const GAPS: &str =
+    "SELECT from_revision, to_revision, from_hash, to_hash FROM gaps ORDER BY from_revision";
+
+pub(crate) const ADD_GAP: &str =
+    "INSERT INTO gaps (from_revision, to_revision, from_hash, to_hash) VALUES ($1, $2, $3, $4)";
+
+pub(crate) const REMOVE_GAP: &str = "DELETE FROM gaps WHERE from_revision = $1";
+
+/// The head of the chain and all gaps in it, as they were at one moment.
+pub(crate) const CHAIN: Sql = both(
+    "SELECT counter.revision, counter.hash, counter.chained,
+         gaps.from_revision, gaps.to_revision, gaps.from_hash, gaps.to_hash
+     FROM counter LEFT JOIN gaps ON true ORDER BY gaps.from_revision",
+);
+
+pub(crate) const WALK: Sql = both(concat!(
+    "SELECT ",
+    entry!(),
+    " FROM history WHERE revision > $1 AND revision <= $2 ORDER BY revision LIMIT $3"
+));
+
+/// An object that is not as its last record left it.
+pub(crate) const STRAY: Sql = both(
+    "SELECT o.kind, o.name, o.revision FROM objects o
+     LEFT JOIN history h ON h.revision = o.revision
+     WHERE h.revision IS NULL OR h.kind <> o.kind OR h.name <> o.name OR h.deleted
+         OR h.body <> o.body
+     ORDER BY o.revision LIMIT 1",
+);
 
 pub(crate) const REMOVE_ENTRIES: Sql = Sql {
     sqlite: "DELETE FROM history WHERE revision IN (SELECT value FROM json_each($1))",
@@ -253,7 +330,9 @@ pub(crate) const LIST_BLOBS: Sql = both("SELECT digest FROM blobs ORDER BY diges
 /// The lease a fence is about.
 pub(crate) const FENCE: &str = "SELECT epoch FROM leases WHERE name = 'controllers'";
 
-pub(crate) const SET_REVISION: &str = "UPDATE counter SET revision = $1";
+pub(crate) const HEAD: &str = "SELECT revision, hash FROM counter";
+
+pub(crate) const SET_REVISION: &str = "UPDATE counter SET revision = $1, hash = $2";
 
 pub(crate) const STORED_ONE: &str = "SELECT revision FROM objects WHERE kind = $1 AND name = $2";
 
@@ -264,12 +343,15 @@ pub(crate) const PUT_ONE: &str = "INSERT INTO objects (kind, name, revision, bod
 pub(crate) const DELETE_ONE: &str =
     "DELETE FROM objects WHERE kind = $1 AND name = $2 RETURNING body";
 
-pub(crate) const ENTER_ONE: &str =
-    concat!("INSERT INTO history (", entry!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+pub(crate) const ENTER_ONE: &str = concat!(
+    "INSERT INTO history (",
+    entry!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+);
 
 /// **Invariant:** whoever changes objects in PostgreSQL has locked this row first, so that
 /// revisions become visible in their order.
-pub(crate) const LOCK_COUNTER: &str = "SELECT revision FROM counter FOR UPDATE";
+pub(crate) const LOCK_COUNTER: &str = "SELECT revision, hash FROM counter FOR UPDATE";
 
 /// Locked so that nobody takes the lease between the check and the commit.
 pub(crate) const LOCK_FENCE: &str = "SELECT epoch FROM leases WHERE name = 'controllers' FOR SHARE";
@@ -287,27 +369,33 @@ pub(crate) const STORED_MANY: &str = "SELECT (
     ) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (kind, name, place)
     ORDER BY asked.place";
 
+/// The bodies of objects that are about to be deleted: their records hold them once more.
+pub(crate) const BODIES_MANY: &str = "SELECT (
+        SELECT o.body FROM objects o WHERE o.kind = asked.kind AND o.name = asked.name
+    ) FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (kind, name, place)
+    ORDER BY asked.place";
+
 /// All its parts see the objects as they were before it, so an object may be named only once.
 pub(crate) const WRITE_MANY: &str = concat!(
     "WITH written AS MATERIALIZED (
          SELECT * FROM unnest(
              $1::bigint[], $2::bigint[], $3::text[], $4::text[],
-             $5::text[], $6::text[], $7::text[], $8::text[]
-         ) AS w (revision, at, kind, name, actor, intent, reasons, body)
+             $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]
+         ) AS w (revision, at, kind, name, actor, intent, reasons, body, hash, change)
      ), entered AS (
          INSERT INTO history (",
     entry!(),
-    ") SELECT w.revision, w.at, w.kind, w.name, w.body IS NULL, w.actor, w.intent, w.reasons,
-             coalesce(w.body, (
+    ") SELECT w.revision, w.at, w.kind, w.name, w.change = 'delete', w.actor, w.intent,
+             w.reasons, coalesce(w.body, (
                  SELECT o.body FROM objects o WHERE o.kind = w.kind AND o.name = w.name
-             ))
+             )), w.hash
          FROM written w
      ), deleted AS (
          DELETE FROM objects o USING written w
-         WHERE w.body IS NULL AND o.kind = w.kind AND o.name = w.name
+         WHERE w.change = 'delete' AND o.kind = w.kind AND o.name = w.name
      )
      INSERT INTO objects (kind, name, revision, body)
-         SELECT kind, name, revision, body FROM written WHERE body IS NOT NULL
+         SELECT kind, name, revision, body FROM written WHERE change = 'put'
          ON CONFLICT (kind, name) DO UPDATE
              SET revision = excluded.revision, body = excluded.body"
 );
@@ -326,6 +414,11 @@ mod tests {
             HISTORY,
             AUDIT,
             AUDIT_ACTOR,
+            AUDIT_KIND,
+            LINKS,
+            CHAIN,
+            WALK,
+            STRAY,
             REVISION,
             LAST_AT,
             DOOMED,
@@ -343,7 +436,18 @@ mod tests {
             DELETE_BLOBS,
             LIST_BLOBS,
         ];
-        let own = [FENCE, SET_REVISION, STORED_ONE, PUT_ONE, DELETE_ONE, ENTER_ONE];
+        let own = [
+            FENCE,
+            HEAD,
+            SET_REVISION,
+            STORED_ONE,
+            PUT_ONE,
+            DELETE_ONE,
+            ENTER_ONE,
+            GAPS,
+            ADD_GAP,
+            REMOVE_GAP,
+        ];
         for text in shared.iter().map(|sql| sql.sqlite).chain(own) {
             let mut greatest = 0;
             for number in text.split('$').skip(1) {

@@ -17,9 +17,10 @@ use rusqlite::{
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::admit::{self, Admitted, Outcome, Stored};
+use crate::chain::{self, Gap, Record, gap_from};
 use crate::database::{Columns, Decode, Value};
 use crate::schema;
-use crate::types::{Batch, Change, Epoch, Error, Result};
+use crate::types::{Batch, Change, Epoch, Error, RECORD, Result};
 
 /// How many reads run at once.
 const READERS: usize = 4;
@@ -101,6 +102,20 @@ impl Sqlite {
             found
         })
         .await
+    }
+
+    /// Removes entries of history and keeps their place in the chain, in one transaction.
+    pub(crate) async fn prune(&self, doomed: Vec<i64>, at: i64) -> Result<u64> {
+        let (reply, removed) = oneshot::channel();
+        let news = self.news.clone();
+        let job = Job::Run(Box::new(move |connection| {
+            let done = prune(connection, doomed, at);
+            news.send_replace(());
+            // Nobody waits any more: then nobody is told.
+            let _ = reply.send(done);
+        }));
+        self.queue.send(job).await.map_err(|_| Error::stopped())?;
+        removed.await.map_err(|_| Error::stopped())?
     }
 
     pub(crate) fn news(&self) -> watch::Receiver<()> {
@@ -244,14 +259,22 @@ fn commit_batches(connection: &mut Connection, batches: &[Batch]) -> Vec<Outcome
 /// One transaction; after an error there is none open and nothing was changed.
 fn commit_together(connection: &mut Connection, batches: &[Batch]) -> Result<Vec<Outcome>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let newest = number(&transaction, schema::REVISION.sqlite)?;
+    let (newest, head) = read_head(&transaction)?;
     let fenced = batches.iter().any(|batch| batch.fence.is_some());
     let epoch = if fenced { number(&transaction, schema::FENCE)? } else { 0 };
     let stored = read_stored(&transaction, batches)?;
     let admitted = admit::admit(batches, newest, Epoch(epoch), stored);
-    write_effects(&transaction, batches, &admitted)?;
+    write_effects(&transaction, batches, &admitted, head)?;
     transaction.commit()?;
     Ok(admitted.outcomes)
+}
+
+/// The newest revision and its hash.
+fn read_head(connection: &Connection) -> Result<(u64, String)> {
+    let mut statement = connection.prepare_cached(schema::HEAD)?;
+    let (revision, hash): (i64, String) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((revision.cast_unsigned(), hash))
 }
 
 /// The one number a statement answers, 0 if it answers nothing.
@@ -276,6 +299,7 @@ fn write_effects(
     connection: &Connection,
     batches: &[Batch],
     admitted: &Admitted<'_>,
+    mut head: String,
 ) -> Result<()> {
     let mut put = connection.prepare_cached(schema::PUT_ONE)?;
     let mut delete = connection.prepare_cached(schema::DELETE_ONE)?;
@@ -293,15 +317,63 @@ fn write_effects(
                 last = delete.query_row(params![kind, name], |row| row.get(0))?;
                 (true, &last)
             }
+            Change::Record(body) => (false, body),
         };
         let Batch { at, actor, intent, reasons, .. } = &batches[effect.batch];
-        enter.execute(params![revision, at, kind, name, deleted, actor, intent, reasons, body])?;
+        let (at, revision_of) = (*at, effect.revision);
+        let record =
+            Record { revision: revision_of, at, kind, name, deleted, actor, intent, reasons, body };
+        head = chain::link(&head, &record);
+        enter.execute(params![
+            revision, at, kind, name, deleted, actor, intent, reasons, body, head
+        ])?;
     }
     if !admitted.effects.is_empty() {
         let revision = admitted.revision.cast_signed();
-        connection.prepare_cached(schema::SET_REVISION)?.execute([revision])?;
+        connection.prepare_cached(schema::SET_REVISION)?.execute(params![revision, head])?;
     }
     Ok(())
+}
+
+/// Takes entries out, leaves the gaps they had, and records that it did.
+fn prune(connection: &mut Connection, doomed: Vec<i64>, at: i64) -> Result<u64> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let last = doomed.last().copied().unwrap_or_default();
+    let doomed = [Value::Ints(doomed)];
+    let links = query(&transaction, schema::LINKS.sqlite, &doomed, |c| {
+        Ok((c.int(0)?.cast_unsigned(), c.text(1)?, c.text(2)?))
+    })?;
+    let before = query(&transaction, schema::GAPS, &[], |c| gap_from(c, 0))?;
+    let removed = links.len();
+    let after = chain::widened(&before, links);
+    transaction.prepare_cached(schema::RAISE_COMPACTED.sqlite)?.execute([last])?;
+    transaction
+        .prepare_cached(schema::REMOVE_ENTRIES.sqlite)?
+        .execute(rusqlite::params_from_iter(&doomed))?;
+    let (gone, new) = chain::changes(&before, &after);
+    let mut remove = transaction.prepare_cached(schema::REMOVE_GAP)?;
+    for gap in gone {
+        remove.execute([gap.first.cast_signed()])?;
+    }
+    let mut add = transaction.prepare_cached(schema::ADD_GAP)?;
+    for Gap { first, last, before, after } in new {
+        add.execute(params![first.cast_signed(), last.cast_signed(), before, after])?;
+    }
+    if removed > 0 {
+        let (revision, head) = read_head(&transaction)?;
+        let body = chain::statement(&after, removed);
+        let record = chain::pruning(revision + 1, at, &body);
+        let hash = chain::link(&head, &record);
+        let revision = record.revision.cast_signed();
+        let Record { name, actor, intent, reasons, .. } = record;
+        transaction.prepare_cached(schema::ENTER_ONE)?.execute(params![
+            revision, at, RECORD, name, false, actor, intent, reasons, body, hash
+        ])?;
+        transaction.prepare_cached(schema::SET_REVISION)?.execute(params![revision, hash])?;
+    }
+    drop((remove, add));
+    transaction.commit()?;
+    Ok(removed as u64)
 }
 
 fn query<T>(

@@ -56,7 +56,13 @@ pub enum Change {
     Put(String),
     /// It is gone.
     Delete,
+    /// Nothing: something happened that is to be known, told by this body. It enters the history
+    /// and changes no object; its kind is [`RECORD`].
+    Record(String),
 }
+
+/// The kind of records that are of no object.
+pub const RECORD: &str = "Audit";
 
 /// The number of a lease's holding: greater whenever the holder changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +102,48 @@ pub struct Entry {
     pub reasons: String,
     /// The body the write left or, if it deleted, the last the object had.
     pub body: String,
+    /// Covers all of this and the hash of the record before it, in hex; empty, where it was
+    /// written before records were chained.
+    pub hash: String,
+}
+
+/// How long history is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Entries younger than this are kept, in milliseconds since 1970.
+    pub after_ms: i64,
+    /// So many of each object are kept whatever their age, at least one.
+    pub per_object: u32,
+    /// Records of no object younger than this are kept, in milliseconds since 1970.
+    pub records_after_ms: i64,
+    /// Now, by the caller's clock.
+    pub now_ms: i64,
+}
+
+/// What a walk along the chain of records has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// So many records were found, and each covers the one before.
+    pub records: u64,
+    /// So many are no longer kept; their place in the chain is.
+    pub pruned: u64,
+    /// So many are from before records were chained; of them nothing can be said.
+    pub unchained: u64,
+    /// The newest record.
+    pub revision: u64,
+    /// Its hash, which stands for everything before it.
+    pub head: String,
+    /// The first that does not fit.
+    pub fault: Option<Fault>,
+}
+
+/// A record that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its revision.
+    pub revision: u64,
+    /// What is wrong, in one sentence.
+    pub what: String,
 }
 
 /// Which entries an audit shows.
@@ -103,6 +151,8 @@ pub struct Entry {
 pub struct AuditFilter {
     /// Only those of this actor.
     pub actor: Option<String>,
+    /// Only those of this kind. Given with an actor, it is the actor that is looked up by.
+    pub kind: Option<String>,
     /// Only those at or after this time, in milliseconds since 1970.
     pub since_ms: Option<i64>,
     /// At most so many.

@@ -112,8 +112,8 @@ function Approve({ promotion, onClose }: { promotion: Promotion; onClose: () => 
   const by = who?.name ?? "";
   const rules = store.snapshot().tables.environments.get(environment);
   const roles = rules ? (rulesOf(rules).approval?.roles ?? []) : [];
-  const role =
-    roles.includes(who?.role ?? "") || roles.length === 0 ? (who?.role ?? "") : (roles[0] ?? "");
+  const mineAre = who?.roles ?? [];
+  const role = mineAre.find((mine) => roles.includes(mine)) ?? mineAre[0] ?? who?.role ?? "";
   const mine = by.replace(/^.*\//, "").replaceAll(/[^a-z0-9-]+/g, "-");
   const approval = {
     kind: "Approval",

@@ -2,7 +2,7 @@
 // wrote before.
 import { useState } from "react";
 import { useSnapshot } from "../../api/live";
-import { type HistoryEntry, pluralOf, singular } from "../../api/objects";
+import { type AuditEntry, pluralOf, singular } from "../../api/objects";
 import { useAudit } from "../../api/queries";
 import type { Change } from "../../logic/changes";
 import { entryWords, folded, worthTelling } from "../../logic/changes";
@@ -85,7 +85,7 @@ function Before() {
   );
 }
 
-function BeforeRow({ entry, times }: { entry: HistoryEntry; times: number }) {
+function BeforeRow({ entry, times }: { entry: AuditEntry; times: number }) {
   const plural = pluralOf(entry.kind);
   const subject =
     plural === "deployments" ? entry.name : `${entry.kind.toLowerCase()}/${entry.name}`;

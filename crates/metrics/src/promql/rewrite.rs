@@ -45,6 +45,29 @@ pub(super) fn with_matcher(query: &str, name: &str, value: &str) -> Result<Strin
     printed(expression, text)
 }
 
+/// See [`super::restricted`].
+pub(super) fn restricted(query: &str, name: &str, values: &[String]) -> Result<String, QueryError> {
+    let mut expression = parse(query)?.expression;
+    let pattern = pattern(values);
+    let regex = regex::Regex::new(&format!("^(?:{pattern})$"));
+    let regex = regex.map_err(|e| QueryError::Execution(e.to_string()))?;
+    visit(&mut expression, &mut |selector| {
+        let op = MatchOp::Re(regex.clone());
+        selector.matchers.matchers.push(Written::new(op, name, &pattern));
+        Ok(())
+    })?;
+    let text = expression.to_string();
+    printed(expression, text)
+}
+
+/// What matches one of these and nothing else; with none of them, nothing that has the label.
+pub(super) fn pattern(values: &[String]) -> String {
+    match values {
+        [] => "[^\\s\\S]".to_owned(),
+        values => values.iter().map(|v| regex::escape(v)).collect::<Vec<_>>().join("|"),
+    }
+}
+
 /// See [`super::format`].
 pub(super) fn format(query: &str) -> Result<String, QueryError> {
     Plan::of(query, Bounds { start: 0, end: 0, step: 0 })?;
@@ -96,5 +119,34 @@ fn visit(expression: &mut Expr, each: Visit) -> Result<(), QueryError> {
             visit(&mut aggregate.expr, each)
         }
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_selector_is_narrowed() {
+        let names = ["shop.prod".to_owned(), "pay".to_owned()];
+        let only = pattern(&names);
+        assert_eq!(only, r"shop\.prod|pay");
+        for query in [
+            "up",
+            "sum by (job) (rate(http_requests_total{code=~\"5..\"}[5m] offset 1h)) / ignoring(x) up",
+            "max_over_time(up{deployment=\"other\"}[1h:5m]) or vector(1)",
+            "{__name__=~\".+\"} @ 10 unless on(a) -up",
+            "topk(3, up) and absent(up)",
+        ] {
+            let text = restricted(query, "deployment", &names).unwrap();
+            for matchers in selectors(&text).unwrap() {
+                let kept = |m: &Matcher| m.name == "deployment" && m.matches("shop.prod");
+                let barred = |m: &Matcher| m.name == "deployment" && !m.matches("shopXprod");
+                assert!(matchers.iter().any(|m| kept(m) && barred(m)), "{text}");
+            }
+        }
+        let none = restricted("up", "deployment", &[]).unwrap();
+        let all = selectors(&none).unwrap();
+        assert!(all[0].iter().any(|m| m.name == "deployment" && !m.matches("") && !m.matches("x")));
     }
 }

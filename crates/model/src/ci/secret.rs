@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::name::Invalid;
+use crate::name::{self, Invalid};
 use crate::object::{Explained, Spec};
 
 /// Something that must not be seen.
@@ -15,9 +15,20 @@ pub struct Secret {
     /// What it is for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Names the sealed value in the store; none was given yet, if absent.
+    /// The pipelines that may use it; any may, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipelines: Option<Vec<String>>,
+    /// Names the sealed value in the store; none was given yet, if absent. A
+    /// manifest that leaves it out keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+}
+
+impl Secret {
+    /// Whether a pipeline may use it.
+    pub fn is_for(&self, pipeline: &str) -> bool {
+        self.pipelines.as_ref().is_none_or(|all| all.iter().any(|name| name == pipeline))
+    }
 }
 
 /// Secrets have no status.
@@ -38,6 +49,9 @@ impl Spec for Secret {
             "sealed",
             "is given by the server; set the value with atoll secret set NAME",
         );
+        for (i, pipeline) in self.pipelines.iter().flatten().enumerate() {
+            invalid.nest(&format!("pipelines[{i}]"), name::check_simple(pipeline));
+        }
         invalid.into_result()
     }
 }

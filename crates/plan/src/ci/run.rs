@@ -229,9 +229,17 @@ impl Turn<'_> {
         let mut wrong: Vec<Reason> = said.collect();
         wrong.extend(names::wrong_params(&definition.params, &self.run.spec.params));
         let secrets = definition.steps.iter().flat_map(|step| step.secrets.values());
-        let missing: BTreeSet<&String> =
-            secrets.filter(|name| self.cx.world.get::<Secret>(name).is_none()).collect();
-        wrong.extend(missing.into_iter().map(|name| {
+        let named: BTreeSet<&String> = secrets.collect();
+        let pipeline = &self.run.spec.pipeline;
+        let secret = |name: &str| self.cx.world.get::<Secret>(name);
+        let foreign = named.iter().filter(|n| secret(n).is_some_and(|s| !s.spec.is_for(pipeline)));
+        wrong.extend(foreign.map(|name| {
+            let message = format!("secret {name} is not for pipeline {pipeline}");
+            let hint = format!("name the pipeline in spec.pipelines of secret/{name}");
+            Reason::new("secret-foreign", message).hint(hint)
+        }));
+        let missing = named.into_iter().filter(|name| secret(name).is_none());
+        wrong.extend(missing.map(|name| {
             Reason::new("secret-missing", format!("there is no secret {name}"))
                 .hint(format!("set it: atoll secret set {name}"))
         }));

@@ -5,6 +5,7 @@ use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
 use crate::edit;
+use crate::permission::Permissions;
 
 /// **Invariant:** nobody writes a field that is another's.
 pub(super) fn one_writer(case: &Case) -> Opinion {
@@ -95,9 +96,11 @@ fn not_to_be_said(case: &Case, stored: Option<&Any>, any: &Any) -> Option<Reason
             Some(Reason::new("immutable", format!("{} never changes", any.id())))
         }
         (Any::Approval(approval), None) => {
-            let (name, role) = (&case.actor.name, case.actor.role.name());
-            let own = approval.spec.by == *name && approval.spec.role == role;
-            let message = format!("you are {name} with role {role}, and approve as nobody else");
+            let permissions = Permissions::of(case.cx.world, case.actor);
+            let (name, role) = (&case.actor.name, &approval.spec.role);
+            let own = approval.spec.by == *name && permissions.roles().contains(role);
+            let called = permissions.called();
+            let message = format!("you are {called}, and approve as nobody else");
             (!own).then(|| Reason::new("not-yours", message))
         }
         (Any::Promotion(new), Some(Any::Promotion(old))) => {

@@ -1,6 +1,8 @@
 //! Whether what is written is valid by itself and together with what it names.
 
-use atoll_model::{Any, Application, Deployment, Environment, Kind, Reason, Release, Snapshot};
+use atoll_model::{
+    Any, Application, Deployment, Environment, Kind, Reason, Release, Secret, Snapshot,
+};
 
 use super::{Case, Opinion};
 
@@ -33,6 +35,7 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("missing", format!("{subject} names {}/{name}: no such", kind.lower()))
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
+        objections.extend(foreign_secrets(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
             let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
             Reason::new("cycle", message).hint("take one of these out")
@@ -70,6 +73,26 @@ fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
     };
     let gone = named.into_iter().filter(|(kind, name)| world.find(*kind, name).is_none());
     gone.map(|(kind, name)| (kind, name.clone())).collect()
+}
+
+/// Secrets a pipeline names that are not for it.
+fn foreign_secrets(world: &Snapshot, any: &Any) -> Vec<Reason> {
+    let Any::Pipeline(pipeline) = any else { return Vec::new() };
+    let spec = &pipeline.spec;
+    let of_steps = spec.steps.iter().flat_map(|step| step.secrets.values());
+    let of_source = spec.source.iter().filter_map(|source| source.credential.as_ref());
+    let named = of_steps.chain(of_source).chain(&spec.triggers.webhook);
+    let foreign = named.filter(|name| {
+        let secret = world.get::<Secret>(name);
+        secret.is_some_and(|secret| !secret.spec.is_for(pipeline.name()))
+    });
+    foreign
+        .map(|name| {
+            let message = format!("{} names secret {name}, which is not for it", any.id());
+            let hint = format!("name the pipeline in spec.pipelines of secret/{name}");
+            Reason::new("secret-foreign", message).hint(hint)
+        })
+        .collect()
 }
 
 /// A way from an object back to itself along what has to be ready before it.

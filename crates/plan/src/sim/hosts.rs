@@ -1,7 +1,7 @@
 //! The hosts' side of the simulated fleet: who asks and says what when, and what of it arrives.
 //! What happens on a host is in `agent.rs`.
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::access::Actor;
 use atoll_model::agent::Report;
 use atoll_model::{Host, Instance, Kind, Object, Span, Task};
 
@@ -114,8 +114,7 @@ impl Sim {
         }
         self.note_heard(host);
         let plan = report(&self.context(), host, said);
-        let actor =
-            Actor { name: format!("host/{host}"), role: Role::Host, host: Some(host.to_owned()) };
+        let actor = Actor::host(host);
         if let Err(reasons) = self.commit(&actor, plan) {
             unreachable!("a report was refused: {reasons:?}");
         }

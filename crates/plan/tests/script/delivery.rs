@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::access::{Actor, Level};
 use atoll_model::{
     Any, Approval, Deployment, Environment, Intent, Object, Package, Pipeline, Promotion, Release,
     Span, Write,
@@ -179,7 +179,7 @@ impl Script {
             comment: String::new(),
         };
         let any = Any::Approval(Arc::new(Object::new(format!("{name}.{who}"), spec)));
-        let actor = Actor { name: format!("user/{who}"), role: Role::Operator, host: None };
+        let actor = Actor::new(format!("user/{who}"), Level::Operator);
         let plan = edit::apply(&self.sim.context(), vec![any]);
         if let Err(reasons) = plan.and_then(|plan| self.sim.commit(&actor, plan)) {
             self.said.extend(reasons.iter().map(|reason| format!("refused: {reason}")));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_model::access::Actor;
 use atoll_model::cmdb::Amount;
 use atoll_model::{
     Any, Application, Deployment, Freeze, Host, Instance, Intent, Kind, Object, Package, Reason,
@@ -13,6 +14,7 @@ use atoll_plan::decision::{Verdict, decide};
 use atoll_plan::sim::{Behaviour, Entry, Loss, Sim};
 use atoll_plan::{Plan, edit, explain};
 
+mod access;
 mod alerting;
 mod application;
 mod ci;
@@ -26,7 +28,8 @@ pub fn run(name: &str, text: &str) -> String {
     let seed = name.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
     let sim = Sim::new(seed);
     let (content, said, measured) = Default::default();
-    let mut script = Script { begun: sim.now(), sim, content, said, measured };
+    let who = Sim::person();
+    let mut script = Script { begun: sim.now(), sim, who, content, said, measured };
     let mut output = String::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with('>') {
@@ -95,6 +98,8 @@ impl<'a> Options<'a> {
 
 pub struct Script {
     sim: Sim,
+    /// Who edits.
+    who: Actor,
     begun: Timestamp,
     /// How often the content of an application was changed.
     content: BTreeMap<String, u32>,
@@ -109,7 +114,7 @@ impl Script {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
         let mut options = Options::of(&words[1..]);
-        if self.configure(words)? {
+        if self.grant(words)? || self.configure(words)? {
             return Ok(());
         }
         match words[0].as_str() {
@@ -217,7 +222,7 @@ impl Script {
         let cx = self.sim.context();
         let plan = atoll_plan::deployment::plan(&cx, name);
         let intent = plan.intent.name();
-        let actor = atoll_model::access::Actor::controller("deployment");
+        let actor = Actor::controller("deployment");
         let (verdict, writes, reasons) = match decide(&cx, &actor, plan) {
             Verdict::Commit(plan) => ("commit", plan.writes, plan.reasons),
             Verdict::Hold(plan, reasons) => ("hold", plan.writes, reasons),
@@ -244,7 +249,8 @@ impl Script {
     }
 
     fn apply(&mut self, any: Any) {
-        if let Err(reasons) = self.sim.apply(vec![any]) {
+        let plan = edit::apply(&self.sim.context(), vec![any]);
+        if let Err(reasons) = plan.and_then(|plan| self.sim.commit(&self.who, plan)) {
             self.said.extend(reasons.iter().map(|reason| format!("refused: {reason}")));
         }
     }
@@ -252,7 +258,7 @@ impl Script {
     fn commit(&mut self, plan: Result<Plan, Vec<Reason>>) {
         let done = plan.and_then(|plan| {
             let reasons = plan.reasons.clone();
-            self.sim.commit(&Sim::person(), plan).map(|_| reasons)
+            self.sim.commit(&self.who, plan).map(|_| reasons)
         });
         match done {
             Ok(reasons) => self.said.extend(reasons.iter().map(|reason| format!("note: {reason}"))),

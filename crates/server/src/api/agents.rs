@@ -4,13 +4,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::agent::{Ask, Assignment, Join, Joined, Report};
 use atoll_model::deployment::Instance;
-use atoll_model::{Any, Host, Object, Reason, Role, Span, Task, Token, Write};
+use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Token, Write};
 use atoll_plan::{Context, Plan, edit, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
@@ -19,11 +20,14 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::error::{Answer, ApiError};
+use crate::listen::PeerAddress;
 use crate::{App, auth};
 
 /// A poll waits at most this part of the time after which a host counts as lost, so that two may
 /// go astray before it does.
 const POLLS_PER_TIMEOUT: u64 = 3;
+/// Whether somebody may still follow a log or run a command is asked again this often.
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
 
 /// Parameters of an assignment poll.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -49,7 +53,7 @@ pub async fn join(
     let token = host_token(&secret, &name);
     // The guard has seen to it that the token may join hosts; making host and token is the
     // server's own doing, in the name of whoever joins.
-    let server = Actor { role: Role::Admin, ..actor };
+    let server = Actor { level: Level::Admin, ..actor };
     app.commit(&server, None, |cx| {
         let mut host = Object::new(name.clone(), Host::default());
         host.meta.labels = join.labels.clone();
@@ -74,16 +78,12 @@ pub async fn join(
     .await?;
     app.measure.heard(&join.name, app.clock.now());
     let facts = Report { facts: Some(join.facts), ..Report::default() };
-    app.reports.send(host_actor(&join.name), facts).await?;
+    app.reports.send(Actor::host(&join.name), facts).await?;
     Ok(Json(Joined { host: join.name, token: secret, servers: app.addresses() }))
 }
 
-fn host_actor(host: &str) -> Actor {
-    Actor { name: format!("host/{host}"), role: Role::Host, host: Some(host.to_owned()) }
-}
-
 fn host_token(secret: &str, host: &str) -> Object<Token> {
-    let mut token = auth::token(secret, Role::Host, None, None);
+    let mut token = auth::token(secret, Level::Host, None, None);
     token.spec.host = Some(host.to_owned());
     token
 }
@@ -134,9 +134,12 @@ pub async fn assignment(
     let world = app.cache.world();
     let mut assignment: Assignment = report::assignment(&world, &name);
     for task in &mut assignment.tasks {
+        let run = world.get::<Task>(&task.name).map(|task| task.spec.run.clone());
+        let run = run.and_then(|run| world.get::<Run>(&run));
+        let pipeline = run.map(|run| run.spec.pipeline.clone()).unwrap_or_default();
         for (variable, secret) in &task.work.secrets {
             // One that was deleted meanwhile is missed by the task itself.
-            let value = app.secret_text(&world, secret).await;
+            let value = app.secret_text(&world, &pipeline, secret).await;
             task.secrets.extend(value.map(|value| (variable.clone(), value)));
         }
     }
@@ -189,28 +192,27 @@ pub async fn open_session(
     Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<SessionQuery>,
+    ConnectInfo(PeerAddress(peer)): ConnectInfo<PeerAddress>,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     let ask = asked(&query)?;
     let is_exec = matches!(ask, Ask::Exec { .. });
-    if is_exec && actor.role < Role::Operator {
-        let title = format!("role {} may not run commands on hosts", actor.role.name());
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
-    }
-    let world = app.cache.world();
-    let instance = world
-        .get::<Instance>(&name)
-        .ok_or_else(|| ApiError::not_found(format!("instance/{name}")))?;
-    let recorded = is_exec.then_some(&actor);
-    announce(&app, recorded, (&instance.spec.host, &name), ask, &uri, upgrade).await
+    let verb = if is_exec { Verb::Exec } else { Verb::Logs };
+    let instance = app.sight(&actor).get::<Instance>(verb, &name)?;
+    let host = instance.spec.host.clone();
+    let from = peer.ip().to_string();
+    let wish = Wish { actor, verb, any: Any::Instance(instance), host, from };
+    announce(&app, wish, ask, &uri, upgrade).await
 }
 
 /// `GET /v1/tasks/{name}/session`: the log of a task that is not over, as it grows.
 pub async fn open_task_session(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<SessionQuery>,
+    ConnectInfo(PeerAddress(peer)): ConnectInfo<PeerAddress>,
     uri: Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
@@ -219,9 +221,7 @@ pub async fn open_task_session(
         let title = "a task does its own work only; its log may be followed";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
     }
-    let world = app.cache.world();
-    let task =
-        world.get::<Task>(&name).ok_or_else(|| ApiError::not_found(format!("task/{name}")))?;
+    let task = app.sight(&actor).get::<Task>(Verb::Logs, &name)?;
     let Some(host) = task.spec.host.clone().filter(|_| !task.status.phase.is_over()) else {
         let why = match task.status.phase.is_over() {
             true => "it is over; its whole log is at /v1/tasks/NAME/log",
@@ -229,36 +229,65 @@ pub async fn open_task_session(
         };
         return Err(ApiError::conflict(format!("task/{name}: {}", why.replace("NAME", &name))));
     };
-    announce(&app, None, (&host, &name), ask, &uri, upgrade).await
+    let from = peer.ip().to_string();
+    let wish = Wish { actor, verb: Verb::Logs, any: Any::Task(task), host, from };
+    announce(&app, wish, ask, &uri, upgrade).await
 }
 
 fn asked(query: &SessionQuery) -> Answer<Ask> {
     serde_json::from_str(&query.ask).map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))
 }
 
+/// Who wants a session with what, and by what right.
+struct Wish {
+    actor: Actor,
+    verb: Verb,
+    any: Any,
+    host: String,
+    from: String,
+}
+
+impl Wish {
+    /// Ends when the right is taken away, or what was shown for it is no longer good.
+    async fn taken_away(&self, app: &App) {
+        loop {
+            tokio::time::sleep(ASKED_AGAIN).await;
+            let sight = app.sight(&self.actor);
+            let known = auth::still_good(&sight.world, &self.actor, app.clock.now());
+            if !known || !sight.may.allows(&sight.world, self.verb, &self.any) {
+                return;
+            }
+        }
+    }
+}
+
 /// Tells a host's agent of a session, at the replica it polls.
 async fn announce(
     app: &App,
-    recorded: Option<&Actor>,
-    (host, name): (&str, &str),
+    wish: Wish,
     ask: Ask,
     uri: &Uri,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     app.exchange().await;
-    if let Some(address) = app.measure.polled_at(host) {
+    if let Some(address) = app.measure.polled_at(&wish.host) {
         // The agent is told of sessions by the replica it polls.
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         return Ok(Redirect::temporary(&format!("{address}{path}")).into_response());
     }
     let upgrade = upgrade.map_err(|e| ApiError::invalid(e.to_string(), Vec::new()))?;
-    if let Some(actor) = recorded {
-        app.record_exec(actor, name, &ask).await?;
-    }
-    let (id, agent) = app.relay.announce(host, name, ask);
-    app.cache.host(host).changed.notify_waiters();
-    let (relay, host) = (app.relay.clone(), host.to_owned());
-    Ok(upgrade.on_upgrade(move |person| crate::relay::serve(relay, id, host, person, agent)))
+    let name = wish.any.name().to_owned();
+    app.record_exec(&wish.actor, &name, &ask, Some(wish.from.clone())).await?;
+    let (id, agent) = app.relay.announce(&wish.host, &name, ask);
+    app.cache.host(&wish.host).changed.notify_waiters();
+    let app = app.clone();
+    Ok(upgrade.on_upgrade(async move |person| {
+        let (relay, host) = (app.relay.clone(), wish.host.clone());
+        tokio::select! {
+            () = crate::relay::serve(relay, id, host, person, agent) => {}
+            () = wish.taken_away(&app) => {}
+        }
+    }))
 }
 
 /// Reports on their way to the store: those that come together are committed together.

@@ -1,13 +1,15 @@
 //! What steps of one pipeline leave for each other, by keys: names of packages, each written once.
 //! The packages themselves are pieces like any others.
 
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::api::{CacheFound, CacheKept};
 use atoll_model::delivery::is_digest;
 use atoll_model::name::check_simple;
-use atoll_model::{Span, Timestamp};
-use axum::Json;
+use atoll_model::{Kind, Span, Timestamp};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,10 +44,12 @@ pub struct CacheQuery {
 /// `GET /v1/caches/{scope}/{key}`.
 pub async fn get(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((scope, key)): Path<(String, String)>,
     Query(query): Query<CacheQuery>,
 ) -> Answer<Json<CacheFound>> {
     let name = name(&scope, &key)?;
+    may_use(&app, &actor, &scope)?;
     let mut found = read(&app, &name).await?.map(|note| (name, note));
     if found.is_none() && !query.or.is_empty() {
         let all = app.store.list_blobs().await.map_err(ApiError::internal)?;
@@ -77,10 +81,12 @@ pub async fn get(
 /// `PUT /v1/caches/{scope}/{key}`: what is there already stays.
 pub async fn put(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((scope, key)): Path<(String, String)>,
     Json(CacheKept { digest }): Json<CacheKept>,
 ) -> Answer<StatusCode> {
     let name = name(&scope, &key)?;
+    may_use(&app, &actor, &scope)?;
     if !is_digest(&digest) {
         return Err(ApiError::invalid(format!("{digest:?} is no digest"), Vec::new()));
     }
@@ -91,6 +97,15 @@ pub async fn put(
     let now = app.clock.now();
     write(&app, &name, &Note { digest, kept: now, used: now }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Caches are of the pipeline they are named by; agents use those of what they run.
+fn may_use(app: &App, actor: &Actor, scope: &str) -> Answer<()> {
+    let sight = app.sight(actor);
+    match sight.may.is_agent() || sight.may.always(Verb::Write, Kind::Pipeline) {
+        true => Ok(()),
+        false => sight.find(Verb::Write, Kind::Pipeline, scope).map(drop),
+    }
 }
 
 /// Whether what is noted there was not used for too long.

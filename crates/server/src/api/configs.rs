@@ -4,8 +4,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use atoll_model::Span;
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::config::Labels;
+use atoll_model::{Kind, Span};
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -61,10 +64,12 @@ impl ValueQuery {
 /// `GET /v1/configs/{name}/values`.
 pub async fn values(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<ValueQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
+    may_read(&app, &actor, &name)?;
     let mut view = app.fan.watch(&app.cache, query.seat(name.clone())?);
     let has = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let has = has.map(|tag| tag.trim_matches('"').to_owned());
@@ -87,10 +92,12 @@ pub async fn values(
 /// `GET /v1/configs/{name}/watch`.
 pub async fn watch(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<ValueQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
+    may_read(&app, &actor, &name)?;
     let view = app.fan.watch(&app.cache, query.seat(name.clone())?);
     if view.borrow().is_none() {
         return Err(not_live(&name));
@@ -102,6 +109,15 @@ pub async fn watch(
     });
     let head = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
     Ok((head, Body::from_stream(events.fuse())).into_response())
+}
+
+/// Watchers are very many, so they are asked for their right once, when they begin.
+fn may_read(app: &App, actor: &Actor, name: &str) -> Answer<()> {
+    let sight = app.sight(actor);
+    match sight.may.always(Verb::Read, Kind::Config) {
+        true => Ok(()),
+        false => sight.find(Verb::Read, Kind::Config, name).map(drop),
+    }
 }
 
 /// What is sent next: other values than the last, or a sign of life. Ends when the configuration

@@ -1,16 +1,18 @@
 //! Deliveries: the key packages are signed with, a release's journey, and the figures. All of it
 //! is worked out by the planners; here it is only answered.
 
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::provenance::{self, PublicKey};
 use atoll_model::{Kind, Reason, Span};
 use atoll_plan::Context;
 use atoll_plan::delivery::figures::{By, delivery};
 use atoll_plan::delivery::journey;
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
 use axum::routing::get;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -62,9 +64,15 @@ pub async fn key(State(app): State<App>) -> Json<PublicKey> {
 }
 
 /// `GET /v1/releases/{name}/journey`.
-pub async fn of_release(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<Journey>> {
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
-    let cx = Context { world: &world, measured: &measured, now };
+pub async fn of_release(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+) -> Answer<Json<Journey>> {
+    let sight = app.sight(&actor);
+    sight.find(Verb::Read, Kind::Release, &name)?;
+    let (measured, now) = (app.measure.read(), app.clock.now());
+    let cx = Context { world: &sight.world, measured: &measured, now };
     let journey = journey::journey(&cx, &name);
     let missing = || ApiError::not_found(format!("{}/{name}", Kind::Release.lower()));
     journey.map(Json).ok_or_else(missing)
@@ -73,6 +81,7 @@ pub async fn of_release(State(app): State<App>, Path(name): Path<String>) -> Ans
 /// `GET /v1/figures/delivery`.
 pub async fn figures(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<FiguresQuery>,
 ) -> Answer<Json<DeliveryFigures>> {
     let wrong = |field: &str, message: String| {
@@ -90,7 +99,10 @@ pub async fn figures(
             return Err(wrong("by", format!("{other:?} is neither application nor team")));
         }
     };
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    // Of what they may read only.
+    let sight = app.sight(&actor);
+    let world = sight.may.seen(&sight.world);
+    let (measured, now) = (app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     Ok(Json(delivery(&cx, window, by)))
 }

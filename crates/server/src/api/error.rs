@@ -17,6 +17,10 @@ use crate::commit::Refusal;
 #[derive(Debug)]
 pub struct ApiError(pub ProblemJson);
 
+/// Goes with an answer that refuses something, so that it is put on record.
+#[derive(Clone, Debug)]
+pub struct Refused(pub Vec<Reason>);
+
 /// A handler's answer.
 pub type Answer<T> = Result<T, ApiError>;
 
@@ -40,6 +44,12 @@ impl ApiError {
             code: code.to_owned(),
             reasons,
         })
+    }
+
+    /// Whoever asks may not.
+    pub fn denied(reason: Reason) -> ApiError {
+        let title = reason.message.clone();
+        ApiError::because(StatusCode::FORBIDDEN, "denied", title, vec![reason])
     }
 
     /// Nothing of that name.
@@ -70,7 +80,14 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!("{}", self.0.title);
         }
+        let refused = matches!(status, StatusCode::FORBIDDEN).then(|| match self.0.reasons.len() {
+            0 => vec![Reason::new(&self.0.code, self.0.title.clone())],
+            _ => self.0.reasons.clone(),
+        });
         let mut response = (status, Json(self.0)).into_response();
+        if let Some(reasons) = refused {
+            response.extensions_mut().insert(Refused(reasons));
+        }
         let kind = axum::http::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

@@ -5,7 +5,8 @@ use std::path::Path as FilePath;
 use std::process::Stdio;
 
 use atoll_model::Pipeline;
-use atoll_model::access::{Actor, Right};
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -31,11 +32,8 @@ pub async fn refs(
     request: Request,
 ) -> Answer<Response> {
     let pushes = request.uri().query().is_some_and(|query| query.contains("git-receive-pack"));
-    if pushes && !actor.may(Right::Write(Some(atoll_model::Kind::Pipeline)), None) {
-        let title = format!("{} with role {} may not push", actor.name, actor.role.name());
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
-    }
-    serve(&app, &actor, &repository, "info/refs", request).await
+    let verb = if pushes { Verb::Write } else { Verb::Read };
+    serve(&app, &actor, (&repository, verb), "info/refs", request).await
 }
 
 /// `/git/{repository}/git-upload-pack`: a client fetches.
@@ -45,7 +43,7 @@ pub async fn upload(
     Path(repository): Path<String>,
     request: Request,
 ) -> Answer<Response> {
-    serve(&app, &actor, &repository, "git-upload-pack", request).await
+    serve(&app, &actor, (&repository, Verb::Read), "git-upload-pack", request).await
 }
 
 /// `/git/{repository}/git-receive-pack`: a client pushes.
@@ -55,18 +53,23 @@ pub async fn receive(
     Path(repository): Path<String>,
     request: Request,
 ) -> Answer<Response> {
-    serve(&app, &actor, &repository, "git-receive-pack", request).await
+    serve(&app, &actor, (&repository, Verb::Write), "git-receive-pack", request).await
 }
 
 /// The directory of a repository that a pipeline declares.
-async fn directory(app: &Server, repository: &str) -> Answer<std::path::PathBuf> {
+async fn directory(
+    app: &Server,
+    actor: &Actor,
+    (repository, verb): (&str, Verb),
+) -> Answer<std::path::PathBuf> {
     let unknown = || {
         let hint = "a Pipeline with a source and without spec.source.git has one";
         ApiError::not_found(format!("repository {repository} here: {hint}"))
     };
     let name = repository.strip_suffix(".git").ok_or_else(unknown)?;
-    let world = app.cache.world();
-    let pipeline = world.get::<Pipeline>(name).ok_or_else(unknown)?;
+    let sight = app.sight(actor);
+    sight.world.get::<Pipeline>(name).ok_or_else(unknown)?;
+    let pipeline = sight.get::<Pipeline>(verb, name)?;
     let source = pipeline.spec.source.as_ref().filter(|source| source.git.is_none());
     let source = source.ok_or_else(unknown)?;
     let served = app.places.served.as_ref().ok_or_else(unknown)?;
@@ -82,11 +85,11 @@ async fn directory(app: &Server, repository: &str) -> Answer<std::path::PathBuf>
 async fn serve(
     app: &App,
     actor: &Actor,
-    repository: &str,
+    repository: (&str, Verb),
     what: &str,
     request: Request,
 ) -> Answer<Response> {
-    let dir = directory(app, repository).await?;
+    let dir = directory(app, actor, repository).await?;
     let mut child = command(&dir, actor, what, &request)
         .spawn()
         .map_err(|e| ApiError::internal(format!("running git: {e}; install git here")))?;

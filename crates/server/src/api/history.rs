@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
+use atoll_model::access::wire::{Audit, AuditEntry, AuditNote, AuditVerified};
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
 use atoll_model::config::Content;
 use atoll_model::deployment::Phase;
 use atoll_model::{Any, Config, Intent, Kind, Object, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
-use atoll_store::{AuditFilter, Entry};
+use atoll_store::{AuditFilter, Entry, RECORD};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
@@ -16,11 +18,16 @@ use serde::Deserialize;
 
 use super::error::{Answer, ApiError};
 use super::objects::{self, kind_of};
+use super::sight::Sight;
 use crate::cache::read_body;
 use crate::{App, Server};
 
 /// So many rows are answered at once, at most.
 const MOST_ROWS: usize = 1_000;
+/// So many records are looked at for them.
+const MOST_LOOKED_AT: usize = 5_000;
+/// So many more, where hardly any is left out.
+const MORE: usize = 50;
 
 /// Parameters of a history.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -38,15 +45,32 @@ pub struct HistoryQuery {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditQuery {
-    /// Only what this actor wrote.
+    /// Only what this actor did.
     #[serde(default)]
     pub actor: Option<String>,
-    /// Only what was written since then.
+    /// Only of this kind: the plural of a kind, or `audit` for what is no write.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Only what was refused.
+    #[serde(default)]
+    pub refused: bool,
+    /// Only before this record.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// Only what was recorded since then.
     #[serde(default)]
     pub since: Option<Timestamp>,
     /// At most so many rows; 100, if absent.
     #[serde(default)]
     pub limit: Option<usize>,
+}
+
+/// Parameters of a walk along the chain of records.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct VerifyQuery {
+    /// Tell the hash of this record too.
+    #[serde(default)]
+    pub revision: Option<u64>,
 }
 
 /// Parameters of a rollback.
@@ -64,42 +88,141 @@ pub struct RollbackQuery {
 /// `GET /v1/history/{plural}/{name}`.
 pub async fn history(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((plural, name)): Path<(String, String)>,
     Query(query): Query<HistoryQuery>,
 ) -> Answer<Json<History>> {
     let kind = kind_of(&plural)?;
     let limit = query.limit.unwrap_or(50).min(MOST_ROWS);
-    let entries = rows(&app, kind, &name, query.before, limit).await?;
+    let sight = app.sight(&actor);
+    if sight.world.find(kind, &name).is_some() {
+        sight.find(Verb::Read, kind, &name)?;
+    }
+    let entries = rows(&app, &sight, kind, &name, query.before, limit).await?;
     if entries.is_empty() && query.before.is_none() {
         return Err(ApiError::not_found(format!("history of {}/{name}", kind.lower())));
     }
     Ok(Json(History { entries }))
 }
 
-/// `GET /v1/audit`.
+/// `GET /v1/audit`: everything one may read, and everything one did oneself.
 pub async fn audit(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<AuditQuery>,
-) -> Answer<Json<History>> {
+) -> Answer<Json<Audit>> {
+    let limit = query.limit.unwrap_or(100).min(MOST_ROWS);
+    let kind = match query.kind.as_deref() {
+        None if query.refused => Some(RECORD.to_owned()),
+        None => None,
+        Some("audit") => Some(RECORD.to_owned()),
+        Some(plural) => Some(kind_of(plural)?.name().to_owned()),
+    };
+    let sight = app.sight(&actor);
+    // Where much is left out more has to be looked at.
+    let narrow = query.refused
+        || query.before.is_some()
+        || (query.actor.is_some() && kind.is_some())
+        || !sight.may.reads_everything();
+    let looked_at = if narrow { MOST_LOOKED_AT } else { limit + MORE };
     let filter = AuditFilter {
-        actor: query.actor,
+        actor: query.actor.clone(),
+        kind: kind.clone(),
         since_ms: query.since.map(|t| t.0),
-        limit: query.limit.unwrap_or(100).min(MOST_ROWS),
+        limit: looked_at,
+    };
+    let wanted = |entry: &&Entry| {
+        kind.as_ref().is_none_or(|kind| entry.kind == *kind)
+            && (!query.refused || entry.intent == "refused")
+            && query.before.is_none_or(|before| entry.revision < before)
+            && may_know(&sight, &actor, entry)
     };
     let entries = app.store.audit(filter).await?;
-    let entries = entries.iter().map(|e| row(e, None, false)).collect::<Result<_, _>>();
-    Ok(Json(History { entries: entries.map_err(ApiError::internal)? }))
+    let entries = entries.iter().filter(wanted).take(limit).map(told).collect::<Result<_, _>>();
+    Ok(Json(Audit { entries: entries.map_err(ApiError::internal)? }))
+}
+
+/// Whether somebody may know of a record. What is of no object is known to whoever reads
+/// everything, and to whom it is about.
+fn may_know(sight: &Sight, actor: &Actor, entry: &Entry) -> bool {
+    if entry.kind == RECORD {
+        return entry.actor == actor.name || sight.may.reads_everything();
+    }
+    let Ok(kind) = entry.kind.parse::<Kind>() else { return false };
+    sight.may.always(Verb::Read, kind) || {
+        let any = read_body(&entry.kind, &entry.name, entry.revision, &entry.body);
+        any.is_ok_and(|any| sight.sees(&any))
+    }
+}
+
+fn told(entry: &Entry) -> Result<AuditEntry, String> {
+    let reasons: Vec<Reason> = serde_json::from_str(&entry.reasons).map_err(|e| e.to_string())?;
+    let record = entry.kind == RECORD;
+    let note: AuditNote = match record {
+        true => serde_json::from_str(&entry.body).unwrap_or_default(),
+        false => AuditNote::default(),
+    };
+    let op = match (record, entry.deleted) {
+        (true, _) => entry.intent.as_str(),
+        (false, true) => "delete",
+        (false, false) if reasons.iter().any(|reason| reason.code == "override") => "override",
+        (false, false) => "update",
+    };
+    Ok(AuditEntry {
+        revision: entry.revision,
+        at: Timestamp(entry.at),
+        kind: entry.kind.clone(),
+        name: entry.name.clone(),
+        op: op.to_owned(),
+        actor: entry.actor.clone(),
+        intent: entry.intent.clone(),
+        reasons,
+        times: note.times,
+        from: note.from,
+        hash: entry.hash.clone(),
+    })
+}
+
+/// `GET /v1/audit/verify`.
+pub async fn verify(
+    State(app): State<App>,
+    Query(query): Query<VerifyQuery>,
+) -> Answer<Json<AuditVerified>> {
+    let found = app.store.verify().await?;
+    let noted = match query.revision {
+        Some(revision) => app.store.hash_at(revision).await?,
+        None => None,
+    };
+    Ok(Json(AuditVerified {
+        noted,
+        holds: found.fault.is_none(),
+        records: found.records,
+        pruned: found.pruned,
+        unchained: found.unchained,
+        revision: found.revision,
+        head: found.head,
+        broken_at: found.fault.as_ref().map(|fault| fault.revision),
+        what: found.fault.map(|fault| fault.what),
+    }))
 }
 
 /// Rows of history, newest first, each with what it changed.
 async fn rows(
     app: &Server,
+    sight: &Sight,
     kind: Kind,
     name: &str,
     before: Option<u64>,
     limit: usize,
 ) -> Answer<Vec<HistoryEntry>> {
-    let entries = app.store.history(kind.name(), name, before, limit + 1).await?;
+    let mut entries = app.store.history(kind.name(), name, before, limit + 1).await?;
+    if !sight.may.always(Verb::Read, kind) {
+        // It may have been another's once.
+        entries.retain(|entry| {
+            let any = read_body(&entry.kind, &entry.name, entry.revision, &entry.body);
+            any.is_ok_and(|any| sight.sees(&any))
+        });
+    }
     let rows = entries.iter().enumerate().take(limit);
     rows.map(|(i, entry)| row(entry, entries.get(i + 1), i + 1 == entries.len()))
         .collect::<Result<_, _>>()
@@ -223,15 +346,18 @@ fn saying(config: &Object<Config>, content: &Content) -> Any {
 /// `GET /v1/why/{plural}/{name}`.
 pub async fn why(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((plural, name)): Path<(String, String)>,
 ) -> Answer<Json<Explanation>> {
     let kind = kind_of(&plural)?;
+    let sight = app.sight(&actor);
+    sight.find(Verb::Read, kind, &name)?;
     let mut explanation = {
-        let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
-        let cx = Context { world: &world, measured: &measured, now };
+        let (measured, now) = (app.measure.read(), app.clock.now());
+        let cx = Context { world: &sight.world, measured: &measured, now };
         explain::explain(&cx, kind, &name)
             .ok_or_else(|| ApiError::not_found(format!("{}/{name}", kind.lower())))?
     };
-    explanation.lately = rows(&app, kind, &name, None, 8).await?;
+    explanation.lately = rows(&app, &sight, kind, &name, None, 8).await?;
     Ok(Json(explanation))
 }

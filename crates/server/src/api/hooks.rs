@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::access::{Actor, Level};
 use atoll_model::ci::run::Cause;
 use atoll_model::{Object, Pipeline};
 use atoll_plan::ci::begin::Ask;
@@ -45,7 +45,7 @@ pub async fn hook(
         ApiError::new(StatusCode::UNAUTHORIZED, "unsigned", title)
     })?;
     let secret = match &pipeline.spec.triggers.webhook {
-        Some(secret) => app.secret(&world, secret).await,
+        Some(secret) => app.secret(&world, &name, secret).await,
         None => None,
     };
     if !secret.is_some_and(|secret| is_proven(&proof, &secret, &body)) {
@@ -78,7 +78,7 @@ pub async fn hook(
         definition: None,
         params: BTreeMap::new(),
     };
-    let actor = Actor { name: "webhook".to_owned(), role: Role::Admin, host: None };
+    let actor = Actor::new("webhook", Level::Admin);
     let begun = app.begin(&actor, &ask).await?;
     let status = if begun.existed { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(begun)).into_response())

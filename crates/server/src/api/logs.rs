@@ -7,14 +7,17 @@ mod line;
 
 use std::collections::BTreeMap;
 
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::agent::{Ask, LogFilter};
 use atoll_model::{Deployment, Host, Instance, Kind, Snapshot, Span, Timestamp};
-use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Answer, ApiError};
+use super::sight::Sight;
 use crate::App;
 use gather::{Found, Place};
 
@@ -83,12 +86,17 @@ pub struct LogLine {
 }
 
 /// `GET /v1/logs`.
-pub async fn search(State(app): State<App>, RawQuery(query): RawQuery) -> Answer<Json<LogLines>> {
+pub async fn search(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    RawQuery(query): RawQuery,
+) -> Answer<Json<LogLines>> {
     let query = LogQuery::read(query.as_deref().unwrap_or_default())?;
     let limit = query.limit.unwrap_or(USUAL_LINES).clamp(1, MOST_LINES);
     let ask = query.ask(limit, app.clock.now())?;
-    let world = app.cache.world();
-    let mut places = places(&world, &query.subject)?;
+    let sight = app.sight(&actor);
+    let mut places = places(&sight.world, &query.subject)?;
+    keep_permitted(&sight, &query.subject, &mut places)?;
     let mut problems = Vec::new();
     if places.len() > MOST_INSTANCES {
         let left = places.len() - MOST_INSTANCES;
@@ -159,6 +167,24 @@ impl LogQuery {
 
 fn invalid(title: String) -> ApiError {
     ApiError::invalid(title, Vec::new())
+}
+
+/// Leaves out instances whose logs are not for whoever asks; if none is left, says so.
+fn keep_permitted(sight: &Sight, subject: &str, places: &mut Vec<Place>) -> Answer<()> {
+    let all = places.len();
+    let mut refusal = None;
+    places.retain(|place| {
+        let found = sight.get::<Instance>(Verb::Logs, &place.instance);
+        found.map_err(|refused| refusal = Some(refused)).is_ok()
+    });
+    match refusal {
+        Some(refused) if places.is_empty() && all > 0 => Err(refused),
+        _ => {
+            let (kind, name) = subject.split_once('/').unwrap_or_default();
+            let Some(kind) = Kind::parse(kind).filter(|_| all == 0) else { return Ok(()) };
+            sight.find(Verb::Read, kind, name).map(drop)
+        }
+    }
 }
 
 /// The instances a subject is about.

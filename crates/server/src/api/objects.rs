@@ -1,10 +1,12 @@
 //! Objects of every kind: list, get, put, patch, delete, apply, and their dry runs. Written once;
 //! what a kind means is the planners' business.
 
-use atoll_model::access::{Actor, Right};
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::api::{self, Apply, List, Outcome, VerdictWord, WriteView};
 use atoll_model::{Any, Kind, Reason, Selector, Snapshot, Write};
 use atoll_plan::decision::{Verdict, decide};
+use atoll_plan::permission::Permissions;
 use atoll_plan::{Context, Plan, edit, rehearse};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -66,17 +68,22 @@ pub fn kind_of(plural: &str) -> Answer<Kind> {
 /// `GET /v1/{plural}`.
 pub async fn list(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(plural): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<List>> {
     let kind = kind_of(&plural)?;
-    let world = app.cache.world();
+    let sight = app.sight(&actor);
+    let world = &sight.world;
     let limit = query.limit.unwrap_or(usize::MAX);
     let selector = query.selector.unwrap_or_default();
     let after = query.after.unwrap_or_default();
-    let mut found = world.after(kind, &after).filter(|any| selector.matches(&any.meta().labels));
-    let items: Vec<Any> = found.by_ref().take(limit).map(|any| app.shown(&world, any)).collect();
+    let mut found = world
+        .after(kind, &after)
+        .filter(|any| selector.matches(&any.meta().labels) && sight.sees(any));
+    let items: Vec<Any> = found.by_ref().take(limit).map(|any| app.shown(world, any)).collect();
     let more = found.next().is_some();
+    drop(found);
     let next = items.last().filter(|_| more).map(|any| any.name().to_owned());
     Ok(Json(List {
         api_version: atoll_model::object::API_VERSION.to_owned(),
@@ -90,6 +97,7 @@ pub async fn list(
 /// `GET /v1/{plural}/{name}`.
 pub async fn get(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((plural, name)): Path<(String, String)>,
     Query(query): Query<GetQuery>,
 ) -> Answer<Json<Any>> {
@@ -100,11 +108,15 @@ pub async fn get(
             ApiError::not_found(format!("{}/{name} at revision {revision}", kind.lower()))
         })?;
         let any = crate::cache::read_body(&entry.kind, &entry.name, entry.revision, &entry.body);
-        return any.map(Json).map_err(ApiError::internal);
+        let any = any.map_err(ApiError::internal)?;
+        // As it was then, which may have been another's.
+        let sight = app.sight(&actor);
+        sight.may.check(&sight.world, Verb::Read, &any).map_err(ApiError::denied)?;
+        return Ok(Json(any));
     }
-    let world = app.cache.world();
-    let any = find(&world, kind, &name)?;
-    Ok(Json(app.shown(&world, any)))
+    let sight = app.sight(&actor);
+    let any = sight.find(Verb::Read, kind, &name)?;
+    Ok(Json(app.shown(&sight.world, any)))
 }
 
 fn find(world: &Snapshot, kind: Kind, name: &str) -> Answer<Any> {
@@ -211,10 +223,6 @@ pub async fn apply(
     if !reasons.is_empty() {
         let title = format!("{} problems; nothing was applied", reasons.len());
         return Err(ApiError::invalid(title, reasons));
-    }
-    if let Some(any) = objects.iter().find(|any| !actor.may(Right::Write(Some(any.kind())), None)) {
-        let title = format!("role {} may not write {}", actor.role.name(), any.kind());
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title));
     }
     write(&app, &actor, query.dry_run, move |cx| edit::apply(cx, objects.clone())).await
 }
@@ -339,8 +347,19 @@ fn rehearsed(
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems).into());
     }
-    let mut writes: Vec<WriteView> =
-        plan.writes.iter().map(|w| write_view(&world, w, "you")).collect();
+    // Nobody learns by a rehearsal what they may not read.
+    let may = Permissions::of(&world, actor);
+    let sees = |write: &Write| {
+        let stored = world.find(write.kind(), write.name());
+        let new = match write {
+            Write::Put(any) => Some(any),
+            Write::Delete { .. } => None,
+        };
+        let both = stored.iter().chain(new);
+        both.into_iter().all(|any| may.allows(&world, Verb::Read, any))
+    };
+    let seen = plan.writes.iter().filter(|write| sees(write));
+    let mut writes: Vec<WriteView> = seen.map(|w| write_view(&world, w, "you")).collect();
     let follow = rehearse::rehearse(&cx, actor, &plan);
     let mut reasons = plan.reasons.clone();
     let verdict = match decide(&cx, actor, plan) {
@@ -366,7 +385,7 @@ fn rehearsed(
         }
     };
     if verdict == VerdictWord::Commit {
-        for (by, write) in &follow {
+        for (by, write) in follow.iter().filter(|(_, write)| sees(write)) {
             // A status on what is only about to be made would read as a second creation.
             let told = writes.iter().any(|w| w.kind == write.kind() && w.name == write.name());
             if !told {

@@ -2,16 +2,16 @@
 //! is the planners'.
 
 use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::api::{RunBegun, RunRequest};
 use atoll_model::ci::run::Cause;
-use atoll_model::{Object, Reason, Task};
+use atoll_model::{Reason, Task};
 use atoll_plan::ci::begin::{Ask, begin};
 use atoll_plan::{Context, Plan};
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use std::sync::Arc;
 
 use super::error::{Answer, ApiError};
 use crate::commit::Refusal;
@@ -87,14 +87,13 @@ impl Server {
     }
 }
 
-fn task(app: &Server, name: &str) -> Answer<Arc<Object<Task>>> {
-    let found = app.cache.world().get::<Task>(name).cloned();
-    found.ok_or_else(|| ApiError::not_found(format!("task/{name}")))
-}
-
 /// `GET /v1/tasks/{name}/log`: the whole log of a task that has ended.
-pub async fn task_log(State(app): State<App>, Path(name): Path<String>) -> Answer<Response> {
-    let task = task(&app, &name)?;
+pub async fn task_log(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+) -> Answer<Response> {
+    let task = app.sight(&actor).get::<Task>(Verb::Logs, &name)?;
     let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
     if let Some(output) = &task.status.yields.output {
         return Ok((kind, output.clone()).into_response());
@@ -110,9 +109,10 @@ pub async fn task_log(State(app): State<App>, Path(name): Path<String>) -> Answe
 /// `GET /v1/tasks/{name}/artifacts/{artifact}`: what a task left, as an archive of tar.
 pub async fn task_artifact(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((name, artifact)): Path<(String, String)>,
 ) -> Answer<Response> {
-    let task = task(&app, &name)?;
+    let task = app.sight(&actor).get::<Task>(Verb::Read, &name)?;
     let all = &task.status.yields.artifacts;
     let Some(kept) = all.get(&artifact) else {
         let known: Vec<&str> = all.keys().map(String::as_str).collect();

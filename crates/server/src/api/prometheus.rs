@@ -2,6 +2,7 @@
 //! stands in a field of its own, `atoll`. It evaluates nothing itself.
 
 pub mod answer;
+pub mod limit;
 pub mod params;
 pub mod query;
 pub mod rules;

@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use atoll_model::access::{Actor, Right};
+use atoll_model::Any;
+use atoll_model::access::Actor;
 use atoll_model::agent::{Assignment, Join, Joined, Report};
 use atoll_model::api::{
-    Apply, Digests, Explanation, History, List, Outcome, Readiness, TokenMade, TokenRequest,
-    WatchEvent, Whoami,
+    Apply, Digests, Explanation, History, List, Outcome, Readiness, WatchEvent, Whoami,
 };
-use atoll_model::{Any, Role};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{self, Next};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Router, http::HeaderMap};
@@ -26,15 +24,17 @@ use tower_http::timeout::TimeoutLayer;
 use super::agents::{self, PollQuery, SessionQuery};
 use super::configs::{self, ValueQuery};
 use super::error::ApiError;
-use super::history::{self, AuditQuery, HistoryQuery, RollbackQuery};
+use super::history::{self, HistoryQuery, RollbackQuery};
 use super::logs::{self, LogLines, LogQuery};
-use super::objects::{self, GetQuery, ListQuery, WriteQuery, kind_of};
-use super::session::{self, SignIn};
+use super::objects::{self, GetQuery, ListQuery, WriteQuery};
+use super::session;
 use super::watch::{self, WatchQuery};
 use super::{delivery, packages, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
+mod access;
+mod guard;
 mod pipelines;
 mod prometheus;
 
@@ -56,6 +56,8 @@ pub enum Access {
     OwnHost,
     /// To read the kind named in the path, or anything where none is.
     Read,
+    /// To read everything: what cannot be told apart by object.
+    ReadAll,
     /// To write the kind named in the path, or anything where none is.
     Write,
     /// To hand in metrics: agents of themselves, and people who may write.
@@ -64,8 +66,6 @@ pub enum Access {
     Fetch,
     /// To hand in pieces of packages: people who may write, and agents what tasks have left.
     Deposit,
-    /// Everything.
-    Admin,
 }
 
 /// Makes the schema of a body or a query.
@@ -161,6 +161,7 @@ impl Route {
 /// Every route of the API.
 pub fn routes() -> Vec<Route> {
     let mut all = server_routes();
+    all.extend(access::routes());
     all.extend(object_routes());
     all.extend(history_routes());
     all.extend(agent_routes());
@@ -171,27 +172,19 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn server_routes() -> Vec<Route> {
-    use Access::{Anybody, Deposit, Fetch, Public, Read};
+    use Access::{Anybody, Deposit, Fetch, Public, ReadAll};
     let r = Route::new;
     vec![
         r(Method::GET, "/healthz", Public, "The process runs.", get(state::healthz))
             .gives_raw("text/plain"),
         r(Method::GET, "/readyz", Public, "It can serve.", get(state::readyz)).gives::<Readiness>(),
-        r(Method::GET, "/metrics", Read, "The server's own figures.", get(state::metrics))
+        r(Method::GET, "/metrics", ReadAll, "The server's own figures.", get(state::metrics))
             .gives_raw("text/plain"),
         r(Method::GET, "/v1/ca", Public, "The certificate of the server's CA.", get(state::ca))
             .gives_raw("application/x-pem-file"),
         r(Method::GET, "/v1/openapi.json", Public, "This document.", get(state::openapi))
             .gives_raw("application/json"),
         r(Method::GET, "/v1/whoami", Anybody, "Who asks.", get(session::whoami)).gives::<Whoami>(),
-        r(Method::POST, "/v1/session", Public, "Signs in.", post(session::sign_in))
-            .takes::<SignIn>(),
-        r(Method::DELETE, "/v1/session", Public, "Signs out.", delete(session::sign_out)),
-        r(Method::POST, "/v1/tokens/create", Access::Admin, "Makes a token.", {
-            post(session::create_token)
-        })
-        .takes::<TokenRequest>()
-        .gives::<TokenMade>(),
         r(Method::POST, "/v1/blobs/missing", Deposit, "Which pieces the server lacks.", {
             post(packages::missing)
         })
@@ -270,9 +263,6 @@ fn history_routes() -> Vec<Route> {
         })
         .query::<RollbackQuery>()
         .gives::<Outcome>(),
-        r(Method::GET, "/v1/audit", Read, "Who wrote what.", get(history::audit))
-            .query::<AuditQuery>()
-            .gives::<History>(),
         r(Method::GET, "/v1/why/{plural}/{name}", Read, "Why it is as it is.", get(history::why))
             .gives::<Explanation>(),
     ]
@@ -318,7 +308,7 @@ pub fn router(app: App) -> Router {
     for route in routes() {
         let (access, path, stays_open) = (route.access, route.path, route.stays_open);
         let state = (app.clone(), access, path, stays_open);
-        let mut handler = route.handler.layer(middleware::from_fn_with_state(state, guard));
+        let mut handler = route.handler.layer(middleware::from_fn_with_state(state, guard::guard));
         if !stays_open {
             let limit =
                 TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, LONGEST_REQUEST);
@@ -333,95 +323,6 @@ pub fn router(app: App) -> Router {
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(CatchPanicLayer::new())
         .with_state(app)
-}
-
-/// **Invariant:** every route of the table stands behind this guard.
-async fn guard(
-    State((app, access, path, stays_open)): State<(App, Access, &'static str, bool)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let method = request.method().clone();
-    let began = app.clock.elapsed();
-    let response = admit(&app, access, path, request, next).await;
-    let (method, status) = (method.as_str(), response.status());
-    let labels = [("route", path), ("method", method), ("status", status.as_str())];
-    app.figures.count("atoll_http_requests_total", &labels);
-    if !stays_open {
-        let took = app.clock.elapsed().saturating_sub(began);
-        let labels = [("route", path), ("method", method)];
-        app.figures.observe("atoll_http_request_duration_seconds", &labels, took);
-    }
-    response
-}
-
-/// Finds who asks, and lets them pass if they may.
-async fn admit(
-    app: &App,
-    access: Access,
-    path: &'static str,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let is_query = access == Access::Read;
-    let writes = request.method() != Method::GET && !is_query;
-    let now = app.clock.now();
-    let actor =
-        auth::authenticate(&app.cache.world(), &app.sessions, request.headers(), writes, now);
-    if access == Access::Public {
-        return next.run(request).await;
-    }
-    if access == Access::Collect
-        && let Some(source) = app.passed_on(request.headers())
-    {
-        request.extensions_mut().insert(Actor { name: source, role: Role::Operator, host: None });
-        return next.run(request).await;
-    }
-    let Some(actor) = actor else {
-        let title = "no valid token; use --token, ATOLL_TOKEN or `atoll login`";
-        let mut answer =
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", title).into_response();
-        if path.starts_with("/git/") {
-            // Git sends what it knows only once it is asked: the token is the password.
-            let asks = HeaderValue::from_static("Basic realm=\"atoll\"");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, asks);
-        }
-        return answer;
-    };
-    if let Err(refusal) = permit(&actor, access, path, request.uri()) {
-        return refusal.into_response();
-    }
-    request.extensions_mut().insert(actor);
-    next.run(request).await
-}
-
-/// Whether an actor may use a route for what the path names.
-fn permit(actor: &Actor, access: Access, path: &str, uri: &Uri) -> Result<(), ApiError> {
-    let named = |parameter: &str| {
-        let mut parts = path.split('/').zip(uri.path().split('/'));
-        parts.find(|(pattern, _)| *pattern == parameter).map(|(_, value)| value.to_owned())
-    };
-    let kind = match named("{plural}") {
-        Some(plural) => Some(kind_of(&plural)?),
-        None => None,
-    };
-    let host = named("{name}").filter(|_| access == Access::OwnHost);
-    let allowed = match access {
-        Access::Public | Access::Anybody => true,
-        Access::Join => actor.may(Right::Join, None),
-        Access::OwnHost => actor.may(Right::OwnHost, host.as_deref()),
-        Access::Read => actor.may(Right::Read(kind), None),
-        Access::Write => actor.may(Right::Write(kind), None),
-        Access::Collect => actor.host.is_some() || actor.may(Right::Write(None), None),
-        Access::Fetch => actor.role == Role::Host || actor.may(Right::Read(None), None),
-        Access::Deposit => actor.role == Role::Host || actor.may(Right::Write(None), None),
-        Access::Admin => actor.role == Role::Admin,
-    };
-    if allowed {
-        return Ok(());
-    }
-    let title = format!("{} with role {} may not do this", actor.name, actor.role.name());
-    Err(ApiError::new(StatusCode::FORBIDDEN, "denied", title))
 }
 
 /// Everything that is not a route: the console, or a clear 404 below `/v1`.
@@ -446,8 +347,8 @@ async fn fallback(
         && auth::authenticate(&app.cache.world(), &app.sessions, &headers, false, app.clock.now())
             .is_some();
     if page && !known && auth::is_local_user(peer, app.listen, &headers) {
-        let actor = Actor { name: "user/local".to_owned(), role: Role::Admin, host: None };
-        let cookie = session::session_cookie(&app, actor);
+        let secret = app.sessions.open(Actor::local(), app.clock.now());
+        let cookie = session::session_cookie(&app, &secret);
         response.headers_mut().insert(axum::http::header::SET_COOKIE, cookie);
     }
     response

@@ -107,7 +107,7 @@ impl Server {
         };
         let credential = match &source.credential {
             Some(name) => {
-                let value = self.secret_text(&self.cache.world(), name).await;
+                let value = self.secret_text(&self.cache.world(), pipeline, name).await;
                 Some(value.ok_or_else(|| {
                     let message = format!("there is no secret {name} to fetch with");
                     later("secret-missing", message)

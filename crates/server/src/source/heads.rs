@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::access::{Actor, Level};
 use atoll_model::ci::pipeline::Repository;
 use atoll_model::ci::run::Cause;
 use atoll_model::{Object, Pipeline, Reason};
@@ -102,7 +102,7 @@ impl Server {
             definition: None,
             params: BTreeMap::new(),
         };
-        let actor = Actor { name: "source".to_owned(), role: Role::Admin, host: None };
+        let actor = Actor::new("source", Level::Admin);
         match self.begin(&actor, &ask).await {
             Ok(_) => true,
             Err(error) => {

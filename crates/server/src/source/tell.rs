@@ -124,7 +124,7 @@ impl Server {
         let (Some((forge, api, path)), Some(secret)) = (target(source), credential(source)) else {
             return Ok(());
         };
-        let token = self.secret_text(world, secret).await;
+        let token = self.secret_text(world, &run.spec.pipeline, secret).await;
         let token = token.ok_or_else(|| format!("there is no secret {secret}"))?;
         // What is fetched with `user:password` is told with the password.
         let token = token.trim().rsplit(':').next().unwrap_or_default();

@@ -7,7 +7,7 @@ pub mod sink;
 use std::time::Duration;
 
 use atoll_model::access::Actor;
-use atoll_model::{Role, Span};
+use atoll_model::{Level, Span};
 use atoll_server::{Encryption, Keep, MetricsOptions, Options, Running, auth};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -42,6 +42,7 @@ fn options(dir: &std::path::Path) -> Options {
         advertise: None,
         encryption: Encryption::Off,
         host_timeout: Span::seconds(30),
+        provider: None,
         secret_key: None,
         metrics: MetricsOptions::new(dir.join("metrics")),
     }
@@ -69,22 +70,36 @@ pub struct Caller {
     token: Option<String>,
 }
 
+/// A path of the route table with its parameters filled in.
+pub fn concrete(path: &str) -> String {
+    let digest = "0".repeat(64);
+    path.replace("{plural}", "deployments")
+        .replace("{name}", "x")
+        .replace("{digest}", &digest)
+        .replace("{id}", "x")
+}
+
 impl TestServer {
     pub fn caller(&self, token: Option<String>) -> Caller {
         Caller { address: self.running.server.listen, token }
     }
 
     /// A caller with a token of a role.
-    pub async fn caller_with(&self, role: Role) -> Caller {
-        let actor = Actor { name: "test".to_owned(), role: Role::Admin, host: None };
+    pub async fn caller_with(&self, level: Level) -> Caller {
+        let actor = Actor::new("test", Level::Admin);
         let secret = auth::secret();
-        let made = self.running.server.keep_token(&actor, &secret, role, None, None).await;
+        let made = self.running.server.keep_token(&actor, &secret, level, None, None).await;
         made.expect("a token");
         self.caller(Some(secret))
     }
 }
 
 impl Caller {
+    /// The same caller at another server.
+    pub fn at(self, server: &TestServer) -> Caller {
+        Caller { address: server.running.server.listen, ..self }
+    }
+
     /// The server's address with the token as a password, for programs that know no other way.
     pub fn url(&self) -> String {
         format!("http://any:{}@{}", self.token.as_deref().unwrap_or_default(), self.address)

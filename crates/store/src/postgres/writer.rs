@@ -3,7 +3,7 @@
 //!
 //! As with SQLite, which batches go ahead is decided in [`crate::admit`], not here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::{Object, Pool};
@@ -12,7 +12,8 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::bounded;
-use crate::admit::{self, Effect, Outcome, Stored};
+use crate::admit::{self, Effect, Key, Outcome, Stored};
+use crate::chain::{self, Record};
 use crate::database::Columns;
 use crate::schema;
 use crate::types::{Batch, Change, Epoch, Error, Result};
@@ -109,7 +110,7 @@ async fn commit_on(
     batches: &[Batch],
     written: &mut bool,
 ) -> Result<Vec<Outcome>> {
-    let (newest, epoch, stored) = begin(client, batches).await?;
+    let Begun { newest, head, epoch, stored, bodies } = begin(client, batches).await?;
     *written = true;
     let admitted = admit::admit(batches, newest, epoch, stored);
     if admitted.effects.is_empty() {
@@ -119,23 +120,40 @@ async fn commit_on(
     let set = client.prepare_cached(schema::SET_REVISION).await?;
     let write = client.prepare_cached(schema::WRITE_MANY).await?;
     let revision = admitted.revision.cast_signed();
+    let links = links(head, batches, &admitted.effects, bodies);
+    let hash = links.last().cloned().unwrap_or_default();
     let mut waves = split(&admitted.effects);
     let last = waves.pop().unwrap_or_default();
+    let (early, late) = links.split_at(links.len() - last.len());
+    let mut early = early;
     for wave in waves {
-        write_wave(client, &write, batches, wave).await?;
+        let (these, rest) = early.split_at(wave.len());
+        write_wave(client, &write, batches, wave, these).await?;
+        early = rest;
     }
     // Sent without waiting in between. If the first fails, the last only rolls back.
     tokio::try_join!(
         biased;
-        write_wave(client, &write, batches, last),
-        async { Ok(client.execute(&set, &[&revision]).await?) },
+        write_wave(client, &write, batches, last, late),
+        async { Ok(client.execute(&set, &[&revision, &hash]).await?) },
         async { Ok(client.batch_execute("COMMIT").await?) },
     )?;
     Ok(admitted.outcomes)
 }
 
+/// What a commit begins from.
+struct Begun<'a> {
+    newest: u64,
+    /// The hash of the newest record.
+    head: String,
+    epoch: Epoch,
+    stored: Stored<'a>,
+    /// The bodies of what is to be deleted.
+    bodies: HashMap<Key<'a>, Option<String>>,
+}
+
 /// Begins a transaction that alone may write, and reads what the batches are judged by.
-async fn begin<'a>(client: &Object, batches: &'a [Batch]) -> Result<(u64, Epoch, Stored<'a>)> {
+async fn begin<'a>(client: &Object, batches: &'a [Batch]) -> Result<Begun<'a>> {
     let lock = client.prepare_cached(schema::LOCK_COUNTER).await?;
     let fence = client.prepare_cached(schema::LOCK_FENCE).await?;
     let ask = client.prepare_cached(schema::STORED_MANY).await?;
@@ -147,19 +165,76 @@ async fn begin<'a>(client: &Object, batches: &'a [Batch]) -> Result<(u64, Epoch,
     let kinds: Vec<&str> = keys.iter().map(|key| key.0).collect();
     let names: Vec<&str> = keys.iter().map(|key| key.1).collect();
     let fenced = batches.iter().any(|batch| batch.fence.is_some());
+    let bodies = client.prepare_cached(schema::BODIES_MANY).await?;
+    let deleted = batches.iter().flat_map(|batch| &batch.writes);
+    let deleted = deleted.filter(|write| matches!(write.change, Change::Delete));
+    let deleted: HashSet<Key> = deleted.map(|w| (w.kind.as_str(), w.name.as_str())).collect();
+    let deleted: Vec<Key> = deleted.into_iter().collect();
+    let of: (Vec<&str>, Vec<&str>) = deleted.iter().copied().unzip();
     // Sent without waiting in between; each sees what was committed before it was run.
-    let (_, newest, epoch, found) = tokio::try_join!(
+    let (_, newest, epoch, found, kept) = tokio::try_join!(
         biased;
         async { Ok::<_, Error>(client.batch_execute(schema::BEGIN).await?) },
         async { Ok(client.query_one(&lock, &[]).await?) },
         async { Ok(if fenced { client.query_opt(&fence, &[]).await? } else { None }) },
         async { Ok(client.query(&ask, &[&kinds, &names]).await?) },
+        async {
+            if deleted.is_empty() {
+                return Ok(Vec::new());
+            }
+            Ok(client.query(&bodies, &[&of.0, &of.1]).await?)
+        },
     )?;
     for (key, row) in keys.into_iter().zip(found) {
         stored.insert(key, row.try_get::<_, Option<i64>>(0)?.map(i64::cast_unsigned));
     }
+    let mut bodies = HashMap::new();
+    for (key, row) in deleted.into_iter().zip(kept) {
+        bodies.insert(key, row.try_get(0)?);
+    }
     let epoch = epoch.map(|row| row.int(0)).transpose()?.unwrap_or(0);
-    Ok((newest.int(0)?.cast_unsigned(), Epoch(epoch.cast_unsigned()), stored))
+    Ok(Begun {
+        newest: newest.int(0)?.cast_unsigned(),
+        head: newest.text(1)?,
+        epoch: Epoch(epoch.cast_unsigned()),
+        stored,
+        bodies,
+    })
+}
+
+/// The hash of each effect, in their order. A deletion's record holds the last body once more.
+fn links<'a>(
+    mut head: String,
+    batches: &[Batch],
+    effects: &[Effect<'a>],
+    mut bodies: HashMap<Key<'a>, Option<String>>,
+) -> Vec<String> {
+    let mut links = Vec::with_capacity(effects.len());
+    for effect in effects {
+        let write = effect.write;
+        let key = (write.kind.as_str(), write.name.as_str());
+        let last;
+        let (deleted, body) = match &write.change {
+            Change::Put(body) => {
+                if let Some(last) = bodies.get_mut(&key) {
+                    *last = Some(body.clone());
+                }
+                (false, body.as_str())
+            }
+            Change::Delete => {
+                last = bodies.get(&key).cloned().flatten().unwrap_or_default();
+                (true, last.as_str())
+            }
+            Change::Record(body) => (false, body.as_str()),
+        };
+        let Batch { at, actor, intent, reasons, .. } = &batches[effect.batch];
+        let (kind, name) = key;
+        let (at, revision) = (*at, effect.revision);
+        let record = Record { revision, at, kind, name, deleted, actor, intent, reasons, body };
+        head = chain::link(&head, &record);
+        links.push(head.clone());
+    }
+    links
 }
 
 /// The effects in their order, cut so that no part names an object twice.
@@ -168,6 +243,9 @@ fn split<'e, 'a>(effects: &'e [Effect<'a>]) -> Vec<&'e [Effect<'a>]> {
     let mut seen = HashSet::new();
     let mut start = 0;
     for (place, effect) in effects.iter().enumerate() {
+        if matches!(effect.write.change, Change::Record(_)) {
+            continue;
+        }
         let key = (effect.write.kind.as_str(), effect.write.name.as_str());
         if !seen.insert(key) {
             waves.push(&effects[start..place]);
@@ -185,6 +263,7 @@ async fn write_wave(
     statement: &Statement,
     batches: &[Batch],
     wave: &[Effect<'_>],
+    links: &[String],
 ) -> Result<()> {
     fn column<'e, T>(wave: &'e [Effect<'_>], value: impl Fn(&'e Effect<'_>) -> T) -> Vec<T> {
         wave.iter().map(value).collect()
@@ -198,11 +277,16 @@ async fn write_wave(
     let intents = column(wave, |e| batch(e).intent.as_str());
     let reasons = column(wave, |e| batch(e).reasons.as_str());
     let bodies = column(wave, |e| match &e.write.change {
-        Change::Put(body) => Some(body.as_str()),
+        Change::Put(body) | Change::Record(body) => Some(body.as_str()),
         Change::Delete => None,
     });
-    let values: [&(dyn ToSql + Sync); 8] =
-        [&revisions, &ats, &kinds, &names, &actors, &intents, &reasons, &bodies];
+    let changes = column(wave, |e| match &e.write.change {
+        Change::Put(_) => "put",
+        Change::Delete => "delete",
+        Change::Record(_) => "record",
+    });
+    let values: [&(dyn ToSql + Sync); 10] =
+        [&revisions, &ats, &kinds, &names, &actors, &intents, &reasons, &bodies, &links, &changes];
     client.execute(statement, &values).await?;
     Ok(())
 }

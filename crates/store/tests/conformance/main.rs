@@ -6,6 +6,7 @@
 #[path = "../support/cluster.rs"]
 mod cluster;
 
+mod chain;
 mod commits;
 mod leases;
 mod place;
@@ -39,6 +40,12 @@ macro_rules! on_both {
 }
 
 on_both!(
+    chain::every_record_covers_the_one_before,
+    chain::what_was_meddled_with_is_found,
+    chain::replicas_make_one_chain,
+    chain::pruning_keeps_the_chain,
+    chain::a_meddled_pruning_is_found,
+    chain::what_is_older_than_the_chain_is_not_judged,
     commits::expectations_are_checked,
     commits::a_batch_is_all_or_nothing,
     commits::a_later_write_sees_an_earlier_one,

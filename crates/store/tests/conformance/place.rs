@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_store::{Batch, Change, CommitError, Expect, Row, Store, Write};
+use atoll_store::{Batch, Change, CommitError, Expect, RECORD, Retention, Row, Store, Write};
 
 use crate::cluster::Cluster;
 
@@ -36,6 +36,14 @@ impl Place {
         match self {
             Place::Sqlite(dir) => Store::open_sqlite(dir.path()).await,
             Place::Postgres { url, .. } => Store::open_postgres(url).await,
+        }
+    }
+
+    /// An empty database of the same kind.
+    pub fn another(&self) -> Place {
+        match self {
+            Place::Sqlite(_) => Place::sqlite(),
+            Place::Postgres { _cluster, .. } => Place::on(_cluster.clone()),
         }
     }
 
@@ -88,6 +96,17 @@ fn write(name: &str, expect: Expect, change: Change) -> Write {
     Write { kind: "Host".to_owned(), name: name.to_owned(), expect, change }
 }
 
+/// Something that is to be known and is of no object.
+pub fn record(name: &str, body: &str) -> Write {
+    let change = Change::Record(body.to_owned());
+    Write { kind: RECORD.to_owned(), name: name.to_owned(), expect: Expect::Any, change }
+}
+
+/// Entries after a time, and so many of each object.
+pub fn keep(after_ms: i64, per_object: u32) -> Retention {
+    Retention { after_ms, per_object, records_after_ms: after_ms, now_ms: 2_000 }
+}
+
 pub fn batch(writes: Vec<Write>) -> Batch {
     Batch {
         writes,
@@ -121,6 +140,9 @@ pub async fn assert_sound(store: &Store) {
         for entry in entries {
             assert_eq!(entry.revision, seen + 1, "a gap in the history");
             seen = entry.revision;
+            if entry.kind == RECORD {
+                continue;
+            }
             if entry.deleted {
                 replayed.remove(&entry.name);
             } else {
@@ -130,6 +152,8 @@ pub async fn assert_sound(store: &Store) {
     }
     assert_eq!(store.revision().await.unwrap(), seen);
     let replayed: Vec<_> = replayed.into_iter().collect();
+    let walked = store.verify().await.unwrap();
+    assert_eq!((walked.fault, walked.revision), (None, seen));
     assert!(replayed == contents(store).await, "the objects are not what the history says");
 }
 

@@ -8,7 +8,7 @@ use atoll_store::{CommitError, Expect, Store};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::place::{Place, assert_sound, batch, contents, put, until, wal, within};
+use crate::place::{Place, assert_sound, batch, contents, keep, put, until, wal, within};
 
 /// Set for the process that is to be killed: where it writes, and what.
 const DIR: &str = "ATOLL_TEST_CRASH_DIR";
@@ -117,12 +117,12 @@ async fn a_full_database_refuses_and_recovers() {
     assert_sound(&store).await;
     // A batch too large does not take its neighbours with it.
     let huge = (0..500).map(|i| put(&format!("huge{i}"), Expect::Any, &body)).collect();
-    store.compact_history(i64::MAX, 1).await.unwrap();
+    store.compact_history(keep(i64::MAX, 1)).await.unwrap();
     let small = || batch(vec![put("b", Expect::Any, "{}")]);
     let outcomes = store.commit_all(vec![small(), batch(huge), small()]).await;
-    assert_eq!(outcomes[0].as_deref().unwrap(), [written + 1]);
+    assert_eq!(outcomes[0].as_deref().unwrap(), [written + 2], "the pruning is on record");
     assert!(matches!(outcomes[1], Err(CommitError::Full)), "{:?}", outcomes[1]);
-    assert_eq!(outcomes[2].as_deref().unwrap(), [written + 2]);
+    assert_eq!(outcomes[2].as_deref().unwrap(), [written + 3]);
     drop(store);
     assert_eq!(integrity(dir.path()), "ok");
 }

@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::api::{PipelineTests, RunTests, TestRecord, TestRun};
 use atoll_model::ci::step::Suite;
 use atoll_model::ci::task::{TestCase, TestCases, TestOutcome};
-use atoll_model::{Object, Pipeline, Run, Snapshot, Task};
-use axum::Json;
+use atoll_model::{Any, Object, Pipeline, Run, Snapshot, Task};
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 
-use crate::api::error::{Answer, ApiError};
+use crate::api::error::Answer;
 use crate::{App, Server};
 
 /// So many runs of a pipeline are looked at.
@@ -27,10 +29,14 @@ fn id(case: &TestCase) -> Id {
 }
 
 /// `GET /v1/runs/{name}/tests`.
-pub async fn of_run(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<RunTests>> {
-    let world = app.cache.world();
-    let run = world.get::<Run>(&name).cloned();
-    let run = run.ok_or_else(|| ApiError::not_found(format!("run/{name}")))?;
+pub async fn of_run(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+) -> Answer<Json<RunTests>> {
+    let sight = app.sight(&actor);
+    let run = sight.get::<Run>(Verb::Read, &name)?;
+    let world = sight.world;
     let flaky = app.flaky(&world, &run).await;
     let mut told = RunTests { totals: run.status.tests.clone(), ..RunTests::default() };
     for task in world.derived::<Task>(&name) {
@@ -57,13 +63,17 @@ pub async fn of_run(State(app): State<App>, Path(name): Path<String>) -> Answer<
 /// `GET /v1/pipelines/{name}/tests`.
 pub async fn of_pipeline(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
 ) -> Answer<Json<PipelineTests>> {
-    let world = app.cache.world();
-    let mut runs: Vec<Arc<Object<Run>>> = world.derived::<Run>(&name).cloned().collect();
-    if runs.is_empty() && world.get::<Pipeline>(&name).is_none() {
-        return Err(ApiError::not_found(format!("pipeline/{name}")));
+    let sight = app.sight(&actor);
+    let all = sight.world.derived::<Run>(&name).cloned();
+    let mut runs: Vec<Arc<Object<Run>>> =
+        all.filter(|run| sight.sees(&Any::Run(run.clone()))).collect();
+    if runs.is_empty() {
+        sight.get::<Pipeline>(Verb::Read, &name)?;
     }
+    let world = sight.world;
     runs.sort_by_key(|run| std::cmp::Reverse(run.spec.number));
     runs.truncate(RUNS);
     let mut records: BTreeMap<Id, TestRecord> = BTreeMap::new();

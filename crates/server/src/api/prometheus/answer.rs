@@ -27,6 +27,11 @@ impl Wrong {
         Wrong { status: StatusCode::BAD_REQUEST, kind: "bad_data", message: message.into() }
     }
 
+    /// Whoever asks may not.
+    pub fn denied(message: impl Into<String>) -> Wrong {
+        Wrong { status: StatusCode::FORBIDDEN, kind: "denied", message: message.into() }
+    }
+
     /// Something failed that the asker cannot mend.
     pub fn internal(message: impl Into<String>) -> Wrong {
         let status = StatusCode::INTERNAL_SERVER_ERROR;

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::answer::{Result, Wrong, measured, success};
+use super::limit::{limit, narrowed};
 use super::params::Params;
 use crate::App;
 use crate::metrics::lanes::Lane;
@@ -56,8 +57,9 @@ pub async fn query_range(
 }
 
 async fn answer(app: &App, actor: &Actor, params: &Params, period: Period) -> Result {
+    let limited = limit(&app.cache.world(), actor);
     let ask = Ask {
-        query: params.needed("query")?.to_owned(),
+        query: narrowed(params.needed("query")?, limited.as_deref())?,
         period,
         lookback: params.span("lookback_delta")?,
         patience: params.patience()?,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use atoll_metrics::promql;
+use atoll_model::access::Actor;
 use atoll_model::alerting::{AlertPhase, RuleGroup, RuleItem};
 use atoll_model::{Alert, Object, Rule, Snapshot, Timestamp};
+use axum::Extension;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +31,11 @@ impl Wanted<'_> {
 }
 
 /// `/api/v1/rules`.
-pub async fn rules(State(app): State<App>, params: Params) -> Result {
+pub async fn rules(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    params: Params,
+) -> Result {
     let (alerts, records) = match params.get("type") {
         None => (true, true),
         Some("alert") => (true, false),
@@ -40,7 +46,7 @@ pub async fn rules(State(app): State<App>, params: Params) -> Result {
     };
     let exclude = params.get("exclude_alerts") == Some("true");
     let wanted = Wanted { params: &params, alerts, records, exclude };
-    let world = app.cache.world();
+    let world = seen(&app, &actor);
     let mut groups = Vec::new();
     for rule in world.all::<Rule>().filter(|rule| wanted.named("file[]", rule.name())) {
         let last = app.asked.last(rule.name());
@@ -51,6 +57,12 @@ pub async fn rules(State(app): State<App>, params: Params) -> Result {
         }
     }
     Ok(success(json!({ "groups": groups })))
+}
+
+/// The world as whoever asks may see it.
+fn seen(app: &App, actor: &Actor) -> Snapshot {
+    let sight = app.sight(actor);
+    sight.may.seen(&sight.world)
 }
 
 fn view(
@@ -193,8 +205,8 @@ fn alert_view(alert: &Object<Alert>) -> Value {
 }
 
 /// `/api/v1/alerts`.
-pub async fn alerts(State(app): State<App>) -> Result {
-    let world = app.cache.world();
+pub async fn alerts(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result {
+    let world = seen(&app, &actor);
     let all = world.all::<Alert>().filter(|alert| is_active(alert));
     let all: Vec<Value> = all.map(|alert| alert_view(alert)).collect();
     Ok(success(json!({ "alerts": all })))

@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use super::answer::{Result, Wrong, json_text, limited, success};
+use super::limit::{limit, narrowed_sets, whole};
 use super::params::Params;
 use crate::App;
 use crate::metrics::lanes::Lane;
@@ -27,10 +28,12 @@ pub async fn series(
     if sets.is_empty() {
         return Err(Wrong::bad_data("no match[] parameter provided"));
     }
+    let seen = limit(&app.cache.world(), &actor);
+    let sets = narrowed_sets(sets, seen.as_deref())?;
     let from = params.time("start")?.unwrap_or(i64::MIN);
     let to = params.time("end")?.unwrap_or(i64::MAX);
     let limit = params.limit()?;
-    if let Some(answer) = asked_elsewhere(&app, "series", &params).await? {
+    if let Some(answer) = asked_elsewhere(&app, "series", &params, seen.as_deref()).await? {
         return Ok(answer);
     }
     let work = move |storage: &atoll_metrics::storage::Storage| {
@@ -51,10 +54,10 @@ pub async fn series(
     Ok(limited(found, limit))
 }
 
-fn question(params: &Params) -> Result<LabelQuery> {
+fn question(params: &Params, seen: Option<&[String]>) -> Result<LabelQuery> {
     let limit = params.limit()?.map(|limit| limit.saturating_add(1));
     let (from, to) = (params.time("start")?, params.time("end")?);
-    Ok(LabelQuery { sets: params.sets()?, from, to, limit })
+    Ok(LabelQuery { sets: narrowed_sets(params.sets()?, seen)?, from, to, limit })
 }
 
 /// `/api/v1/labels`.
@@ -63,8 +66,9 @@ pub async fn labels(
     Extension(actor): Extension<Actor>,
     params: Params,
 ) -> Result {
-    let question = question(&params)?;
-    if let Some(answer) = asked_elsewhere(&app, "labels", &params).await? {
+    let seen = limit(&app.cache.world(), &actor);
+    let question = question(&params, seen.as_deref())?;
+    if let Some(answer) = asked_elsewhere(&app, "labels", &params, seen.as_deref()).await? {
         return Ok(answer);
     }
     let lane = Lane::Person(&actor.name);
@@ -82,14 +86,15 @@ pub async fn values(
     Path(name): Path<String>,
     params: Params,
 ) -> Result {
-    let question = question(&params)?;
+    let seen = limit(&app.cache.world(), &actor);
+    let question = question(&params, seen.as_deref())?;
     // Names that are not plain words come as U__ with their odd characters in hex.
     let name = unescape(&name);
     if name.is_empty() {
         return Err(Wrong::bad_data("invalid label name: \"\""));
     }
     let path = format!("label/{name}/values");
-    if let Some(answer) = asked_elsewhere(&app, &path, &params).await? {
+    if let Some(answer) = asked_elsewhere(&app, &path, &params, seen.as_deref()).await? {
         return Ok(answer);
     }
     let work = move |storage: &atoll_metrics::storage::Storage| {
@@ -125,8 +130,10 @@ async fn asked_elsewhere(
     app: &App,
     path: &str,
     params: &Params,
+    seen: Option<&[String]>,
 ) -> Result<Option<axum::response::Response>> {
     let Some(remote) = &app.metrics.remote else { return Ok(None) };
+    whole(seen)?;
     let form: Vec<(&str, String)> =
         params.pairs().map(|(name, value)| (name, value.to_owned())).collect();
     let text = remote.get(path, &form).await?;

@@ -15,6 +15,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::answer::{Result, success};
+use super::limit::{limit, narrowed};
 use super::params::Params;
 use crate::App;
 use crate::metrics::lanes::Lane;
@@ -47,8 +48,9 @@ pub async fn pools(State(app): State<App>, Extension(actor): Extension<Actor>) -
 }
 
 /// `/api/v1/alertmanagers`: those that notifications go to.
-pub async fn alertmanagers(State(app): State<App>) -> Result {
-    let world = app.cache.world();
+pub async fn alertmanagers(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result {
+    let sight = app.sight(&actor);
+    let world = sight.may.seen(&sight.world);
     let urls = world.all::<Receiver>().flat_map(|receiver| match &receiver.spec.channel {
         Channel::Alertmanager { urls } => urls.clone(),
         _ => Vec::new(),
@@ -60,8 +62,9 @@ pub async fn alertmanagers(State(app): State<App>) -> Result {
 /// Everything that is measured, as Prometheus shows a target.
 async fn measured(app: &App, actor: &Actor) -> Result<Vec<Value>> {
     let mut found = Vec::new();
+    let seen = limit(&app.cache.world(), actor);
     let ask = |query: &str| Ask {
-        query: query.to_owned(),
+        query: narrowed(query, seen.as_deref()).unwrap_or_default(),
         period: Period::At(app.clock.now().0),
         lookback: None,
         patience: Duration::from_secs(10),

@@ -8,9 +8,12 @@ use crate::api::prometheus::{query, rules, series, status, targets, write};
 
 /// Every row.
 pub(super) fn routes() -> Vec<Route> {
-    use Access::{Collect, Public, Read};
+    use Access::{Collect, Public, Read, ReadAll};
     let r = |method: Method, path, summary, handler| {
         Route::new(method, path, Read, summary, handler).gives_raw("application/json")
+    };
+    let whole = |path, summary, handler| {
+        Route::new(Method::GET, path, ReadAll, summary, handler).gives_raw("application/json")
     };
     let mut all = vec![
         Route::new(Method::GET, "/-/healthy", Public, "It runs.", get(status::healthy)),
@@ -26,12 +29,12 @@ pub(super) fn routes() -> Vec<Route> {
         r(Method::GET, "/api/v1/targets", "What is measured.", get(targets::targets)),
         r(Method::GET, "/api/v1/scrape_pools", "Jobs that have targets.", get(targets::pools)),
         r(Method::GET, "/api/v1/alertmanagers", "Where alerts go.", get(targets::alertmanagers)),
-        r(Method::GET, "/api/v1/status/config", "No file.", get(status::config)),
-        r(Method::GET, "/api/v1/status/flags", "Settings.", get(status::flags)),
-        r(Method::GET, "/api/v1/status/runtimeinfo", "The process.", get(status::runtimeinfo)),
         r(Method::GET, "/api/v1/status/buildinfo", "The version.", get(status::buildinfo)),
-        r(Method::GET, "/api/v1/status/tsdb", "Who uses the metrics store.", get(status::tsdb)),
-        r(Method::GET, "/api/v1/status/walreplay", "Done.", get(status::walreplay)),
+        whole("/api/v1/status/config", "No file.", get(status::config)),
+        whole("/api/v1/status/flags", "Settings.", get(status::flags)),
+        whole("/api/v1/status/runtimeinfo", "The process.", get(status::runtimeinfo)),
+        whole("/api/v1/status/tsdb", "Who uses the metrics store.", get(status::tsdb)),
+        whole("/api/v1/status/walreplay", "Done.", get(status::walreplay)),
     ];
     let queries = [
         ("/api/v1/query", "Evaluates PromQL at one time.", get(query::query), post(query::query)),

@@ -1,0 +1,130 @@
+//! Whether whoever asks may write what they write: each object as it is and as it would be, so that
+//! nothing is moved out of, or into, where one has no right. What a right is worth is said by
+//! [`Permissions`].
+
+use atoll_model::access::role::Verb;
+use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_model::{Any, Host, Intent, Kind, Object, Promotion, Reason, Snapshot, Write};
+
+use super::{Case, Opinion};
+use crate::permission::Permissions;
+
+/// One thing a write needs.
+struct Need {
+    verb: Verb,
+    any: Any,
+    /// Judged in the world as it would be, and not as it is.
+    after: bool,
+}
+
+/// **Invariant:** nobody writes an object without the right to it, before and after.
+pub(super) fn access(case: &Case) -> Opinion {
+    let world = case.cx.world;
+    let permissions = Permissions::of(world, case.actor);
+    if case.plan.intent == Intent::Report {
+        if permissions.may_report() {
+            return Opinion::default();
+        }
+        let message = format!("{} may not report for a host", permissions.called());
+        let hint = "agents report, with the token they were given when they joined";
+        return vec![Reason::new("denied", message).hint(hint)].into();
+    }
+    let needs: Vec<Need> = case.plan.writes.iter().flat_map(|write| needs(case, write)).collect();
+    let mut opinion = Opinion::default();
+    // Worked out for those only to whom it matters.
+    let limited = |need: &Need| !permissions.always(need.verb, need.any.kind());
+    let after = needs.iter().any(|need| need.after && limited(need)).then(|| case.after());
+    for need in &needs {
+        let there: &Snapshot = match &after {
+            Some(after) if need.after => after,
+            _ => world,
+        };
+        if let Err(reason) = permissions.check(there, need.verb, &need.any) {
+            // Before and after are one refusal, where they say the same.
+            if opinion.objections.iter().all(|said| said.message != reason.message) {
+                opinion.objections.push(reason);
+            }
+        } else if need.verb == Verb::Override && !case.by_planner() {
+            let message =
+                format!("{} overrides what holds back {}", case.actor.name, need.any.id());
+            opinion.notes.push(Reason::new("override", message));
+        }
+    }
+    opinion
+}
+
+fn needs(case: &Case, write: &Write) -> Vec<Need> {
+    let world = case.cx.world;
+    let before = |verb, any: &Any| Need { verb, any: any.clone(), after: false };
+    let new = match write {
+        Write::Put(new) => new,
+        Write::Delete { kind, name, .. } => {
+            let stored = world.find(*kind, name);
+            let verb = if is_begun(*kind) { Verb::Run } else { Verb::Delete };
+            return stored.iter().map(|any| before(verb, any)).collect();
+        }
+    };
+    let after = |verb| Need { verb, any: new.clone(), after: true };
+    let Some(stored) = case.stored(new) else {
+        let mut needs = match new {
+            Any::Approval(approval) => {
+                let name = approval.spec.subject.strip_prefix("promotion/").unwrap_or_default();
+                let promotion = world.get::<Promotion>(name).cloned().map(Any::Promotion);
+                vec![before(Verb::Approve, &promotion.unwrap_or_else(|| new.clone()))]
+            }
+            Any::Run(_) | Any::Job(_) => vec![after(Verb::Run)],
+            _ => vec![after(Verb::Write)],
+        };
+        needs.extend(overrides(None, new).then(|| after(Verb::Override)));
+        needs.extend(hosts(world, new).iter().map(|host| before(Verb::Exec, host)));
+        return needs;
+    };
+    if new.meta().deleting() && !stored.meta().deleting() {
+        let verb = if is_begun(new.kind()) { Verb::Run } else { Verb::Delete };
+        return vec![before(verb, &stored)];
+    }
+    let verb = if is_begun(new.kind()) { Verb::Run } else { Verb::Write };
+    let mut needs = vec![before(verb, &stored), after(verb)];
+    needs.extend(overrides(Some(&stored), new).then(|| after(Verb::Override)));
+    if !stored.same_spec(new) {
+        needs.extend(hosts(world, new).iter().map(|host| before(Verb::Exec, host)));
+    }
+    needs
+}
+
+/// What is begun and ended, and not written.
+fn is_begun(kind: Kind) -> bool {
+    matches!(kind, Kind::Run | Kind::Job)
+}
+
+/// The hosts on which commands are run by what is written; a runbook may begin by itself.
+fn hosts(world: &Snapshot, any: &Any) -> Vec<Any> {
+    let (on, named) = match any {
+        Any::Job(job) => (&job.spec.on, job.spec.hosts.as_slice()),
+        Any::Runbook(runbook) => (&runbook.spec.on, &[][..]),
+        _ => return Vec::new(),
+    };
+    let all = on.0.is_empty() && named.is_empty();
+    let picked = |host: &&std::sync::Arc<Object<Host>>| {
+        let by_labels = !on.0.is_empty() && on.matches(&host.meta.labels);
+        all || by_labels || named.iter().any(|name| name == host.name())
+    };
+    world.all::<Host>().filter(picked).cloned().map(Any::Host).collect()
+}
+
+/// Whether a write says that something is to be done in spite of what holds it back.
+fn overrides(old: Option<&Any>, new: &Any) -> bool {
+    let said = |key: &str| {
+        let now = new.meta().annotations.get(key);
+        now.is_some() && now != old.and_then(|old| old.meta().annotations.get(key))
+    };
+    let emergency = |any: &Any| match any {
+        Any::Promotion(promotion) => promotion.spec.emergency.clone(),
+        _ => None,
+    };
+    let now = emergency(new);
+    said(OVERRIDE_ANNOTATION)
+        || said(OVERRIDE_BUDGET_ANNOTATION)
+        || now.is_some() && now != old.and_then(emergency)
+}
