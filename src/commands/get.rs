@@ -84,7 +84,7 @@ async fn list(
     let selector = selector.map(|s| s.to_string());
     let asks = kinds.iter().map(|kind| client.list_all(*kind, selector.as_deref()));
     let (mut items, mut revision) = (Vec::new(), u64::MAX);
-    for (kind, list) in kinds.iter().zip(futures::future::join_all(asks).await) {
+    for list in futures::future::join_all(asks).await {
         match list {
             Ok(mut list) => {
                 items.append(&mut list.items);

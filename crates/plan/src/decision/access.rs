@@ -87,7 +87,14 @@ fn needs(case: &Case, write: &Write) -> Vec<Need> {
     let verb = if is_begun(new.kind()) { Verb::Run } else { Verb::Write };
     let mut needs = vec![before(verb, &stored), after(verb)];
     needs.extend(overrides(Some(&stored), new).then(|| after(Verb::Override)));
-    if !stored.same_spec(new) {
+    // To end a job one need not be able to begin it.
+    let begins = match (&stored, new) {
+        (Any::Job(old), Any::Job(new)) => {
+            (old.spec.round, old.spec.resumed) != (new.spec.round, new.spec.resumed)
+        }
+        _ => !stored.same_spec(new),
+    };
+    if begins {
         needs.extend(hosts(world, new).iter().map(|host| before(Verb::Exec, host)));
     }
     needs

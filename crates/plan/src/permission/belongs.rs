@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Any, Application, Deployment, Kind, Promotion, Run, Snapshot};
+use atoll_model::{Any, Application, Deployment, Job, Kind, Promotion, Run, Snapshot};
 
 /// The label that names the team of what has no owner of its own.
 const TEAM_LABEL: &str = "team";
@@ -90,6 +90,7 @@ pub(super) fn owner(world: &Snapshot, any: &Any) -> Option<String> {
         Any::Application(application) => application.spec.owner.clone(),
         Any::Config(config) => config.spec.owner.clone(),
         Any::Monitor(monitor) => monitor.spec.owner.clone(),
+        Any::Runbook(runbook) => runbook.spec.owner.clone(),
         Any::Objective(objective) => objective.spec.owner.clone(),
         Any::Alert(alert) => alert.spec.owner.clone(),
         Any::Team(team) => Some(format!("team/{}", team.name())),
@@ -100,8 +101,18 @@ pub(super) fn owner(world: &Snapshot, any: &Any) -> Option<String> {
     own.or_else(|| of_run(world, any)).or_else(|| of_application(world, any)).or_else(label)
 }
 
-/// Runs and tasks are their pipeline's.
+/// Runs and tasks are their pipeline's; jobs and theirs, their runbook's.
 fn of_run(world: &Snapshot, any: &Any) -> Option<String> {
+    let job = match any {
+        Any::Job(job) => Some(job),
+        Any::Task(task) => world.get::<Job>(&task.spec.run),
+        _ => None,
+    };
+    if let Some(job) = job {
+        let runbook = world.find(Kind::Runbook, job.spec.runbook.as_ref()?);
+        let label = job.meta.labels.get(TEAM_LABEL).map(|team| format!("team/{team}"));
+        return runbook.and_then(|runbook| owner(world, &runbook)).or(label);
+    }
     let pipeline = match any {
         Any::Run(run) => run.spec.pipeline.clone(),
         Any::Task(task) => match world.get::<Run>(&task.spec.run) {

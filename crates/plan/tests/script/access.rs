@@ -25,8 +25,8 @@ impl Script {
                 self.apply(Any::User(Arc::new(user)));
             }
             "team" => {
-                let mut team = Team::default();
-                team.members = third.split(',').map(str::to_owned).collect();
+                let members = third.split(',').map(str::to_owned).collect();
+                let team = Team { members, ..Team::default() };
                 self.apply(Any::Team(Arc::new(Object::new(name, team))));
             }
             "role" => self.role(name, &mut Options::of(&words[1..]))?,

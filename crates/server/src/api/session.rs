@@ -154,7 +154,8 @@ impl Server {
         let own = user.is_some() && user == actor.user;
         let session = term(self, actor).1;
         let short = ask.ttl.is_none_or(|ttl| ttl <= LONGEST_OWN);
-        if !may.is_admin() && !(own && session && short) {
+        let for_oneself = own && session && short;
+        if !may.is_admin() && !for_oneself {
             let message = match own && session {
                 true => format!("{} may make tokens for up to {LONGEST_OWN}", actor.name),
                 false => format!("{} may make no such token", may.called()),
