@@ -17,6 +17,7 @@ use crate::terminal::Tone;
 mod ci;
 mod config;
 mod delivery;
+pub mod policy;
 mod watching;
 
 /// One cell of a line.
@@ -81,6 +82,9 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Config(o) => config::config(o, now),
         Any::Promotion(o) => delivery::promotion(o, now),
         Any::Approval(o) => delivery::approval(o, now),
+        Any::Standard(o) => policy::standard(o, now),
+        Any::Waiver(o) => policy::waiver(o, now),
+        Any::Scorecard(o) => policy::scorecard(o, now),
     }
 }
 

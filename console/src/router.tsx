@@ -71,6 +71,12 @@ export interface FiguresSearch {
   by?: "application" | "team";
 }
 
+export interface StandardsSearch {
+  tab?: string;
+  q?: string;
+  by?: "application" | "team";
+}
+
 /** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
 const QueryPage = lazy(() => import("./pages/metrics/query"));
 const AlertsPage = lazy(async () => ({
@@ -105,6 +111,13 @@ const ConfigsPage = lazy(async () => ({
 }));
 const ConfigPage = lazy(async () => ({
   default: (await import("./pages/config/config")).ConfigPage,
+}));
+
+const StandardsPage = lazy(async () => ({
+  default: (await import("./pages/policy/standards")).StandardsPage,
+}));
+const StandardPage = lazy(async () => ({
+  default: (await import("./pages/policy/standard")).StandardPage,
 }));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
@@ -295,6 +308,25 @@ const config = createRoute({
     return later(<ConfigPage key={name} {...config.useSearch()} name={name} />);
   },
 });
+const standards = createRoute({
+  ...parent,
+  path: "/standards",
+  validateSearch: (search: Search): StandardsSearch => ({
+    tab: text(search.tab),
+    q: text(search.q),
+    by: search.by === "application" ? "application" : undefined,
+  }),
+  component: () => later(<StandardsPage {...standards.useSearch()} />),
+});
+const standard = createRoute({
+  ...parent,
+  path: "/standards/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = standard.useParams();
+    return later(<StandardPage key={name} {...standard.useSearch()} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -333,6 +365,8 @@ export const router = createRouter({
     delivery,
     configs,
     config,
+    standards,
+    standard,
     object,
   ]),
   defaultPreload: false,

@@ -19,6 +19,7 @@ mod entry;
 mod freeze;
 mod owner;
 mod radius;
+mod standard;
 mod validity;
 
 pub(crate) use radius::is_disturbed;
@@ -93,7 +94,7 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     access,
     validity::valid,
     validity::references,
@@ -104,6 +105,7 @@ const RULES: [Rule; 10] = [
     radius::zone,
     freeze::freeze,
     budget::budget,
+    standard::standard,
 ];
 
 /// Judges a plan.

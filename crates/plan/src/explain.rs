@@ -14,6 +14,7 @@ mod delivery;
 mod deployment;
 mod host;
 mod monitoring;
+mod policy;
 mod words;
 
 pub use words::in_words;
@@ -42,8 +43,12 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Run(it) => ci::tell_run(cx, it, &mut told),
         Any::Task(it) => ci::tell_task(cx, it, &mut told),
         Any::Config(it) => config::tell(cx, it, &mut told),
+        Any::Standard(it) => policy::standard(cx, it, &mut told),
+        Any::Waiver(it) => policy::waiver(cx, it, &mut told),
+        Any::Scorecard(it) => policy::scorecard(it, &mut told),
         other => monitoring::tell(cx, other, &mut told),
     }
+    policy::against(cx, &any, &mut told);
     if let Some(at) = any.meta().deleted_at {
         told.state = format!("{} Its deletion was asked for at {at}.", told.state);
     }

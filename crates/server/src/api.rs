@@ -18,5 +18,6 @@ pub mod prometheus;
 pub mod routes;
 pub mod secrets;
 pub mod session;
+pub mod standards;
 pub mod state;
 pub mod watch;

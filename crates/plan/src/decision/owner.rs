@@ -118,6 +118,7 @@ fn is_derived(kind: Kind, name: &str) -> bool {
         | Kind::Alert
         | Kind::Notification
         | Kind::Analysis
+        | Kind::Scorecard
         | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
@@ -145,6 +146,7 @@ fn made_from(kind: Kind) -> &'static str {
         Kind::Objective | Kind::Rule => "change the application's objectives",
         Kind::Alert => "change its rule, or silence it: atoll silence",
         Kind::Task => "cancel its run: atoll pipeline cancel RUN",
+        Kind::Scorecard => "change what it is of, a standard, or waive one: atoll waive",
         Kind::Analysis => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }
