@@ -7,6 +7,7 @@ use atoll_client::{Client, Endpoint};
 use atoll_model::Span;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_model::policy::BREAK_GLASS_ANNOTATION;
 use atoll_server::{MetricsOptions, MetricsPolicy, ProviderOptions, Remote, policy};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -83,8 +84,8 @@ pub struct Wait {
     pub timeout: Span,
 }
 
-/// `--override-freeze` and `--override-budget`.
-#[derive(Clone, Debug, Args)]
+/// `--override-freeze`, `--override-budget` and `--break-glass`.
+#[derive(Clone, Debug, Default, Args)]
 pub struct Override {
     /// Do it in spite of a freeze, and say why; the audit keeps it
     #[arg(long = "override-freeze", value_name = "REASON")]
@@ -92,13 +93,18 @@ pub struct Override {
     /// Release although the error budget is spent, and say why; the audit keeps it
     #[arg(long = "override-budget", value_name = "REASON")]
     pub budget: Option<String>,
+    /// Do it although it breaks an enforced standard, and say why; the audit keeps it
+    #[arg(long = "break-glass", value_name = "REASON")]
+    pub glass: Option<String>,
 }
 
 impl Override {
     /// The annotations that say so.
     pub fn annotations(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let freeze = self.freeze.iter().map(|reason| (OVERRIDE_ANNOTATION, reason));
-        freeze.chain(self.budget.iter().map(|reason| (OVERRIDE_BUDGET_ANNOTATION, reason)))
+        let budget = self.budget.iter().map(|reason| (OVERRIDE_BUDGET_ANNOTATION, reason));
+        let glass = self.glass.iter().map(|reason| (BREAK_GLASS_ANNOTATION, reason));
+        freeze.chain(budget).chain(glass)
     }
 }
 
@@ -287,6 +293,11 @@ pub enum Command {
     /// Dynamic configuration and switches: set, release gray, see who has taken it up
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// Standards: what is asked of everything, how well it is kept, what it would have stopped
+    #[command(subcommand, visible_alias = "standards")]
+    Standard(commands::standard::Command),
+    /// Excuse something from a standard, for a time
+    Waive(commands::waive::Args),
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(commands::token::Command),

@@ -19,6 +19,7 @@ mod ci;
 mod config;
 mod delivery;
 mod job;
+pub mod policy;
 mod watching;
 
 /// One cell of a line.
@@ -88,6 +89,9 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Config(o) => config::config(o, now),
         Any::Promotion(o) => delivery::promotion(o, now),
         Any::Approval(o) => delivery::approval(o, now),
+        Any::Standard(o) => policy::standard(o, now),
+        Any::Waiver(o) => policy::waiver(o, now),
+        Any::Scorecard(o) => policy::scorecard(o, now),
     }
 }
 

@@ -38,12 +38,14 @@ pub mod schema;
 pub mod secret;
 pub mod server;
 pub mod silence;
+pub mod standard;
 pub mod token;
 pub mod top;
 pub mod up;
 pub mod user;
 pub mod version;
 pub mod veto;
+pub mod waive;
 pub mod whoami;
 pub mod why;
 
@@ -98,6 +100,8 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Top(args) => top::run(&global, args).await,
         Command::Silence(args) => silence::run(&global, args).await,
         Command::Guard(command) => guard::run(&global, command).await,
+        Command::Standard(command) => standard::run(&global, command).await,
+        Command::Waive(args) => waive::run(&global, args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await,
         Command::Login(args) => login::run(&global, args).await,

@@ -1,9 +1,9 @@
 //! The whole, end to end: the real binary, real processes, real PostgreSQL.
 
-#[path = "../crates/store/tests/support/cluster.rs"]
-mod cluster;
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "../crates/store/tests/support/cluster.rs"]
+mod cluster;
 #[path = "e2e/config.rs"]
 mod config;
 #[path = "e2e/contained.rs"]

@@ -16,6 +16,7 @@ mod pipelines;
 mod planning;
 mod processes;
 mod program;
+mod standards;
 mod table;
 mod watchers;
 
@@ -76,6 +77,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(contained(args).await?);
     rows.extend(rest);
     rows.extend(planning(args).await?);
+    rows.extend(standards::rows(args).await?);
     rows.extend(pipelines::rows(args).await?);
     rows.extend(jobs::rows(args).await?);
     rows.extend(metrics::rows(args).await?);

@@ -79,6 +79,12 @@ export interface FiguresSearch {
   by?: "application" | "team";
 }
 
+export interface StandardsSearch {
+  tab?: string;
+  q?: string;
+  by?: "application" | "team";
+}
+
 /** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
 const QueryPage = lazy(() => import("./pages/metrics/query"));
 const AlertsPage = lazy(async () => ({
@@ -120,6 +126,12 @@ const AuditPage = lazy(async () => ({
 }));
 const PeoplePage = lazy(async () => ({
   default: (await import("./pages/access/people")).PeoplePage,
+}));
+const StandardsPage = lazy(async () => ({
+  default: (await import("./pages/policy/standards")).StandardsPage,
+}));
+const StandardPage = lazy(async () => ({
+  default: (await import("./pages/policy/standard")).StandardPage,
 }));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
@@ -326,6 +338,25 @@ const people = createRoute({
   path: "/people",
   component: () => later(<PeoplePage />),
 });
+const standards = createRoute({
+  ...parent,
+  path: "/standards",
+  validateSearch: (search: Search): StandardsSearch => ({
+    tab: text(search.tab),
+    q: text(search.q),
+    by: search.by === "application" ? "application" : undefined,
+  }),
+  component: () => later(<StandardsPage {...standards.useSearch()} />),
+});
+const standard = createRoute({
+  ...parent,
+  path: "/standards/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = standard.useParams();
+    return later(<StandardPage key={name} {...standard.useSearch()} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -366,6 +397,8 @@ export const router = createRouter({
     config,
     audit,
     people,
+    standards,
+    standard,
     object,
   ]),
   defaultPreload: false,

@@ -27,6 +27,10 @@ const PLACES = [
   "/environments",
   "/configs",
   "/delivery",
+  "/standards",
+  "/standards?tab=findings",
+  "/standards?tab=standards",
+  "/standards/health-declared",
 ];
 
 const browser = await browse();

@@ -36,7 +36,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         false => json!({ "reason": args.reason, "rollback": args.rollback }),
     };
     let client = global.client()?;
-    let over = Override { freeze: None, budget: None };
+    let over = Override::default();
     let spec = json!({ "veto": veto });
     let outcome = change::patch_spec(&client, &what, spec, None, &over).await?;
     change::tell(&outcome, &[what])?;

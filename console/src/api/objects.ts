@@ -33,6 +33,9 @@ export type Analysis = Whole<wire.Analysis>;
 export type Pipeline = Whole<wire.Pipeline>;
 export type Run = Whole<OfKind<"Run">>;
 export type Task = Whole<wire.Task>;
+export type Standard = Whole<wire.Standard>;
+export type Waiver = Whole<wire.Waiver>;
+export type Scorecard = Whole<wire.Scorecard>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
 
@@ -60,6 +63,9 @@ export interface Kinds {
   promotions: Promotion;
   approvals: Approval;
   configs: Config;
+  standards: Standard;
+  waivers: Waiver;
+  scorecards: Scorecard;
 }
 
 export type Plural = keyof Kinds;
@@ -88,6 +94,9 @@ export const PLURALS = [
   "promotions",
   "approvals",
   "configs",
+  "standards",
+  "waivers",
+  "scorecards",
 ] as const satisfies readonly Plural[];
 
 const BY_KIND: Readonly<Record<string, Plural>> = {
@@ -113,6 +122,9 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Promotion: "promotions",
   Approval: "approvals",
   Config: "configs",
+  Standard: "standards",
+  Waiver: "waivers",
+  Scorecard: "scorecards",
 };
 
 /** The plural of a kind, whichever way it is written; none for kinds the console does not watch. */
@@ -139,6 +151,7 @@ export type {
   Explanation,
   Feedback,
   FieldDiff,
+  Finding,
   Guard,
   GuardStatus,
   History,
@@ -147,6 +160,7 @@ export type {
   InstancePhase,
   LoginWays,
   Meta,
+  Mode,
   ObjectivePhase,
   Outcome,
   Permission,
@@ -154,6 +168,7 @@ export type {
   ProblemJson,
   Promise as Promised,
   Reason,
+  Replay,
   Resources,
   Rollout,
   Signal,

@@ -2228,6 +2228,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/figures/standards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How well standards are kept. */
+        get: {
+            parameters: {
+                query?: {
+                    by?: string | null;
+                    days?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Scores"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/history/{plural}/{name}": {
         parameters: {
             query?: never;
@@ -2831,6 +2879,55 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/replay/standards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a standard would have stopped. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ReplayRequest"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Replay"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -4453,7 +4550,7 @@ export interface components {
             message: string;
             /**
              * @description What is asked: `signed`, `tests`, `before`, `soak`, `objectives`, `approval`, `window`,
-             *     `asked` or `veto`.
+             *     `asked`, `standards` or `veto`.
              */
             name: string;
             /** @description Whether it is there. */
@@ -4992,6 +5089,22 @@ export interface components {
             /** @description What it alone would say. */
             verdict: components["schemas"]["Verdict"];
         };
+        /** @description An object, and whether it keeps the standard. */
+        Example: {
+            /** @description What else an expression sees, by its name; null or empty, where left out. */
+            given?: {
+                [key: string]: unknown;
+            };
+            /** @description What it shows. */
+            name: string;
+            /**
+             * @description The object as a manifest. `apiVersion`, `metadata`, and `kind` where the standard is about
+             *     one only, may be left out.
+             */
+            object: unknown;
+            /** @description Whether it keeps the standard, or the standard does not mean it. */
+            passes: boolean;
+        };
         /** @description `GET /v1/why/{plural}/{name}`. */
         Explanation: {
             /** @description The writes that led here, newest first. */
@@ -5040,6 +5153,8 @@ export interface components {
              */
             version: number;
         };
+        /** @description What an object counts as over which a standard cannot be evaluated. */
+        Failing: "open" | "closed";
         /** @description What a person says of a verdict. */
         Feedback: {
             /** @description Why. */
@@ -5068,6 +5183,29 @@ export interface components {
             /** @description What it is called; the configuration's name with the ending of the format, if absent. */
             name?: string | null;
         };
+        /** @description One object that does not keep one standard. */
+        Finding: {
+            /** @description The field it is about. */
+            field?: string;
+            /** @description What to do. */
+            fix?: string;
+            /** @description What is wrong. */
+            message: string;
+            /** @description The standard's mode. */
+            mode: components["schemas"]["Mode"];
+            /** @description Since when it is known. */
+            since: components["schemas"]["Timestamp"];
+            /** @description The standard. */
+            standard: string;
+            /** @description In one word. */
+            state: components["schemas"]["FindingState"];
+            /** @description The object: `deployment/shop.prod`. */
+            subject: string;
+            /** @description Until when it is excused, where it is. */
+            until?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description How an object that does not keep a standard stands to it. */
+        FindingState: "broken" | "unknown" | "waived";
         /** @description A place that keeps repositories, by how it is spoken to. */
         Forge: "github" | "gitlab" | "gitea";
         /** @description What a release is made into. */
@@ -5932,6 +6070,8 @@ export interface components {
         };
         /** @description What happens to a verdict where a signal has too little data. */
         Missing: "closed" | "open";
+        /** @description What is done about what breaks a standard. */
+        Mode: "off" | "trial" | "warn" | "enforce";
         Monitor: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -6391,6 +6531,8 @@ export interface components {
             /** @description Each test that was not always as it should; the flakiest first. */
             tests: components["schemas"]["TestRecord"][];
         };
+        /** @description When a standard is looked at. */
+        Point: "commit" | "promotion" | "audit";
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
         /** @description An error, as RFC 9457 has it. */
@@ -6659,6 +6801,52 @@ export interface components {
             image?: string | null;
             /** @description Why it cannot be used, if so. */
             reasons?: components["schemas"]["Reason"][];
+        };
+        /**
+         * @description What came of a replay. Only the changed object is as it was: what else an expression sees is
+         *     as it is now.
+         */
+        Replay: {
+            /**
+             * Format: uint32
+             * @description Of the objects it means there are now, so many break it.
+             */
+            brokenNow: number;
+            /**
+             * Format: uint32
+             * @description Changes of objects it means.
+             */
+            changes: number;
+            /** @description Not all changes that are kept were looked at: there are too many. */
+            cut?: boolean;
+            /** @description The oldest change that was looked at; absent, if there was none. */
+            from?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many of them there are.
+             */
+            objectsNow: number;
+            /** @description The standard. */
+            standard: string;
+            /**
+             * Format: uint32
+             * @description Of them, those it would have stopped, were it enforced.
+             */
+            stopped: number;
+            /** @description The newest of those it would have stopped. */
+            stops: components["schemas"]["Stopped"][];
+            /**
+             * Format: uint32
+             * @description Changes over which it could not be evaluated.
+             */
+            unknown: number;
+        };
+        /** @description `POST /v1/replay/standards`: which past changes a standard would have stopped. */
+        ReplayRequest: {
+            /** @description Changes since so long; all that are kept, if absent. */
+            since?: components["schemas"]["Span"] | (null);
+            /** @description The standard as a manifest, stored or not. */
+            standard: unknown;
         };
         /** @description `POST /v1/agents/{host}/report`: what has changed, or everything. */
         Report: {
@@ -7226,6 +7414,97 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description How well one application, one team or the fleet keeps the standards. */
+        ScoreRow: {
+            /**
+             * Format: uint32
+             * @description Of them, broken.
+             */
+            broken: number;
+            /**
+             * Format: uint32
+             * @description How many scorecards it is the middle of.
+             */
+            cards: number;
+            /**
+             * Format: uint32
+             * @description Checks that count.
+             */
+            checks: number;
+            /** @description Of whom. */
+            name: string;
+            /** @description Who answers, of an application. */
+            owner?: string | null;
+            /**
+             * Format: uint32
+             * @description 0 to 100; absent where nothing is asked.
+             */
+            score?: number | null;
+            /** @description The score at the end of each day, oldest first, today last. */
+            trend: components["schemas"]["DayScore"][];
+            /**
+             * Format: uint32
+             * @description Findings that are excused.
+             */
+            waived: number;
+        };
+        Scorecard: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Scorecard";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Scorecard2"];
+            /** @default null */
+            status: components["schemas"]["ScorecardStatus"] | (null);
+        };
+        /**
+         * @description How one application, or one other object that belongs to none, keeps the standards: written by
+         *     the platform. Its object is named `KIND.NAME`.
+         */
+        Scorecard2: {
+            /** @description Of what: `application/shop`, with its deployments and the releases they run. */
+            subject: string;
+        };
+        /** @description What a scorecard says. */
+        ScorecardStatus: {
+            /**
+             * Format: uint32
+             * @description Of them, broken.
+             * @default 0
+             */
+            broken: number;
+            /**
+             * Format: uint32
+             * @description Standards that count, each for each object it means.
+             * @default 0
+             */
+            checks: number;
+            /** @description What is not kept, what is enforced first. */
+            findings?: components["schemas"]["Finding"][];
+            /**
+             * Format: uint32
+             * @description Findings that are not listed.
+             */
+            more?: number;
+            /** @description Who answers for it. */
+            owner?: string | null;
+            /**
+             * Format: uint32
+             * @description 0 to 100: the share of what is asked that is kept, by weight. What is on trial or excused
+             *     does not count. Absent where nothing is asked.
+             */
+            score?: number | null;
+            /** @description The score at the end of each day on which it changed, oldest first. */
+            trend?: components["schemas"]["DayScore"][];
+        };
+        /** @description `GET /v1/figures/standards`: how well the standards are kept. */
+        Scores: {
+            /** @description By `application`, by `team` or of the whole `fleet`. */
+            by: string;
+            /** @description One row for each, the lowest score first. */
+            items: components["schemas"]["ScoreRow"][];
+        };
         Secret: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -7370,6 +7649,95 @@ export interface components {
         SpanRange: string | number;
         /** @description A failure domain. */
         Spread: "zone" | "host";
+        Standard: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Standard";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Standard2"];
+            /** @default null */
+            status: components["schemas"]["StandardStatus"] | (null);
+        };
+        /** @description What is asked of objects of some kinds, as a condition over each. */
+        Standard2: {
+            /** @description Only objects of applications with these labels; of all, if empty. */
+            applications?: components["schemas"]["Selector"];
+            /** @description What it is good for. */
+            description?: string;
+            /**
+             * @description Only where one of these environments is meant: deployments there, releases that enter it,
+             *     and the environment itself. Anywhere, if empty.
+             */
+            environments?: string[];
+            /** @description Objects that keep it and objects that break it. They are tried whenever it is applied. */
+            examples?: components["schemas"]["Example"][];
+            /**
+             * @description What an object counts as over which it cannot be evaluated.
+             * @default open
+             */
+            failure: components["schemas"]["Failing"];
+            /** @description The field it is about: `spec.run.health`. */
+            field?: string;
+            /** @description What to do; `{{ CEL }}` is filled in. */
+            fix?: string;
+            /** @description The kinds it is about. */
+            kinds: components["schemas"]["Kind"][];
+            /**
+             * @description How far an object is from it, as a number, in CEL. An object that broke the standard before
+             *     a change may go on breaking it, but not by more than this said before.
+             */
+            measure?: string | null;
+            /** @description What is wrong, in one sentence; `{{ CEL }}` is filled in. */
+            message: string;
+            /**
+             * @description What is done about what breaks it.
+             * @default trial
+             */
+            mode: components["schemas"]["Mode"];
+            /** @description When it is looked at; always, if empty. */
+            points?: components["schemas"]["Point"][];
+            /** @description What has to be true, in CEL. */
+            require: string;
+            /**
+             * Format: uint32
+             * @description How much it counts in the score, beside others.
+             */
+            weight?: number;
+            /** @description Only where this is true, in CEL. */
+            when?: string | null;
+        };
+        /** @description How a standard is kept. */
+        StandardStatus: {
+            /**
+             * Format: uint32
+             * @description Objects that break it, those excused left out.
+             * @default 0
+             */
+            broken: number;
+            /** @description The first of them. */
+            findings?: components["schemas"]["Finding"][];
+            /**
+             * Format: uint64
+             * @description The generation this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /** @description What stands in its way. */
+            reasons?: components["schemas"]["Reason"][];
+            /**
+             * Format: uint32
+             * @description Objects over which it cannot be evaluated.
+             * @default 0
+             */
+            unknown: number;
+            /**
+             * Format: uint32
+             * @description Objects that break it and are excused.
+             * @default 0
+             */
+            waived: number;
+        };
         /** @description How a forge is told of runs. */
         StatusRule: {
             /** @description The address of its API; derived from the repository's, if absent. */
@@ -7510,6 +7878,22 @@ export interface components {
             pinned?: string | null;
             /** @description Since when. */
             since?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description A past change that a standard would have stopped. */
+        Stopped: {
+            /** @description By whom. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description What the standard would have said. */
+            message: string;
+            /**
+             * Format: uint64
+             * @description The revision it was committed with.
+             */
+            revision: number;
+            /** @description The object. */
+            subject: string;
         };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
@@ -7948,6 +8332,33 @@ export interface components {
             /** @description Where it is seen in the container. */
             path: string;
         };
+        Waiver: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Waiver";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Waiver2"];
+            /** @default null */
+            status: components["schemas"]["WaiverStatus"] | (null);
+        };
+        /** @description Excuses objects from a standard, for a time. */
+        Waiver2: {
+            /** @description Instead of `subject`: everything of applications with these labels. */
+            applications?: components["schemas"]["Selector"] | (null);
+            /** @description When it ends. */
+            ends: components["schemas"]["Timestamp"];
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner: string;
+            /** @description Why. */
+            reason: string;
+            /** @description The standard. */
+            standard: string;
+            /** @description The object, as `deployment/shop.prod`; an application stands for everything of it. */
+            subject?: string | null;
+        };
+        /** @description Waivers have no status. */
+        WaiverStatus: Record<string, never>;
         /** @description One event of `GET /v1/watch`, sent as a server-sent event whose id is the revision. */
         WatchEvent: {
             /** @description `put` or `delete`; `sync` once everything that was there at the start has been sent. */
@@ -8198,13 +8609,17 @@ export type Environment2 = components['schemas']['Environment2'];
 export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
 export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
+export type Example = components['schemas']['Example'];
 export type Explanation = components['schemas']['Explanation'];
 export type Failed = components['schemas']['Failed'];
 export type FailedVersion = components['schemas']['FailedVersion'];
+export type Failing = components['schemas']['Failing'];
 export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
 export type FileFormat = components['schemas']['FileFormat'];
 export type FileRule = components['schemas']['FileRule'];
+export type Finding = components['schemas']['Finding'];
+export type FindingState = components['schemas']['FindingState'];
 export type Forge = components['schemas']['Forge'];
 export type Form = components['schemas']['Form'];
 export type FoundImage = components['schemas']['FoundImage'];
@@ -8260,6 +8675,7 @@ export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
 export type MetricsEndpoint = components['schemas']['MetricsEndpoint'];
 export type Missing = components['schemas']['Missing'];
+export type Mode = components['schemas']['Mode'];
 export type Monitor = components['schemas']['Monitor'];
 export type Monitor2 = components['schemas']['Monitor2'];
 export type MonitorPhase = components['schemas']['MonitorPhase'];
@@ -8294,6 +8710,7 @@ export type Pipeline = components['schemas']['Pipeline'];
 export type Pipeline2 = components['schemas']['Pipeline2'];
 export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type PipelineTests = components['schemas']['PipelineTests'];
+export type Point = components['schemas']['Point'];
 export type Portion = components['schemas']['Portion'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
@@ -8312,6 +8729,8 @@ export type Release = components['schemas']['Release'];
 export type Release2 = components['schemas']['Release2'];
 export type ReleaseRule = components['schemas']['ReleaseRule'];
 export type ReleaseStatus = components['schemas']['ReleaseStatus'];
+export type Replay = components['schemas']['Replay'];
+export type ReplayRequest = components['schemas']['ReplayRequest'];
 export type Report = components['schemas']['Report'];
 export type Repository = components['schemas']['Repository'];
 export type Require = components['schemas']['Require'];
@@ -8342,6 +8761,11 @@ export type RunbookStatus = components['schemas']['RunbookStatus'];
 export type Runtime = components['schemas']['Runtime'];
 export type Scaling = components['schemas']['Scaling'];
 export type Schedule = components['schemas']['Schedule'];
+export type ScoreRow = components['schemas']['ScoreRow'];
+export type Scorecard = components['schemas']['Scorecard'];
+export type Scorecard2 = components['schemas']['Scorecard2'];
+export type ScorecardStatus = components['schemas']['ScorecardStatus'];
+export type Scores = components['schemas']['Scores'];
 export type Secret = components['schemas']['Secret'];
 export type Secret2 = components['schemas']['Secret2'];
 export type SecretStatus = components['schemas']['SecretStatus'];
@@ -8358,11 +8782,15 @@ export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
 export type Spread = components['schemas']['Spread'];
+export type Standard = components['schemas']['Standard'];
+export type Standard2 = components['schemas']['Standard2'];
+export type StandardStatus = components['schemas']['StandardStatus'];
 export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
 export type Stop = components['schemas']['Stop'];
 export type Stop2 = components['schemas']['Stop2'];
+export type Stopped = components['schemas']['Stopped'];
 export type Strategy = components['schemas']['Strategy'];
 export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
@@ -8398,6 +8826,9 @@ export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type Veto = components['schemas']['Veto'];
 export type Volume = components['schemas']['Volume'];
+export type Waiver = components['schemas']['Waiver'];
+export type Waiver2 = components['schemas']['Waiver2'];
+export type WaiverStatus = components['schemas']['WaiverStatus'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Whoami = components['schemas']['Whoami'];
 export type Window = components['schemas']['Window'];

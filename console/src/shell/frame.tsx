@@ -33,7 +33,8 @@ interface Place {
     | "/delivery"
     | "/configs"
     | "/people"
-    | "/audit";
+    | "/audit"
+    | "/standards";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -55,6 +56,7 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/releases", word: "Releases", icon: "releases", more: true },
     { to: "/configs", word: "Configuration", icon: "configs", more: true },
     { to: "/delivery", word: "Delivery", icon: "delivery", more: true },
+    { to: "/standards", word: "Standards", icon: "standards", more: true },
     { to: "/freezes", word: "Freezes", icon: "freezes", more: true },
   ],
   [

@@ -2,6 +2,7 @@
 
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::figures::{DeliveryFigures, Journey};
+use atoll_model::policy::{Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
 use atoll_model::{Any, Kind, Span};
 use reqwest::Method;
@@ -201,6 +202,25 @@ impl Client {
         let (window, by) = (Some(window.to_string()), Some(by.to_owned()));
         let path = with_query("/v1/figures/delivery", &[("window", window), ("by", by)]);
         self.read(Ask::get(path)).await
+    }
+
+    /// How well the standards are kept, by application, by team or of the fleet.
+    ///
+    /// # Errors
+    /// When no server is reached.
+    pub async fn scores(&self, by: &str, days: u32) -> Result<Scores, ClientError> {
+        let (by, days) = (Some(by.to_owned()), Some(days.to_string()));
+        let path = with_query("/v1/figures/standards", &[("by", by), ("days", days)]);
+        self.read(Ask::get(path)).await
+    }
+
+    /// Which past changes a standard would have stopped.
+    ///
+    /// # Errors
+    /// `Invalid`, where the standard is not valid.
+    pub async fn replay_standard(&self, request: &ReplayRequest) -> Result<Replay, ClientError> {
+        let ask = Ask::of(Method::POST, "/v1/replay/standards".to_owned()).json(request);
+        self.read(ask.repeatable()).await
     }
 
     /// The key the server signs packages with.

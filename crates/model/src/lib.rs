@@ -21,6 +21,7 @@ pub mod monitoring;
 pub mod name;
 pub mod notification;
 pub mod object;
+pub mod policy;
 pub mod promotion;
 pub mod provenance;
 pub mod quantity;
@@ -55,6 +56,7 @@ pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
+pub use policy::{Scorecard, Standard, Waiver};
 pub use promotion::{Approval, Promotion};
 pub use quantity::{Cpu, Memory, Portion};
 pub use selector::Selector;
@@ -123,4 +125,10 @@ kinds::kinds! {
     Promotion "promotions" ["promo"],
     /// One person's consent.
     Approval "approvals" [],
+    /// What is asked of objects of some kinds.
+    Standard "standards" ["std"],
+    /// Excuses objects from a standard, for a time.
+    Waiver "waivers" [],
+    /// How one application keeps the standards.
+    Scorecard "scorecards" ["card"],
 }

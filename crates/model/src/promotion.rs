@@ -252,7 +252,7 @@ pub enum PromotionPhase {
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     /// What is asked: `signed`, `tests`, `before`, `soak`, `objectives`, `approval`, `window`,
-    /// `asked` or `veto`.
+    /// `asked`, `standards` or `veto`.
     pub name: String,
     /// Whether it is there.
     pub state: CheckState,

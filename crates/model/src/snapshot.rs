@@ -9,7 +9,7 @@ use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
 use crate::run::Resources;
-use crate::{Any, Deployment, Host, Instance, Kind, Release, Tables, Task};
+use crate::{Any, Deployment, Host, Instance, Kind, Release, Scorecard, Tables, Task};
 
 /// Objects of one kind by name.
 pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
@@ -24,6 +24,7 @@ pub struct Snapshot {
     open: OrdMap<String, OrdSet<(Load, String)>>,
     releases: OrdMap<String, OrdSet<(u64, String)>>,
     waiting: OrdSet<(String, String)>,
+    findings: OrdSet<(String, String)>,
     queued: OrdSet<String>,
 }
 
@@ -186,6 +187,13 @@ impl Snapshot {
         self.waiting.range(from..to).filter_map(|(_, name)| self.get::<Deployment>(name))
     }
 
+    /// The scorecards that list a finding of a standard, by name.
+    pub fn scorecards_with(&self, standard: &str) -> impl Iterator<Item = &Arc<Object<Scorecard>>> {
+        let (from, to) =
+            ((standard.to_owned(), String::new()), (format!("{standard}\0"), String::new()));
+        self.findings.range(from..to).filter_map(|(_, name)| self.get::<Scorecard>(name))
+    }
+
     /// Puts an object in; returns what stood there.
     pub fn put(&mut self, any: Any) -> Option<Any> {
         let (kind, name) = (any.kind(), any.name().to_owned());
@@ -225,6 +233,11 @@ impl Snapshot {
                     self.waiting.insert((reason.code.clone(), deployment.meta.name.clone()));
                 }
             }
+            Any::Scorecard(card) => {
+                for finding in &card.status.findings {
+                    self.findings.insert((finding.standard.clone(), card.meta.name.clone()));
+                }
+            }
             _ => {}
         }
     }
@@ -251,6 +264,11 @@ impl Snapshot {
             Any::Deployment(deployment) => {
                 for reason in &deployment.status.reasons {
                     self.waiting.remove(&(reason.code.clone(), deployment.meta.name.clone()));
+                }
+            }
+            Any::Scorecard(card) => {
+                for finding in &card.status.findings {
+                    self.findings.remove(&(finding.standard.clone(), card.meta.name.clone()));
                 }
             }
             _ => {}

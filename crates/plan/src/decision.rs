@@ -20,6 +20,7 @@ mod entry;
 mod freeze;
 mod owner;
 mod radius;
+mod standard;
 mod validity;
 
 pub(crate) use radius::is_disturbed;
@@ -94,7 +95,7 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     access::access,
     validity::valid,
     validity::references,
@@ -105,6 +106,7 @@ const RULES: [Rule; 10] = [
     radius::zone,
     freeze::freeze,
     budget::budget,
+    standard::standard,
 ];
 
 /// Judges a plan.

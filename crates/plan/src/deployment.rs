@@ -114,6 +114,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             names.insert(format!("{}.{}", promotion.spec.application, promotion.spec.environment));
         }
         Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
+        Some(Any::Standard(_) | Any::Waiver(_)) => names.extend(waiting(world, "standard")),
         _ => {}
     }
     names.into_iter().collect()

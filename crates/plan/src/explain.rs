@@ -16,6 +16,7 @@ mod deployment;
 mod host;
 mod job;
 mod monitoring;
+mod policy;
 mod words;
 
 pub use words::in_words;
@@ -49,8 +50,12 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Job(it) => job::tell(cx, it, &mut told),
         Any::Runbook(it) => job::tell_runbook(cx, it, &mut told),
         Any::Config(it) => config::tell(cx, it, &mut told),
+        Any::Standard(it) => policy::standard(cx, it, &mut told),
+        Any::Waiver(it) => policy::waiver(cx, it, &mut told),
+        Any::Scorecard(it) => policy::scorecard(it, &mut told),
         other => monitoring::tell(cx, other, &mut told),
     }
+    policy::against(cx, &any, &mut told);
     if let Some(at) = any.meta().deleted_at {
         told.state = format!("{} Its deletion was asked for at {at}.", told.state);
     }

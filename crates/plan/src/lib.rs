@@ -17,11 +17,13 @@ pub mod delivery;
 pub mod deployment;
 pub mod edit;
 pub mod explain;
+pub mod expression;
 pub mod guard;
 pub mod job;
 pub mod monitoring;
 pub mod permission;
 pub mod placement;
+pub mod policy;
 pub mod query;
 pub mod rehearse;
 pub mod report;
@@ -230,6 +232,48 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: delivery::promotion::plan,
         queries: nothing_measured,
         touched: delivery::promotion::touched,
+    },
+    Controller {
+        name: "standards",
+        kind: Kind::Application,
+        plan: policy::of_application,
+        queries: nothing_measured,
+        touched: policy::touched_application,
+    },
+    Controller {
+        name: "standards",
+        kind: Kind::Environment,
+        plan: policy::of_environment,
+        queries: nothing_measured,
+        touched: policy::touched_environment,
+    },
+    Controller {
+        name: "standards",
+        kind: Kind::Host,
+        plan: policy::of_host,
+        queries: nothing_measured,
+        touched: policy::touched_host,
+    },
+    Controller {
+        name: "standards",
+        kind: Kind::Config,
+        plan: policy::of_config,
+        queries: nothing_measured,
+        touched: policy::touched_config,
+    },
+    Controller {
+        name: "standards",
+        kind: Kind::Pipeline,
+        plan: policy::of_pipeline,
+        queries: nothing_measured,
+        touched: policy::touched_pipeline,
+    },
+    Controller {
+        name: "standard",
+        kind: Kind::Standard,
+        plan: policy::standard::plan,
+        queries: nothing_measured,
+        touched: policy::standard::touched,
     },
 ];
 

@@ -408,6 +408,8 @@ impl Sim {
         });
         let silent = |host: &str| !self.agents.get(host).is_some_and(|agent| agent.linked);
         let due = self.due.keys().all(|(at, name)| match CONTROLLERS[*at].kind {
+            // Until a waiver ends.
+            _ if CONTROLLERS[*at].name == "standards" => true,
             // The queue waits for room, and that is told.
             Kind::Host if CONTROLLERS[*at].name == "queue" => true,
             Kind::Host => !silent(name),

@@ -22,5 +22,6 @@ pub mod routes;
 pub mod secrets;
 pub mod session;
 pub mod sight;
+pub mod standards;
 pub mod state;
 pub mod watch;

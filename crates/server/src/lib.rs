@@ -24,7 +24,8 @@ pub mod relay;
 pub mod replay;
 pub mod secrets;
 pub mod source;
-pub mod start;
+pub mod standards;
+mod start;
 pub mod sweep;
 pub mod tls;
 

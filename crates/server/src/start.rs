@@ -28,7 +28,7 @@ use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
 use crate::{
     App, Server, attest, audit, auth, controller, fan, listen, metrics, monitor, notify, own,
-    source, sweep, tls,
+    source, standards, sweep, tls,
 };
 
 /// What other replicas wrote is read at least this often.
@@ -190,6 +190,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         others: RwLock::default(),
         backlog: Default::default(),
     });
+    if let Err(error) = standards::install(&server).await {
+        // Nothing depends on them.
+        tracing::warn!("could not make the built-in standards: {error}");
+    }
     let (stop, stopped) = watch::channel(false);
     let mut tasks = loops(&server, stopped.clone());
     tasks.spawn(take_reports(server.clone(), queue));

@@ -14,6 +14,7 @@ import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { ApplicationDeployments } from "../deployment/of-application";
 import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
+import { ApplicationStandards } from "../policy/of-application";
 import { NoObject } from "./missing";
 
 const TABS = [
@@ -26,6 +27,7 @@ const APPLICATION = [
   TABS[0] as (typeof TABS)[number],
   { id: "metrics", word: "Metrics" },
   { id: "objectives", word: "Objectives" },
+  { id: "standards", word: "Standards" },
   ...TABS.slice(1),
 ];
 
@@ -41,6 +43,7 @@ const HOMES: Readonly<
       | "/objectives"
       | "/pipelines"
       | "/environments"
+      | "/standards"
     >
   >
 > = {
@@ -59,6 +62,8 @@ const HOMES: Readonly<
   notifications: "/alerts",
   monitors: "/alerts",
   objectives: "/objectives",
+  waivers: "/standards",
+  scorecards: "/standards",
 };
 
 interface Props extends ThingSearch {
@@ -103,6 +108,7 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
           <ApplicationMetrics name={name} search={search} />
         )}
         {plural === "applications" && tab === "objectives" && <ApplicationObjectives name={name} />}
+        {plural === "applications" && tab === "standards" && <ApplicationStandards name={name} />}
         {tab === "manifest" && <Manifest object={object} />}
         {tab === "why" && <Why plural={plural} name={name} revision={revision} />}
         {tab === "history" && <HistoryView {...{ plural, name, generation, revision, mayWrite }} />}

@@ -121,6 +121,7 @@ fn is_derived(kind: Kind, name: &str) -> bool {
         | Kind::Alert
         | Kind::Notification
         | Kind::Analysis
+        | Kind::Scorecard
         | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
@@ -150,6 +151,7 @@ fn made_from(kind: Kind) -> &'static str {
         Kind::Task => {
             "cancel its run, or its job: atoll pipeline cancel RUN, atoll cancel job/NAME"
         }
+        Kind::Scorecard => "change what it is of, a standard, or waive one: atoll waive",
         Kind::Analysis => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }

@@ -5,15 +5,22 @@ use atoll_model::{
 };
 
 use super::{Case, Opinion};
+use crate::policy::check;
 
 /// Every object written is valid by itself.
 pub(super) fn valid(case: &Case) -> Opinion {
     let mut objections = Vec::new();
     for any in case.puts() {
-        if let Err(invalid) = any.validate() {
-            let said = invalid.0.into_iter();
-            objections.extend(said.map(|p| Reason::new("invalid", format!("{}: {p}", any.id()))));
+        let mut said = any.validate().err().map_or_else(Vec::new, |invalid| invalid.0);
+        if let Any::Standard(standard) = any
+            && said.is_empty()
+            && case.stored(any).is_none_or(|stored| !stored.same_spec(any))
+        {
+            said = check::problems(&standard.spec);
+            said.iter_mut().for_each(|problem| problem.path.insert_str(0, "spec."));
         }
+        let said = said.into_iter();
+        objections.extend(said.map(|p| Reason::new("invalid", format!("{}: {p}", any.id()))));
     }
     objections.into()
 }
@@ -67,6 +74,14 @@ fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
                 return vec![(Kind::Release, p.spec.release.clone())];
             }
             vec![(Kind::Environment, &p.spec.environment)]
+        }
+        Any::Waiver(w) => {
+            let subject = w.spec.subject.as_deref().and_then(|id| id.split_once('/'));
+            let kind = subject.and_then(|(kind, _)| Kind::parse(kind));
+            let mut named = vec![(Kind::Standard, w.spec.standard.clone())];
+            named.extend(kind.zip(subject).map(|(kind, (_, name))| (kind, name.to_owned())));
+            named.retain(|(kind, name)| world.find(*kind, name).is_none());
+            return named;
         }
         Any::Environment(e) => e.spec.after.iter().map(|e| (Kind::Environment, e)).collect(),
         _ => Vec::new(),

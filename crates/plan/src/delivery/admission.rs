@@ -6,7 +6,7 @@ use atoll_model::{
     provenance,
 };
 
-use crate::Context;
+use crate::{Context, policy};
 
 /// The name of the promotion of a release into an environment.
 pub(crate) fn promotion_name(release: &str, environment: &str) -> String {
@@ -108,8 +108,11 @@ pub(crate) fn barred(
         let stays = is(&status.last_good) && (!veto.rollback || status.good_before.is_none());
         return vetoed(release).filter(|_| !stays);
     }
-    if !environment.has_rules() || is(&status.last_good) || is(&status.good_before) {
+    if is(&status.last_good) || is(&status.good_before) {
         return None;
+    }
+    if !environment.has_rules() {
+        return policy::entry::barred(cx, deployment, release);
     }
     let place = &deployment.spec.environment;
     let promotion = cx.world.get::<Promotion>(&promotion_name(name, place));

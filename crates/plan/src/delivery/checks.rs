@@ -9,8 +9,8 @@ use atoll_model::{
 };
 
 use super::admission::{promotion_name, signed, tested, vetoed};
-use crate::Context;
 use crate::deployment::target;
+use crate::{Context, policy};
 
 /// A release before an environment.
 pub(crate) struct Entry<'a> {
@@ -45,6 +45,7 @@ impl Entry<'_> {
         soft.extend(self.asked());
         soft.extend(self.approved());
         soft.extend(self.in_time());
+        soft.extend(self.standards());
         if self.spec.emergency.is_some() {
             for one in soft.iter_mut().filter(|c| c.state != CheckState::Passed) {
                 one.state = CheckState::Skipped;
@@ -202,6 +203,23 @@ impl Entry<'_> {
         Some(check("approval", CheckState::Waiting, message))
     }
 
+    /// What the company's standards say, where any look at what enters.
+    fn standards(&self) -> Option<Check> {
+        let said = policy::entry::ask(self.cx, self.release, &self.spec.environment);
+        if said.asked == 0 {
+            return None;
+        }
+        if !said.stops.is_empty() {
+            let all: Vec<&str> = said.stops.iter().map(|reason| reason.message.as_str()).collect();
+            return Some(check("standards", CheckState::Waiting, all.join("; ")));
+        }
+        let told = match said.warns.as_slice() {
+            [] => format!("{} of {} standards are kept", said.asked, said.asked),
+            warns => format!("no standard stops it; not kept: {}", warns.join("; ")),
+        };
+        Some(check("standards", CheckState::Passed, told))
+    }
+
     fn in_time(&self) -> Option<Check> {
         let (windows, now) = (&self.environment.spec.require.windows, self.cx.now);
         if windows.is_empty() {
@@ -234,6 +252,7 @@ pub(crate) fn as_reason(check: &Check) -> Option<Reason> {
         "objectives" => "budget-spent",
         "approval" => "approval",
         "window" => "window",
+        "standards" => "standard",
         _ => "not-asked",
     };
     let until = check.until.map(|until| format!(" until {until}")).unwrap_or_default();

@@ -213,14 +213,26 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let name = application.name();
             names(world.all::<Promotion>().filter(|p| p.spec.application == name))
         }
-        Some(Any::Freeze(_)) => {
-            let held = |p: &&Arc<Object<Promotion>>| {
-                p.status.reasons.iter().any(|reason| reason.code == "frozen")
-            };
-            names(world.all::<Promotion>().filter(held))
-        }
+        Some(Any::Application(application)) => waiting_of(world, application.name()),
+        Some(Any::Standard(_) | Any::Waiver(_)) => with_reason(world, "standard"),
+        Some(Any::Freeze(_)) => with_reason(world, "frozen"),
         _ => Vec::new(),
     }
+}
+
+/// The promotions of an application that wait for a standard, which a changed application may keep.
+fn waiting_of(world: &Snapshot, application: &str) -> Vec<String> {
+    let mut waiting = with_reason(world, "standard");
+    waiting.retain(|name| {
+        let promotion = world.get::<Promotion>(name);
+        promotion.is_some_and(|promotion| promotion.spec.application == application)
+    });
+    waiting
+}
+
+fn with_reason(world: &Snapshot, code: &str) -> Vec<String> {
+    let held = |p: &&Arc<Object<Promotion>>| p.status.reasons.iter().any(|r| r.code == code);
+    names(world.all::<Promotion>().filter(held))
 }
 
 /// The promotions of an application whose end is not known.

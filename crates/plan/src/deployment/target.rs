@@ -133,6 +133,10 @@ fn asked<'a>(
     if environment.spec.ephemeral.is_some() {
         return free(newest);
     }
+    if let Some(standard) = free(newest).err().filter(|reason| reason.code == "standard") {
+        // No older one is taken instead: it stays at what it runs, and says why.
+        return Err(standard);
+    }
     let mut all = world.mainline(application);
     all.find_map(|release| free(release).ok()).ok_or_else(|| {
         let environment = environment.name();

@@ -21,6 +21,7 @@ mod ci;
 mod config;
 mod delivery;
 mod job;
+mod policy;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -114,7 +115,7 @@ impl Script {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
         let mut options = Options::of(&words[1..]);
-        if self.grant(words)? || self.configure(words)? {
+        if self.grant(words)? || self.configure(words)? || self.govern(words)? {
             return Ok(());
         }
         match words[0].as_str() {

@@ -310,11 +310,16 @@ fn outcome(before: &Snapshot, done: Committed) -> Answer<Outcome> {
     Ok(Outcome {
         verdict: VerdictWord::Commit,
         writes,
-        reasons: done.reasons,
+        reasons: told(done.reasons),
         cost: None,
         revision: done.revision,
         objects: done.objects,
     })
+}
+
+/// What a standard on trial has to say is for the history only.
+fn told(reasons: Vec<Reason>) -> Vec<Reason> {
+    reasons.into_iter().filter(|reason| reason.code != "standard-trial").collect()
 }
 
 fn view(old: Option<Any>, new: Option<&Any>, by: &str) -> WriteView {
@@ -393,6 +398,7 @@ fn rehearsed(
             }
         }
     }
+    let reasons = told(reasons);
     Ok(Outcome { verdict, writes, reasons, cost: None, revision: None, objects: Vec::new() })
 }
 

@@ -29,7 +29,7 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{delivery, packages, state};
+use super::{delivery, packages, standards, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -132,7 +132,7 @@ impl Route {
         self
     }
 
-    fn takes<T: JsonSchema>(mut self) -> Route {
+    pub(super) fn takes<T: JsonSchema>(mut self) -> Route {
         self.request = Some(Body::Json(schema::<T>));
         self
     }
@@ -168,6 +168,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(prometheus::routes());
     all.extend(pipelines::routes());
     all.extend(delivery::routes());
+    all.extend(standards::routes());
     all
 }
 

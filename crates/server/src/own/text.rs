@@ -8,6 +8,8 @@ use atoll_model::notification::NotificationPhase;
 use atoll_model::{Monitor, Notification, Span};
 use atoll_plan::Context;
 use atoll_plan::delivery::figures;
+use atoll_plan::policy;
+use atoll_plan::policy::score::{By, scores};
 
 use super::{BOUNDS, process};
 use crate::Server;
@@ -41,6 +43,7 @@ pub fn text(app: &Server, format: Format) -> String {
     metrics(app, &mut writer);
     monitoring(app, &mut writer);
     delivery(app, &mut writer);
+    standards(app, &mut writer);
     of_process(app, &mut writer);
     writer.finish()
 }
@@ -190,6 +193,35 @@ fn delivery(app: &Server, writer: &mut Writer) {
             }
         }
     }
+}
+
+/// How well standards are kept: scores of applications, of teams and of the fleet, and what is not
+/// kept of each standard.
+fn standards(app: &Server, writer: &mut Writer) {
+    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let cx = Context { world: &world, measured: &measured, now };
+    let help = "How well standards are kept, 0 to 100.";
+    let mut rows = writer.family("atoll_standards_score", Kind::Gauge, help);
+    for by in [By::Application, By::Team, By::Fleet] {
+        for row in scores(&cx, by, 1).items {
+            if let Some(score) = row.score {
+                rows.value(&[("by", by.name()), ("name", &row.name)], f64::from(score));
+            }
+        }
+    }
+    let help = "Objects that do not keep a standard.";
+    let mut rows = writer.family("atoll_standards_findings", Kind::Gauge, help);
+    for ((standard, mode, state), count) in policy::counts(&world) {
+        let (mode, state) = (word(&mode), word(&state));
+        let labels = [("standard", standard), ("mode", &mode), ("state", &state)];
+        rows.value(&labels, count as f64);
+    }
+}
+
+/// The word of a value as users know it.
+fn word(value: &impl serde::Serialize) -> String {
+    let word = serde_json::to_value(value).ok();
+    word.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn seconds(span: Span) -> f64 {

@@ -1,0 +1,147 @@
+//! Standards over what people change: an enforced one refuses a change that breaks it, others only
+//! tell. What broke a standard before may go on doing so, and standards themselves are under none,
+//! so whatever a standard says, it can be mended and it can be lifted.
+
+use atoll_model::policy::{
+    BREAK_GLASS_ANNOTATION, Failing, Mode, Point, SUBJECTS, Standard as Spec,
+};
+use atoll_model::{Any, Kind, Object, Reason, Snapshot};
+
+use super::{Case, Opinion};
+use crate::policy::replay::is_worse;
+use crate::policy::{Judgement, Meter, Scene, check, judge, standards, waived};
+
+/// **Invariant:** no change by a person makes an object break an enforced standard, unless it is
+/// excused, or they broke the glass and said why.
+pub(super) fn standard(case: &Case) -> Opinion {
+    let mut opinion = Opinion::default();
+    if !case.is_edit() && case.actor.name != "controller/package" {
+        return opinion;
+    }
+    let changed: Vec<&Any> = case.puts().filter(|any| is_change(case, any)).collect();
+    for any in &changed {
+        opinion.notes.extend(survey(case, any));
+    }
+    let all = standards(case.cx.world, Point::Commit);
+    if all.is_empty() || changed.is_empty() {
+        return opinion;
+    }
+    let (world, mut meter) = (case.after(), Meter::default());
+    for any in changed {
+        for standard in all.iter().filter(|standard| standard.spec.kinds.contains(&any.kind())) {
+            Look { case, world: &world, any, standard }.look(&mut meter, &mut opinion);
+        }
+    }
+    opinion
+}
+
+/// Something standards may be about, or a standard, whose target or labels change.
+fn is_change(case: &Case, any: &Any) -> bool {
+    let known = SUBJECTS.contains(&any.kind()) || any.kind() == Kind::Standard;
+    let same = |stored: Any| stored.same_spec(any) && stored.meta().labels == any.meta().labels;
+    known && !any.meta().deleting() && !case.stored(any).is_some_and(same)
+}
+
+/// Whoever enforces a standard is told what breaks it already.
+fn survey(case: &Case, any: &Any) -> Option<Reason> {
+    let Any::Standard(new) = any else { return None };
+    let was = match case.stored(any) {
+        Some(Any::Standard(old)) => old.spec.mode,
+        _ => Mode::Off,
+    };
+    if new.spec.mode != Mode::Enforce || was == Mode::Enforce {
+        return None;
+    }
+    let name = new.name();
+    if !new.spec.looks_at(Point::Commit) && !new.spec.looks_at(Point::Audit) {
+        let message = format!("{name} is enforced, where releases enter environments");
+        return Some(Reason::new("standard-enforced", message));
+    }
+    let (meant, broken) = check::survey(case.cx.world, new);
+    let message = format!(
+        "{name} is enforced; {broken} of the {meant} objects it means break it, and may go on so"
+    );
+    let hint = format!("which past changes it would have stopped: atoll standard replay {name}");
+    Some(Reason::new("standard-enforced", message).hint(hint))
+}
+
+/// One standard over one changed object.
+struct Look<'a> {
+    case: &'a Case<'a>,
+    world: &'a Snapshot,
+    any: &'a Any,
+    standard: &'a std::sync::Arc<Object<Spec>>,
+}
+
+impl Look<'_> {
+    fn look(&self, meter: &mut Meter, opinion: &mut Opinion) {
+        let stored = self.case.stored(self.any);
+        let scene = Scene::of(self.world, self.any).changed(stored.as_ref(), self.case.actor);
+        let (message, fix, measure, known) = match judge(self.standard, &scene, meter) {
+            Judgement::NotMeant | Judgement::Kept => return,
+            Judgement::Broken { message, fix, measure } => (message, fix, measure, true),
+            Judgement::Unknown(why) => (why, String::new(), None, false),
+        };
+        let (name, spec) = (self.standard.name(), &self.standard.spec);
+        if let Some(waiver) = waived(self.case.cx, name, self.any) {
+            let message = format!(
+                "{} is excused from {name} until {}: {}",
+                self.any.id(),
+                waiver.spec.ends,
+                waiver.spec.reason
+            );
+            opinion.notes.push(Reason::new("standard-waived", message));
+            return;
+        }
+        let before = stored
+            .as_ref()
+            .map(|old| judge(self.standard, &Scene::of(self.case.cx.world, old), meter));
+        let new = is_worse(before.as_ref(), measure);
+        let refuses = spec.mode == Mode::Enforce && (known || spec.failure == Failing::Closed);
+        let what = self.sentence(&message, known);
+        match spec.mode {
+            Mode::Off => {}
+            Mode::Trial if new => opinion.notes.push(Reason::new("standard-trial", what)),
+            _ if refuses && new => self.refuse(what, fix, opinion),
+            Mode::Warn if new => opinion.notes.push(hinted("standard-warn", what, fix)),
+            Mode::Enforce => {
+                let what = if new { what } else { format!("{what}; it did so before") };
+                opinion.notes.push(hinted("standard-warn", what, fix));
+            }
+            Mode::Trial | Mode::Warn => {}
+        }
+    }
+
+    fn sentence(&self, message: &str, known: bool) -> String {
+        let (id, name, field) = (self.any.id(), self.standard.name(), &self.standard.spec.field);
+        let at = if field.is_empty() { String::new() } else { format!(" ({field})") };
+        match known {
+            true => format!("{id} breaks standard {name}: {message}{at}"),
+            false => format!("standard {name} cannot be told of {id}: {message}"),
+        }
+    }
+
+    fn refuse(&self, what: String, fix: String, opinion: &mut Opinion) {
+        let glass = |any: &Any| any.meta().annotations.get(BREAK_GLASS_ANNOTATION).cloned();
+        let before = self.case.stored(self.any).as_ref().and_then(glass);
+        let said = glass(self.any).filter(|said| !said.trim().is_empty());
+        if let Some(why) = said.filter(|said| before.as_ref() != Some(said)) {
+            let message = format!("{what}; the glass was broken: {why}");
+            opinion.notes.push(Reason::new("standard-overridden", message));
+            return;
+        }
+        let name = self.standard.name();
+        let ways = format!(
+            "have it waived: atoll waive {name} {} --until 14d --reason WHY; or, to pass it over \
+             once: --break-glass REASON",
+            self.any.id()
+        );
+        let hint = if fix.is_empty() { ways } else { format!("{fix}; or {ways}") };
+        opinion.objections.push(Reason::new("standard", what).hint(hint));
+    }
+}
+
+fn hinted(code: &str, what: String, fix: String) -> Reason {
+    let reason = Reason::new(code, what);
+    if fix.is_empty() { reason } else { reason.hint(fix) }
+}
