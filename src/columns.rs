@@ -17,6 +17,7 @@ use crate::terminal::Tone;
 mod ci;
 mod config;
 mod delivery;
+pub mod inventory;
 mod watching;
 
 /// One cell of a line.
@@ -79,6 +80,11 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Task(o) => ci::task(o, now),
         Any::Secret(o) => ci::secret(o, now),
         Any::Config(o) => config::config(o, now),
+        Any::Facts(o) => inventory::facts(o, now),
+        Any::Network(o) => inventory::network(o, now),
+        Any::ItemType(o) => inventory::class(o, now),
+        Any::Item(o) => inventory::item(o, now),
+        Any::Drift(o) => inventory::drift(o, now),
         Any::Promotion(o) => delivery::promotion(o, now),
         Any::Approval(o) => delivery::approval(o, now),
     }

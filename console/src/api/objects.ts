@@ -2,6 +2,7 @@
 // the wire's description, which is generated into types.ts.
 import type { Config } from "./config";
 import type { Approval, Promotion } from "./delivery";
+import type { Drift } from "./inventory";
 import type * as wire from "./types";
 
 type Whole<T extends { status?: unknown }> = Omit<T, "status"> & {
@@ -35,6 +36,7 @@ export type Run = Whole<OfKind<"Run">>;
 export type Task = Whole<wire.Task>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
+export type { Drift } from "./inventory";
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {
@@ -60,6 +62,7 @@ export interface Kinds {
   promotions: Promotion;
   approvals: Approval;
   configs: Config;
+  drifts: Drift;
 }
 
 export type Plural = keyof Kinds;
@@ -88,6 +91,7 @@ export const PLURALS = [
   "promotions",
   "approvals",
   "configs",
+  "drifts",
 ] as const satisfies readonly Plural[];
 
 const BY_KIND: Readonly<Record<string, Plural>> = {
@@ -113,6 +117,7 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Promotion: "promotions",
   Approval: "approvals",
   Config: "configs",
+  Drift: "drifts",
 };
 
 /** The plural of a kind, whichever way it is written; none for kinds the console does not watch. */

@@ -1485,6 +1485,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{name}/facts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a host is, in full. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FactsReport"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FactsWanted"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{name}/report": {
         parameters: {
             query?: never;
@@ -2040,6 +2091,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/drifts/{name}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what is. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drifts/{name}/mend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the world match. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/figures/delivery": {
         parameters: {
             query?: never;
@@ -2231,6 +2380,635 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Finds things by a filter. */
+        get: {
+            parameters: {
+                query?: {
+                    at?: components["schemas"]["Timestamp"] | null;
+                    continue?: string | null;
+                    facets?: string | null;
+                    filter?: string | null;
+                    limit?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Found"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/ansible": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hosts, as Ansible lists them. */
+        get: {
+            parameters: {
+                query?: {
+                    filter?: string | null;
+                    port?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a consumer met. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UseReport"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How good the inventory is. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryFigures"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has to do with what. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Relations"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/impact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who suffers when something is lost. */
+        get: {
+            parameters: {
+                query: {
+                    of: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Impact"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Records of what should be. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/networks/{name}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is free next. */
+        get: {
+            parameters: {
+                query?: {
+                    length?: number | null;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NextFree"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/observe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Records of what was seen. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The way from one thing to another. */
+        get: {
+            parameters: {
+                query: {
+                    from: string;
+                    to: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Relations"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/things/{plural}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One thing in full. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    plural: string;
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ThingView"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{name}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merges an item into another. */
+        post: {
+            parameters: {
+                query: {
+                    dryRun?: boolean;
+                    into: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undoes a merge. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2603,6 +3381,54 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["RunTests"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sd/prometheus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Targets, as Prometheus discovers them. */
+        get: {
+            parameters: {
+                query?: {
+                    filter?: string | null;
+                    port?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TargetGroup"][];
                     };
                 };
                 /** @description Why not, and what to do. */
@@ -3795,6 +4621,12 @@ export interface components {
             };
             /** @description Everything that is to be on this host; what is not listed is stopped and cleared away. */
             instances: components["schemas"]["AssignedInstance"][];
+            /** @description Somebody relied on a recorded fact and failed then: everything is to be looked at again. */
+            look?: components["schemas"]["Timestamp"] | (null);
+            /** @description Facts that are to be made so, by their paths. */
+            mend?: {
+                [key: string]: unknown;
+            };
             /** @description The releases they name. */
             releases: {
                 [key: string]: components["schemas"]["AssignedRelease"];
@@ -3820,6 +4652,28 @@ export interface components {
              * @default []
              */
             tasks: components["schemas"]["AssignedTask"][];
+        };
+        /** @description One attribute of something in its three columns. */
+        Attribute: {
+            /** @description What sources say it is, the one that is believed first. */
+            is?: components["schemas"]["Observed"][];
+            /** @description `os.version`. */
+            name: string;
+            /** @description When the one that is believed was last known to hold. */
+            seen?: components["schemas"]["Timestamp"] | (null);
+            /** @description What it should be; absent, where nobody says. */
+            should?: unknown;
+            /** @description How they stand to each other. */
+            standing: components["schemas"]["Standing"];
+            /** @description What a consumer met who relied on it. */
+            used?: components["schemas"]["Used"] | (null);
+        };
+        /** @description Which sources are believed of an attribute. */
+        Authority: {
+            /** @description Sources, the one believed most first. Those not named come after all of them. */
+            sources: string[];
+            /** @description After so long without a word the next source is believed; the class's, if absent. */
+            staleAfter?: components["schemas"]["Span"] | (null);
         };
         /** @description Something that runs beside a step: a database, say. */
         Beside: {
@@ -3976,6 +4830,54 @@ export interface components {
         };
         /** @description Whether what is asked is there. */
         CheckState: "passed" | "waiting" | "refused" | "skipped";
+        /** @description How good the inventory is of one class. */
+        ClassFigures: {
+            /** @description `host`, or the name of a class. */
+            class: string;
+            /**
+             * Format: double
+             * @description Of what should be and was seen, the share that is so.
+             */
+            correctness: number;
+            /**
+             * Format: double
+             * @description The share of them that somebody has seen.
+             */
+            coverage: number;
+            /**
+             * Format: uint
+             * @description Open findings.
+             */
+            drift: number;
+            /**
+             * Format: double
+             * @description Of what was seen, the share that is not stale.
+             */
+            freshness: number;
+            /**
+             * Format: uint
+             * @description How many things there are.
+             */
+            things: number;
+        };
+        /** @description Who lends a machine. */
+        CloudFacts: {
+            /**
+             * @description Its name for the machine.
+             * @default
+             */
+            instance: string;
+            /**
+             * @description `aws`, `gcp`, `azure`, …
+             * @default
+             */
+            provider: string;
+            /**
+             * @description Its name for the place.
+             * @default
+             */
+            zone: string;
+        };
         /** @description A commit. */
         Commit: {
             /** @description When it was made. */
@@ -4178,6 +5080,26 @@ export interface components {
         };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
+        /** @description A processor. */
+        CpuFacts: {
+            /**
+             * Format: uint32
+             * @description Threads it runs at a time.
+             * @default 0
+             */
+            cores: number;
+            /**
+             * @description What it calls itself.
+             * @default
+             */
+            model: string;
+            /**
+             * Format: uint32
+             * @description Processors that can be taken out.
+             * @default 0
+             */
+            sockets: number;
+        };
         /** @description A day of the week. */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /**
@@ -4334,6 +5256,28 @@ export interface components {
             /** @description BLAKE3 digests in hex. */
             digests: string[];
         };
+        /** @description One disk. */
+        Disk: {
+            /** @description Its model. */
+            model?: string;
+            /**
+             * @description `sda`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description Whether it has platters.
+             * @default false
+             */
+            rotational: boolean;
+            /** @description Its serial number. */
+            serial?: string;
+            /**
+             * @description Its size.
+             * @default 0
+             */
+            size: components["schemas"]["Memory"];
+        };
         /** @description A change that is prepared, to be read and made live by somebody. */
         Draft: {
             /** @description What for. */
@@ -4347,6 +5291,45 @@ export interface components {
             values: {
                 [key: string]: unknown;
             };
+        };
+        Drift: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Drift";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Drift2"];
+            /** @default null */
+            status: components["schemas"]["DriftStatus"] | (null);
+        };
+        /** @description One finding: of what, and in which attribute. */
+        Drift2: {
+            /** @description `os.version`; `identity` and `schema` stand for the whole. */
+            attribute: string;
+            /** @description `host/h1`, `item/rack-3`. */
+            subject: string;
+        };
+        /** @description In what way it is not so. */
+        DriftCause: "differs" | "missing" | "unusable" | "stale" | "unfit" | "twin";
+        /** @description What was found. */
+        DriftStatus: {
+            /**
+             * @description In what way.
+             * @default differs
+             */
+            cause: components["schemas"]["DriftCause"];
+            /** @description What it is, by whom and when; absent, where nobody has seen it. */
+            is?: components["schemas"]["Observed"] | (null);
+            /** @description Who answers for the subject. */
+            owner?: string | null;
+            /** @description What was found, in words, and what can be done. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What it should be; absent, where nobody says. */
+            should?: unknown;
+            /** @description Since when it is known. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description What a consumer met who relied on it. */
+            used?: components["schemas"]["Used"] | (null);
         };
         /** @description What drives the instances of an environment. */
         Engine: "fleet";
@@ -4475,6 +5458,98 @@ export interface components {
             /** @description What is being waited for, each with since when or until when. */
             waitingFor: string[];
         };
+        /** @description How many have which value. */
+        Facet: {
+            /**
+             * Format: uint
+             * @description How many further values there are.
+             */
+            more: number;
+            /** @description The path. */
+            path: string;
+            /** @description Values with their counts, the most frequent first. */
+            values: components["schemas"]["FacetValue"][];
+        };
+        /** @description One value of a facet. */
+        FacetValue: {
+            /**
+             * Format: uint
+             * @description How many have it.
+             */
+            count: number;
+            /** @description The value, as it is typed in a filter. */
+            value: string;
+        };
+        Facts: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Facts";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Facts2"];
+            /** @default null */
+            status: components["schemas"]["FactsStatus"] | (null);
+        };
+        /** @description One part of the facts of one host: whose, and which. */
+        Facts2: {
+            /** @description The host. */
+            host: string;
+            /** @description The part. */
+            part: components["schemas"]["FactsPart"];
+        };
+        /** @description The content of a part, told apart by its name. */
+        FactsData: {
+            system: components["schemas"]["SystemFacts"];
+        } | {
+            storage: components["schemas"]["StorageFacts"];
+        } | {
+            network: components["schemas"]["NetworkFacts"];
+        } | {
+            listeners: components["schemas"]["Listener"][];
+        } | {
+            links: components["schemas"]["Link"][];
+        } | {
+            packages: {
+                [key: string]: string;
+            };
+        } | {
+            custom: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Which part of a host's facts. */
+        FactsPart: "system" | "storage" | "network" | "listeners" | "links" | "packages" | "custom";
+        /**
+         * @description `POST /v1/agents/{host}/facts`: what has changed, and the digest of everything, so that what got
+         *     lost on the way is found out.
+         */
+        FactsReport: {
+            /** @description The digest of every part the agent has. */
+            digests: {
+                [key: string]: string;
+            };
+            /**
+             * @description Parts that have changed.
+             * @default []
+             */
+            parts: components["schemas"]["FoundFacts"][];
+        };
+        /** @description What was found. */
+        FactsStatus: {
+            /** @description The content. */
+            data?: components["schemas"]["FactsData"] | (null);
+            /** @description What the agent takes for this content; never interpreted. */
+            digest?: string;
+            /** @description When it became so, by the server's clock. */
+            since?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description The answer to [`FactsReport`]. */
+        FactsWanted: {
+            /** @description Parts whose digest is not the one known here, to be handed in. */
+            parts: components["schemas"]["FactsPart"][];
+            /** @description Parts that were not taken, and why. */
+            refused?: components["schemas"]["Reason"][];
+        };
         /** @description A release that failed, and the edit of the target it failed for. */
         Failed: {
             /** @description When it was given up. */
@@ -4534,6 +5609,31 @@ export interface components {
             /** @description What it is called; the configuration's name with the ending of the format, if absent. */
             name?: string | null;
         };
+        /** @description One filesystem. */
+        Filesystem: {
+            /**
+             * @description What is mounted.
+             * @default
+             */
+            device: string;
+            /**
+             * @description Where it is mounted.
+             * @default
+             */
+            mount: string;
+            /** @description Whether it cannot be written. */
+            readOnly?: boolean;
+            /**
+             * @description Its size.
+             * @default 0
+             */
+            size: components["schemas"]["Memory"];
+            /**
+             * @description `ext4`.
+             * @default
+             */
+            type: string;
+        };
         /** @description A place that keeps repositories, by how it is spoken to. */
         Forge: "github" | "gitlab" | "gitea";
         /** @description What a release is made into. */
@@ -4541,6 +5641,32 @@ export interface components {
             package: string;
         } | {
             image: components["schemas"]["ImageRule"];
+        };
+        /** @description `GET /v1/inventory`: what a filter lets through. */
+        Found: {
+            /** @description Send back as `continue` for the next page; absent on the last. */
+            continue?: string | null;
+            /** @description For each facet that was asked for, how many have which value. */
+            facets?: components["schemas"]["Facet"][];
+            /** @description The objects, by kind and name; at most as many as were asked for. */
+            items: components["schemas"]["Object"][];
+            /**
+             * Format: uint64
+             * @description The revision this is true of.
+             */
+            revision: number;
+            /**
+             * Format: uint
+             * @description How many there are in all.
+             */
+            total: number;
+        };
+        /** @description One part, as an agent hands it in. */
+        FoundFacts: {
+            /** @description The content. */
+            data: components["schemas"]["FactsData"];
+            /** @description What the agent takes for this content. */
+            digest: string;
         };
         /** @description What a host has found the image of a release to be. */
         FoundImage: {
@@ -4690,6 +5816,34 @@ export interface components {
             /** @description What it says. */
             verdict: components["schemas"]["Verdict"];
         };
+        /** @description What tells a machine from others. Any of it may be empty, or junk that its maker left in. */
+        HardwareFacts: {
+            /**
+             * @description The installation's id, from `/etc/machine-id`.
+             * @default
+             */
+            machineId: string;
+            /**
+             * @description Its model.
+             * @default
+             */
+            product: string;
+            /**
+             * @description Its serial number.
+             * @default
+             */
+            serial: string;
+            /**
+             * @description The board's universally unique id.
+             * @default
+             */
+            uuid: string;
+            /**
+             * @description Its maker.
+             * @default
+             */
+            vendor: string;
+        };
         /** @description How an instance is known to be well. Exactly one of `http`, `tcp` and `command` is given. */
         Health: {
             /** @description A program that exits with 0. */
@@ -4780,6 +5934,15 @@ export interface components {
             cordon?: boolean;
             /** @description What runs here is moved elsewhere; implies `cordon`. */
             drain?: boolean;
+            /**
+             * @description What it should be, by the path of a fact: `os.version: "12"`, `memory: 16Gi`, `address: …`.
+             *     Where the facts say otherwise, a finding is opened.
+             */
+            expect?: {
+                [key: string]: unknown;
+            };
+            /** @description Of these, what its agent is to make so, by its programs in `mend.d`. */
+            mend?: string[];
             /** @description Kept free for the machine itself, out of its capacity. */
             reserve?: components["schemas"]["Resources"] | (null);
         };
@@ -4839,6 +6002,22 @@ export interface components {
             since?: components["schemas"]["Timestamp"] | (null);
             /** @description Ports in the platform's range that something else on the machine listens on. */
             takenPorts?: number[];
+            /**
+             * @description What consumers met who relied on what is recorded of it, by the path of the fact. A failure
+             *     makes its agent look again.
+             */
+            used?: {
+                [key: string]: components["schemas"]["Used"];
+            };
+        };
+        /** @description Attributes that together tell a thing from all others of its class. */
+        IdentityRule: {
+            /** @description The attributes; all must be there, be no junk, and agree. */
+            attributes: string[];
+            /** @description What it is called in explanations. */
+            name: string;
+            /** @description Only points out that two may be one, and never matches them by itself. */
+            weak?: boolean;
         };
         /** @description How a container image is built. */
         ImageRule: {
@@ -4854,6 +6033,13 @@ export interface components {
             dockerfile: string;
             /** @description Where it is pushed: `registry:5000/shop`, without a tag. */
             repository: string;
+        };
+        /** @description `GET /v1/inventory/impact`: who suffers when something is lost. */
+        Impact: {
+            /** @description Who suffers, the worst first. */
+            losses: components["schemas"]["Loss"][];
+            /** @description What is lost: `host/h1`. */
+            subject: string;
         };
         Instance: {
             /** @enum {unknown} */
@@ -4996,6 +6182,120 @@ export interface components {
             /** @description When its process was started, by the host's clock. */
             startedAt?: components["schemas"]["Timestamp"] | (null);
         };
+        /** @description One network interface. */
+        Interface: {
+            /**
+             * @description Its addresses, as `10.0.0.1/24`.
+             * @default []
+             */
+            addresses: string[];
+            /** @description Its hardware address. */
+            mac?: string;
+            /**
+             * Format: uint32
+             * @description The largest packet, in bytes.
+             * @default 0
+             */
+            mtu: number;
+            /**
+             * @description `eth0`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description Whether it is up.
+             * @default false
+             */
+            up: boolean;
+        };
+        /** @description `GET /v1/inventory/figures`: how good the inventory is. */
+        InventoryFigures: {
+            /** @description Each class, hosts first. */
+            classes: components["schemas"]["ClassFigures"][];
+        };
+        Item: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Item";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Item2"];
+            /** @default null */
+            status: components["schemas"]["ItemStatus"] | (null);
+        };
+        /** @description One thing of a class of users' own. */
+        Item2: {
+            /** @description What it should be. */
+            attributes?: {
+                [key: string]: unknown;
+            };
+            /** @description It was found to be the same as this other item, which stands for both. */
+            mergedInto?: string | null;
+            /** @description Who answers for it; whoever answers for its class, if absent. */
+            owner?: string | null;
+            /** @description What it is related to, by the name of the relation: `kind/name`. */
+            relations?: {
+                [key: string]: string[];
+            };
+            /** @description Its class, by the name of an ItemType. */
+            type: string;
+        };
+        /** @description What was seen of an item. */
+        ItemStatus: {
+            /** @description Why records of sources were taken to be of this item. */
+            matches?: components["schemas"]["Match"][];
+            /** @description What is wrong with it. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What sources say it is, for each attribute one word a source. */
+            seen?: {
+                [key: string]: components["schemas"]["Observed"][];
+            };
+            /** @description What consumers met who relied on a recorded value. */
+            used?: {
+                [key: string]: components["schemas"]["Used"];
+            };
+        };
+        ItemType: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "ItemType";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["ItemType2"];
+            /** @default null */
+            status: components["schemas"]["ItemTypeStatus"] | (null);
+        };
+        /**
+         * @description A class of things: what they are like, what they are related to, and how one is told from
+         *     another.
+         */
+        ItemType2: {
+            /** @description Which sources are believed of an attribute, the first before the second. */
+            authority?: {
+                [key: string]: components["schemas"]["Authority"];
+            };
+            /** @description What it is, for people. */
+            description?: string;
+            /** @description How two records are found to be of one thing; the first rule that speaks decides. */
+            identity?: components["schemas"]["IdentityRule"][];
+            /** @description Values that say nothing about who somebody is, besides those known everywhere. */
+            junk?: string[];
+            /** @description Who answers for its items, where they name nobody: `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /** @description What its items may be related to, by the name of the relation. */
+            relations?: {
+                [key: string]: components["schemas"]["RelationRule"];
+            };
+            /** @description The JSON Schema the attributes of each item must fit. */
+            schema?: unknown;
+            /**
+             * @description What was last seen so long ago is stale, and the next source is believed.
+             * @default 7d
+             */
+            staleAfter: components["schemas"]["Span"];
+        };
+        /** @description Classes have no status. */
+        ItemTypeStatus: Record<string, never>;
         /** @description `POST /v1/agents/join`: a machine asks to be a host, with a token of role `join`. */
         Join: {
             /** @description What the machine is. */
@@ -5054,7 +6354,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Secret" | "Config" | "Promotion" | "Approval";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Secret" | "Config" | "Promotion" | "Approval";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -5111,6 +6411,25 @@ export interface components {
              */
             timeout: components["schemas"]["Span"];
         };
+        /** @description A connection somebody's process has opened and keeps, or has kept lately. */
+        Link: {
+            /**
+             * @description The other end's address.
+             * @default
+             */
+            address: string;
+            /**
+             * @description The instance whose process opened it.
+             * @default
+             */
+            instance: string;
+            /**
+             * Format: uint16
+             * @description The other end's port.
+             * @default 0
+             */
+            port: number;
+        };
         /** @description `GET /v1/{plural}`. */
         List: {
             /** @description Always `atoll/v1`. */
@@ -5126,6 +6445,27 @@ export interface components {
              * @description The revision this is true of; watch from here.
              */
             revision: number;
+        };
+        /** @description One port that is listened on. */
+        Listener: {
+            /**
+             * @description On which addresses.
+             * @default
+             */
+            address: string;
+            /**
+             * Format: uint16
+             * @description Its number.
+             * @default 0
+             */
+            port: number;
+            /** @description Whose process it is; empty, where the agent may not see that. */
+            process?: string;
+            /**
+             * @description `tcp` or `udp`.
+             * @default
+             */
+            protocol: string;
         };
         /** @description The question whose failure means that only a restart helps. */
         Live: {
@@ -5177,6 +6517,22 @@ export interface components {
             /** @description There are more lines than are given. */
             truncated: boolean;
         };
+        /** @description One that suffers. */
+        Loss: {
+            /**
+             * Format: uint32
+             * @description How many ready instances are left of it, where it has some.
+             */
+            left?: number | null;
+            /** @description Who. */
+            subject: string;
+            /** @description Along which relations. */
+            why: string;
+            /** @description How badly. */
+            word: components["schemas"]["LossWord"];
+        };
+        /** @description How badly somebody suffers. */
+        LossWord: "lost" | "degraded";
         /** @description What a release step has made. The planner of deliveries turns it into a package. */
         Made: {
             /** @description What it consists of. */
@@ -5196,6 +6552,19 @@ export interface components {
             form: components["schemas"]["Form"];
             /** @description Its version. */
             version: string;
+        };
+        /** @description Why a record of a source was taken to be of an item. */
+        Match: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description In words. */
+            explanation: string;
+            /** @description What the source calls it. */
+            key: string;
+            /** @description The rule that decided; `new`, where no rule spoke. */
+            rule: string;
+            /** @description The source. */
+            source: string;
         };
         /** @description Values a step is done with. */
         Matrix: {
@@ -5373,6 +6742,85 @@ export interface components {
             /** @description Its value. */
             value: string;
         };
+        Network: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Network";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Network2"];
+            /** @default null */
+            status: components["schemas"]["NetworkStatus"] | (null);
+        };
+        /** @description Prefixes of addresses that belong together. */
+        Network2: {
+            /** @description Addresses that were given out, and to whom: `host/h1`, or words. */
+            assigned?: {
+                [key: string]: string;
+            };
+            /** @description What it is, for people. */
+            description?: string;
+            /** @description Where addresses are unique; the same prefix may be used once in each. `default`, if absent. */
+            domain?: string | null;
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /** @description The network its prefixes are cut out of. */
+            parent?: string | null;
+            /**
+             * @description Its prefixes. Those of two networks of one domain share no address, unless one network is
+             *     within the other.
+             */
+            prefixes: components["schemas"]["Prefix"][];
+            /** @description Prefixes of which no address is given out. */
+            reserved?: components["schemas"]["Prefix"][];
+            /**
+             * Format: uint16
+             * @description The number of its virtual network.
+             */
+            vlan?: number | null;
+            /** @description The zone it is in. */
+            zone?: string | null;
+        };
+        /** @description Interfaces, addresses, routes. */
+        NetworkFacts: {
+            /**
+             * @description Interfaces, by name.
+             * @default []
+             */
+            interfaces: components["schemas"]["Interface"][];
+            /**
+             * @description Servers that are asked for names.
+             * @default []
+             */
+            resolvers: string[];
+            /**
+             * @description Routes.
+             * @default []
+             */
+            routes: components["schemas"]["NetworkRoute"][];
+        };
+        /** @description One route. */
+        NetworkRoute: {
+            /**
+             * @description Over which interface.
+             * @default
+             */
+            interface: string;
+            /**
+             * @description Where to, as a prefix.
+             * @default
+             */
+            to: string;
+            /** @description Through whom; empty for neighbours. */
+            via?: string;
+        };
+        /** @description Networks have no status. */
+        NetworkStatus: Record<string, never>;
+        /** @description `GET /v1/inventory/networks/{name}/next`: what is free next. */
+        NextFree: {
+            /** @description An address or, where a length was given, a prefix. */
+            next: string;
+        };
         /** @description What is done to an instance once its file has changed. At most one is given. */
         Notice: {
             signal: string;
@@ -5445,7 +6893,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -5500,8 +6948,35 @@ export interface components {
             /** @description The budget was spent when data was last there. */
             spentBefore?: boolean;
         };
+        /** @description What one source says of one attribute. */
+        Observed: {
+            /** @description When it was last said. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who says so: `agent/h1`, `import/dc.csv`, `scan`. */
+            source: string;
+            /** @description The value. */
+            value: unknown;
+        };
         /** @description What a failed rollout does. */
         OnFailure: "rollback" | "pause";
+        /** @description An operating system. */
+        OsFacts: {
+            /**
+             * @description `debian`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description `Debian GNU/Linux 12 (bookworm)`.
+             * @default
+             */
+            pretty: string;
+            /**
+             * @description `12`.
+             * @default
+             */
+            version: string;
+        };
         /** @description What a change did, or would do: the answer to every write. */
         Outcome: {
             /** @description What it costs; absent where there is no price book. */
@@ -5694,6 +7169,8 @@ export interface components {
         };
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
+        /** @description a prefix of addresses, like 10.0.0.0/24 */
+        Prefix: string;
         /** @description An error, as RFC 9457 has it. */
         ProblemJson: {
             /** @description A stable code: `not-found`, `conflict`, `invalid`, `denied`, `held`, `unauthorized`, … */
@@ -5899,6 +7376,61 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description One record. */
+        ItemRecord: {
+            /**
+             * @description What it is like.
+             * @default {}
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /** @description What the source calls it. */
+            key: string;
+            /**
+             * @description What it is related to.
+             * @default {}
+             */
+            relations: {
+                [key: string]: string[];
+            };
+        };
+        /** @description `POST /v1/inventory/import` and `/observe`: records of one class from one source. */
+        Records: {
+            /** @description What is said. */
+            records: components["schemas"]["ItemRecord"][];
+            /** @description Who says so: `import/dc.csv`, `scan`. */
+            source: string;
+            /** @description The class. */
+            type: string;
+        };
+        /** @description What one thing has to do with another. */
+        Relation: {
+            /** @description From: `instance/shop.prod.0`. */
+            from: string;
+            /** @description `runs-on`, `needs`, `talks-to`, `in`, or a relation of a class. */
+            relation: string;
+            /** @description `declared` by people, or `discovered`. */
+            source: components["schemas"]["RelationSource"];
+            /** @description To: `host/h1`. */
+            to: string;
+        };
+        /** @description What a relation may lead to. */
+        RelationRule: {
+            /** @description Whether whoever has it suffers when what it leads to is lost. */
+            depends?: boolean;
+            /** @description Whether it may lead to several. */
+            many?: boolean;
+            /** @description Kinds, as `host`, or classes, as `item/rack`; anything, if absent. */
+            to?: string[];
+        };
+        /** @description How a relation is known. */
+        RelationSource: "declared" | "discovered";
+        /** @description Relations between things: a path, or a part of the graph. */
+        Relations: {
+            /** @description In order, where they are a path. */
+            relations: components["schemas"]["Relation"][];
+        };
         Release: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -5977,6 +7509,8 @@ export interface components {
              * @default null
              */
             facts: components["schemas"]["HostFacts"] | (null);
+            /** @description Parts of the facts that have changed. */
+            found?: components["schemas"]["FoundFacts"][];
             /**
              * @description Whether `instances` is everything the host has; sent first after a start or an outage.
              * @default false
@@ -6585,6 +8119,8 @@ export interface components {
         SpanRange: string | number;
         /** @description A failure domain. */
         Spread: "zone" | "host";
+        /** @description How should, is and used stand to each other. */
+        Standing: "agrees" | "differs" | "unseen" | "stale" | "unusable" | "undeclared";
         /** @description How a forge is told of runs. */
         StatusRule: {
             /** @description The address of its API; derived from the repository's, if absent. */
@@ -6726,6 +8262,19 @@ export interface components {
             /** @description Since when. */
             since?: components["schemas"]["Timestamp"] | (null);
         };
+        /** @description Disks and filesystems. */
+        StorageFacts: {
+            /**
+             * @description Disks, by name.
+             * @default []
+             */
+            disks: components["schemas"]["Disk"][];
+            /**
+             * @description What is mounted, by where. How full it is, is measured and no fact.
+             * @default []
+             */
+            filesystems: components["schemas"]["Filesystem"][];
+        };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
         /** @description What kind of tests: kept apart, since they promise different things. */
@@ -6787,6 +8336,81 @@ export interface components {
         };
         /** @description What the values of a switch are. */
         SwitchType: "boolean" | "string" | "integer" | "number";
+        /** @description Operating system, kernel, processor, memory, virtualization, cloud, serial numbers. */
+        SystemFacts: {
+            /**
+             * @description The architecture: `x86_64`.
+             * @default
+             */
+            architecture: string;
+            /** @description When it was started, rounded to seconds. */
+            bootedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description Who lends it, if anybody. */
+            cloud?: components["schemas"]["CloudFacts"];
+            /**
+             * @description The processor.
+             * @default {
+             *       "cores": 0,
+             *       "model": "",
+             *       "sockets": 0
+             *     }
+             */
+            cpu: components["schemas"]["CpuFacts"];
+            /**
+             * @description What tells this machine from others.
+             * @default {
+             *       "machineId": "",
+             *       "product": "",
+             *       "serial": "",
+             *       "uuid": "",
+             *       "vendor": ""
+             *     }
+             */
+            hardware: components["schemas"]["HardwareFacts"];
+            /**
+             * @description The name the machine gives itself.
+             * @default
+             */
+            hostname: string;
+            /**
+             * @description The kernel's release: `6.1.0-18-amd64`.
+             * @default
+             */
+            kernel: string;
+            /**
+             * @description Memory in all.
+             * @default 0
+             */
+            memory: components["schemas"]["Memory"];
+            /**
+             * @description The operating system.
+             * @default {
+             *       "name": "",
+             *       "pretty": "",
+             *       "version": ""
+             *     }
+             */
+            os: components["schemas"]["OsFacts"];
+            /**
+             * @description Swap in all.
+             * @default 0
+             */
+            swap: components["schemas"]["Memory"];
+            /**
+             * @description What it runs in: `kvm`, `docker`, `none`, …
+             * @default
+             */
+            virtualization: string;
+        };
+        /** @description One group of targets, as Prometheus' HTTP service discovery has it. */
+        TargetGroup: {
+            /** @description Labels of all of them. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description `host:port`. */
+            targets: string[];
+        };
         Task: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -7002,6 +8626,19 @@ export interface components {
              */
             skipped: number;
         };
+        /** @description `GET /v1/inventory/{plural}/{name}`: one thing, in full. */
+        ThingView: {
+            /** @description Its attributes. */
+            attributes: components["schemas"]["Attribute"][];
+            /** @description The names of its findings. */
+            drift: string[];
+            /** @description Why it is taken for what it is. */
+            identity: string[];
+            /** @description What it has to do with others. */
+            relations: components["schemas"]["Relation"][];
+            /** @description `host/h1`. */
+            subject: string;
+        };
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
         Token: {
@@ -7066,6 +8703,34 @@ export interface components {
             schedules?: components["schemas"]["Schedule"][];
             /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
             webhook?: string | null;
+        };
+        /** @description `POST /v1/inventory/evidence`: what a consumer met who relied on a recorded value. */
+        UseReport: {
+            /** @description The attribute: `address`. */
+            attribute: string;
+            /** @description Who relied on it; whoever says so, if absent. */
+            consumer?: string | null;
+            /** @description What was met. */
+            message?: string;
+            /** @description `host/h1`, `item/rack-3`. */
+            subject: string;
+            /** @description The value that was relied on. */
+            value: unknown;
+            /** @description Whether it was good for anything. */
+            works: boolean;
+        };
+        /** @description What a consumer met who relied on a recorded value. */
+        Used: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who relied on it: `monitor/web`, `task/shop.12.unit.0`, `user/anna`. */
+            consumer: string;
+            /** @description What was met. */
+            message?: string;
+            /** @description The value that was relied on. */
+            value: unknown;
+            /** @description Whether it was good for anything. */
+            works: boolean;
         };
         /** @description What the guard says of a step. */
         Verdict: "pass" | "warn" | "insufficient-data" | "stop" | "roll-back";
@@ -7267,6 +8932,8 @@ export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
+export type Attribute = components['schemas']['Attribute'];
+export type Authority = components['schemas']['Authority'];
 export type Beside = components['schemas']['Beside'];
 export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
@@ -7279,6 +8946,8 @@ export type CellPhase = components['schemas']['CellPhase'];
 export type Channel = components['schemas']['Channel'];
 export type Check = components['schemas']['Check'];
 export type CheckState = components['schemas']['CheckState'];
+export type ClassFigures = components['schemas']['ClassFigures'];
+export type CloudFacts = components['schemas']['CloudFacts'];
 export type Commit = components['schemas']['Commit'];
 export type Concurrency = components['schemas']['Concurrency'];
 export type Config = components['schemas']['Config'];
@@ -7290,6 +8959,7 @@ export type Configuration = components['schemas']['Configuration'];
 export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
 export type Cpu = components['schemas']['Cpu'];
+export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
 export type DeliveryFigures = components['schemas']['DeliveryFigures'];
@@ -7297,7 +8967,12 @@ export type Deployment = components['schemas']['Deployment'];
 export type Deployment2 = components['schemas']['Deployment2'];
 export type DeploymentStatus = components['schemas']['DeploymentStatus'];
 export type Digests = components['schemas']['Digests'];
+export type Disk = components['schemas']['Disk'];
 export type Draft = components['schemas']['Draft'];
+export type Drift = components['schemas']['Drift'];
+export type Drift2 = components['schemas']['Drift2'];
+export type DriftCause = components['schemas']['DriftCause'];
+export type DriftStatus = components['schemas']['DriftStatus'];
 export type Engine = components['schemas']['Engine'];
 export type Envelope = components['schemas']['Envelope'];
 export type Environment = components['schemas']['Environment'];
@@ -7306,14 +8981,26 @@ export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
 export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
 export type Explanation = components['schemas']['Explanation'];
+export type Facet = components['schemas']['Facet'];
+export type FacetValue = components['schemas']['FacetValue'];
+export type Facts = components['schemas']['Facts'];
+export type Facts2 = components['schemas']['Facts2'];
+export type FactsData = components['schemas']['FactsData'];
+export type FactsPart = components['schemas']['FactsPart'];
+export type FactsReport = components['schemas']['FactsReport'];
+export type FactsStatus = components['schemas']['FactsStatus'];
+export type FactsWanted = components['schemas']['FactsWanted'];
 export type Failed = components['schemas']['Failed'];
 export type FailedVersion = components['schemas']['FailedVersion'];
 export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
 export type FileFormat = components['schemas']['FileFormat'];
 export type FileRule = components['schemas']['FileRule'];
+export type Filesystem = components['schemas']['Filesystem'];
 export type Forge = components['schemas']['Forge'];
 export type Form = components['schemas']['Form'];
+export type Found = components['schemas']['Found'];
+export type FoundFacts = components['schemas']['FoundFacts'];
 export type FoundImage = components['schemas']['FoundImage'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
@@ -7324,6 +9011,7 @@ export type GrayStep = components['schemas']['GrayStep'];
 export type Guard = components['schemas']['Guard'];
 export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
+export type HardwareFacts = components['schemas']['HardwareFacts'];
 export type Health = components['schemas']['Health'];
 export type History = components['schemas']['History'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -7332,12 +9020,22 @@ export type Host2 = components['schemas']['Host2'];
 export type HostFacts = components['schemas']['HostFacts'];
 export type HostPhase = components['schemas']['HostPhase'];
 export type HostStatus = components['schemas']['HostStatus'];
+export type IdentityRule = components['schemas']['IdentityRule'];
 export type ImageRule = components['schemas']['ImageRule'];
+export type Impact = components['schemas']['Impact'];
 export type Instance = components['schemas']['Instance'];
 export type Instance2 = components['schemas']['Instance2'];
 export type InstancePhase = components['schemas']['InstancePhase'];
 export type InstanceReport = components['schemas']['InstanceReport'];
 export type InstanceStatus = components['schemas']['InstanceStatus'];
+export type Interface = components['schemas']['Interface'];
+export type InventoryFigures = components['schemas']['InventoryFigures'];
+export type Item = components['schemas']['Item'];
+export type Item2 = components['schemas']['Item2'];
+export type ItemStatus = components['schemas']['ItemStatus'];
+export type ItemType = components['schemas']['ItemType'];
+export type ItemType2 = components['schemas']['ItemType2'];
+export type ItemTypeStatus = components['schemas']['ItemTypeStatus'];
 export type Join = components['schemas']['Join'];
 export type Joined = components['schemas']['Joined'];
 export type Journey = components['schemas']['Journey'];
@@ -7345,14 +9043,19 @@ export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
 export type Laggard = components['schemas']['Laggard'];
 export type Limits = components['schemas']['Limits'];
+export type Link = components['schemas']['Link'];
 export type List = components['schemas']['List'];
+export type Listener = components['schemas']['Listener'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
 export type LogLine = components['schemas']['LogLine'];
 export type LogLines = components['schemas']['LogLines'];
+export type Loss = components['schemas']['Loss'];
+export type LossWord = components['schemas']['LossWord'];
 export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
+export type Match = components['schemas']['Match'];
 export type Matrix = components['schemas']['Matrix'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
@@ -7364,6 +9067,12 @@ export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Narrow = components['schemas']['Narrow'];
+export type Network = components['schemas']['Network'];
+export type Network2 = components['schemas']['Network2'];
+export type NetworkFacts = components['schemas']['NetworkFacts'];
+export type NetworkRoute = components['schemas']['NetworkRoute'];
+export type NetworkStatus = components['schemas']['NetworkStatus'];
+export type NextFree = components['schemas']['NextFree'];
 export type Notice = components['schemas']['Notice'];
 export type Notification = components['schemas']['Notification'];
 export type Notification2 = components['schemas']['Notification2'];
@@ -7374,7 +9083,9 @@ export type Objective = components['schemas']['Objective'];
 export type Objective2 = components['schemas']['Objective2'];
 export type ObjectivePhase = components['schemas']['ObjectivePhase'];
 export type ObjectiveStatus = components['schemas']['ObjectiveStatus'];
+export type Observed = components['schemas']['Observed'];
 export type OnFailure = components['schemas']['OnFailure'];
+export type OsFacts = components['schemas']['OsFacts'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlay = components['schemas']['Overlay'];
 export type Package = components['schemas']['Package'];
@@ -7390,6 +9101,7 @@ export type Pipeline2 = components['schemas']['Pipeline2'];
 export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type PipelineTests = components['schemas']['PipelineTests'];
 export type Portion = components['schemas']['Portion'];
+export type Prefix = components['schemas']['Prefix'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
 export type Promotion = components['schemas']['Promotion'];
@@ -7403,6 +9115,12 @@ export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
 export type Receiver2 = components['schemas']['Receiver2'];
 export type ReceiverStatus = components['schemas']['ReceiverStatus'];
+export type ItemRecord = components['schemas']['ItemRecord'];
+export type Records = components['schemas']['Records'];
+export type Relation = components['schemas']['Relation'];
+export type RelationRule = components['schemas']['RelationRule'];
+export type RelationSource = components['schemas']['RelationSource'];
+export type Relations = components['schemas']['Relations'];
 export type Release = components['schemas']['Release'];
 export type Release2 = components['schemas']['Release2'];
 export type ReleaseRule = components['schemas']['ReleaseRule'];
@@ -7448,17 +9166,21 @@ export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
 export type Spread = components['schemas']['Spread'];
+export type Standing = components['schemas']['Standing'];
 export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
 export type Stop = components['schemas']['Stop'];
 export type Stop2 = components['schemas']['Stop2'];
+export type StorageFacts = components['schemas']['StorageFacts'];
 export type Strategy = components['schemas']['Strategy'];
 export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
 export type Suspect = components['schemas']['Suspect'];
 export type Switch = components['schemas']['Switch'];
 export type SwitchType = components['schemas']['SwitchType'];
+export type SystemFacts = components['schemas']['SystemFacts'];
+export type TargetGroup = components['schemas']['TargetGroup'];
 export type Task = components['schemas']['Task'];
 export type Task2 = components['schemas']['Task2'];
 export type TaskPhase = components['schemas']['TaskPhase'];
@@ -7470,6 +9192,7 @@ export type TestRecord = components['schemas']['TestRecord'];
 export type TestReport = components['schemas']['TestReport'];
 export type TestRun = components['schemas']['TestRun'];
 export type TestTotals = components['schemas']['TestTotals'];
+export type ThingView = components['schemas']['ThingView'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];
@@ -7477,6 +9200,8 @@ export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
+export type UseReport = components['schemas']['UseReport'];
+export type Used = components['schemas']['Used'];
 export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type Veto = components['schemas']['Veto'];

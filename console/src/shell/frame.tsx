@@ -31,7 +31,8 @@ interface Place {
     | "/pipelines"
     | "/environments"
     | "/delivery"
-    | "/configs";
+    | "/configs"
+    | "/inventory";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -46,6 +47,7 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/", word: "Overview", icon: "overview" },
     { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
     { to: "/hosts", word: "Hosts", icon: "hosts" },
+    { to: "/inventory", word: "Inventory", icon: "inventory", also: "/items", more: true },
   ],
   [
     { to: "/pipelines", word: "Pipelines", icon: "pipelines", also: "/runs", more: true },

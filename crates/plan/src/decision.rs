@@ -17,6 +17,7 @@ use crate::{Context, Plan, sooner};
 mod budget;
 mod entry;
 mod freeze;
+mod inventory;
 mod owner;
 mod radius;
 mod validity;
@@ -93,10 +94,11 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     access,
     validity::valid,
     validity::references,
+    inventory::inventory,
     owner::one_writer,
     entry::entry,
     radius::room,

@@ -13,6 +13,7 @@ mod config;
 mod delivery;
 mod deployment;
 mod host;
+mod inventory;
 mod monitoring;
 mod words;
 
@@ -42,6 +43,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Run(it) => ci::tell_run(cx, it, &mut told),
         Any::Task(it) => ci::tell_task(cx, it, &mut told),
         Any::Config(it) => config::tell(cx, it, &mut told),
+        other if inventory::tell(cx, other, &mut told) => {}
         other => monitoring::tell(cx, other, &mut told),
     }
     if let Some(at) = any.meta().deleted_at {

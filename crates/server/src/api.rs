@@ -9,6 +9,7 @@ pub mod error;
 pub mod git;
 pub mod history;
 pub mod hooks;
+pub mod inventory;
 pub mod logs;
 pub mod objects;
 pub mod openapi;

@@ -18,6 +18,7 @@ mod application;
 mod ci;
 mod config;
 mod delivery;
+mod inventory;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -108,7 +109,7 @@ impl Script {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
         let mut options = Options::of(&words[1..]);
-        if self.configure(words)? {
+        if self.configure(words)? || self.inventory(words)? {
             return Ok(());
         }
         match words[0].as_str() {

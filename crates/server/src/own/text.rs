@@ -9,6 +9,7 @@ use atoll_model::{Monitor, Notification, Span};
 use atoll_plan::Context;
 use atoll_plan::delivery::figures;
 
+use super::inventory::inventory;
 use super::{BOUNDS, process};
 use crate::Server;
 use crate::api::delivery::USUAL_WINDOW;
@@ -41,6 +42,7 @@ pub fn text(app: &Server, format: Format) -> String {
     metrics(app, &mut writer);
     monitoring(app, &mut writer);
     delivery(app, &mut writer);
+    inventory(app, &mut writer);
     of_process(app, &mut writer);
     writer.finish()
 }
