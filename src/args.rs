@@ -285,6 +285,31 @@ pub enum Command {
     Query(commands::query::Args),
     /// What hosts and instances take of their resources
     Top(commands::top::Args),
+    /// What a host is in full, as its agent finds it
+    Facts(commands::facts::Args),
+    /// Find things by a filter, as they are or as they were
+    Find(commands::find::Args),
+    /// Write things for other programs: CSV, JSON or manifests
+    Export(commands::find::Export),
+    /// Import items from CSV, JSON or YAML, planned first
+    Import(commands::import::Args),
+    /// Say what a source has seen of items
+    Observe(commands::import::Args),
+    /// Where what is recorded is not so, and mending it either way
+    Drift(commands::drift::Args),
+    /// Who suffers when something is lost
+    Impact(commands::relation::Impact),
+    /// The way from one thing to another
+    Path(commands::relation::Path),
+    /// How good the inventory is; hosts for Ansible
+    Inventory(commands::inventory::Args),
+    /// Say that two items are one
+    Merge(commands::inventory::Merge),
+    /// Let a merged item stand for itself again
+    Split(commands::inventory::Split),
+    /// Networks: what is free next, and taking it
+    #[command(subcommand)]
+    Network(commands::network::Command),
     /// Keep alerts quiet for a time
     Silence(commands::silence::Args),
     /// How rollouts are judged: replay records, give feedback
@@ -419,6 +444,34 @@ mod tests {
             "atoll logout",
             "atoll server --data d --oidc-issuer https://id --oidc-client-id atoll",
         ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_documented_of_the_inventory_is_taken() {
+        let lines = [
+            "atoll facts host/h1 packages -o json",
+            "atoll find 'kind=host' --at 2h",
+            "atoll find x --facets zone,os.name -o json",
+            "atoll export type=rack -o csv --columns name,units --at 2026-11-11T00:00:00Z",
+            "atoll import -f racks.csv --type rack --key id --source dc --apply",
+            "atoll observe -f - --type rack --source scan",
+            "atoll drift --of host/h1 -o json",
+            "atoll drift accept host.h1.os-version --dry-run",
+            "atoll drift mend drift/host.h1.os-version",
+            "atoll drift report host/h1 address 10.0.0.1 --failed refused --consumer job/x",
+            "atoll impact zone/a",
+            "atoll path application/shop host/h1",
+            "atoll inventory --list",
+            "atoll inventory --host h1",
+            "atoll merge item/a --into item/b",
+            "atoll split item/a --dry-run",
+            "atoll network next office --length 28 --for floor-2",
+        ];
+        for line in lines {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");
             }

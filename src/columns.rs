@@ -18,6 +18,7 @@ mod access;
 mod ci;
 mod config;
 mod delivery;
+pub mod inventory;
 mod job;
 pub mod policy;
 mod watching;
@@ -87,6 +88,11 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Runbook(o) => job::runbook(o, now),
         Any::Secret(o) => ci::secret(o, now),
         Any::Config(o) => config::config(o, now),
+        Any::Facts(o) => inventory::facts(o, now),
+        Any::Network(o) => inventory::network(o, now),
+        Any::ItemType(o) => inventory::class(o, now),
+        Any::Item(o) => inventory::item(o, now),
+        Any::Drift(o) => inventory::drift(o, now),
         Any::Promotion(o) => delivery::promotion(o, now),
         Any::Approval(o) => delivery::approval(o, now),
         Any::Standard(o) => policy::standard(o, now),

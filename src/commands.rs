@@ -13,22 +13,29 @@ pub mod demo;
 pub mod deploy;
 pub mod describe;
 pub mod diff;
+pub mod drift;
 pub mod edit;
 pub mod exec;
+pub mod facts;
+pub mod find;
 pub mod get;
 pub mod guard;
 pub mod history;
 pub mod host;
+pub mod import;
+pub mod inventory;
 pub mod label;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod network;
 pub mod package;
 pub mod pin;
 pub mod pipeline;
 pub mod plan;
 pub mod promote;
 pub mod query;
+pub mod relation;
 pub mod rollback;
 pub mod rollout;
 pub mod run;
@@ -98,6 +105,18 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Audit(args) => audit::run(&global, args).await,
         Command::Query(args) => query::run(&global, args).await,
         Command::Top(args) => top::run(&global, args).await,
+        Command::Facts(args) => facts::run(&global, args).await,
+        Command::Find(args) => find::run(&global, args).await,
+        Command::Export(args) => find::export(&global, args).await,
+        Command::Import(args) => import::run(&global, args).await,
+        Command::Observe(args) => import::observe(&global, args).await,
+        Command::Drift(args) => drift::run(&global, args).await,
+        Command::Impact(args) => relation::impact(&global, args).await,
+        Command::Path(args) => relation::path(&global, args).await,
+        Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Merge(args) => inventory::merge(&global, args).await,
+        Command::Split(args) => inventory::split(&global, args).await,
+        Command::Network(command) => network::run(&global, command).await,
         Command::Silence(args) => silence::run(&global, args).await,
         Command::Guard(command) => guard::run(&global, command).await,
         Command::Standard(command) => standard::run(&global, command).await,

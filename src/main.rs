@@ -8,6 +8,7 @@ mod clock;
 mod columns;
 mod commands;
 mod context;
+mod csv;
 mod exit;
 mod files;
 mod goal;

@@ -2,6 +2,7 @@
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense } from "react";
 import { PLURALS, type Plural } from "./api/objects";
+import type { Level } from "./logic/inventory";
 import type { SpanSearch } from "./logic/period";
 import { HostPage } from "./pages/cmdb/host";
 import { HostsPage } from "./pages/cmdb/hosts";
@@ -73,6 +74,16 @@ export interface AuditSearch {
   refused?: boolean;
 }
 
+export interface InventorySearch {
+  q?: string;
+  tab?: string;
+  /** As it was at this time. */
+  at?: string;
+  level?: Level;
+  /** The thing the topology is drawn round. */
+  of?: string;
+}
+
 export interface FiguresSearch {
   days?: number;
   environment?: string;
@@ -133,6 +144,10 @@ const StandardsPage = lazy(async () => ({
 const StandardPage = lazy(async () => ({
   default: (await import("./pages/policy/standard")).StandardPage,
 }));
+const InventoryPage = lazy(async () => ({
+  default: (await import("./pages/cmdb/inventory")).InventoryPage,
+}));
+const ItemPage = lazy(async () => ({ default: (await import("./pages/cmdb/item")).ItemPage }));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
 
@@ -357,6 +372,27 @@ const standard = createRoute({
     return later(<StandardPage key={name} {...standard.useSearch()} name={name} />);
   },
 });
+const inventory = createRoute({
+  ...parent,
+  path: "/inventory",
+  validateSearch: (search: Search): InventorySearch => ({
+    q: text(search.q),
+    tab: text(search.tab),
+    at: text(search.at),
+    level: search.level === "place" || search.level === "all" ? search.level : undefined,
+    of: text(search.of),
+  }),
+  component: () => later(<InventoryPage {...inventory.useSearch()} />),
+});
+const item = createRoute({
+  ...parent,
+  path: "/items/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = item.useParams();
+    return later(<ItemPage key={name} tab={item.useSearch().tab} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -399,6 +435,8 @@ export const router = createRouter({
     people,
     standards,
     standard,
+    inventory,
+    item,
     object,
   ]),
   defaultPreload: false,

@@ -1,10 +1,13 @@
 //! `atoll describe`: everything about an object, to read.
 
 use atoll_model::api::HistoryEntry;
-use atoll_model::{Any, Timestamp};
+use atoll_model::cmdb::view::{Standing, ThingView};
+use atoll_model::{Any, Kind, Timestamp};
 
 use crate::args::Global;
 use crate::clock::{now, short};
+use crate::columns::inventory::said;
+use crate::columns::word;
 use crate::commands::history::telling;
 use crate::commands::why::lately;
 use crate::exit::Exit;
@@ -37,6 +40,10 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
             output::print("\n")?;
         }
         output::print(&render(&any, &history.entries, now(), Paint::stdout())?)?;
+        if matches!(subject.kind, Kind::Host | Kind::Item) {
+            let thing = client.thing(subject.kind, &subject.name).await?;
+            output::print(&inventory(&thing, now(), Paint::stdout()))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -85,6 +92,53 @@ fn render(
         }
     }
     Ok(text)
+}
+
+/// What the inventory knows of a thing: its attributes, who it is, its relations and findings.
+fn inventory(thing: &ThingView, now: Timestamp, paint: Paint) -> String {
+    let head = |title: &str| format!("{}\n", paint.tone(Tone::Dim, title));
+    let mut text = String::new();
+    if !thing.attributes.is_empty() {
+        text.push_str(&head("attributes"));
+    }
+    for of in &thing.attributes {
+        let is = of.is.first();
+        let value = is.map(|is| said(&is.value)).unwrap_or_else(|| "not seen".to_owned());
+        let since = of.seen.or(is.map(|is| is.at)).map(|at| short(now.since(at)));
+        let source = is.map(|is| is.source.as_str()).unwrap_or_default();
+        let mut line = format!("{:<18} {}", of.name, plain(&value));
+        match of.standing {
+            Standing::Undeclared | Standing::Agrees => {}
+            Standing::Differs | Standing::Unseen => {
+                let should = of.should.as_ref().map(said).unwrap_or_default();
+                let word = paint.tone(Tone::Bad, &word(&of.standing));
+                line.push_str(&format!("   {word}, should be {}", plain(&should)));
+            }
+            Standing::Unusable => {
+                let who = of.used.as_ref().map(|used| plain(&used.consumer)).unwrap_or_default();
+                let word = paint.tone(Tone::Bad, &word(&of.standing));
+                line.push_str(&format!("   {word}, {who} failed with it"));
+            }
+            Standing::Stale => {
+                line.push_str(&format!("   {}", paint.tone(Tone::Busy, "stale")));
+            }
+        }
+        let told = format!("   {source}, {} ago", since.unwrap_or_default());
+        text.push_str(&format!("  {line}{}\n", paint.tone(Tone::Dim, &told)));
+    }
+    let relations: Vec<String> =
+        thing.relations.iter().map(|r| format!("{} {} {}", r.from, r.relation, r.to)).collect();
+    for (title, lines) in [("identity", &thing.identity), ("relations", &relations)] {
+        if !lines.is_empty() {
+            text.push_str(&head(title));
+            text.extend(lines.iter().map(|line| format!("  {}\n", plain(line))));
+        }
+    }
+    if !thing.drift.is_empty() {
+        text.push_str(&head("findings"));
+        text.extend(thing.drift.iter().map(|name| format!("  drift/{name}\n")));
+    }
+    text
 }
 
 /// The lines of a part of a manifest, without its reasons, which are shown apart and stand last.

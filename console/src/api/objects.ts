@@ -2,6 +2,7 @@
 // the wire's description, which is generated into types.ts.
 import type { Config } from "./config";
 import type { Approval, Promotion } from "./delivery";
+import type { Drift } from "./inventory";
 import type * as wire from "./types";
 
 type Whole<T extends { status?: unknown }> = Omit<T, "status"> & {
@@ -38,6 +39,7 @@ export type Waiver = Whole<wire.Waiver>;
 export type Scorecard = Whole<wire.Scorecard>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
+export type { Drift } from "./inventory";
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {
@@ -66,6 +68,7 @@ export interface Kinds {
   standards: Standard;
   waivers: Waiver;
   scorecards: Scorecard;
+  drifts: Drift;
 }
 
 export type Plural = keyof Kinds;
@@ -97,6 +100,7 @@ export const PLURALS = [
   "standards",
   "waivers",
   "scorecards",
+  "drifts",
 ] as const satisfies readonly Plural[];
 
 const BY_KIND: Readonly<Record<string, Plural>> = {
@@ -125,6 +129,7 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Standard: "standards",
   Waiver: "waivers",
   Scorecard: "scorecards",
+  Drift: "drifts",
 };
 
 /** The plural of a kind, whichever way it is written; none for kinds the console does not watch. */

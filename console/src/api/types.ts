@@ -1575,6 +1575,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agents/{name}/facts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a host is, in full. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FactsReport"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FactsWanted"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents/{name}/report": {
         parameters: {
             query?: never;
@@ -2174,6 +2225,104 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drifts/{name}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what is. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drifts/{name}/mend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the world match. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -3062,6 +3211,54 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["RunTests"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sd/prometheus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Targets, as Prometheus discovers them. */
+        get: {
+            parameters: {
+                query?: {
+                    filter?: string | null;
+                    port?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TargetGroup"][];
                     };
                 };
                 /** @description Why not, and what to do. */
@@ -4304,6 +4501,12 @@ export interface components {
             };
             /** @description Everything that is to be on this host; what is not listed is stopped and cleared away. */
             instances: components["schemas"]["AssignedInstance"][];
+            /** @description Somebody relied on a recorded fact and failed then: everything is to be looked at again. */
+            look?: components["schemas"]["Timestamp"] | (null);
+            /** @description Facts that are to be made so, by their paths. */
+            mend?: {
+                [key: string]: unknown;
+            };
             /** @description The releases they name. */
             releases: {
                 [key: string]: components["schemas"]["AssignedRelease"];
@@ -4560,6 +4763,54 @@ export interface components {
         };
         /** @description Whether what is asked is there. */
         CheckState: "passed" | "waiting" | "refused" | "skipped";
+        /** @description How good the inventory is of one class. */
+        ClassFigures: {
+            /** @description `host`, or the name of a class. */
+            class: string;
+            /**
+             * Format: double
+             * @description Of what should be and was seen, the share that is so.
+             */
+            correctness: number;
+            /**
+             * Format: double
+             * @description The share of them that somebody has seen.
+             */
+            coverage: number;
+            /**
+             * Format: uint
+             * @description Open findings.
+             */
+            drift: number;
+            /**
+             * Format: double
+             * @description Of what was seen, the share that is not stale.
+             */
+            freshness: number;
+            /**
+             * Format: uint
+             * @description How many things there are.
+             */
+            things: number;
+        };
+        /** @description Who lends a machine. */
+        CloudFacts: {
+            /**
+             * @description Its name for the machine.
+             * @default
+             */
+            instance: string;
+            /**
+             * @description `aws`, `gcp`, `azure`, …
+             * @default
+             */
+            provider: string;
+            /**
+             * @description Its name for the place.
+             * @default
+             */
+            zone: string;
+        };
         /** @description A commit. */
         Commit: {
             /** @description When it was made. */
@@ -4762,6 +5013,26 @@ export interface components {
         };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
+        /** @description A processor. */
+        CpuFacts: {
+            /**
+             * Format: uint32
+             * @description Threads it runs at a time.
+             * @default 0
+             */
+            cores: number;
+            /**
+             * @description What it calls itself.
+             * @default
+             */
+            model: string;
+            /**
+             * Format: uint32
+             * @description Processors that can be taken out.
+             * @default 0
+             */
+            sockets: number;
+        };
         /** @description A day of the week. */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /** @description What is done on each host, and how it goes from host to host. */
@@ -4965,6 +5236,28 @@ export interface components {
             /** @description BLAKE3 digests in hex. */
             digests: string[];
         };
+        /** @description One disk. */
+        Disk: {
+            /** @description Its model. */
+            model?: string;
+            /**
+             * @description `sda`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description Whether it has platters.
+             * @default false
+             */
+            rotational: boolean;
+            /** @description Its serial number. */
+            serial?: string;
+            /**
+             * @description Its size.
+             * @default 0
+             */
+            size: components["schemas"]["Memory"];
+        };
         /** @description A change that is prepared, to be read and made live by somebody. */
         Draft: {
             /** @description What for. */
@@ -4978,6 +5271,45 @@ export interface components {
             values: {
                 [key: string]: unknown;
             };
+        };
+        Drift: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Drift";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Drift2"];
+            /** @default null */
+            status: components["schemas"]["DriftStatus"] | (null);
+        };
+        /** @description One finding: of what, and in which attribute. */
+        Drift2: {
+            /** @description `os.version`; `identity` and `schema` stand for the whole. */
+            attribute: string;
+            /** @description `host/h1`, `item/rack-3`. */
+            subject: string;
+        };
+        /** @description In what way it is not so. */
+        DriftCause: "differs" | "missing" | "unusable" | "stale" | "unfit" | "twin";
+        /** @description What was found. */
+        DriftStatus: {
+            /**
+             * @description In what way.
+             * @default differs
+             */
+            cause: components["schemas"]["DriftCause"];
+            /** @description What it is, by whom and when; absent, where nobody has seen it. */
+            is?: components["schemas"]["Observed"] | (null);
+            /** @description Who answers for the subject. */
+            owner?: string | null;
+            /** @description What was found, in words, and what can be done. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What it should be; absent, where nobody says. */
+            should?: unknown;
+            /** @description Since when it is known. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description What a consumer met who relied on it. */
+            used?: components["schemas"]["Used"] | (null);
         };
         /** @description What drives the instances of an environment. */
         Engine: "fleet";
@@ -5122,6 +5454,98 @@ export interface components {
             /** @description What is being waited for, each with since when or until when. */
             waitingFor: string[];
         };
+        /** @description How many have which value. */
+        Facet: {
+            /**
+             * Format: uint
+             * @description How many further values there are.
+             */
+            more: number;
+            /** @description The path. */
+            path: string;
+            /** @description Values with their counts, the most frequent first. */
+            values: components["schemas"]["FacetValue"][];
+        };
+        /** @description One value of a facet. */
+        FacetValue: {
+            /**
+             * Format: uint
+             * @description How many have it.
+             */
+            count: number;
+            /** @description The value, as it is typed in a filter. */
+            value: string;
+        };
+        Facts: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Facts";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Facts2"];
+            /** @default null */
+            status: components["schemas"]["FactsStatus"] | (null);
+        };
+        /** @description One part of the facts of one host: whose, and which. */
+        Facts2: {
+            /** @description The host. */
+            host: string;
+            /** @description The part. */
+            part: components["schemas"]["FactsPart"];
+        };
+        /** @description The content of a part, told apart by its name. */
+        FactsData: {
+            system: components["schemas"]["SystemFacts"];
+        } | {
+            storage: components["schemas"]["StorageFacts"];
+        } | {
+            network: components["schemas"]["NetworkFacts"];
+        } | {
+            listeners: components["schemas"]["Listener"][];
+        } | {
+            links: components["schemas"]["Link"][];
+        } | {
+            packages: {
+                [key: string]: string;
+            };
+        } | {
+            custom: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Which part of a host's facts. */
+        FactsPart: "system" | "storage" | "network" | "listeners" | "links" | "packages" | "custom";
+        /**
+         * @description `POST /v1/agents/{host}/facts`: what has changed, and the digest of everything, so that what got
+         *     lost on the way is found out.
+         */
+        FactsReport: {
+            /** @description The digest of every part the agent has. */
+            digests: {
+                [key: string]: string;
+            };
+            /**
+             * @description Parts that have changed.
+             * @default []
+             */
+            parts: components["schemas"]["FoundFacts"][];
+        };
+        /** @description What was found. */
+        FactsStatus: {
+            /** @description The content. */
+            data?: components["schemas"]["FactsData"] | (null);
+            /** @description What the agent takes for this content; never interpreted. */
+            digest?: string;
+            /** @description When it became so, by the server's clock. */
+            since?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description The answer to [`FactsReport`]. */
+        FactsWanted: {
+            /** @description Parts whose digest is not the one known here, to be handed in. */
+            parts: components["schemas"]["FactsPart"][];
+            /** @description Parts that were not taken, and why. */
+            refused?: components["schemas"]["Reason"][];
+        };
         /** @description A release that failed, and the edit of the target it failed for. */
         Failed: {
             /** @description When it was given up. */
@@ -5213,6 +5637,32 @@ export interface components {
             package: string;
         } | {
             image: components["schemas"]["ImageRule"];
+        };
+        /** @description `GET /v1/inventory`: what a filter lets through. */
+        Found: {
+            /** @description Send back as `continue` for the next page; absent on the last. */
+            continue?: string | null;
+            /** @description For each facet that was asked for, how many have which value. */
+            facets?: components["schemas"]["Facet"][];
+            /** @description The objects, by kind and name; at most as many as were asked for. */
+            items: components["schemas"]["Object"][];
+            /**
+             * Format: uint64
+             * @description The revision this is true of.
+             */
+            revision: number;
+            /**
+             * Format: uint
+             * @description How many there are in all.
+             */
+            total: number;
+        };
+        /** @description One part, as an agent hands it in. */
+        FoundFacts: {
+            /** @description The content. */
+            data: components["schemas"]["FactsData"];
+            /** @description What the agent takes for this content. */
+            digest: string;
         };
         /** @description What a host has found the image of a release to be. */
         FoundImage: {
@@ -5362,6 +5812,34 @@ export interface components {
             /** @description What it says. */
             verdict: components["schemas"]["Verdict"];
         };
+        /** @description What tells a machine from others. Any of it may be empty, or junk that its maker left in. */
+        HardwareFacts: {
+            /**
+             * @description The installation's id, from `/etc/machine-id`.
+             * @default
+             */
+            machineId: string;
+            /**
+             * @description Its model.
+             * @default
+             */
+            product: string;
+            /**
+             * @description Its serial number.
+             * @default
+             */
+            serial: string;
+            /**
+             * @description The board's universally unique id.
+             * @default
+             */
+            uuid: string;
+            /**
+             * @description Its maker.
+             * @default
+             */
+            vendor: string;
+        };
         /** @description How an instance is known to be well. Exactly one of `http`, `tcp` and `command` is given. */
         Health: {
             /** @description A program that exits with 0. */
@@ -5452,6 +5930,15 @@ export interface components {
             cordon?: boolean;
             /** @description What runs here is moved elsewhere; implies `cordon`. */
             drain?: boolean;
+            /**
+             * @description What it should be, by the path of a fact: `os.version: "12"`, `memory: 16Gi`, `address: …`.
+             *     Where the facts say otherwise, a finding is opened.
+             */
+            expect?: {
+                [key: string]: unknown;
+            };
+            /** @description Of these, what its agent is to make so, by its programs in `mend.d`. */
+            mend?: string[];
             /** @description Kept free for the machine itself, out of its capacity. */
             reserve?: components["schemas"]["Resources"] | (null);
         };
@@ -5511,6 +5998,22 @@ export interface components {
             since?: components["schemas"]["Timestamp"] | (null);
             /** @description Ports in the platform's range that something else on the machine listens on. */
             takenPorts?: number[];
+            /**
+             * @description What consumers met who relied on what is recorded of it, by the path of the fact. A failure
+             *     makes its agent look again.
+             */
+            used?: {
+                [key: string]: components["schemas"]["Used"];
+            };
+        };
+        /** @description Attributes that together tell a thing from all others of its class. */
+        IdentityRule: {
+            /** @description The attributes; all must be there, be no junk, and agree. */
+            attributes: string[];
+            /** @description What it is called in explanations. */
+            name: string;
+            /** @description Only points out that two may be one, and never matches them by itself. */
+            weak?: boolean;
         };
         /** @description How a container image is built. */
         ImageRule: {
@@ -5526,6 +6029,13 @@ export interface components {
             dockerfile: string;
             /** @description Where it is pushed: `registry:5000/shop`, without a tag. */
             repository: string;
+        };
+        /** @description `GET /v1/inventory/impact`: who suffers when something is lost. */
+        Impact: {
+            /** @description Who suffers, the worst first. */
+            losses: components["schemas"]["Loss"][];
+            /** @description What is lost: `host/h1`. */
+            subject: string;
         };
         Instance: {
             /** @enum {unknown} */
@@ -5909,6 +6419,25 @@ export interface components {
              */
             timeout: components["schemas"]["Span"];
         };
+        /** @description A connection somebody's process has opened and keeps, or has kept lately. */
+        Link: {
+            /**
+             * @description The other end's address.
+             * @default
+             */
+            address: string;
+            /**
+             * @description The instance whose process opened it.
+             * @default
+             */
+            instance: string;
+            /**
+             * Format: uint16
+             * @description The other end's port.
+             * @default 0
+             */
+            port: number;
+        };
         /** @description `GET /v1/{plural}`. */
         List: {
             /** @description Always `atoll/v1`. */
@@ -5924,6 +6453,27 @@ export interface components {
              * @description The revision this is true of; watch from here.
              */
             revision: number;
+        };
+        /** @description One port that is listened on. */
+        Listener: {
+            /**
+             * @description On which addresses.
+             * @default
+             */
+            address: string;
+            /**
+             * Format: uint16
+             * @description Its number.
+             * @default 0
+             */
+            port: number;
+            /** @description Whose process it is; empty, where the agent may not see that. */
+            process?: string;
+            /**
+             * @description `tcp` or `udp`.
+             * @default
+             */
+            protocol: string;
         };
         /** @description The question whose failure means that only a restart helps. */
         Live: {
@@ -6008,6 +6558,19 @@ export interface components {
             form: components["schemas"]["Form"];
             /** @description Its version. */
             version: string;
+        };
+        /** @description Why a record of a source was taken to be of an item. */
+        Match: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description In words. */
+            explanation: string;
+            /** @description What the source calls it. */
+            key: string;
+            /** @description The rule that decided; `new`, where no rule spoke. */
+            rule: string;
+            /** @description The source. */
+            source: string;
         };
         /** @description Values a step is done with. */
         Matrix: {
@@ -6324,8 +6887,35 @@ export interface components {
             /** @description The budget was spent when data was last there. */
             spentBefore?: boolean;
         };
+        /** @description What one source says of one attribute. */
+        Observed: {
+            /** @description When it was last said. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who says so: `agent/h1`, `import/dc.csv`, `scan`. */
+            source: string;
+            /** @description The value. */
+            value: unknown;
+        };
         /** @description What a failed rollout does. */
         OnFailure: "rollback" | "pause";
+        /** @description An operating system. */
+        OsFacts: {
+            /**
+             * @description `debian`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description `Debian GNU/Linux 12 (bookworm)`.
+             * @default
+             */
+            pretty: string;
+            /**
+             * @description `12`.
+             * @default
+             */
+            version: string;
+        };
         /** @description What a change did, or would do: the answer to every write. */
         Outcome: {
             /** @description What it costs; absent where there is no price book. */
@@ -6535,6 +7125,8 @@ export interface components {
         Point: "commit" | "promotion" | "audit";
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
+        /** @description a prefix of addresses, like 10.0.0.0/24 */
+        Prefix: string;
         /** @description An error, as RFC 9457 has it. */
         ProblemJson: {
             /** @description A stable code: `not-found`, `conflict`, `invalid`, `denied`, `held`, `unauthorized`, … */
@@ -6740,6 +7332,61 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description One record. */
+        ItemRecord: {
+            /**
+             * @description What it is like.
+             * @default {}
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /** @description What the source calls it. */
+            key: string;
+            /**
+             * @description What it is related to.
+             * @default {}
+             */
+            relations: {
+                [key: string]: string[];
+            };
+        };
+        /** @description `POST /v1/inventory/import` and `/observe`: records of one class from one source. */
+        Records: {
+            /** @description What is said. */
+            records: components["schemas"]["ItemRecord"][];
+            /** @description Who says so: `import/dc.csv`, `scan`. */
+            source: string;
+            /** @description The class. */
+            type: string;
+        };
+        /** @description What one thing has to do with another. */
+        Relation: {
+            /** @description From: `instance/shop.prod.0`. */
+            from: string;
+            /** @description `runs-on`, `needs`, `talks-to`, `in`, or a relation of a class. */
+            relation: string;
+            /** @description `declared` by people, or `discovered`. */
+            source: components["schemas"]["RelationSource"];
+            /** @description To: `host/h1`. */
+            to: string;
+        };
+        /** @description What a relation may lead to. */
+        RelationRule: {
+            /** @description Whether whoever has it suffers when what it leads to is lost. */
+            depends?: boolean;
+            /** @description Whether it may lead to several. */
+            many?: boolean;
+            /** @description Kinds, as `host`, or classes, as `item/rack`; anything, if absent. */
+            to?: string[];
+        };
+        /** @description How a relation is known. */
+        RelationSource: "declared" | "discovered";
+        /** @description Relations between things: a path, or a part of the graph. */
+        Relations: {
+            /** @description In order, where they are a path. */
+            relations: components["schemas"]["Relation"][];
+        };
         Release: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -6864,6 +7511,8 @@ export interface components {
              * @default null
              */
             facts: components["schemas"]["HostFacts"] | (null);
+            /** @description Parts of the facts that have changed. */
+            found?: components["schemas"]["FoundFacts"][];
             /**
              * @description Whether `instances` is everything the host has; sent first after a start or an outage.
              * @default false
@@ -7956,6 +8605,81 @@ export interface components {
         };
         /** @description What the values of a switch are. */
         SwitchType: "boolean" | "string" | "integer" | "number";
+        /** @description Operating system, kernel, processor, memory, virtualization, cloud, serial numbers. */
+        SystemFacts: {
+            /**
+             * @description The architecture: `x86_64`.
+             * @default
+             */
+            architecture: string;
+            /** @description When it was started, rounded to seconds. */
+            bootedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description Who lends it, if anybody. */
+            cloud?: components["schemas"]["CloudFacts"];
+            /**
+             * @description The processor.
+             * @default {
+             *       "cores": 0,
+             *       "model": "",
+             *       "sockets": 0
+             *     }
+             */
+            cpu: components["schemas"]["CpuFacts"];
+            /**
+             * @description What tells this machine from others.
+             * @default {
+             *       "machineId": "",
+             *       "product": "",
+             *       "serial": "",
+             *       "uuid": "",
+             *       "vendor": ""
+             *     }
+             */
+            hardware: components["schemas"]["HardwareFacts"];
+            /**
+             * @description The name the machine gives itself.
+             * @default
+             */
+            hostname: string;
+            /**
+             * @description The kernel's release: `6.1.0-18-amd64`.
+             * @default
+             */
+            kernel: string;
+            /**
+             * @description Memory in all.
+             * @default 0
+             */
+            memory: components["schemas"]["Memory"];
+            /**
+             * @description The operating system.
+             * @default {
+             *       "name": "",
+             *       "pretty": "",
+             *       "version": ""
+             *     }
+             */
+            os: components["schemas"]["OsFacts"];
+            /**
+             * @description Swap in all.
+             * @default 0
+             */
+            swap: components["schemas"]["Memory"];
+            /**
+             * @description What it runs in: `kvm`, `docker`, `none`, …
+             * @default
+             */
+            virtualization: string;
+        };
+        /** @description One group of targets, as Prometheus' HTTP service discovery has it. */
+        TargetGroup: {
+            /** @description Labels of all of them. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description `host:port`. */
+            targets: string[];
+        };
         Task: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8195,6 +8919,19 @@ export interface components {
              * @description Those that were left out.
              */
             skipped: number;
+        };
+        /** @description `GET /v1/inventory/{plural}/{name}`: one thing, in full. */
+        ThingView: {
+            /** @description Its attributes. */
+            attributes: components["schemas"]["Attribute"][];
+            /** @description The names of its findings. */
+            drift: string[];
+            /** @description Why it is taken for what it is. */
+            identity: string[];
+            /** @description What it has to do with others. */
+            relations: components["schemas"]["Relation"][];
+            /** @description `host/h1`. */
+            subject: string;
         };
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
@@ -8582,6 +9319,8 @@ export type CellPhase = components['schemas']['CellPhase'];
 export type Channel = components['schemas']['Channel'];
 export type Check = components['schemas']['Check'];
 export type CheckState = components['schemas']['CheckState'];
+export type ClassFigures = components['schemas']['ClassFigures'];
+export type CloudFacts = components['schemas']['CloudFacts'];
 export type Commit = components['schemas']['Commit'];
 export type Concurrency = components['schemas']['Concurrency'];
 export type Config = components['schemas']['Config'];
@@ -8593,6 +9332,7 @@ export type Configuration = components['schemas']['Configuration'];
 export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
 export type Cpu = components['schemas']['Cpu'];
+export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type Deed = components['schemas']['Deed'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
@@ -8601,7 +9341,12 @@ export type Deployment = components['schemas']['Deployment'];
 export type Deployment2 = components['schemas']['Deployment2'];
 export type DeploymentStatus = components['schemas']['DeploymentStatus'];
 export type Digests = components['schemas']['Digests'];
+export type Disk = components['schemas']['Disk'];
 export type Draft = components['schemas']['Draft'];
+export type Drift = components['schemas']['Drift'];
+export type Drift2 = components['schemas']['Drift2'];
+export type DriftCause = components['schemas']['DriftCause'];
+export type DriftStatus = components['schemas']['DriftStatus'];
 export type Engine = components['schemas']['Engine'];
 export type Envelope = components['schemas']['Envelope'];
 export type Environment = components['schemas']['Environment'];
@@ -8611,6 +9356,15 @@ export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
 export type Example = components['schemas']['Example'];
 export type Explanation = components['schemas']['Explanation'];
+export type Facet = components['schemas']['Facet'];
+export type FacetValue = components['schemas']['FacetValue'];
+export type Facts = components['schemas']['Facts'];
+export type Facts2 = components['schemas']['Facts2'];
+export type FactsData = components['schemas']['FactsData'];
+export type FactsPart = components['schemas']['FactsPart'];
+export type FactsReport = components['schemas']['FactsReport'];
+export type FactsStatus = components['schemas']['FactsStatus'];
+export type FactsWanted = components['schemas']['FactsWanted'];
 export type Failed = components['schemas']['Failed'];
 export type FailedVersion = components['schemas']['FailedVersion'];
 export type Failing = components['schemas']['Failing'];
@@ -8622,6 +9376,8 @@ export type Finding = components['schemas']['Finding'];
 export type FindingState = components['schemas']['FindingState'];
 export type Forge = components['schemas']['Forge'];
 export type Form = components['schemas']['Form'];
+export type Found = components['schemas']['Found'];
+export type FoundFacts = components['schemas']['FoundFacts'];
 export type FoundImage = components['schemas']['FoundImage'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
@@ -8632,6 +9388,7 @@ export type GrayStep = components['schemas']['GrayStep'];
 export type Guard = components['schemas']['Guard'];
 export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
+export type HardwareFacts = components['schemas']['HardwareFacts'];
 export type Health = components['schemas']['Health'];
 export type History = components['schemas']['History'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -8640,7 +9397,9 @@ export type Host2 = components['schemas']['Host2'];
 export type HostFacts = components['schemas']['HostFacts'];
 export type HostPhase = components['schemas']['HostPhase'];
 export type HostStatus = components['schemas']['HostStatus'];
+export type IdentityRule = components['schemas']['IdentityRule'];
 export type ImageRule = components['schemas']['ImageRule'];
+export type Impact = components['schemas']['Impact'];
 export type Instance = components['schemas']['Instance'];
 export type Instance2 = components['schemas']['Instance2'];
 export type InstancePhase = components['schemas']['InstancePhase'];
@@ -8660,7 +9419,9 @@ export type Kind = components['schemas']['Kind'];
 export type Laggard = components['schemas']['Laggard'];
 export type Level = components['schemas']['Level'];
 export type Limits = components['schemas']['Limits'];
+export type Link = components['schemas']['Link'];
 export type List = components['schemas']['List'];
+export type Listener = components['schemas']['Listener'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
 export type LogLine = components['schemas']['LogLine'];
@@ -8670,6 +9431,7 @@ export type LoginWays = components['schemas']['LoginWays'];
 export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
+export type Match = components['schemas']['Match'];
 export type Matrix = components['schemas']['Matrix'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
@@ -8693,7 +9455,9 @@ export type Objective = components['schemas']['Objective'];
 export type Objective2 = components['schemas']['Objective2'];
 export type ObjectivePhase = components['schemas']['ObjectivePhase'];
 export type ObjectiveStatus = components['schemas']['ObjectiveStatus'];
+export type Observed = components['schemas']['Observed'];
 export type OnFailure = components['schemas']['OnFailure'];
+export type OsFacts = components['schemas']['OsFacts'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlay = components['schemas']['Overlay'];
 export type Package = components['schemas']['Package'];
@@ -8712,6 +9476,7 @@ export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type PipelineTests = components['schemas']['PipelineTests'];
 export type Point = components['schemas']['Point'];
 export type Portion = components['schemas']['Portion'];
+export type Prefix = components['schemas']['Prefix'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
 export type Promotion = components['schemas']['Promotion'];
@@ -8725,6 +9490,12 @@ export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
 export type Receiver2 = components['schemas']['Receiver2'];
 export type ReceiverStatus = components['schemas']['ReceiverStatus'];
+export type ItemRecord = components['schemas']['ItemRecord'];
+export type Records = components['schemas']['Records'];
+export type Relation = components['schemas']['Relation'];
+export type RelationRule = components['schemas']['RelationRule'];
+export type RelationSource = components['schemas']['RelationSource'];
+export type Relations = components['schemas']['Relations'];
 export type Release = components['schemas']['Release'];
 export type Release2 = components['schemas']['Release2'];
 export type ReleaseRule = components['schemas']['ReleaseRule'];
@@ -8797,6 +9568,8 @@ export type Summary = components['schemas']['Summary'];
 export type Suspect = components['schemas']['Suspect'];
 export type Switch = components['schemas']['Switch'];
 export type SwitchType = components['schemas']['SwitchType'];
+export type SystemFacts = components['schemas']['SystemFacts'];
+export type TargetGroup = components['schemas']['TargetGroup'];
 export type Task = components['schemas']['Task'];
 export type Task2 = components['schemas']['Task2'];
 export type TaskPhase = components['schemas']['TaskPhase'];
@@ -8811,6 +9584,7 @@ export type TestRecord = components['schemas']['TestRecord'];
 export type TestReport = components['schemas']['TestReport'];
 export type TestRun = components['schemas']['TestRun'];
 export type TestTotals = components['schemas']['TestTotals'];
+export type ThingView = components['schemas']['ThingView'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];

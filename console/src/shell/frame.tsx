@@ -34,7 +34,8 @@ interface Place {
     | "/configs"
     | "/people"
     | "/audit"
-    | "/standards";
+    | "/standards"
+    | "/inventory";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -49,6 +50,7 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/", word: "Overview", icon: "overview" },
     { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
     { to: "/hosts", word: "Hosts", icon: "hosts" },
+    { to: "/inventory", word: "Inventory", icon: "inventory", also: "/items", more: true },
   ],
   [
     { to: "/pipelines", word: "Pipelines", icon: "pipelines", also: "/runs", more: true },

@@ -1,4 +1,5 @@
-//! What this machine is: cores, memory, system, address, and the ports others listen on.
+//! What this machine is: cores, memory, system, address, and the ports others listen on: what
+//! placing instances needs. What it is in full is found below `facts/`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +14,13 @@ use nix::sys::utsname::uname;
 
 use crate::runtime::cgroup::Layout;
 use crate::runtime::users;
+
+mod custom;
+mod network;
+mod packages;
+mod sockets;
+mod system;
+pub mod watch;
 
 /// Ports the platform gives to instances.
 const PORTS: Range<u16> = 20_000..30_000;

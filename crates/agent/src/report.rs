@@ -144,6 +144,18 @@ impl Board {
         }
     }
 
+    /// The instances that have a process, with its number.
+    pub fn processes(&self) -> Vec<(String, u32)> {
+        let inner = self.inner();
+        let of = |(name, report): (&String, &InstanceReport)| Some((name.clone(), report.pid?));
+        inner.instances.iter().filter_map(of).collect()
+    }
+
+    /// The instances there are.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.inner().instances.keys().cloned().collect()
+    }
+
     /// Has everything told again.
     pub fn tell_all(&self) {
         self.inner().full = true;
@@ -178,7 +190,8 @@ impl Board {
         inner.dirty_facts = false;
         let quiet = instances.is_empty() && tasks.is_empty() && configs.is_empty();
         let news = full || facts.is_some() || !quiet;
-        news.then_some(Report { full, facts, instances, tasks, configs })
+        let found = Vec::new();
+        news.then_some(Report { full, facts, instances, tasks, configs, found })
     }
 
     fn give_up_waiting(&self) {

@@ -22,6 +22,7 @@ use crate::collect::Collector;
 use crate::configs::{Configs, deliver, serve};
 use crate::engine::Engine;
 use crate::facts::facts;
+use crate::facts::watch::{Wish, watch as watch_facts};
 use crate::files::Packages;
 use crate::images::Images;
 use crate::join::{address, authority, client, join, passing};
@@ -78,15 +79,13 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         facts.agent.engine = engine.version().await.unwrap_or_default();
         client = join(&options, &facts, &client, &mut state).await?;
     }
-    let records = records(&data);
-    let tasks = task::records(&data);
-    let zone = options.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str);
+    let (records, tasks) = (records(&data), task::records(&data));
     let machine = Arc::new(Machine {
         images: Images::open(Arc::clone(&engine), &data, options.cache_bytes),
         engine,
         owner: blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned(),
         host: state.memory.host.clone().unwrap_or_default(),
-        zone: zone.to_owned(),
+        zone: zone_of(&options),
         address,
         own_address: probe::own_address(address),
         program: options.program.clone(),
@@ -111,11 +110,13 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         refusing: false,
         tasks: JoinSet::new(),
         ports: Arc::default(),
+        wish: watch::Sender::default(),
     };
     agent.take_up(records, tasks);
     let _collector = Collector::start(&machine, agent.options.collect_every);
-    let ports = Arc::clone(&agent.ports);
+    let (ports, wish) = (Arc::clone(&agent.ports), agent.wish.subscribe());
     tokio::join!(
+        watch_facts(&machine, wish),
         agent.follow(),
         tell(&machine),
         look(&machine, &ports),
@@ -124,6 +125,10 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         sweep(&machine),
     );
     Ok(())
+}
+
+fn zone_of(options: &Options) -> String {
+    options.labels.get(ZONE_LABEL).map_or(DEFAULT_ZONE, String::as_str).to_owned()
 }
 
 /// Every user that was given away before.
@@ -200,6 +205,8 @@ struct Agent {
     tasks: JoinSet<()>,
     /// Ports of our instances.
     ports: Arc<Mutex<BTreeSet<u16>>>,
+    /// What is wanted of the facts.
+    wish: watch::Sender<Wish>,
 }
 
 impl Agent {
@@ -291,6 +298,12 @@ impl Agent {
             }
         }
         self.order_tasks(assignment);
+        let wish = Wish { look: assignment.look, mend: assignment.mend.clone() };
+        self.wish.send_if_modified(|known| {
+            let changed = *known != wish;
+            *known = wish;
+            changed
+        });
         self.hold_packages(assignment);
         self.answer_sessions(assignment);
         true

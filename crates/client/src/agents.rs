@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use atoll_model::Span;
 use atoll_model::agent::{Ask as SessionAsk, Assignment, Join, Joined, Report};
+use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
 use reqwest::{Method, StatusCode};
 
 use crate::error::ClientError;
@@ -53,6 +54,20 @@ impl Client {
         // Told twice, a report changes nothing.
         let ask = Ask::of(Method::POST, path).json(report).repeatable();
         self.send(ask.timeout(Some(Duration::from_secs(10)))).await.map(drop)
+    }
+
+    /// Hands in parts of a host's facts that have changed, and the digests of all; returns those
+    /// that are wanted.
+    ///
+    /// # Errors
+    /// As [`Client::assignment`].
+    pub async fn facts(
+        &self,
+        host: &str,
+        report: &FactsReport,
+    ) -> Result<FactsWanted, ClientError> {
+        let path = format!("/v1/agents/{}/facts", escape(host));
+        self.read(Ask::of(Method::POST, path).json(report).repeatable()).await
     }
 
     /// Opens a session of a person with an instance.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ci::task::{TaskPhase, Work, Yields};
+use crate::cmdb::facts::FoundFacts;
 use crate::cmdb::{AgentStatus, Amount};
 use crate::config::{AssignedConfig, ConfigAck};
 use crate::delivery::{PackageRef, Runtime};
@@ -81,6 +82,12 @@ pub struct Assignment {
     /// Dynamic configuration, by the name of the instance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, Vec<AssignedConfig>>,
+    /// Somebody relied on a recorded fact and failed then: everything is to be looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Timestamp>,
+    /// Facts that are to be made so, by their paths.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mend: BTreeMap<String, serde_json::Value>,
 }
 
 /// One instance that is to be on a host.
@@ -185,6 +192,9 @@ pub struct Report {
     /// instance that is named is told of in full.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, BTreeMap<String, ConfigAck>>,
+    /// Parts of the facts that have changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<FoundFacts>,
 }
 
 /// How one task is.

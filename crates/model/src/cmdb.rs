@@ -1,5 +1,5 @@
-//! What there is: applications as their teams declare them, hosts and zones. Not what runs where,
-//! which is `deployment.rs`.
+//! What there is: applications as their teams declare them, hosts and zones; in `cmdb/`, what hosts
+//! are in full, networks, and users' own classes. Not what runs where, which is `deployment.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,13 @@ use crate::quantity::{Cpu, Memory, Portion};
 use crate::rollout::{Rollout, Strategy};
 use crate::run::{Resources, Run, check_variable};
 use crate::time::Timestamp;
+
+pub mod drift;
+pub mod facts;
+pub mod item;
+pub mod network;
+pub mod prefix;
+pub mod view;
 
 /// What a team builds and declares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -264,6 +271,13 @@ pub struct Host {
     /// Kept free for the machine itself, out of its capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve: Option<Resources>,
+    /// What it should be, by the path of a fact: `os.version: "12"`, `memory: 16Gi`, `address: …`.
+    /// Where the facts say otherwise, a finding is opened.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expect: BTreeMap<String, serde_json::Value>,
+    /// Of these, what its agent is to make so, by its programs in `mend.d`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mend: BTreeSet<String>,
 }
 
 /// What a host is.
@@ -294,6 +308,10 @@ pub struct HostStatus {
     /// Ports in the platform's range that something else on the machine listens on.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taken_ports: BTreeSet<u16>,
+    /// What consumers met who relied on what is recorded of it, by the path of the fact. A failure
+    /// makes its agent look again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub used: BTreeMap<String, item::Used>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
@@ -353,7 +371,15 @@ impl Spec for Host {
     type Status = HostStatus;
 
     fn validate(&self) -> Result<(), Invalid> {
-        Ok(())
+        let mut invalid = Invalid::default();
+        for path in self.expect.keys() {
+            invalid.nest(&format!("expect.{path}"), item::check_key(path));
+        }
+        for path in &self.mend {
+            let message = format!("names {path:?}, of which nothing is expected");
+            invalid.add_if(!self.expect.contains_key(path), "mend", message);
+        }
+        invalid.into_result()
     }
 }
 

@@ -27,6 +27,7 @@ pub mod provenance;
 pub mod quantity;
 pub mod rollout;
 pub mod run;
+pub mod schema;
 pub mod selector;
 pub mod snapshot;
 pub mod template;
@@ -45,6 +46,10 @@ pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
 pub use ci::secret::Secret;
 pub use ci::task::Task;
+pub use cmdb::drift::Drift;
+pub use cmdb::facts::Facts;
+pub use cmdb::item::{Item, ItemType};
+pub use cmdb::network::Network;
 pub use cmdb::{Application, Host, Zone};
 pub use config::Config;
 pub use decision::Freeze;
@@ -81,6 +86,16 @@ kinds::kinds! {
     Host "hosts" [],
     /// A failure domain of hosts.
     Zone "zones" [],
+    /// One part of what a host is, as its agent finds it.
+    Facts "facts" [],
+    /// Prefixes of addresses, and to whom they were given.
+    Network "networks" ["net"],
+    /// A class of things of users' own.
+    ItemType "itemtypes" ["class"],
+    /// One thing of such a class.
+    Item "items" [],
+    /// What is recorded of something and not so.
+    Drift "drifts" [],
     /// A time in which changes are held.
     Freeze "freezes" [],
     /// Something outside the fleet that is looked at: scraped, or probed.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
+use crate::cmdb::facts::FactsData;
 use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
 use crate::run::Resources;
-use crate::{Any, Deployment, Host, Instance, Kind, Release, Scorecard, Tables, Task};
+use crate::{Any, Deployment, Facts, Host, Instance, Item, Kind, Release, Scorecard, Tables, Task};
 
 /// Objects of one kind by name.
 pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
@@ -26,6 +27,10 @@ pub struct Snapshot {
     waiting: OrdSet<(String, String)>,
     findings: OrdSet<(String, String)>,
     queued: OrdSet<String>,
+    /// Hosts by what their machines are told by: the sign and its value, and the host.
+    signs: OrdSet<(String, String)>,
+    /// Items that were merged into another: the other, and the item.
+    merged: OrdSet<(String, String)>,
 }
 
 /// What is placed on one host.
@@ -194,6 +199,19 @@ impl Snapshot {
         self.findings.range(from..to).filter_map(|(_, name)| self.get::<Scorecard>(name))
     }
 
+    /// The hosts whose machines show a sign of this value.
+    pub fn hosts_with(&self, sign: &str, value: &str) -> impl Iterator<Item = &str> {
+        let key = format!("{sign}={value}");
+        let (from, to) = ((key.clone(), String::new()), (format!("{key}\0"), String::new()));
+        self.signs.range(from..to).map(|(_, host)| host.as_str())
+    }
+
+    /// The items that were merged into another.
+    pub fn merged_into(&self, item: &str) -> impl Iterator<Item = &Arc<Object<Item>>> {
+        let (from, to) = ((item.to_owned(), String::new()), (format!("{item}\0"), String::new()));
+        self.merged.range(from..to).filter_map(|(_, name)| self.get::<Item>(name))
+    }
+
     /// Puts an object in; returns what stood there.
     pub fn put(&mut self, any: Any) -> Option<Any> {
         let (kind, name) = (any.kind(), any.name().to_owned());
@@ -217,6 +235,8 @@ impl Snapshot {
     /// them, so what is looked up by always agrees with the tables.
     fn index(&mut self, any: &Any) {
         match any {
+            Any::Facts(facts) => self.signs.extend(signs(facts)),
+            Any::Item(item) => self.merged.extend(merged(item)),
             Any::Instance(instance) => self.count_instance(instance, true),
             Any::Host(host) => self.open_host(host),
             Any::Release(release) => {
@@ -244,6 +264,8 @@ impl Snapshot {
 
     fn unindex(&mut self, any: &Any) {
         match any {
+            Any::Facts(facts) => signs(facts).for_each(|key| drop(self.signs.remove(&key))),
+            Any::Item(item) => merged(item).for_each(|key| drop(self.merged.remove(&key))),
             Any::Instance(instance) => self.count_instance(instance, false),
             Any::Host(host) => self.close_host(host),
             Any::Release(release) => {
@@ -349,6 +371,24 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// What the machine of a host is told by, as it is looked up.
+fn signs(facts: &Object<Facts>) -> impl Iterator<Item = (String, String)> {
+    let system = match &facts.status.data {
+        Some(FactsData::System(system)) => Some(system),
+        _ => None,
+    };
+    let all = system.into_iter().flat_map(|system| system.signs());
+    let known = all.filter(|(_, parts)| parts.iter().all(|part| !part.is_empty()));
+    let host = facts.spec.host.clone();
+    known.map(move |(sign, parts)| (format!("{sign}={}", parts.join("/")), host.clone()))
+}
+
+fn merged(item: &Object<Item>) -> impl Iterator<Item = (String, String)> {
+    let into = item.spec.merged_into.clone();
+    let name = item.meta.name.clone();
+    into.into_iter().map(move |into| (into, name.clone()))
 }
 
 #[cfg(test)]

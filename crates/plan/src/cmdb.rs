@@ -1,13 +1,32 @@
-//! Hosts: whether they are heard from, open or being emptied. Not the placing or moving of what
-//! runs on them, which the deployments do.
+//! Hosts: whether they are heard from, open or being emptied; in `cmdb/`, the inventory. Not the
+//! placing or moving of what runs on hosts, which the deployments do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Write};
+use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
+use serde_json::Value;
 
 use crate::{Context, Plan};
+
+pub mod attribute;
+pub mod compare;
+pub mod drift;
+pub mod evidence;
+pub mod facts;
+pub mod feed;
+pub mod figures;
+pub mod filter;
+pub mod graph;
+pub mod identity;
+pub mod impact;
+pub(crate) mod item;
+pub mod mend;
+pub mod network;
+pub mod record;
+pub mod thing;
 
 /// Plans for one host.
 pub fn plan(cx: &Context, name: &str) -> Plan {
@@ -43,6 +62,19 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         }
         _ => Vec::new(),
     }
+}
+
+/// What a host's agent is asked: since when to look again at everything, and what to make so.
+pub(crate) fn asked(host: &Object<Host>) -> (Option<Timestamp>, BTreeMap<String, Value>) {
+    let failures = host.status.used.values().filter(|used| !used.works);
+    let mend = host.spec.expect.iter().filter(|(fact, _)| host.spec.mend.contains(*fact));
+    let mend = mend.map(|(fact, value)| (fact.clone(), value.clone()));
+    (failures.map(|used| used.at).max(), mend.collect())
+}
+
+/// Whether a write of a host changes what its agent is asked.
+pub fn asks_anew(old: &Object<Host>, new: &Object<Host>) -> bool {
+    asked(old) != asked(new)
 }
 
 fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {

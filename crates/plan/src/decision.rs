@@ -18,6 +18,7 @@ mod access;
 mod budget;
 mod entry;
 mod freeze;
+mod inventory;
 mod owner;
 mod radius;
 mod standard;
@@ -95,10 +96,11 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     access::access,
     validity::valid,
     validity::references,
+    inventory::inventory,
     owner::one_writer,
     entry::entry,
     radius::room,

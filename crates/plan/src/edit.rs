@@ -7,8 +7,8 @@ use std::sync::Arc;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Instance, Intent, Kind, Notification, Object,
-    Reason, Release, Task, Write,
+    Any, Application, Deployment, Environment, Instance, Intent, Item, Kind, Network, Notification,
+    Object, Reason, Release, Task, Write,
 };
 
 use crate::delivery::used_releases;
@@ -220,6 +220,17 @@ fn users(cx: &Context, stored: &Any) -> Vec<String> {
             };
             let all = cx.world.all::<Application>().filter(names);
             all.map(|a| Any::Application(a.clone()).id()).collect()
+        }
+        Any::ItemType(class) => {
+            let of = |item: &&Arc<Object<Item>>| item.spec.of == *class.name();
+            let count = cx.world.all::<Item>().filter(of).count();
+            (count > 0).then(|| format!("{count} items")).into_iter().collect()
+        }
+        Any::Network(network) => {
+            let within =
+                |n: &&Arc<Object<Network>>| n.spec.parent.as_deref() == Some(network.name());
+            let all = cx.world.all::<Network>().filter(within);
+            all.map(|n| Any::Network(n.clone()).id()).collect()
         }
         Any::Environment(environment) => {
             let name = environment.name();

@@ -14,6 +14,7 @@ mod config;
 mod delivery;
 mod deployment;
 mod host;
+mod inventory;
 mod job;
 mod monitoring;
 mod policy;
@@ -53,6 +54,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Standard(it) => policy::standard(cx, it, &mut told),
         Any::Waiver(it) => policy::waiver(cx, it, &mut told),
         Any::Scorecard(it) => policy::scorecard(it, &mut told),
+        other if inventory::tell(cx, other, &mut told) => {}
         other => monitoring::tell(cx, other, &mut told),
     }
     policy::against(cx, &any, &mut told);

@@ -20,9 +20,9 @@ use crate::{Context, Plan};
 
 /// Turns a host's report into writes of what it says has changed.
 ///
-/// **Invariant:** a report changes nothing but the statuses of the host and of its own instances,
-/// and the image of a release of theirs that nobody has fixed yet; a report that says nothing new
-/// writes nothing.
+/// **Invariant:** a report changes nothing but the statuses of the host, of its facts and of its
+/// own instances, and the image of a release of theirs that nobody has fixed yet; a report that
+/// says nothing new writes nothing.
 pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
     let mut plan = Plan::new(Intent::Report);
     let Some(object) = cx.world.get::<Host>(host) else {
@@ -34,6 +34,7 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
         address = &facts.address;
         write_facts(object, facts, &mut plan);
     }
+    crate::cmdb::facts::take(cx, host, &report.found, &mut plan);
     let mut mentioned = BTreeSet::new();
     let mut changed: BTreeMap<&str, InstanceStatus> = BTreeMap::new();
     for said in &report.instances {
@@ -236,6 +237,9 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
         }
     }
     assignment.tasks = world.tasks_on(host).map(|task| assigned_task(task)).collect();
+    if let Some(object) = world.get::<Host>(host) {
+        (assignment.look, assignment.mend) = crate::cmdb::asked(object);
+    }
     assignment
 }
 

@@ -78,7 +78,7 @@ enum Event {
     /// An agent says what is new.
     Say(String),
     /// A report arrives that was on its way.
-    Arrive(String, atoll_model::agent::Report),
+    Arrive(String, Box<atoll_model::agent::Report>),
     /// Something happens to a process.
     Process(String, Due),
 }

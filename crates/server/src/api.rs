@@ -9,6 +9,7 @@ pub mod error;
 pub mod git;
 pub mod history;
 pub mod hooks;
+pub mod inventory;
 pub mod jobs;
 pub mod login;
 pub mod logs;

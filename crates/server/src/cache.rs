@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use atoll_model::api::WatchEvent;
 use atoll_model::upgrade::upgrade;
 use atoll_model::{Any, Deployment, Instance, Kind, Snapshot};
-use atoll_plan::config;
+use atoll_plan::{cmdb, config};
 use atoll_store::{Entry, RECORD, Row, Store};
 use tokio::sync::{Notify, watch};
 
@@ -213,6 +213,7 @@ impl Cache {
                 let host = match any {
                     Any::Instance(instance) => Some(instance.spec.host.as_str()),
                     Any::Task(task) => task.spec.host.as_deref(),
+                    Any::Host(host) => Some(host.name()),
                     _ => None,
                 };
                 if let Some(host) = host
@@ -247,10 +248,12 @@ impl Cache {
     }
 }
 
-/// Whether a write of an instance or a task changes what its agent is to do: its own reports do
-/// not.
+/// Whether a write of an instance, a task or a host changes what its agent is to do: its own
+/// reports do not.
 fn concerns_agent(event: &Event) -> bool {
     match (&event.old, &event.new) {
+        (Some(Any::Host(old)), Some(Any::Host(new))) => cmdb::asks_anew(old, new),
+        (_, Some(Any::Host(_))) | (Some(Any::Host(_)), None) => false,
         (Some(old), Some(new)) => {
             !old.same_spec(new) || old.meta().deleted_at != new.meta().deleted_at
         }

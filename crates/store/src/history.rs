@@ -2,11 +2,11 @@
 //!
 //! It is one table read three ways. Writing it is part of a commit and happens nowhere else.
 
-use crate::Store;
 use crate::database::Columns;
 use crate::database::Value;
 use crate::schema;
-use crate::types::{AuditFilter, Entry, Error, Result, Retention};
+use crate::types::{AuditFilter, Entry, Error, Result, Retention, Row};
+use crate::{Store, row_from};
 
 /// How many entries one step of a compaction removes: few enough that writers do not notice.
 const COMPACT_STEP: usize = 5_000;
@@ -72,6 +72,13 @@ impl Store {
             }
             (None, None) => self.database.read(schema::AUDIT, vec![since, limit], entry).await,
         }
+    }
+
+    /// The objects as they were at a time, in milliseconds since 1970, in no order. As far back as
+    /// history is kept: of what was compacted since, less is told.
+    pub async fn as_of(&self, at_ms: i64) -> Result<Vec<Row>> {
+        let values = vec![Value::from(at_ms)];
+        self.database.read(schema::AS_OF, values, |c| row_from(c, 0)).await
     }
 
     /// The revision of the newest write, 0 in an empty store.

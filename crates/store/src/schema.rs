@@ -202,6 +202,14 @@ pub(crate) const AUDIT_KIND: Sql = both(concat!(
     " FROM history WHERE kind = $1 AND at >= $2 ORDER BY revision DESC LIMIT $3"
 ));
 
+/// What was there at a time: the last entry of each object until then, unless it deleted it.
+pub(crate) const AS_OF: Sql = both(
+    "SELECT h.kind, h.name, h.revision, h.body FROM history h
+     JOIN (SELECT max(revision) AS revision FROM history WHERE at <= $1 GROUP BY kind, name) last
+         ON last.revision = h.revision
+     WHERE NOT h.deleted",
+);
+
 pub(crate) const REVISION: Sql = both("SELECT revision FROM counter");
 
 pub(crate) const LAST_AT: Sql = both("SELECT at FROM history ORDER BY revision DESC LIMIT 1");
@@ -419,6 +427,7 @@ mod tests {
             CHAIN,
             WALK,
             STRAY,
+            AS_OF,
             REVISION,
             LAST_AT,
             DOOMED,

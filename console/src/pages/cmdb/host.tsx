@@ -34,6 +34,7 @@ import { LogSearch } from "../logs/search";
 import { Dashboard } from "../metrics/dashboard";
 import { NoObject } from "../object/missing";
 import { sinceOf } from "./columns";
+import { Attributes, Related } from "./thing";
 import "../deployment/deployment.css";
 import "./host.css";
 
@@ -84,6 +85,7 @@ export function HostPage({
             now={tab}
             tabs={[
               { id: "instances", word: "Instances", count: instances.length },
+              { id: "facts", word: "Facts" },
               { id: "metrics", word: "Metrics" },
               { id: "logs", word: "Logs" },
               { id: "history", word: "History" },
@@ -101,6 +103,9 @@ export function HostPage({
               label={`instances on ${name}`}
             />
           )}
+          {tab === "facts" && (
+            <Attributes plural="hosts" kind="host" name={name} version={revision} />
+          )}
           {tab === "metrics" && <HostMetrics name={name} search={search} />}
           {tab === "logs" && <LogSearch subject={`host/${name}`} search={search} />}
           {tab === "history" && (
@@ -111,6 +116,7 @@ export function HostPage({
         <aside className="stack" aria-label="why and machine">
           <Why plural="hosts" name={name} revision={revision} />
           <Machine host={host} />
+          <Related plural="hosts" kind="host" name={name} version={revision} />
         </aside>
       </div>
     </>

@@ -1,69 +1,12 @@
 //! Whether values fit their schema, told with the path of the field. The schema is the user's; it
 //! is never fetched from anywhere.
 
-use std::error::Error;
-
-use boon::{Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::{Value, json};
 
 use super::content::{Content, Values, merge};
 use super::{Config, FileFormat, LARGEST, Switch, SwitchType};
 use crate::name::Invalid;
-
-/// What the schema is called while it is read.
-const LOCATION: &str = "atoll://config/schema.json";
-
-/// A schema is whole: it refers to nothing outside.
-struct Nowhere;
-
-impl UrlLoader for Nowhere {
-    fn load(&self, url: &str) -> Result<Value, Box<dyn Error>> {
-        Err(format!("{url} is outside; put it into the schema's own $defs").into())
-    }
-}
-
-/// A schema that has been read.
-struct Compiled {
-    schemas: Schemas,
-    index: SchemaIndex,
-}
-
-impl Compiled {
-    fn of(schema: Value) -> Result<Compiled, String> {
-        let mut compiler = Compiler::new();
-        compiler.use_loader(Box::new(Nowhere));
-        compiler.enable_format_assertions();
-        let mut schemas = Schemas::new();
-        compiler.add_resource(LOCATION, schema).map_err(|e| e.to_string())?;
-        let index = compiler.compile(LOCATION, &mut schemas).map_err(|e| format!("{e:#}"))?;
-        Ok(Compiled { schemas, index })
-    }
-
-    /// What does not fit, by the path of the field below the values.
-    fn problems(&self, values: &Values) -> Vec<(String, String)> {
-        let value = Value::Object(values.clone().into_iter().collect());
-        let mut found = Vec::new();
-        if let Err(error) = self.schemas.validate(&value, self.index) {
-            leaves(&error, &mut found);
-        }
-        found.truncate(20);
-        found
-    }
-}
-
-/// The innermost errors, which say what is wrong where.
-fn leaves(error: &ValidationError, into: &mut Vec<(String, String)>) {
-    // Where one of several schemas would do, their errors contradict each other.
-    let choice = matches!(error.kind, ErrorKind::AnyOf | ErrorKind::OneOf(_));
-    if error.causes.is_empty() || choice {
-        let pointer = error.instance_location.to_string();
-        let path =
-            pointer.trim_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
-        into.push((path, error.kind.to_string()));
-    } else {
-        error.causes.iter().for_each(|cause| leaves(cause, into));
-    }
-}
+use crate::schema::Compiled;
 
 /// The schema that switches amount to.
 fn of_switches(config: &Config) -> Value {
@@ -115,7 +58,7 @@ fn check_content(
         return invalid.add(&format!("{below}values"), why);
     }
     let mut check = |path: &str, values: &Values| {
-        let found = schema.map(|schema| schema.problems(values)).unwrap_or_default();
+        let found = schema.map(|schema| schema.problems(&whole(values))).unwrap_or_default();
         for (field, why) in &found {
             invalid.add(join(path, field).as_str(), hinted(config, why));
         }
@@ -140,6 +83,10 @@ fn check_content(
     if good && content.overlays.len() > 1 {
         check(&format!("{below}overlays"), &together);
     }
+}
+
+fn whole(values: &Values) -> Value {
+    Value::Object(values.clone().into_iter().collect())
 }
 
 fn join(path: &str, field: &str) -> String {

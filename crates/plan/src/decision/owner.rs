@@ -35,8 +35,15 @@ fn of_agent(case: &Case, write: &Write) -> Option<Reason> {
         Any::Instance(instance) => &instance.spec.host,
         Any::Task(task) => task.spec.host.as_deref().unwrap_or_default(),
         Any::Release(_) if pins(case, any) => return None,
+        // A part of the facts is made by the first report of it.
+        Any::Facts(facts) if case.stored(any).is_none() => {
+            let own = case.actor.host.as_deref().is_none_or(|own| own == facts.spec.host);
+            let message = format!("{} may not say what {} is", case.actor.name, facts.spec.host);
+            return (!own).then(|| Reason::new("not-yours", message));
+        }
+        Any::Facts(facts) => &facts.spec.host,
         _ => {
-            let message = format!("a report is of hosts, instances and tasks, not of {}", any.id());
+            let message = format!("a report is of hosts and what is on them, not of {}", any.id());
             return not_yours(message);
         }
     };
@@ -122,6 +129,8 @@ fn is_derived(kind: Kind, name: &str) -> bool {
         | Kind::Notification
         | Kind::Analysis
         | Kind::Scorecard
+        | Kind::Facts
+        | Kind::Drift
         | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
@@ -152,6 +161,8 @@ fn made_from(kind: Kind) -> &'static str {
             "cancel its run, or its job: atoll pipeline cancel RUN, atoll cancel job/NAME"
         }
         Kind::Scorecard => "change what it is of, a standard, or waive one: atoll waive",
+        Kind::Facts => "it is what the host's agent finds",
+        Kind::Drift => "it closes by itself: atoll drift accept, or atoll drift mend",
         Kind::Analysis => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }

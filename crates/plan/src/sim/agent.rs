@@ -316,7 +316,8 @@ impl Agent {
             agent: AgentStatus { engine: self.engine.clone(), ..AgentStatus::default() },
             taken_ports: self.foreign.clone(),
         });
-        Report { full, facts, instances, tasks: self.jobs.report(full), configs }
+        let (tasks, found) = (self.jobs.report(full), Vec::new());
+        Report { full, facts, instances, tasks, configs, found }
     }
 }
 

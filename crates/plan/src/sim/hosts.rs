@@ -99,7 +99,7 @@ impl Sim {
             self.enqueue(Span::seconds(1), Event::Say(host.to_owned()));
             if late || doubled {
                 let after = self.random.span(Span(100), Span(900));
-                self.enqueue(after, Event::Arrive(host.to_owned(), said.clone()));
+                self.enqueue(after, Event::Arrive(host.to_owned(), Box::new(said.clone())));
             }
         }
         if lost || late {

@@ -20,6 +20,7 @@ mod application;
 mod ci;
 mod config;
 mod delivery;
+mod inventory;
 mod job;
 mod policy;
 mod show;
@@ -115,7 +116,10 @@ impl Script {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
         let mut options = Options::of(&words[1..]);
-        if self.grant(words)? || self.configure(words)? || self.govern(words)? {
+        if self.grant(words)? || self.configure(words)? {
+            return Ok(());
+        }
+        if self.govern(words)? || self.inventory(words)? {
             return Ok(());
         }
         match words[0].as_str() {

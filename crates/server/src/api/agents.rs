@@ -6,9 +6,10 @@ use std::time::Duration;
 use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::agent::{Ask, Assignment, Join, Joined, Report};
+use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
 use atoll_model::deployment::Instance;
 use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Token, Write};
-use atoll_plan::{Context, Plan, edit, report};
+use atoll_plan::{Context, Plan, cmdb, edit, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
@@ -160,6 +161,20 @@ pub async fn report_in(
     }
     app.reports.send(Actor { host: Some(name), ..actor }, report).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/agents/{name}/facts`: takes what has changed, and says what is wanted besides.
+pub async fn facts_in(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+    Json(told): Json<FactsReport>,
+) -> Answer<Json<FactsWanted>> {
+    if !told.parts.is_empty() {
+        let report = Report { found: told.parts.clone(), ..Report::default() };
+        app.reports.send(Actor { host: Some(name.clone()), ..actor }, report).await?;
+    }
+    Ok(Json(cmdb::facts::wanted(&app.cache.world(), &name, &told)))
 }
 
 /// `GET /v1/agents/{name}/sessions/{id}`: the agent's end of a session.

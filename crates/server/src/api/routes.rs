@@ -9,6 +9,7 @@ use atoll_model::agent::{Assignment, Join, Joined, Report};
 use atoll_model::api::{
     Apply, Digests, Explanation, History, List, Outcome, Readiness, WatchEvent, Whoami,
 };
+use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
@@ -29,7 +30,7 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{delivery, packages, standards, state};
+use super::{delivery, inventory, packages, standards, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -40,6 +41,8 @@ mod prometheus;
 
 /// The largest request, in bytes; pieces of packages apart.
 const LARGEST_REQUEST: usize = 16 << 20;
+/// The largest handing in of facts, in bytes: every part at its largest.
+const LARGEST_FACTS: usize = 8 << 20;
 /// A request that is not a stream is answered within this time.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
@@ -147,7 +150,7 @@ impl Route {
         self
     }
 
-    fn gives_raw(mut self, kind: &'static str) -> Route {
+    pub(super) fn gives_raw(mut self, kind: &'static str) -> Route {
         self.response = Some(Body::Raw(kind));
         self
     }
@@ -169,6 +172,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(pipelines::routes());
     all.extend(delivery::routes());
     all.extend(standards::routes());
+    all.extend(inventory::routes());
     all
 }
 
@@ -288,6 +292,11 @@ fn agent_routes() -> Vec<Route> {
             post(agents::report_in)
         })
         .takes::<Report>(),
+        r(Method::POST, "/v1/agents/{name}/facts", OwnHost, "What a host is, in full.", {
+            post(agents::facts_in).layer(DefaultBodyLimit::max(LARGEST_FACTS))
+        })
+        .takes::<FactsReport>()
+        .gives::<FactsWanted>(),
         r(Method::GET, "/v1/agents/{name}/sessions/{id}", OwnHost, "An agent's end.", {
             get(agents::answer_session)
         })

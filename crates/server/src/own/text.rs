@@ -11,6 +11,7 @@ use atoll_plan::delivery::figures;
 use atoll_plan::policy;
 use atoll_plan::policy::score::{By, scores};
 
+use super::inventory::inventory;
 use super::{BOUNDS, process};
 use crate::Server;
 use crate::api::delivery::USUAL_WINDOW;
@@ -44,6 +45,7 @@ pub fn text(app: &Server, format: Format) -> String {
     monitoring(app, &mut writer);
     delivery(app, &mut writer);
     standards(app, &mut writer);
+    inventory(app, &mut writer);
     of_process(app, &mut writer);
     writer.finish()
 }

@@ -12,7 +12,17 @@ pub async fn history_and_at_revision(place: Place) {
         batch.actor = format!("user/{at}");
         store.commit(batch).await.unwrap();
     }
+    let as_of = async |at| {
+        let mut rows = store.as_of(at).await.unwrap();
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        rows.into_iter().map(|row| (row.name, row.revision, row.body)).collect::<Vec<_>>()
+    };
+    let row = |name: &str, revision, body: &str| (name.to_owned(), revision, body.to_owned());
+    assert_eq!(as_of(2_500).await, [row("a", 1, "[1]"), row("b", 2, "[2]")]);
+    assert_eq!(as_of(9_000).await, [row("a", 4, "[4]"), row("b", 2, "[2]")]);
+    assert_eq!(as_of(999).await, []);
     store.commit(batch(vec![delete("a", Expect::Revision(4))])).await.unwrap();
+    assert_eq!(as_of(9_000).await, [row("b", 2, "[2]")], "what was deleted is not there");
 
     let all = store.history("Host", "a", None, 10).await.unwrap();
     let revisions: Vec<_> = all.iter().map(|entry| entry.revision).collect();

@@ -1,0 +1,211 @@
+//! Whether a value is as somebody wants it: numbers, amounts like `8Gi`, versions and words are
+//! each compared as people mean them. No paths, no language.
+
+use std::cmp::Ordering;
+
+use atoll_model::{Cpu, Memory};
+use serde_json::Value;
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same.
+    Is,
+    /// Not the same.
+    IsNot,
+    /// Less.
+    Less,
+    /// Less, or the same.
+    AtMost,
+    /// More.
+    More,
+    /// More, or the same.
+    AtLeast,
+    /// As a text with `*` for anything; without one, somewhere within.
+    Like,
+}
+
+impl Comparison {
+    /// Those that are written with two characters stand before those with one.
+    pub const WRITTEN: [(&'static str, Comparison); 8] = [
+        ("!=", Comparison::IsNot),
+        ("<=", Comparison::AtMost),
+        (">=", Comparison::AtLeast),
+        ("==", Comparison::Is),
+        ("=", Comparison::Is),
+        ("<", Comparison::Less),
+        (">", Comparison::More),
+        ("~", Comparison::Like),
+    ];
+
+    /// Whether a value is so. A list is, where one of its members is.
+    pub fn holds(self, value: &Value, wanted: &Value) -> bool {
+        if let (Value::Array(all), false) = (value, wanted.is_array()) {
+            return match self {
+                Comparison::IsNot => all.iter().all(|one| self.holds(one, wanted)),
+                _ => all.iter().any(|one| self.holds(one, wanted)),
+            };
+        }
+        match self {
+            Comparison::Is => same(value, wanted),
+            Comparison::IsNot => !same(value, wanted),
+            Comparison::Like => like(&text(value), &text(wanted)),
+            Comparison::Less => order(value, wanted) == Some(Ordering::Less),
+            Comparison::More => order(value, wanted) == Some(Ordering::Greater),
+            Comparison::AtMost => order(value, wanted).is_some_and(Ordering::is_le),
+            Comparison::AtLeast => order(value, wanted).is_some_and(Ordering::is_ge),
+        }
+    }
+}
+
+/// Whether what is, is what should be. What should be may be a condition: `>= 16Gi`, `~ debian*`.
+pub fn satisfies(is: &Value, should: &Value) -> bool {
+    if let Value::String(text) = should {
+        let written = Comparison::WRITTEN.iter();
+        let found = written.filter_map(|(sign, how)| Some((how, text.strip_prefix(sign)?))).next();
+        if let Some((how, rest)) = found {
+            return how.holds(is, &Value::from(rest.trim()));
+        }
+    }
+    if should.is_array() || should.is_object() {
+        return is == should;
+    }
+    Comparison::Is.holds(is, should)
+}
+
+fn same(value: &Value, wanted: &Value) -> bool {
+    if value == wanted {
+        return true;
+    }
+    if value.is_array() || wanted.is_array() {
+        return false;
+    }
+    match (number(value), number(wanted)) {
+        (Some(a), Some(b)) if value.is_number() || wanted.is_number() || has_unit(wanted) => {
+            (a - b).abs() <= f64::EPSILON * a.abs().max(b.abs())
+        }
+        _ => text(value).eq_ignore_ascii_case(&text(wanted)),
+    }
+}
+
+fn has_unit(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+fn order(value: &Value, wanted: &Value) -> Option<Ordering> {
+    if value.is_null() || wanted.is_null() {
+        return None;
+    }
+    match (number(value), number(wanted)) {
+        (Some(a), Some(b)) => a.partial_cmp(&b),
+        // A version is no number, and `10` is more than `9` in one too.
+        _ => Some(natural(&text(value), &text(wanted))),
+    }
+}
+
+/// A number, or an amount with its unit.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => {
+            let plain = text.parse::<f64>().ok().filter(|n| n.is_finite());
+            let memory = || text.parse::<Memory>().ok().map(|m| m.0 as f64);
+            let cpu = || text.parse::<Cpu>().ok().map(|c| c.0 as f64 / 1000.0);
+            plain.or_else(memory).or_else(cpu)
+        }
+        _ => None,
+    }
+}
+
+/// A value as it is typed.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Compares numbers in texts as numbers: `6.1.9` comes before `6.1.10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (a, b) = (pieces(a), pieces(b));
+    for (left, right) in a.iter().zip(&b) {
+        let order = match (left.parse::<u128>(), right.parse::<u128>()) {
+            (Ok(left), Ok(right)) => left.cmp(&right),
+            _ => left.cmp(right),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    a.len().cmp(&b.len())
+}
+
+/// Runs of digits and runs of anything else.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let digits = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
+        pieces.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    pieces
+}
+
+/// Whether a text is like a pattern, whatever its case.
+fn like(text: &str, pattern: &str) -> bool {
+    let (text, pattern) = (text.to_lowercase(), pattern.to_lowercase());
+    if !pattern.contains('*') {
+        return text.contains(&pattern);
+    }
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let middle: Vec<&str> = parts.collect();
+    let Some((last, middle)) = middle.split_last() else { return true };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_compared_as_people_mean_them() {
+        let (is, more, like) = (Comparison::Is, Comparison::More, Comparison::Like);
+        assert!(is.holds(&json!("Debian"), &json!("debian")));
+        assert!(is.holds(&json!(12), &json!("12")) && is.holds(&json!("1Gi"), &json!("1024Mi")));
+        assert!(!is.holds(&json!("12"), &json!("12.0")), "versions are words");
+        assert!(more.holds(&json!("16Gi"), &json!("8Gi")) && more.holds(&json!(2), &json!("500m")));
+        assert!(more.holds(&json!("6.1.10-2"), &json!("6.1.9-18")));
+        assert!(!more.holds(&json!(null), &json!(1)) && !more.holds(&json!("1Gi"), &json!("2Gi")));
+        assert!(
+            like.holds(&json!("web-12"), &json!("web-*")) && like.holds(&json!("web"), &json!("E"))
+        );
+        assert!(
+            !like.holds(&json!("web-12"), &json!("*13"))
+                && like.holds(&json!("abc"), &json!("a*c"))
+        );
+        assert!(is.holds(&json!(["a", "b"]), &json!("b")));
+        assert!(!Comparison::IsNot.holds(&json!(["a", "b"]), &json!("b")));
+        assert!(is.holds(&json!(true), &json!("true")));
+    }
+
+    #[test]
+    fn what_should_be_may_be_a_condition() {
+        assert!(satisfies(&json!("16Gi"), &json!(">= 15Gi")));
+        assert!(!satisfies(&json!("14Gi"), &json!(">= 15Gi")));
+        assert!(satisfies(&json!("debian"), &json!("~deb*")));
+        assert!(satisfies(&json!([1, 2]), &json!([1, 2])) && !satisfies(&json!([1]), &json!([2])));
+        assert!(satisfies(&json!("12"), &json!("12")) && !satisfies(&json!("11"), &json!("12")));
+    }
+}

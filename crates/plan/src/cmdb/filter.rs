@@ -1,0 +1,596 @@
+//! The filter language: one for command line, API and console, over attributes and relations, and,
+//! since it is asked of a world, over time. `kind = host and os.name = debian and memory > 8Gi and
+//! runs(application/shop)`. It is not CEL: what operators ask is a list of conditions, and these
+//! read as they are said; amounts, versions and relations mean here what people mean by them.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use atoll_model::{Any, Drift, Kind, Reason, Span, Timestamp};
+use serde_json::Value;
+
+use super::compare::Comparison;
+use super::graph::{Graph, id};
+use super::{attribute, facts};
+use crate::Context;
+
+/// The longest filter, in bytes.
+const LONGEST: usize = 4_096;
+/// The deepest, in parentheses and `not`.
+const DEEPEST: usize = 64;
+
+/// Kinds that are looked through where none is named.
+pub const USUAL: [Kind; 8] = [
+    Kind::Host,
+    Kind::Item,
+    Kind::Network,
+    Kind::Zone,
+    Kind::Application,
+    Kind::Environment,
+    Kind::Deployment,
+    Kind::Instance,
+];
+
+/// A filter that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter(Term);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Term {
+    All(Vec<Term>),
+    Any(Vec<Term>),
+    Not(Box<Term>),
+    Compare(String, Comparison, Value),
+    In(String, Vec<Value>),
+    Exists(String),
+    Age(String, Comparison, Span),
+    Related(String, String),
+}
+
+/// What a filter is asked in.
+pub struct Search<'a> {
+    cx: Context<'a>,
+    graph: OnceCell<Graph>,
+}
+
+impl<'a> Search<'a> {
+    /// Searches of one world. Relations are worked out once, when the first filter asks for them.
+    pub fn new(cx: Context<'a>) -> Search<'a> {
+        Search { cx, graph: OnceCell::new() }
+    }
+
+    fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| Graph::of(self.cx.world))
+    }
+
+    /// Everything a filter lets through, by kind and name.
+    pub fn find<'b>(&'b self, filter: &'b Filter) -> impl Iterator<Item = Any> + 'b {
+        let all = filter.kinds().into_iter().flat_map(|kind| self.cx.world.after(kind, ""));
+        // What was merged into another is found as the other.
+        let stands = |any: &Any| !matches!(any, Any::Item(i) if i.spec.merged_into.is_some());
+        all.filter(move |any| stands(any) && filter.matches(self, any))
+    }
+
+    /// The value at a path of an object, as filters see it.
+    pub fn value<'o>(&self, any: &'o Any, path: &str) -> Option<Cow<'o, Value>> {
+        let owned = |text: &str| Some(Cow::Owned(Value::from(text)));
+        let meta = any.meta();
+        match path {
+            "kind" => return owned(&any.kind().lower()),
+            "name" => return owned(&meta.name),
+            _ => {}
+        }
+        if let Some(label) = path.strip_prefix("labels.") {
+            return meta.labels.get(label).and_then(|value| owned(value));
+        }
+        match any {
+            Any::Host(host) => {
+                let found = facts::lookup(self.cx.world, host.name(), path);
+                if let Some((value, _)) = found.filter(|(value, _)| !value.is_null()) {
+                    return Some(Cow::Owned(value));
+                }
+            }
+            Any::Item(item) => {
+                if let Some(value) = item.spec.attributes.get(path) {
+                    return Some(Cow::Borrowed(value));
+                }
+                match path {
+                    "type" => return owned(&item.spec.of),
+                    "owner" => {
+                        let owner = super::item::owner(self.cx.world, &item.spec);
+                        return owner.map(|owner| Cow::Owned(Value::from(owner)));
+                    }
+                    _ => {}
+                }
+                let merged = self.cx.world.merged_into(item.name()).next().is_some();
+                if merged || item.status.seen.contains_key(path) {
+                    let found = attribute::effective(&self.cx, item).remove(path);
+                    return found.map(Cow::Owned);
+                }
+                // There may be very many, and most have no such attribute: nothing is written out
+                // to look for it.
+                if !["spec.", "status.", "metadata."].iter().any(|part| path.starts_with(part)) {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        let whole = any.to_value();
+        let below = [Some(&whole), whole.get("spec"), whole.get("status"), whole.get("metadata")];
+        let mut found = below.into_iter().flatten().filter_map(|part| facts::walk(part, path));
+        found.next().filter(|value| !value.is_null()).cloned().map(Cow::Owned)
+    }
+
+    fn related(&self, any: &Any, relation: &str, to: &str) -> bool {
+        let own = id(any.kind(), any.name());
+        match relation {
+            "drifts" => {
+                let prefix = Drift::prefix(&own);
+                let mut all = self.cx.world.derived::<Drift>(&prefix);
+                all.any(|drift| to.is_empty() || drift.spec.attribute == to)
+            }
+            "runs" => self.runs(any, to),
+            _ => self.graph().leads(&own, relation).any(|end| end == to),
+        }
+    }
+
+    /// Whether something of an application, a deployment, an environment or a release runs there.
+    fn runs(&self, any: &Any, what: &str) -> bool {
+        let world = self.cx.world;
+        let Any::Host(host) = any else { return false };
+        world.instances_on(host.name()).any(|instance| {
+            let spec = &instance.spec;
+            let (application, environment) =
+                spec.deployment.split_once('.').unwrap_or((&spec.deployment, ""));
+            match what.split_once('/') {
+                Some(("application" | "app", name)) => name == application,
+                Some(("environment" | "env", name)) => name == environment,
+                Some(("deployment" | "deploy", name)) => name == spec.deployment,
+                Some(("release" | "rel", name)) => name == spec.release,
+                Some(("instance" | "inst", name)) => name == instance.name(),
+                _ => false,
+            }
+        })
+    }
+}
+
+impl Filter {
+    /// Reads a filter. An empty one lets everything through.
+    ///
+    /// # Errors
+    /// Where it is wrong, and what was expected.
+    pub fn parse(text: &str) -> Result<Filter, Reason> {
+        let wrong = |(at, message): (usize, String)| {
+            let at = text[..at.min(text.len())].chars().count() + 1;
+            Reason::new("filter", format!("at character {at}: {message}"))
+                .hint("write it like: kind = host and memory > 8Gi and runs(application/shop)")
+        };
+        if text.len() > LONGEST {
+            return Err(wrong((LONGEST, format!("a filter has at most {LONGEST} characters"))));
+        }
+        let tokens = tokens(text).map_err(wrong)?;
+        let mut parser = Parser { tokens: &tokens, at: 0, end: text.len() };
+        if tokens.is_empty() {
+            return Ok(Filter(Term::All(Vec::new())));
+        }
+        let term = parser.any(0).map_err(wrong)?;
+        match parser.peek() {
+            None => Ok(Filter(term)),
+            Some((at, token)) => {
+                Err(wrong((*at, format!("expected and, or, or the end, found {}", token.text()))))
+            }
+        }
+    }
+
+    /// The kinds that can pass: those it names, or the usual ones. Secrets and tokens never do.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let named = self.0.kinds();
+        let all = named.unwrap_or_else(|| USUAL.to_vec()).into_iter();
+        all.filter(|kind| !matches!(kind, Kind::Token | Kind::Secret)).collect()
+    }
+
+    /// Whether an object passes. What is not there is not equal to anything, nor more or less.
+    pub fn matches(&self, search: &Search, any: &Any) -> bool {
+        self.0.holds(search, any)
+    }
+}
+
+impl Term {
+    fn kinds(&self) -> Option<Vec<Kind>> {
+        let read = |value: &Value| value.as_str().and_then(Kind::parse);
+        match self {
+            Term::Compare(path, Comparison::Is, value) if path == "kind" => {
+                Some(read(value).into_iter().collect())
+            }
+            Term::In(path, values) if path == "kind" => {
+                Some(values.iter().filter_map(read).collect())
+            }
+            Term::Compare(path, Comparison::Is, _) if path == "type" => Some(vec![Kind::Item]),
+            Term::All(terms) => terms.iter().find_map(Term::kinds),
+            Term::Any(terms) => {
+                let each: Option<Vec<Vec<Kind>>> = terms.iter().map(Term::kinds).collect();
+                let mut all: Vec<Kind> = each?.into_iter().flatten().collect();
+                all.sort();
+                all.dedup();
+                Some(all)
+            }
+            _ => None,
+        }
+    }
+
+    fn holds(&self, search: &Search, any: &Any) -> bool {
+        match self {
+            Term::All(terms) => terms.iter().all(|term| term.holds(search, any)),
+            Term::Any(terms) => terms.iter().any(|term| term.holds(search, any)),
+            Term::Not(term) => !term.holds(search, any),
+            Term::Compare(path, _, wanted) if path == "kind" => {
+                let same = wanted.as_str().and_then(Kind::parse) == Some(any.kind());
+                same != matches!(self, Term::Compare(_, Comparison::IsNot, _))
+            }
+            Term::Compare(path, how, wanted) => match search.value(any, path) {
+                Some(value) => how.holds(&value, wanted),
+                None => *how == Comparison::IsNot,
+            },
+            Term::In(path, values) => search.value(any, path).is_some_and(|value| {
+                let kind = path == "kind";
+                values.iter().any(|wanted| match kind {
+                    true => wanted.as_str().and_then(Kind::parse) == Some(any.kind()),
+                    false => Comparison::Is.holds(&value, wanted),
+                })
+            }),
+            Term::Exists(path) => {
+                search.value(any, path).is_some_and(|value| *value != Value::Bool(false))
+            }
+            Term::Age(path, how, span) => {
+                let value = search.value(any, path);
+                let at = value.as_ref().and_then(|value| value.as_str());
+                let at = at.and_then(|text| text.parse::<Timestamp>().ok());
+                at.is_some_and(|at| {
+                    let age = Value::from(search.cx.now.since(at).0);
+                    how.holds(&age, &Value::from(span.0))
+                })
+            }
+            Term::Related(relation, to) => search.related(any, relation, to),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    Word(String),
+    Quoted(String),
+    Sign(Comparison),
+    Open,
+    Close,
+    Comma,
+}
+
+impl Token {
+    fn text(&self) -> String {
+        match self {
+            Token::Word(word) => format!("{word:?}"),
+            Token::Quoted(text) => format!("{text:?}"),
+            Token::Sign(_) => "a comparison".to_owned(),
+            Token::Open => "(".to_owned(),
+            Token::Close => ")".to_owned(),
+            Token::Comma => ",".to_owned(),
+        }
+    }
+}
+
+type Wrong = (usize, String);
+
+fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Wrong> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let begun = at;
+        let sign = Comparison::WRITTEN.iter().find(|(sign, _)| rest.starts_with(sign));
+        let token = match (first, sign) {
+            (c, _) if c.is_whitespace() => {
+                at += c.len_utf8();
+                continue;
+            }
+            ('(', _) => Token::Open,
+            (')', _) => Token::Close,
+            (',', _) => Token::Comma,
+            ('"', _) => {
+                let (value, length) =
+                    quoted(rest).ok_or((at, "a quote is not closed".to_owned()))?;
+                at += length;
+                tokens.push((begun, Token::Quoted(value)));
+                continue;
+            }
+            (_, Some((sign, how))) => {
+                at += sign.len();
+                tokens.push((begun, Token::Sign(*how)));
+                continue;
+            }
+            ('!' | '&' | '|', None) => {
+                return Err((at, format!("{first:?} is not known; write and, or, not, !=")));
+            }
+            _ => {
+                let ends = |c: char| c.is_whitespace() || "()\",=!<>~".contains(c);
+                let end = rest.find(ends).unwrap_or(rest.len());
+                at += end;
+                tokens.push((begun, Token::Word(rest[..end].to_owned())));
+                continue;
+            }
+        };
+        at += 1;
+        tokens.push((begun, token));
+    }
+    Ok(tokens)
+}
+
+/// A text in quotes, and how many bytes it takes with them.
+fn quoted(rest: &str) -> Option<(String, usize)> {
+    let (mut value, mut escaped) = (String::new(), false);
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => {
+                value.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => return Some((value, at + 1)),
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+struct Parser<'t> {
+    tokens: &'t [(usize, Token)],
+    at: usize,
+    end: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&(usize, Token)> {
+        self.tokens.get(self.at)
+    }
+
+    fn place(&self) -> usize {
+        self.peek().map_or(self.end, |(at, _)| *at)
+    }
+
+    fn wrong<T>(&self, expected: &str) -> Result<T, Wrong> {
+        let found = self.peek().map_or("the end".to_owned(), |(_, token)| token.text());
+        Err((self.place(), format!("expected {expected}, found {found}")))
+    }
+
+    /// Takes a word, should it be next.
+    fn keyword(&mut self, word: &str) -> bool {
+        let found =
+            matches!(self.peek(), Some((_, Token::Word(w))) if w.eq_ignore_ascii_case(word));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn token(&mut self, token: &Token) -> bool {
+        let found = self.peek().is_some_and(|(_, next)| next == token);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Term, Wrong> {
+        let mut terms = vec![self.all(depth)?];
+        while self.keyword("or") {
+            terms.push(self.all(depth)?);
+        }
+        Ok(if terms.len() == 1 { terms.remove(0) } else { Term::Any(terms) })
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Term, Wrong> {
+        let mut terms = vec![self.not(depth)?];
+        while self.keyword("and") {
+            terms.push(self.not(depth)?);
+        }
+        Ok(if terms.len() == 1 { terms.remove(0) } else { Term::All(terms) })
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Term, Wrong> {
+        if depth > DEEPEST {
+            return Err((self.place(), format!("it is deeper than {DEEPEST}")));
+        }
+        if self.keyword("not") {
+            return Ok(Term::Not(Box::new(self.not(depth + 1)?)));
+        }
+        if self.token(&Token::Open) {
+            let inner = self.any(depth + 1)?;
+            return if self.token(&Token::Close) { Ok(inner) } else { self.wrong(")") };
+        }
+        self.condition()
+    }
+
+    fn condition(&mut self) -> Result<Term, Wrong> {
+        let Some((_, Token::Word(path))) = self.peek().cloned() else {
+            return self.wrong("a path like os.name, or (");
+        };
+        if ["and", "or", "in"].iter().any(|word| path.eq_ignore_ascii_case(word))
+            && !matches!(self.tokens.get(self.at + 1), Some((_, Token::Open)))
+        {
+            return self.wrong("a path like os.name");
+        }
+        self.at += 1;
+        if self.token(&Token::Open) {
+            return self.called(path);
+        }
+        if self.keyword("in") {
+            return self.members(path);
+        }
+        if self.keyword("exists") {
+            return Ok(Term::Exists(path));
+        }
+        match self.peek() {
+            Some((_, Token::Sign(how))) => {
+                let how = *how;
+                self.at += 1;
+                Ok(Term::Compare(path, how, self.value()?))
+            }
+            _ => Ok(Term::Exists(path)),
+        }
+    }
+
+    /// `runs(application/shop)`, `age(status.since) > 5m`.
+    fn called(&mut self, name: String) -> Result<Term, Wrong> {
+        let place = self.place();
+        let argument = match self.peek().cloned() {
+            Some((_, Token::Word(word) | Token::Quoted(word))) => {
+                self.at += 1;
+                word
+            }
+            _ => String::new(),
+        };
+        if !self.token(&Token::Close) {
+            return self.wrong(")");
+        }
+        if name == "age" {
+            let Some((_, Token::Sign(how))) = self.peek().cloned() else {
+                return self.wrong("a comparison, as in age(status.since) > 5m");
+            };
+            self.at += 1;
+            let place = self.place();
+            let value = self.value()?;
+            let span = value.as_str().unwrap_or_default().parse();
+            let span = span.map_err(|_| (place, "expected a span like 5m".to_owned()))?;
+            return Ok(Term::Age(argument, how, span));
+        }
+        if name != "drifts" && !argument.contains('/') {
+            let message = format!("{name}(…) takes KIND/NAME, as in {name}(application/shop)");
+            return Err((place, message));
+        }
+        Ok(Term::Related(name, argument))
+    }
+
+    fn members(&mut self, path: String) -> Result<Term, Wrong> {
+        if !self.token(&Token::Open) {
+            return self.wrong("(, as in zone in (a, b)");
+        }
+        let mut values = vec![self.value()?];
+        while self.token(&Token::Comma) {
+            values.push(self.value()?);
+        }
+        if self.token(&Token::Close) { Ok(Term::In(path, values)) } else { self.wrong(", or )") }
+    }
+
+    fn value(&mut self) -> Result<Value, Wrong> {
+        let value = match self.peek() {
+            Some((_, Token::Quoted(text))) => Value::from(text.clone()),
+            Some((_, Token::Word(word))) => match word.as_str() {
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                word => Value::from(word),
+            },
+            _ => return self.wrong("a value"),
+        };
+        self.at += 1;
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::{Host, Item, Object};
+    use serde_json::json;
+
+    use super::*;
+    use crate::Measurements;
+    use crate::testing::{instance, world};
+
+    fn names(filter: &str) -> Vec<String> {
+        let mut a = Object::new("a", Host::default());
+        a.meta.labels.insert("zone".to_owned(), "east".to_owned());
+        let b = Object::new("b", Host { cordon: true, ..Host::default() });
+        let item = |name: &str, attributes: Value| {
+            let attributes = serde_json::from_value(attributes).unwrap();
+            let of = "rack".to_owned();
+            Any::Item(Arc::new(Object::new(name, Item { of, attributes, ..Item::default() })))
+        };
+        let world = world([
+            Any::Host(Arc::new(a)),
+            Any::Host(Arc::new(b)),
+            instance("shop.prod.0", "a"),
+            item("r1", json!({ "units": 42, "site": "fra", "power": "2Ki" })),
+            item("r2", json!({ "units": 12, "site": "muc", "tags": ["x", "y"] })),
+        ]);
+        let measured = Measurements::default();
+        let search =
+            Search::new(Context { world: &world, measured: &measured, now: Timestamp(60_000) });
+        let filter = Filter::parse(filter).unwrap();
+        search.find(&filter).map(|any| any.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn filters_find_what_they_say() {
+        let cases: [(&str, &[&str]); 16] = [
+            ("kind = host", &["a", "b"]),
+            ("kind = hosts and zone = east", &["a"]),
+            ("kind = host and not cordon", &["a"]),
+            ("kind = host and spec.cordon = true", &["b"]),
+            ("runs(application/shop)", &["a"]),
+            ("type = rack and units > 20", &["r1"]),
+            ("type = rack and (site = muc or power >= 2Ki)", &["r1", "r2"]),
+            ("type=rack and site in (muc, \"ber\")", &["r2"]),
+            ("type = rack and tags = y", &["r2"]),
+            ("type = rack and power exists", &["r1"]),
+            ("type = rack and site != fra", &["r2"]),
+            ("kind = instance and in(zone/east)", &[]),
+            ("kind = host and in(zone/east)", &["a"]),
+            ("kind = instance and runs-on(host/a)", &["shop.prod.0"]),
+            ("name ~ r* and units < 20", &["r2"]),
+            ("kind = token", &[]),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(names(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_merged_is_found_as_the_other() {
+        let item = |name: &str, attributes: Value, merged_into: Option<&str>| {
+            let attributes = serde_json::from_value(attributes).unwrap();
+            let merged_into = merged_into.map(str::to_owned);
+            let of = "rack".to_owned();
+            let spec = Item { of, attributes, merged_into, ..Item::default() };
+            Any::Item(Arc::new(Object::new(name, spec)))
+        };
+        let world = world([
+            item("r1", json!({ "units": 42 }), None),
+            item("r2", json!({ "room": "fra" }), Some("r1")),
+        ]);
+        let measured = Measurements::default();
+        let search = Search::new(Context { world: &world, measured: &measured, now: Timestamp(0) });
+        let filter = Filter::parse("type = rack and room = fra").unwrap();
+        let found: Vec<String> = search.find(&filter).map(|any| any.name().to_owned()).collect();
+        assert_eq!(found, ["r1"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where() {
+        let cases = [
+            ("kind =", "at character 7: expected a value, found the end"),
+            ("(kind = host", "at character 13: expected ), found the end"),
+            (
+                "kind = host memory > 1",
+                "at character 13: expected and, or, or the end, found \"memory\"",
+            ),
+            ("name = \"x", "at character 8: a quote is not closed"),
+            ("a && b", "at character 3: '&' is not known; write and, or, not, !="),
+            ("runs(shop)", "at character 6: runs(…) takes KIND/NAME, as in runs(application/shop)"),
+            ("age(status.since) > soon", "at character 21: expected a span like 5m"),
+            ("and", "at character 1: expected a path like os.name, found \"and\""),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(Filter::parse(filter).unwrap_err().message, expected, "{filter}");
+        }
+        let deep = format!("{}a{}", "(".repeat(100), ")".repeat(100));
+        assert!(Filter::parse(&deep).unwrap_err().message.contains("deeper"));
+        assert!(Filter::parse(&"x".repeat(5_000)).is_err());
+        assert!(Filter::parse("").is_ok());
+    }
+}
