@@ -3,6 +3,7 @@
 //! is worked out by the planners; here it is only answered.
 
 use atoll_model::access::Actor;
+use atoll_model::access::role::Verb;
 use atoll_model::api::Outcome;
 use atoll_model::cmdb::view::{
     Found, Impact, InventoryFigures, NextFree, Records, Relations, TargetGroup, ThingView,
@@ -191,21 +192,25 @@ fn parsed(text: Option<&str>) -> Answer<Filter> {
         .map_err(|reason| ApiError::invalid(format!("filter: {}", reason.message), vec![reason]))
 }
 
-/// The world as it was, as far back as history is kept.
-async fn world_at(app: &Server, at: Option<Timestamp>) -> Answer<Snapshot> {
-    let Some(at) = at else { return Ok(app.cache.world()) };
+/// The world as it was, as far back as history is kept, without what they may not read now.
+async fn world_at(app: &Server, actor: &Actor, at: Option<Timestamp>) -> Answer<Snapshot> {
+    let Some(at) = at else { return Ok(app.seen(actor)) };
     let mut world = Snapshot::default();
     for row in app.store.as_of(at.0).await? {
         world.revision = world.revision.max(row.revision);
         world.put(read_row(&row).map_err(ApiError::internal)?);
     }
-    Ok(world)
+    Ok(app.sight(actor).may.seen(&world))
 }
 
 /// `GET /v1/inventory`.
-pub async fn find(State(app): State<App>, Query(query): Query<FindQuery>) -> Answer<Json<Found>> {
+pub async fn find(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Query(query): Query<FindQuery>,
+) -> Answer<Json<Found>> {
     let filter = parsed(query.filter.as_deref())?;
-    let world = world_at(&app, query.at).await?;
+    let world = world_at(&app, &actor, query.at).await?;
     let (measured, now) = (app.measure.read(), query.at.unwrap_or_else(|| app.clock.now()));
     let answer = tokio::task::spawn_blocking(move || {
         let search = Search::new(Context { world: &world, measured: &measured, now });
@@ -236,29 +241,35 @@ pub async fn find(State(app): State<App>, Query(query): Query<FindQuery>) -> Ans
 /// `GET /v1/inventory/things/{plural}/{name}`.
 pub async fn one(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((plural, name)): Path<(String, String)>,
 ) -> Answer<Json<ThingView>> {
     let kind = kind_of(&plural)?;
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     let missing = || ApiError::not_found(format!("{}/{name}", kind.lower()));
     thing::view(&cx, kind, &name).map(Json).ok_or_else(missing)
 }
 
 /// `GET /v1/inventory/impact`.
-pub async fn lost(State(app): State<App>, Query(query): Query<OfQuery>) -> Answer<Json<Impact>> {
+pub async fn lost(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Query(query): Query<OfQuery>,
+) -> Answer<Json<Impact>> {
     let of = written(&query.of)?;
     let missing = || ApiError::not_found(format!("{of}, nor anything that has to do with it"));
-    impact::impact(&app.cache.world(), &of).map(Json).ok_or_else(missing)
+    impact::impact(&app.seen(&actor), &of).map(Json).ok_or_else(missing)
 }
 
 /// `GET /v1/inventory/path`.
 pub async fn path(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<PathQuery>,
 ) -> Answer<Json<Relations>> {
     let (from, to) = (written(&query.from)?, written(&query.to)?);
-    let graph = Graph::of(&app.cache.world());
+    let graph = Graph::of(&app.seen(&actor));
     for end in [&from, &to] {
         if !graph.knows(end) {
             return Err(ApiError::not_found(format!("{end}, nor anything related to it")));
@@ -281,8 +292,11 @@ fn written(text: &str) -> Answer<String> {
 }
 
 /// `GET /v1/inventory/graph`.
-pub async fn graph(State(app): State<App>) -> Json<Relations> {
-    Json(Relations { relations: Graph::of(&app.cache.world()).all() })
+pub async fn graph(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+) -> Json<Relations> {
+    Json(Relations { relations: Graph::of(&app.seen(&actor)).all() })
 }
 
 /// `GET /v1/inventory/figures`.
@@ -293,10 +307,11 @@ pub async fn quality(State(app): State<App>) -> Json<InventoryFigures> {
 /// `GET /v1/inventory/networks/{name}/next`.
 pub async fn next(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(name): Path<String>,
     Query(query): Query<NextQuery>,
 ) -> Answer<Json<NextFree>> {
-    let world = app.cache.world();
+    let world = app.seen(&actor);
     let found = match query.length {
         Some(length) => network::free_prefix(&world, &name, length).map(|p| p.to_string()),
         None => network::free_address(&world, &name).map(|address| address.to_string()),
@@ -318,20 +333,22 @@ fn hosts(filter: Option<&str>) -> Answer<Filter> {
 /// `GET /v1/inventory/ansible`.
 pub async fn ansible(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<FeedQuery>,
 ) -> Answer<Json<Value>> {
     let filter = hosts(query.filter.as_deref())?;
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
     Ok(Json(feed::ansible(Context { world: &world, measured: &measured, now }, &filter)))
 }
 
 /// `GET /v1/sd/prometheus`.
 pub async fn targets(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<FeedQuery>,
 ) -> Answer<Json<Vec<TargetGroup>>> {
     let filter = hosts(query.filter.as_deref())?;
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     Ok(Json(feed::targets(cx, &filter, query.port.unwrap_or(feed::USUAL_PORT))))
 }
@@ -359,6 +376,8 @@ pub async fn observe(
     Extension(actor): Extension<Actor>,
     Json(records): Json<Records>,
 ) -> Answer<Json<Outcome>> {
+    let sight = app.sight(&actor);
+    sight.may.check_kind(&sight.world, Verb::Write, Kind::Item).map_err(ApiError::denied)?;
     let said =
         Reason::new("observed", format!("{} said so, through {}", records.source, actor.name));
     write(&app, &Actor::controller("inventory"), false, |cx| {
@@ -375,6 +394,11 @@ pub async fn note(
     Extension(actor): Extension<Actor>,
     Json(told): Json<UseReport>,
 ) -> Answer<Json<Outcome>> {
+    if let Some((kind, name)) = told.subject.split_once('/')
+        && let Some(kind) = Kind::parse(kind)
+    {
+        app.sight(&actor).find(Verb::Read, kind, name)?;
+    }
     let platform = Actor::controller("inventory");
     write(&app, &platform, false, |cx| evidence::note(cx, &actor.name, &told)).await
 }

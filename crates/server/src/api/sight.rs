@@ -27,6 +27,13 @@ impl Server {
         let may = Permissions::of(&world, actor);
         Sight { world, may }
     }
+
+    /// The present world without what somebody may not read, where more than one object is asked
+    /// for at once.
+    pub fn seen(&self, actor: &Actor) -> Snapshot {
+        let sight = self.sight(actor);
+        sight.may.seen(&sight.world)
+    }
 }
 
 impl Sight {

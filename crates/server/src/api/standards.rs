@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use atoll_model::access::Actor;
 use atoll_model::policy::{KEPT_DAYS, Replay, ReplayRequest, Scores};
 use atoll_model::{Any, Intent, Kind, Object, Reason, Standard, Timestamp};
 use atoll_plan::Context;
@@ -11,7 +12,7 @@ use atoll_plan::policy::check;
 use atoll_plan::policy::replay::{Change, Replaying};
 use atoll_plan::policy::score::{By, scores};
 use atoll_store::{Entry, Error};
-use axum::Json;
+use axum::{Extension, Json};
 use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::routing::{get, post};
@@ -52,7 +53,7 @@ pub fn routes() -> Vec<Route> {
         r(
             Method::POST,
             "/v1/replay/standards",
-            Access::Read,
+            Access::ReadAll,
             "What a standard would have stopped.",
             post(replay),
         )
@@ -64,6 +65,7 @@ pub fn routes() -> Vec<Route> {
 /// `GET /v1/figures/standards`.
 pub async fn figures(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<ScoresQuery>,
 ) -> Answer<Json<Scores>> {
     let by = match query.by.as_deref() {
@@ -75,7 +77,7 @@ pub async fn figures(
             return Err(ApiError::invalid(message.clone(), vec![Reason::new("invalid", message)]));
         }
     };
-    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     Ok(Json(scores(&cx, by, query.days.unwrap_or(30).min(KEPT_DAYS))))
 }
