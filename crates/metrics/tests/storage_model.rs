@@ -143,6 +143,10 @@ fn check_recall(storage: &Storage, model: &Model, series: u8, range: (i64, i64),
     assert_eq!(got, model.samples(series, from, to), "series {series} from {from} to {to}");
     let last = found.last(from).filter(|sample| sample.at >= first);
     assert_eq!(last, before, "series {series} at {from}, back to {first}");
+    let mut after = Vec::new();
+    let last = found.read_after(from, to, &mut after).unwrap();
+    assert_eq!(last.filter(|sample| sample.at >= first), before, "series {series} at {from}");
+    assert_eq!(after, model.samples(series, from.saturating_add(1), to));
 }
 
 fn check_all(storage: &Storage, model: &Model) {
