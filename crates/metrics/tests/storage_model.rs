@@ -86,7 +86,8 @@ impl Model {
     }
 
     fn samples(&self, series: u8, from: i64, to: i64) -> Vec<Sample> {
-        let range = self.series.get(&series).into_iter().flat_map(|s| s.range(from..=to));
+        let some = self.series.get(&series).filter(|_| from <= to);
+        let range = some.into_iter().flat_map(|s| s.range(from..=to));
         range.map(|(at, value)| Sample { at: *at, value: *value }).collect()
     }
 }
