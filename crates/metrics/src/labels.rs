@@ -93,7 +93,14 @@ impl PartialOrd for Labels {
 impl Ord for Labels {
     /// By the first difference of name, then value; a prefix comes first. As Prometheus compares.
     fn cmp(&self, other: &Labels) -> Ordering {
-        self.0.iter().cmp(other.0.iter())
+        // Most texts are shared by the series of a store.
+        let text = |a: &Arc<str>, b: &Arc<str>| match Arc::ptr_eq(a, b) {
+            true => Ordering::Equal,
+            false => a.cmp(b),
+        };
+        let pairs = self.0.iter().zip(other.0.iter());
+        let mut each = pairs.map(|(a, b)| text(&a.0, &b.0).then_with(|| text(&a.1, &b.1)));
+        each.find(|order| order.is_ne()).unwrap_or_else(|| self.len().cmp(&other.len()))
     }
 }
 

@@ -60,6 +60,21 @@ pub trait Selected: Send + Sync {
     /// What could not be read.
     fn read(&self, from: i64, to: i64, into: &mut Vec<Sample>) -> Result<(), SourceError>;
 
+    /// Appends the samples after `from` and not after `to`, as [`Selected::read`] does, and gives
+    /// the newest one not after `from`.
+    ///
+    /// # Errors
+    /// What could not be read.
+    fn read_after(
+        &self,
+        from: i64,
+        to: i64,
+        into: &mut Vec<Sample>,
+    ) -> Result<Option<Sample>, SourceError> {
+        self.read(from.saturating_add(1), to, into)?;
+        Ok(self.last(from))
+    }
+
     /// The newest sample not after `to`, staleness markers included, or none if there is none in
     /// what is kept; cheap.
     fn last(&self, to: i64) -> Option<Sample>;

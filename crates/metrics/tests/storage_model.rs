@@ -86,7 +86,8 @@ impl Model {
     }
 
     fn samples(&self, series: u8, from: i64, to: i64) -> Vec<Sample> {
-        let range = self.series.get(&series).into_iter().flat_map(|s| s.range(from..=to));
+        let some = self.series.get(&series).filter(|_| from <= to);
+        let range = some.into_iter().flat_map(|s| s.range(from..=to));
         range.map(|(at, value)| Sample { at: *at, value: *value }).collect()
     }
 }
@@ -143,6 +144,10 @@ fn check_recall(storage: &Storage, model: &Model, series: u8, range: (i64, i64),
     assert_eq!(got, model.samples(series, from, to), "series {series} from {from} to {to}");
     let last = found.last(from).filter(|sample| sample.at >= first);
     assert_eq!(last, before, "series {series} at {from}, back to {first}");
+    let mut after = Vec::new();
+    let last = found.read_after(from, to, &mut after).unwrap();
+    assert_eq!(last.filter(|sample| sample.at >= first), before, "series {series} at {from}");
+    assert_eq!(after, model.samples(series, from.saturating_add(1), to));
 }
 
 fn check_all(storage: &Storage, model: &Model) {

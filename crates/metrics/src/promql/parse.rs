@@ -1,5 +1,8 @@
 //! Text to syntax tree: the scan, then the parser. It does not look at what the tree means.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use promql_parser::label::{MatchOp, Matchers};
 use promql_parser::parser::{self, Expr, VectorSelector};
 
@@ -7,10 +10,35 @@ use super::QueryError;
 use super::scan::{self, Site};
 use crate::labels::{METRIC_NAME, Matcher};
 
+/// So many texts that were parsed are kept: rules ask the same again and again.
+const KEPT: usize = 8192;
+/// Longer texts are not kept.
+const LONG: usize = 2048;
+
+/// Texts that were parsed lately, by what came of them.
+static LATELY: LazyLock<Mutex<HashMap<Box<str>, Arc<Parsed>>>> = LazyLock::new(Mutex::default);
+
 /// A parsed expression and where its functions stand in the text.
 pub(super) struct Parsed {
     pub expression: Expr,
     pub sites: Vec<Site>,
+}
+
+/// Finds an expression parsed, or parses it.
+pub(super) fn lately(query: &str) -> Result<Arc<Parsed>, QueryError> {
+    let all = || LATELY.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(parsed) = all().get(query) {
+        return Ok(Arc::clone(parsed));
+    }
+    let parsed = Arc::new(parse(query)?);
+    if query.len() <= LONG {
+        let mut all = all();
+        if all.len() >= KEPT {
+            all.clear();
+        }
+        all.insert(query.into(), Arc::clone(&parsed));
+    }
+    Ok(parsed)
 }
 
 /// Parses an expression.

@@ -133,9 +133,9 @@ pub(super) enum Node {
 impl Plan {
     /// Parses an expression and resolves it for a query over `bounds`.
     pub fn of(query: &str, bounds: Bounds) -> Result<Plan, QueryError> {
-        let parsed = parse::parse(query)?;
+        let parsed = parse::lately(query)?;
         let kind = parsed.expression.value_type();
-        let mut lowering = Lowering { bounds, sites: parsed.sites.into_iter() };
+        let mut lowering = Lowering { bounds, sites: parsed.sites.clone().into_iter() };
         Ok(Plan { root: lowering.node(&parsed.expression)?, kind })
     }
 }

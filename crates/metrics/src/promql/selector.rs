@@ -103,9 +103,9 @@ pub(super) fn each(
     for series in found {
         evaluation.meter.check()?;
         samples.clear();
-        series.read(from.saturating_add(1), to, &mut samples)?;
+        let before = series.read_after(from, to, &mut samples)?;
         evaluation.meter.samples(samples.len())?;
-        let before = series.last(from).filter(|sample| sample.at > from.saturating_sub(MEMORY));
+        let before = before.filter(|sample| sample.at > from.saturating_sub(MEMORY));
         evaluation.ledger.borrow_mut().note(reach, (from, to), &samples, before);
         visit(series.labels(), &samples)?;
     }

@@ -16,6 +16,9 @@ use crate::labels::{Labels, Matcher};
 use crate::sample::Sample;
 use crate::source::{LabelQuery, Selected, Source, SourceError};
 
+/// The sample before a range is looked for so many milliseconds before it as the range is read.
+const BEFORE: i64 = 60_000;
+
 thread_local! {
     /// Memory of this thread for reading blocks.
     static READING: RefCell<Reading> = RefCell::default();
@@ -254,6 +257,21 @@ impl Selected for Found {
         put_in_order(target);
         into.append(&mut own);
         Ok(())
+    }
+
+    fn read_after(
+        &self,
+        from: i64,
+        to: i64,
+        into: &mut Vec<Sample>,
+    ) -> Result<Option<Sample>, SourceError> {
+        // The sample before is most often in the chunk that is decoded anyway.
+        let start = into.len();
+        self.read(from.saturating_sub(BEFORE), to, into)?;
+        let first = start + into[start..].partition_point(|sample| sample.at <= from);
+        let before = into[start..first].last().copied();
+        into.drain(start..first);
+        Ok(before.or_else(|| self.last(from)))
     }
 
     fn last(&self, to: i64) -> Option<Sample> {
