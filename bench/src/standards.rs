@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use atoll_model::access::{Actor, Role};
+use atoll_model::Level;
+use atoll_model::access::Actor;
 use atoll_model::policy::Mode;
 use atoll_model::{
     Any, Application, Deployment, Environment, Object, Snapshot, Standard, Timestamp, Write,
@@ -130,7 +131,7 @@ fn change(world: &mut Snapshot, name: &str, sample: usize) -> anyhow::Result<f64
     let stored = world.get::<Application>(name).cloned();
     let mut new = Object::clone(&*stored.ok_or_else(|| anyhow::anyhow!("no {name}"))?);
     new.spec.run.env.insert("SAMPLE".to_owned(), sample.to_string());
-    let actor = Actor { name: "local".to_owned(), role: Role::Admin, host: None };
+    let actor = Actor::new("local", Level::Admin);
     let began = clock::now();
     let measured = Measurements::default();
     let cx = Context { world, measured: &measured, now: Timestamp(1_800_000_000_000) };

@@ -15,11 +15,15 @@ const BUILT_IN: &str = include_str!("standards/built-in.yaml");
 /// Where it is kept that one was made, before its name.
 const KEPT: &str = "standards/built-in/";
 
-/// Makes those that never were. Replicas that start at once agree: who comes second finds them.
-///
-/// # Errors
-/// What the store said.
-pub async fn install(app: &Server) -> Result<(), String> {
+/// Makes those that never were. Nothing depends on them: where they cannot be made, that is said.
+pub async fn install(app: &Server) {
+    if let Err(error) = make(app).await {
+        tracing::warn!("could not make the built-in standards: {error}");
+    }
+}
+
+/// Replicas that start at once agree: who comes second finds them.
+async fn make(app: &Server) -> Result<(), String> {
     let mut all = built_in()?;
     let names: Vec<String> = all.iter().map(|any| format!("{KEPT}{}", any.name())).collect();
     let never = app.store.has_blobs(names).await.map_err(|e| e.to_string())?;

@@ -190,10 +190,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         others: RwLock::default(),
         backlog: Default::default(),
     });
-    if let Err(error) = standards::install(&server).await {
-        // Nothing depends on them.
-        tracing::warn!("could not make the built-in standards: {error}");
-    }
+    standards::install(&server).await;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = loops(&server, stopped.clone());
     tasks.spawn(take_reports(server.clone(), queue));

@@ -3,13 +3,13 @@
 
 mod support;
 
-use atoll_model::Role;
+use atoll_model::Level;
 use serde_json::{Value, json};
 use support::{Caller, TestServer, serve, until};
 
 /// Joins a host and returns its agent.
 async fn join(server: &TestServer, name: &str) -> Caller {
-    let join = server.caller_with(Role::Join).await;
+    let join = server.caller_with(Level::Join).await;
     let facts = json!({
         "capacity": { "cpu": "2", "memory": "4Gi", "instances": 0 },
         "address": "10.0.0.7", "agent": {},
@@ -44,7 +44,7 @@ async fn find(caller: &Caller, filter: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_are_handed_in_by_parts_and_what_is_lost_is_asked_for() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let agent = join(&server, "h1").await;
     let path = "/v1/agents/h1/facts";
     let digests = json!({ "system": "12", "packages": "p1" });
@@ -80,7 +80,7 @@ async fn facts_are_handed_in_by_parts_and_what_is_lost_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_difference_is_found_used_and_mended() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     let agent = join(&server, "h1").await;
     let told = json!({ "digests": { "system": "11" }, "parts": [system("11")] });
     agent.call("POST", "/v1/agents/h1/facts", Some(&told)).await;
@@ -118,7 +118,7 @@ async fn a_difference_is_found_used_and_mended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn items_are_imported_found_as_they_were_and_fed_to_others() {
     let server = serve().await;
-    let admin = server.caller_with(Role::Admin).await;
+    let admin = server.caller_with(Level::Admin).await;
     join(&server, "h1").await;
     let class = json!({ "apiVersion": "atoll/v1", "kind": "ItemType",
         "metadata": { "name": "disk" }, "spec": {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use atoll_model::Role;
+use atoll_model::Level;
 use serde_json::{Value, json};
 use support::{Caller, serve, until};
 
@@ -37,7 +37,7 @@ fn codes(answer: &Value) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_with_the_program_is_made_once() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     let (_, all) = operator.call("GET", "/v1/standards", None).await;
     let names = all["items"].as_array().map(Vec::len).unwrap_or_default();
     assert!(names >= 10, "{names}");
@@ -45,7 +45,7 @@ async fn what_comes_with_the_program_is_made_once() {
     let path = "/v1/standards/health-declared";
     assert_eq!(operator.call("PATCH", path, Some(&patch)).await.0, 200);
     assert_eq!(operator.call("DELETE", "/v1/standards/owner-declared", None).await.0, 200);
-    atoll_server::standards::install(&server.running.server).await.unwrap();
+    atoll_server::standards::install(&server.running.server).await;
     assert_eq!(operator.call("GET", "/v1/standards/owner-declared", None).await.0, 404);
     let (_, kept) = operator.call("GET", path, None).await;
     assert_eq!(kept["spec"]["mode"], "off");
@@ -54,7 +54,7 @@ async fn what_comes_with_the_program_is_made_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_enforced_is_refused_with_its_field_and_its_fix() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     assert_eq!(apply(&operator, application("before", Some("user/kim"))).await.0, 200);
     let (status, told) = apply(&operator, standard("trial")).await;
     assert_eq!(status, 200, "{told}");
@@ -90,7 +90,7 @@ async fn what_is_enforced_is_refused_with_its_field_and_its_fix() {
 #[tokio::test(flavor = "multi_thread")]
 async fn history_is_replayed_and_scores_are_told() {
     let server = serve().await;
-    let operator = server.caller_with(Role::Operator).await;
+    let operator = server.caller_with(Level::Operator).await;
     assert_eq!(apply(&operator, application("kims", Some("user/kim"))).await.0, 200);
     assert_eq!(apply(&operator, application("trades", Some("team/trade"))).await.0, 200);
     assert_eq!(apply(&operator, application("kims", Some("team/trade"))).await.0, 200);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::admission::package_of;
 use crate::expression::Facts;
+use crate::permission::Permissions;
 
 /// The names of the facts.
 pub const NAMES: [&str; 9] = [
@@ -111,10 +112,11 @@ impl<'a> Scene<'a> {
         match name {
             "object" => self.subject.to_value(),
             "old" => self.old.map_or(Value::Null, Any::to_value),
-            "actor" => self.actor.map_or(
-                Value::Null,
-                |actor| json!({ "name": actor.name, "role": actor.role.name() }),
-            ),
+            "actor" => self.actor.map_or(Value::Null, |actor| {
+                let may = Permissions::of(self.world, actor);
+                let teams: Vec<&str> = may.teams().collect();
+                json!({ "name": actor.name, "roles": may.roles(), "teams": teams })
+            }),
             "application" => match self.subject {
                 Any::Application(_) => self.subject.to_value(),
                 other => application_of(other)

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_model::access::{Actor, Role};
+use atoll_model::Level;
+use atoll_model::access::Actor;
 use atoll_model::agent::Report;
 use atoll_model::cmdb::facts::{FactsData, FoundFacts, Link, SystemFacts};
 use atoll_model::cmdb::item::{Authority, IdentityRule, RelationRule};
@@ -140,7 +141,7 @@ impl Script {
         let plan =
             report::report(&self.sim.context(), host, &Report { found, ..Report::default() });
         let name = format!("host/{host}");
-        let actor = Actor { name, role: Role::Host, host: Some(host.to_owned()) };
+        let actor = Actor { host: Some(host.to_owned()), ..Actor::new(name, Level::Host) };
         self.through(&actor, Ok(plan));
     }
 

@@ -292,10 +292,7 @@ fn written(text: &str) -> Answer<String> {
 }
 
 /// `GET /v1/inventory/graph`.
-pub async fn graph(
-    State(app): State<App>,
-    Extension(actor): Extension<Actor>,
-) -> Json<Relations> {
+pub async fn graph(State(app): State<App>, Extension(actor): Extension<Actor>) -> Json<Relations> {
     Json(Relations { relations: Graph::of(&app.seen(&actor)).all() })
 }
 

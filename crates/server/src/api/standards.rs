@@ -12,10 +12,10 @@ use atoll_plan::policy::check;
 use atoll_plan::policy::replay::{Change, Replaying};
 use atoll_plan::policy::score::{By, scores};
 use atoll_store::{Entry, Error};
-use axum::{Extension, Json};
 use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::routing::{get, post};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
