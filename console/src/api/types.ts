@@ -2574,6 +2574,635 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Finds things by a filter. */
+        get: {
+            parameters: {
+                query?: {
+                    at?: components["schemas"]["Timestamp"] | null;
+                    continue?: string | null;
+                    facets?: string | null;
+                    filter?: string | null;
+                    limit?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Found"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/ansible": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hosts, as Ansible lists them. */
+        get: {
+            parameters: {
+                query?: {
+                    filter?: string | null;
+                    port?: number | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a consumer met. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UseReport"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How good the inventory is. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InventoryFigures"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has to do with what. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Relations"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/impact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who suffers when something is lost. */
+        get: {
+            parameters: {
+                query: {
+                    of: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Impact"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Records of what should be. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/networks/{name}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is free next. */
+        get: {
+            parameters: {
+                query?: {
+                    length?: number | null;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NextFree"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/observe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Records of what was seen. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/path": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The way from one thing to another. */
+        get: {
+            parameters: {
+                query: {
+                    from: string;
+                    to: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Relations"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inventory/things/{plural}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One thing in full. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    plural: string;
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ThingView"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{name}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merges an item into another. */
+        post: {
+            parameters: {
+                query: {
+                    dryRun?: boolean;
+                    into: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undoes a merge. */
+        post: {
+            parameters: {
+                query?: {
+                    dryRun?: boolean;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Outcome"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/login": {
         parameters: {
             query?: never;
@@ -4533,6 +5162,21 @@ export interface components {
              */
             tasks: components["schemas"]["AssignedTask"][];
         };
+        /** @description One attribute of something in its three columns. */
+        Attribute: {
+            /** @description What sources say it is, the one that is believed first. */
+            is?: components["schemas"]["Observed"][];
+            /** @description `os.version`. */
+            name: string;
+            /** @description When the one that is believed was last known to hold. */
+            seen?: components["schemas"]["Timestamp"] | (null);
+            /** @description What it should be; absent, where nobody says. */
+            should?: unknown;
+            /** @description How they stand to each other. */
+            standing: components["schemas"]["Standing"];
+            /** @description What a consumer met who relied on it. */
+            used?: components["schemas"]["Used"] | (null);
+        };
         /** @description `GET /v1/audit`: newest first. */
         Audit: {
             /** @description The rows. */
@@ -4607,6 +5251,13 @@ export interface components {
             unchained: number;
             /** @description What is wrong with it. */
             what?: string | null;
+        };
+        /** @description Which sources are believed of an attribute. */
+        Authority: {
+            /** @description Sources, the one believed most first. Those not named come after all of them. */
+            sources: string[];
+            /** @description After so long without a word the next source is believed; the class's, if absent. */
+            staleAfter?: components["schemas"]["Span"] | (null);
         };
         /** @description Something that runs beside a step: a database, say. */
         Beside: {
@@ -5035,6 +5686,16 @@ export interface components {
         };
         /** @description A day of the week. */
         Day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @description The score of one day. */
+        DayScore: {
+            /** @description When the day began, in UTC. */
+            day: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint32
+             * @description 0 to 100; absent where nothing was asked.
+             */
+            score?: number | null;
+        };
         /** @description What is done on each host, and how it goes from host to host. */
         Deed: {
             /**
@@ -5607,6 +6268,31 @@ export interface components {
             /** @description What it is called; the configuration's name with the ending of the format, if absent. */
             name?: string | null;
         };
+        /** @description One filesystem. */
+        Filesystem: {
+            /**
+             * @description What is mounted.
+             * @default
+             */
+            device: string;
+            /**
+             * @description Where it is mounted.
+             * @default
+             */
+            mount: string;
+            /** @description Whether it cannot be written. */
+            readOnly?: boolean;
+            /**
+             * @description Its size.
+             * @default 0
+             */
+            size: components["schemas"]["Memory"];
+            /**
+             * @description `ext4`.
+             * @default
+             */
+            type: string;
+        };
         /** @description One object that does not keep one standard. */
         Finding: {
             /** @description The field it is about. */
@@ -6178,6 +6864,139 @@ export interface components {
             /** @description When its process was started, by the host's clock. */
             startedAt?: components["schemas"]["Timestamp"] | (null);
         };
+        /** @description One network interface. */
+        Interface: {
+            /**
+             * @description Its addresses, as `10.0.0.1/24`.
+             * @default []
+             */
+            addresses: string[];
+            /** @description Its hardware address. */
+            mac?: string;
+            /**
+             * Format: uint32
+             * @description The largest packet, in bytes.
+             * @default 0
+             */
+            mtu: number;
+            /**
+             * @description `eth0`.
+             * @default
+             */
+            name: string;
+            /**
+             * @description Whether it is up.
+             * @default false
+             */
+            up: boolean;
+        };
+        /** @description `GET /v1/inventory/figures`: how good the inventory is. */
+        InventoryFigures: {
+            /** @description Each class, hosts first. */
+            classes: components["schemas"]["ClassFigures"][];
+        };
+        Item: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Item";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Item2"];
+            /** @default null */
+            status: components["schemas"]["ItemStatus"] | (null);
+        };
+        /** @description One thing of a class of users' own. */
+        Item2: {
+            /** @description What it should be. */
+            attributes?: {
+                [key: string]: unknown;
+            };
+            /** @description It was found to be the same as this other item, which stands for both. */
+            mergedInto?: string | null;
+            /** @description Who answers for it; whoever answers for its class, if absent. */
+            owner?: string | null;
+            /** @description What it is related to, by the name of the relation: `kind/name`. */
+            relations?: {
+                [key: string]: string[];
+            };
+            /** @description Its class, by the name of an ItemType. */
+            type: string;
+        };
+        /** @description One record. Described under a longer name: the short one is TypeScript's own. */
+        ItemRecord: {
+            /**
+             * @description What it is like.
+             * @default {}
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /** @description What the source calls it. */
+            key: string;
+            /**
+             * @description What it is related to.
+             * @default {}
+             */
+            relations: {
+                [key: string]: string[];
+            };
+        };
+        /** @description What was seen of an item. */
+        ItemStatus: {
+            /** @description Why records of sources were taken to be of this item. */
+            matches?: components["schemas"]["Match"][];
+            /** @description What is wrong with it. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What sources say it is, for each attribute one word a source. */
+            seen?: {
+                [key: string]: components["schemas"]["Observed"][];
+            };
+            /** @description What consumers met who relied on a recorded value. */
+            used?: {
+                [key: string]: components["schemas"]["Used"];
+            };
+        };
+        ItemType: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "ItemType";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["ItemType2"];
+            /** @default null */
+            status: components["schemas"]["ItemTypeStatus"] | (null);
+        };
+        /**
+         * @description A class of things: what they are like, what they are related to, and how one is told from
+         *     another.
+         */
+        ItemType2: {
+            /** @description Which sources are believed of an attribute, the first before the second. */
+            authority?: {
+                [key: string]: components["schemas"]["Authority"];
+            };
+            /** @description What it is, for people. */
+            description?: string;
+            /** @description How two records are found to be of one thing; the first rule that speaks decides. */
+            identity?: components["schemas"]["IdentityRule"][];
+            /** @description Values that say nothing about who somebody is, besides those known everywhere. */
+            junk?: string[];
+            /** @description Who answers for its items, where they name nobody: `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /** @description What its items may be related to, by the name of the relation. */
+            relations?: {
+                [key: string]: components["schemas"]["RelationRule"];
+            };
+            /** @description The JSON Schema the attributes of each item must fit. */
+            schema?: unknown;
+            /**
+             * @description What was last seen so long ago is stale, and the next source is believed.
+             * @default 7d
+             */
+            staleAfter: components["schemas"]["Span"];
+        };
+        /** @description Classes have no status. */
+        ItemTypeStatus: Record<string, never>;
         Job: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -6357,7 +7176,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -6539,6 +7358,22 @@ export interface components {
             /** @description The identity provider, if there is one. */
             provider?: string | null;
         };
+        /** @description One that suffers. */
+        Loss: {
+            /**
+             * Format: uint32
+             * @description How many ready instances are left of it, where it has some.
+             */
+            left?: number | null;
+            /** @description Who. */
+            subject: string;
+            /** @description Along which relations. */
+            why: string;
+            /** @description How badly. */
+            word: components["schemas"]["LossWord"];
+        };
+        /** @description How badly somebody suffers. */
+        LossWord: "lost" | "degraded";
         /** @description What a release step has made. The planner of deliveries turns it into a package. */
         Made: {
             /** @description What it consists of. */
@@ -6750,6 +7585,80 @@ export interface components {
             /** @description Its value. */
             value: string;
         };
+        Network: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Network";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Network2"];
+            /** @default null */
+            status: components["schemas"]["NetworkStatus"] | (null);
+        };
+        /** @description Prefixes of addresses that belong together. */
+        Network2: {
+            /** @description Addresses that were given out, and to whom: `host/h1`, or words. */
+            assigned?: {
+                [key: string]: string;
+            };
+            /** @description What it is, for people. */
+            description?: string;
+            /** @description Where addresses are unique; the same prefix may be used once in each. `default`, if absent. */
+            domain?: string | null;
+            /** @description Who answers for it, as `team/NAME` or `user/NAME`. */
+            owner?: string | null;
+            /** @description The network its prefixes are cut out of. */
+            parent?: string | null;
+            /**
+             * @description Its prefixes. Those of two networks of one domain share no address, unless one network is
+             *     within the other.
+             */
+            prefixes: components["schemas"]["Prefix"][];
+            /** @description Prefixes of which no address is given out. */
+            reserved?: components["schemas"]["Prefix"][];
+            /**
+             * Format: uint16
+             * @description The number of its virtual network.
+             */
+            vlan?: number | null;
+            /** @description The zone it is in. */
+            zone?: string | null;
+        };
+        /** @description Interfaces, addresses, routes. */
+        NetworkFacts: {
+            /**
+             * @description Interfaces, by name.
+             * @default []
+             */
+            interfaces: components["schemas"]["Interface"][];
+            /**
+             * @description Servers that are asked for names.
+             * @default []
+             */
+            resolvers: string[];
+            /**
+             * @description Routes.
+             * @default []
+             */
+            routes: components["schemas"]["NetworkRoute"][];
+        };
+        /** @description One route. */
+        NetworkRoute: {
+            /**
+             * @description Over which interface.
+             * @default
+             */
+            interface: string;
+            /**
+             * @description Where to, as a prefix.
+             * @default
+             */
+            to: string;
+            /** @description Through whom; empty for neighbours. */
+            via?: string;
+        };
+        /** @description Networks have no status. */
+        NetworkStatus: Record<string, never>;
         /** @description `PUT /v1/users/{name}/password`. */
         NewPassword: {
             /**
@@ -6759,6 +7668,11 @@ export interface components {
             current: string | null;
             /** @description The new password. */
             password: string;
+        };
+        /** @description `GET /v1/inventory/networks/{name}/next`: what is free next. */
+        NextFree: {
+            /** @description An address or, where a length was given, a prefix. */
+            next: string;
         };
         /** @description What is done to an instance once its file has changed. At most one is given. */
         Notice: {
@@ -6832,7 +7746,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -7331,25 +8245,6 @@ export interface components {
              * @default 0
              */
             waiting: number;
-        };
-        /** @description One record. */
-        ItemRecord: {
-            /**
-             * @description What it is like.
-             * @default {}
-             */
-            attributes: {
-                [key: string]: unknown;
-            };
-            /** @description What the source calls it. */
-            key: string;
-            /**
-             * @description What it is related to.
-             * @default {}
-             */
-            relations: {
-                [key: string]: string[];
-            };
         };
         /** @description `POST /v1/inventory/import` and `/observe`: records of one class from one source. */
         Records: {
@@ -8387,6 +9282,8 @@ export interface components {
              */
             waived: number;
         };
+        /** @description How should, is and used stand to each other. */
+        Standing: "agrees" | "differs" | "unseen" | "stale" | "unusable" | "undeclared";
         /** @description How a forge is told of runs. */
         StatusRule: {
             /** @description The address of its API; derived from the repository's, if absent. */
@@ -8543,6 +9440,19 @@ export interface components {
             revision: number;
             /** @description The object. */
             subject: string;
+        };
+        /** @description Disks and filesystems. */
+        StorageFacts: {
+            /**
+             * @description Disks, by name.
+             * @default []
+             */
+            disks: components["schemas"]["Disk"][];
+            /**
+             * @description What is mounted, by where. How full it is, is measured and no fact.
+             * @default []
+             */
+            filesystems: components["schemas"]["Filesystem"][];
         };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
@@ -9018,6 +9928,34 @@ export interface components {
             /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
             webhook?: string | null;
         };
+        /** @description `POST /v1/inventory/evidence`: what a consumer met who relied on a recorded value. */
+        UseReport: {
+            /** @description The attribute: `address`. */
+            attribute: string;
+            /** @description Who relied on it; whoever says so, if absent. */
+            consumer?: string | null;
+            /** @description What was met. */
+            message?: string;
+            /** @description `host/h1`, `item/rack-3`. */
+            subject: string;
+            /** @description The value that was relied on. */
+            value: unknown;
+            /** @description Whether it was good for anything. */
+            works: boolean;
+        };
+        /** @description What a consumer met who relied on a recorded value. */
+        Used: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who relied on it: `monitor/web`, `task/shop.12.unit.0`, `user/anna`. */
+            consumer: string;
+            /** @description What was met. */
+            message?: string;
+            /** @description The value that was relied on. */
+            value: unknown;
+            /** @description Whether it was good for anything. */
+            works: boolean;
+        };
         User: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -9304,9 +10242,11 @@ export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
+export type Attribute = components['schemas']['Attribute'];
 export type Audit = components['schemas']['Audit'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditVerified = components['schemas']['AuditVerified'];
+export type Authority = components['schemas']['Authority'];
 export type Beside = components['schemas']['Beside'];
 export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
@@ -9334,6 +10274,7 @@ export type Content2 = components['schemas']['Content2'];
 export type Cpu = components['schemas']['Cpu'];
 export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
+export type DayScore = components['schemas']['DayScore'];
 export type Deed = components['schemas']['Deed'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
 export type DeliveryFigures = components['schemas']['DeliveryFigures'];
@@ -9372,6 +10313,7 @@ export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
 export type FileFormat = components['schemas']['FileFormat'];
 export type FileRule = components['schemas']['FileRule'];
+export type Filesystem = components['schemas']['Filesystem'];
 export type Finding = components['schemas']['Finding'];
 export type FindingState = components['schemas']['FindingState'];
 export type Forge = components['schemas']['Forge'];
@@ -9405,6 +10347,15 @@ export type Instance2 = components['schemas']['Instance2'];
 export type InstancePhase = components['schemas']['InstancePhase'];
 export type InstanceReport = components['schemas']['InstanceReport'];
 export type InstanceStatus = components['schemas']['InstanceStatus'];
+export type Interface = components['schemas']['Interface'];
+export type InventoryFigures = components['schemas']['InventoryFigures'];
+export type Item = components['schemas']['Item'];
+export type Item2 = components['schemas']['Item2'];
+export type ItemRecord = components['schemas']['ItemRecord'];
+export type ItemStatus = components['schemas']['ItemStatus'];
+export type ItemType = components['schemas']['ItemType'];
+export type ItemType2 = components['schemas']['ItemType2'];
+export type ItemTypeStatus = components['schemas']['ItemTypeStatus'];
 export type Job = components['schemas']['Job'];
 export type Job2 = components['schemas']['Job2'];
 export type JobBegun = components['schemas']['JobBegun'];
@@ -9428,6 +10379,8 @@ export type LogLine = components['schemas']['LogLine'];
 export type LogLines = components['schemas']['LogLines'];
 export type Login = components['schemas']['Login'];
 export type LoginWays = components['schemas']['LoginWays'];
+export type Loss = components['schemas']['Loss'];
+export type LossWord = components['schemas']['LossWord'];
 export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
@@ -9444,7 +10397,13 @@ export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Narrow = components['schemas']['Narrow'];
+export type Network = components['schemas']['Network'];
+export type Network2 = components['schemas']['Network2'];
+export type NetworkFacts = components['schemas']['NetworkFacts'];
+export type NetworkRoute = components['schemas']['NetworkRoute'];
+export type NetworkStatus = components['schemas']['NetworkStatus'];
 export type NewPassword = components['schemas']['NewPassword'];
+export type NextFree = components['schemas']['NextFree'];
 export type Notice = components['schemas']['Notice'];
 export type Notification = components['schemas']['Notification'];
 export type Notification2 = components['schemas']['Notification2'];
@@ -9490,7 +10449,6 @@ export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
 export type Receiver2 = components['schemas']['Receiver2'];
 export type ReceiverStatus = components['schemas']['ReceiverStatus'];
-export type ItemRecord = components['schemas']['ItemRecord'];
 export type Records = components['schemas']['Records'];
 export type Relation = components['schemas']['Relation'];
 export type RelationRule = components['schemas']['RelationRule'];
@@ -9556,12 +10514,14 @@ export type Spread = components['schemas']['Spread'];
 export type Standard = components['schemas']['Standard'];
 export type Standard2 = components['schemas']['Standard2'];
 export type StandardStatus = components['schemas']['StandardStatus'];
+export type Standing = components['schemas']['Standing'];
 export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
 export type Stop = components['schemas']['Stop'];
 export type Stop2 = components['schemas']['Stop2'];
 export type Stopped = components['schemas']['Stopped'];
+export type StorageFacts = components['schemas']['StorageFacts'];
 export type Strategy = components['schemas']['Strategy'];
 export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
@@ -9592,6 +10552,8 @@ export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
+export type UseReport = components['schemas']['UseReport'];
+export type Used = components['schemas']['Used'];
 export type User = components['schemas']['User'];
 export type User2 = components['schemas']['User2'];
 export type UserStatus = components['schemas']['UserStatus'];
