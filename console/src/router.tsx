@@ -66,6 +66,12 @@ export interface RunSearch {
   cell?: string;
 }
 
+export interface JobSearch {
+  tab?: string;
+  /** The host whose output is shown. */
+  host?: string;
+}
+
 export interface AuditSearch {
   actor?: string;
   /** A plural, or `audit` for what is no write. */
@@ -116,6 +122,8 @@ const PipelinePage = lazy(async () => ({
   default: (await import("./pages/ci/pipeline")).PipelinePage,
 }));
 const RunPage = lazy(async () => ({ default: (await import("./pages/ci/run")).RunPage }));
+const JobsPage = lazy(async () => ({ default: (await import("./pages/job/jobs")).JobsPage }));
+const JobPage = lazy(async () => ({ default: (await import("./pages/job/job")).JobPage }));
 const EnvironmentsPage = lazy(async () => ({
   default: (await import("./pages/delivery/environments")).EnvironmentsPage,
 }));
@@ -297,6 +305,24 @@ const run = createRoute({
     return later(<RunPage key={name} {...run.useSearch()} name={name} />);
   },
 });
+const jobs = createRoute({
+  ...parent,
+  path: "/jobs",
+  validateSearch: (search: Search): ListSearch => list(search),
+  component: () => later(<JobsPage {...jobs.useSearch()} />),
+});
+const job = createRoute({
+  ...parent,
+  path: "/jobs/$name",
+  validateSearch: (search: Search): JobSearch => ({
+    tab: text(search.tab),
+    host: text(search.host),
+  }),
+  component: () => {
+    const { name } = job.useParams();
+    return later(<JobPage key={name} {...job.useSearch()} name={name} />);
+  },
+});
 const environments = createRoute({
   ...parent,
   path: "/environments",
@@ -433,6 +459,8 @@ export const router = createRouter({
     config,
     audit,
     people,
+    jobs,
+    job,
     standards,
     standard,
     inventory,

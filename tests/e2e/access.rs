@@ -47,7 +47,7 @@ fn a_member_of_a_team_does_what_their_role_says() {
     as_anna(&site, &["scale", "deployment/shop.prod", "2"], "").ok();
     let said = as_anna(&site, &["scale", "deployment/pay.prod", "2"], "");
     assert_eq!(said.code, 3, "{}{}", said.out, said.err);
-    assert!(said.err.contains("it takes a role with write on Deployment"), "{}", said.err);
+    assert!(said.err.contains("it takes a role with read on Deployment"), "{}", said.err);
     assert!(said.err.contains("user/local may bind one"), "{}", said.err);
     for args in [
         &["get", "deployment/pay.prod"][..],

@@ -34,6 +34,8 @@ export type Analysis = Whole<wire.Analysis>;
 export type Pipeline = Whole<wire.Pipeline>;
 export type Run = Whole<OfKind<"Run">>;
 export type Task = Whole<wire.Task>;
+export type Job = Whole<wire.Job>;
+export type Runbook = Whole<wire.Runbook>;
 export type Standard = Whole<wire.Standard>;
 export type Waiver = Whole<wire.Waiver>;
 export type Scorecard = Whole<wire.Scorecard>;
@@ -62,6 +64,8 @@ export interface Kinds {
   pipelines: Pipeline;
   runs: Run;
   tasks: Task;
+  jobs: Job;
+  runbooks: Runbook;
   promotions: Promotion;
   approvals: Approval;
   configs: Config;
@@ -94,6 +98,8 @@ export const PLURALS = [
   "pipelines",
   "runs",
   "tasks",
+  "jobs",
+  "runbooks",
   "promotions",
   "approvals",
   "configs",
@@ -123,6 +129,8 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Pipeline: "pipelines",
   Run: "runs",
   Task: "tasks",
+  Job: "jobs",
+  Runbook: "runbooks",
   Promotion: "promotions",
   Approval: "approvals",
   Config: "configs",

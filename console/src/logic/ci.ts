@@ -10,7 +10,7 @@ export type Cell = NonNullable<Run["status"]["cells"]>[number];
 export type CellPhase = Cell["phase"];
 export type Step = NonNullable<Pipeline["spec"]["steps"]>[number];
 
-interface Look {
+export interface Look {
   readonly word: string;
   readonly tone: Tone;
 }

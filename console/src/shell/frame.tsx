@@ -35,6 +35,7 @@ interface Place {
     | "/people"
     | "/audit"
     | "/standards"
+    | "/jobs"
     | "/inventory";
   word: string;
   icon: IconName;
@@ -50,6 +51,7 @@ const PLACES: readonly (readonly Place[])[] = [
     { to: "/", word: "Overview", icon: "overview" },
     { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
     { to: "/hosts", word: "Hosts", icon: "hosts" },
+    { to: "/jobs", word: "Jobs", icon: "jobs", more: true },
     { to: "/inventory", word: "Inventory", icon: "inventory", also: "/items", more: true },
   ],
   [

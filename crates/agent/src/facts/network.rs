@@ -103,7 +103,10 @@ fn routes_four(table: &str) -> Vec<NetworkRoute> {
 fn routes_six(table: &str) -> Vec<NetworkRoute> {
     let read = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let address = |text: &str| u128::from_str_radix(text, 16).ok().map(Ipv6Addr::from);
+        let address = |text: &str| {
+            let bits = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
+            Some(Ipv6Addr::from(bits))
+        };
         let to = address(fields.first()?)?;
         let length = u8::from_str_radix(fields.get(1)?, 16).ok()?;
         let (via, interface) = (address(fields.get(4)?)?, fields.get(9)?);

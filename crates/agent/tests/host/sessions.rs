@@ -52,11 +52,13 @@ async fn a_log_is_read_and_followed() {
 
     let ask = Ask::Logs { follow: true, tail: Some(1), since: None, filter: LogFilter::default() };
     let mut socket = stage.session("s2", "web.prod.0", ask).await;
-    std::fs::write(stage.place("web.prod.0").join("data/go"), "").unwrap();
     let mut seen = String::new();
     while !seen.ends_with("went\n") {
         if let Message::Binary(data) = socket.recv().await.unwrap().unwrap() {
             seen += std::str::from_utf8(&data[1..]).unwrap();
+        }
+        if seen == "100\n" {
+            std::fs::write(stage.place("web.prod.0").join("data/go"), "").unwrap();
         }
     }
     assert_eq!(seen, "100\nwent\n");

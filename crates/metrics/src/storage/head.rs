@@ -284,8 +284,8 @@ impl Head {
         self.warm_from.load(Ordering::Acquire)
     }
 
-    /// **Invariant:** of each series the newest sample at any time from `warm_from` on is in memory,
-    /// if it is not before this one. Of what had been looked at, as there.
+    /// **Invariant:** of each series the newest sample at any time from `warm_from` on is in
+    /// memory, if it is not before this one. Of what had been looked at, as there.
     pub fn known_from(&self) -> i64 {
         self.known_from.load(Ordering::Acquire)
     }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::block::{Block, ChunkRef, Reading};
@@ -18,6 +18,9 @@ use crate::source::{LabelQuery, Selected, Source, SourceError};
 
 /// The sample before a range is looked for so many milliseconds before it as the range is read.
 const BEFORE: i64 = 60_000;
+
+/// So many series are decoded as they are found.
+const FEW: usize = 2_000;
 
 thread_local! {
     /// Memory of this thread for reading blocks.
@@ -54,18 +57,40 @@ impl Answer {
     }
 }
 
+/// A series whose samples are decoded: those after a time, and the newest one before.
+struct Recalled {
+    labels: Labels,
+    /// Those of all series of the answer.
+    all: Arc<[Sample]>,
+    samples: Range<usize>,
+    before: Option<Sample>,
+}
+
 impl Storage {
     /// Gives the series of the head that match. They may be asked once more from the start, when
-    /// series left the head meanwhile; `start` is called before each try.
+    /// series left the head meanwhile.
     fn select_head<T>(
         &self,
         matchers: &[Matcher],
-        mut see: impl FnMut(&Series) -> Option<T>,
+        see: impl FnMut(&Series) -> Option<T>,
     ) -> Result<Vec<T>, SourceError> {
+        self.select_few(matchers, usize::MAX, see).map(Option::unwrap_or_default)
+    }
+
+    /// The same, or none where more match than are wanted.
+    fn select_few<T>(
+        &self,
+        matchers: &[Matcher],
+        most: usize,
+        mut see: impl FnMut(&Series) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, SourceError> {
         loop {
             let removals = self.head.removals();
             let mut ids = postings::select(&*self.head.index(), matchers)?;
             self.check_selected(ids.len())?;
+            if ids.len() > most {
+                return Ok(None);
+            }
             ids.sort_by_key(|id| *id as usize % SHARDS);
             let mut seen = Vec::with_capacity(ids.len());
             for ids in ids.chunk_by(|a, b| *a as usize % SHARDS == *b as usize % SHARDS) {
@@ -74,7 +99,7 @@ impl Storage {
                 seen.extend(slots.filter_map(|slot| shard.slot(slot)).filter_map(&mut see));
             }
             if removals == self.head.removals() {
-                return Ok(seen);
+                return Ok(Some(seen));
             }
         }
     }
@@ -121,6 +146,37 @@ impl Storage {
             answer.series(&key, labels).view = Some(view);
         }
         Ok(answer.found.into_iter().map(|f| Arc::new(f) as Arc<dyn Selected>).collect())
+    }
+
+    /// What [`Source::recall`] asks for, decoded as it is found: for the few series of a rule that
+    /// is less work than copies to be decoded later. None, where there are many.
+    fn recall_head(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        first: i64,
+    ) -> Result<Option<Vec<Arc<dyn Selected>>>, SourceError> {
+        let (mut texts, mut all) = (Texts::default(), Vec::new());
+        let found = self.select_few(matchers, FEW, |series| {
+            let start = all.len();
+            series.read(&(from.saturating_sub(BEFORE)..=to), &mut all);
+            let own = all[start..].partition_point(|sample| sample.at <= from);
+            let before = all[start..start + own].last().copied();
+            let before = before.or_else(|| series.newest(first..=from));
+            let samples = start + own..all.len();
+            if samples.is_empty() && before.is_none() {
+                return None;
+            }
+            let labels = self.head.labels(series).unwrap_or_else(|| texts.labels(&series.key));
+            Some((labels, samples, before))
+        })?;
+        let Some(found) = found else { return Ok(None) };
+        let all: Arc<[Sample]> = all.into();
+        let recalled = found.into_iter().map(|(labels, samples, before)| {
+            let all = Arc::clone(&all);
+            Arc::new(Recalled { labels, all, samples, before }) as Arc<dyn Selected>
+        });
+        Ok(Some(recalled.collect()))
     }
 
     fn check_selected(&self, series: usize) -> Result<(), SourceError> {
@@ -178,6 +234,12 @@ impl Source for Storage {
     ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
         let first = from.saturating_sub(memory);
         let known = || from >= self.head.warm_from() && first >= self.head.known_from();
+        if known() {
+            let recalled = self.recall_head(matchers, (from, to), first)?;
+            if let Some(recalled) = recalled.filter(|_| known()) {
+                return Ok(recalled);
+            }
+        }
         self.look(matchers, &(first..=to), known)
     }
 
@@ -232,6 +294,31 @@ impl Source for Storage {
             }
         }
         Ok(limited(all, query))
+    }
+}
+
+impl Recalled {
+    fn between(&self, from: i64, to: i64) -> &[Sample] {
+        let own = &self.all[self.samples.clone()];
+        let low = own.partition_point(|sample| sample.at < from);
+        &own[low..own.partition_point(|sample| sample.at <= to).max(low)]
+    }
+}
+
+impl Selected for Recalled {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn read(&self, from: i64, to: i64, into: &mut Vec<Sample>) -> Result<(), SourceError> {
+        into.extend(self.before.filter(|sample| (from..=to).contains(&sample.at)));
+        into.extend_from_slice(self.between(from, to));
+        Ok(())
+    }
+
+    fn last(&self, to: i64) -> Option<Sample> {
+        let before = self.before.filter(|sample| sample.at <= to);
+        self.between(i64::MIN, to).last().copied().or(before)
     }
 }
 

@@ -247,6 +247,39 @@ impl Series {
         (samples, warm)
     }
 
+    /// Appends what it has in the range, in the order of time.
+    pub fn read(&self, range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
+        let start = into.len();
+        let parts = self.parts.as_deref();
+        if let Some(parts) = parts {
+            parts.warm.read(range, into);
+            parts.frozen.read(range, into);
+            parts.closed.iter().filter(|c| c.overlaps(range)).for_each(|c| c.read(range, into));
+        }
+        if self.open.overlaps(range) {
+            self.open.read(range, into);
+        }
+        if let Some(parts) = parts {
+            into.extend(parts.late.iter().filter(|sample| range.contains(&sample.at)));
+        }
+        if !into[start..].is_sorted_by(|a, b| a.at < b.at) {
+            let mut own = into.split_off(start);
+            put_in_order(&mut own);
+            into.append(&mut own);
+        }
+    }
+
+    /// The newest sample in the range, as far as memory has it.
+    pub fn newest(&self, range: RangeInclusive<i64>) -> Option<Sample> {
+        let last = self.last?;
+        if last.at <= *range.end() {
+            return Some(last).filter(|last| range.contains(&last.at));
+        }
+        let mut found = Vec::new();
+        self.read(&range, &mut found);
+        found.pop()
+    }
+
     /// A copy of what it has in the range, or none.
     pub fn view(&self, range: &RangeInclusive<i64>) -> Option<View> {
         let last = self.last?;

@@ -139,6 +139,11 @@ impl Open {
         self.count > 0 && self.first <= *range.end() && self.last >= *range.start()
     }
 
+    /// Appends the samples in the range, in the order of time.
+    pub fn read(&self, range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
+        read(&self.bytes, self.count, range, into);
+    }
+
     /// The value at a time, if there is a sample of that time.
     pub fn value_at(&self, at: i64) -> Option<f64> {
         if !self.overlaps(&(at..=at)) {
