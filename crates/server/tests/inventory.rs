@@ -165,5 +165,5 @@ async fn items_are_imported_found_as_they_were_and_fed_to_others() {
     let (_, targets) = admin.call("GET", "/v1/sd/prometheus?port=9200", None).await;
     assert_eq!(targets[0]["targets"], json!(["10.0.0.7:9200"]));
     let (status, _) = admin.call("DELETE", "/v1/itemtypes/disk", None).await;
-    assert_eq!(status, 409, "items are of it");
+    assert_eq!(status, 422, "items are of it");
 }
