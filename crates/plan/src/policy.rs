@@ -80,8 +80,10 @@ fn plan(cx: &Context, kind: Kind, name: &str) -> Plan {
     let Some(holder) = holder.filter(|_| !standards.is_empty()) else { return forget(card) };
     let mut audit = Audit { cx, card, told: Told::default(), again_at: None };
     for subject in subjects(cx.world, &holder) {
+        // One for all standards: what one has looked at, the next finds made.
+        let scene = Scene::of(cx.world, &subject);
         for standard in standards.iter().filter(|s| s.spec.kinds.contains(&subject.kind())) {
-            audit.look(standard, &subject);
+            audit.look(standard, &scene);
         }
     }
     audit.finish(&holder)
@@ -138,9 +140,9 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    fn look(&mut self, standard: &Arc<Object<Standard>>, subject: &Any) {
-        let scene = Scene::of(self.cx.world, subject);
-        let judgement = judge(standard, &scene, &mut Meter::default());
+    fn look(&mut self, standard: &Arc<Object<Standard>>, scene: &Scene) {
+        let subject = scene.subject;
+        let judgement = judge(standard, scene, &mut Meter::default());
         let (state, message, fix) = match judgement {
             Judgement::NotMeant => return,
             Judgement::Kept => return self.count(&standard.spec, true),

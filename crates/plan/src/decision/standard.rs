@@ -5,7 +5,7 @@
 use atoll_model::policy::{
     BREAK_GLASS_ANNOTATION, Failing, Mode, Point, SUBJECTS, Standard as Spec,
 };
-use atoll_model::{Any, Kind, Object, Reason, Snapshot};
+use atoll_model::{Any, Kind, Object, Reason};
 
 use super::{Case, Opinion};
 use crate::policy::replay::is_worse;
@@ -28,8 +28,12 @@ pub(super) fn standard(case: &Case) -> Opinion {
     }
     let (world, mut meter) = (case.after(), Meter::default());
     for any in changed {
+        let stored = case.stored(any);
+        let before = stored.as_ref().map(|old| Scene::of(case.cx.world, old));
+        let scene = Scene::of(&world, any).changed(stored.as_ref(), case.actor);
         for standard in all.iter().filter(|standard| standard.spec.kinds.contains(&any.kind())) {
-            Look { case, world: &world, any, standard }.look(&mut meter, &mut opinion);
+            let look = Look { case, any, scene: &scene, before: before.as_ref(), standard };
+            look.look(&mut meter, &mut opinion);
         }
     }
     opinion
@@ -68,16 +72,16 @@ fn survey(case: &Case, any: &Any) -> Option<Reason> {
 /// One standard over one changed object.
 struct Look<'a> {
     case: &'a Case<'a>,
-    world: &'a Snapshot,
     any: &'a Any,
+    /// The object as it would be, and as it is.
+    scene: &'a Scene<'a>,
+    before: Option<&'a Scene<'a>>,
     standard: &'a std::sync::Arc<Object<Spec>>,
 }
 
 impl Look<'_> {
     fn look(&self, meter: &mut Meter, opinion: &mut Opinion) {
-        let stored = self.case.stored(self.any);
-        let scene = Scene::of(self.world, self.any).changed(stored.as_ref(), self.case.actor);
-        let (message, fix, measure, known) = match judge(self.standard, &scene, meter) {
+        let (message, fix, measure, known) = match judge(self.standard, self.scene, meter) {
             Judgement::NotMeant | Judgement::Kept => return,
             Judgement::Broken { message, fix, measure } => (message, fix, measure, true),
             Judgement::Unknown(why) => (why, String::new(), None, false),
@@ -93,9 +97,7 @@ impl Look<'_> {
             opinion.notes.push(Reason::new("standard-waived", message));
             return;
         }
-        let before = stored
-            .as_ref()
-            .map(|old| judge(self.standard, &Scene::of(self.case.cx.world, old), meter));
+        let before = self.before.map(|old| judge(self.standard, old, meter));
         let new = is_worse(before.as_ref(), measure);
         let refuses = spec.mode == Mode::Enforce && (known || spec.failure == Failing::Closed);
         let what = self.sentence(&message, known);
