@@ -95,6 +95,8 @@ export class LogStream {
     const opened = this.view.state === "following";
     const problem =
       event.reason || (opened ? undefined : "its host cannot be reached through the server");
-    this.set({ state: opened && event.code <= 1001 ? "ended" : "failed", problem });
+    // 1005 is a close that gives no code: what was read has come to its end.
+    const ended = opened && (event.code <= 1001 || event.code === 1005);
+    this.set({ state: ended ? "ended" : "failed", problem });
   }
 }

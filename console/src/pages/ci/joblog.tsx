@@ -18,6 +18,8 @@ import { pieces } from "../../logic/loglines";
 import { clock, parseTime } from "../../logic/time";
 import { Icon } from "../../parts/icon";
 import { rangeOf } from "../../parts/window";
+import "../../parts/log.css";
+import "./ci.css";
 
 interface Props {
   task: string;

@@ -88,7 +88,7 @@ function Summary({ job }: { job: Job }) {
           <Fact name="on">{where || "every host that is open"}</Fact>
           <Fact name="as">{spec.do.runAs}</Fact>
           <Fact name="batches">{spec.do.batches?.join(", ") || "all at once"}</Fact>
-          <Fact name="stops after">{`more than ${spec.do.maxErrors} failures`}</Fact>
+          <Fact name="stops after">{boundWords(spec.do.maxErrors)}</Fact>
           <Fact name="time for each">{spec.do.timeout}</Fact>
           {spec.runbook && (
             <Fact name="runbook">
@@ -111,6 +111,11 @@ function Summary({ job }: { job: Job }) {
       </div>
     </section>
   );
+}
+
+/** `0` or `5%`, as the server writes it. */
+function boundWords(most: string | number): string {
+  return String(most) === "0" ? "the first failure" : `more than ${most} failures`;
 }
 
 /** So many hosts are listed at once. */
