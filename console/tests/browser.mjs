@@ -31,6 +31,13 @@ const PLACES = [
   "/standards?tab=findings",
   "/standards?tab=standards",
   "/standards/health-declared",
+  "/jobs",
+  "/inventory",
+  "/inventory?tab=findings",
+  "/inventory?tab=topology",
+  "/inventory?tab=quality",
+  "/audit",
+  "/people",
 ];
 
 const browser = await browse();
@@ -556,6 +563,38 @@ await test("a switch is turned, seen before it is done", async () => {
   await page.locator("[role='switch'][aria-checked='true']").waitFor();
   must(!(await page.evaluate(() => window.hacked)), "what was typed has run");
   await ask("DELETE", "/v1/configs/browser");
+});
+
+await test("a command is run on hosts, seen before it is done, and what it says is text", async () => {
+  await go("/jobs");
+  await heading("Jobs");
+  await page.getByRole("button", { name: "Run a command" }).click();
+  const line = `sh -c 'echo "${HOSTILE}"; exit 3'`;
+  await dialog().getByRole("textbox", { name: "Command" }).fill("echo 'open");
+  await dialog().getByText("A quote is left open.").waitFor();
+  await dialog().getByRole("textbox", { name: "Command" }).fill(line);
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Run", exact: true }).click();
+  await closed();
+  await page.getByRole("button", { name: "Retry" }).waitFor();
+  await page.locator(".job-lines code", { hasText: HOSTILE }).waitFor();
+  await page.locator(".job-hosts button", { hasText: "failed" }).first().waitFor();
+  must(!(await page.evaluate(() => window.hacked)), "what a command said has run");
+});
+
+await test("the inventory is searched, and standards have a score", async () => {
+  await go("/inventory");
+  await heading("Inventory");
+  await page.getByRole("textbox").first().fill("kind = host");
+  await page.getByRole("button", { name: "Find" }).click();
+  await page
+    .getByRole("link", { name: /^host\// })
+    .first()
+    .click();
+  await page.getByRole("tab", { name: "History" }).or(page.getByText("History")).first().waitFor();
+  await go("/standards");
+  await heading("Standards");
+  await see("the fleet’s score");
 });
 
 await test("what is not there is said so", async () => {
