@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use crate::site::{Site, eventually, now};
 
 /// An application whose only business is its configuration: told by HUP, it looks at the file,
-/// keeps what it saw, and dies of level 13, as it does when it starts with that.
+/// keeps what it saw, and dies of level 13, as it does when it starts with that. It looks outside
+/// of its trap: a shell that is told again while it is in one takes a condition for another.
 const LOOK: &str = r#"look() { f=$ATOLL_CONFIG_DIR/switches.json; cat $f >> $ATOLL_DATA_DIR/seen;
         if grep -q 'level": 13' $f; then echo cannot bear 13; exit 1; fi; };
-        trap look HUP; look; while :; do sleep 0.1; done"#;
+        trap told=1 HUP; look;
+        while :; do if [ "$told" ]; then told=; look; fi; sleep 0.05; done"#;
 
 fn manifest(instances: u32) -> String {
     let script = LOOK.replace('\n', " ");
@@ -43,7 +45,7 @@ spec:
   run:
     command: [sh, -c, {script}]
     env: {{ WHERE: '{{{{dirs.config}}}}/switches.json' }}
-    resources: {{ cpu: 10m, memory: 32Mi }}
+    resources: {{ cpu: 100m, memory: 32Mi }}
     restart: {{ backoff: 100ms..500ms }}
     stop: {{ grace: 1s }}
   scaling: {{ min: {instances}, max: 10 }}

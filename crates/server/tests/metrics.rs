@@ -161,7 +161,7 @@ async fn what_is_refused_is_said_and_not_asked_for_again() {
         text.contains("10 samples were stored, 10 refused") && text.contains("limit"),
         "{text}"
     );
-    let old = message(Version::V1, &series[..1], at - 86_400_000 * 2);
+    let old = message(Version::V1, &series[..1], at - 86_400_000 * 2 - 60_000);
     let (status, text) = write(&operator, Version::V1, &old).await;
     assert_eq!(status, 400, "{text}");
     assert!(text.contains("too old"), "{text}");
