@@ -585,13 +585,13 @@ await test("a command is run on hosts, seen before it is done, and what it says 
 await test("the inventory is searched, and standards have a score", async () => {
   await go("/inventory");
   await heading("Inventory");
-  await page.getByRole("textbox").first().fill("kind = host");
-  await page.getByRole("button", { name: "Find" }).click();
+  await page.getByLabel("Filter").fill("kind = host");
+  await page.getByRole("button", { name: "Find", exact: true }).click();
   await page
     .getByRole("link", { name: /^host\// })
     .first()
     .click();
-  await page.getByRole("tab", { name: "History" }).or(page.getByText("History")).first().waitFor();
+  await page.getByText("History", { exact: true }).first().waitFor();
   await go("/standards");
   await heading("Standards");
   await see("the fleet’s score");
