@@ -137,6 +137,49 @@ async fn a_role_limits_every_way_of_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_shows_neither_in_the_inventory_nor_in_scores() {
+    let server = serve().await;
+    let admin = two_teams(&server).await;
+    let anna = speaking_for(&server, &admin, "anna").await;
+    let found = async |caller: &Caller, more: &str| {
+        let path = format!("/v1/inventory?filter=kind%20%3D%20application{more}");
+        let (status, found) = caller.call("GET", &path, None).await;
+        assert_eq!(status, 200, "{found}");
+        names(&found).join(" ")
+    };
+    for more in ["", "&at=2100-01-01T00:00:00Z"] {
+        assert_eq!(found(&admin, more).await, "pay shop");
+        assert_eq!(found(&anna, more).await, "shop");
+    }
+    for (path, status) in [
+        ("/v1/inventory/things/applications/shop", 200),
+        ("/v1/inventory/things/applications/pay", 404),
+        ("/v1/inventory/impact?of=application/pay", 404),
+        ("/v1/inventory/path?from=application/pay&to=deployment/pay.prod", 404),
+    ] {
+        assert_eq!(anna.call("GET", path, None).await.0, status, "{path}");
+        assert_eq!(admin.call("GET", path, None).await.0, 200, "{path}");
+    }
+    let scored = async |caller: &Caller, name: &str| {
+        let (_, scores) = caller.call("GET", "/v1/figures/standards", None).await;
+        (scores.to_string().contains(name)).then_some(())
+    };
+    until(async || scored(&admin, "pay").await).await;
+    until(async || scored(&anna, "shop").await).await;
+    assert_eq!(scored(&anna, "pay").await, None);
+    for path in ["/v1/inventory/graph", "/v1/inventory/ansible", "/v1/sd/prometheus"] {
+        let (status, said) = anna.call("GET", path, None).await;
+        assert!(status == 200 && !said.to_string().contains("pay"), "{path}: {said}");
+    }
+    // Nobody says anything of what they may not see, nor of items they may not write.
+    let told = json!({ "subject": "application/pay", "attribute": "address", "value": "x",
+        "works": false });
+    assert_eq!(anna.call("POST", "/v1/inventory/evidence", Some(&told)).await.0, 403);
+    let records = json!({ "type": "disk", "source": "scan", "records": [] });
+    assert_eq!(anna.call("POST", "/v1/inventory/observe", Some(&records)).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_limits_every_way_of_writing() {
     let server = serve().await;
     let admin = two_teams(&server).await;

@@ -1,5 +1,6 @@
 //! Whose an object is, and where: what a role's teams, environments and labels are compared with.
-//! What is derived is its application's; what cannot have an owner field may have a label `team`.
+//! What is derived is its application's, what is said about something that thing's; what cannot
+//! have an owner field may have a label `team`.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,9 @@ const TEAM_LABEL: &str = "team";
 
 /// The environments an object belongs to; none, where it is of no single ones.
 pub(super) fn environments(world: &Snapshot, any: &Any) -> Vec<String> {
+    if let Some(subject) = subject(world, any) {
+        return environments(world, &subject);
+    }
     let one = |name: &str| vec![name.to_owned()];
     match any {
         Any::Environment(environment) => one(environment.name()),
@@ -42,6 +46,22 @@ fn of_deployment(world: &Snapshot, any: &Any) -> Option<Vec<String>> {
 
 fn last_part(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, last)| last)
+}
+
+/// What an object is only said about. Whoever a waiver names as its owner, it is of what it excuses.
+fn subject(world: &Snapshot, any: &Any) -> Option<Any> {
+    let id = match any {
+        Any::Scorecard(card) => card.spec.subject.clone(),
+        Any::Waiver(waiver) => waiver.spec.subject.clone()?,
+        Any::Drift(drift) => drift.spec.subject.clone(),
+        Any::Facts(facts) => format!("host/{}", facts.spec.host),
+        _ => return None,
+    };
+    let (kind, name) = id.split_once('/')?;
+    let found = world.find(Kind::parse(kind)?, name)?;
+    // Nothing is said about what is said.
+    let said = [Kind::Scorecard, Kind::Waiver, Kind::Drift, Kind::Facts];
+    Some(found).filter(|found| !said.contains(&found.kind()))
 }
 
 /// The deployment an object is derived from.
@@ -86,6 +106,9 @@ fn application(world: &Snapshot, any: &Any) -> Option<String> {
 
 /// Who answers for an object, as `team/NAME` or `user/NAME`.
 pub(super) fn owner(world: &Snapshot, any: &Any) -> Option<String> {
+    if let Some(subject) = subject(world, any) {
+        return owner(world, &subject);
+    }
     let own = match any {
         Any::Application(application) => application.spec.owner.clone(),
         Any::Config(config) => config.spec.owner.clone(),
@@ -134,6 +157,9 @@ fn of_application(world: &Snapshot, any: &Any) -> Option<String> {
 
 /// The labels of an object, and of its application where its own do not say otherwise.
 pub(super) fn labels(world: &Snapshot, any: &Any) -> BTreeMap<String, String> {
+    if let Some(subject) = subject(world, any) {
+        return labels(world, &subject);
+    }
     let mut labels =
         match application(world, any).and_then(|name| world.get::<Application>(&name).cloned()) {
             Some(application) => application.meta.labels.clone(),
@@ -159,6 +185,23 @@ mod tests {
         let any = Any::from_json(&text).unwrap();
         world.put(any.clone());
         any
+    }
+
+    #[test]
+    fn what_is_said_about_something_is_whose_that_is() {
+        let mut world = Snapshot::default();
+        let app = r#"{"owner":"team/money","run":{"command":["x"]}}"#;
+        put(&mut world, "Application", "pay", app);
+        let spec = r#"{"standard":"s","subject":"application/pay","owner":"team/trade",
+            "reason":"r","ends":"2027-01-01T00:00:00Z"}"#;
+        let waiver = put(&mut world, "Waiver", "w", spec);
+        assert_eq!(owner(&world, &waiver).as_deref(), Some("team/money"));
+        let card = r#"{"subject":"application/pay"}"#;
+        let card = put(&mut world, "Scorecard", "application.pay", card);
+        assert_eq!(owner(&world, &card).as_deref(), Some("team/money"));
+        let spec = spec.replace("application/pay", "waiver/v");
+        let circle = put(&mut world, "Waiver", "v", &spec);
+        assert_eq!(owner(&world, &circle), None);
     }
 
     #[test]

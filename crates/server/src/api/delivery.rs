@@ -100,8 +100,7 @@ pub async fn figures(
         }
     };
     // Of what they may read only.
-    let sight = app.sight(&actor);
-    let world = sight.may.seen(&sight.world);
+    let world = app.seen(&actor);
     let (measured, now) = (app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     Ok(Json(delivery(&cx, window, by)))

@@ -46,7 +46,7 @@ pub async fn rules(
     };
     let exclude = params.get("exclude_alerts") == Some("true");
     let wanted = Wanted { params: &params, alerts, records, exclude };
-    let world = seen(&app, &actor);
+    let world = app.seen(&actor);
     let mut groups = Vec::new();
     for rule in world.all::<Rule>().filter(|rule| wanted.named("file[]", rule.name())) {
         let last = app.asked.last(rule.name());
@@ -57,12 +57,6 @@ pub async fn rules(
         }
     }
     Ok(success(json!({ "groups": groups })))
-}
-
-/// The world as whoever asks may see it.
-fn seen(app: &App, actor: &Actor) -> Snapshot {
-    let sight = app.sight(actor);
-    sight.may.seen(&sight.world)
 }
 
 fn view(
@@ -206,7 +200,7 @@ fn alert_view(alert: &Object<Alert>) -> Value {
 
 /// `/api/v1/alerts`.
 pub async fn alerts(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result {
-    let world = seen(&app, &actor);
+    let world = app.seen(&actor);
     let all = world.all::<Alert>().filter(|alert| is_active(alert));
     let all: Vec<Value> = all.map(|alert| alert_view(alert)).collect();
     Ok(success(json!({ "alerts": all })))

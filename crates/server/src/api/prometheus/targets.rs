@@ -49,8 +49,7 @@ pub async fn pools(State(app): State<App>, Extension(actor): Extension<Actor>) -
 
 /// `/api/v1/alertmanagers`: those that notifications go to.
 pub async fn alertmanagers(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result {
-    let sight = app.sight(&actor);
-    let world = sight.may.seen(&sight.world);
+    let world = app.seen(&actor);
     let urls = world.all::<Receiver>().flat_map(|receiver| match &receiver.spec.channel {
         Channel::Alertmanager { urls } => urls.clone(),
         _ => Vec::new(),
