@@ -48,7 +48,8 @@ fn last_part(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, last)| last)
 }
 
-/// What an object is only said about. Whoever a waiver names as its owner, it is of what it excuses.
+/// What an object is only said about. Whoever a waiver names as its owner, it is of what it
+/// excuses.
 fn subject(world: &Snapshot, any: &Any) -> Option<Any> {
     let id = match any {
         Any::Scorecard(card) => card.spec.subject.clone(),
