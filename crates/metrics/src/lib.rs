@@ -11,4 +11,4 @@ pub mod storage;
 
 pub use labels::{Labels, Matcher, Operator};
 pub use sample::{STALE, Sample, is_stale};
-pub use source::{LabelQuery, Selected, Source, SourceError};
+pub use source::{Decoded, LabelQuery, Recalled, Selected, Source, SourceError};

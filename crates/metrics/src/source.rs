@@ -1,5 +1,6 @@
 //! What PromQL reads from: anything that finds series by their labels and gives their samples.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::labels::{Labels, Matcher};
@@ -21,8 +22,8 @@ pub trait Source: Send + Sync {
     ) -> Result<Vec<Arc<dyn Selected>>, SourceError>;
 
     /// The series that match all `matchers` and may have a sample so many milliseconds before
-    /// `from`, or later and not after `to`. Of each, the samples from `from` on can be read, and
-    /// the newest one at any time from then on.
+    /// `from`, or later and not after `to`. Of each, the samples after `from` can be read, and the
+    /// newest one of those before.
     ///
     /// # Errors
     /// What could not be read.
@@ -31,8 +32,8 @@ pub trait Source: Send + Sync {
         matchers: &[Matcher],
         (from, to): (i64, i64),
         memory: i64,
-    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
-        self.select(matchers, from.saturating_sub(memory), to)
+    ) -> Result<Recalled, SourceError> {
+        self.select(matchers, from.saturating_sub(memory), to).map(Recalled::Found)
     }
 
     /// The names of labels of matching series, sorted.
@@ -78,6 +79,72 @@ pub trait Selected: Send + Sync {
     /// The newest sample not after `to`, staleness markers included, or none if there is none in
     /// what is kept; cheap.
     fn last(&self, to: i64) -> Option<Sample>;
+}
+
+/// What [`Source::recall`] gives.
+pub enum Recalled {
+    /// Series whose samples are decoded one after the other: of many not all are held at a time.
+    Found(Vec<Arc<dyn Selected>>),
+    /// Series that are decoded already.
+    Decoded {
+        /// In no order.
+        series: Vec<Decoded>,
+        /// What the series share.
+        samples: Vec<Sample>,
+    },
+}
+
+/// A series of [`Recalled::Decoded`].
+pub struct Decoded {
+    /// Its labels.
+    pub labels: Labels,
+    /// Which of the samples are its own: those of the range, in the order of time.
+    pub own: Range<usize>,
+    /// The newest one before the range.
+    pub before: Option<Sample>,
+}
+
+impl Recalled {
+    /// How many series.
+    pub fn len(&self) -> usize {
+        match self {
+            Recalled::Found(found) => found.len(),
+            Recalled::Decoded { series, .. } => series.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Visits the series in the order of labels with the samples after `from` and not after `to`,
+    /// which are the times it was recalled with, and the newest one not after `from`.
+    ///
+    /// # Errors
+    /// What could not be read, and what the visit gives.
+    pub fn read_each<E: From<SourceError>>(
+        self,
+        (from, to): (i64, i64),
+        mut visit: impl FnMut(&Labels, &[Sample], Option<Sample>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Recalled::Found(mut found) => {
+                found.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
+                let mut samples = Vec::new();
+                found.into_iter().try_for_each(|series| {
+                    samples.clear();
+                    let before = series.read_after(from, to, &mut samples)?;
+                    visit(series.labels(), &samples, before)
+                })
+            }
+            Recalled::Decoded { mut series, samples } => {
+                series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+                let mut each = series.into_iter();
+                each.try_for_each(|one| visit(&one.labels, &samples[one.own], one.before))
+            }
+        }
+    }
 }
 
 /// Which series to list names or values of; no matcher set means all series.

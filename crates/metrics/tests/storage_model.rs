@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use atoll_metrics::storage::{Appended, Options, Storage};
-use atoll_metrics::{LabelQuery, Matcher, STALE, Sample, Source};
+use atoll_metrics::{LabelQuery, Labels, Matcher, STALE, Sample, Source, SourceError};
 use proptest::prelude::*;
 
 const BLOCK: i64 = 10_000;
@@ -134,22 +134,23 @@ fn check(storage: &Storage, model: &Model, series: u8, from: i64, to: i64) {
 fn check_recall(storage: &Storage, model: &Model, series: u8, range: (i64, i64), memory: i64) {
     let (from, to) = range;
     let matchers = [Matcher::equal("z", &name(series))];
-    let found = storage.recall(&matchers, range, memory).unwrap();
     let first = from.saturating_sub(memory);
     let before = model.samples(series, first, from).last().copied();
-    let Some(found) = found.first() else {
+    let mut found = Vec::new();
+    let recalled = storage.recall(&matchers, range, memory).unwrap();
+    let kept = |labels: &Labels, samples: &[Sample], last: Option<Sample>| {
+        found.push((labels.get("z").to_owned(), samples.to_vec(), last));
+        Ok::<(), SourceError>(())
+    };
+    recalled.read_each(range, kept).unwrap();
+    let Some((label, samples, last)) = found.pop() else {
         assert_eq!(model.samples(series, first, to), [], "series {series} from {first} to {to}");
         return;
     };
-    let mut got = Vec::new();
-    found.read(from, to, &mut got).unwrap();
-    assert_eq!(got, model.samples(series, from, to), "series {series} from {from} to {to}");
-    let last = found.last(from).filter(|sample| sample.at >= first);
+    assert_eq!((label, found.len()), (name(series), 0));
+    let last = last.filter(|sample| sample.at >= first);
     assert_eq!(last, before, "series {series} at {from}, back to {first}");
-    let mut after = Vec::new();
-    let last = found.read_after(from, to, &mut after).unwrap();
-    assert_eq!(last.filter(|sample| sample.at >= first), before, "series {series} at {from}");
-    assert_eq!(after, model.samples(series, from.saturating_add(1), to));
+    assert_eq!(samples, model.samples(series, from.saturating_add(1), to));
 }
 
 fn check_all(storage: &Storage, model: &Model) {

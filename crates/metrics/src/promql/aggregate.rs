@@ -13,11 +13,14 @@ use super::budget::Held;
 use super::choose;
 use super::evaluate::{Evaluation, Sink, misplaced};
 use super::functions::warn_of_quantile;
-use super::label_functions::grouped;
-use super::plan::{Aggregation, Node, operator_name};
+use super::label_functions::{grouped, in_group};
+use super::plan::{Aggregation, Grouping, Node, operator_name};
 use super::rows::{ABSENT, Grid, Row, is_absent};
 use super::statistics::{Mean, add, quantile};
 use crate::labels::Labels;
+
+/// So many groups are looked through, before the labels of one are made to look for it.
+const FEW: usize = 8;
 
 /// Hands on the rows of an aggregation.
 pub(super) fn stream(
@@ -140,30 +143,59 @@ impl Accumulator {
     }
 }
 
+/// A group that rows are folded into.
+struct Folded {
+    labels: Labels,
+    drops_name: bool,
+    accumulator: Accumulator,
+}
+
+/// Finds the group of labels.
+struct Places<'a> {
+    grouping: &'a Grouping,
+    all: HashMap<Labels, usize>,
+    /// That of the row before.
+    last: usize,
+}
+
+impl Places<'_> {
+    /// The place of the group of labels, or the labels of one that is not there.
+    fn find(&mut self, labels: &Labels, groups: &[Folded]) -> Result<usize, Labels> {
+        // Rows come in the order of labels, so most are of the group of the one before.
+        let is_of = |group: &Folded| in_group(labels, self.grouping, &group.labels);
+        if groups.get(self.last).is_some_and(is_of) {
+            return Ok(self.last);
+        }
+        let near = groups.iter().take(FEW).position(is_of);
+        self.last = match near {
+            Some(near) => near,
+            None => {
+                let key = grouped(labels, self.grouping);
+                *self.all.get(&key).ok_or(key)?
+            }
+        };
+        Ok(self.last)
+    }
+}
+
 fn fold(
     evaluation: &Evaluation,
     aggregation: &Aggregation,
     grid: &Grid,
     sink: Sink,
 ) -> Result<(), QueryError> {
-    struct Group {
-        labels: Labels,
-        drops_name: bool,
-        accumulator: Accumulator,
-    }
     let operator = aggregation.operator;
     let mut held = Held::new(&evaluation.meter);
-    let mut places: HashMap<Labels, usize> = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
+    let mut places = Places { grouping: &aggregation.grouping, all: HashMap::new(), last: 0 };
+    let mut groups: Vec<Folded> = Vec::new();
     evaluation.stream(&aggregation.inner, grid, &mut |row| {
-        let key = grouped(&row.labels, &aggregation.grouping);
-        let place = match places.get(&key) {
-            Some(place) => *place,
-            None => {
+        let place = match places.find(&row.labels, &groups) {
+            Ok(place) => place,
+            Err(labels) => {
                 held.add(grid.count * size_of::<Mean>() + 128)?;
+                places.all.insert(labels.clone(), groups.len());
                 let accumulator = Accumulator::of(operator, grid.count);
-                groups.push(Group { labels: key.clone(), drops_name: false, accumulator });
-                places.insert(key, groups.len() - 1);
+                groups.push(Folded { labels, drops_name: false, accumulator });
                 groups.len() - 1
             }
         };

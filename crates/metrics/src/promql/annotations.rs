@@ -11,6 +11,8 @@ use super::scan::Position;
 pub(super) struct Notes {
     warnings: RefCell<BTreeSet<String>>,
     infos: RefCell<BTreeSet<String>>,
+    /// What was noted last of a metric, and where.
+    last: RefCell<Option<(String, Position)>>,
 }
 
 impl Notes {
@@ -22,6 +24,17 @@ impl Notes {
     pub fn info(&self, text: &str, at: Position) {
         let full = format!("PromQL info: {text} ({}:{})", at.line, at.column);
         self.infos.borrow_mut().insert(full);
+    }
+
+    /// Notes what is to be said of a metric at a place. Series of one metric come in a row, and for
+    /// all but the first there is nothing to be made.
+    pub fn info_of(&self, metric: &str, at: Position, text: impl FnOnce() -> String) {
+        let same = |(name, place): &(String, Position)| name == metric && *place == at;
+        if self.last.borrow().as_ref().is_some_and(same) {
+            return;
+        }
+        self.info(&text(), at);
+        *self.last.borrow_mut() = Some((metric.to_owned(), at));
     }
 
     pub fn into_parts(self) -> (Vec<String>, Vec<String>) {

@@ -8,8 +8,8 @@ use crate::sample::{Sample, is_stale};
 /// The interval where no series tells one, in milliseconds.
 const DEFAULT_INTERVAL: i64 = 15_000;
 
-/// Of a series with many samples, so many gaps are looked at, evenly spread.
-const GAPS: usize = 33;
+/// Of a series with many samples, at most so many gaps are looked at, evenly spread.
+const GAPS: usize = 15;
 
 /// What a selector reads.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,9 @@ pub(super) struct Ledger {
     intervals: Vec<i64>,
     /// Series with too few samples to tell their interval: counted last.
     open: Vec<Open>,
+    /// Memory for the gaps and stretches of one series.
+    gaps: Vec<i64>,
+    stretches: Vec<Stretch>,
 }
 
 /// A stretch in which a series should have samples, and how many it has.
@@ -59,10 +62,22 @@ impl Ledger {
         if samples.is_empty() && !lived {
             return;
         }
-        let stretches = stretches(samples, lived, from, to);
-        if stretches.is_empty() {
-            return;
+        let mut stretches = std::mem::take(&mut self.stretches);
+        add_stretches(&mut stretches, samples, lived, from, to);
+        if !stretches.is_empty() {
+            self.note_lived(reach, &stretches, samples, before);
         }
+        stretches.clear();
+        self.stretches = stretches;
+    }
+
+    fn note_lived(
+        &mut self,
+        reach: Reach,
+        stretches: &[Stretch],
+        samples: &[Sample],
+        before: Option<Sample>,
+    ) {
         self.total.series += 1;
         let newest = samples.iter().rev().find(|sample| !is_stale(sample.value));
         let newest = newest.map(|sample| sample.at);
@@ -71,12 +86,12 @@ impl Ledger {
         if let (false, Some(last)) = (ended, newest.or(before.map(|sample| sample.at))) {
             self.total.stalest = Some(self.total.stalest.map_or(last, |s| s.min(last)));
         }
-        match interval_of(samples).or_else(|| gap_to(samples, before)) {
+        match interval_of(samples, &mut self.gaps).or_else(|| gap_to(samples, before)) {
             Some(interval) => {
                 self.intervals.push(interval);
-                self.count(reach, interval, &stretches, samples);
+                self.count(reach, interval, stretches, samples);
             }
-            None => self.open.push(Open { reach, stretches }),
+            None => self.open.push(Open { reach, stretches: stretches.to_vec() }),
         }
     }
 
@@ -104,8 +119,7 @@ impl Ledger {
     }
 }
 
-fn stretches(samples: &[Sample], lived: bool, from: i64, to: i64) -> Vec<Stretch> {
-    let mut all = Vec::with_capacity(1);
+fn add_stretches(all: &mut Vec<Stretch>, samples: &[Sample], lived: bool, from: i64, to: i64) {
     let alive = Stretch { from, starts: false, to, count: 0, newest: None };
     let mut open = lived.then_some(alive);
     for sample in samples {
@@ -119,7 +133,6 @@ fn stretches(samples: &[Sample], lived: bool, from: i64, to: i64) -> Vec<Stretch
         stretch.newest = Some(sample.at);
     }
     all.extend(open);
-    all
 }
 
 fn sample_counts(interval: i64, stretches: &[Stretch]) -> (u64, u64) {
@@ -166,16 +179,14 @@ fn point_counts(
     (expected, seen)
 }
 
-fn interval_of(samples: &[Sample]) -> Option<i64> {
+fn interval_of(samples: &[Sample], gaps: &mut Vec<i64>) -> Option<i64> {
     let pairs = samples.len().checked_sub(1)?;
-    let stride = (pairs / GAPS).max(1);
-    let mut gaps: Vec<i64> = samples
-        .windows(2)
-        .step_by(stride)
-        .filter(|pair| !is_stale(pair[0].value) && !is_stale(pair[1].value))
-        .map(|pair| pair[1].at - pair[0].at)
-        .collect();
-    median(&mut gaps).filter(|gap| *gap > 0)
+    let stride = pairs.div_ceil(GAPS).max(1);
+    let known = |pair: &&[Sample]| !is_stale(pair[0].value) && !is_stale(pair[1].value);
+    let looked_at = samples.windows(2).step_by(stride).filter(known);
+    gaps.clear();
+    gaps.extend(looked_at.map(|pair| pair[1].at - pair[0].at));
+    median(gaps).filter(|gap| *gap > 0)
 }
 
 /// The gap from the last sample before the window to the only one in it.

@@ -336,11 +336,12 @@ fn annotate(evaluation: &Evaluation, call: &Invocation, labels: &Labels, paramet
         "rate" | "increase" => {
             let name = labels.metric();
             if !name.is_empty() && !COUNTERS.iter().any(|ending| name.ends_with(ending)) {
-                let text = format!(
-                    "metric might not be a counter, name does not end in \
-                     _total/_sum/_count/_bucket: {name:?}"
-                );
-                evaluation.notes.info(&text, call.site.argument(0));
+                evaluation.notes.info_of(name, call.site.argument(0), || {
+                    format!(
+                        "metric might not be a counter, name does not end in \
+                         _total/_sum/_count/_bucket: {name:?}"
+                    )
+                });
             }
         }
         "quantile_over_time" => {

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::QueryError;
 use super::evaluate::{Evaluation, Sink};
 use super::functions::{argument, warn_of_range};
-use super::plan::Invocation;
+use super::plan::{Grouping, Invocation};
 use super::rows::{Grid, Row, is_absent, merge};
 use crate::labels::{Labels, METRIC_NAME};
 
@@ -136,13 +136,21 @@ fn chunk(text: &str) -> &str {
     &text[..end]
 }
 
-/// Labels of a group: those `by` names, or all but those `without` names and the metric's name.
-pub(super) fn grouped(labels: &Labels, grouping: &super::plan::Grouping) -> Labels {
-    use super::plan::Grouping::{By, Without};
+/// Whether labels are of the group that has these, as far as that is told without making labels:
+/// where it is not, they may be.
+pub(super) fn in_group(labels: &Labels, grouping: &Grouping, group: &Labels) -> bool {
     match grouping {
-        By(names) if names.is_empty() => Labels::default(),
-        By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-        Without(names) => {
+        Grouping::By(names) => names.iter().all(|name| labels.get(name) == group.get(name)),
+        Grouping::Without(_) => false,
+    }
+}
+
+/// Labels of a group: those `by` names, or all but those `without` names and the metric's name.
+pub(super) fn grouped(labels: &Labels, grouping: &Grouping) -> Labels {
+    match grouping {
+        Grouping::By(names) if names.is_empty() => Labels::default(),
+        Grouping::By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
+        Grouping::Without(names) => {
             labels.filter(|name| name != METRIC_NAME && !names.iter().any(|n| n == name))
         }
     }

@@ -96,18 +96,14 @@ pub(super) fn each(
     visit: Visit,
 ) -> Result<(), QueryError> {
     evaluation.meter.check()?;
-    let mut found = evaluation.source.recall(&selector.matchers, (from, to), MEMORY)?;
+    let found = evaluation.source.recall(&selector.matchers, (from, to), MEMORY)?;
     evaluation.meter.series(found.len())?;
-    found.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
-    let mut samples = Vec::new();
-    for series in found {
+    let oldest = from.saturating_sub(MEMORY);
+    found.read_each((from, to), |labels, samples, before| {
         evaluation.meter.check()?;
-        samples.clear();
-        let before = series.read_after(from, to, &mut samples)?;
         evaluation.meter.samples(samples.len())?;
-        let before = before.filter(|sample| sample.at > from.saturating_sub(MEMORY));
-        evaluation.ledger.borrow_mut().note(reach, (from, to), &samples, before);
-        visit(series.labels(), &samples)?;
-    }
-    Ok(())
+        let before = before.filter(|sample| sample.at > oldest);
+        evaluation.ledger.borrow_mut().note(reach, (from, to), samples, before);
+        visit(labels, samples)
+    })
 }

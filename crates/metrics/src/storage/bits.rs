@@ -10,15 +10,26 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Takes a number off the front, or none where the bytes end or it is too long.
+#[inline]
 pub fn take_varint(from: &mut &[u8]) -> Option<u64> {
-    let bytes = *from;
-    let first = *bytes.first()?;
-    if first < 0x80 {
-        *from = &bytes[1..];
-        return Some(u64::from(first));
+    let (first, rest) = from.split_first()?;
+    if *first < 0x80 {
+        *from = rest;
+        return Some(u64::from(*first));
     }
-    let mut value = u64::from(first & 0x7f);
-    for (i, byte) in bytes.iter().enumerate().skip(1).take(9) {
+    if let Some((second, rest)) = rest.split_first()
+        && *second < 0x80
+    {
+        *from = rest;
+        return Some(u64::from(*first & 0x7f) | u64::from(*second) << 7);
+    }
+    take_long_varint(from)
+}
+
+fn take_long_varint(from: &mut &[u8]) -> Option<u64> {
+    let bytes = *from;
+    let mut value = 0;
+    for (i, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * i);
         if *byte < 0x80 {
             *from = &bytes[i + 1..];

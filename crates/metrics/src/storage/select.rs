@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::block::{Block, ChunkRef, Reading};
@@ -14,7 +14,7 @@ use super::texts::{Hashing, Texts};
 use super::{Storage, key};
 use crate::labels::{Labels, Matcher};
 use crate::sample::Sample;
-use crate::source::{LabelQuery, Selected, Source, SourceError};
+use crate::source::{Decoded, LabelQuery, Recalled, Selected, Source, SourceError};
 
 /// The sample before a range is looked for so many milliseconds before it as the range is read.
 const BEFORE: i64 = 60_000;
@@ -55,15 +55,6 @@ impl Answer {
         };
         &mut self.found[place]
     }
-}
-
-/// A series whose samples are decoded: those after a time, and the newest one before.
-struct Recalled {
-    labels: Labels,
-    /// Those of all series of the answer.
-    all: Arc<[Sample]>,
-    samples: Range<usize>,
-    before: Option<Sample>,
 }
 
 impl Storage {
@@ -155,28 +146,22 @@ impl Storage {
         matchers: &[Matcher],
         (from, to): (i64, i64),
         first: i64,
-    ) -> Result<Option<Vec<Arc<dyn Selected>>>, SourceError> {
-        let (mut texts, mut all) = (Texts::default(), Vec::new());
-        let found = self.select_few(matchers, FEW, |series| {
-            let start = all.len();
-            series.read(&(from.saturating_sub(BEFORE)..=to), &mut all);
-            let own = all[start..].partition_point(|sample| sample.at <= from);
-            let before = all[start..start + own].last().copied();
+    ) -> Result<Option<Recalled>, SourceError> {
+        let (mut texts, mut samples) = (Texts::default(), Vec::new());
+        let series = self.select_few(matchers, FEW, |series| {
+            let start = samples.len();
+            // The sample before is most often among those that are decoded anyway.
+            series.read(&(from.saturating_sub(BEFORE)..=to), &mut samples);
+            let own = start + samples[start..].partition_point(|sample| sample.at <= from);
+            let before = samples[start..own].last().copied();
             let before = before.or_else(|| series.newest(first..=from));
-            let samples = start + own..all.len();
-            if samples.is_empty() && before.is_none() {
+            if samples.len() == own && before.is_none() {
                 return None;
             }
             let labels = self.head.labels(series).unwrap_or_else(|| texts.labels(&series.key));
-            Some((labels, samples, before))
+            Some(Decoded { labels, own: own..samples.len(), before })
         })?;
-        let Some(found) = found else { return Ok(None) };
-        let all: Arc<[Sample]> = all.into();
-        let recalled = found.into_iter().map(|(labels, samples, before)| {
-            let all = Arc::clone(&all);
-            Arc::new(Recalled { labels, all, samples, before }) as Arc<dyn Selected>
-        });
-        Ok(Some(recalled.collect()))
+        Ok(series.map(|series| Recalled::Decoded { series, samples }))
     }
 
     fn check_selected(&self, series: usize) -> Result<(), SourceError> {
@@ -231,7 +216,7 @@ impl Source for Storage {
         matchers: &[Matcher],
         (from, to): (i64, i64),
         memory: i64,
-    ) -> Result<Vec<Arc<dyn Selected>>, SourceError> {
+    ) -> Result<Recalled, SourceError> {
         let first = from.saturating_sub(memory);
         let known = || from >= self.head.warm_from() && first >= self.head.known_from();
         if known() {
@@ -240,7 +225,7 @@ impl Source for Storage {
                 return Ok(recalled);
             }
         }
-        self.look(matchers, &(first..=to), known)
+        self.look(matchers, &(first..=to), known).map(Recalled::Found)
     }
 
     fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
@@ -294,31 +279,6 @@ impl Source for Storage {
             }
         }
         Ok(limited(all, query))
-    }
-}
-
-impl Recalled {
-    fn between(&self, from: i64, to: i64) -> &[Sample] {
-        let own = &self.all[self.samples.clone()];
-        let low = own.partition_point(|sample| sample.at < from);
-        &own[low..own.partition_point(|sample| sample.at <= to).max(low)]
-    }
-}
-
-impl Selected for Recalled {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn read(&self, from: i64, to: i64, into: &mut Vec<Sample>) -> Result<(), SourceError> {
-        into.extend(self.before.filter(|sample| (from..=to).contains(&sample.at)));
-        into.extend_from_slice(self.between(from, to));
-        Ok(())
-    }
-
-    fn last(&self, to: i64) -> Option<Sample> {
-        let before = self.before.filter(|sample| sample.at <= to);
-        self.between(i64::MIN, to).last().copied().or(before)
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Series {
     /// Its labels, once somebody has asked for them; see `Head::labels`.
     pub labels: OnceCell<Labels>,
     open: Open,
+    /// Whether some sample of the parts may be younger than the first of the open chunk.
+    mixed: bool,
     parts: Option<Box<Parts>>,
 }
 
@@ -59,6 +61,15 @@ struct Parts {
     frozen: Frozen,
     /// The newest of what blocks have: whoever asks for the last minutes need not read those.
     warm: Frozen,
+}
+
+impl Parts {
+    /// Whether all chunks are before the first sample of the open one, and no sample came late.
+    fn are_before(&self, open: &Open) -> bool {
+        let open = open.first().unwrap_or(i64::MAX);
+        let warm = self.warm.chunks.last().is_none_or(|chunk| chunk.last < open);
+        warm && self.late.is_empty() && self.frozen.late.is_empty() && self.warm.late.is_empty()
+    }
 }
 
 /// What a cut writes to blocks. Queries read it until the blocks are there.
@@ -113,7 +124,7 @@ impl Frozen {
     /// Appends the samples in the range, in the order of time, no time twice.
     pub fn read(&self, range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
         let start = into.len();
-        self.chunks.iter().filter(|c| c.overlaps(range)).for_each(|c| c.read(range, into));
+        read_chunks(&self.chunks, range, into);
         let chunks = into.len();
         let low = self.late.partition_point(|s| s.at < *range.start());
         let high = self.late.partition_point(|s| s.at <= *range.end()).max(low);
@@ -139,6 +150,7 @@ impl Series {
             last: None,
             labels: OnceCell::new(),
             open: Open::default(),
+            mixed: false,
             parts: None,
         }
     }
@@ -176,6 +188,7 @@ impl Series {
             let same = value.to_bits() == sample.value.to_bits();
             return if same { Fate::Duplicate } else { Fate::Conflicting };
         }
+        self.mixed = true;
         let late = &mut self.parts.get_or_insert_default().late;
         let at = late.partition_point(|s| s.at < sample.at);
         late.insert(at, sample);
@@ -223,6 +236,7 @@ impl Series {
         let parts = self.parts.get_or_insert_default();
         let before = parts.warm.memory();
         parts.warm.add_since(since, |all| all.extend(samples));
+        self.mixed = !parts.are_before(&self.open);
         parts.warm.memory().saturating_sub(before)
     }
 
@@ -241,6 +255,7 @@ impl Series {
             None => parts.warm = Frozen::default(),
         }
         let warm = parts.warm.memory();
+        self.mixed = !parts.are_before(&self.open);
         if parts.closed.is_empty() && parts.late.is_empty() && parts.warm.is_empty() {
             self.parts = None;
         }
@@ -250,11 +265,13 @@ impl Series {
     /// Appends what it has in the range, in the order of time.
     pub fn read(&self, range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
         let start = into.len();
-        let parts = self.parts.as_deref();
+        // Most often the open chunk has all of the last minutes, and the parts are not touched.
+        let before = self.open.first().is_some_and(|first| first <= *range.start()) && !self.mixed;
+        let parts = self.parts.as_deref().filter(|_| !before);
         if let Some(parts) = parts {
             parts.warm.read(range, into);
             parts.frozen.read(range, into);
-            parts.closed.iter().filter(|c| c.overlaps(range)).for_each(|c| c.read(range, into));
+            read_chunks(&parts.closed, range, into);
         }
         if self.open.overlaps(range) {
             self.open.read(range, into);
@@ -317,6 +334,15 @@ pub struct View {
     pub then: Frozen,
 }
 
+/// Appends the samples in the range of chunks that are in the order of time. The newest come first
+/// to hand: what is asked for is most often the last minutes, and others are not touched.
+fn read_chunks(chunks: &[Arc<Chunk>], range: &RangeInclusive<i64>, into: &mut Vec<Sample>) {
+    let ended = chunks.iter().rposition(|chunk| chunk.last < *range.start());
+    let chunks = &chunks[ended.map_or(0, |at| at + 1)..];
+    let begun = chunks.iter().take_while(|chunk| chunk.first <= *range.end());
+    begun.for_each(|chunk| chunk.read(range, into));
+}
+
 fn value_at(chunks: &[Arc<Chunk>], late: &[Sample], at: i64) -> Option<f64> {
     let range = at..=at;
     let end = chunks.partition_point(|c| c.last < at);
@@ -329,4 +355,75 @@ fn value_at(chunks: &[Arc<Chunk>], late: &[Sample], at: i64) -> Option<f64> {
         return Some(sample.value);
     }
     late.binary_search_by_key(&at, |s| s.at).ok().map(|i| late[i].value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
+
+    use proptest::prelude::*;
+
+    use super::super::sources::Sources;
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A sample so far from the newest.
+        Append(i64),
+        Freeze,
+        Thaw,
+        WarmUp(i64),
+        Read(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            12 => (1..20_i64).prop_map(Step::Append),
+            2 => (-300..0_i64).prop_map(Step::Append),
+            1 => Just(Step::Freeze),
+            1 => Just(Step::Thaw),
+            1 => (-200..50_i64).prop_map(Step::WarmUp),
+            6 => (-400..10_i64).prop_map(Step::Read),
+        ]
+    }
+
+    proptest! {
+        /// All is kept, so that whatever happened what is read is what was appended.
+        #[test]
+        fn a_series_gives_what_it_was_given(steps in prop::collection::vec(step(), 1..400)) {
+            let mut series = Series::new(b"k", 0, 0, Sources::default().get("test"));
+            let (mut model, mut newest) = (BTreeMap::new(), 1_000_i64);
+            for (number, step) in steps.into_iter().enumerate() {
+                let value = number as f64;
+                match step {
+                    Step::Append(by) => {
+                        let at = newest + by;
+                        series.append(Sample { at, value });
+                        model.entry(at).or_insert(value);
+                        newest = newest.max(at);
+                    }
+                    Step::Freeze => drop(series.freeze()),
+                    Step::Thaw => drop(series.thaw(Some(i64::MIN), i64::MIN)),
+                    Step::WarmUp(by) => {
+                        let at = newest + by;
+                        if let Entry::Vacant(entry) = model.entry(at) {
+                            series.warm_up(vec![Sample { at, value }], i64::MIN);
+                            entry.insert(value);
+                            newest = newest.max(at);
+                        }
+                    }
+                    Step::Read(by) => {
+                        let from = newest + by;
+                        let mut found = Vec::new();
+                        series.read(&(from..=i64::MAX), &mut found);
+                        let wanted = model.range(from..);
+                        let wanted: Vec<Sample> =
+                            wanted.map(|(at, value)| Sample { at: *at, value: *value }).collect();
+                        prop_assert_eq!(found, wanted);
+                    }
+                }
+            }
+        }
+    }
 }

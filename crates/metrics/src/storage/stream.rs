@@ -8,7 +8,7 @@ use super::decimal;
 use crate::sample::Sample;
 
 /// Samples after which a chunk is closed, so that a read need not decode all there is.
-const FULL: u16 = 128;
+const FULL: u16 = 64;
 /// Bytes a chunk grows by.
 const STEP: usize = 96;
 
@@ -132,6 +132,11 @@ impl Open {
     /// Bytes of memory it holds.
     pub fn memory(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// The time of its first sample, if it has one.
+    pub fn first(&self) -> Option<i64> {
+        (self.count > 0).then_some(self.first)
     }
 
     /// Whether it may have samples in the range.
