@@ -79,6 +79,8 @@ pub async fn run(server: Arc<Server>, mut shutdown: watch::Receiver<bool>) {
     if leads.is_some() {
         // A lease not given back is only waited for; the next leader needs no word from us.
         let _ = server.store.release_lease(LEASE, &server.replica).await;
+        server.set_leading(None);
+        server.set_epoch(None);
     }
 }
 
