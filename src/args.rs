@@ -234,6 +234,8 @@ pub enum Command {
     Label(commands::label::Args),
     /// Set the number of instances of a deployment
     Scale(commands::scale::Args),
+    /// Bound what keeps the number of instances of a deployment, or let it only observe
+    Autoscale(commands::autoscale::Args),
     /// Roll out a release, or a package, of an application
     Deploy(commands::deploy::Args),
     /// Stop a rollout where it is

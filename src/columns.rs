@@ -18,6 +18,7 @@ mod access;
 mod ci;
 mod config;
 mod delivery;
+mod elasticity;
 pub mod inventory;
 mod job;
 pub mod policy;
@@ -65,6 +66,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Package(o) => package(o, now),
         Any::Release(o) => release(o, now),
         Any::Deployment(o) => deployment(o, now),
+        Any::Autoscaler(o) => elasticity::autoscaler(o, now),
         Any::Instance(o) => instance(o, now),
         Any::Host(o) => host(o, now),
         Any::Zone(o) => zone(o, now),
@@ -178,8 +180,8 @@ fn deployment(o: &Object<Deployment>, now: Timestamp) -> Vec<Cell> {
         Phase::Failed | Phase::RollingBack => Tone::Bad,
         Phase::Waiting | Phase::Rolling | Phase::Soaking | Phase::Paused => Tone::Busy,
     };
-    let ready = format!("{}/{}", status.ready, o.spec.instances);
-    let short_of = if status.ready < o.spec.instances { Tone::Busy } else { Tone::Plain };
+    let ready = format!("{}/{}", status.ready, o.wanted());
+    let short_of = if status.ready < o.wanted() { Tone::Busy } else { Tone::Plain };
     vec![
         name(&o.meta),
         phased(&o.meta, word(&status.phase), tone),

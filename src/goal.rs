@@ -221,7 +221,7 @@ fn deployment(
         all
     };
     let on = status.release.as_deref().unwrap_or("no release");
-    let there = spec.instances == 0
+    let there = object.wanted() == 0
         || wanted.is_none_or(|w| status.release.as_deref() == Some(w))
         || known.is_some_and(|known| Some(known.release.as_str()) == wanted);
     let told = status.reasons.iter().any(|r| r.code == "rolled-back");
@@ -245,7 +245,8 @@ fn deployment(
         }
         Phase::Settled if there => State::Settled(format!(
             "{id} is settled: {} of {} ready on {on}",
-            status.ready, spec.instances
+            status.ready,
+            object.wanted()
         )),
         _ => pending(id, progress(object, wanted)),
     }
@@ -253,18 +254,21 @@ fn deployment(
 
 /// How far a deployment is, in a line.
 fn progress(object: &Object<Deployment>, wanted: Option<&str>) -> String {
-    let (spec, status) = (&object.spec, &object.status);
+    let status = &object.status;
     let mut text = format!("deployment/{} {}", object.name(), word(&status.phase));
     let on = status.release.as_deref().unwrap_or("no release");
     match (&status.rollout, wanted) {
         (Some(rollout), _) => text.push_str(&format!(
             ": ready {}/{}, {} on {}",
-            status.ready, spec.instances, status.updated, rollout.to
+            status.ready,
+            object.wanted(),
+            status.updated,
+            rollout.to
         )),
         (None, Some(wanted)) if status.phase == Phase::Settled => {
             text.push_str(&format!(" on {on}, {wanted} has not begun"));
         }
-        (None, _) => text.push_str(&format!(": ready {}/{}", status.ready, spec.instances)),
+        (None, _) => text.push_str(&format!(": ready {}/{}", status.ready, object.wanted())),
     }
     text.push_str(&because(&status.reasons, "; "));
     text

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::elasticity::Scaling;
 use crate::monitoring::Promise;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
@@ -100,32 +101,6 @@ impl Configuration {
     fn is_empty(&self) -> bool {
         *self == Configuration::default()
     }
-}
-
-/// Bounds and signals of the number of instances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Scaling {
-    /// The least.
-    pub min: u32,
-    /// The most.
-    pub max: u32,
-    /// What one instance can carry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_instance: Option<PerInstance>,
-    /// Whether a forecast may raise the number.
-    #[serde(default)]
-    pub predict: bool,
-}
-
-/// What one instance can carry.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PerInstance {
-    /// PromQL of the whole load.
-    pub query: String,
-    /// The load of one instance that is aimed at.
-    pub target: f64,
 }
 
 /// A failure domain.
@@ -228,7 +203,7 @@ impl Spec for Application {
             all.keys().for_each(|key| check_variable(&mut invalid, &path, key));
         }
         if let Some(scaling) = &self.scaling {
-            invalid.add_if(scaling.min > scaling.max, "scaling", "min is more than max");
+            invalid.nest("scaling", scaling.validate());
         }
         invalid.nest("rollout", self.rollout.validate());
         invalid.add_if(

@@ -79,6 +79,9 @@ pub struct DeploymentStatus {
     /// Wanted instances that are not ready.
     #[serde(default)]
     pub unavailable: u32,
+    /// How many its autoscaler wants, where one acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<Scaled>,
     /// How many were wanted when it was last settled: what is missing up to here is healed, what
     /// is missing beyond is scaled.
     #[serde(default)]
@@ -104,6 +107,17 @@ pub struct DeploymentStatus {
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+/// The number of instances that an autoscaler wants. It holds in place of `spec.instances`, and
+/// stays when the autoscaler acts no more, until that is edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scaled {
+    /// So many.
+    pub instances: u32,
+    /// What `spec.instances` was then.
+    pub declared: u32,
 }
 
 /// A release that failed, and the edit of the target it failed for.
@@ -214,6 +228,11 @@ impl Spec for Deployment {
 }
 
 impl Object<Deployment> {
+    /// How many instances there are to be.
+    pub fn wanted(&self) -> u32 {
+        self.status.scaled.map_or(self.spec.instances, |scaled| scaled.instances)
+    }
+
     /// The release it is at or on its way to.
     pub fn heading_for(&self) -> Option<String> {
         let rollout = self.status.rollout.as_ref().map(|rollout| rollout.to.clone());

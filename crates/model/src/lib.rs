@@ -8,9 +8,11 @@ pub mod api;
 pub mod ci;
 pub mod cmdb;
 pub mod config;
+pub mod cron;
 pub mod decision;
 pub mod delivery;
 pub mod deployment;
+pub mod elasticity;
 pub mod figures;
 pub mod guard;
 pub mod image;
@@ -55,6 +57,7 @@ pub use config::Config;
 pub use decision::Freeze;
 pub use delivery::{Environment, Package, Release};
 pub use deployment::{Deployment, Instance};
+pub use elasticity::Autoscaler;
 pub use guard::Analysis;
 pub use job::{Job, Runbook};
 pub use monitoring::{Monitor, Objective};
@@ -80,6 +83,8 @@ kinds::kinds! {
     Release "releases" ["rel"],
     /// The target of one application in one environment, edited by operators.
     Deployment "deployments" ["deploy"],
+    /// Keeps the number of instances of one deployment.
+    Autoscaler "autoscalers" ["scaler"],
     /// One running copy of an application on one host.
     Instance "instances" ["inst"],
     /// A machine with an agent.

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::deployment::{DeploymentStatus, Failed, Phase};
+use atoll_model::deployment::{DeploymentStatus, Failed, Phase, Scaled};
 use atoll_model::rollout::Rollout;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
@@ -57,7 +57,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     if object.meta.deleting() {
         return remove::plan(cx, object);
     }
-    if let Some(plan) = withdraw(cx, object) {
+    if let Some(plan) = withdraw(cx, object).or_else(|| rescale(cx, object)) {
         return plan;
     }
     match Subject::of(cx, object) {
@@ -109,6 +109,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         }
         Some(Any::Objective(objective)) => {
             names.insert(objective.spec.deployment.clone());
+        }
+        Some(Any::Autoscaler(autoscaler)) => {
+            names.insert(autoscaler.spec.deployment.clone());
         }
         Some(Any::Promotion(promotion)) => {
             names.insert(format!("{}.{}", promotion.spec.application, promotion.spec.environment));
@@ -171,7 +174,7 @@ impl<'a> Subject<'a> {
             target = resolve(Some(failed))?;
             (counts, progress) = look(&target);
         }
-        let wanted = spec.instances;
+        let wanted = object.wanted();
         Ok(Subject {
             world,
             now: cx.now,
@@ -295,6 +298,30 @@ fn withdraw(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
     Some(plan)
 }
 
+/// Takes up what the autoscaler wants, before anything is done about it: the gate counts what has
+/// to serve by what is wanted. When none acts any more its number stays until `spec.instances` is
+/// edited, so that nothing falls back to what was right once.
+fn rescale(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
+    let (spec, stored) = (&object.spec, object.status.scaled);
+    let scaled = match crate::elasticity::kept(cx.world, object.name()) {
+        Some(instances) => Some(Scaled { instances, declared: spec.instances }),
+        None => stored.filter(|scaled| scaled.declared == spec.instances),
+    };
+    if scaled == stored {
+        return None;
+    }
+    let mut plan = Plan::new(Intent::Scale);
+    let message = match scaled {
+        Some(scaled) => {
+            format!("its autoscaler wants {}", crate::instances(scaled.instances as usize))
+        }
+        None => format!("{} are declared", crate::instances(spec.instances as usize)),
+    };
+    plan.reasons.push(Reason::new("autoscaled", message));
+    put_status(object, DeploymentStatus { scaled, ..object.status.clone() }, &mut plan);
+    Some(plan)
+}
+
 /// Nothing can be planned: only the status is kept.
 fn wait(cx: &Context, object: &Arc<Object<Deployment>>, reason: Reason) -> Plan {
     let fleet = Fleet::of(cx.world, object);
@@ -304,7 +331,7 @@ fn wait(cx: &Context, object: &Arc<Object<Deployment>>, reason: Reason) -> Plan 
         phase: Phase::Waiting,
         instances: fleet.0.len() as u32,
         ready,
-        unavailable: object.spec.instances.saturating_sub(ready),
+        unavailable: object.wanted().saturating_sub(ready),
         reasons: vec![reason],
         ..object.status.clone()
     };

@@ -13,6 +13,7 @@ mod ci;
 mod config;
 mod delivery;
 mod deployment;
+mod elasticity;
 mod host;
 mod inventory;
 mod job;
@@ -32,6 +33,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
     match &any {
         Any::Deployment(it) => deployment::tell(cx, it, &mut told),
         Any::Instance(it) => deployment::tell_instance(cx, it, &mut told),
+        Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
         Any::Host(it) => host::tell(cx, it, &mut told),
         Any::Zone(it) => host::tell_zone(cx, it, &mut told),
         Any::Application(it) => application(cx, it, &mut told),

@@ -16,6 +16,7 @@ pub mod decision;
 pub mod delivery;
 pub mod deployment;
 pub mod edit;
+pub mod elasticity;
 pub mod explain;
 pub mod expression;
 pub mod guard;
@@ -183,6 +184,20 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: monitoring::promise::plan,
         queries: nothing_measured,
         touched: monitoring::promise::touched,
+    },
+    Controller {
+        name: "elasticity",
+        kind: Kind::Deployment,
+        plan: elasticity::derive::plan,
+        queries: nothing_measured,
+        touched: elasticity::derive::touched,
+    },
+    Controller {
+        name: "autoscaler",
+        kind: Kind::Autoscaler,
+        plan: elasticity::plan,
+        queries: elasticity::queries,
+        touched: elasticity::touched,
     },
     Controller {
         name: "objective",

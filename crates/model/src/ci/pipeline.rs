@@ -10,6 +10,7 @@ use crate::Kind;
 use crate::ci::fill;
 use crate::ci::step::{Matrix, Step};
 use crate::cmdb::explained;
+use crate::cron;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::time::{Span, Timestamp};
@@ -163,25 +164,12 @@ impl Schedule {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
-        self.parsed().map(|_| ())
+        cron::check(&self.cron)
     }
 
     /// The first of its times after another.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let after =
-            jiff::Timestamp::from_millisecond(after.0).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
-        let next = self.parsed().ok()?.find_next_occurrence(&after, false).ok()?;
-        Some(Timestamp(next.timestamp().as_millisecond()))
-    }
-
-    fn parsed(&self) -> Result<croner::Cron, String> {
-        let parser = croner::parser::CronParser::builder()
-            .seconds(croner::parser::Seconds::Disallowed)
-            .year(croner::parser::Year::Disallowed)
-            .build();
-        parser
-            .parse(&self.cron)
-            .map_err(|e| format!("{:?} is no time as cron writes it: {e}", self.cron))
+        cron::next_after(&self.cron, after)
     }
 }
 

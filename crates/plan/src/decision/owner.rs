@@ -4,8 +4,8 @@
 use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
-use crate::edit;
 use crate::permission::Permissions;
+use crate::{edit, elasticity};
 
 /// **Invariant:** nobody writes a field that is another's.
 pub(super) fn one_writer(case: &Case) -> Opinion {
@@ -109,6 +109,15 @@ fn not_to_be_said(case: &Case, stored: Option<&Any>, any: &Any) -> Option<Reason
             let called = permissions.called();
             let message = format!("you are {called}, and approve as nobody else");
             (!own).then(|| Reason::new("not-yours", message))
+        }
+        (Any::Deployment(new), Some(Any::Deployment(old)))
+            if new.spec.instances != old.spec.instances =>
+        {
+            let kept = elasticity::kept(case.cx.world, new.name())?;
+            let message = format!("its autoscaler keeps {} at {kept} instances", any.id());
+            let hint = "change its bounds: atoll autoscale deployment/NAME --min N --max N; or \
+                        --mode observe first, and then scale";
+            Some(Reason::new("autoscaled", message).hint(hint.replace("NAME", new.name())))
         }
         (Any::Promotion(new), Some(Any::Promotion(old))) => {
             let same = (&new.spec.release, &new.spec.environment, &new.spec.application)

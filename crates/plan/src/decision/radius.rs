@@ -48,7 +48,7 @@ pub(super) fn min_ready(case: &Case) -> Opinion {
         .filter_map(|(name, count)| {
             let deployment = world.get::<Deployment>(name).filter(|d| !d.meta.deleting())?;
             let application = validity::application_of(world, &deployment.spec)?;
-            let floor = application.rules().min_ready(deployment.spec.instances);
+            let floor = application.rules().min_ready(deployment.wanted());
             let ready = deployment::ready(world, deployment);
             (ready < floor + count).then(|| {
                 let message = format!(

@@ -54,7 +54,7 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     fn wanted(&self) -> u32 {
-        self.deployment.spec.instances
+        self.deployment.wanted()
     }
 
     /// The target has proved itself here before.

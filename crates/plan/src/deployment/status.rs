@@ -25,6 +25,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         instances: subject.fleet.0.len() as u32,
         ready,
         updated: subject.fleet.count(|member| runs(member, target.name())),
+        scaled: stored.scaled,
         unavailable: subject.wanted.saturating_sub(ready),
         reached: stored.reached.min(subject.wanted),
         release: stored.release.clone(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
 use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
-use atoll_model::{Application, Deployment, Host, Instance, Object, Release, Timestamp};
+use atoll_model::{
+    Application, Autoscaler, Deployment, Host, Instance, Object, Release, Timestamp,
+};
 
 use super::{Told, ago, count, word};
 use crate::Context;
@@ -41,10 +43,13 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
         }
     }
     told.see(format!("application/{}", it.spec.application));
+    if cx.world.get::<Autoscaler>(it.name()).is_some() {
+        told.see(format!("autoscaler/{}", it.name()));
+    }
 }
 
 fn sentence(it: &Object<Deployment>) -> String {
-    let (name, status, wanted) = (it.name(), &it.status, it.spec.instances);
+    let (name, status, wanted) = (it.name(), &it.status, it.wanted());
     let ready = match status.ready > wanted {
         // An update may have more for a while.
         true => {

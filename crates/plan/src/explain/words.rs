@@ -1,8 +1,8 @@
 //! Writes in words, as they are told to people.
 
 use atoll_model::{
-    Any, Config, Deployment, Environment, Instance, Kind, Object, Promotion, Reason, Snapshot,
-    Write,
+    Any, Autoscaler, Config, Deployment, Environment, Instance, Kind, Object, Promotion, Reason,
+    Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -47,6 +47,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Task(new), Some(Any::Task(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (Any::Config(new), Some(Any::Config(old))) => config(old, new),
+        (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
@@ -84,8 +85,17 @@ fn deployment(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Stri
         let why = codes(&d.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
         format!("deployment/{} is {}{why}", d.name(), word(&d.status.phase))
     };
-    (tell(old) != tell(new))
-        .then(|| format!("{}, {} of {} ready", tell(new), new.status.ready, new.spec.instances))
+    (tell(old) != tell(new) || old.wanted() != new.wanted())
+        .then(|| format!("{}, {} of {} ready", tell(new), new.status.ready, new.wanted()))
+}
+
+fn autoscaler(old: &Object<Autoscaler>, new: &Object<Autoscaler>) -> Option<String> {
+    let tell = |a: &Object<Autoscaler>| {
+        let why = codes(&a.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let number = a.status.desired.map(|desired| format!(", {desired}")).unwrap_or_default();
+        format!("autoscaler/{} is {}{number}{why}", a.name(), word(&a.status.phase))
+    };
+    (tell(old) != tell(new)).then(|| tell(new))
 }
 
 fn config(old: &Object<Config>, new: &Object<Config>) -> Option<String> {

@@ -96,7 +96,7 @@ fn step_at(
 ) -> Timestamp {
     let mut times: Vec<Timestamp> = changes.values().flatten().copied().collect();
     times.sort_unstable();
-    let wanted = deployment.spec.instances;
+    let wanted = deployment.wanted();
     let usual = [Portion::Count(1), Portion::percent(25)];
     let rules = &application.rollout;
     let last = (rollout.step as usize).checked_sub(1);

@@ -153,7 +153,7 @@ fn looks(any: Option<&Any>) -> Option<Looks<'_>> {
     let Some(Any::Deployment(deployment)) = any else { return None };
     let (meta, status) = (&deployment.meta, &deployment.status);
     let to = status.rollout.as_ref().map(|rollout| rollout.to.as_str());
-    Some((meta.generation, &status.release, to, deployment.spec.instances, meta.deleted_at))
+    Some((meta.generation, &status.release, to, deployment.wanted(), meta.deleted_at))
 }
 
 /// Where an instance is, while it stays.

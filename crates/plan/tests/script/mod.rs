@@ -20,6 +20,7 @@ mod application;
 mod ci;
 mod config;
 mod delivery;
+mod elasticity;
 mod inventory;
 mod job;
 mod policy;
@@ -31,7 +32,8 @@ pub fn run(name: &str, text: &str) -> String {
     let sim = Sim::new(seed);
     let (content, said, measured) = Default::default();
     let who = Sim::person();
-    let mut script = Script { begun: sim.now(), sim, who, content, said, measured };
+    let loads = elasticity::Loads::default();
+    let mut script = Script { begun: sim.now(), sim, who, content, said, measured, loads };
     let mut output = String::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with('>') {
@@ -107,6 +109,7 @@ pub struct Script {
     content: BTreeMap<String, u32>,
     said: Vec<String>,
     measured: alerting::Measured,
+    loads: elasticity::Loads,
 }
 
 type Done = Result<(), String>;
@@ -119,7 +122,7 @@ impl Script {
         if self.grant(words)? || self.configure(words)? {
             return Ok(());
         }
-        if self.govern(words)? || self.inventory(words)? {
+        if self.govern(words)? || self.inventory(words)? || self.elastic(words)? {
             return Ok(());
         }
         match words[0].as_str() {

@@ -26,7 +26,7 @@ pub fn one(world: &Snapshot, id: &str) -> Result<Vec<String>, String> {
                 name = d.name(),
                 phase = word(&s.phase),
                 ready = s.ready,
-                wanted = d.spec.instances,
+                wanted = d.wanted(),
                 updated = s.updated,
                 instances = s.instances,
                 release = name(&s.release),

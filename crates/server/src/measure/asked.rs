@@ -28,9 +28,10 @@ pub struct Asked {
     last: Mutex<HashMap<String, LastAsked>>,
 }
 
-/// One rule that records, and whose it is.
+/// One answer that is recorded, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Recorded {
+    kind: Kind,
     subject: String,
     metric: String,
     labels: BTreeMap<String, String>,
@@ -52,12 +53,12 @@ impl Asked {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).get(rule).copied()
     }
 
-    /// Takes the series of rules that are gone.
+    /// Takes the series of what is gone.
     fn gone(&self, world: &Snapshot) -> Vec<Labels> {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ended = Vec::new();
         recorded.retain(|key, series| {
-            let stays = world.find(Kind::Rule, &key.subject).is_some();
+            let stays = world.find(key.kind, &key.subject).is_some();
             if !stays {
                 ended.extend(series.drain());
             }
@@ -76,7 +77,7 @@ impl Server {
         let mut answers = Answers::new();
         for query in all {
             let began = self.clock.elapsed();
-            let answer = self.ask_one(subject, &query).await;
+            let answer = self.ask_one(kind, subject, &query).await;
             let took = self.clock.elapsed().saturating_sub(began);
             self.figures.observe("atoll_query_duration_seconds", &[("lane", "planners")], took);
             answers.insert(query.name, answer.map(Arc::new));
@@ -90,7 +91,12 @@ impl Server {
         answers
     }
 
-    async fn ask_one(&self, subject: &str, query: &Query) -> Result<query::Answer, Reason> {
+    async fn ask_one(
+        &self,
+        kind: Kind,
+        subject: &str,
+        query: &Query,
+    ) -> Result<query::Answer, Reason> {
         let failed = |error: QueryError| {
             let message = format!("could not work out {}: {error}", query.expression);
             Reason::new("query-failed", message)
@@ -109,6 +115,7 @@ impl Server {
                 Reason::new("query-failed", format!("could not record: {message}"))
             })?;
             let key = Recorded {
+                kind,
                 subject: subject.to_owned(),
                 metric: record.metric.clone(),
                 labels: record.labels.clone(),

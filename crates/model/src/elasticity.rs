@@ -1,0 +1,316 @@
+//! How many instances a deployment is to have: what its developers declare, and what the platform
+//! makes of it. Not how the number is found, which is a planner's.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cmdb::explained;
+use crate::name::{self, Invalid};
+use crate::object::{Explained, Spec};
+use crate::{Kind, Object, Reason, Span, Timestamp, cron};
+
+/// The name of the signal that [`Scaling::per_instance`] is.
+pub const LOAD: &str = "load";
+
+/// Bounds and signals of the number of instances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scaling {
+    /// The least.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+    /// What one instance can carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_instance: Option<PerInstance>,
+    /// What else is looked at. The signal that asks for most decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Signal>,
+    /// Times with a least number of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Floor>,
+    /// Whether a forecast may raise the number. It never lowers it.
+    #[serde(default)]
+    pub predict: bool,
+    /// Whether it is done, or only said what would be.
+    #[serde(default)]
+    pub mode: ScalingMode,
+    /// Instances are taken away only after every signal has asked for fewer for this long.
+    #[serde(default = "five_minutes")]
+    pub down_after: Span,
+}
+
+fn five_minutes() -> Span {
+    Span::seconds(300)
+}
+
+/// What one instance can carry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PerInstance {
+    /// PromQL of the whole load.
+    pub query: String,
+    /// The load of one instance that is aimed at.
+    pub target: f64,
+}
+
+/// One thing the number of instances goes by. One of `per_instance` and `below` is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Signal {
+    /// Names it.
+    pub name: String,
+    /// PromQL of one number.
+    pub query: String,
+    /// The number is of all instances together, and one is to have so much of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_instance: Option<f64>,
+    /// The number is the same for each, like a utilization or a response time, and is to be no
+    /// more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below: Option<f64>,
+}
+
+/// A least number of instances for a time that comes again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Floor {
+    /// When it begins: five fields as in crontab, in UTC.
+    pub cron: String,
+    /// How long it lasts.
+    pub lasts: Span,
+    /// So many instances at least.
+    pub at_least: u32,
+}
+
+/// Whether the number of instances is changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScalingMode {
+    /// It is.
+    #[default]
+    Act,
+    /// It is only said what it would be.
+    Observe,
+}
+
+impl Scaling {
+    /// Everything the number goes by.
+    pub fn all_signals(&self) -> Vec<Signal> {
+        let load = self.per_instance.as_ref().map(|load| Signal {
+            name: LOAD.to_owned(),
+            query: load.query.clone(),
+            per_instance: Some(load.target),
+            below: None,
+        });
+        load.into_iter().chain(self.signals.iter().cloned()).collect()
+    }
+
+    /// Whether there is anything to go by.
+    pub fn is_automatic(&self) -> bool {
+        self.per_instance.is_some() || !self.signals.is_empty() || !self.schedules.is_empty()
+    }
+
+    /// Checks it by itself.
+    ///
+    /// # Errors
+    /// Every problem found, each with the path of its field.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.add_if(self.min > self.max, "min", "is more than max");
+        let mut names = BTreeSet::new();
+        if let Some(load) = &self.per_instance {
+            names.insert(LOAD);
+            let path = "perInstance.target";
+            invalid.add_if(!is_amount(load.target), path, "is not more than zero");
+            invalid.add_if(load.query.trim().is_empty(), "perInstance.query", "is empty");
+        }
+        for (i, signal) in self.signals.iter().enumerate() {
+            let path = format!("signals[{i}]");
+            invalid.nest(&format!("{path}.name"), name::check_simple(&signal.name));
+            let again = !names.insert(&signal.name);
+            invalid.add_if(again, &format!("{path}.name"), "names two signals");
+            let empty = signal.query.trim().is_empty();
+            invalid.add_if(empty, &format!("{path}.query"), "is empty");
+            let one = signal.per_instance.is_some() != signal.below.is_some();
+            invalid.add_if(!one, &path, "needs one of perInstance and below");
+            let amounts = [("perInstance", signal.per_instance), ("below", signal.below)];
+            for (field, amount) in amounts {
+                let wrong = amount.is_some_and(|amount| !is_amount(amount));
+                invalid.add_if(wrong, &format!("{path}.{field}"), "is not more than zero");
+            }
+        }
+        for (i, floor) in self.schedules.iter().enumerate() {
+            let path = format!("schedules[{i}]");
+            if let Err(wrong) = cron::check(&floor.cron) {
+                invalid.add(&format!("{path}.cron"), wrong);
+            }
+            invalid.add_if(floor.lasts.0 == 0, &format!("{path}.lasts"), "is no time");
+            let beyond = floor.at_least > self.max;
+            invalid.add_if(beyond, &format!("{path}.atLeast"), "is more than max");
+        }
+        invalid.into_result()
+    }
+}
+
+fn is_amount(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+impl Floor {
+    /// Until when it holds, if it does at a time.
+    pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        let began = cron::next_after(&self.cron, now - self.lasts)?;
+        (began <= now).then(|| began + self.lasts)
+    }
+
+    /// When it begins next.
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        cron::next_after(&self.cron, now)
+    }
+}
+
+/// What keeps the number of instances of one deployment. It is made from the application's
+/// `scaling`, has the deployment's name, and what it says itself comes before what that says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Autoscaler {
+    /// The deployment.
+    pub deployment: String,
+    /// The least here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u32>,
+    /// The most here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// Whether it is done here, or only said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ScalingMode>,
+}
+
+/// How many there are to be, and why.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoscalerStatus {
+    /// In one word.
+    #[serde(default)]
+    pub phase: AutoscalerPhase,
+    /// So many instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<u32>,
+    /// Since when it is that number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The bounds that are in force.
+    #[serde(default)]
+    pub min: u32,
+    /// The most that is in force.
+    #[serde(default)]
+    pub max: u32,
+    /// What each signal asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalStatus>,
+    /// What is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastStatus>,
+    /// When what is above was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
+    /// Why it is as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// The state of an autoscaler in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AutoscalerPhase {
+    /// Nothing was measured yet: the deployment's own number holds.
+    #[default]
+    Waiting,
+    /// The number is kept.
+    Acting,
+    /// The number is only said.
+    Observing,
+    /// What it goes by is not measured: nothing is taken away.
+    Blind,
+}
+
+/// What one signal says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignalStatus {
+    /// Its name.
+    pub name: String,
+    /// What was measured, to three digits; absent without fresh data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// How many instances that asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<u32>,
+}
+
+/// What is expected of the load in the next hour.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastStatus {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The load that is expected, and between what it most likely is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<ForecastPoint>,
+    /// How it was made, or why there is none.
+    pub method: String,
+    /// The mean error of forecasts like it over the last days, as a share of the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
+}
+
+/// One time of a forecast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastPoint {
+    /// When.
+    pub at: Timestamp,
+    /// What is expected.
+    pub expected: f64,
+    /// It is lower one time in ten.
+    pub low: f64,
+    /// It is higher one time in ten.
+    pub high: f64,
+}
+
+explained!(AutoscalerStatus);
+
+impl Spec for Autoscaler {
+    const KIND: Kind = Kind::Autoscaler;
+    type Status = AutoscalerStatus;
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.nest("deployment", name::check_derived(&self.deployment));
+        let above = self.min.zip(self.max).is_some_and(|(min, max)| min > max);
+        invalid.add_if(above, "min", "is more than max");
+        invalid.into_result()
+    }
+
+    fn validate_name(name: &str, spec: &Autoscaler) -> Result<(), Invalid> {
+        if name == spec.deployment {
+            return name::check_derived(name);
+        }
+        Err(Invalid::one("", format!("this autoscaler is named {}", spec.deployment)))
+    }
+}
+
+impl Object<Autoscaler> {
+    /// How many instances its deployment is to have by it; none where the deployment's own number
+    /// holds.
+    pub fn keeps(&self) -> Option<u32> {
+        match self.status.phase {
+            AutoscalerPhase::Acting | AutoscalerPhase::Blind => self.status.desired,
+            AutoscalerPhase::Waiting | AutoscalerPhase::Observing => None,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The number of instances of deployments whose applications say what it goes by: what is asked of
+//! the metrics, the decision, and what is said of it. It writes an autoscaler's own status and
+//! nothing else; the deployment's planner reads that. The arithmetic is in `decide.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_model::elasticity::{
+    AutoscalerPhase, AutoscalerStatus, Scaling, ScalingMode, Signal, SignalStatus,
+};
+use atoll_model::{
+    Any, Application, Autoscaler, Deployment, Intent, Object, Reason, Snapshot, Span, Timestamp,
+    Write,
+};
+
+use crate::query::{Answers, Period, Query, Recording};
+use crate::{Context, Plan, checksum, sooner};
+use decide::{EVERY, Needs, Question};
+
+pub mod decide;
+pub mod derive;
+
+/// The series that keeps what signals say.
+pub const SIGNAL: &str = "scaling:signal";
+/// So much of it is looked at for a decision.
+const RECENT: Span = Span::seconds(1_200);
+/// What is shown is written anew so often, where the number stays.
+const SHOWN: Span = Span::seconds(60);
+/// So long an instance takes to serve, where nothing else is known.
+const START: Span = Span::seconds(60);
+
+/// An autoscaler with what it is of.
+struct Subject<'a> {
+    object: &'a Arc<Object<Autoscaler>>,
+    deployment: &'a Arc<Object<Deployment>>,
+    scaling: &'a Scaling,
+    signals: Vec<Signal>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(world: &'a Snapshot, name: &str) -> Option<Subject<'a>> {
+        let object = world.get::<Autoscaler>(name)?;
+        let deployment = world.get::<Deployment>(&object.spec.deployment)?;
+        let application = world.get::<Application>(&deployment.spec.application)?;
+        let scaling = application.spec.scaling.as_ref()?;
+        Some(Subject { object, deployment, scaling, signals: scaling.all_signals() })
+    }
+
+    fn mode(&self) -> ScalingMode {
+        self.object.spec.mode.unwrap_or(self.scaling.mode)
+    }
+
+    fn bounds(&self) -> (u32, u32) {
+        let spec = &self.object.spec;
+        let max = spec.max.unwrap_or(self.scaling.max);
+        let min = spec.min.unwrap_or(self.scaling.min);
+        (min.min(max), max)
+    }
+}
+
+/// What is asked for one autoscaler: each signal, which is kept as a series, and that series.
+pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
+    let Some(subject) = Subject::of(cx.world, name) else { return Vec::new() };
+    let at = due_at(name, cx.now);
+    let mut all = Vec::new();
+    for signal in &subject.signals {
+        let mut now = Query::at(format!("now {}", signal.name), &signal.query, at);
+        now.narrowed = Some(("deployment".to_owned(), name.to_owned()));
+        let labels = [("deployment", name), ("signal", &signal.name)];
+        let labels: BTreeMap<String, String> =
+            labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels });
+        all.push(now);
+        let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"{}\"}}", signal.name);
+        let mut recent = Query::at(format!("recent {}", signal.name), kept, at);
+        recent.period = Period::Range { from: at - RECENT, to: at, step: EVERY };
+        all.push(recent);
+    }
+    all
+}
+
+/// Spread over the time from one decision to the next.
+fn due_at(name: &str, now: Timestamp) -> Timestamp {
+    let every = EVERY.0 as i64;
+    let offset = (checksum([name.as_bytes()]) % EVERY.0) as i64;
+    Timestamp((now.0 - offset).div_euclid(every) * every + offset)
+}
+
+/// Plans for one autoscaler.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(subject) = Subject::of(cx.world, name) else { return Plan::nothing() };
+    let mut plan = Plan::nothing();
+    plan.again_at = Some(due_at(name, cx.now) + EVERY);
+    let schedules = &subject.scaling.schedules;
+    for change in schedules.iter().filter_map(|floor| floor.until(cx.now)) {
+        plan.again_at = sooner(plan.again_at, Some(change));
+    }
+    if cx.measured.answers.is_empty() && !subject.signals.is_empty() {
+        return plan;
+    }
+    let status = decided(cx, &subject);
+    if is_news(&subject.object.status, &status) {
+        plan.intent = Intent::Observe;
+        plan.reasons.clone_from(&status.reasons);
+        let mut new = Object::clone(subject.object);
+        new.status = status;
+        plan.writes.push(Write::Put(Any::Autoscaler(Arc::new(new))));
+    }
+    plan
+}
+
+fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
+    let stored = &subject.object.status;
+    let (min, max) = subject.bounds();
+    let points = points(subject, &cx.measured.answers);
+    let needs: Vec<Needs> = subject
+        .signals
+        .iter()
+        .zip(&points)
+        .map(|(signal, points)| Needs { name: &signal.name, points })
+        .collect();
+    let floors = subject.scaling.schedules.iter();
+    let floors = floors.filter(|floor| floor.until(cx.now).is_some());
+    let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
+    let decision = decide::decide(&Question {
+        now: cx.now,
+        current,
+        since: stored.since,
+        min,
+        max,
+        floor: floors.map(|floor| floor.at_least).max().unwrap_or(0),
+        expected: None,
+        signals: &needs,
+        down_after: subject.scaling.down_after,
+        start: START,
+    });
+    let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind;
+    let mut reasons = decision.reasons;
+    reasons.extend(failures(subject, &cx.measured.answers));
+    let desired = began.then_some(decision.desired);
+    AutoscalerStatus {
+        phase: match subject.mode() {
+            _ if !began => AutoscalerPhase::Waiting,
+            ScalingMode::Observe => AutoscalerPhase::Observing,
+            ScalingMode::Act if decision.blind => AutoscalerPhase::Blind,
+            ScalingMode::Act => AutoscalerPhase::Acting,
+        },
+        desired,
+        since: match desired == stored.desired {
+            true => stored.since,
+            false => Some(cx.now),
+        },
+        min,
+        max,
+        signals: told(subject, &needs, cx.now),
+        forecast: stored.forecast.clone(),
+        seen_at: Some(cx.now),
+        reasons,
+    }
+}
+
+/// How many instances each signal asked for, over the last while.
+fn points(subject: &Subject, answers: &Answers) -> Vec<Vec<(Timestamp, f64)>> {
+    let serving = f64::from(subject.deployment.status.ready.max(1));
+    let need = |signal: &Signal, value: f64| match (signal.per_instance, signal.below) {
+        (Some(each), _) => value / each,
+        (None, Some(below)) => serving * value / below,
+        (None, None) => 0.0,
+    };
+    let of = |signal: &Signal| {
+        let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
+        let points = answer.series.first()?.points.iter();
+        let sound = points.filter(|(_, value)| value.is_finite() && *value >= 0.0);
+        Some(sound.map(|(at, value)| (*at, need(signal, *value))).collect())
+    };
+    subject.signals.iter().map(|signal| of(signal).unwrap_or_default()).collect()
+}
+
+/// Why signals could not be worked out.
+fn failures(subject: &Subject, answers: &Answers) -> Vec<Reason> {
+    let failed = |signal: &Signal| {
+        let answer = answers.get(&format!("now {}", signal.name))?;
+        match answer {
+            Err(reason) => Some(reason.clone()),
+            Ok(answer) if answer.series.len() > 1 => {
+                let message = format!(
+                    "{} gives {} series and not one number",
+                    signal.name,
+                    answer.series.len()
+                );
+                Some(Reason::new("many-series", message).hint("sum or average them in its query"))
+            }
+            Ok(_) => None,
+        }
+    };
+    subject.signals.iter().filter_map(failed).collect()
+}
+
+fn told(subject: &Subject, needs: &[Needs], now: Timestamp) -> Vec<SignalStatus> {
+    let serving = f64::from(subject.deployment.status.ready.max(1));
+    let each = subject.signals.iter().zip(needs);
+    each.map(|(signal, needs)| {
+        let need = needs.now(now);
+        let value = |need: f64| match (signal.per_instance, signal.below) {
+            (Some(each), _) => need * each,
+            (None, Some(below)) => need * below / serving,
+            (None, None) => 0.0,
+        };
+        SignalStatus {
+            name: signal.name.clone(),
+            value: need.map(|need| decide::round(value(need))),
+            wants: need.map(decide::whole),
+        }
+    })
+    .collect()
+}
+
+/// Whether a status says something that is worth a write.
+fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
+    let seen = |status: &AutoscalerStatus| {
+        let codes = status.reasons.iter().map(|reason| reason.code.clone());
+        let codes: Vec<String> = codes.collect();
+        (status.phase, status.desired, status.min, status.max, codes)
+    };
+    let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
+    let other =
+        (&old.signals, &old.reasons, &old.forecast) != (&new.signals, &new.reasons, &new.forecast);
+    seen(old) != seen(new) || (late && other)
+}
+
+/// The number an autoscaler keeps a deployment at, within its bounds; none where none acts.
+pub(crate) fn kept(world: &Snapshot, deployment: &str) -> Option<u32> {
+    let autoscaler = world.get::<Autoscaler>(deployment)?;
+    let subject = Subject::of(world, deployment)?;
+    if subject.mode() == ScalingMode::Observe {
+        return None;
+    }
+    let (min, max) = subject.bounds();
+    autoscaler.keeps().map(|desired| desired.clamp(min, max))
+}
+
+/// The autoscalers a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    match (old, new) {
+        (Some(Any::Autoscaler(old)), Some(Any::Autoscaler(new))) if old.spec == new.spec => {
+            Vec::new()
+        }
+        (_, Some(Any::Autoscaler(autoscaler))) => vec![autoscaler.meta.name.clone()],
+        (Some(Any::Application(old)), Some(Any::Application(new)))
+            if old.spec.scaling == new.spec.scaling =>
+        {
+            Vec::new()
+        }
+        (_, Some(Any::Application(application))) => {
+            let all = world.derived::<Autoscaler>(application.name());
+            all.map(|autoscaler| autoscaler.meta.name.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}

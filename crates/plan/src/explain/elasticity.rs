@@ -1,0 +1,49 @@
+//! Why a deployment is to have so many instances.
+
+use std::sync::Arc;
+
+use atoll_model::elasticity::AutoscalerPhase;
+use atoll_model::{Autoscaler, Deployment, Object};
+
+use super::{Told, ago};
+use crate::Context;
+
+pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) {
+    let (name, status) = (&it.spec.deployment, &it.status);
+    let bounds = format!("between {} and {}", status.min, status.max);
+    let since = ago(cx, status.since);
+    let number = status.desired.unwrap_or_default();
+    told.state = match status.phase {
+        AutoscalerPhase::Waiting => {
+            told.waiting_for.push("its signals to be measured".to_owned());
+            format!("{name} keeps its own number: nothing it goes by has been measured yet.")
+        }
+        AutoscalerPhase::Acting => {
+            format!("{name} is to have {}{since}, {bounds}.", instances(number))
+        }
+        AutoscalerPhase::Observing => {
+            format!("{name} would have {}{since}, {bounds}; it only observes.", instances(number))
+        }
+        AutoscalerPhase::Blind => {
+            told.waiting_for.push("fresh data".to_owned());
+            format!("{name} stays at {}: what it goes by is not measured.", instances(number))
+        }
+    };
+    for signal in &status.signals {
+        let message = match (signal.value, signal.wants) {
+            (Some(value), Some(wants)) => {
+                format!("{} is {value}, which asks for {}", signal.name, instances(wants))
+            }
+            _ => format!("{} is not measured", signal.name),
+        };
+        told.reasons.push(atoll_model::Reason::new("signal", message));
+    }
+    told.see(format!("deployment/{name}"));
+    if let Some(deployment) = cx.world.get::<Deployment>(name) {
+        told.see(format!("application/{}", deployment.spec.application));
+    }
+}
+
+fn instances(count: u32) -> String {
+    crate::instances(count as usize)
+}

@@ -1,0 +1,69 @@
+//! `atoll autoscale`: the bounds of what keeps the number of instances of a deployment, and whether
+//! it acts.
+
+use atoll_model::Kind;
+use serde_json::json;
+
+use crate::args::{Global, Override, Wait};
+use crate::change;
+use crate::exit::Exit;
+use crate::subject::Subject;
+
+/// What `atoll autoscale` takes.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what to change").required(true).multiple(true))]
+pub struct Args {
+    /// deployment/NAME
+    #[arg(value_name = "KIND/NAME")]
+    what: Subject,
+    /// The least instances here, in place of the application's
+    #[arg(long, value_name = "N", group = "what to change")]
+    min: Option<u32>,
+    /// The most instances here
+    #[arg(long, value_name = "N", group = "what to change")]
+    max: Option<u32>,
+    /// Whether the number is changed, or only said what it would be
+    #[arg(long, group = "what to change")]
+    mode: Option<Mode>,
+    /// Back to what the application declares
+    #[arg(long, conflicts_with_all = ["min", "max", "mode"], group = "what to change")]
+    reset: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    over: Override,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    Act,
+    Observe,
+}
+
+/// Changes what is given.
+///
+/// # Errors
+/// The client's; a refusal of the gate.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let mut what = args.what.of(&[Kind::Deployment, Kind::Autoscaler])?;
+    what.kind = Kind::Autoscaler;
+    let client = global.client()?;
+    let before = client.get(what.kind, &what.name).await?;
+    let mut spec = serde_json::Map::new();
+    if args.reset {
+        spec = ["min", "max", "mode"]
+            .map(|field| (field.to_owned(), json!(null)))
+            .into_iter()
+            .collect();
+    }
+    let mode = args.mode.map(|mode| match mode {
+        Mode::Act => "act",
+        Mode::Observe => "observe",
+    });
+    let given = [("min", args.min.map(|n| json!(n))), ("max", args.max.map(|n| json!(n)))];
+    let given = given.into_iter().chain([("mode", mode.map(|mode| json!(mode)))]);
+    spec.extend(given.filter_map(|(field, value)| Some((field.to_owned(), value?))));
+    let revision = Some(before.meta().revision);
+    let outcome = change::patch_spec(&client, &what, spec.into(), revision, &args.over).await?;
+    change::conclude(&client, &what, &outcome, Some(&before), args.wait).await
+}
