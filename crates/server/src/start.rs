@@ -1,7 +1,9 @@
 //! How a server starts and stops: options, the state opened, the address taken, the loops running.
 //! Not what they do.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -299,7 +301,8 @@ async fn certificates(
 fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
     let wrong =
         |e: std::io::Error| StartError::Store(format!("could not write to {}: {e}", dir.display()));
-    std::fs::create_dir_all(dir).map_err(wrong)?;
+    // Keys are kept in it.
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
     let file = std::fs::File::create(dir.join("lock")).map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

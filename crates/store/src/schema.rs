@@ -202,10 +202,12 @@ pub(crate) const AUDIT_KIND: Sql = both(concat!(
     " FROM history WHERE kind = $1 AND at >= $2 ORDER BY revision DESC LIMIT $3"
 ));
 
-/// What was there at a time: the last entry of each object until then, unless it deleted it.
+/// What was there at a time: the last entry of each object until then, unless it deleted it. What
+/// only was to be known (`RECORD`) is of no object.
 pub(crate) const AS_OF: Sql = both(
     "SELECT h.kind, h.name, h.revision, h.body FROM history h
-     JOIN (SELECT max(revision) AS revision FROM history WHERE at <= $1 GROUP BY kind, name) last
+     JOIN (SELECT max(revision) AS revision FROM history
+           WHERE at <= $1 AND kind <> 'Audit' GROUP BY kind, name) last
          ON last.revision = h.revision
      WHERE NOT h.deleted",
 );
@@ -260,13 +262,19 @@ pub(crate) const WALK: Sql = both(concat!(
     " FROM history WHERE revision > $1 AND revision <= $2 ORDER BY revision LIMIT $3"
 ));
 
-/// An object that is not as its last record left it.
+/// An object that is not as its last record left it, or is not there though that left it.
 pub(crate) const STRAY: Sql = both(
     "SELECT o.kind, o.name, o.revision FROM objects o
      LEFT JOIN history h ON h.revision = o.revision
      WHERE h.revision IS NULL OR h.kind <> o.kind OR h.name <> o.name OR h.deleted
          OR h.body <> o.body
-     ORDER BY o.revision LIMIT 1",
+     UNION ALL
+     SELECT h.kind, h.name, h.revision FROM history h
+     JOIN (SELECT max(revision) AS revision FROM history
+           WHERE kind <> 'Audit' GROUP BY kind, name) last ON last.revision = h.revision
+     LEFT JOIN objects o ON o.kind = h.kind AND o.name = h.name
+     WHERE NOT h.deleted AND o.name IS NULL
+     ORDER BY 3 LIMIT 1",
 );
 
 pub(crate) const REMOVE_ENTRIES: Sql = Sql {

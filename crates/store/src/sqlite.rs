@@ -3,8 +3,8 @@
 //! The writer takes whatever batches have queued up and commits them as one transaction. It
 //! judges nothing: which batches go ahead is decided in [`crate::admit`].
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -41,12 +41,21 @@ enum Job {
     Run(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
+/// Keys and sealed secrets are in it, so nobody else reads it, whoever made the directory. What
+/// SQLite puts beside it gets the same permissions.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
 impl Sqlite {
     /// Opens or creates `dir/atoll.db`, which may not grow beyond `pages` if given.
     pub(crate) fn open(dir: &Path, pages: Option<u32>) -> Result<Sqlite> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         created.map_err(|e| Error::Other(format!("cannot create {}: {e}", dir.display())))?;
         let path = dir.join("atoll.db");
+        keep_private(&path)
+            .map_err(|e| Error::Other(format!("cannot create {}: {e}", path.display())))?;
         let mut writer = Connection::open(&path)?;
         prepare_writer(&writer, pages)?;
         migrate(&mut writer)?;

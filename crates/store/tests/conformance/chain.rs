@@ -64,6 +64,7 @@ pub async fn what_was_meddled_with_is_found(place: Place) {
         (same("DELETE FROM history WHERE revision = 6"), 6),
         (same(swap), 2),
         (same("UPDATE objects SET body = '[7]' WHERE name = 'b'"), 2),
+        (same("DELETE FROM objects WHERE name = 'b'"), 2),
         (same("UPDATE counter SET hash = 'x'"), 6),
         (same("INSERT INTO gaps VALUES (9, 9, '', '')"), 9),
     ];

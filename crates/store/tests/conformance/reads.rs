@@ -2,7 +2,7 @@
 
 use atoll_store::{AuditFilter, Error, Expect};
 
-use crate::place::{Place, assert_sound, batch, contents, delete, keep, put};
+use crate::place::{Place, assert_sound, batch, contents, delete, keep, put, record};
 
 pub async fn history_and_at_revision(place: Place) {
     let store = place.open().await;
@@ -22,6 +22,7 @@ pub async fn history_and_at_revision(place: Place) {
     assert_eq!(as_of(9_000).await, [row("a", 4, "[4]"), row("b", 2, "[2]")]);
     assert_eq!(as_of(999).await, []);
     store.commit(batch(vec![delete("a", Expect::Revision(4))])).await.unwrap();
+    store.commit(batch(vec![record("user/ann", "{}")])).await.unwrap();
     assert_eq!(as_of(9_000).await, [row("b", 2, "[2]")], "what was deleted is not there");
 
     let all = store.history("Host", "a", None, 10).await.unwrap();

@@ -184,6 +184,12 @@ async fn the_directory_is_for_its_owner() {
     drop(Store::open_sqlite(&dir).await.unwrap());
     let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+    // Whoever made the directory, what is kept in it is for its owner.
+    let open = root.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    drop(Store::open_sqlite(&open).await.unwrap());
+    let mode = std::fs::metadata(open.join("atoll.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let file = root.path().join("file");
     std::fs::write(&file, "").unwrap();
     let refused = Store::open_sqlite(&file).await.err().unwrap().to_string();
