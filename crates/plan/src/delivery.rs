@@ -8,7 +8,7 @@ use atoll_model::cmdb::ApplicationStatus;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Meta, Object, Package,
-    Promotion, Reason, Release, Snapshot, Write,
+    Pipeline, Promotion, Reason, Release, Snapshot, Write,
 };
 
 use crate::{Context, Plan};
@@ -73,6 +73,10 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let wanted = format!("{}:{}", package.spec.name, package.spec.version);
             let waits = |a: &&Arc<Object<Application>>| a.spec.package.as_ref() == Some(&wanted);
             world.all::<Application>().filter(waits).map(|a| a.meta.name.clone()).collect()
+        }
+        Some(Any::Pipeline(pipeline)) => {
+            let named = pipeline.spec.application.clone();
+            vec![named.unwrap_or_else(|| pipeline.meta.name.clone())]
         }
         Some(Any::Environment(environment)) => world
             .all::<Application>()
@@ -155,12 +159,47 @@ fn package<'a>(
     cx: &Context<'a>,
     application: &Object<Application>,
 ) -> Result<Option<&'a Package>, Reason> {
-    let Some(wanted) = &application.spec.package else { return Ok(None) };
+    let Some(wanted) = &application.spec.package else { return built(cx.world, application) };
     let (name, version) = wanted.split_once(':').unwrap_or((wanted, ""));
     match cx.world.get::<Package>(&Package::object_name(name, version)) {
         Some(package) => Ok(Some(&package.spec)),
         None => Err(Reason::new("package-missing", format!("there is no package {wanted}"))
             .hint(format!("push it: atoll package push {wanted} PATH"))),
+    }
+}
+
+/// The package of an application that names none: where a pipeline makes its releases, the last one
+/// made, since the manifest in the repository cannot name what is made of it.
+fn built<'a>(
+    world: &'a Snapshot,
+    application: &Object<Application>,
+) -> Result<Option<&'a Package>, Reason> {
+    let name = application.name();
+    let makes = |pipeline: &&Arc<Object<Pipeline>>| {
+        let of = pipeline.spec.application.as_deref().unwrap_or(pipeline.name());
+        // Steps that stand in the repository only may make one.
+        let mut steps = pipeline.spec.steps.iter();
+        of == name && (pipeline.spec.steps.is_empty() || steps.any(|step| step.release.is_some()))
+    };
+    let Some(pipeline) = world.all::<Pipeline>().find(makes) else { return Ok(None) };
+    if application.spec.image.is_some() {
+        return Ok(None);
+    }
+    let last = world.newest_release(name);
+    let package = last.and_then(|release| release.spec.package.as_ref());
+    if last.is_some() && package.is_none() {
+        // It ran the host's own programs before it had a pipeline.
+        return Ok(None);
+    }
+    let object = package.map(|last| Package::object_name(&last.name, &last.version));
+    match object.and_then(|object| world.get::<Package>(&object)) {
+        Some(package) => Ok(Some(&package.spec)),
+        None => {
+            let pipeline = pipeline.name();
+            let message = format!("pipeline/{pipeline} has made no package of {name} yet");
+            let hint = format!("push a commit, or run it: atoll pipeline run {pipeline}");
+            Err(Reason::new("package-missing", message).hint(hint))
+        }
     }
 }
 

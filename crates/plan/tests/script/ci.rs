@@ -30,6 +30,13 @@ impl Script {
                 self.apply(Any::Pipeline(Arc::new(Object::new(name, spec))));
                 Ok(())
             }
+            "pipeline" => {
+                let release = json!({ "package": "out" });
+                let spec = json!({ "steps": [{ "name": "do", "run": "do", "release": release }] });
+                let spec: Pipeline = serde_json::from_value(spec).map_err(|e| e.to_string())?;
+                self.apply(Any::Pipeline(Arc::new(Object::new(name, spec))));
+                Ok(())
+            }
             "cancel" => {
                 let run = self.sim.world.get::<Run>(name).ok_or("no such run")?;
                 let mut new = Object::clone(run);

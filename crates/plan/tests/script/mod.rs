@@ -206,7 +206,7 @@ impl Script {
             "show" => self.said.extend(show::one(&self.sim.world, name)?),
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,
-            "run" | "cancel" | "steps" | "schedule" => self.pipelines(words)?,
+            "run" | "cancel" | "steps" | "schedule" | "pipeline" => self.pipelines(words)?,
             "job" | "runbook" | "retry-job" | "resume-job" | "end-job" => self.jobs(words)?,
             "journey" => self.journey(name)?,
             "figures" => self.figures(name),
