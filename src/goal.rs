@@ -224,9 +224,14 @@ fn deployment(
     let there = object.wanted() == 0
         || wanted.is_none_or(|w| status.release.as_deref() == Some(w))
         || known.is_some_and(|known| Some(known.release.as_str()) == wanted);
-    let told = status.reasons.iter().any(|r| r.code == "rolled-back");
-    let rolled_back = failed.is_some() || (told && !there);
     // What it says of another release than the one wanted was so before the change.
+    let of_another = |reason: &Reason| {
+        let failed = status.failed.as_ref();
+        reason.code == "rolled-back"
+            && failed.is_some_and(|f| wanted.is_some_and(|w| w != f.release))
+    };
+    let told = status.reasons.iter().any(|r| r.code == "rolled-back" && !of_another(r));
+    let rolled_back = failed.is_some() || (told && !there);
     let of_wanted =
         |release: Option<&str>| release.is_none() || wanted.is_none() || release == wanted;
     let last = status.failed.as_ref().map(|f| f.release.as_str());
@@ -426,6 +431,17 @@ mod tests {
                       shop.prod.3 is starting";
         assert!(matches!(state(&rolling, &goal(4)), State::Pending { text, .. } if text == wanted));
         assert!(matches!(state(&world([]), &goal(1)), State::Pending { .. }));
+    }
+
+    #[test]
+    fn what_was_taken_back_before_the_change_is_no_failure_of_it() {
+        let back = format!(
+            r#","phase":"settled","release":"shop-1"{},
+            "reasons":[{{"code":"rolled-back","message":"shop-2 was taken back"}}]"#,
+            failed()
+        );
+        let world = world([shop(r#","release":"shop-3""#, &back)]);
+        assert!(matches!(state(&world, &goal(4)), State::Pending { .. }));
     }
 
     #[test]

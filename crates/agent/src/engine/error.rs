@@ -79,7 +79,11 @@ impl From<Error> for EngineError {
             }
             Error::DockerStreamError { error } => EngineError::Refused(plain(error)),
             Error::DockerContainerWaitError { error, .. } => EngineError::Refused(plain(error)),
-            Error::JsonDataError { message, .. } => EngineError::Refused(message),
+            // It says nothing of what was asked for: podman has a word of its own for a container
+            // that has just ended, and another a moment later.
+            Error::JsonDataError { message, .. } => {
+                EngineError::Away(format!("its answer could not be read: {message}"))
+            }
             other => EngineError::Away(told(&other)),
         }
     }

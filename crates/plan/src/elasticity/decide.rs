@@ -279,7 +279,7 @@ mod tests {
     fn it_looks_as_far_ahead_as_a_start_takes() {
         let rising = points((0..80).map(|i| 4.0 + f64::from(i) * 0.05));
         let now = 4.0 + 79.0 * 0.05;
-        assert!(decided(4, &rising).0 > whole(now));
+        assert_eq!(decided(7, &rising).0, whole(now) + 1);
     }
 
     #[test]
