@@ -1,6 +1,7 @@
 //! Measures how fast Atoll is, and prints it beside its goals and its peers' figures. Not a test:
 //! a missed goal is reported, and only what does not work fails.
 
+mod audit;
 mod clock;
 mod containers;
 mod control;
@@ -9,6 +10,7 @@ mod fleet;
 mod hollow;
 mod http;
 mod interrupt;
+mod inventory;
 mod jobs;
 mod metrics;
 mod peers;
@@ -82,6 +84,8 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(jobs::rows(args).await?);
     rows.extend(metrics::rows(args).await?);
     rows.extend(watchers::rows(args).await?);
+    rows.extend(inventory::rows(args).await?);
+    rows.extend(audit::rows(args).await?);
     Ok(rows)
 }
 
