@@ -1,6 +1,6 @@
 //! `atoll drift`: where what is recorded is not so, and mending it either way.
 
-use atoll_model::api::Outcome;
+use atoll_model::api::{Outcome, WriteView};
 use atoll_model::cmdb::view::UseReport;
 use atoll_model::{Drift, Kind};
 
@@ -92,7 +92,37 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let name = named.name.trim_start_matches("drift/");
     let outcome = client.mend(name, how, named.dry_run).await?;
     change::judge(&outcome)?;
-    tell(&outcome)
+    match named.dry_run {
+        true => would(&outcome),
+        false => tell(&outcome),
+    }
+}
+
+/// Says what a change would do that was only rehearsed.
+///
+/// # Errors
+/// Standard output's.
+pub(super) fn would(outcome: &Outcome) -> anyhow::Result<Exit> {
+    match rehearsed(outcome) {
+        text if text.is_empty() => output::say("nothing would be done"),
+        text => output::print(&text)?,
+    }
+    for reason in &outcome.reasons {
+        output::say(&format!("it would say: {reason}"));
+    }
+    Ok(Exit::Done)
+}
+
+fn rehearsed(outcome: &Outcome) -> String {
+    let line = |write: &WriteView| {
+        let word = match write.op.as_str() {
+            "create" => "created",
+            "delete" => "deleted",
+            _ => "updated",
+        };
+        format!("{}/{} would be {word}\n", write.kind.lower(), write.name)
+    };
+    outcome.writes.iter().filter(|write| write.op != "unchanged").map(line).collect()
 }
 
 fn tell(outcome: &Outcome) -> anyhow::Result<Exit> {
@@ -132,4 +162,22 @@ async fn list(global: &Global, of: Option<String>, how: Output) -> anyhow::Resul
     }
     output::print(&output::list(list.items, list.revision, how.output, now())?)?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_says_that_nothing_was_done_yet() {
+        let outcome: Outcome = serde_json::from_str(
+            r#"{"verdict":"commit","reasons":[],"writes":[
+                {"op":"update","kind":"Host","name":"h1","diff":[],"by":"you"},
+                {"op":"unchanged","kind":"Item","name":"i1","diff":[],"by":"you"},
+                {"op":"delete","kind":"Drift","name":"host.h1.os","diff":[],"by":"drift"}]}"#,
+        )
+        .unwrap();
+        let said = "host/h1 would be updated\ndrift/host.h1.os would be deleted\n";
+        assert_eq!(rehearsed(&outcome), said);
+    }
 }

@@ -1,10 +1,13 @@
 //! `atoll find` and `atoll export`: what a filter lets through, as it is or as it was, to read or
 //! for other programs.
 
-use atoll_client::Search;
-use atoll_model::{Any, Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_client::{Client, Search};
+use atoll_model::cmdb::facts::FactsPart;
+use atoll_model::{Any, Kind, Span, Timestamp};
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::{Global, Output};
 use crate::clock::now;
@@ -111,9 +114,13 @@ pub struct Export {
 pub async fn export(global: &Global, args: Export) -> anyhow::Result<Exit> {
     let at = args.at.as_deref().map(|text| time(text, now())).transpose()?;
     let search = Search { filter: args.filter, at, ..Search::default() };
-    let (items, revision) = global.client()?.find_all(&search).await?;
+    let client = global.client()?;
+    let (items, revision) = client.find_all(&search).await?;
     let text = match args.form {
-        Form::Csv => csv::write(&table(&items, &args.columns)),
+        Form::Csv => {
+            let facts = Facts::read(&client, &items, &args.columns, at).await?;
+            csv::write(&table(&items, &args.columns, &facts))
+        }
         Form::Json => output::list(items, revision, Format::Json, now())?,
         Form::Yaml => output::list(items, revision, Format::Yaml, now())?,
     };
@@ -121,14 +128,97 @@ pub async fn export(global: &Global, args: Export) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn table(items: &[Any], columns: &[String]) -> Table {
+/// What agents have found of hosts: for each host its parts, by their names.
+#[derive(Default)]
+pub(super) struct Facts(BTreeMap<String, BTreeMap<String, Value>>);
+
+impl Facts {
+    /// The parts of facts the columns of hosts are found in, as they were at a time.
+    async fn read(
+        client: &Client,
+        items: &[Any],
+        columns: &[String],
+        at: Option<Timestamp>,
+    ) -> anyhow::Result<Facts> {
+        let mut facts = Facts::default();
+        let hosts = items.iter().any(|any| any.kind() == Kind::Host);
+        let parts: BTreeSet<&str> = columns.iter().filter_map(|path| part(path)).collect();
+        if !hosts || parts.is_empty() {
+            return Ok(facts);
+        }
+        let parts: Vec<&str> = parts.into_iter().collect();
+        let filter = format!("kind = facts and part in ({})", parts.join(", "));
+        let (found, _) = client.find_all(&Search { filter, at, ..Search::default() }).await?;
+        for any in &found {
+            facts.take(any);
+        }
+        Ok(facts)
+    }
+
+    fn take(&mut self, any: &Any) {
+        let Any::Facts(of) = any else { return };
+        let name = of.spec.part.name();
+        let data = of.status.data.as_ref().map(|data| json!(data)[name].take());
+        let parts = self.0.entry(of.spec.host.clone()).or_default();
+        parts.extend(data.map(|data| (name.to_owned(), data)));
+    }
+
+    /// The fact at a path, as filters see it.
+    fn of(&self, host: &str, path: &str) -> Option<&Value> {
+        let name = part(path)?;
+        let data = self.0.get(host)?.get(name)?;
+        let path = path.strip_prefix("facts.").unwrap_or(path);
+        let path = path.strip_prefix("custom.").or(path.strip_prefix("packages.")).unwrap_or(path);
+        walk(data, path)
+    }
+}
+
+/// The part of a host's facts a path leads into; none, where that stands in the host itself.
+fn part(path: &str) -> Option<&'static str> {
+    let path = path.strip_prefix("facts.").unwrap_or(path);
+    let part = match path.split('.').next().unwrap_or_default() {
+        "packages" => FactsPart::Packages,
+        "disks" | "filesystems" => FactsPart::Storage,
+        "interfaces" | "routes" | "resolvers" => FactsPart::Network,
+        "custom" => FactsPart::Custom,
+        "kind" | "name" | "labels" | "address" | "zone" => return None,
+        "metadata" | "spec" | "status" => return None,
+        _ => FactsPart::System,
+    };
+    Some(part.name())
+}
+
+/// What stands at a path of keys and numbers of lists; of keys with dots the longest counts.
+fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    let mut ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]).rev();
+    ends.find_map(|end| {
+        let below = match value {
+            Value::Object(map) => map.get(&path[..end])?,
+            Value::Array(list) => list.get(path[..end].parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+        walk(below, path[end..].strip_prefix('.').unwrap_or_default())
+    })
+}
+
+pub(super) fn table(items: &[Any], columns: &[String], facts: &Facts) -> Table {
     let rows: Vec<Value> = items.iter().map(Any::to_value).collect();
     let titles = match columns.is_empty() {
         false => columns.to_vec(),
         true => usual(items, &rows),
     };
-    let row = |value: &Value| titles.iter().map(|path| field(value, path)).collect();
-    Table { rows: rows.iter().map(row).collect(), titles: titles.clone() }
+    let row = |(any, value): (&Any, &Value)| {
+        let fact = |path: &str| match any {
+            Any::Host(host) if path == "zone" => Some(Value::from(host.zone())),
+            Any::Host(host) => facts.of(host.name(), path).cloned(),
+            _ => None,
+        };
+        titles.iter().map(|path| field(value, fact(path).as_ref(), path)).collect()
+    };
+    Table { rows: items.iter().zip(&rows).map(row).collect(), titles: titles.clone() }
 }
 
 /// The columns of items are their attributes; of anything else, what everything has.
@@ -146,15 +236,15 @@ fn usual(items: &[Any], rows: &[Value]) -> Vec<String> {
     ["name", "type"].into_iter().map(str::to_owned).chain(attributes).collect()
 }
 
-/// What stands in a column: an attribute, or a path below the object, its target or its status.
-fn field(value: &Value, path: &str) -> String {
+/// What stands in a column: an attribute, a fact, or a path below the object, its target or its
+/// status.
+fn field(value: &Value, fact: Option<&Value>, path: &str) -> String {
     let attribute = value["spec"]["attributes"].get(path);
-    let found = attribute.or_else(|| {
-        let pointer = format!("/{}", path.replace('.', "/"));
+    let below = || {
         let parts = ["", "/metadata", "/spec", "/status"];
-        parts.iter().find_map(|part| value.pointer(&format!("{part}{pointer}")))
-    });
-    found.map(said).unwrap_or_default()
+        parts.iter().find_map(|part| walk(value.pointer(part)?, path))
+    };
+    attribute.or(fact).or_else(below).map(said).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -171,9 +261,53 @@ mod tests {
             .unwrap()
         };
         let items = [item("r1", r#"{"units":42}"#), item("r2", r#"{"site":"fra, 1"}"#)];
-        let text = csv::write(&table(&items, &[]));
+        let none = Facts::default();
+        let text = csv::write(&table(&items, &[], &none));
         assert_eq!(text, "name,type,site,units\r\nr1,rack,,42\r\nr2,rack,\"fra, 1\",\r\n");
-        let text = csv::write(&table(&items, &["name".into(), "spec.type".into()]));
+        let text = csv::write(&table(&items, &["name".into(), "spec.type".into()], &none));
         assert_eq!(text, "name,spec.type\r\nr1,rack\r\nr2,rack\r\n");
+    }
+
+    #[test]
+    fn facts_are_columns_of_hosts() {
+        let any = |value: Value| Any::from_json(&value.to_string()).unwrap();
+        let host = |name: &str| {
+            any(json!({
+                "apiVersion": "atoll/v1", "kind": "Host", "spec": {},
+                "metadata": { "name": name, "labels": { "zone": "a", "team.io/x": "y" } },
+            }))
+        };
+        let found = |part: &str, data: Value| {
+            any(json!({
+                "apiVersion": "atoll/v1", "kind": "Facts",
+                "metadata": { "name": format!("h1.{part}") },
+                "spec": { "host": "h1", "part": part }, "status": { "data": { part: data } },
+            }))
+        };
+        let mut facts = Facts::default();
+        let system = json!({ "os": { "name": "debian", "version": "12" }, "memory": "4Gi" });
+        facts.take(&found("system", system));
+        facts.take(&found("packages", json!({ "libc6.1": "2" })));
+        facts.take(&found("custom", json!({ "rack": { "rows": [1, { "a.b": 2 }] } })));
+        facts.take(&found("network", json!({ "interfaces": [{ "name": "eth0" }] })));
+        let columns = [
+            "name",
+            "kind",
+            "zone",
+            "labels.team.io/x",
+            "os.name",
+            "facts.os.version",
+            "memory",
+            "packages.libc6.1",
+            "custom.rack.rows.1.a.b",
+            "interfaces.0.name",
+            "os.nothing",
+        ];
+        let columns = columns.map(str::to_owned);
+        let text = csv::write(&table(&[host("h1"), host("h2")], &columns, &facts));
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines, ["h1,Host,a,y,debian,12,4Gi,2,2,eth0,", "h2,Host,a,y,,,,,,,"]);
+        assert_eq!(part("os.name"), Some("system"));
+        assert_eq!(part("labels.zone"), None, "nothing is read for what the host itself has");
     }
 }

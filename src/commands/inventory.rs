@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::args::{Global, Output};
 use crate::change;
 use crate::columns::{Cell, cell};
+use crate::commands::drift::would;
 use crate::exit::Exit;
 use crate::output::{self, Format};
 use crate::subject::Subject;
@@ -97,6 +98,9 @@ pub async fn merge(global: &Global, args: Merge) -> anyhow::Result<Exit> {
     let (what, into) = (args.what.of(&[Kind::Item])?, args.into.of(&[Kind::Item])?);
     let outcome = global.client()?.merge(&what.name, &into.name, args.dry_run).await?;
     change::judge(&outcome)?;
+    if args.dry_run {
+        return would(&outcome);
+    }
     change::tell(&outcome, &[what])?;
     Ok(Exit::Done)
 }
@@ -120,6 +124,9 @@ pub async fn split(global: &Global, args: Split) -> anyhow::Result<Exit> {
     let what = args.what.of(&[Kind::Item])?;
     let outcome = global.client()?.split(&what.name, args.dry_run).await?;
     change::judge(&outcome)?;
+    if args.dry_run {
+        return would(&outcome);
+    }
     change::tell(&outcome, &[what])?;
     Ok(Exit::Done)
 }

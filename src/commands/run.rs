@@ -3,20 +3,21 @@
 
 mod follow;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_client::Client;
 use atoll_model::api::JobRequest;
 use atoll_model::ci::pipeline::ParamKind;
-use atoll_model::job::{Deed, Pause};
-use atoll_model::{Any, Job, Kind, Object, Portion, Runbook, Selector, Span};
+use atoll_model::job::{Deed, JobPhase, Pause};
+use atoll_model::{Any, Job, Kind, Object, Portion, Reason, Runbook, Selector, Span};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Output};
 use crate::clock::now;
 use crate::commands::pipeline::begin::pair;
 use crate::exit::{Exit, Failure};
-use crate::output::Format;
+use crate::output::{self, Format};
 use crate::subject::Subject;
 
 /// Flags of `run`.
@@ -81,7 +82,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         None => of_command(&client, args).await?,
     };
     if no_follow {
-        println!("{job}");
+        output::print_line(&format!("job/{job}"))?;
         return Ok(Exit::Done);
     }
     follow::follow(&client, &job, round, format).await
@@ -93,9 +94,25 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// The client's.
 pub async fn retry(global: &Global, args: Retry) -> anyhow::Result<Exit> {
     let what = args.what.of(&[Kind::Job])?;
-    let client = global.client()?;
+    let (client, format) = (global.client()?, args.output.output);
+    let any = client.get(Kind::Job, &what.name).await?;
+    if any.of::<Job>().is_some_and(|job| nothing_left(job)) {
+        output::say(&format!("nothing is left to retry: every host of {what} has done it"));
+        if !shows(format) {
+            let none = json!({ "job": what.name, "phase": "succeeded", "hosts": {} });
+            output::print(&output::value(&none, format, || format!("{what}\n"))?)?;
+        }
+        return Ok(Exit::Done);
+    }
     let round = next_round(&client, &what.name).await?;
-    follow::follow(&client, &what.name, round, args.output.output).await
+    follow::follow(&client, &what.name, round, format).await
+}
+
+/// Whether every host of a job has done it. One that is done once looks for new hosts each time.
+fn nothing_left(job: &Object<Job>) -> bool {
+    let status = &job.status;
+    let all = status.targets.iter().all(|host| status.done.contains(host));
+    !job.spec.once && status.phase == JobPhase::Succeeded && !status.done.is_empty() && all
 }
 
 /// What `atoll retry` takes.
@@ -165,6 +182,7 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
         None => new_name(&args.command[0]),
     };
     let once = args.once.is_some();
+    let how = How::of(&args);
     let usual = Deed::of(args.command);
     let deed = Deed {
         env: args.env.into_iter().collect(),
@@ -185,7 +203,7 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
         resumed: 0,
         cancelled: false,
     };
-    if once && let Some(round) = submitted(client, &name, &spec).await? {
+    if once && let Some(round) = submitted(client, &name, &spec, &how).await? {
         return Ok((name, round));
     }
     let any = Any::Job(Arc::new(Object::new(name.clone(), spec)));
@@ -195,22 +213,100 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
 }
 
 /// The round of a job that was submitted before under its key, and goes on or is begun again.
-async fn submitted(client: &Client, name: &str, spec: &Job) -> anyhow::Result<Option<u32>> {
+async fn submitted(
+    client: &Client,
+    name: &str,
+    spec: &Job,
+    how: &How,
+) -> anyhow::Result<Option<u32>> {
     let any = match client.get(Kind::Job, name).await {
         Ok(any) => any,
         Err(atoll_client::ClientError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let Any::Job(job) = &any else { return Ok(None) };
-    let same = Job { round: job.spec.round, resumed: job.spec.resumed, ..spec.clone() };
-    if same != (Job { cancelled: false, ..job.spec.clone() }) {
+    let reasons = differences(&job.spec, spec);
+    if !reasons.is_empty() {
         let key = name.trim_start_matches("once-");
-        let message = format!("the key {key} is that of another command, or of other hosts");
-        return Err(Failure::failed(format!("{message}: atoll describe job/{name}")).into());
+        let of: Vec<&str> = reasons.iter().map(|reason| reason.code.as_str()).collect();
+        let of = of.join(", of ").replace('-', " ");
+        let message = format!("the key {key} is that of {of}: atoll describe job/{name}");
+        return Err(Failure { exit: Exit::Conflict, message, reasons }.into());
+    }
+    let without = how.passed_over(&job.spec.deed);
+    if !without.is_empty() {
+        let flags = without.join(" and ");
+        output::say(&format!("job/{name} stays as it was begun, without regard to {flags}"));
     }
     match job.status.phase.is_over() {
         true => Ok(Some(next_round(client, name).await?)),
         false => Ok(Some(job.spec.round)),
+    }
+}
+
+/// In what two jobs of one key are not one: what is done, as whom, and on which hosts. How it goes
+/// from host to host is none of it.
+fn differences(was: &Job, now: &Job) -> Vec<Reason> {
+    let mut found = Vec::new();
+    let mut add = |same: bool, code: &str, message: String| {
+        if !same {
+            found.push(Reason::new(code, message));
+        }
+    };
+    let (old, new) = (&was.deed, &now.deed);
+    let message = format!("it is {:?}, and not {:?}", old.command, new.command);
+    add(old.command == new.command, "another-command", message);
+    let message = format!("it is done as {}, and not as {}", old.run_as, new.run_as);
+    add(old.run_as == new.run_as, "another-user", message);
+    // Values are nobody's business: some are passwords.
+    let keys: BTreeSet<&String> = old.env.keys().chain(new.env.keys()).collect();
+    let keys = keys.into_iter().filter(|key| old.env.get(*key) != new.env.get(*key));
+    let keys: Vec<&str> = keys.map(String::as_str).collect();
+    let message = format!("its environment has another {}", keys.join(", "));
+    add(keys.is_empty(), "another-environment", message);
+    let hosts = |job: &Job| job.hosts.iter().cloned().collect::<BTreeSet<String>>();
+    let same = was.on == now.on && hosts(was) == hosts(now);
+    let message = format!("it is for {}, and not for {}", meant(was), meant(now));
+    add(same, "other-hosts", message);
+    found
+}
+
+/// The hosts of a job, in words.
+fn meant(job: &Job) -> String {
+    let named = job.hosts.join(", ");
+    match (job.on.0.is_empty(), job.hosts.is_empty()) {
+        (true, true) => "all hosts".to_owned(),
+        (true, false) => named,
+        (false, true) => format!("hosts with {}", job.on),
+        (false, false) => format!("hosts with {} and {named}", job.on),
+    }
+}
+
+/// What was said of how a job goes from host to host.
+struct How {
+    timeout: Option<Span>,
+    batches: Vec<Portion>,
+    max_errors: Option<Portion>,
+    pause: Option<Pause>,
+}
+
+impl How {
+    fn of(args: &Args) -> How {
+        let Args { timeout, max_errors, pause, .. } = args;
+        let batches = args.batches.clone();
+        How { timeout: *timeout, batches, max_errors: *max_errors, pause: *pause }
+    }
+
+    /// The flags a job that was begun otherwise does not heed: a job never changes.
+    fn passed_over(&self, deed: &Deed) -> Vec<&'static str> {
+        let other = |given: bool, flag| given.then_some(flag);
+        let all = [
+            other(self.timeout.is_some_and(|it| it != deed.timeout), "--timeout"),
+            other(!self.batches.is_empty() && self.batches != deed.batches, "--batch"),
+            other(self.max_errors.is_some_and(|it| it != deed.max_errors), "--max-errors"),
+            other(self.pause.is_some_and(|it| it != deed.pause), "--pause"),
+        ];
+        all.into_iter().flatten().collect()
     }
 }
 
@@ -235,4 +331,52 @@ fn new_name(program: &str) -> String {
 /// Whether results are shown as text while they come.
 fn shows(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(spec: Value) -> Job {
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_of_what_is_done_and_where_and_not_of_how() {
+        let was = job(json!({ "on": "zone=a", "do": { "command": ["true"], "maxErrors": "1" } }));
+        let mut now = was.clone();
+        (now.deed.timeout, now.deed.max_errors) = (Span::seconds(9), Deed::of(vec![]).max_errors);
+        (now.round, now.deed.batches) = (3, vec![Portion::Count(2)]);
+        assert!(differences(&was, &now).is_empty());
+        let how = How {
+            timeout: Some(Span::seconds(9)),
+            batches: Vec::new(),
+            max_errors: Some(Portion::Count(1)),
+            pause: None,
+        };
+        assert_eq!(how.passed_over(&was.deed), ["--timeout"]);
+        now.deed.env.insert("KEY".to_owned(), "secret".to_owned());
+        (now.deed.command, now.hosts) = (vec!["false".to_owned()], vec!["h1".to_owned()]);
+        now.deed.run_as = "nobody".to_owned();
+        let found = differences(&was, &now);
+        let codes: Vec<&str> = found.iter().map(|reason| reason.code.as_str()).collect();
+        let all = ["another-command", "another-user", "another-environment", "other-hosts"];
+        assert_eq!(codes, all);
+        let said: Vec<&str> = found.iter().map(|reason| reason.message.as_str()).collect();
+        assert_eq!(said[2], "its environment has another KEY");
+        assert_eq!(said[3], "it is for hosts with zone=a, and not for hosts with zone=a and h1");
+    }
+
+    #[test]
+    fn what_everybody_has_done_is_not_done_again() {
+        let mut of = Object::new("j", job(json!({ "do": { "command": ["true"] } })));
+        of.status.targets = vec!["a".to_owned(), "b".to_owned()];
+        of.status.done = ["a".to_owned()].into();
+        of.status.phase = JobPhase::Succeeded;
+        assert!(!nothing_left(&of), "one failed, and was let pass");
+        of.status.done.insert("b".to_owned());
+        assert!(nothing_left(&of));
+        of.spec.once = true;
+        assert!(!nothing_left(&of), "there may be new hosts");
+    }
 }

@@ -49,7 +49,12 @@ fn a_command_is_done_on_many_hosts_and_again_where_it_failed() {
     let said = site.atoll(&once);
     assert!(said.code == 0 && said.err.contains("every host has done it before"), "{}", said.err);
     let said = site.atoll(&["run", "--once", "key", "--", "true"]);
-    assert!(said.code == 1 && said.err.contains("another command"), "{}", said.err);
+    assert!(said.code == 6 && said.err.contains("another command"), "{}", said.err);
+    let said = site.atoll(&["retry", "job/once-key"]);
+    assert!(said.code == 0 && said.err.contains("done it before"), "{}", said.err);
+    let begun = site.atoll(&["run", "--no-follow", "--host", "a", "--", "true"]).ok();
+    assert!(begun.starts_with("job/true-"), "{begun}");
+    site.atoll(&["why", begun.trim()]).ok();
     for (args, code, says) in [
         (vec!["run", "--on", "zone=nowhere", "--", "true"], 1, "no host has the labels"),
         (vec!["run", "--host", "ghost", "--", "true"], 1, "there is no host ghost"),

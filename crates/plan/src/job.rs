@@ -138,17 +138,32 @@ impl Turn<'_> {
         if !missing.is_empty() {
             self.end(JobPhase::Failed);
         } else if self.status.targets.is_empty() {
-            let nothing_left = spec.once && !self.status.done.is_empty();
-            if !nothing_left {
+            self.without_hosts();
+        }
+    }
+
+    /// Ends a round that has no host: all have done it before, or there never was one.
+    fn without_hosts(&mut self) {
+        let spec = &self.job.spec;
+        let (reason, phase) = match self.status.done.len() {
+            0 => {
                 let message = match spec.on.0.is_empty() {
                     true => "there is no host".to_owned(),
                     false => format!("no host has the labels {}", spec.on),
                 };
                 let hint = "see their labels: atoll get hosts -o wide";
-                self.status.reasons.push(Reason::new("no-hosts", message).hint(hint));
+                (Reason::new("no-hosts", message).hint(hint), JobPhase::Failed)
             }
-            self.end(if nothing_left { JobPhase::Succeeded } else { JobPhase::Failed });
-        }
+            done => {
+                let message = match done {
+                    1 => "nothing is left to do: its one host has done it".to_owned(),
+                    done => format!("nothing is left to do: all {done} hosts have done it"),
+                };
+                (Reason::new("nothing-left", message), JobPhase::Succeeded)
+            }
+        };
+        self.status.reasons.push(reason);
+        self.end(phase);
     }
 
     /// Counts what has become of those that were begun; one whose host is gone is lost.

@@ -167,3 +167,75 @@ async fn items_are_imported_found_as_they_were_and_fed_to_others() {
     let (status, _) = admin.call("DELETE", "/v1/itemtypes/disk", None).await;
     assert_eq!(status, 422, "items are of it");
 }
+
+/// Makes a class of servers that are told by vendor and serial number, and have a size.
+async fn servers(admin: &Caller) {
+    let class = json!({ "apiVersion": "atoll/v1", "kind": "ItemType",
+        "metadata": { "name": "server" }, "spec": {
+            "identity": [{ "name": "serial", "attributes": ["vendor", "serial"] }],
+            "schema": { "type": "object", "properties": { "size": { "type": "integer" } } },
+            "relations": { "rack": { "to": ["item/rack"] } },
+    }});
+    assert_eq!(admin.call("PUT", "/v1/itemtypes/server", Some(&class)).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_one_thing_are_refused_before_anything_is_written() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    servers(&admin).await;
+    let records = |rows: &[(&str, Value)]| {
+        let all = rows.iter().map(|(key, of)| json!({ "key": key, "attributes": of }));
+        json!({ "type": "server", "source": "import/x", "records": all.collect::<Vec<Value>>() })
+    };
+    let named = records(&[("X", json!({ "site": "fra" })), ("X", json!({ "site": "ber" }))]);
+    let of = |serial: &str| json!({ "vendor": "HP", "serial": serial });
+    let alike = records(&[("a", of("N1")), ("b", of("n1"))]);
+    for (path, body) in [
+        ("/v1/inventory/import?dryRun=true", &named),
+        ("/v1/inventory/import", &named),
+        ("/v1/inventory/observe", &alike),
+    ] {
+        let (status, why) = admin.call("POST", path, Some(body)).await;
+        assert_eq!((status, &why["reasons"][0]["code"]), (422, &json!("duplicate")), "{why}");
+    }
+    assert_eq!(find(&admin, "type = server").await, Vec::<String>::new());
+    // Names that become one are no one thing: both are made, and both are known again.
+    let near = records(&[("Rack 1", of("R1")), ("rack-1", json!({}))]);
+    for _ in 0..2 {
+        assert_eq!(admin.call("POST", "/v1/inventory/import", Some(&near)).await.0, 200);
+    }
+    assert_eq!(find(&admin, "type = server").await, ["rack-1", "rack-1-2"]);
+    let (_, second) = admin.call("GET", "/v1/items/rack-1-2", None).await;
+    assert_eq!(second["status"]["matches"][0]["key"], json!("rack-1"), "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_seen_lacks_no_target() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    servers(&admin).await;
+    let seen = |rows: Value| json!({ "type": "server", "source": "scan", "records": rows });
+    let known = json!({ "key": "old", "attributes": { "vendor": "HP", "serial": "O1" } });
+    let (status, done) =
+        admin.call("POST", "/v1/inventory/observe", Some(&seen(json!([known])))).await;
+    assert_eq!(status, 200, "{done}");
+    let before = admin.call("GET", "/v1/items/old", None).await.1;
+    // What was only observed has no targets that a class could find lacking.
+    let patch = json!({ "spec": { "schema": { "required": ["vendor"] } } });
+    assert_eq!(admin.call("PATCH", "/v1/itemtypes/server", Some(&patch)).await.0, 200);
+    let moved = json!({ "key": "old", "attributes": { "vendor": "HP", "serial": "O2" } });
+    let fresh = json!({ "key": "new", "attributes": { "vendor": "HP", "serial": "N1" } });
+    let rows = seen(json!([moved, fresh]));
+    let (status, done) = admin.call("POST", "/v1/inventory/observe", Some(&rows)).await;
+    assert_eq!(status, 200, "{done}");
+    let after = admin.call("GET", "/v1/items/old", None).await.1;
+    assert_ne!(after["status"]["seen"], before["status"]["seen"]);
+    let (_, new) = admin.call("GET", "/v1/items/new", None).await;
+    assert_eq!(new["status"]["seen"]["serial"][0]["value"], json!("N1"), "{new}");
+    assert_eq!(find(&admin, "type = server and serial = N1").await, ["new"]);
+    // Nobody may write one that has no target and was not seen.
+    let bare = json!({ "apiVersion": "atoll/v1", "kind": "Item", "metadata": { "name": "bare" },
+        "spec": { "type": "server" } });
+    assert_eq!(admin.call("PUT", "/v1/items/bare", Some(&bare)).await.0, 422);
+}

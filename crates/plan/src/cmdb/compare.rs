@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use atoll_model::{Cpu, Memory};
 use serde_json::Value;
 
+use super::identity::plain;
+
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
@@ -84,7 +86,13 @@ fn same(value: &Value, wanted: &Value) -> bool {
         (Some(a), Some(b)) if value.is_number() || wanted.is_number() || has_unit(wanted) => {
             (a - b).abs() <= f64::EPSILON * a.abs().max(b.abs())
         }
-        _ => text(value).eq_ignore_ascii_case(&text(wanted)),
+        _ => {
+            let (value, wanted) = (text(value), text(wanted));
+            // A hardware address is one, however it is written: it has 12, 14 or 17 characters.
+            let address = |text: &str| matches!(text.len(), 12 | 14 | 17);
+            value.eq_ignore_ascii_case(&wanted)
+                || address(&value) && address(&wanted) && plain(&value) == plain(&wanted)
+        }
     }
 }
 
@@ -178,6 +186,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_hardware_address_is_one_however_it_is_written() {
+        let is = Value::from("aa:bb:cc:dd:ee:01");
+        assert!(satisfies(&is, &"AA-BB-CC-DD-EE-01".into()));
+        assert!(satisfies(&is, &"aabb.ccdd.ee01".into()));
+        assert!(!satisfies(&is, &"AA-BB-CC-DD-EE-02".into()));
+    }
 
     #[test]
     fn values_are_compared_as_people_mean_them() {

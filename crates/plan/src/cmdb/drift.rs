@@ -85,7 +85,7 @@ pub fn plan_item(cx: &Context, name: &str) -> Plan {
         }
     }
     let schema = class.and_then(|class| item::compiled(class));
-    let problems = item::problems(schema.as_ref(), &item.spec);
+    let problems = item::problems(schema.as_ref(), item);
     if !problems.is_empty() {
         let reasons = problems.into_iter().map(|(field, why)| {
             let at = if field.is_empty() { String::new() } else { format!("{field}: ") };

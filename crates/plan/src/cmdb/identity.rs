@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::cmdb::facts::SystemFacts;
 use atoll_model::cmdb::item::{IdentityRule, Match};
+use atoll_model::cmdb::view::Record;
 use atoll_model::{Host, Item, ItemType, Object, Snapshot, Timestamp};
 use serde_json::Value;
 
@@ -157,6 +158,19 @@ impl<'a> Index<'a> {
             let all = values.entry(key.as_str()).or_default();
             all.extend(seen.iter().map(|said| text(&said.value)));
         }
+        self.sort_in(name, &values);
+    }
+
+    /// Takes a record in that was found to be of this item, so that the next one is compared with
+    /// it as well; of an item that was merged, with what stands for it.
+    pub fn take(&mut self, item: &str, merged: Option<&str>, source: &str, record: &Record) {
+        self.known.insert((source.to_owned(), record.key.clone()), item.to_owned());
+        let all = record.attributes.iter();
+        let values = all.map(|(key, value)| (key.as_str(), vec![text(value)])).collect();
+        self.sort_in(merged.unwrap_or(item), &values);
+    }
+
+    fn sort_in(&mut self, name: &str, values: &BTreeMap<&str, Vec<String>>) {
         for (rule, table) in self.class.spec.identity.iter().zip(&mut self.rules) {
             for key in keys(rule, &self.class.spec.junk, |attribute| {
                 values.get(attribute).cloned().unwrap_or_default()
@@ -226,6 +240,21 @@ impl<'a> Index<'a> {
     }
 }
 
+/// A value as it is compared: in small letters, and a hardware address without what makers write
+/// between its digits: `aa:bb:cc:dd:ee:01`, `AA-BB-CC-DD-EE-01` and `aabb.ccdd.ee01` are one.
+pub(super) fn plain(value: &str) -> String {
+    let value = value.trim().to_lowercase();
+    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
+    let parts = |sign: char, each: usize, count: usize| {
+        let all: Vec<&str> = value.split(sign).collect();
+        all.len() == count && all.iter().all(|part| part.len() == each && is_hex(part))
+    };
+    match parts(':', 2, 6) || parts('-', 2, 6) || parts('.', 4, 3) {
+        true => value.replace([':', '-', '.'], ""),
+        false => value,
+    }
+}
+
 /// The values a rule looks at, where all are there and none is junk: one key for each choice of
 /// values, of which an attribute has several where sources disagree.
 fn keys(
@@ -234,11 +263,13 @@ fn keys(
     values: impl Fn(&str) -> Vec<String>,
 ) -> Vec<Vec<String>> {
     let mut keys: Vec<Vec<String>> = vec![Vec::new()];
+    let of_class: BTreeSet<String> = junk.iter().map(|value| plain(value)).collect();
     for attribute in &rule.attributes {
         let mut all: Vec<String> = values(attribute)
             .into_iter()
             .filter(|value| !is_junk(value, junk))
-            .map(|value| value.trim().to_lowercase())
+            .map(|value| plain(&value))
+            .filter(|value| !of_class.contains(value))
             .collect();
         all.sort();
         all.dedup();
@@ -325,5 +356,11 @@ mod tests {
         assert!(why.contains("rule name is weak and only points to item/s1"), "{why}");
         let (item, _, why) = who(json!({ "mac": "aa:bb:cc:00:00:09" }));
         assert!(item.is_none() && why.contains("points to 2 items"), "{why}");
+        for mac in ["AA-BB-CC-00-00-02", "AABBCC000002", "aabb.cc00.0002", "aa:bb:cc:00:00:02"] {
+            assert_eq!(who(json!({ "mac": mac })).0.as_deref(), Some("s2"), "{mac}");
+        }
+        for other in ["aa:bb:cc:00:00", "aa:bb-cc:00:00:02", "aabb:cc00:0002"] {
+            assert_eq!(who(json!({ "mac": other })).0, None, "{other}");
+        }
     }
 }

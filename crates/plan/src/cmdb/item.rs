@@ -10,14 +10,41 @@ pub(crate) fn compiled(class: &Object<ItemType>) -> Option<Compiled> {
     class.spec.schema.clone().and_then(|schema| Compiled::of(schema).ok())
 }
 
-/// What of an item does not fit its class: the attribute, and why.
-pub(crate) fn problems(schema: Option<&Compiled>, item: &Item) -> Vec<(String, String)> {
+/// What of an item does not fit its class: the attribute, and why. One that was only observed has
+/// no targets that could be lacking.
+pub(crate) fn problems(schema: Option<&Compiled>, item: &Object<Item>) -> Vec<(String, String)> {
     let Some(schema) = schema else { return Vec::new() };
-    schema.problems(&Value::Object(item.attributes.clone().into_iter().collect()))
+    if item.spec.attributes.is_empty() && !item.status.seen.is_empty() {
+        return Vec::new();
+    }
+    schema.problems(&Value::Object(item.spec.attributes.clone().into_iter().collect()))
 }
 
 /// Who answers for an item.
 pub(crate) fn owner(world: &Snapshot, item: &Item) -> Option<String> {
     let of_class = || world.get::<ItemType>(&item.of).and_then(|class| class.spec.owner.clone());
     item.owner.clone().or_else(of_class)
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Timestamp;
+    use atoll_model::cmdb::item::Observed;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_only_observed_lacks_nothing() {
+        let spec =
+            ItemType { schema: Some(json!({ "required": ["vendor"] })), ..ItemType::default() };
+        let schema = compiled(&Object::new("server", spec));
+        let mut item = Object::new("s1", Item { of: "server".to_owned(), ..Item::default() });
+        assert_eq!(problems(schema.as_ref(), &item).len(), 1, "nobody has seen it");
+        let said = Observed { value: json!("HP"), source: "scan".to_owned(), at: Timestamp(0) };
+        item.status.seen.insert("vendor".to_owned(), vec![said]);
+        assert!(problems(schema.as_ref(), &item).is_empty());
+        item.spec.attributes.insert("size".to_owned(), json!(1));
+        assert_eq!(problems(schema.as_ref(), &item).len(), 1, "a target is there, and not whole");
+    }
 }

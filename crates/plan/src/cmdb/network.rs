@@ -73,8 +73,8 @@ pub fn of_address(world: &Snapshot, address: IpAddr) -> Option<&Arc<Object<Netwo
     with.max_by_key(|(length, _)| *length).map(|(_, network)| network)
 }
 
-/// Every address of a network that somebody has: given out, found on a host, or recorded of an
-/// item.
+/// Every address of a network that somebody has: given out, found on a host, recorded of an item,
+/// or a gateway's that hosts send through.
 pub fn taken(world: &Snapshot, network: &Network) -> BTreeSet<IpAddr> {
     let mut taken: BTreeSet<IpAddr> = network.assigned.keys().copied().collect();
     let mut add = |text: &str| {
@@ -86,6 +86,7 @@ pub fn taken(world: &Snapshot, network: &Network) -> BTreeSet<IpAddr> {
     for facts in world.all::<Facts>() {
         if let Some(FactsData::Network(found)) = &facts.status.data {
             found.interfaces.iter().flat_map(|i| &i.addresses).for_each(|a| add(a));
+            found.routes.iter().for_each(|route| add(&route.via));
         }
     }
     for item in world.all::<Item>() {
@@ -179,6 +180,7 @@ fn children<'a>(
 #[cfg(test)]
 mod tests {
     use atoll_model::Any;
+    use atoll_model::cmdb::facts::{FactsPart, NetworkFacts, NetworkRoute};
 
     use super::*;
     use crate::testing::world;
@@ -212,6 +214,23 @@ mod tests {
         assert!(codes(&apart).is_empty());
         let outside = network("attic", &["10.1.0.0/24"], Some("office"));
         assert_eq!(conflicts(&all, &outside)[0].code, "outside-parent");
+    }
+
+    #[test]
+    fn a_gateway_has_its_address() {
+        let mut facts =
+            Object::new("h1.network", Facts { host: "h1".to_owned(), part: FactsPart::Network });
+        let route = |to: &str, via: &str| NetworkRoute {
+            to: to.to_owned(),
+            via: via.to_owned(),
+            interface: "eth0".to_owned(),
+        };
+        let routes = vec![route("0.0.0.0/0", "10.0.0.1"), route("10.0.0.0/24", "")];
+        facts.status.data =
+            Some(FactsData::Network(NetworkFacts { routes, ..NetworkFacts::default() }));
+        let eth = network("eth", &["10.0.0.0/24"], None);
+        let all = world([any(eth), Any::Facts(Arc::new(facts))]);
+        assert_eq!(free_address(&all, "eth").unwrap().to_string(), "10.0.0.2");
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct Placed<'r> {
 /// There is no such class, too many records, or two of one item.
 pub fn import(cx: &Context, records: &Records) -> Result<Plan, Vec<Reason>> {
     let mut plan = Plan::new(Intent::Edit);
-    for placed in place(cx, records)? {
+    for placed in all_placed(cx, records)? {
         let mut new = known_or_new(cx, records, &placed);
         let before = new.spec.clone();
         new.spec.attributes.extend(placed.record.attributes.clone());
@@ -58,7 +58,7 @@ pub fn observe(cx: &Context, records: &Records) -> Result<Plan, Vec<Reason>> {
     let mut plan = Plan::new(Intent::Observe);
     let class = class(cx, records)?;
     let renew = Span(class.spec.stale_after.0 / 4);
-    for placed in place(cx, records)? {
+    for placed in all_placed(cx, records)? {
         let mut new = known_or_new(cx, records, &placed);
         let mut changed = placed.is_new;
         for (key, value) in &placed.record.attributes {
@@ -91,13 +91,15 @@ fn is_news(cx: &Context, said: &Observed, value: &Value, renew: Span) -> bool {
     said.value != *value || cx.now.since(said.at) >= renew
 }
 
-/// Only why records were matched, kept in the items after an import.
+/// Only why records were matched, kept in the items after an import. What cannot be told any more
+/// is left out: the import is done.
 ///
 /// # Errors
-/// As [`import`].
+/// There is no such class, or too many records.
 pub fn remember(cx: &Context, records: &Records) -> Result<Plan, Vec<Reason>> {
     let mut plan = Plan::new(Intent::Observe);
-    for placed in place(cx, records)?.into_iter().filter(|placed| !placed.is_new) {
+    let (placed, _) = place(cx, records, true)?;
+    for placed in placed.into_iter().filter(|placed| !placed.is_new) {
         let mut new = known_or_new(cx, records, &placed);
         if keep(&mut new.status.matches, placed.reason) {
             plan.writes.push(Write::Put(Any::Item(Arc::new(new))));
@@ -127,7 +129,20 @@ fn class<'a>(
     cx.world.get::<ItemType>(&records.of).ok_or_else(missing)
 }
 
-fn place<'r>(cx: &Context, records: &'r Records) -> Result<Vec<Placed<'r>>, Vec<Reason>> {
+/// Every record with its item; none, where two are of one.
+fn all_placed<'r>(cx: &Context, records: &'r Records) -> Result<Vec<Placed<'r>>, Vec<Reason>> {
+    let (placed, wrong) = place(cx, records, false)?;
+    if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
+}
+
+/// Each record with the item it is of, and those that are of the item of another record. A record
+/// is compared with those before it as with what is known. `again`, the records were imported just
+/// now: those whose names became one have taken the numbered names one after the other.
+fn place<'r>(
+    cx: &Context,
+    records: &'r Records,
+    again: bool,
+) -> Result<(Vec<Placed<'r>>, Vec<Reason>), Vec<Reason>> {
     let class = class(cx, records)?;
     let mut wrong = Vec::new();
     if records.records.len() > MOST_RECORDS {
@@ -138,14 +153,19 @@ fn place<'r>(cx: &Context, records: &'r Records) -> Result<Vec<Placed<'r>>, Vec<
     if records.source.is_empty() {
         return Err(vec![Reason::new("invalid", "source: is empty; say who says so")]);
     }
-    let index = Index::of(cx.world, class);
+    let (mut index, none) = (Index::of(cx.world, class), BTreeMap::new());
     let mut placed: Vec<Placed> = Vec::new();
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    for (at, record) in records.records.iter().enumerate() {
+    for record in &records.records {
         let Found { item, mut reason } =
             index.resolve(&records.source, &record.key, &record.attributes, cx.now);
-        let by_name = || named(cx, records, record);
-        let (item, is_new) = match item.or_else(by_name) {
+        let by_name = || named(cx, records, record, if again { &taken } else { &none });
+        let known = item.or_else(by_name);
+        if let Some((item, other)) = known.as_ref().and_then(|item| taken.get_key_value(item)) {
+            wrong.push(twice(&placed[*other], record, item));
+            continue;
+        }
+        let (item, is_new) = match known {
             Some(item) => (item, false),
             None => (free_name(cx, &record.key, &taken), true),
         };
@@ -153,32 +173,48 @@ fn place<'r>(cx: &Context, records: &'r Records) -> Result<Vec<Placed<'r>>, Vec<
             reason.rule = "name".to_owned();
             reason.explanation = format!("it is called so here as well; {}", reason.explanation);
         }
-        if let Some(other) = taken.insert(item.clone(), at) {
-            let key = &records.records[other].key;
-            let message = format!("records {:?} and {:?} are both of item/{item}", key, record.key);
-            wrong.push(Reason::new("duplicate", message).hint(
-                "two things with one identity: correct the source, or add what tells them apart \
-                 to the class's rules",
-            ));
-            continue;
-        }
+        taken.insert(item.clone(), placed.len());
+        let merged = cx.world.get::<Item>(&item).and_then(|item| item.spec.merged_into.as_deref());
+        index.take(&item, merged, &records.source, record);
         placed.push(Placed { record, item, is_new, reason });
     }
-    if wrong.is_empty() { Ok(placed) } else { Err(wrong) }
+    Ok((placed, wrong))
 }
 
-/// The item of this very name, should it be of the class.
-fn named(cx: &Context, records: &Records, record: &Record) -> Option<String> {
-    let item = cx.world.get::<Item>(&slug(&record.key))?;
-    (item.spec.of == records.of).then(|| item.meta.name.clone())
+/// Two records of one item.
+fn twice(other: &Placed, record: &Record, item: &str) -> Reason {
+    let are = if other.is_new { "would both be" } else { "are both of" };
+    let message = format!("records {:?} and {:?} {are} item/{item}", other.record.key, record.key);
+    Reason::new("duplicate", message).hint(
+        "two things with one identity: correct the source, or add what tells them apart to the \
+         class's rules",
+    )
+}
+
+/// The item of this very name, or of the next numbered one that is not taken, should it be of the
+/// class.
+fn named(
+    cx: &Context,
+    records: &Records,
+    record: &Record,
+    taken: &BTreeMap<String, usize>,
+) -> Option<String> {
+    let name = names(&record.key).find(|name| !taken.contains_key(name))?;
+    let item = cx.world.get::<Item>(&name)?;
+    (item.spec.of == records.of).then_some(name)
 }
 
 /// A name made of what the source calls it, that nobody has.
 fn free_name(cx: &Context, key: &str, taken: &BTreeMap<String, usize>) -> String {
-    let base = slug(key);
     let free = |name: &String| cx.world.get::<Item>(name).is_none() && !taken.contains_key(name);
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    [base.clone()].into_iter().chain(numbered).find(free).unwrap_or(base)
+    names(key).find(free).unwrap_or_else(|| slug(key))
+}
+
+/// The names something may have here that its source calls so: the plain one, then numbered ones.
+fn names(key: &str) -> impl Iterator<Item = String> {
+    let base = slug(key);
+    let numbered = base.clone();
+    [base].into_iter().chain((2..).map(move |n: u32| format!("{numbered}-{n}")))
 }
 
 fn slug(key: &str) -> String {
@@ -265,6 +301,35 @@ mod tests {
         );
         let said = run(&mut world, import, 0, &both);
         assert_eq!(said, ["records \"x\" and \"y\" are both of item/disk-1"]);
+    }
+
+    #[test]
+    fn records_of_one_thing_are_told_before_anything_is_written() {
+        let mut world = start();
+        let key = records("import/a", &[("X", json!({ "site": 1 })), ("X", json!({ "site": 2 }))]);
+        let said = ["records \"X\" and \"X\" would both be item/x"];
+        assert_eq!(run(&mut world, import, 0, &key), said);
+        let rows = [("a", json!({ "serial": "S1" })), ("b", json!({ "serial": "s1" }))];
+        let said = ["records \"a\" and \"b\" would both be item/a"];
+        for planner in [import as Planner, observe] {
+            assert_eq!(run(&mut world, planner, 0, &records("scan", &rows)), said);
+        }
+        assert_eq!(world.all::<Item>().count(), 0);
+        // One that is known by its name, and a new one that shows the serial number it gets.
+        run(&mut world, import, 0, &records("import/b", &[("a", json!({ "serial": "n/a" }))]));
+        let said = run(&mut world, import, 0, &records("import/c", &rows));
+        assert_eq!(said, ["records \"a\" and \"b\" are both of item/a"]);
+    }
+
+    #[test]
+    fn names_that_become_one_are_remembered_each_for_itself() {
+        let mut world = start();
+        let rows = records("import/a", &[("Rack 1", json!({})), ("rack/1", json!({}))]);
+        assert_eq!(run(&mut world, import, 0, &rows), ["rack-1", "rack-1-2"]);
+        assert_eq!(run(&mut world, remember, 0, &rows), ["rack-1", "rack-1-2"]);
+        let moved = records("import/a", &[("rack/1", json!({ "row": 2 }))]);
+        assert_eq!(run(&mut world, import, 0, &moved), ["rack-1-2"], "it is known by its name");
+        assert_eq!(run(&mut world, import, 0, &rows), Vec::<String>::new());
     }
 
     #[test]

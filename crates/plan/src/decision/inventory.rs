@@ -71,7 +71,7 @@ fn misfits(
         return named(world, Kind::ItemType, Some(&of.spec.of)).into_iter().collect();
     };
     let compiled = schemas.entry(of.spec.of.clone()).or_insert_with(|| item::compiled(class));
-    let problems = item::problems(compiled.as_ref(), &of.spec).into_iter();
+    let problems = item::problems(compiled.as_ref(), of).into_iter();
     let mut wrong: Vec<Reason> = problems
         .map(|(field, why)| {
             let at = if field.is_empty() { String::new() } else { format!(".{field}") };
@@ -143,7 +143,7 @@ fn left_behind(world: &Snapshot, class: &Object<ItemType>) -> Option<Reason> {
     let mut names = world
         .all::<Item>()
         .filter(|item| item.spec.of == *class.name())
-        .filter(|item| !item::problems(compiled.as_ref(), &item.spec).is_empty())
+        .filter(|item| !item::problems(compiled.as_ref(), item).is_empty())
         .map(|item| item.name());
     let first = names.next()?;
     let count = 1 + names.count();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
-use atoll_model::{Host, Object, Zone};
+use atoll_model::{Drift, Host, Object, Reason, Zone};
 
-use super::{Told, ago, count, word};
+use super::{NAMED, Told, ago, count, word};
 use crate::Context;
 use crate::decision::is_disturbed;
 
@@ -35,6 +35,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     for deployment in by.keys() {
         told.see(format!("deployment/{deployment}"));
     }
+    findings(cx, name, told);
     let left = |verb: &str| {
         by.iter().map(|(d, n)| format!("{} of {d} to {verb}", count(*n, "instance"))).collect()
     };
@@ -56,6 +57,19 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
             told.next.push("when it is heard again it is ready, and what is surplus goes".into());
         }
         _ => {}
+    }
+}
+
+/// What is not so of a host, the first few in words; each is to be seen by itself.
+fn findings(cx: &Context, host: &str, told: &mut Told) {
+    let open: Vec<_> = cx.world.derived::<Drift>(&Drift::prefix(&format!("host/{host}"))).collect();
+    let said = open.iter().flat_map(|drift| &drift.status.reasons);
+    told.reasons.extend(said.take(NAMED).cloned());
+    open.iter().take(NAMED).for_each(|drift| told.see(format!("drift/{}", drift.name())));
+    if open.len() > NAMED {
+        let message = format!("{} findings are open in all", open.len());
+        let reason = Reason::new("findings", message);
+        told.reasons.push(reason.hint(format!("atoll drift --of host/{host}")));
     }
 }
 

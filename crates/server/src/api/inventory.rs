@@ -14,6 +14,7 @@ use atoll_plan::Context;
 use atoll_plan::cmdb::filter::{Filter, Search};
 use atoll_plan::cmdb::graph::Graph;
 use atoll_plan::cmdb::{evidence, feed, figures, impact, mend, network, record, thing};
+use atoll_plan::decision::{Verdict, decide};
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
 use axum::routing::{get, post};
@@ -361,13 +362,17 @@ pub async fn import(
     let done = write(&app, &actor, query.dry_run, |cx| record::import(cx, &records)).await?;
     if !query.dry_run {
         let platform = Actor::controller("inventory");
-        app.commit(&platform, None, |cx| record::remember(cx, &records)).await?;
+        let kept = write(&app, &platform, false, |cx| record::remember(cx, &records)).await;
+        if let Err(error) = kept {
+            // The import is done, whatever is kept beside it.
+            tracing::warn!("why the records of {} match: {}", records.source, error.0.title);
+        }
     }
     Ok(done)
 }
 
 /// `POST /v1/inventory/observe`: what was seen is a status, which the platform writes in the name
-/// of whoever saw it.
+/// of whoever saw it: of all records or, where the gate would hold one, of none.
 pub async fn observe(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -377,10 +382,14 @@ pub async fn observe(
     sight.may.check_kind(&sight.world, Verb::Write, Kind::Item).map_err(ApiError::denied)?;
     let said =
         Reason::new("observed", format!("{} said so, through {}", records.source, actor.name));
-    write(&app, &Actor::controller("inventory"), false, |cx| {
+    let platform = Actor::controller("inventory");
+    write(&app, &platform, false, |cx| {
         let mut plan = record::observe(cx, &records)?;
         plan.reasons.push(said.clone());
-        Ok(plan)
+        match decide(cx, &platform, plan.clone()) {
+            Verdict::Commit(_) => Ok(plan),
+            Verdict::Hold(_, why) | Verdict::Deny(why) => Err(why),
+        }
     })
     .await
 }
