@@ -15,6 +15,7 @@ use atoll_model::{
     Snapshot, Timestamp, Write,
 };
 
+use crate::delivery::admission;
 use crate::{Context, Plan};
 use draft::Draft;
 use fleet::{Counts, Fleet, Member, Place};
@@ -259,6 +260,11 @@ impl<'a> Subject<'a> {
         let (Some(rollout), Some(safe)) = (&self.progress.rollout, safe) else {
             return (target, u32::MAX);
         };
+        // A vetoed one is put nowhere: to wait for it would hold up the way to a better one, whose
+        // own steps make what is missing.
+        if admission::vetoed(safe).is_some() && !self.goes_back() {
+            return (target, 0);
+        }
         if self.goes_back() {
             return (target, u32::MAX);
         }
