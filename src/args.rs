@@ -296,7 +296,7 @@ pub enum Command {
     /// Import items from CSV, JSON or YAML, planned first
     Import(commands::import::Args),
     /// Say what a source has seen of items
-    Observe(commands::import::Args),
+    Observe(commands::import::Source),
     /// Where what is recorded is not so, and mending it either way
     Drift(commands::drift::Args),
     /// Who suffers when something is lost
@@ -337,10 +337,17 @@ pub enum Command {
     Logout(commands::logout::Args),
     /// Who the server takes us for
     Whoami(commands::whoami::Args),
-    /// Print a script that completes commands in a shell
-    Completion(commands::completion::Args),
     /// Print the version
     Version(commands::version::Args),
+    #[command(flatten)]
+    Offline(Offline),
+}
+
+/// What needs no server.
+#[derive(Debug, clap::Subcommand)]
+pub enum Offline {
+    /// Print a script that completes commands in a shell
+    Completion(commands::completion::Args),
     /// Print the JSON Schema of a kind, for editors
     Schema(commands::schema::Args),
     /// The web application the demo runs

@@ -57,7 +57,7 @@ pub mod waive;
 pub mod whoami;
 pub mod why;
 
-use crate::args::{Command, Global};
+use crate::args::{Command, Global, Offline};
 use crate::exit::Exit;
 
 /// Runs a verb to its end.
@@ -129,9 +129,16 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Logout(args) => logout::run(&global, args).await,
         Command::User(command) => user::run(&global, command).await,
         Command::Whoami(args) => whoami::run(&global, args).await,
-        Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(&global, args).await,
-        Command::Schema(args) => schema::run(args),
-        Command::Sample(args) => sample::run(&args),
+        Command::Offline(command) => offline(command),
+    }
+}
+
+/// What needs no server.
+fn offline(command: Offline) -> anyhow::Result<Exit> {
+    match command {
+        Offline::Completion(args) => completion::run(args),
+        Offline::Schema(args) => schema::run(args),
+        Offline::Sample(args) => sample::run(&args),
     }
 }

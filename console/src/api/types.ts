@@ -5259,6 +5259,73 @@ export interface components {
             /** @description After so long without a word the next source is believed; the class's, if absent. */
             staleAfter?: components["schemas"]["Span"] | (null);
         };
+        Autoscaler: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Autoscaler";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Autoscaler2"];
+            /** @default null */
+            status: components["schemas"]["AutoscalerStatus"] | (null);
+        };
+        /**
+         * @description What keeps the number of instances of one deployment. It is made from the application's
+         *     `scaling`, has the deployment's name, and what it says itself comes before what that says.
+         */
+        Autoscaler2: {
+            /** @description The deployment. */
+            deployment: string;
+            /**
+             * Format: uint32
+             * @description The most here.
+             */
+            max?: number | null;
+            /**
+             * Format: uint32
+             * @description The least here.
+             */
+            min?: number | null;
+            /** @description Whether it is done here, or only said. */
+            mode?: components["schemas"]["ScalingMode"] | (null);
+        };
+        /** @description The state of an autoscaler in one word. */
+        AutoscalerPhase: "waiting" | "acting" | "observing" | "blind";
+        /** @description How many there are to be, and why. */
+        AutoscalerStatus: {
+            /**
+             * Format: uint32
+             * @description So many instances.
+             */
+            desired?: number | null;
+            /** @description What is expected. */
+            forecast?: components["schemas"]["ForecastStatus"] | (null);
+            /**
+             * Format: uint32
+             * @description The most that is in force.
+             * @default 0
+             */
+            max: number;
+            /**
+             * Format: uint32
+             * @description The bounds that are in force.
+             * @default 0
+             */
+            min: number;
+            /**
+             * @description In one word.
+             * @default waiting
+             */
+            phase: components["schemas"]["AutoscalerPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When what is above was last written. */
+            seenAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What each signal asks for. */
+            signals?: components["schemas"]["SignalStatus"][];
+            /** @description Since when it is that number. */
+            since?: components["schemas"]["Timestamp"] | (null);
+        };
         /** @description Something that runs beside a step: a database, say. */
         Beside: {
             /** @description Program and arguments; the image's own, if empty. */
@@ -5879,6 +5946,8 @@ export interface components {
             release?: string | null;
             /** @description The rollout under way, if one is. */
             rollout?: components["schemas"]["RolloutStatus"] | (null);
+            /** @description How many its autoscaler wants, where one acts. */
+            scaled?: components["schemas"]["Scaled"] | (null);
             /**
              * Format: uint32
              * @description Wanted instances that are not ready.
@@ -6316,6 +6385,52 @@ export interface components {
         };
         /** @description How an object that does not keep a standard stands to it. */
         FindingState: "broken" | "unknown" | "waived";
+        /** @description A least number of instances for a time that comes again and again. */
+        Floor: {
+            /**
+             * Format: uint32
+             * @description So many instances at least.
+             */
+            atLeast: number;
+            /** @description When it begins: five fields as in crontab, in UTC. */
+            cron: string;
+            /** @description How long it lasts. */
+            lasts: components["schemas"]["Span"];
+        };
+        /** @description One time of a forecast. */
+        ForecastPoint: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description What is expected.
+             */
+            expected: number;
+            /**
+             * Format: double
+             * @description It is higher one time in ten.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description It is lower one time in ten.
+             */
+            low: number;
+        };
+        /** @description What is expected of the load in the next hour. */
+        ForecastStatus: {
+            /** @description When it was made. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description The mean error of forecasts like it over the last days, as a share of the load.
+             */
+            error?: number | null;
+            /** @description How it was made, or why there is none. */
+            method: string;
+            /** @description The load that is expected, and between what it most likely is. */
+            points?: components["schemas"]["ForecastPoint"][];
+        };
         /** @description A place that keeps repositories, by how it is spoken to. */
         Forge: "github" | "gitlab" | "gitea";
         /** @description What a release is made into. */
@@ -6469,7 +6584,7 @@ export interface components {
              */
             patience: components["schemas"]["Span"];
             /** @description Signals beyond the application's objectives and the built-in ones. */
-            signals?: components["schemas"]["Signal"][];
+            signals?: components["schemas"]["Signal2"][];
             /** @description Built-in signals that are left out, by name. */
             without?: string[];
         };
@@ -7176,7 +7291,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -7746,7 +7861,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8927,8 +9042,29 @@ export interface components {
         };
         /** @description How instances run. */
         Runtime: "process" | "docker";
+        /**
+         * @description The number of instances that an autoscaler wants. It holds in place of `spec.instances`, and
+         *     stays when the autoscaler acts no more, until that is edited.
+         */
+        Scaled: {
+            /**
+             * Format: uint32
+             * @description What `spec.instances` was then.
+             */
+            declared: number;
+            /**
+             * Format: uint32
+             * @description So many.
+             */
+            instances: number;
+        };
         /** @description Bounds and signals of the number of instances. */
         Scaling: {
+            /**
+             * @description Instances are taken away only after every signal has asked for fewer for this long.
+             * @default 5m
+             */
+            downAfter: components["schemas"]["Span"];
             /**
              * Format: uint32
              * @description The most.
@@ -8939,14 +9075,25 @@ export interface components {
              * @description The least.
              */
             min: number;
+            /**
+             * @description Whether it is done, or only said what would be.
+             * @default act
+             */
+            mode: components["schemas"]["ScalingMode"];
             /** @description What one instance can carry. */
             perInstance?: components["schemas"]["PerInstance"] | (null);
             /**
-             * @description Whether a forecast may raise the number.
+             * @description Whether a forecast may raise the number. It never lowers it.
              * @default false
              */
             predict: boolean;
+            /** @description Times with a least number of their own. */
+            schedules?: components["schemas"]["Floor"][];
+            /** @description What else is looked at. The signal that asks for most decides. */
+            signals?: components["schemas"]["Signal"][];
         };
+        /** @description Whether the number of instances is changed. */
+        ScalingMode: "act" | "observe";
         /** @description A time at which a run begins again and again. */
         Schedule: {
             /** @description The branch that is run; the repository's own, if absent. */
@@ -9102,8 +9249,26 @@ export interface components {
              */
             user: string | null;
         };
-        /** @description Something measured of every instance that a rollout is judged by. */
+        /** @description One thing the number of instances goes by. One of `per_instance` and `below` is given. */
         Signal: {
+            /**
+             * Format: double
+             * @description The number is the same for each, like a utilization or a response time, and is to be no
+             *     more than this.
+             */
+            below?: number | null;
+            /** @description Names it. */
+            name: string;
+            /**
+             * Format: double
+             * @description The number is of all instances together, and one is to have so much of it.
+             */
+            perInstance?: number | null;
+            /** @description PromQL of one number. */
+            query: string;
+        };
+        /** @description Something measured of every instance that a rollout is judged by. */
+        Signal2: {
             /**
              * @description A breach takes the rollout back at once; otherwise it is stopped and a person is asked.
              * @default false
@@ -9143,6 +9308,21 @@ export interface components {
         };
         /** @description What a signal measures. */
         SignalKind: "value" | "latency" | "errors" | "traffic" | "saturation" | "events";
+        /** @description What one signal says. */
+        SignalStatus: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: double
+             * @description What was measured, to three digits; absent without fresh data.
+             */
+            value?: number | null;
+            /**
+             * Format: uint32
+             * @description How many instances that asks for.
+             */
+            wants?: number | null;
+        };
         /** @description One signature of an envelope. */
         Signed: {
             /** @description The key, by its name; see [`key_id`]. */
@@ -10247,6 +10427,10 @@ export type Audit = components['schemas']['Audit'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditVerified = components['schemas']['AuditVerified'];
 export type Authority = components['schemas']['Authority'];
+export type Autoscaler = components['schemas']['Autoscaler'];
+export type Autoscaler2 = components['schemas']['Autoscaler2'];
+export type AutoscalerPhase = components['schemas']['AutoscalerPhase'];
+export type AutoscalerStatus = components['schemas']['AutoscalerStatus'];
 export type Beside = components['schemas']['Beside'];
 export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
@@ -10316,6 +10500,9 @@ export type FileRule = components['schemas']['FileRule'];
 export type Filesystem = components['schemas']['Filesystem'];
 export type Finding = components['schemas']['Finding'];
 export type FindingState = components['schemas']['FindingState'];
+export type Floor = components['schemas']['Floor'];
+export type ForecastPoint = components['schemas']['ForecastPoint'];
+export type ForecastStatus = components['schemas']['ForecastStatus'];
 export type Forge = components['schemas']['Forge'];
 export type Form = components['schemas']['Form'];
 export type Found = components['schemas']['Found'];
@@ -10488,7 +10675,9 @@ export type Runbook = components['schemas']['Runbook'];
 export type Runbook2 = components['schemas']['Runbook2'];
 export type RunbookStatus = components['schemas']['RunbookStatus'];
 export type Runtime = components['schemas']['Runtime'];
+export type Scaled = components['schemas']['Scaled'];
 export type Scaling = components['schemas']['Scaling'];
+export type ScalingMode = components['schemas']['ScalingMode'];
 export type Schedule = components['schemas']['Schedule'];
 export type ScoreRow = components['schemas']['ScoreRow'];
 export type Scorecard = components['schemas']['Scorecard'];
@@ -10502,7 +10691,9 @@ export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
 export type SignIn = components['schemas']['SignIn'];
 export type Signal = components['schemas']['Signal'];
+export type Signal2 = components['schemas']['Signal2'];
 export type SignalKind = components['schemas']['SignalKind'];
+export type SignalStatus = components['schemas']['SignalStatus'];
 export type Signed = components['schemas']['Signed'];
 export type Silence = components['schemas']['Silence'];
 export type Silence2 = components['schemas']['Silence2'];

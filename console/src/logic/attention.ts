@@ -6,6 +6,7 @@ import { type Fleet, order } from "./fleet";
 import { freezeState } from "./freeze";
 import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
 import { counted } from "./quantity";
+import { wantedOf } from "./rollout";
 import { parseTime, spanWords } from "./time";
 
 /** From what is broken, over what moves by itself, to what people hold on purpose. */
@@ -77,7 +78,7 @@ function motionOf(d: Deployment): Concern | undefined {
 function motion(d: Deployment): string {
   const { phase, rollout, ready } = d.status;
   const word = DEPLOYMENT[phase].word;
-  const count = `${ready} of ${d.spec.instances} ready`;
+  const count = `${ready} of ${wantedOf(d)} ready`;
   if (!rollout) return phase === "paused" || phase === "failed" ? word : `${word}, ${count}`;
   if (phase === "soaking") return `soaking ${rollout.to}, step ${rollout.step + 1}`;
   return `${word} to ${rollout.to}, ${count}`;

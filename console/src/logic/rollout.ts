@@ -30,6 +30,11 @@ export interface RolloutView {
   readonly promoted: boolean;
 }
 
+/** How many instances there are to be: what its autoscaler wants comes before what is declared. */
+export function wantedOf(d: Deployment): number {
+  return d.status.scaled?.instances ?? d.spec.instances;
+}
+
 /** The rollout under way, if one is. */
 export function rolloutOf(d: Deployment, plan: Rollout | undefined): RolloutView | undefined {
   const { rollout } = d.status;
@@ -43,7 +48,7 @@ export function rolloutOf(d: Deployment, plan: Rollout | undefined): RolloutView
     to: rollout.to,
     back: rollout.back ?? false,
     steps: canary ? stepsOf(d, plan) : [],
-    wanted: d.spec.instances,
+    wanted: wantedOf(d),
     updated: d.status.updated,
     proven: rollout.proven,
     began: parseTime(rollout.since),
@@ -58,7 +63,7 @@ export function rolloutOf(d: Deployment, plan: Rollout | undefined): RolloutView
 
 function stepsOf(d: Deployment, plan: Rollout): StepView[] {
   const { rollout } = d.status;
-  const wanted = d.spec.instances;
+  const wanted = wantedOf(d);
   const steps = [...(plan.steps ?? [])];
   const last = steps.at(-1);
   // Whatever the steps leave over comes last, without being watched.

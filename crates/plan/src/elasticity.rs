@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::elasticity::{
-    AutoscalerPhase, AutoscalerStatus, Scaling, ScalingMode, Signal, SignalStatus,
+    AutoscalerPhase, AutoscalerStatus, ForecastStatus, Scaling, ScalingMode, Signal, SignalStatus,
 };
 use atoll_model::{
     Any, Application, Autoscaler, Deployment, Intent, Object, Reason, Snapshot, Span, Timestamp,
@@ -17,6 +17,7 @@ use crate::query::{Answers, Period, Query, Recording};
 use crate::{Context, Plan, checksum, sooner};
 use decide::{EVERY, Needs, Question};
 
+pub mod ahead;
 pub mod decide;
 pub mod derive;
 
@@ -50,6 +51,11 @@ impl<'a> Subject<'a> {
         self.object.spec.mode.unwrap_or(self.scaling.mode)
     }
 
+    /// What a forecast may be made of is declared, and one is wanted.
+    fn is_forecast(&self) -> bool {
+        self.scaling.predict && self.scaling.per_instance.is_some()
+    }
+
     fn bounds(&self) -> (u32, u32) {
         let spec = &self.object.spec;
         let max = spec.max.unwrap_or(self.scaling.max);
@@ -75,6 +81,9 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         let mut recent = Query::at(format!("recent {}", signal.name), kept, at);
         recent.period = Period::Range { from: at - RECENT, to: at, step: EVERY };
         all.push(recent);
+    }
+    if subject.is_forecast() {
+        all.extend(ahead::query(name, subject.object.status.forecast.as_ref(), at));
     }
     all
 }
@@ -122,6 +131,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let floors = subject.scaling.schedules.iter();
     let floors = floors.filter(|floor| floor.until(cx.now).is_some());
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
+    let forecast = forecast(cx, subject);
     let decision = decide::decide(&Question {
         now: cx.now,
         current,
@@ -129,7 +139,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         min,
         max,
         floor: floors.map(|floor| floor.at_least).max().unwrap_or(0),
-        expected: None,
+        expected: expected(subject, forecast.as_ref(), &points, cx.now),
         signals: &needs,
         down_after: subject.scaling.down_after,
         start: START,
@@ -153,10 +163,32 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         min,
         max,
         signals: told(subject, &needs, cx.now),
-        forecast: stored.forecast.clone(),
+        forecast,
         seen_at: Some(cx.now),
         reasons,
     }
+}
+
+/// The forecast that holds: a new one, if one was asked for.
+fn forecast(cx: &Context, subject: &Subject) -> Option<ForecastStatus> {
+    let stored = subject.object.status.forecast.clone().filter(|_| subject.is_forecast());
+    match cx.measured.answers.get(ahead::HISTORY) {
+        Some(Ok(history)) => Some(ahead::made(history, cx.now)),
+        Some(Err(_)) | None => stored,
+    }
+}
+
+/// How many instances are expected to be needed by the time a new one serves.
+fn expected(
+    subject: &Subject,
+    forecast: Option<&ForecastStatus>,
+    points: &[Vec<(Timestamp, f64)>],
+    now: Timestamp,
+) -> Option<f64> {
+    let each = subject.scaling.per_instance.as_ref()?.target;
+    let needs = points.first()?.iter().map(|(_, need)| *need);
+    let lately = needs.max_by(f64::total_cmp)?;
+    ahead::need(forecast?, each, lately, (now, now + START + EVERY))
 }
 
 /// How many instances each signal asked for, over the last while.

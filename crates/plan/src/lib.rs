@@ -19,6 +19,7 @@ pub mod edit;
 pub mod elasticity;
 pub mod explain;
 pub mod expression;
+pub mod forecast;
 pub mod guard;
 pub mod job;
 pub mod monitoring;

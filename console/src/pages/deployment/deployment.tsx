@@ -7,7 +7,7 @@ import { deploymentPanels } from "../../logic/dashboards";
 import { NO_INSTANCES, NO_OBJECTIVES } from "../../logic/fleet";
 import { rolloutMarks } from "../../logic/guard";
 import type { SpanSearch } from "../../logic/period";
-import { rolloutOf } from "../../logic/rollout";
+import { rolloutOf, wantedOf } from "../../logic/rollout";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
@@ -134,13 +134,14 @@ function DeploymentMetrics({ name, search }: { name: string; search: SpanSearch 
 /** The numbers of it, and what it says of itself while it is not settled. */
 function Standing({ deployment }: { deployment: Deployment }) {
   const { spec, status } = deployment;
-  const short = status.ready < spec.instances;
+  const wanted = wantedOf(deployment);
+  const short = status.ready < wanted;
   return (
     <section className="panel" aria-label="how it stands">
       <div className="body standing">
         <p className="standing-ready">
           <b className={short ? "short" : ""}>{status.ready.toLocaleString("en")}</b>
-          <span>of {spec.instances.toLocaleString("en")} ready</span>
+          <span>of {wanted.toLocaleString("en")} ready</span>
         </p>
         <Facts>
           <Fact name="runs">
@@ -159,8 +160,8 @@ function Standing({ deployment }: { deployment: Deployment }) {
             </Fact>
           )}
           {status.unavailable > 0 && <Fact name="missing">{status.unavailable}</Fact>}
-          {status.instances > spec.instances && (
-            <Fact name="beyond the target">{status.instances - spec.instances}</Fact>
+          {status.instances > wanted && (
+            <Fact name="beyond the target">{status.instances - wanted}</Fact>
           )}
           {status.failed && !isSettled(deployment) && (
             <Fact name={`${status.failed.release} failed`}>
@@ -191,7 +192,10 @@ function Target({
       <div className="body stack tight">
         <dl className="pairs">
           <dt>instances</dt>
-          <dd>{spec.instances}</dd>
+          <dd>
+            {wantedOf(deployment)}
+            {status.scaled && <span className="quiet"> by its autoscaler</span>}
+          </dd>
           <dt>release</dt>
           <dd>{spec.release ?? <span className="quiet">follows the newest</span>}</dd>
           {strategy && (

@@ -5,6 +5,7 @@ import type { Deployment, Instance } from "../../api/objects";
 import { isSettled } from "../../logic/applications";
 import { NO_INSTANCES } from "../../logic/fleet";
 import { DEPLOYMENT, type Tone } from "../../logic/phases";
+import { wantedOf } from "../../logic/rollout";
 import { Spark } from "../../parts/cells";
 import { State } from "../../parts/phase";
 
@@ -23,7 +24,8 @@ export function deploymentState(d: Deployment): { word: string; tone: Tone } {
 export const DeploymentRow = memo(function DeploymentRow({ deployment, instances }: Props) {
   const { metadata, spec, status } = deployment;
   const to = status.rollout && status.rollout.to !== status.release ? status.rollout.to : undefined;
-  const short = status.ready < spec.instances;
+  const wanted = wantedOf(deployment);
+  const short = status.ready < wanted;
   return (
     <div className="deployment-row" data-row>
       <Link to="/deployments/$name" params={{ name: metadata.name }} className="deployment-env">
@@ -33,7 +35,7 @@ export const DeploymentRow = memo(function DeploymentRow({ deployment, instances
       <State {...deploymentState(deployment)} />
       <span className={short ? "right short" : "right"}>
         {status.ready}
-        <span className="quiet">/{spec.instances}</span>
+        <span className="quiet">/{wanted}</span>
       </span>
       <Releases
         from={status.release}

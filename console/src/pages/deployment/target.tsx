@@ -1,6 +1,7 @@
 // Edits the target of a deployment: how many instances, and which release.
 import { useMemo, useState } from "react";
 import type { Deployment, Release } from "../../api/objects";
+import { wantedOf } from "../../logic/rollout";
 import { ChangeDialog } from "../../parts/change";
 import { editOf, proposalOf } from "./actions";
 
@@ -21,7 +22,7 @@ function releaseWord(release: Release): string {
 export function EditTarget({ deployment, releases, onClose }: Props) {
   const [seen] = useState(deployment);
   const { name } = seen.metadata;
-  const [instances, setInstances] = useState(String(seen.spec.instances));
+  const [instances, setInstances] = useState(String(wantedOf(seen)));
   const [release, setRelease] = useState(seen.spec.release ?? "");
   const choices = useMemo(
     () =>
@@ -34,7 +35,7 @@ export function EditTarget({ deployment, releases, onClose }: Props) {
   const count = /^\d+$/.test(instances) ? Number(instances) : Number.NaN;
   const valid = count <= MOST;
   const spec: Record<string, unknown> = {};
-  if (valid && count !== seen.spec.instances) spec.instances = count;
+  if (valid && count !== wantedOf(seen)) spec.instances = count;
   if (release !== (seen.spec.release ?? "")) spec.release = release || null;
   const changed = Object.keys(spec).length > 0;
   const step = (by: number) => setInstances(String(Math.max(0, (valid ? count : 0) + by)));

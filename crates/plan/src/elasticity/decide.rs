@@ -14,7 +14,14 @@ pub const EVERY: Span = Span::seconds(15);
 /// What is older is not what is.
 const FRESH: Span = Span::seconds(60);
 /// A trend is taken from so much of the past.
-const TREND: Span = Span::seconds(180);
+const TREND: Span = Span::seconds(600);
+/// What is needed goes up and down from one moment to the next; its level is the mean of this.
+const LEVEL: Span = Span::seconds(300);
+/// A level above all of this has passed.
+const LATEST: Span = Span::seconds(120);
+/// So many standard deviations of what it goes up and down by are kept beyond the level: it is
+/// above that one time in four hundred.
+const SPREAD: f64 = 2.8;
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
 /// A fall to less than this share of what was before the window is sudden.
@@ -40,33 +47,63 @@ impl Needs<'_> {
         (now.since(*at) <= FRESH).then_some(*need)
     }
 
-    /// What it will ask for if it goes on as in the last minutes. A trend is one that holds in both
-    /// halves of them: what jumped and stays is none.
+    /// What it will ask for if it goes on as in the last minutes, with what it goes up and down by.
+    /// A trend is one that holds in both halves of them: what jumped and stays is none.
     fn ahead(&self, now: Timestamp, lead: Span) -> Option<f64> {
-        let need = self.now(now)?;
-        let start = self.points.partition_point(|(at, _)| *at < now - TREND);
-        let recent = &self.points[start..];
+        let level = self.levels(now, FRESH).pop()?;
+        // What has just fallen is not asked for any more.
+        let latest = self.since(now - LATEST).iter().map(|(_, need)| *need);
+        let level = level.min(latest.max_by(f64::total_cmp)?);
+        let recent = self.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
         let slope = slope(early).min(slope(late)).max(0.0);
-        Some((need + slope * lead.0 as f64).min(need * 2.0))
+        // The level is that of half its time ago.
+        let lead = (lead.0 + LEVEL.0 / 2) as f64;
+        Some((level + slope * lead).min(level * 2.0))
     }
 
-    /// The most it asked for in a window, if enough of that is measured.
+    fn since(&self, from: Timestamp) -> &[(Timestamp, f64)] {
+        &self.points[self.points.partition_point(|(at, _)| *at <= from)..]
+    }
+
+    /// The level at each time of a window.
+    fn levels(&self, now: Timestamp, window: Span) -> Vec<f64> {
+        let first = self.points.len() - self.since(now - window).len();
+        let of = |end: usize| {
+            let (at, _) = self.points[end];
+            let start = self.points.partition_point(|(time, _)| *time <= at - LEVEL);
+            let part = &self.points[start..=end];
+            part.iter().map(|(_, need)| need).sum::<f64>() / part.len() as f64
+        };
+        (first..self.points.len()).map(of).collect()
+    }
+
+    /// What is kept beyond the level: what it goes up and down by, from the median of how far it
+    /// was from where it usually was beside its level. A jump or a spike does not move that, and a
+    /// trend is none of it.
+    pub fn spread(&self, now: Timestamp) -> f64 {
+        let levels = self.levels(now, Span(u64::MAX));
+        let each = self.points.iter().zip(&levels);
+        let beside: Vec<f64> = each.map(|((_, need), level)| need - level).collect();
+        let usual = median(beside.clone());
+        let apart = median(beside.into_iter().map(|beside| (beside - usual).abs()).collect());
+        // Of a normal distribution the standard deviation is so much more.
+        SPREAD * 1.4826 * apart
+    }
+
+    /// The highest level of a window, if enough of that is measured.
     fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let start = self.points.partition_point(|(at, _)| *at <= now - window);
-        let points = &self.points[start..];
+        let levels = self.levels(now, window);
         let expected = (window.0 / EVERY.0) as f64;
-        let complete = points.len() as f64 >= (expected * COMPLETE).floor();
-        let most = points.iter().map(|(_, need)| *need).max_by(f64::total_cmp)?;
+        let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
+        let most = levels.into_iter().max_by(f64::total_cmp)?;
         complete.then_some(most)
     }
 
     /// What it usually asked for before a window; none where that is not known.
     fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
         let end = self.points.partition_point(|(at, _)| *at <= now - window);
-        let mut needs: Vec<f64> = self.points[..end].iter().map(|(_, need)| *need).collect();
-        needs.sort_by(f64::total_cmp);
-        needs.get(needs.len() / 2).copied()
+        (end > 0).then(|| median(self.points[..end].iter().map(|(_, need)| *need).collect()))
     }
 }
 
@@ -113,7 +150,7 @@ pub fn decide(question: &Question) -> Decision {
     let mut wanted = reactive(question, &mut reasons);
     let raises = [
         ("scheduled", Some(question.floor), "its schedule asks for"),
-        ("expected", question.expected.map(whole), "its forecast asks for"),
+        ("expected", expected(question), "its forecast asks for"),
     ];
     for (code, least, who) in raises {
         if let Some(least) = least.filter(|least| *least > wanted && *least > question.min) {
@@ -137,6 +174,12 @@ pub fn decide(question: &Question) -> Decision {
     Decision { desired, blind, reasons }
 }
 
+/// What a forecast asks for: the level it expects, and what the first signal goes up and down by.
+fn expected(question: &Question) -> Option<u32> {
+    let spread = question.signals.first().map_or(0.0, |signal| signal.spread(question.now));
+    question.expected.map(|expected| whole(expected + spread))
+}
+
 /// Says which signals have no fresh data; whether none has.
 fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
     let silent = |signal: &&Needs| signal.now(question.now).is_none();
@@ -148,14 +191,19 @@ fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
 }
 
 /// What the signals make of the number.
-fn reactive(question: &Question, reasons: &mut Vec<Reason>) -> u32 {
+fn reactive<'a>(question: &Question<'a>, reasons: &mut Vec<Reason>) -> u32 {
     let (now, current) = (question.now, question.current);
     if question.signals.is_empty() {
         return question.min;
     }
     // What was begun is there only after the time to start, so that is how far one looks.
     let lead = Span(question.start.0 + EVERY.0);
-    let asks = question.signals.iter().filter_map(|s| Some((s.ahead(now, lead)?, s.name)));
+    let ask = |signal: &Needs<'a>| {
+        let spread = signal.spread(now);
+        let ahead = signal.ahead(now, lead)?;
+        Some((signal.now(now)?.max(ahead + spread), signal.name))
+    };
+    let asks = question.signals.iter().filter_map(ask);
     let Some((need, name)) = asks.max_by(|a, b| a.0.total_cmp(&b.0)) else { return current };
     let up = whole(need);
     if up > current {
@@ -177,25 +225,25 @@ fn down(question: &Question, reasons: &mut Vec<Reason>) -> Option<u32> {
     let mut most = 0_u32;
     for signal in question.signals {
         // One that is silent was told of already.
-        signal.now(now)?;
+        let latest = signal.now(now)?;
         let Some(need) = signal.most(now, window) else {
             let message = format!("too little is known of {} over {window}", signal.name);
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));
             return None;
         };
         let before = signal.before(now, window);
-        if before.is_some_and(|before| before > 1.0 && need < before * SUDDEN) {
+        if before.is_some_and(|before| before > 1.0 && latest < before * SUDDEN) {
             let message = format!(
                 "{} fell suddenly, from {} to {}: that may be an outage, and nothing is taken away \
                  for a while",
                 signal.name,
                 round(before.unwrap_or_default()),
-                round(need)
+                round(latest)
             );
             reasons.push(Reason::new("sudden-fall", message));
             return None;
         }
-        most = most.max(whole(need));
+        most = most.max(whole(need + signal.spread(now)));
     }
     if most < question.current {
         let message = format!("no signal asked for more than {most} for {window}");
@@ -212,8 +260,13 @@ fn slope(points: &[(Timestamp, f64)]) -> f64 {
         let later = points[i + 1..].iter();
         slopes.extend(later.map(|(to, b)| (b - a) / to.since(*from).0.max(1) as f64));
     }
-    slopes.sort_by(f64::total_cmp);
-    if points.len() < 4 { 0.0 } else { slopes.get(slopes.len() / 2).copied().unwrap_or(0.0) }
+    if points.len() < 4 { 0.0 } else { median(slopes) }
+}
+
+/// The one in the middle; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    let middle = values.len() / 2;
+    if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
 
 /// The instances an exact number of them needs; a hair above a whole number is that number.
@@ -286,7 +339,7 @@ mod tests {
     fn it_shrinks_only_once_the_whole_window_asks_for_fewer() {
         let late = points((0..80).map(|i| if i < 65 { 8.0 } else { 3.0 }));
         assert_eq!(decided(8, &late).0, 8);
-        let long = points((0..80).map(|i| if i < 58 { 8.0 } else { 3.0 }));
+        let long = points((0..80).map(|i| if i < 35 { 8.0 } else { 3.0 }));
         assert_eq!(decided(8, &long), (3, vec!["fewer".to_owned()]));
     }
 

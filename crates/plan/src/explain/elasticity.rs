@@ -38,6 +38,18 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
         };
         told.reasons.push(atoll_model::Reason::new("signal", message));
     }
+    if let Some(forecast) = &status.forecast {
+        let next = forecast.points.iter().map(|point| point.expected).max_by(f64::total_cmp);
+        let message = match (next, forecast.error) {
+            (Some(most), Some(error)) => format!(
+                "in the next hour the load is expected to reach {most} ({}, usually {:.0} % wrong)",
+                forecast.method,
+                error * 100.0
+            ),
+            _ => format!("there is no forecast: {}", forecast.method.trim_start_matches("none: ")),
+        };
+        told.reasons.push(atoll_model::Reason::new("forecast", message));
+    }
     told.see(format!("deployment/{name}"));
     if let Some(deployment) = cx.world.get::<Deployment>(name) {
         told.see(format!("application/{}", deployment.spec.application));
