@@ -75,8 +75,14 @@ pub async fn keep(app: App) {
     let mut alerts = Written::default();
     loop {
         every.tick().await;
-        let text = text::text(&app, Format::Prometheus);
-        keep_text(&app, &text);
+        // It looks at everything there is, which no request is to wait for.
+        let figures = app.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            keep_text(&figures, &text::text(&figures, Format::Prometheus));
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!("the own figures were not kept: {error}");
+        }
         if app.leads_here() {
             app.write_alerts(&mut alerts);
             app.end_series_of_gone_rules();

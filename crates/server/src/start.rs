@@ -301,7 +301,8 @@ async fn certificates(
 fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
     let wrong =
         |e: std::io::Error| StartError::Store(format!("could not write to {}: {e}", dir.display()));
-    // Keys are kept in it.
+    // Keys are kept in it; what it is in may have to be passed through by others.
+    dir.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(wrong)?;
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
     let file = std::fs::File::create(dir.join("lock")).map_err(wrong)?;
     match file.try_lock() {

@@ -171,6 +171,12 @@ async fn what_may_not_be_read_shows_neither_in_the_inventory_nor_in_scores() {
         let (status, said) = anna.call("GET", path, None).await;
         assert!(status == 200 && !said.to_string().contains("pay"), "{path}: {said}");
     }
+    // Not even how many there are of what.
+    assert_eq!(apply(&admin, &[object("ItemType", "vault", json!({}))]).await.0, 200);
+    for (caller, told) in [(&admin, true), (&anna, false)] {
+        let (_, figures) = caller.call("GET", "/v1/inventory/figures", None).await;
+        assert_eq!(figures.to_string().contains("vault"), told, "{figures}");
+    }
     // Nobody says anything of what they may not see, nor of items they may not write.
     let told = json!({ "subject": "application/pay", "attribute": "address", "value": "x",
         "works": false });

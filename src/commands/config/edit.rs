@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use atoll_client::{Client, ClientError};
 use atoll_model::api::{FieldDiff, Outcome};
 use atoll_model::config::{Content, Draft, Gray, GrayStep, Labels, Overlay, SwitchType, Values};
-use atoll_model::{Any, Config, Object, Portion, Span};
+use atoll_model::{Any, Config, Kind, Object, Portion, Span};
 use serde_json::Value;
 
 use super::{For, Name};
@@ -83,6 +83,10 @@ pub struct Push {
 /// The client's; what the schema or the gate refuses.
 pub async fn set(global: &Global, args: Set) -> anyhow::Result<Exit> {
     let client = global.client()?;
+    // A value for one that is not there reaches nobody, which a mistyped switch must not hide.
+    for environment in &args.whom.environments {
+        client.get(Kind::Environment, environment).await?;
+    }
     let edit = |object: &mut Object<Config>| {
         let mut content = said(&object.spec, args.how.draft);
         for pair in &args.values {

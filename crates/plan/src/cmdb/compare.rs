@@ -1,6 +1,7 @@
 //! Whether a value is as somebody wants it: numbers, amounts like `8Gi`, versions and words are
 //! each compared as people mean them. No paths, no language.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use atoll_model::{Cpu, Memory};
@@ -51,7 +52,7 @@ impl Comparison {
         match self {
             Comparison::Is => same(value, wanted),
             Comparison::IsNot => !same(value, wanted),
-            Comparison::Like => like(&text(value), &text(wanted)),
+            Comparison::Like => like(&typed(value), &typed(wanted)),
             Comparison::Less => order(value, wanted) == Some(Ordering::Less),
             Comparison::More => order(value, wanted) == Some(Ordering::Greater),
             Comparison::AtMost => order(value, wanted).is_some_and(Ordering::is_le),
@@ -87,7 +88,7 @@ fn same(value: &Value, wanted: &Value) -> bool {
             (a - b).abs() <= f64::EPSILON * a.abs().max(b.abs())
         }
         _ => {
-            let (value, wanted) = (text(value), text(wanted));
+            let (value, wanted) = (typed(value), typed(wanted));
             // A hardware address is one, however it is written: it has 12, 14 or 17 characters.
             let address = |text: &str| matches!(text.len(), 12 | 14 | 17);
             value.eq_ignore_ascii_case(&wanted)
@@ -107,7 +108,7 @@ fn order(value: &Value, wanted: &Value) -> Option<Ordering> {
     match (number(value), number(wanted)) {
         (Some(a), Some(b)) => a.partial_cmp(&b),
         // A version is no number, and `10` is more than `9` in one too.
-        _ => Some(natural(&text(value), &text(wanted))),
+        _ => Some(natural(&typed(value), &typed(wanted))),
     }
 }
 
@@ -115,6 +116,8 @@ fn order(value: &Value, wanted: &Value) -> Option<Ordering> {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
+        // Most texts are none, and to find that out three times takes long.
+        Value::String(text) if !begins_a_number(text) => None,
         Value::String(text) => {
             let plain = text.parse::<f64>().ok().filter(|n| n.is_finite());
             let memory = || text.parse::<Memory>().ok().map(|m| m.0 as f64);
@@ -125,11 +128,19 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
+fn begins_a_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
+}
+
 /// A value as it is typed.
 pub fn text(value: &Value) -> String {
+    typed(value).into_owned()
+}
+
+fn typed(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
 }
 
@@ -161,11 +172,17 @@ fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
+/// In lower case; most texts are.
+fn lower(text: &str) -> Cow<'_, str> {
+    let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
 /// Whether a text is like a pattern, whatever its case.
 fn like(text: &str, pattern: &str) -> bool {
-    let (text, pattern) = (text.to_lowercase(), pattern.to_lowercase());
+    let (text, pattern) = (lower(text), lower(pattern));
     if !pattern.contains('*') {
-        return text.contains(&pattern);
+        return text.contains(&*pattern);
     }
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

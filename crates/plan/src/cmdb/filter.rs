@@ -91,16 +91,15 @@ impl<'a> Search<'a> {
                 }
             }
             Any::Item(item) => {
+                if path == "type" {
+                    return owned(&item.spec.of);
+                }
                 if let Some(value) = item.spec.attributes.get(path) {
                     return Some(Cow::Borrowed(value));
                 }
-                match path {
-                    "type" => return owned(&item.spec.of),
-                    "owner" => {
-                        let owner = super::item::owner(self.cx.world, &item.spec);
-                        return owner.map(|owner| Cow::Owned(Value::from(owner)));
-                    }
-                    _ => {}
+                if path == "owner" {
+                    let owner = super::item::owner(self.cx.world, &item.spec);
+                    return owner.map(|owner| Cow::Owned(Value::from(owner)));
                 }
                 let merged = self.cx.world.merged_into(item.name()).next().is_some();
                 if merged || item.status.seen.contains_key(path) {

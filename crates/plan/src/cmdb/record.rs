@@ -14,6 +14,8 @@ use crate::{Context, Plan};
 
 /// So many records are taken at once.
 pub const MOST_RECORDS: usize = 20_000;
+/// So many reasons are told of one import.
+const TOLD: usize = 20;
 /// So many matches of one item are kept.
 const MOST_MATCHES: usize = 32;
 
@@ -45,6 +47,13 @@ pub fn import(cx: &Context, records: &Records) -> Result<Plan, Vec<Reason>> {
             plan.reasons.push(Reason::new("matched", message));
             plan.writes.push(Write::Put(Any::Item(Arc::new(new))));
         }
+    }
+    // They are kept with every item that is written.
+    let more = plan.reasons.len().saturating_sub(TOLD);
+    if more > 0 {
+        plan.reasons.truncate(TOLD);
+        let message = format!("and {more} more, of which each item says how it was found");
+        plan.reasons.push(Reason::new("matched", message));
     }
     Ok(plan)
 }

@@ -50,13 +50,29 @@ pub(super) fn trim<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>, surplus:
         stopped = stop_crowded(draft, old.collect(), surplus);
     }
     let rest: Vec<&Member> = here.filter(|m| draft.is_free(m)).collect();
-    stopped += stop_crowded(draft, rest, surplus - stopped);
+    stopped += match subject.application.spec.run.volumes.is_empty() {
+        true => stop_crowded(draft, rest, surplus - stopped),
+        false => stop_last(draft, rest, surplus - stopped),
+    };
     if stopped > 0 {
         draft.because(
             "surplus",
             format!("{} beyond what is wanted", crate::instances(stopped as usize)),
         );
     }
+}
+
+/// Stops up to `count` of the members with the highest ordinals: what they keep in volumes is found
+/// again by the ordinal, and new instances take the lowest that is free. Returns how many.
+fn stop_last<'a>(draft: &mut Draft<'a>, mut members: Vec<&'a Member<'a>>, count: u32) -> u32 {
+    members.sort_by_key(|member| std::cmp::Reverse(member.object.spec.ordinal));
+    let mut stopped = 0;
+    for member in members {
+        if stopped < count {
+            stopped += u32::from(draft.stop(member));
+        }
+    }
+    stopped
 }
 
 /// Stops up to `count` of the members in that order; returns how many.

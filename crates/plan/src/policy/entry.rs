@@ -84,9 +84,13 @@ pub(crate) fn barred(
         return None;
     }
     let first = stops.remove(0);
-    let (id, name) = (deployment.name(), release.name());
-    let way =
-        format!("to pass it over once: atoll deploy deployment/{id} {name} --break-glass REASON");
+    let spec = &deployment.spec;
+    let way = format!(
+        "to pass it over once: atoll deploy {} --env {} --release {} --break-glass REASON",
+        spec.application,
+        spec.environment,
+        release.name()
+    );
     let hint = first.hint.map_or(way.clone(), |fix| format!("{fix}; {way}"));
     Some(Reason::new("standard", first.message).hint(hint))
 }

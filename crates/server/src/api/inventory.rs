@@ -298,8 +298,11 @@ pub async fn graph(State(app): State<App>, Extension(actor): Extension<Actor>) -
 }
 
 /// `GET /v1/inventory/figures`.
-pub async fn quality(State(app): State<App>) -> Json<InventoryFigures> {
-    Json(app.inventory_figures())
+pub async fn quality(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+) -> Json<InventoryFigures> {
+    Json(app.inventory_figures(&app.seen(&actor)))
 }
 
 /// `GET /v1/inventory/networks/{name}/next`.
@@ -450,9 +453,9 @@ pub async fn split(
 }
 
 impl Server {
-    /// How good the inventory is, class by class.
-    pub(crate) fn inventory_figures(&self) -> InventoryFigures {
-        let (world, measured, now) = (self.cache.world(), self.measure.read(), self.clock.now());
-        figures::figures(&Context { world: &world, measured: &measured, now })
+    /// How good an inventory is, class by class.
+    pub(crate) fn inventory_figures(&self, world: &Snapshot) -> InventoryFigures {
+        let (measured, now) = (self.measure.read(), self.clock.now());
+        figures::figures(&Context { world, measured: &measured, now })
     }
 }

@@ -20,7 +20,7 @@ pub fn inventory(app: &Server, writer: &mut Writer) {
         }),
         ("atoll_inventory_drift", "Open findings.", |c| c.drift as f64),
     ];
-    let told = app.inventory_figures();
+    let told = app.inventory_figures(&app.cache.world());
     for (name, help, read) in all {
         let mut rows = writer.family(name, Kind::Gauge, help);
         for class in &told.classes {
