@@ -636,7 +636,8 @@ await test("on a telephone nothing is wider than the page, light or dark", async
         dispatchEvent(new PopStateEvent("popstate"));
       }, path);
       await small.page.locator("main h1").waitFor();
-      await small.page.locator(".skeleton").waitFor({ state: "detached" });
+      // There may be several.
+      await small.page.waitForFunction(() => !document.querySelector(".skeleton"));
       const over = await small.page.evaluate(() => {
         const { scrollWidth, clientWidth } = document.documentElement;
         return scrollWidth - clientWidth;
