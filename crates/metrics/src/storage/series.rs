@@ -389,6 +389,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         /// All is kept, so that whatever happened what is read is what was appended.
         #[test]
         fn a_series_gives_what_it_was_given(steps in prop::collection::vec(step(), 1..400)) {

@@ -20,8 +20,8 @@ const LEVEL: Span = Span::seconds(300);
 /// A level above all of this has passed.
 const LATEST: Span = Span::seconds(120);
 /// So many standard deviations of what it goes up and down by are kept beyond the level: it is
-/// above that one time in four hundred.
-const SPREAD: f64 = 2.8;
+/// above that one time in two hundred.
+const SPREAD: f64 = 2.6;
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
 /// A fall to less than this share of what was before the window is sudden.
