@@ -81,7 +81,6 @@ struct Ours {
     cost: Cost,
     asked: Option<Asked>,
     size: f64,
-    share: Option<Share>,
 }
 
 /// What VictoriaMetrics did.
@@ -121,25 +120,32 @@ impl Stage<'_> {
                 }
                 _ => None,
             };
-            let ours = self.atoll(asks, sizes, rules.then_some(peer.as_ref())).await?;
-            Ok((asked, ours))
+            let ours = match costs || asks {
+                true => Some(self.atoll(asks, sizes).await?),
+                false => None,
+            };
+            let share = if rules { Some(self.ruled(peer.as_ref()).await?) } else { None };
+            Ok((asked, ours, share))
         })
         .await;
         if let Some(peer) = peer {
             peer.daemon.stop().await?;
         }
-        let (asked, ours) = outcome?;
-        let mut rows = cost_rows(ours.cost, theirs.as_ref().map(|theirs| theirs.cost));
-        rows.push(self.size_row(SIZE, ours.size, theirs.map(|theirs| theirs.size)));
-        rows.extend(ours.asked.map(|ours| query_row(&ours, asked.as_ref())));
-        rows.extend(ours.share.map(rule_row));
+        let (asked, ours, share) = outcome?;
+        let mut rows = Vec::new();
+        if let Some(ours) = ours {
+            rows.extend(cost_rows(ours.cost, theirs.as_ref().map(|theirs| theirs.cost)));
+            rows.push(self.size_row(SIZE, ours.size, theirs.map(|theirs| theirs.size)));
+            rows.extend(ours.asked.map(|ours| query_row(&ours, asked.as_ref())));
+        }
+        rows.extend(share.map(rule_row));
         Ok(self.args.pick(rows))
     }
 
     /// The row of the longer set.
-    async fn compare_size(mut self) -> anyhow::Result<Vec<Row>> {
+    async fn compare_size(self) -> anyhow::Result<Vec<Row>> {
         let theirs = self.victoria(true).await?;
-        let ours = unless_interrupted(self.atoll(false, true, None)).await?;
+        let ours = unless_interrupted(self.atoll(false, true)).await?;
         Ok(vec![self.size_row(LONG, ours.size, theirs.map(|theirs| theirs.size))])
     }
 
@@ -194,13 +200,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Everything on one server; `rules` has the peer the rules are compared with, if any.
-    async fn atoll(
-        &mut self,
-        asks: bool,
-        sizes: bool,
-        rules: Option<Option<&Running>>,
-    ) -> anyhow::Result<Ours> {
+    /// Everything that is done with the set alone, on one server.
+    async fn atoll(&self, asks: bool, sizes: bool) -> anyhow::Result<Ours> {
         let mut server = Program::start(&self.args.program, "server").await?;
         let target = &server.target;
         let cost = feed("atoll", &server.daemon, target, &self.bodies).await?;
@@ -208,11 +209,6 @@ impl Stage<'_> {
         let asked = match asks {
             true => Some(query::ask("atoll", target, start, end).await?),
             false => None,
-        };
-        // In a store that goes on; the little it is sent for it counts in the size.
-        let share = match rules {
-            Some(peer) => Some(rules::run(&server, peer, &mut self.set).await?),
-            None => None,
         };
         tell(&server);
         let mut size = 0.0;
@@ -222,7 +218,17 @@ impl Stage<'_> {
             tell(&server);
         }
         server.stop().await?;
-        Ok(Ours { cost, asked, size, share })
+        Ok(Ours { cost, asked, size })
+    }
+
+    /// What rules cost a server that has the set, and the peer, if there is one.
+    async fn ruled(&mut self, peer: Option<&Running>) -> anyhow::Result<Share> {
+        let server = Program::start(&self.args.program, "server").await?;
+        feed("atoll, for rules", &server.daemon, &server.target, &self.bodies).await?;
+        let share = rules::run(&server, peer, &mut self.set).await?;
+        tell(&server);
+        server.stop().await?;
+        Ok(share)
     }
 
     async fn size(&self, name: &str, dir: PathBuf) -> anyhow::Result<f64> {
