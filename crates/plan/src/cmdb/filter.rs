@@ -4,7 +4,8 @@
 //! read as they are said; amounts, versions and relations mean here what people mean by them.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::num::NonZero;
+use std::sync::OnceLock;
 
 use atoll_model::{Any, Drift, Kind, Reason, Span, Timestamp};
 use serde_json::Value;
@@ -18,6 +19,11 @@ use crate::Context;
 const LONGEST: usize = 4_096;
 /// The deepest, in parentheses and `not`.
 const DEEPEST: usize = 64;
+
+/// So many objects one thread looks through before another is worth its beginning.
+const FEW: usize = 5_000;
+/// So many threads look through them at most: others want to be answered too.
+const MOST_AT_ONCE: usize = 4;
 
 /// Kinds that are looked through where none is named.
 pub const USUAL: [Kind; 8] = [
@@ -50,13 +56,13 @@ enum Term {
 /// What a filter is asked in.
 pub struct Search<'a> {
     cx: Context<'a>,
-    graph: OnceCell<Graph>,
+    graph: OnceLock<Graph>,
 }
 
 impl<'a> Search<'a> {
     /// Searches of one world. Relations are worked out once, when the first filter asks for them.
     pub fn new(cx: Context<'a>) -> Search<'a> {
-        Search { cx, graph: OnceCell::new() }
+        Search { cx, graph: OnceLock::new() }
     }
 
     fn graph(&self) -> &Graph {
@@ -64,11 +70,31 @@ impl<'a> Search<'a> {
     }
 
     /// Everything a filter lets through, by kind and name.
-    pub fn find<'b>(&'b self, filter: &'b Filter) -> impl Iterator<Item = Any> + 'b {
-        let all = filter.kinds().into_iter().flat_map(|kind| self.cx.world.after(kind, ""));
+    pub fn find(&self, filter: &Filter) -> Vec<Any> {
+        let world = self.cx.world;
+        let all: Vec<Any> =
+            filter.kinds().into_iter().flat_map(|kind| world.after(kind, "")).collect();
         // What was merged into another is found as the other.
         let stands = |any: &Any| !matches!(any, Any::Item(i) if i.spec.merged_into.is_some());
-        all.filter(move |any| stands(any) && filter.matches(self, any))
+        let passes = |any: &&Any| stands(any) && filter.matches(self, any);
+        let sift = |part: &[Any]| part.iter().filter(passes).cloned().collect::<Vec<Any>>();
+        // What takes the time is to fetch the objects from memory, which two can do at once.
+        let threads =
+            std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE);
+        let part = all.len().div_ceil(threads).max(FEW);
+        std::thread::scope(|scope| {
+            let mut parts = all.chunks(part);
+            let own = parts.next().unwrap_or_default();
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || sift(part))).collect();
+            let mut found = sift(own);
+            for other in others {
+                match other.join() {
+                    Ok(more) => found.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            found
+        })
     }
 
     /// The value at a path of an object, as filters see it.
@@ -521,7 +547,7 @@ mod tests {
         let search =
             Search::new(Context { world: &world, measured: &measured, now: Timestamp(60_000) });
         let filter = Filter::parse(filter).unwrap();
-        search.find(&filter).map(|any| any.name().to_owned()).collect()
+        search.find(&filter).iter().map(|any| any.name().to_owned()).collect()
     }
 
     #[test]
@@ -565,7 +591,8 @@ mod tests {
         let measured = Measurements::default();
         let search = Search::new(Context { world: &world, measured: &measured, now: Timestamp(0) });
         let filter = Filter::parse("type = rack and room = fra").unwrap();
-        let found: Vec<String> = search.find(&filter).map(|any| any.name().to_owned()).collect();
+        let found: Vec<String> =
+            search.find(&filter).iter().map(|any| any.name().to_owned()).collect();
         assert_eq!(found, ["r1"]);
     }
 

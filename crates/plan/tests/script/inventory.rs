@@ -262,7 +262,7 @@ impl Script {
         let lines: Vec<String> = match Filter::parse(filter) {
             Ok(filter) => {
                 let search = Search::new(cx);
-                search.find(&filter).map(|any| any.id()).collect()
+                search.find(&filter).iter().map(Any::id).collect()
             }
             Err(reason) => vec![format!("refused: {reason}")],
         };

@@ -215,7 +215,7 @@ pub async fn find(
     let (measured, now) = (app.measure.read(), query.at.unwrap_or_else(|| app.clock.now()));
     let answer = tokio::task::spawn_blocking(move || {
         let search = Search::new(Context { world: &world, measured: &measured, now });
-        let found: Vec<Any> = search.find(&filter).collect();
+        let found = search.find(&filter);
         let facets: Vec<String> = query
             .facets
             .iter()
