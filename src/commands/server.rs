@@ -45,6 +45,9 @@ pub struct Args {
     /// [default: a key kept with the state]
     #[arg(long, value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
+    /// Let pipelines fetch file:// addresses below this directory; none may otherwise
+    #[arg(long, value_name = "DIR")]
+    pub repositories: Vec<PathBuf>,
     /// Keep what is measured in this directory, one for each replica [default: metrics below
     /// --data, else metrics-PORT where this machine's data is]
     #[arg(long, value_name = "DIR")]
@@ -81,6 +84,7 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         host_timeout: args.host_timeout,
         provider: args.provider.options(args.advertise.clone()),
         secret_key: args.secret_key_file.clone(),
+        repositories: args.repositories.clone(),
     };
     let running = atoll_server::start(options).await?;
     first_admin(&running, &args).await?;

@@ -29,6 +29,9 @@ pub struct Args {
     /// A host not heard from for this long is lost
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub host_timeout: Span,
+    /// Let pipelines fetch file:// addresses below this directory; none may otherwise
+    #[arg(long, value_name = "DIR")]
+    pub repositories: Vec<PathBuf>,
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
@@ -83,6 +86,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         host_timeout: args.host_timeout,
         provider: args.provider.options(None),
         secret_key: None,
+        repositories: args.repositories.clone(),
         metrics: args.metrics.options(data.join("server/metrics")),
     };
     let running = atoll_server::start(options).await?;

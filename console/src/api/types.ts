@@ -8554,7 +8554,8 @@ export interface components {
              */
             file: string;
             /**
-             * @description A git address: `https://…`, `ssh://…` or `file://…`. Absent: Atoll serves the repository
+             * @description A git address: `https://…`, `ssh://…`, `git@host:path`, or a `file://…` below a directory
+             *     the server was started with (`--repositories`). Absent: Atoll serves the repository
              *     itself, at `/git/NAME.git`.
              */
             git?: string | null;

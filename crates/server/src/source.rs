@@ -43,20 +43,18 @@ pub struct Places {
     pub copies: PathBuf,
     /// Repositories served here; none, where replicas share a database and no disk.
     pub served: Option<PathBuf>,
+    /// Where repositories of this machine may be fetched from.
+    pub local: Vec<PathBuf>,
 }
 
 impl Places {
     /// The places that go with where state is kept.
-    pub fn of(keep: &Keep, port: u16) -> Places {
-        match keep {
-            Keep::Directory(dir) => {
-                Places { copies: dir.join("sources"), served: Some(dir.join("git")) }
-            }
-            Keep::Postgres(_) => {
-                let copies = std::env::temp_dir().join(format!("atoll-sources-{port}"));
-                Places { copies, served: None }
-            }
-        }
+    pub fn of(keep: &Keep, port: u16, local: &[PathBuf]) -> Places {
+        let (copies, served) = match keep {
+            Keep::Directory(dir) => (dir.join("sources"), Some(dir.join("git"))),
+            Keep::Postgres(_) => (std::env::temp_dir().join(format!("atoll-sources-{port}")), None),
+        };
+        Places { copies, served, local: local.to_vec() }
     }
 }
 

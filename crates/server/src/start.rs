@@ -84,6 +84,9 @@ pub struct Options {
     pub provider: Option<ProviderOptions>,
     /// A file with the key secrets are sealed with; one kept with the state, if absent.
     pub secret_key: Option<PathBuf>,
+    /// Directories below which `file://` addresses of pipelines may be: whoever may write a
+    /// pipeline would otherwise read every repository of this machine.
+    pub repositories: Vec<PathBuf>,
 }
 
 /// Why a server could not start.
@@ -173,7 +176,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         asked: Asked::default(),
         figures: Default::default(),
         vault,
-        places: source::Places::of(&options.keep, listen.port()),
+        places: source::Places::of(&options.keep, listen.port(), &options.repositories),
         authority,
         signing_key,
         secure: given.is_some(),

@@ -61,7 +61,8 @@ impl Pipeline {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Repository {
-    /// A git address: `https://…`, `ssh://…` or `file://…`. Absent: Atoll serves the repository
+    /// A git address: `https://…`, `ssh://…`, `git@host:path`, or a `file://…` below a directory
+    /// the server was started with (`--repositories`). Absent: Atoll serves the repository
     /// itself, at `/git/NAME.git`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
@@ -115,6 +116,21 @@ impl Repository {
     }
     fn usual_file() -> String {
         "atoll.yaml".to_owned()
+    }
+
+    /// Whether an address is of a kind that is fetched: git itself knows some that run programs.
+    fn is_spoken(git: &str) -> bool {
+        match git.split_once("://") {
+            Some((scheme, rest)) => {
+                ["https", "http", "ssh", "file"].contains(&scheme) && !rest.is_empty()
+            }
+            // `git@host:path` is how people write an address of ssh.
+            None => git.split_once(':').is_some_and(|(host, path)| {
+                let (user, host) = host.split_once('@').unwrap_or(("", ""));
+                let is_name = |text: &str| !text.is_empty() && !text.contains(['/', ' ']);
+                !user.starts_with('-') && is_name(user) && is_name(host) && !path.is_empty()
+            }),
+        }
     }
 }
 
@@ -277,6 +293,10 @@ impl Spec for Pipeline {
             "steps",
             "there are none, and no source they could come from",
         );
+        let git = self.source.as_ref().and_then(|source| source.git.as_deref());
+        if let Some(git) = git.filter(|git| !Repository::is_spoken(git)) {
+            invalid.add("source.git", format!("{git:?} is not https://…, ssh://… or file://…"));
+        }
         invalid.add_if(self.timeout.0 == 0, "timeout", "is 0; nothing is that fast");
         for (param, rule) in &self.params {
             invalid.nest(&format!("params.{param}"), rule.validate());
@@ -409,6 +429,17 @@ mod tests {
         assert!(said.contains("wait for each other: a → c → b → a"), "{said}");
         let said = pipeline(serde_json::json!([step("unit", &[]), step("b", &["unti"])]));
         assert!(said.unwrap_err().contains("did you mean \"unit\"?"));
+    }
+
+    #[test]
+    fn addresses_that_git_would_run_are_refused() {
+        for git in ["https://h/x.git", "ssh://git@h/x", "git@h:x.git", "file:///srv/x.git"] {
+            assert!(Repository::is_spoken(git), "{git}");
+        }
+        for git in ["ext::sh -c x@y:z", "-oProxyCommand=x@h:p", "ftp://h/x", "x", "/srv/x", "@h:x"]
+        {
+            assert!(!Repository::is_spoken(git), "{git}");
+        }
     }
 
     #[test]

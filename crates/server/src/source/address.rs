@@ -3,7 +3,7 @@
 //! not known to anybody, so it must not be a private place.
 
 use std::net::{IpAddr, SocketAddr};
-
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -41,11 +41,16 @@ pub enum AddressError {
 }
 
 impl Address {
-    /// Reads an address, and follows where it redirects to.
+    /// Reads an address, and follows where it redirects to. One of this machine is below one of
+    /// the directories in `local`.
     ///
     /// # Errors
     /// See [`AddressError`].
-    pub async fn find(git: &str, credential: Option<String>) -> Result<Address, AddressError> {
+    pub async fn find(
+        git: &str,
+        credential: Option<String>,
+        local: &[PathBuf],
+    ) -> Result<Address, AddressError> {
         let refused = |why: String| AddressError::Refused(why);
         let url = match Url::parse(git) {
             Ok(url) => url,
@@ -57,7 +62,7 @@ impl Address {
             Err(e) => return Err(refused(format!("{git:?} is no address: {e}"))),
         };
         match url.scheme() {
-            "file" => Ok(Address::file(&url)),
+            "file" => Address::file(&url, local),
             "ssh" => {
                 Ok(Address { url: url.into(), protocol: "ssh", pinned: None, credential: None })
             }
@@ -68,13 +73,23 @@ impl Address {
         }
     }
 
-    /// A repository of this machine, named by a person.
-    fn file(url: &Url) -> Address {
-        Address { url: url.to_string(), protocol: "file", pinned: None, credential: None }
+    /// A repository of this machine, named by a person, where they may be.
+    fn file(url: &Url, local: &[PathBuf]) -> Result<Address, AddressError> {
+        let refused = |why: &str| Err(AddressError::Refused(format!("{url}: {why}")));
+        let Ok(path) = url.to_file_path() else { return refused("is no path of this machine") };
+        // Where links lead is what counts; what is not there is told as outside, too.
+        let real = |path: &Path| path.canonicalize().ok();
+        let found = real(&path).filter(|path| {
+            local.iter().filter_map(|dir| real(dir)).any(|dir| path.starts_with(dir))
+        });
+        match found {
+            Some(found) => Ok(Address::here(&found)),
+            None => refused("is not below a directory the server was given with --repositories"),
+        }
     }
 
-    /// A repository served here.
-    pub fn here(dir: &std::path::Path) -> Address {
+    /// A repository in a directory of this machine.
+    pub fn here(dir: &Path) -> Address {
         let url = format!("file://{}", dir.display());
         Address { url, protocol: "file", pinned: None, credential: None }
     }
@@ -260,12 +275,29 @@ mod tests {
     #[tokio::test]
     async fn only_known_protocols_are_spoken() {
         for bad in ["ext::sh -c x", "ftp://a/b", "-oProxyCommand=x", "x"] {
-            let wrong = Address::find(bad, None).await;
+            let wrong = Address::find(bad, None, &[]).await;
             assert!(matches!(wrong, Err(AddressError::Refused(_))), "{bad}");
         }
-        let ssh = Address::find("git@example.org:shop.git", None).await.unwrap();
+        let ssh = Address::find("git@example.org:shop.git", None, &[]).await.unwrap();
         assert_eq!(ssh.settings(), [("protocol.ssh.allow".to_owned(), "always".to_owned())]);
-        let file = Address::find("file:///srv/shop.git", None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_this_machine_only_what_the_server_was_given_is_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (given, other) = (dir.path().join("given"), dir.path().join("other"));
+        std::fs::create_dir_all(given.join("shop.git")).unwrap();
+        std::fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&other, given.join("out.git")).unwrap();
+        let local = [given.clone()];
+        let find = async |path: &Path| {
+            Address::find(&format!("file://{}", path.display()), None, &local).await
+        };
+        let file = find(&given.join("shop.git")).await.unwrap();
         assert_eq!(file.settings()[0].0, "protocol.file.allow");
+        for outside in [other, given.join("../other"), given.join("out.git"), given.join("none")] {
+            let wrong = find(&outside).await;
+            assert!(matches!(wrong, Err(AddressError::Refused(_))), "{}", outside.display());
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Server {
             }
             None => None,
         };
-        let address = Address::find(git, credential).await?;
+        let address = Address::find(git, credential, &self.places.local).await?;
         let dir = self.places.copies.join(format!("{pipeline}.git"));
         prepare(&dir, &source.branch).await?;
         Ok(Repo { git: Git::at(&dir).speaking_to(&address), address, is_here: false })

@@ -44,6 +44,7 @@ fn options(dir: &std::path::Path) -> Options {
         host_timeout: Span::seconds(30),
         provider: None,
         secret_key: None,
+        repositories: vec![std::env::temp_dir()],
         metrics: MetricsOptions::new(dir.join("metrics")),
     }
 }
