@@ -20,17 +20,29 @@ pub use image::Found;
 
 /// Where the engine listens, if nobody says otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
+/// What one kind of them calls itself.
+const PODMAN: &str = "podman";
 /// What one answer may take. Pulls and what is followed have no bound but their silence.
 const TIMEOUT: u64 = 120;
 /// What an engine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(5);
+
+/// What is special about an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// What it keeps logs with, if nobody says otherwise.
+    pub log_driver: String,
+    /// It is Podman. What it serves of Docker's API cannot change the bounds of a container that
+    /// runs, and asks itself without a pause whether one still does while somebody waits for it.
+    pub podman: bool,
+}
 
 /// The engine that listens on one socket. It need not be there yet, and may go and come back.
 #[derive(Debug)]
 pub struct Engine {
     socket: PathBuf,
     connection: Mutex<Option<Docker>>,
-    log_driver: Mutex<Option<String>>,
+    ways: Mutex<Option<Ways>>,
     /// Held while a network is made: an engine would make two of one name.
     making: tokio::sync::Mutex<()>,
 }
@@ -49,7 +61,7 @@ impl Engine {
         Engine {
             socket: path,
             connection: Mutex::default(),
-            log_driver: Mutex::default(),
+            ways: Mutex::default(),
             making: Default::default(),
         }
     }
@@ -96,28 +108,31 @@ impl Engine {
             .map_err(|_| missing(format!("no answer within {GREETING:?}")))
             .and_then(|version| version.map_err(|e| missing(error::told(&e))));
         let version = version.inspect_err(|_| {
-            // Another one may listen there next, of another version.
+            // Another one may listen there next, of another kind or version.
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.ways.lock().unwrap_or_else(PoisonError::into_inner) = None;
         })?;
         let podman = version.components.into_iter().flatten().any(|c| c.name.contains("Podman"));
         let number = version.version.unwrap_or_default();
         // Distributions add their own to it.
         let number = number.split(['+', '~']).next().unwrap_or_default();
-        Ok(format!("{} {number}", if podman { "podman" } else { "docker" }))
+        Ok(format!("{} {number}", if podman { PODMAN } else { "docker" }))
     }
 
-    /// What it keeps logs with, if nobody says otherwise.
+    /// What is special about it; asked once for each connection.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn log_driver(&self) -> Result<String, EngineError> {
-        let known = self.log_driver.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(driver) = known {
-            return Ok(driver);
+    pub async fn ways(&self) -> Result<Ways, EngineError> {
+        let known = self.ways.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(ways) = known {
+            return Ok(ways);
         }
-        let driver = self.docker().await?.info().await?.logging_driver.unwrap_or_default();
-        *self.log_driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver.clone());
-        Ok(driver)
+        let podman = self.version().await?.starts_with(PODMAN);
+        let log_driver = self.docker().await?.info().await?.logging_driver.unwrap_or_default();
+        let ways = Ways { log_driver, podman };
+        *self.ways.lock().unwrap_or_else(PoisonError::into_inner) = Some(ways.clone());
+        Ok(ways)
     }
 
     /// Whether it takes a connection now.

@@ -19,6 +19,7 @@ use tokio::io::AsyncWrite;
 
 use super::{Engine, EngineError};
 use crate::clock;
+use crate::runtime::process::Process;
 
 /// A container as the engine knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +105,8 @@ impl Engine {
         }
     }
 
-    /// Removes it, running or not. Volumes that have a name stay.
+    /// Removes it, running or not, and ends when it is gone, whoever removes it. Volumes that have
+    /// a name stay.
     ///
     /// # Errors
     /// When the engine does not answer, or cannot.
@@ -113,7 +115,12 @@ impl Engine {
         let removed = self.docker().await?.remove_container(name, Some(options)).await;
         match removed.map_err(EngineError::from) {
             Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
-            Err(EngineError::Conflict(text)) if text.contains("already in progress") => Ok(()),
+            Err(EngineError::Conflict(text)) if text.contains("already in progress") => {
+                match self.until(name, "removed").await {
+                    Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }
@@ -174,7 +181,17 @@ impl Engine {
     /// # Errors
     /// When the engine goes meanwhile: that says nothing of the container.
     pub async fn wait(&self, name: &str) -> Result<(), EngineError> {
-        let options = WaitContainerOptions { condition: "not-running".to_owned() };
+        if self.ways().await?.podman
+            && let Some(seen) = self.inspect(name).await?
+        {
+            ended(seen.pid).await;
+        }
+        self.until(name, "not-running").await
+    }
+
+    /// Waits for a condition of the engine's.
+    async fn until(&self, name: &str, condition: &str) -> Result<(), EngineError> {
+        let options = WaitContainerOptions { condition: condition.to_owned() };
         let docker = self.docker().await?;
         let mut said = docker.wait_container(name, Some(options));
         match said.next().await {
@@ -230,10 +247,14 @@ impl Engine {
     }
 
     /// Bounds its processor time to a quota in each period, both in microseconds; -1 lifts it.
+    /// Podman changes no bounds: what it makes has them from its start.
     ///
     /// # Errors
     /// What the engine says.
     pub async fn limit_cpu(&self, name: &str, limit: (i64, i64)) -> Result<(), EngineError> {
+        if self.ways().await?.podman {
+            return Ok(());
+        }
         let body = ContainerUpdateBody {
             cpu_quota: Some(limit.0),
             cpu_period: Some(limit.1),
@@ -289,6 +310,14 @@ impl Engine {
     pub async fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> Result<(), EngineError> {
         let options = ResizeExecOptions { h: i32::from(rows), w: i32::from(columns) };
         Ok(self.docker().await?.resize_exec(id, options).await?)
+    }
+}
+
+/// Waits for the end of a process, if it can be held on to: the engine is asked after that.
+async fn ended(pid: i32) {
+    if let Some(held) = Process::of(pid).and_then(|process| process.open().ok()) {
+        // Whatever is in the way of waiting here, the engine waits next.
+        let _ = held.ended().await;
     }
 }
 

@@ -12,6 +12,7 @@ use atoll_model::deployment::InstancePhase;
 use super::Keeper;
 use super::start::{fill, names};
 use crate::configs::DIR_VARIABLE;
+use crate::engine::{EngineError, Seen};
 use crate::images::reason;
 use crate::machine::Machine;
 use crate::reconcile::Order;
@@ -99,20 +100,37 @@ impl Keeper {
     /// Removes what is left of the container. What a deployment that is being deleted has kept
     /// goes with it; otherwise volumes stay, whatever happens to the instance.
     pub(super) async fn clear_container(&self, container: &Container) {
-        let engine = &self.machine.engine;
-        if let Err(error) = engine.remove(&container.name).await {
+        let instance = self.record.as_ref().map(|record| &record.order.instance);
+        let purged = instance.filter(|instance| instance.purge).map(|i| &i.deployment);
+        if let Err(error) = self.machine.engine.remove(&container.name).await {
             tracing::warn!(name = container.name, %error, "it is removed later");
         }
-        let instance = self.record.as_ref().map(|record| &record.order.instance);
-        let Some(instance) = instance.filter(|instance| instance.purge) else { return };
-        let label = format!("{DEPLOYMENT_LABEL}={}", instance.deployment);
-        let Ok(volumes) = engine.volumes(&label).await else { return };
-        for volume in volumes.into_iter().filter(|v| v.ends_with(self.machine.owner())) {
-            // One that another instance still uses goes with that.
-            if engine.remove_volume(&volume).await.is_ok() {
-                tracing::info!(volume, "a volume goes with its deployment");
+        if let Some(deployment) = purged
+            && let Err(error) = self.purge(deployment).await
+        {
+            tracing::warn!(deployment, %error, "its volumes stay");
+        }
+    }
+
+    /// Removes the volumes of a deployment, and before them what was put aside of this instance
+    /// and may hold them still.
+    async fn purge(&self, deployment: &str) -> Result<(), EngineError> {
+        let (engine, owner) = (&self.machine.engine, self.machine.owner());
+        let ours = engine.containers(&format!("{INSTANCE_LABEL}={}", self.name)).await?;
+        let is_ours = |seen: &Seen| seen.labels.get(AGENT_LABEL).is_some_and(|of| of == owner);
+        for name in ours.into_iter().filter(|(_, seen)| is_ours(seen)).map(|(name, _)| name) {
+            engine.remove(&name).await?;
+        }
+        let volumes = engine.volumes(&format!("{DEPLOYMENT_LABEL}={deployment}")).await?;
+        for volume in volumes.into_iter().filter(|volume| volume.ends_with(owner)) {
+            match engine.remove_volume(&volume).await {
+                Ok(()) => tracing::info!(volume, "a volume goes with its deployment"),
+                // One that another instance still uses goes with that.
+                Err(EngineError::Conflict(_)) => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use bollard::models::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Ways;
 use crate::runtime::orders::Orders;
 
 /// The label that says which agent made something; several may share an engine.
@@ -70,12 +71,12 @@ pub struct Container {
 
 impl Container {
     /// What the engine is asked for. `secrets` are environment variables that stand in no orders;
-    /// `log_driver` is what it keeps logs with.
+    /// `ways` are the engine's.
     pub fn body(
         &self,
         orders: &Orders,
         secrets: &BTreeMap<String, String>,
-        log_driver: &str,
+        ways: &Ways,
     ) -> ContainerCreateBody {
         let run = &orders.launch;
         let env = run.env.iter().chain(secrets).map(|(key, value)| format!("{key}={value}"));
@@ -92,7 +93,7 @@ impl Container {
             stop_signal: Some(format!("SIG{}", orders.stop_signal)),
             exposed_ports: Some(self.ports.values().map(|port| format!("{port}/tcp")).collect()),
             labels: Some(labels),
-            host_config: Some(self.host_config(orders.once.is_some(), log_driver)),
+            host_config: Some(self.host_config(orders.once.is_some(), ways)),
             networking_config: (!self.network.is_empty()).then(|| NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
             }),
@@ -105,9 +106,10 @@ impl Container {
         self.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    fn host_config(&self, once: bool, log_driver: &str) -> HostConfig {
-        // What is done once has its bound from the start; see `Keeper::limit_cpu` for others.
-        let bound = once.then(|| quota(Some(self.resources.cpu.0)));
+    fn host_config(&self, once: bool, ways: &Ways) -> HostConfig {
+        // What is done once has its bound from the start, as all have where it cannot be set
+        // later; see `Keeper::limit_cpu` for others.
+        let bound = (once || ways.podman).then(|| quota(Some(self.resources.cpu.0)));
         let memory = i64::try_from(self.resources.memory.0).unwrap_or(i64::MAX);
         let published = self.ports.iter().map(|(outside, inside)| {
             let binding = PortBinding {
@@ -122,7 +124,7 @@ impl Container {
         let volumes = self.volumes.iter().map(|(name, path)| format!("{name}:{path}"));
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         // Of other drivers nobody knows which options they have.
-        let bounded = matches!(log_driver, "json-file" | "local");
+        let bounded = matches!(ways.log_driver.as_str(), "json-file" | "local");
         HostConfig {
             memory: Some(memory),
             memory_swap: Some(memory),
@@ -136,7 +138,7 @@ impl Container {
             port_bindings: Some(published.collect()),
             binds: Some(binds.chain(volumes).collect()),
             log_config: bounded.then(|| HostConfigLogConfig {
-                typ: Some(log_driver.to_owned()),
+                typ: Some(ways.log_driver.clone()),
                 config: Some(ENGINE_LOG.map(own).into()),
             }),
             ..HostConfig::default()

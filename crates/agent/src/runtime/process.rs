@@ -9,6 +9,8 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// One process of one boot.
 ///
@@ -83,6 +85,18 @@ impl Process {
 /// A process held on to; becomes readable when it ends.
 #[derive(Debug)]
 pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When too many files are open to wait for one more.
+    pub async fn ended(self) -> io::Result<()> {
+        // SAFETY: the descriptor is owned, so it stays the same and open as long as this lives.
+        let fd = unsafe { AsyncFd::register_with_interest(self.0, Interest::READABLE) }?;
+        fd.readable().await.map(drop)
+    }
+}
 
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -197,8 +197,8 @@ impl Warden {
         for volume in volumes.keys() {
             self.engine.ensure_volume(volume, labels).await?;
         }
-        let driver = self.engine.log_driver().await?;
-        let body = || self.container.body(&self.orders, &self.secrets, &driver);
+        let ways = self.engine.ways().await?;
+        let body = || self.container.body(&self.orders, &self.secrets, &ways);
         match self.engine.create(name, body()).await {
             // Somebody removed the image since it was fetched.
             Err(EngineError::NotFound(text)) if text.to_lowercase().contains("image") => {
