@@ -329,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_all_are_found_in_their_order() {
+        let name = |number: usize| format!("r{number:05}");
+        let item = |number: usize| {
+            let attributes = [("units".to_owned(), json!(number % 2))].into();
+            let spec = Item { of: "rack".to_owned(), attributes, ..Item::default() };
+            Any::Item(Arc::new(Object::new(name(number), spec)))
+        };
+        // More than one thread looks through, the last of them through fewer.
+        let all = 2 * FEW + 3;
+        let mut world = world([]);
+        for number in 0..all {
+            world.put(item(number));
+        }
+        let measured = Measurements::default();
+        let search = Search::new(Context { world: &world, measured: &measured, now: Timestamp(0) });
+        let found = search.find(&Filter::parse("type = rack and units = 1").unwrap());
+        let names: Vec<&str> = found.iter().map(Any::name).collect();
+        let expected: Vec<String> = (0..all).filter(|n| n % 2 == 1).map(name).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
     fn what_is_merged_is_found_as_the_other() {
         let item = |name: &str, attributes: Value, merged_into: Option<&str>| {
             let attributes = serde_json::from_value(attributes).unwrap();
