@@ -45,7 +45,7 @@ pub struct Args {
     /// [default: a key kept with the state]
     #[arg(long, value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
-    /// Let pipelines fetch file:// addresses below this directory; none may otherwise
+    /// Let pipelines fetch file:// addresses below this directory (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub repositories: Vec<PathBuf>,
     /// Keep what is measured in this directory, one for each replica [default: metrics below

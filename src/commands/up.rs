@@ -29,7 +29,7 @@ pub struct Args {
     /// A host not heard from for this long is lost
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     pub host_timeout: Span,
-    /// Let pipelines fetch file:// addresses below this directory; none may otherwise
+    /// Let pipelines fetch file:// addresses below this directory (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub repositories: Vec<PathBuf>,
     /// How what is measured is kept

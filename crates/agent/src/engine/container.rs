@@ -117,7 +117,8 @@ impl Engine {
             Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
             Err(EngineError::Conflict(text)) if text.contains("already in progress") => {
                 match self.until(name, "removed").await {
-                    Ok(()) | Err(EngineError::NotFound(_)) => Ok(()),
+                    Ok(true) | Err(EngineError::NotFound(_)) => Ok(()),
+                    Ok(false) => Err(EngineError::Refused(text)),
                     Err(error) => Err(error),
                 }
             }
@@ -186,19 +187,19 @@ impl Engine {
         {
             ended(seen.pid).await;
         }
-        self.until(name, "not-running").await
+        // Where nothing was heard for long, whoever waits looks, and waits again.
+        self.until(name, "not-running").await.map(drop)
     }
 
-    /// Waits for a condition of the engine's.
-    async fn until(&self, name: &str, condition: &str) -> Result<(), EngineError> {
+    /// Waits for a condition of the engine's; false, if nothing was heard for long.
+    async fn until(&self, name: &str, condition: &str) -> Result<bool, EngineError> {
         let options = WaitContainerOptions { condition: condition.to_owned() };
         let docker = self.docker().await?;
         let mut said = docker.wait_container(name, Some(options));
         match said.next().await {
             // An exit code other than 0 is an error here.
-            Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
-            // Nothing was heard for long; whoever waits looks, and waits again.
-            Some(Err(bollard::errors::Error::RequestTimeoutError)) => Ok(()),
+            Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(true),
+            Some(Err(bollard::errors::Error::RequestTimeoutError)) => Ok(false),
             Some(Err(error)) => Err(error.into()),
             None => Err(EngineError::Away("it closed the connection".to_owned())),
         }
