@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bollard::container::LogOutput;
+use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, ExecConfig,
@@ -15,6 +16,7 @@ use bollard::query_parameters::{
     StartContainerOptions, WaitContainerOptions,
 };
 use futures::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 use tokio::io::AsyncWrite;
 
 use super::{Engine, EngineError};
@@ -50,7 +52,7 @@ pub struct Ended {
 }
 
 /// What a command in a container writes.
-pub type ExecOutput = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
+pub type ExecOutput = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 /// What it reads.
 pub type ExecInput = Pin<Box<dyn AsyncWrite + Send>>;
 
@@ -160,7 +162,7 @@ impl Engine {
     pub async fn inspect(&self, name: &str) -> Result<Option<Seen>, EngineError> {
         let docker = self.docker().await?;
         let found = docker.inspect_container(name, None::<InspectContainerOptions>).await;
-        match found.map_err(EngineError::from) {
+        match understood(found) {
             Ok(found) => Ok(Some(seen(found))),
             Err(EngineError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -173,7 +175,8 @@ impl Engine {
     /// When the engine does not answer, or there is no such container.
     pub async fn written(&self, name: &str) -> Result<u64, EngineError> {
         let options = InspectContainerOptions { size: true };
-        let found = self.docker().await?.inspect_container(name, Some(options)).await?;
+        let found = self.docker().await?.inspect_container(name, Some(options)).await;
+        let found = understood(found)?;
         Ok(found.size_rw.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
     }
 
@@ -198,8 +201,8 @@ impl Engine {
         let mut said = docker.wait_container(name, Some(options));
         match said.next().await {
             // An exit code other than 0 is an error here.
-            Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(true),
-            Some(Err(bollard::errors::Error::RequestTimeoutError)) => Ok(false),
+            Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => Ok(true),
+            Some(Err(Error::RequestTimeoutError)) => Ok(false),
             Some(Err(error)) => Err(error.into()),
             None => Err(EngineError::Away("it closed the connection".to_owned())),
         }
@@ -238,7 +241,7 @@ impl Engine {
             filters: Some(filter(label)),
             ..ListContainersOptions::default()
         };
-        let all = self.docker().await?.list_containers(Some(options)).await?;
+        let all = understood(self.docker().await?.list_containers(Some(options)).await)?;
         let named = all.into_iter().filter_map(|found| {
             let name = found.names?.into_iter().next()?.trim_start_matches('/').to_owned();
             let labels = found.labels.unwrap_or_default();
@@ -327,6 +330,23 @@ pub(super) fn filter(label: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![label.to_owned()])])
 }
 
+/// An answer about containers. Podman has a word of its own for one that has ended and is not put
+/// away yet, which takes it seconds.
+fn understood<T: DeserializeOwned>(answer: Result<T, Error>) -> Result<T, EngineError> {
+    match answer {
+        Err(Error::JsonDataError { contents, message, column }) => {
+            // Within a text the quotes would be escaped.
+            let words = ["Status", "State"].map(|key| (key, format!("\"{key}\":\"stopped\"")));
+            let told = words.iter().fold(contents.clone(), |told, (key, word)| {
+                told.replace(word, &format!("\"{key}\":\"exited\""))
+            });
+            let unread = |_| Error::JsonDataError { contents, message, column };
+            serde_json::from_str(&told).map_err(|e| EngineError::from(unread(e)))
+        }
+        answer => Ok(answer?),
+    }
+}
+
 fn seen(found: ContainerInspectResponse) -> Seen {
     let state = found.state.unwrap_or_default();
     let number = |n: Option<i64>| n.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
@@ -342,5 +362,36 @@ fn seen(found: ContainerInspectResponse) -> Seen {
             starved: state.oom_killed == Some(true),
             error: state.error.unwrap_or_default(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As bollard tells an answer it cannot read.
+    fn unread(contents: &str) -> Error {
+        let (message, contents) = ("unknown variant".to_owned(), contents.to_owned());
+        Error::JsonDataError { message, contents, column: 0 }
+    }
+
+    #[test]
+    fn what_podman_calls_stopped_has_ended() {
+        let answer = r#"{"Id":"a","State":{"Status":"stopped","Running":false,"ExitCode":3,
+            "StartedAt":"2026-01-01T00:00:00Z"},"Config":{"Env":["X={\"Status\":\"stopped\"}"]}}"#;
+        let read: Result<ContainerInspectResponse, _> = serde_json::from_str(answer);
+        assert!(read.is_err(), "then nothing of this is needed any more");
+        let found: ContainerInspectResponse = understood(Err(unread(answer))).unwrap();
+        let env = found.config.as_ref().and_then(|config| config.env.clone()).unwrap();
+        assert_eq!(env, [r#"X={"Status":"stopped"}"#], "what it is given stays");
+        let seen = seen(found);
+        assert!(seen.begun && !seen.running && seen.ended.code == 3, "{seen:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_nothing_of_a_container() {
+        let answer = r#"{"Id":"a","State":{"Status":"dreaming"}}"#;
+        let found: Result<ContainerInspectResponse, _> = understood(Err(unread(answer)));
+        assert!(found.unwrap_err().is_away());
     }
 }

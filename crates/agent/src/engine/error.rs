@@ -79,8 +79,7 @@ impl From<Error> for EngineError {
             }
             Error::DockerStreamError { error } => EngineError::Refused(plain(error)),
             Error::DockerContainerWaitError { error, .. } => EngineError::Refused(plain(error)),
-            // It says nothing of what was asked for: podman has a word of its own for a container
-            // that has just ended, and another a moment later.
+            // It says nothing of what was asked for.
             Error::JsonDataError { message, .. } => {
                 EngineError::Away(format!("its answer could not be read: {message}"))
             }
