@@ -57,6 +57,8 @@ impl EngineError {
             EngineError::ImageMissing(text)
         } else if says(&["dial tcp", "connection refused", "no such host", "timeout", "eof"])
             || says(&["connection reset", "unexpected http status: 5", "temporary failure"])
+            // It went while something was on its way to it.
+            || says(&["server closed idle connection", "broken pipe"])
         {
             EngineError::RegistryDown(text)
         } else {
@@ -117,6 +119,8 @@ mod tests {
         let of = |text: &str| EngineError::Refused(text.to_owned()).of_registry();
         let down = "Get \"http://127.0.0.1:5/v2/\": dial tcp 127.0.0.1:5: connect: refused";
         assert!(matches!(of(down), EngineError::RegistryDown(_)));
+        let gone = "Get \"http://127.0.0.1:5/v2/\": http: server closed idle connection";
+        assert!(matches!(of(gone), EngineError::RegistryDown(_)));
         let unknown = "manifest for 127.0.0.1:5/shop:2 not found: manifest unknown";
         assert!(matches!(of(unknown), EngineError::ImageMissing(_)));
         let denied = "Head \"http://127.0.0.1:5/v2/shop/manifests/1\": no basic auth credentials";
