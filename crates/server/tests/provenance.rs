@@ -50,6 +50,8 @@ async fn serve_shop() -> (TestServer, Caller) {
     });
     let ask = json!({ "objects": [environment, application] });
     assert_eq!(admin.call("POST", "/v1/apply", Some(&ask)).await.0, 200);
+    // It ran the host's own programs before it had a pipeline: beside one it would wait for it.
+    there(&admin, "shop-1").await;
     plant(
         &server,
         &[json!({
@@ -59,6 +61,15 @@ async fn serve_shop() -> (TestServer, Caller) {
     )
     .await;
     (server, admin)
+}
+
+/// Waits for a release.
+async fn there(admin: &Caller, release: &str) {
+    until(async || {
+        let (status, _) = admin.call("GET", &format!("/v1/releases/{release}"), None).await;
+        (status == 200).then_some(())
+    })
+    .await;
 }
 
 async fn signed(admin: &Caller, version: &str) -> Package {
@@ -121,17 +132,10 @@ async fn what_is_not_signed_or_failed_its_tests_is_refused() {
     assert_eq!(put("9", Value::Null).await.0, 200);
     let patch = json!({ "spec": { "package": "shop:9" } });
     assert_eq!(admin.call("PATCH", "/v1/applications/shop", Some(&patch)).await.0, 200);
-    let there = async |release: &str| {
-        until(async || {
-            let (status, _) = admin.call("GET", &format!("/v1/releases/{release}"), None).await;
-            (status == 200).then_some(())
-        })
-        .await;
-    };
-    there("shop-2").await;
+    there(&admin, "shop-2").await;
     plant(&server, &[run(1, 2)]).await;
     signed(&admin, "1").await;
-    there("shop-3").await;
+    there(&admin, "shop-3").await;
     for (release, code) in [("shop-2", "unsigned"), ("shop-3", "untested")] {
         let patch = json!({ "spec": { "release": release } });
         let (status, said) = admin.call("PATCH", "/v1/deployments/shop.prod", Some(&patch)).await;
