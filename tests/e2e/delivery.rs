@@ -70,8 +70,11 @@ fn a_release_goes_as_far_as_it_may() {
     site.wait_ready("web.prod", 1);
     assert!(site.atoll(&["get", "promotions"]).ok().contains("fire"));
     assert!(site.atoll(&["audit"]).ok().contains("promotion"));
-    let figures = site.json(&["delivery", "-o", "json"]);
-    assert_eq!(figures["items"][0]["emergencies"], 1, "{figures}");
+    // It counts once it is rolled out, which is a moment after all is ready.
+    eventually("the emergency counts", || {
+        let figures = site.json(&["delivery", "-o", "json"]);
+        (figures["items"][0]["emergencies"] == 1).then_some(())
+    });
 
     // A pin keeps, and a veto is not got round.
     site.atoll(&["pin", "deployment/web.dev", "--reason", "steady"]).ok();
