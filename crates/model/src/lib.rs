@@ -19,6 +19,7 @@ pub mod image;
 pub mod job;
 pub mod manifest;
 pub mod matcher;
+pub mod message;
 pub mod monitoring;
 pub mod name;
 pub mod notification;

@@ -10,6 +10,7 @@ use crate::Kind;
 use crate::alerting::Alert;
 use crate::cmdb::explained;
 use crate::matcher::check_matchers;
+use crate::message;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::time::{Span, Timestamp};
@@ -212,6 +213,11 @@ impl Spec for Receiver {
             invalid.nest(&path, check_matchers("matchers", &route.matchers));
             let short = route.group_interval.0 < 1000 || route.repeat_interval.0 < 1000;
             invalid.add_if(short, &path, "groupInterval or repeatInterval is less than 1s");
+        }
+        for (field, template) in [("title", &self.title), ("text", &self.text)] {
+            let wrong = template.as_deref().and_then(|template| message::check(template).err());
+            let wrong = wrong.map(|wrong| format!("is not a template: {wrong}"));
+            invalid.add_if(wrong.is_some(), field, wrong.unwrap_or_default());
         }
         invalid.add_if(self.heartbeat.is_some_and(|h| h.0 < 1000), "heartbeat", "is less than 1s");
         invalid.into_result()

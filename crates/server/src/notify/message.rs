@@ -135,11 +135,7 @@ pub fn text(
 }
 
 fn render(field: &str, template: &str, names: &Value) -> Result<String, NotSent> {
-    let mut environment = minijinja::Environment::new();
-    // A template that loops for ever must not hold a thread.
-    environment.set_recursion_limit(64);
-    environment
-        .render_str(template, minijinja::value::Serde(names))
+    atoll_model::message::render(template, names)
         .map_err(|e| NotSent::never(format!("{field}: {e}; mend the receiver's template")))
 }
 
@@ -239,6 +235,16 @@ mod tests {
         assert_eq!(super::text(&receiver, &message, "").unwrap().0, "shop firing");
         receiver.text = Some("{{ alerts | nonsense }}".to_owned());
         assert!(super::text(&receiver, &message, "").is_err_and(|not| not.permanent));
+    }
+
+    #[test]
+    fn templates_are_checked_against_the_names_there_are() {
+        let (receiver, message) = example();
+        let keys =
+            |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+        let (real, sample) = (names(&receiver, &message, ""), atoll_model::message::example());
+        assert_eq!(keys(&real), keys(&sample));
+        assert_eq!(keys(&real["alerts"][0]), keys(&sample["alerts"][0]));
     }
 
     #[test]
