@@ -78,6 +78,8 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 fn options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
+    // `y`, `no` and `on` are text, as YAML 1.2 has it.
+    options.strict_booleans = true;
     options
 }
 
@@ -108,8 +110,13 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
             Err(invalid) => invalid,
         },
         Err(invalid) => {
-            let at = typed_location(&value, text).map_or((start, 1), |l| place(Some(l)));
-            return Err(invalid.0.into_iter().map(|problem| error(at, problem)).collect());
+            let typed = typed_location(&value, text).map(|l| place(Some(l)));
+            let of = |problem: &Problem| {
+                let line = line_of(text, &problem.path).unwrap_or(1);
+                typed.unwrap_or((start + line - 1, 1))
+            };
+            let at = |problem: Problem| error(of(&problem), problem);
+            return Err(invalid.0.into_iter().map(at).collect());
         }
     };
     let Invalid(problems) = invalid;
@@ -262,6 +269,20 @@ spec:
         let both = text.replace("- alert: Down", "- alert: Down\n    record: down");
         let both = read("f.yaml", both.as_bytes()).unwrap_err();
         assert!(both[0].to_string().contains("rules[1]"), "{}", both[0]);
+    }
+
+    #[test]
+    fn what_reads_as_a_word_is_text_and_a_number_where_text_belongs_has_its_line() {
+        let zone = |labels: &str| {
+            format!(
+                "apiVersion: atoll/v1\nkind: Zone\nmetadata:\n  name: a\n  labels:\n    {labels}\nspec: {{}}\n"
+            )
+        };
+        let objects = read("f.yaml", zone("ready: y\n    no: on").as_bytes()).unwrap();
+        let label = |name: &str| objects[0].meta().labels.get(name).map(String::as_str);
+        assert_eq!((label("ready"), label("no")), (Some("y"), Some("on")));
+        let wrong = wrong(&zone("ready: true"));
+        assert!(wrong[0].starts_with("f.yaml:6:"), "{wrong:?}");
     }
 
     #[test]
