@@ -2,6 +2,7 @@
 //! application in one environment. Rules and alerts are in `alerting.rs`.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -278,7 +279,7 @@ pub enum MonitorProbe {
     Dns {
         /// Which.
         name: String,
-        /// The server asked, `HOST:PORT`; the system's, if absent.
+        /// The server asked, `HOST` or `HOST:PORT`; the system's, if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server: Option<String>,
         /// Addresses of which one must be among the answers; any, if absent.
@@ -327,20 +328,45 @@ impl MonitorProbe {
                     invalid.add_if(!web(url), &path, format!("{url:?} is not an http address"));
                 }
             }
-            MonitorProbe::Http { url, .. } => {
+            MonitorProbe::Http { url, status, .. } => {
                 invalid.add_if(!web(url), "http.url", format!("{url:?} is not an http address"));
+                let wrong = status.filter(|status| !(100..=599).contains(status));
+                let message = wrong.map(|status| format!("{status} is not a status of 100 to 599"));
+                invalid.add_if(wrong.is_some(), "http.status", message.unwrap_or_default());
             }
             MonitorProbe::Tcp { address } | MonitorProbe::Tls { address, .. } => {
                 let path = format!("{}.address", self.word());
                 let message = format!("{address:?} is not HOST:PORT");
                 invalid.add_if(!needs_port(address), &path, message);
             }
-            MonitorProbe::Dns { name, .. } => {
-                invalid.add_if(name.is_empty(), "dns.name", "is empty");
+            MonitorProbe::Dns { name, server, .. } => {
+                let wrong = format!("{name:?} is not a name that can be resolved");
+                invalid.add_if(!is_host_name(name), "dns.name", wrong);
+                let bad = server.as_deref().filter(|server| !is_name_server(server));
+                let wrong = bad.map(|server| format!("{server:?} is not HOST:PORT"));
+                invalid.add_if(bad.is_some(), "dns.server", wrong.unwrap_or_default());
             }
         }
         invalid.into_result()
     }
+}
+
+/// A name as the DNS has them, with underscores, which services use.
+fn is_host_name(name: &str) -> bool {
+    let part = |part: &str| {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        !part.is_empty() && part.len() <= 63 && part.chars().all(good)
+    };
+    name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(part)
+}
+
+/// `HOST`, `HOST:PORT`, or an address of either family.
+fn is_name_server(server: &str) -> bool {
+    if server.parse::<IpAddr>().is_ok() || server.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let (host, port) = server.split_once(':').unwrap_or((server, "53"));
+    is_host_name(host) && port.parse::<u16>().is_ok()
 }
 
 /// How a monitor's targets are.
@@ -389,6 +415,8 @@ impl Spec for Monitor {
         let mut invalid = Invalid::default();
         invalid.nest("probe", self.probe.validate());
         invalid.add_if(self.every.0 < 1000, "every", "is less than 1s");
+        let seldom = self.every.0 > 86_400_000;
+        invalid.add_if(seldom, "every", "is more than 1d; what is seen less often is not watched");
         invalid.add_if(self.timeout > self.every, "timeout", "is longer than every");
         invalid.add_if(self.timeout.0 == 0, "timeout", "is 0");
         invalid.into_result()
@@ -423,5 +451,38 @@ impl Completeness {
     pub fn lacks(&self, tolerated: Portion) -> bool {
         let expected = u32::try_from(self.expected).unwrap_or(u32::MAX);
         self.expected - self.seen.min(self.expected) > u64::from(tolerated.floor_of(expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(monitor: serde_json::Value) -> String {
+        let monitor: Monitor = serde_json::from_value(monitor).unwrap();
+        monitor.validate().map_or_else(|wrong| wrong.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_monitor_that_can_never_be_up_is_refused() {
+        let dns = |name: &str, server: &str| {
+            wrong(serde_json::json!({ "probe": { "dns": { "name": name, "server": server } } }))
+        };
+        for server in ["10.0.0.1", "10.0.0.1:53", "::1", "[::1]:53", "ns.example", "ns:5353"] {
+            assert_eq!(dns("_ldap._tcp.example.", server), "", "{server}");
+        }
+        assert!(dns("a b", "ns").contains("dns.name"));
+        for server in ["", "n s", "ns:dns", "http://ns", "[::1"] {
+            assert!(dns("a", server).contains("dns.server"), "{server}");
+        }
+        let http = |status: u16| {
+            let http = serde_json::json!({ "url": "http://x", "status": status });
+            wrong(serde_json::json!({ "probe": { "http": http } }))
+        };
+        assert_eq!(http(503), "");
+        assert!(http(7).contains("http.status: 7 is not"), "{}", http(7));
+        let tcp = serde_json::json!({ "tcp": { "address": "x:1" } });
+        let seldom = wrong(serde_json::json!({ "probe": tcp, "every": "100000d" }));
+        assert!(seldom.contains("every: is more than 1d"), "{seldom}");
     }
 }
