@@ -48,21 +48,32 @@ pub struct Report {
     /// Of each kind of change.
     pub classes: BTreeMap<String, Score>,
     /// What came of each case, in the order of the files.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Played>,
     /// Files that are no cases, and what is wrong with them; they count nowhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
 
+/// What came of the case in a file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Played {
+    /// The file, below the directory that was replayed.
+    pub file: PathBuf,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
 impl Report {
     /// Sums up outcomes.
-    pub fn of(outcomes: Vec<Outcome>) -> Report {
+    pub fn of(outcomes: Vec<Played>) -> Report {
         let mut by_class: BTreeMap<String, Vec<&Outcome>> = BTreeMap::new();
-        for outcome in &outcomes {
+        for Played { outcome, .. } in &outcomes {
             by_class.entry(outcome.class.clone()).or_default().push(outcome);
         }
         let classes = by_class.into_iter().map(|(class, of)| (class, Score::of(of))).collect();
-        Report { score: Score::of(&outcomes), classes, outcomes, left_out: Vec::new() }
+        let score = Score::of(outcomes.iter().map(|played| &played.outcome));
+        Report { score, classes, outcomes, left_out: Vec::new() }
     }
 }
 
@@ -82,7 +93,10 @@ pub fn replay(directory: &Path) -> Result<Report, ReplayError> {
     let mut wrong = Vec::new();
     for path in files {
         match read(&path) {
-            Ok(case) => outcomes.push(atoll_plan::guard::replay::replay(&case)),
+            Ok(case) => outcomes.push(Played {
+                file: path.strip_prefix(directory).unwrap_or(&path).to_owned(),
+                outcome: atoll_plan::guard::replay::replay(&case),
+            }),
             Err(error) => wrong.push(error),
         }
     }
@@ -113,8 +127,12 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), ReplayError
 /// # Errors
 /// That the file cannot be read, or what is wrong with it.
 pub fn read(path: &Path) -> Result<Case, ReplayError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ReplayError::Io { path: path.to_owned(), error })?;
+    let failed = |error| ReplayError::Io { path: path.to_owned(), error };
+    // Reading a pipe or a device may never end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a file")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
     let wrong = |why: String| ReplayError::Format { path: path.to_owned(), why };
     let case: Case = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     case.validate().map_err(wrong)?;
@@ -168,17 +186,18 @@ impl fmt::Display for Report {
         writeln!(f, "asked        {}  good changes that lacked data, of all", percent(asked))?;
         let (half, slow) = (time(score.median_time), time(score.slow_time));
         writeln!(f, "time to verdict  {half} for half of the bad, {slow} for nine in ten")?;
-        let wrong: Vec<&Outcome> = self.outcomes.iter().filter(|o| o.is_wrong()).collect();
+        let wrong: Vec<&Played> = self.outcomes.iter().filter(|o| o.outcome.is_wrong()).collect();
         if !wrong.is_empty() {
             writeln!(f, "\nwrong:")?;
         }
-        for outcome in wrong {
+        for Played { file, outcome } in wrong {
             let what = match outcome.label {
                 Label::Bad => "missed",
                 Label::Good => "stopped",
             };
             let verdict = outcome.verdict.words();
-            writeln!(f, "  {what:7}  {}  {verdict}: {}", outcome.name, outcome.message)?;
+            let file = file.display();
+            writeln!(f, "  {what:7}  {file} ({})  {verdict}: {}", outcome.name, outcome.message)?;
         }
         if !self.left_out.is_empty() {
             writeln!(f, "\nnot played:")?;
@@ -228,5 +247,12 @@ mod tests {
         let report = replay(directory.path()).unwrap();
         assert_eq!((report.score.cases, report.left_out.len()), (2, 1));
         assert!(report.to_string().contains("not played:"), "{report}");
+        assert!(report.outcomes[0].file.starts_with("good"), "{:?}", report.outcomes[0]);
+        // A pipe with nobody at its other end is not waited for.
+        let pipe = directory.path().join("pipe.json");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let report = replay(directory.path()).unwrap();
+        let told = report.left_out.iter().any(|why| why.contains("pipe.json: it is not a file"));
+        assert!(told, "{:?}", report.left_out);
     }
 }

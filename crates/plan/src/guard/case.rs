@@ -251,6 +251,9 @@ impl Case {
             }
             values += series.values.len();
         }
+        if self.series.iter().all(|series| series.points().is_empty()) {
+            return Err("series hold no value that is a number".to_owned());
+        }
         if values > MOST_VALUES {
             return Err(format!("{values} values are more than {MOST_VALUES}"));
         }
