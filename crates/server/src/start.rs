@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atoll_model::Span;
 use atoll_store::{Retention, Store};
@@ -39,6 +39,8 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
 /// Old history is cleared away this often.
 const COMPACT_EVERY: Duration = Duration::from_secs(600);
+/// A process that was killed lets go of what it had locked within this time.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 /// History is kept this long, and beyond that so many writes of each object.
 const HISTORY_KEPT: Span = Span::seconds(30 * 86_400);
 const HISTORY_KEPT_EACH: u32 = 200;
@@ -137,7 +139,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     // Who starts it may have installed the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let lock = match &options.keep {
-        Keep::Directory(dir) => Some(lock(dir)?),
+        Keep::Directory(dir) => Some(lock(dir).await?),
         Keep::Postgres(_) => None,
     };
     let (store, blobs) = open(&options.keep).await?;
@@ -301,17 +303,22 @@ async fn certificates(
 }
 
 /// One process at a time works in a directory.
-fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
+async fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
     let wrong =
         |e: std::io::Error| StartError::Store(format!("could not write to {}: {e}", dir.display()));
     // Keys are kept in it; what it is in may have to be passed through by others.
     dir.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(wrong)?;
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
     let file = std::fs::File::create(dir.join("lock")).map_err(wrong)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => Err(StartError::Taken(dir.to_path_buf())),
+    // One that was killed just now is not quite gone yet.
+    let given_up = Instant::now() + LAST_BREATH;
+    while file.try_lock().is_err() {
+        if Instant::now() >= given_up {
+            return Err(StartError::Taken(dir.to_path_buf()));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    Ok(file)
 }
 
 /// A single server keeps its name, so that it need not wait for its own lease after a restart.
