@@ -8,6 +8,7 @@ use atoll_model::policy::{
 use atoll_model::{Any, Kind, Object, Reason};
 
 use super::{Case, Opinion};
+use crate::policy::check::Survey;
 use crate::policy::replay::is_worse;
 use crate::policy::{Judgement, Meter, Scene, check, judge, standards, waived};
 
@@ -20,7 +21,7 @@ pub(super) fn standard(case: &Case) -> Opinion {
     }
     let changed: Vec<&Any> = case.puts().filter(|any| is_change(case, any)).collect();
     for any in &changed {
-        opinion.notes.extend(survey(case, any));
+        survey(case, any, &mut opinion);
     }
     let all = standards(case.cx.world, Point::Commit);
     if all.is_empty() || changed.is_empty() {
@@ -46,27 +47,39 @@ fn is_change(case: &Case, any: &Any) -> bool {
     known && !any.meta().deleting() && !case.stored(any).is_some_and(same)
 }
 
-/// Whoever enforces a standard is told what breaks it already.
-fn survey(case: &Case, any: &Any) -> Option<Reason> {
-    let Any::Standard(new) = any else { return None };
+/// Whoever enforces a standard is told what breaks it already; one that can be told of nothing there
+/// is, is most likely a mistake.
+fn survey(case: &Case, any: &Any, opinion: &mut Opinion) {
+    let Any::Standard(new) = any else { return };
     let was = match case.stored(any) {
         Some(Any::Standard(old)) => old.spec.mode,
         _ => Mode::Off,
     };
-    if new.spec.mode != Mode::Enforce || was == Mode::Enforce {
-        return None;
-    }
     let name = new.name();
-    if !new.spec.looks_at(Point::Commit) && !new.spec.looks_at(Point::Audit) {
-        let message = format!("{name} is enforced, where releases enter environments");
-        return Some(Reason::new("standard-enforced", message));
+    if new.spec.mode == Mode::Off {
+        return;
     }
-    let (meant, broken) = check::survey(case.cx.world, new);
+    let looks = new.spec.looks_at(Point::Commit) || new.spec.looks_at(Point::Audit);
+    let survey = if looks { check::survey(case.cx.world, new) } else { Survey::default() };
+    if let Some(why) = survey.why.as_ref().filter(|_| survey.is_blind()) {
+        let meant = survey.meant;
+        let message = format!("{name} can be told of none of the {meant} objects it means: {why}");
+        let hint = "correct it, or tell it apart with when";
+        opinion.notes.push(Reason::new("standard-blind", message).hint(hint));
+    }
+    if new.spec.mode != Mode::Enforce || was == Mode::Enforce {
+        return;
+    }
+    if !looks {
+        let message = format!("{name} is enforced, where releases enter environments");
+        return opinion.notes.push(Reason::new("standard-enforced", message));
+    }
+    let (meant, broken) = (survey.meant, survey.broken);
     let message = format!(
         "{name} is enforced; {broken} of the {meant} objects it means break it, and may go on so"
     );
     let hint = format!("which past changes it would have stopped: atoll standard replay {name}");
-    Some(Reason::new("standard-enforced", message).hint(hint))
+    opinion.notes.push(Reason::new("standard-enforced", message).hint(hint));
 }
 
 /// One standard over one changed object.

@@ -74,27 +74,46 @@ fn completed(spec: &Standard, object: &Value) -> Result<Any, String> {
     Any::from_value(Value::Object(map)).map_err(|invalid| format!("object: {invalid}"))
 }
 
-/// How many objects there are that a standard means, and how many of them break it, were it applied
-/// as it is here.
-pub fn survey(world: &Snapshot, standard: &Arc<Object<Standard>>) -> (u32, u32) {
-    let Ok(ready) = Ready::read(&standard.spec) else { return (0, 0) };
-    let (mut meant, mut broken, mut meter) = (0, 0, Meter::default());
+/// What a standard says of the objects there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// So many objects it means.
+    pub meant: u32,
+    /// So many of them break it; those of which it cannot be told among them, where it fails closed.
+    pub broken: u32,
+    /// So many of those it means it cannot be told of.
+    pub unknown: u32,
+    /// Why not, of the first of them.
+    pub why: Option<String>,
+}
+
+impl Survey {
+    /// It can be told of no object there is.
+    pub fn is_blind(&self) -> bool {
+        self.meant > 0 && self.unknown == self.meant
+    }
+}
+
+/// What a standard says of the objects there are, were it applied as it is here.
+pub fn survey(world: &Snapshot, standard: &Arc<Object<Standard>>) -> Survey {
+    let mut survey = Survey::default();
+    let Ok(ready) = Ready::read(&standard.spec) else { return survey };
     for kind in &standard.spec.kinds {
         for subject in world.after(*kind, "") {
             let scene = Scene::of(world, &subject);
-            match judge_new(&standard.spec, &ready, &scene, &mut meter) {
-                Judgement::NotMeant => {}
-                Judgement::Kept => meant += 1,
-                Judgement::Unknown(_) => {
-                    meant += 1;
-                    broken += u32::from(standard.spec.failure == Failing::Closed);
+            // Each is an object of a change of its own.
+            let judged = judge_new(&standard.spec, &ready, &scene, &mut Meter::default());
+            survey.meant += u32::from(!matches!(judged, Judgement::NotMeant));
+            match judged {
+                Judgement::NotMeant | Judgement::Kept => {}
+                Judgement::Unknown(why) => {
+                    survey.unknown += 1;
+                    survey.why.get_or_insert(why);
+                    survey.broken += u32::from(standard.spec.failure == Failing::Closed);
                 }
-                Judgement::Broken { .. } => {
-                    meant += 1;
-                    broken += 1;
-                }
+                Judgement::Broken { .. } => survey.broken += 1,
             }
         }
     }
-    (meant, broken)
+    survey
 }

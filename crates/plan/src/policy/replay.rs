@@ -85,7 +85,8 @@ impl<'a> Replaying<'a> {
 
     /// What came of it, the newest change first.
     pub fn end(mut self) -> Replay {
-        (self.told.objects_now, self.told.broken_now) = survey(self.cx.world, self.standard);
+        let now = survey(self.cx.world, self.standard);
+        (self.told.objects_now, self.told.broken_now) = (now.meant, now.broken);
         self.told.stops.reverse();
         self.told
     }
