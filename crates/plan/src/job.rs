@@ -112,7 +112,8 @@ impl Turn<'_> {
     /// Chooses the hosts of a round.
     fn begin_round(&mut self) {
         let spec = &self.job.spec;
-        let again = self.status.round > 0 && !spec.once;
+        let found_none = self.status.targets.is_empty() && self.status.done.is_empty();
+        let again = self.status.round > 0 && !spec.once && !found_none;
         let mut targets = match again {
             true => std::mem::take(&mut self.status.targets),
             false => chosen(self.cx.world, &spec.on, &spec.hosts),
