@@ -193,7 +193,14 @@ impl Filter {
         if text.len() > LONGEST {
             return Err(wrong((LONGEST, format!("a filter has at most {LONGEST} characters"))));
         }
-        parse::term(text).map(Filter).map_err(wrong)
+        let term = parse::term(text).map_err(wrong)?;
+        match term.unknown_kind() {
+            Some(kind) => {
+                let hint = "the kinds there are: atoll explain; an item's own is its type";
+                Err(Reason::new("filter", format!("there is no kind {kind}")).hint(hint))
+            }
+            None => Ok(Filter(term)),
+        }
     }
 
     /// The kinds that can pass: those it names, or the usual ones. Secrets and tokens never do.
@@ -210,6 +217,23 @@ impl Filter {
 }
 
 impl Term {
+    /// What is named as a kind, and is none.
+    fn unknown_kind(&self) -> Option<String> {
+        let unknown = |value: &Value| match value.as_str() {
+            Some(text) => Kind::parse(text).is_none().then(|| text.to_owned()),
+            None => Some(value.to_string()),
+        };
+        match self {
+            Term::All(terms) | Term::Any(terms) => terms.iter().find_map(Term::unknown_kind),
+            Term::Not(term) => term.unknown_kind(),
+            Term::Compare(path, Comparison::Is | Comparison::IsNot, value) if path == "kind" => {
+                unknown(value)
+            }
+            Term::In(path, values) if path == "kind" => values.iter().find_map(unknown),
+            _ => None,
+        }
+    }
+
     fn kinds(&self) -> Option<Vec<Kind>> {
         let read = |value: &Value| value.as_str().and_then(Kind::parse);
         match self {
@@ -375,6 +399,8 @@ mod tests {
     fn what_is_wrong_is_said_where() {
         let cases = [
             ("kind =", "at character 7: expected a value, found the end"),
+            ("kind = hots or name = a", "there is no kind hots"),
+            ("not kind in (host, rack)", "there is no kind rack"),
             ("(kind = host", "at character 13: expected ), found the end"),
             (
                 "kind = host memory > 1",
