@@ -182,7 +182,12 @@ impl<'a> Seen<'a> {
                 output::say(&output::problem(&paint.tone(tone, &text), &status.reasons, paint));
             }
         }
-        Ok(if good { Exit::Done } else { Exit::Failed })
+        let missing = status.reasons.iter().any(|reason| reason.code == "host-missing");
+        Ok(match good {
+            true => Exit::Done,
+            false if missing => Exit::NotFound,
+            false => Exit::Failed,
+        })
     }
 
     /// Everything at once, for programs.

@@ -53,7 +53,13 @@ impl Doer {
             }
             Err(reason) => {
                 tracing::warn!(task = self.place.name(), %reason, "it cannot begin");
-                self.enter(Stage::Ended(Conclusion { reasons: vec![reason], ..lost("", "") }));
+                let phase = match reason.code.as_str() {
+                    // It would be so again; nothing was lost.
+                    "no-such-user" | "not-root" => TaskPhase::Failed,
+                    _ => TaskPhase::Lost,
+                };
+                let end = Conclusion { phase, reasons: vec![reason], ..lost("", "") };
+                self.enter(Stage::Ended(end));
             }
         }
     }

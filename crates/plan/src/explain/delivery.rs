@@ -153,8 +153,9 @@ fn travel(cx: &Context, it: &Object<Release>, stop: &Stop, told: &mut Told) {
                     }
                 }
             }
-            if !stop.checks.is_empty() {
-                told.see(format!("promotion/{}.{place}", it.name()));
+            let promotion = format!("{}.{place}", it.name());
+            if cx.world.get::<Promotion>(&promotion).is_some() {
+                told.see(format!("promotion/{promotion}"));
             }
         }
     }
