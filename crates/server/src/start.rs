@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use atoll_model::Span;
 use atoll_store::{Retention, Store};
@@ -311,14 +311,13 @@ async fn lock(dir: &Path) -> Result<std::fs::File, StartError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
     let file = std::fs::File::create(dir.join("lock")).map_err(wrong)?;
     // One that was killed just now is not quite gone yet.
-    let given_up = Instant::now() + LAST_BREATH;
-    while file.try_lock().is_err() {
-        if Instant::now() >= given_up {
-            return Err(StartError::Taken(dir.to_path_buf()));
+    let locked = async {
+        while file.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(file)
+    };
+    let late = tokio::time::timeout(LAST_BREATH, locked).await.is_err();
+    if late { Err(StartError::Taken(dir.to_path_buf())) } else { Ok(file) }
 }
 
 /// A single server keeps its name, so that it need not wait for its own lease after a restart.
