@@ -236,6 +236,8 @@ pub enum Command {
     Scale(commands::scale::Args),
     /// Bound what keeps the number of instances of a deployment, or let it only observe
     Autoscale(commands::autoscale::Args),
+    /// What the fleet can carry, as it is and as it would be
+    Capacity(commands::capacity::Args),
     /// Roll out a release, or a package, of an application
     Deploy(commands::deploy::Args),
     /// Stop a rollout where it is
@@ -479,6 +481,9 @@ mod tests {
             "atoll merge item/a --into item/b",
             "atoll split item/a --dry-run",
             "atoll network next office --length 28 --for floor-2",
+            "atoll capacity",
+            "atoll capacity shop --times 2.5 --without zone/a --peak -o json",
+            "atoll capacity --demand orders=500 --demand returns=20",
         ];
         for line in lines {
             if let Err(error) = parse(line) {

@@ -67,6 +67,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Release(o) => release(o, now),
         Any::Deployment(o) => deployment(o, now),
         Any::Autoscaler(o) => elasticity::autoscaler(o, now),
+        Any::Capacity(o) => elasticity::capacity(o, now),
         Any::Instance(o) => instance(o, now),
         Any::Host(o) => host(o, now),
         Any::Zone(o) => zone(o, now),

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod approve;
 pub mod audit;
 pub mod autoscale;
+pub mod capacity;
 pub mod completion;
 pub mod config;
 pub mod delete;
@@ -83,6 +84,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Label(args) => label::run(&global, args).await,
         Command::Scale(args) => scale::run(&global, args).await,
         Command::Autoscale(args) => autoscale::run(&global, args).await,
+        Command::Capacity(args) => capacity::run(&global, args).await,
         Command::Deploy(args) => deploy::run(&global, args).await,
         Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
         Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,

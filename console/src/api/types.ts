@@ -2129,6 +2129,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the fleet can carry. */
+        get: {
+            parameters: {
+                query?: {
+                    demand?: string | null;
+                    of?: string | null;
+                    peak?: boolean;
+                    times?: number | null;
+                    without?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CapacityReport"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/configs/{name}/values": {
         parameters: {
             query?: never;
@@ -5399,6 +5450,171 @@ export interface components {
             /** @description Paths in the workspace. */
             paths: string[];
         };
+        Capacity: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Capacity";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Capacity2"];
+            /** @default null */
+            status: components["schemas"]["CapacityStatus"] | (null);
+        };
+        /**
+         * @description The capacity of one deployment. It is made from the application's `scaling`, has the
+         *     deployment's name, and what people write in it comes before what is found out.
+         */
+        Capacity2: {
+            /**
+             * Format: double
+             * @description So much more than what is needed is kept, as a share: 0.1 is a tenth.
+             * @default 0.1
+             */
+            buffer: number;
+            /** @description The deployment. */
+            deployment: string;
+            /**
+             * Format: double
+             * @description The load one instance carries, in place of what was declared and what has been proven.
+             */
+            each?: number | null;
+        };
+        /** @description Whether a deployment can carry its load, in one word. */
+        CapacityPhase: "unknown" | "ample" | "tight" | "short";
+        /** @description What the fleet can carry, as it is or as it would be: the answer to a question. */
+        CapacityReport: {
+            /** @description Each deployment whose application says what an instance carries, those that lack most first. */
+            deployments: components["schemas"]["CapacityRow"][];
+            /**
+             * Format: uint32
+             * @description So many instances would be lacking, and no host has room for them.
+             */
+            unplaced: number;
+            /** @description Each zone. */
+            zones: components["schemas"]["ZoneRoom"][];
+        };
+        /** @description One deployment of a report. */
+        CapacityRow: {
+            /** @description Which. */
+            deployment: string;
+            /**
+             * Format: double
+             * @description The load one instance carries.
+             */
+            each: number;
+            /**
+             * Format: double
+             * @description The share of what serves that is not used; below zero where it is too little.
+             */
+            headroom?: number | null;
+            /** @description How that is known. */
+            known: components["schemas"]["Known"];
+            /**
+             * Format: uint32
+             * @description So many of them would be left.
+             */
+            left: number;
+            /**
+             * Format: double
+             * @description The load of all its instances together.
+             */
+            load?: number | null;
+            /**
+             * Format: uint32
+             * @description So many are lacking.
+             */
+            missing: number;
+            /**
+             * Format: uint32
+             * @description So many the load takes, the buffer among them.
+             */
+            needed: number;
+            /** @description What to know about it. */
+            notes?: string[];
+            /**
+             * Format: uint32
+             * @description So many of those that are lacking find room on hosts.
+             */
+            placed: number;
+            /**
+             * Format: uint32
+             * @description So many instances serve.
+             */
+            ready: number;
+            /**
+             * Format: uint32
+             * @description So many more find room on hosts, were it alone to grow.
+             */
+            room: number;
+            /** @description When more is expected than it may have instances for, or hosts have room for. */
+            runsOut?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description What a deployment can carry, and what it will have to. */
+        CapacityStatus: {
+            /** @description The highest load that is expected on each of the next days. */
+            days?: components["schemas"]["Peak"][];
+            /**
+             * Format: double
+             * @description The load one instance carries.
+             */
+            each?: number | null;
+            /** @description When the next days were last forecast. */
+            forecastAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description How that is known.
+             * @default declared
+             */
+            known: components["schemas"]["Known"];
+            /**
+             * Format: double
+             * @description The load now, of all instances together.
+             */
+            load?: number | null;
+            /** @description How the next days were forecast, or why they were not. */
+            method?: string;
+            /**
+             * Format: uint32
+             * @description So many instances the present load takes, the buffer among them.
+             * @default 0
+             */
+            needed: number;
+            /**
+             * @description In one word.
+             * @default unknown
+             */
+            phase: components["schemas"]["CapacityPhase"];
+            /**
+             * Format: uint32
+             * @description So many instances serve.
+             * @default 0
+             */
+            ready: number;
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What instances of each release were seen to carry, the newest release first. */
+            releases?: components["schemas"]["Carried"][];
+            /** @description When what is above was last written. */
+            seenAt?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description What instances of one release were seen to carry. */
+        Carried: {
+            /** @description When that was. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: double
+             * @description The least load of one instance, above `most`, with an objective broken.
+             */
+            broke?: number | null;
+            /** @description When that was. */
+            brokeAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: double
+             * @description The most load of one instance, over five minutes, with all objectives held.
+             */
+            most?: number | null;
+            /** @description The release. */
+            release: string;
+        };
         /** @description What began a run. */
         Cause: "webhook" | "poll" | "push" | "schedule" | "manual";
         /** @description Why a message is sent. */
@@ -7291,7 +7507,9 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        /** @description How it is known what an instance carries. */
+        Known: "declared" | "set" | "proven" | "bounded";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -7665,7 +7883,7 @@ export interface components {
                 expect?: string[];
                 /** @description Which. */
                 name: string;
-                /** @description The server asked, `HOST:PORT`; the system's, if absent. */
+                /** @description The server asked, `HOST` or `HOST:PORT`; the system's, if absent. */
                 server?: string | null;
             };
         };
@@ -7861,7 +8079,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8057,6 +8275,26 @@ export interface components {
         ParamKind: "string" | "number" | "boolean";
         /** @description When a job waits for a person. */
         Pause: "never" | "first" | "each";
+        /** @description The highest load of a day to come. */
+        Peak: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description What is expected.
+             */
+            expected: number;
+            /**
+             * Format: double
+             * @description It is higher one time in ten.
+             */
+            high: number;
+            /**
+             * Format: uint32
+             * @description So many instances the higher one takes, the buffer among them.
+             */
+            instances: number;
+        };
         /** @description What one instance can carry. */
         PerInstance: {
             /** @description PromQL of the whole load. */
@@ -9061,6 +9299,17 @@ export interface components {
         };
         /** @description Bounds and signals of the number of instances. */
         Scaling: {
+            /**
+             * @description So much load on another application comes with one unit of load on this one, by the other's
+             *     name: how a peak here is a peak there.
+             */
+            calls?: {
+                [key: string]: number;
+            };
+            /** @description So much load comes with one a second of what the business counts, by its name: `orders: 12`. */
+            demand?: {
+                [key: string]: number;
+            };
             /**
              * @description Instances are taken away only after every signal has asked for fewer for this long.
              * @default 5m
@@ -10388,6 +10637,22 @@ export interface components {
              */
             maxDisturbed: components["schemas"]["Portion"];
         };
+        /** @description What hosts of a zone have room for. */
+        ZoneRoom: {
+            /** @description What instances may use of them. */
+            capacity: components["schemas"]["Amount"];
+            /**
+             * Format: uint32
+             * @description So many hosts instances may be placed on.
+             */
+            hosts: number;
+            /** @description It is taken to be lost. */
+            lost?: boolean;
+            /** @description What of it is reserved. */
+            used: components["schemas"]["Amount"];
+            /** @description Which. */
+            zone: string;
+        };
         /** @description Zones have no status. */
         ZoneStatus: Record<string, never>;
     };
@@ -10437,6 +10702,13 @@ export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
 export type CacheKept = components['schemas']['CacheKept'];
 export type Cached = components['schemas']['Cached'];
+export type Capacity = components['schemas']['Capacity'];
+export type Capacity2 = components['schemas']['Capacity2'];
+export type CapacityPhase = components['schemas']['CapacityPhase'];
+export type CapacityReport = components['schemas']['CapacityReport'];
+export type CapacityRow = components['schemas']['CapacityRow'];
+export type CapacityStatus = components['schemas']['CapacityStatus'];
+export type Carried = components['schemas']['Carried'];
 export type Cause = components['schemas']['Cause'];
 export type Cause2 = components['schemas']['Cause2'];
 export type Cell = components['schemas']['Cell'];
@@ -10555,6 +10827,7 @@ export type Joined = components['schemas']['Joined'];
 export type Journey = components['schemas']['Journey'];
 export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
+export type Known = components['schemas']['Known'];
 export type Laggard = components['schemas']['Laggard'];
 export type Level = components['schemas']['Level'];
 export type Limits = components['schemas']['Limits'];
@@ -10614,6 +10887,7 @@ export type PackageStatus = components['schemas']['PackageStatus'];
 export type Param = components['schemas']['Param'];
 export type ParamKind = components['schemas']['ParamKind'];
 export type Pause = components['schemas']['Pause'];
+export type Peak = components['schemas']['Peak'];
 export type PerInstance = components['schemas']['PerInstance'];
 export type Permission = components['schemas']['Permission'];
 export type Phase = components['schemas']['Phase'];
@@ -10766,6 +11040,7 @@ export type WriteView = components['schemas']['WriteView'];
 export type Yields = components['schemas']['Yields'];
 export type Zone = components['schemas']['Zone'];
 export type Zone2 = components['schemas']['Zone2'];
+export type ZoneRoom = components['schemas']['ZoneRoom'];
 export type ZoneStatus = components['schemas']['ZoneStatus'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -1,6 +1,7 @@
 //! Objects: reading, writing, their history and why they are as they are; and who we are.
 
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
+use atoll_model::capacity::CapacityReport;
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::policy::{Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
@@ -221,6 +222,18 @@ impl Client {
     pub async fn replay_standard(&self, request: &ReplayRequest) -> Result<Replay, ClientError> {
         let ask = Ask::of(Method::POST, "/v1/replay/standards".to_owned()).json(request);
         self.read(ask.repeatable()).await
+    }
+
+    /// What the fleet can carry, as it is or as it is supposed to be by the parameters of
+    /// `GET /v1/capacity`.
+    ///
+    /// # Errors
+    /// `Invalid`, where what is supposed makes no sense.
+    pub async fn capacity(
+        &self,
+        asked: &[(&str, Option<String>)],
+    ) -> Result<CapacityReport, ClientError> {
+        self.read(Ask::get(with_query("/v1/capacity", asked))).await
     }
 
     /// The key the server signs packages with.

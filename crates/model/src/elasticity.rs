@@ -1,7 +1,7 @@
 //! How many instances a deployment is to have: what its developers declare, and what the platform
 //! makes of it. Not how the number is found, which is a planner's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,13 @@ pub struct Scaling {
     /// Whether it is done, or only said what would be.
     #[serde(default)]
     pub mode: ScalingMode,
+    /// So much load on another application comes with one unit of load on this one, by the other's
+    /// name: how a peak here is a peak there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, f64>,
+    /// So much load comes with one a second of what the business counts, by its name: `orders: 12`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub demand: BTreeMap<String, f64>,
     /// Instances are taken away only after every signal has asked for fewer for this long.
     #[serde(default = "five_minutes")]
     pub down_after: Span,
@@ -140,6 +147,13 @@ impl Scaling {
             for (field, amount) in amounts {
                 let wrong = amount.is_some_and(|amount| !is_amount(amount));
                 invalid.add_if(wrong, &format!("{path}.{field}"), "is not more than zero");
+            }
+        }
+        for (field, all) in [("calls", &self.calls), ("demand", &self.demand)] {
+            for (name, each) in all {
+                let path = format!("{field}.{name}");
+                invalid.nest(&path, name::check_simple(name));
+                invalid.add_if(!is_amount(*each), &path, "is not more than zero");
             }
         }
         for (i, floor) in self.schedules.iter().enumerate() {

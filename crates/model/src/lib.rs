@@ -5,6 +5,7 @@ pub mod access;
 pub mod agent;
 pub mod alerting;
 pub mod api;
+pub mod capacity;
 pub mod ci;
 pub mod cmdb;
 pub mod config;
@@ -45,6 +46,7 @@ pub use access::team::Team;
 pub use access::user::User;
 pub use access::{Level, Token};
 pub use alerting::{Alert, Rule, Silence};
+pub use capacity::Capacity;
 pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
 pub use ci::secret::Secret;
@@ -86,6 +88,8 @@ kinds::kinds! {
     Deployment "deployments" ["deploy"],
     /// Keeps the number of instances of one deployment.
     Autoscaler "autoscalers" ["scaler"],
+    /// What one deployment can carry, and will have to.
+    Capacity "capacities" ["cap"],
     /// One running copy of an application on one host.
     Instance "instances" ["inst"],
     /// A machine with an agent.

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::elasticity::{
-    AutoscalerPhase, AutoscalerStatus, ForecastStatus, Scaling, ScalingMode, Signal, SignalStatus,
+    AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode, Signal,
+    SignalStatus,
 };
+use atoll_model::object::Stored;
 use atoll_model::{
     Any, Application, Autoscaler, Deployment, Intent, Object, Reason, Snapshot, Span, Timestamp,
     Write,
 };
 
 use crate::query::{Answers, Period, Query, Recording};
-use crate::{Context, Plan, checksum, sooner};
+use crate::{Context, Plan, capacity, checksum, sooner};
 use decide::{EVERY, Needs, Question};
 
 pub mod ahead;
@@ -44,7 +46,12 @@ impl<'a> Subject<'a> {
         let deployment = world.get::<Deployment>(&object.spec.deployment)?;
         let application = world.get::<Application>(&deployment.spec.application)?;
         let scaling = application.spec.scaling.as_ref()?;
-        Some(Subject { object, deployment, scaling, signals: scaling.all_signals() })
+        let mut signals = scaling.all_signals();
+        for signal in signals.iter_mut().filter(|signal| signal.name == LOAD) {
+            let declared = signal.per_instance;
+            signal.per_instance = declared.map(|each| capacity::target(world, name, each));
+        }
+        Some(Subject { object, deployment, scaling, signals })
     }
 
     fn mode(&self) -> ScalingMode {
@@ -185,7 +192,7 @@ fn expected(
     points: &[Vec<(Timestamp, f64)>],
     now: Timestamp,
 ) -> Option<f64> {
-    let each = subject.scaling.per_instance.as_ref()?.target;
+    let each = subject.signals.iter().find(|signal| signal.name == LOAD)?.per_instance?;
     let needs = points.first()?.iter().map(|(_, need)| *need);
     let lately = needs.max_by(f64::total_cmp)?;
     ahead::need(forecast?, each, lately, (now, now + START + EVERY))
@@ -278,14 +285,25 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             Vec::new()
         }
         (_, Some(Any::Autoscaler(autoscaler))) => vec![autoscaler.meta.name.clone()],
+        (old, new) => rescaled::<Autoscaler>(world, old, new),
+    }
+}
+
+/// The objects of one kind of an application's deployments, where its `scaling` has changed.
+pub(crate) fn rescaled<S: Stored>(
+    world: &Snapshot,
+    old: Option<&Any>,
+    new: Option<&Any>,
+) -> Vec<String> {
+    match (old, new) {
         (Some(Any::Application(old)), Some(Any::Application(new)))
             if old.spec.scaling == new.spec.scaling =>
         {
             Vec::new()
         }
         (_, Some(Any::Application(application))) => {
-            let all = world.derived::<Autoscaler>(application.name());
-            all.map(|autoscaler| autoscaler.meta.name.clone()).collect()
+            let all = world.derived::<S>(application.name());
+            all.map(|object| object.meta.name.clone()).collect()
         }
         _ => Vec::new(),
     }

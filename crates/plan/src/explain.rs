@@ -9,6 +9,7 @@ use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
 mod access;
+mod capacity;
 mod ci;
 mod config;
 mod delivery;
@@ -34,6 +35,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Deployment(it) => deployment::tell(cx, it, &mut told),
         Any::Instance(it) => deployment::tell_instance(cx, it, &mut told),
         Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
+        Any::Capacity(it) => capacity::tell(cx, it, &mut told),
         Any::Host(it) => host::tell(cx, it, &mut told),
         Any::Zone(it) => host::tell_zone(cx, it, &mut told),
         Any::Application(it) => application(cx, it, &mut told),

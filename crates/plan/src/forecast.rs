@@ -96,6 +96,17 @@ pub enum Method {
     WeekAgo,
 }
 
+impl Method {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Method::Seasonal => "seasons of days and weeks at the present level",
+            Method::DayAgo => "as a day ago",
+            Method::WeekAgo => "as a week ago",
+        }
+    }
+}
+
 /// A forecast that did better than repeating the last value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {

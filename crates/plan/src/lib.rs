@@ -9,6 +9,7 @@ use imbl::OrdMap;
 
 pub mod access;
 pub mod alerting;
+pub mod capacity;
 pub mod ci;
 pub mod cmdb;
 pub mod config;
@@ -199,6 +200,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: elasticity::plan,
         queries: elasticity::queries,
         touched: elasticity::touched,
+    },
+    Controller {
+        name: "capacity",
+        kind: Kind::Capacity,
+        plan: capacity::plan,
+        queries: capacity::queries,
+        touched: capacity::touched,
     },
     Controller {
         name: "objective",

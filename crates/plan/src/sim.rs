@@ -416,7 +416,8 @@ impl Sim {
             // Deadlines, and the time until they are forgotten.
             Kind::Run | Kind::Pipeline | Kind::Job | Kind::Runbook => true,
             // Evaluated for ever, whether anything moves or not.
-            Kind::Rule | Kind::Objective | Kind::Receiver | Kind::Autoscaler => true,
+            Kind::Rule | Kind::Objective | Kind::Receiver => true,
+            Kind::Autoscaler | Kind::Capacity => true,
             Kind::Promotion => self.is_frozen(name),
             _ => self.waits_for_people(name),
         });

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod caches;
+pub mod capacity;
 pub mod configs;
 pub mod delivery;
 pub mod error;

@@ -47,8 +47,8 @@ fn is_change(case: &Case, any: &Any) -> bool {
     known && !any.meta().deleting() && !case.stored(any).is_some_and(same)
 }
 
-/// Whoever enforces a standard is told what breaks it already; one that can be told of nothing there
-/// is, is most likely a mistake.
+/// Whoever enforces a standard is told what breaks it already; one that can be told of nothing
+/// there is, is most likely a mistake.
 fn survey(case: &Case, any: &Any, opinion: &mut Opinion) {
     let Any::Standard(new) = any else { return };
     let was = match case.stored(any) {

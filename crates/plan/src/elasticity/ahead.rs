@@ -7,7 +7,7 @@ use atoll_model::elasticity::{ForecastPoint, ForecastStatus, LOAD};
 use atoll_model::{Span, Timestamp};
 
 use super::{SIGNAL, decide};
-use crate::forecast::{Method, Series, forecast};
+use crate::forecast::{Series, forecast};
 use crate::query::{Answer, Period, Query};
 
 /// The name of the answer.
@@ -76,12 +76,7 @@ pub fn made(history: &Answer, at: Timestamp) -> ForecastStatus {
                     high: decide::round(point.high),
                 })
                 .collect(),
-            method: match found.method {
-                Method::Seasonal => "seasons of days and weeks at the present level",
-                Method::DayAgo => "as a day ago",
-                Method::WeekAgo => "as a week ago",
-            }
-            .to_owned(),
+            method: found.method.words().to_owned(),
             error: Some(decide::round(found.accuracy.wape)),
         },
     }

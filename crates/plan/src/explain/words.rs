@@ -1,8 +1,8 @@
 //! Writes in words, as they are told to people.
 
 use atoll_model::{
-    Any, Autoscaler, Config, Deployment, Environment, Instance, Kind, Object, Promotion, Reason,
-    Snapshot, Write,
+    Any, Autoscaler, Capacity, Config, Deployment, Environment, Instance, Kind, Object, Promotion,
+    Reason, Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -48,6 +48,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (Any::Config(new), Some(Any::Config(old))) => config(old, new),
         (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
+        (Any::Capacity(new), Some(Any::Capacity(old))) => capacity(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
@@ -94,6 +95,15 @@ fn autoscaler(old: &Object<Autoscaler>, new: &Object<Autoscaler>) -> Option<Stri
         let why = codes(&a.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
         let number = a.status.desired.map(|desired| format!(", {desired}")).unwrap_or_default();
         format!("autoscaler/{} is {}{number}{why}", a.name(), word(&a.status.phase))
+    };
+    (tell(old) != tell(new)).then(|| tell(new))
+}
+
+fn capacity(old: &Object<Capacity>, new: &Object<Capacity>) -> Option<String> {
+    let tell = |c: &Object<Capacity>| {
+        let each = c.status.each.unwrap_or_default();
+        let (phase, known) = (word(&c.status.phase), word(&c.status.known));
+        format!("capacity/{} is {phase}, {each} an instance ({known})", c.name())
     };
     (tell(old) != tell(new)).then(|| tell(new))
 }

@@ -33,6 +33,8 @@ const HOUR: Span = Span::seconds(3600);
 pub const EVENTS: &str = "objective:events:increase5m";
 /// Bad events over five minutes.
 pub const BAD: &str = "objective:bad:increase5m";
+/// The share of bad events over five minutes.
+pub const BAD_5M: &str = "objective:bad:ratio_rate5m";
 /// The share of bad events over the last hour.
 pub const BAD_1H: &str = "objective:bad:ratio_rate1h";
 /// All events there were in the promise's window.

@@ -71,6 +71,7 @@ fn deployment(any: &Any) -> Option<String> {
         Any::Instance(instance) => Some(instance.spec.deployment.clone()),
         Any::Objective(objective) => Some(objective.spec.deployment.clone()),
         Any::Autoscaler(autoscaler) => Some(autoscaler.spec.deployment.clone()),
+        Any::Capacity(capacity) => Some(capacity.spec.deployment.clone()),
         Any::Analysis(analysis) => Some(analysis.spec.deployment.clone()),
         // The rule of a deployment is named as it is.
         Any::Rule(rule) if rule.name().contains('.') => Some(rule.name().to_owned()),

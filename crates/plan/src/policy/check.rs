@@ -79,7 +79,7 @@ fn completed(spec: &Standard, object: &Value) -> Result<Any, String> {
 pub struct Survey {
     /// So many objects it means.
     pub meant: u32,
-    /// So many of them break it; those of which it cannot be told among them, where it fails closed.
+    /// So many of them break it; where it fails closed, those it cannot be told of among them.
     pub broken: u32,
     /// So many of those it means it cannot be told of.
     pub unknown: u32,

@@ -102,6 +102,7 @@ impl Script {
             ("events", "objective:events:window"),
             ("expected", "objective:events:expected"),
             ("burn", "objective:bad:ratio_rate1h"),
+            ("share", "objective:bad:ratio_rate5m"),
         ] {
             let expression = format!("{metric}{of}");
             match options.take::<f64>(key)? {

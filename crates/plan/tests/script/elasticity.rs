@@ -2,12 +2,15 @@
 //! its number goes by. The rest of the language is in `mod.rs`.
 //!
 //! `scaling APP min=2 max=20 target=100` aims at a load of 100 for each instance; `load APP.ENV N`
-//! says what the whole load is from now on, `none` that it is not measured any more.
+//! says what the whole load is from now on, `none` that it is not measured any more. `carry APP.ENV
+//! each=50` says what one instance carries, `capacity all|APP [times=2] [demand=orders:20]
+//! [without=zone/a]` what the fleet could carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_model::{Any, Application, Autoscaler, Object, Timestamp};
+use atoll_model::{Any, Application, Autoscaler, Capacity, Object, Timestamp};
+use atoll_plan::capacity::ask::{Ask, ask};
 use atoll_plan::elasticity::SIGNAL;
 use atoll_plan::query::{Answer, Period, Series};
 
@@ -26,6 +29,8 @@ impl Script {
             "scaling" => self.scaling(name, &mut options)?,
             "load" => self.load(name, words.get(2).map_or("", String::as_str))?,
             "autoscale" => self.autoscale(name, &mut options)?,
+            "carry" => self.carry(name, &mut options)?,
+            "capacity" => self.capacity(name, &mut options)?,
             _ => return Ok(false),
         }
         options.done()?;
@@ -43,6 +48,14 @@ impl Script {
         });
         if let Some(target) = options.take::<f64>("target")? {
             scaling["perInstance"] = serde_json::json!({ "query": "load", "target": target });
+        }
+        if let Some(calls) = options.take::<String>("calls")? {
+            let (name, each) = calls.split_once(':').ok_or("calls=APP:RATIO")?;
+            let each: f64 = each.parse().map_err(|_| "calls=APP:RATIO")?;
+            scaling["calls"] = serde_json::json!({ name: each });
+        }
+        if let Some(orders) = options.take::<f64>("orders")? {
+            scaling["demand"] = serde_json::json!({ "orders": orders });
         }
         if let Some(cron) = options.take::<String>("cron")? {
             let lasts = options.take::<String>("lasts")?;
@@ -68,6 +81,47 @@ impl Script {
         Ok(())
     }
 
+    fn carry(&mut self, name: &str, options: &mut Options) -> Done {
+        let stored = self.sim.world.get::<Capacity>(name).ok_or("no such capacity")?;
+        let mut new = Object::clone(stored);
+        new.spec.each = options.take("each")?.or(new.spec.each);
+        new.spec.buffer = options.take("buffer")?.unwrap_or(new.spec.buffer);
+        self.apply(Any::Capacity(Arc::new(new)));
+        Ok(())
+    }
+
+    /// What the fleet could carry if; `all` names nobody in particular.
+    fn capacity(&mut self, name: &str, options: &mut Options) -> Done {
+        let demand = options.take::<String>("demand")?;
+        let demand = demand.iter().filter_map(|pair| pair.split_once(':'));
+        let supposed = Ask {
+            times: options.take("times")?.unwrap_or(1.0),
+            of: Some(name.to_owned()).filter(|name| name != "all"),
+            demand: demand.filter_map(|(k, v)| Some((k.to_owned(), v.parse().ok()?))).collect(),
+            without: options.take("without")?,
+            peak: false,
+        };
+        let report = ask(&self.sim.context(), &supposed);
+        for row in &report.deployments {
+            let load = row.load.map_or("no load".to_owned(), |load| format!("load {load}"));
+            let (of, each, left, needed) = (&row.deployment, row.each, row.left, row.needed);
+            let (missing, placed, room) = (row.missing, row.placed, row.room);
+            self.said.push(format!(
+                "{of}: {load} at {each} takes {needed}, {left} serve, {missing} lacking, \
+                 {placed} of them placed, room for {room} more"
+            ));
+        }
+        for zone in &report.zones {
+            let lost = if zone.lost { ", lost" } else { "" };
+            let (used, of) = (zone.used.cpu, zone.capacity.cpu);
+            self.said.push(format!(
+                "zone {}: {} hosts, {used} of {of} cpu{lost}",
+                zone.zone, zone.hosts
+            ));
+        }
+        Ok(())
+    }
+
     fn load(&mut self, name: &str, load: &str) -> Done {
         let load: Option<f64> = match load {
             "none" => None,
@@ -77,7 +131,12 @@ impl Script {
         known.push((self.sim.now(), load));
         let known = known.clone();
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}");
-        self.sim.metrics.insert(kept, Box::new(move |period| answer(&known, period)));
+        // What is asked over a time stands still in cases.
+        let over = [kept.clone(), format!("avg_over_time({kept}[5m])")];
+        for expression in over {
+            let known = known.clone();
+            self.sim.metrics.insert(expression, Box::new(move |period| answer(&known, period)));
+        }
         Ok(())
     }
 }

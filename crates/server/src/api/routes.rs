@@ -30,7 +30,7 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{delivery, inventory, packages, standards, state};
+use super::{capacity, delivery, inventory, packages, standards, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -173,6 +173,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(delivery::routes());
     all.extend(standards::routes());
     all.extend(inventory::routes());
+    all.extend(capacity::routes());
     all
 }
 

@@ -1,0 +1,317 @@
+//! What the fleet could carry if: so many times the load, so many orders a second, a zone lost. It
+//! is worked out from what is known now, and nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_model::capacity::{CapacityReport, CapacityRow, ZoneRoom};
+use atoll_model::cmdb::Amount;
+use atoll_model::deployment::InstancePhase;
+use atoll_model::run::Resources;
+use atoll_model::{
+    Application, Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object, Snapshot,
+    Timestamp,
+};
+
+use super::Subject;
+use crate::Context;
+use crate::elasticity::decide;
+
+/// Calls are followed so far.
+const FARTHEST: usize = 16;
+
+/// What is supposed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The load is so many times what it is.
+    pub times: f64,
+    /// Only of this deployment, or of the deployments of this application, and of what they call.
+    pub of: Option<String>,
+    /// So much a second of what the business counts, by its name.
+    pub demand: BTreeMap<String, f64>,
+    /// `zone/NAME` or `host/NAME` is lost.
+    pub without: Option<String>,
+    /// The load is the highest that is expected in the next days, and not that of now.
+    pub peak: bool,
+}
+
+impl Default for Ask {
+    fn default() -> Ask {
+        Ask { times: 1.0, of: None, demand: BTreeMap::new(), without: None, peak: false }
+    }
+}
+
+/// Answers a question.
+pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
+    let world = cx.world;
+    let loads = loads(world, ask);
+    let mut hosts: Vec<Room> = world.all::<Host>().map(|host| Room::of(world, host, ask)).collect();
+    let zones = zones(&hosts);
+    hosts.retain(|room| !room.lost && room.open);
+    let lost = |host: &str| world.get::<Host>(host).is_none_or(|host| is_lost(host, ask));
+    let mut left: BTreeMap<&str, u32> = BTreeMap::new();
+    for instance in world.all::<Instance>() {
+        if instance.status.phase == InstancePhase::Ready && !lost(&instance.spec.host) {
+            *left.entry(instance.spec.deployment.as_str()).or_default() += 1;
+        }
+    }
+    let mut rows: Vec<CapacityRow> = world
+        .all::<Capacity>()
+        .filter_map(|capacity| Subject::of(world, capacity.name()))
+        .map(|subject| {
+            let name = subject.deployment.name();
+            let left = left.get(name).copied().unwrap_or_default();
+            row(world, &subject, loads.get(name).copied(), left, &hosts)
+        })
+        .collect();
+    rows.sort_by(|a, b| (b.missing, &a.deployment).cmp(&(a.missing, &b.deployment)));
+    let mut unplaced = 0;
+    for row in &mut rows {
+        row.placed = place(world, &row.deployment, row.missing, &mut hosts);
+        unplaced += row.missing - row.placed;
+    }
+    CapacityReport { deployments: rows, zones, unplaced }
+}
+
+fn row(
+    world: &Snapshot,
+    subject: &Subject,
+    load: Option<f64>,
+    left: u32,
+    hosts: &[Room],
+) -> CapacityRow {
+    let (name, status) = (subject.deployment.name(), &subject.object.status);
+    let each = status.each.unwrap_or(subject.declared.target);
+    let buffer = subject.object.spec.buffer;
+    let needed = load.map(|load| decide::whole(load / each * (1.0 + buffer))).unwrap_or_default();
+    let room = room(world, name, hosts);
+    let most = subject.max.min(subject.deployment.status.ready.saturating_add(room));
+    let mut notes = Vec::new();
+    if needed > subject.max {
+        notes.push(format!("may have {} instances at most", subject.max));
+    }
+    if !status.method.is_empty() && status.days.is_empty() {
+        notes.push(format!("no forecast: {}", status.method.trim_start_matches("none: ")));
+    }
+    CapacityRow {
+        deployment: name.to_owned(),
+        load: load.map(decide::round),
+        each,
+        known: status.known,
+        ready: subject.deployment.status.ready,
+        left,
+        needed,
+        headroom: load.filter(|_| left > 0).map(|load| {
+            let share = 1.0 - load / (f64::from(left) * each);
+            (share * 1_000.0).round() / 1_000.0
+        }),
+        missing: needed.saturating_sub(left),
+        placed: 0,
+        room,
+        runs_out: runs_out(status, most),
+        notes,
+    }
+}
+
+fn runs_out(status: &atoll_model::capacity::CapacityStatus, most: u32) -> Option<Timestamp> {
+    status.days.iter().find(|day| day.instances > most).map(|day| day.at)
+}
+
+/// The load of each deployment, as it is supposed.
+fn loads(world: &Snapshot, ask: &Ask) -> BTreeMap<String, f64> {
+    let base: BTreeMap<String, f64> = world
+        .all::<Capacity>()
+        .filter_map(|capacity| {
+            let highest = capacity.status.days.iter().map(|day| day.high).max_by(f64::total_cmp);
+            let peak = highest.filter(|_| ask.peak);
+            Some((capacity.meta.name.clone(), peak.or(capacity.status.load)?))
+        })
+        .collect();
+    let meant = |name: &str| {
+        let application = world.get::<Deployment>(name).map(|d| d.spec.application.as_str());
+        ask.of.as_deref().is_none_or(|of| of == name || Some(of) == application)
+    };
+    let mut loads = base.clone();
+    let mut first = Vec::new();
+    for (name, load) in &base {
+        let counted = of_business(world, name, &ask.demand);
+        let supposed = match counted {
+            Some(counted) if meant(name) => counted * ask.times,
+            None if meant(name) && (ask.demand.is_empty() || ask.of.is_some()) => load * ask.times,
+            _ => continue,
+        };
+        loads.insert(name.clone(), supposed);
+        first.push((name.clone(), supposed - load));
+    }
+    // Where all of it grows, what is called has grown already.
+    if ask.of.is_some() || !ask.demand.is_empty() {
+        let set: BTreeSet<String> = first.iter().map(|(name, _)| name.clone()).collect();
+        for (name, more) in first {
+            follow(world, &base, &set, &name, more, &mut loads, FARTHEST);
+        }
+    }
+    loads
+}
+
+/// The load that comes with what the business counts.
+fn of_business(world: &Snapshot, name: &str, demand: &BTreeMap<String, f64>) -> Option<f64> {
+    let ratios = &application(world, name)?.spec.scaling.as_ref()?.demand;
+    let parts = demand.iter().filter_map(|(what, each)| Some(ratios.get(what)? * each));
+    parts.reduce(|a, b| a + b)
+}
+
+/// Adds what comes with more load on a deployment to those it calls.
+fn follow(
+    world: &Snapshot,
+    base: &BTreeMap<String, f64>,
+    set: &BTreeSet<String>,
+    name: &str,
+    more: f64,
+    loads: &mut BTreeMap<String, f64>,
+    left: usize,
+) {
+    if left == 0 || more == 0.0 {
+        return;
+    }
+    for (called, ratio) in calls(world, base, name) {
+        if set.contains(&called) {
+            continue;
+        }
+        if let Some(load) = loads.get_mut(&called) {
+            *load = (*load + more * ratio).max(0.0);
+            follow(world, base, set, &called, more * ratio, loads, left - 1);
+        }
+    }
+}
+
+/// Whom a deployment calls, and how much load comes with one unit of its own: as declared, or where
+/// only the need is declared, as both loads stand to each other now.
+fn calls(world: &Snapshot, base: &BTreeMap<String, f64>, name: &str) -> Vec<(String, f64)> {
+    let Some(deployment) = world.get::<Deployment>(name) else { return Vec::new() };
+    let Some(own) = application(world, name) else { return Vec::new() };
+    let environment = &deployment.spec.environment;
+    let declared = own.spec.scaling.as_ref().map(|scaling| &scaling.calls);
+    let mut all: BTreeMap<String, f64> = BTreeMap::new();
+    for needed in own.spec.needed() {
+        let to = format!("{needed}.{environment}");
+        let callers = base.iter().filter(|(caller, _)| {
+            let same = world.get::<Deployment>(caller);
+            let same = same.is_some_and(|d| d.spec.environment == *environment);
+            let needs = application(world, caller);
+            same && needs.is_some_and(|a| a.spec.needed().any(|other| other == needed))
+        });
+        let together: f64 = callers.map(|(_, load)| load).sum();
+        if let Some(load) = base.get(&to).filter(|_| together > 0.0) {
+            all.insert(to, load / together);
+        }
+    }
+    for (called, ratio) in declared.into_iter().flatten() {
+        all.insert(format!("{called}.{environment}"), *ratio);
+    }
+    all.into_iter().collect()
+}
+
+fn application<'a>(world: &'a Snapshot, deployment: &str) -> Option<&'a Object<Application>> {
+    let of = &world.get::<Deployment>(deployment)?.spec.application;
+    world.get::<Application>(of).map(AsRef::as_ref)
+}
+
+/// What a host has room for.
+struct Room<'a> {
+    host: &'a Object<Host>,
+    capacity: Amount,
+    used: Amount,
+    open: bool,
+    lost: bool,
+}
+
+impl<'a> Room<'a> {
+    fn of(world: &Snapshot, host: &'a Object<Host>, ask: &Ask) -> Room<'a> {
+        let used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
+        Room {
+            host,
+            capacity: host.spec.usable(host.status.capacity),
+            used,
+            open: host.is_open(),
+            lost: is_lost(host, ask),
+        }
+    }
+
+    /// How many instances of that size find room.
+    fn fits(&self, need: Resources) -> u32 {
+        let times = |free: u64, each: u64| free.checked_div(each).unwrap_or(u64::MAX);
+        let free = |of: u64, used: u64| of.saturating_sub(used);
+        let cpu = times(free(self.capacity.cpu.0, self.used.cpu.0), need.cpu.0);
+        let memory = times(free(self.capacity.memory.0, self.used.memory.0), need.memory.0);
+        let count = match self.capacity.instances {
+            0 => u64::MAX,
+            most => u64::from(most.saturating_sub(self.used.instances)),
+        };
+        // Without any reservation a host is not filled without end.
+        cpu.min(memory).min(count).min(1_000) as u32
+    }
+
+    fn take(&mut self, need: Resources, count: u32) {
+        self.used.cpu = Cpu(self.used.cpu.0 + need.cpu.0 * u64::from(count));
+        self.used.memory = Memory(self.used.memory.0 + need.memory.0 * u64::from(count));
+        self.used.instances += count;
+    }
+}
+
+fn is_lost(host: &Object<Host>, ask: &Ask) -> bool {
+    match ask.without.as_deref().and_then(|lost| lost.split_once('/')) {
+        Some(("zone", zone)) => host.zone() == zone,
+        Some(("host", name)) => host.name() == name,
+        _ => false,
+    }
+}
+
+/// The hosts a deployment may be on, and the size of its instances.
+fn wanted<'w>(world: &'w Snapshot, name: &str) -> Option<(&'w Object<Environment>, Resources)> {
+    let deployment = world.get::<Deployment>(name)?;
+    let environment = world.get::<Environment>(&deployment.spec.environment)?;
+    Some((environment, application(world, name)?.spec.run.resources))
+}
+
+/// How many more instances find room, were it alone to grow.
+fn room(world: &Snapshot, name: &str, hosts: &[Room]) -> u32 {
+    let Some((environment, need)) = wanted(world, name) else { return 0 };
+    let fits = |room: &&Room| environment.spec.hosts.matches(&room.host.meta.labels);
+    let all = hosts.iter().filter(fits).map(|room| u64::from(room.fits(need))).sum::<u64>();
+    u32::try_from(all).unwrap_or(u32::MAX)
+}
+
+/// Reserves room for as many of these instances as find it.
+fn place(world: &Snapshot, name: &str, count: u32, hosts: &mut [Room]) -> u32 {
+    let Some((environment, need)) = wanted(world, name) else { return 0 };
+    let mut placed = 0;
+    for room in hosts.iter_mut() {
+        if placed == count {
+            break;
+        }
+        if environment.spec.hosts.matches(&room.host.meta.labels) {
+            let some = room.fits(need).min(count - placed);
+            room.take(need, some);
+            placed += some;
+        }
+    }
+    placed
+}
+
+fn zones(hosts: &[Room]) -> Vec<ZoneRoom> {
+    let mut zones: BTreeMap<&str, ZoneRoom> = BTreeMap::new();
+    for room in hosts {
+        let zone = zones.entry(room.host.zone()).or_insert_with(|| ZoneRoom {
+            zone: room.host.zone().to_owned(),
+            lost: true,
+            ..ZoneRoom::default()
+        });
+        zone.hosts += u32::from(room.open);
+        zone.lost &= room.lost;
+        for (of, with) in [(&mut zone.capacity, room.capacity), (&mut zone.used, room.used)] {
+            of.cpu = Cpu(of.cpu.0 + with.cpu.0);
+            of.memory = Memory(of.memory.0 + with.memory.0);
+            of.instances += with.instances;
+        }
+    }
+    zones.into_values().collect()
+}

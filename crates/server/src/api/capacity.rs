@@ -1,0 +1,104 @@
+//! What the fleet can carry, and could carry if. It is worked out by the planner of capacities.
+
+use std::collections::BTreeMap;
+
+use atoll_model::access::Actor;
+use atoll_model::capacity::CapacityReport;
+use atoll_model::{Kind, Reason};
+use atoll_plan::Context;
+use atoll_plan::capacity::ask::{Ask, ask};
+use axum::extract::{Query, State};
+use axum::http::Method;
+use axum::routing::get;
+use axum::{Extension, Json};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::{Answer, ApiError};
+use super::routes::{Access, Route};
+use crate::App;
+
+/// What is supposed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CapacityQuery {
+    /// So many times the load; once, if absent.
+    #[serde(default)]
+    pub times: Option<f64>,
+    /// Only of this deployment, or of the deployments of this application, and what they call.
+    #[serde(default)]
+    pub of: Option<String>,
+    /// So much a second of what the business counts: `orders:500,returns:20`.
+    #[serde(default)]
+    pub demand: Option<String>,
+    /// `zone/NAME` or `host/NAME` that is lost.
+    #[serde(default)]
+    pub without: Option<String>,
+    /// The highest load that is expected in the next days.
+    #[serde(default)]
+    pub peak: bool,
+}
+
+/// The rows of the route table.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/v1/capacity", Access::Read, "What the fleet can carry.", {
+            get(capacity)
+        })
+        .query::<CapacityQuery>()
+        .gives::<CapacityReport>(),
+    ]
+}
+
+/// `GET /v1/capacity`.
+pub async fn capacity(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Query(query): Query<CapacityQuery>,
+) -> Answer<Json<CapacityReport>> {
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
+    let wrong = |path: &str, message: String| {
+        let reason = Reason::new("invalid", format!("{path}: {message}"));
+        ApiError::invalid(reason.message.clone(), vec![reason])
+    };
+    let times = query.times.unwrap_or(1.0);
+    if !(times.is_finite() && times >= 0.0) {
+        return Err(wrong("times", "is not a number of zero or more".to_owned()));
+    }
+    if let Some(lost) = &query.without {
+        let there = match lost.split_once('/') {
+            Some(("host", name)) => world.find(Kind::Host, name).is_some(),
+            Some(("zone", name)) => {
+                let mut hosts = world.all::<atoll_model::Host>();
+                hosts.any(|host| host.zone() == name) || world.find(Kind::Zone, name).is_some()
+            }
+            _ => return Err(wrong("without", format!("{lost:?} is not zone/NAME or host/NAME"))),
+        };
+        if !there {
+            return Err(ApiError::not_found(lost.clone()));
+        }
+    }
+    if let Some(of) = &query.of {
+        let kinds = [Kind::Deployment, Kind::Application];
+        if kinds.iter().all(|kind| world.find(*kind, of).is_none()) {
+            return Err(ApiError::not_found(format!("deployment or application {of}")));
+        }
+    }
+    let demand = match query.demand.as_deref() {
+        None => BTreeMap::new(),
+        Some(text) => read(text).ok_or_else(|| {
+            wrong("demand", format!("{text:?} is not a list of NAME:NUMBER with commas"))
+        })?,
+    };
+    let supposed = Ask { times, of: query.of, demand, without: query.without, peak: query.peak };
+    Ok(Json(ask(&Context { world: &world, measured: &measured, now }, &supposed)))
+}
+
+fn read(text: &str) -> Option<BTreeMap<String, f64>> {
+    let pair = |pair: &str| {
+        let (name, number) = pair.split_once(':')?;
+        let number = number.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
+        Some((name.to_owned(), number))
+    };
+    text.split(',').map(pair).collect()
+}

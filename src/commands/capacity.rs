@@ -1,0 +1,133 @@
+//! `atoll capacity`: what the fleet can carry, as it is and as it would be.
+
+use std::collections::BTreeMap;
+
+use atoll_model::Timestamp;
+use atoll_model::capacity::{CapacityReport, CapacityRow, ZoneRoom};
+
+use crate::args::{Global, Output};
+use crate::columns::{Cell, cell, word};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Format};
+use crate::terminal::Tone;
+
+/// What `atoll capacity` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Suppose it of this deployment, or of this application's, and of what they call
+    #[arg(value_name = "NAME")]
+    of: Option<String>,
+    /// Suppose so many times the load
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    times: f64,
+    /// Suppose so much a second of what the business counts; may be repeated
+    #[arg(long, value_name = "NAME=N", value_parser = demand)]
+    demand: Vec<(String, f64)>,
+    /// Suppose that a zone or a host is lost
+    #[arg(long, value_name = "zone/NAME|host/NAME")]
+    without: Option<String>,
+    /// The highest load expected in the next days, and not that of now
+    #[arg(long)]
+    peak: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn demand(text: &str) -> Result<(String, f64), String> {
+    let wrong = || format!("{text:?} is not NAME=NUMBER");
+    let (name, number) = text.split_once('=').ok_or_else(wrong)?;
+    let number = number.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+    Ok((name.to_owned(), number.ok_or_else(wrong)?))
+}
+
+/// Shows it. It fails where instances would be lacking that no host has room for.
+///
+/// # Errors
+/// The client's; a wrong number.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    if !(args.times.is_finite() && args.times >= 0.0) {
+        return Err(Failure::usage("--times takes a number of zero or more").into());
+    }
+    let of = args.of.as_deref().map(|of| of.rsplit('/').next().unwrap_or(of).to_owned());
+    let demand: BTreeMap<String, f64> = args.demand.into_iter().collect();
+    let asked = [
+        ("times", Some(args.times.to_string())),
+        ("of", of),
+        ("without", args.without),
+        ("peak", args.peak.then(|| "true".to_owned())),
+        ("demand", (!demand.is_empty()).then(|| pairs(&demand))),
+    ];
+    let report = global.client()?.capacity(&asked).await?;
+    let format = args.output.output;
+    output::print(&output::value(&report, format, || text(&report, format))?)?;
+    if report.deployments.is_empty() && format.is_table() {
+        output::say("no application says what an instance carries: scaling.perInstance");
+    }
+    Ok(if report.unplaced > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn pairs(demand: &BTreeMap<String, f64>) -> String {
+    let all = demand.iter().map(|(name, each)| format!("{name}:{each}"));
+    all.collect::<Vec<String>>().join(",")
+}
+
+fn text(report: &CapacityReport, format: Format) -> String {
+    let wide = format == Format::Wide;
+    let mut text = output::table(report.deployments.iter().map(line).collect(), wide);
+    if !report.zones.is_empty() {
+        text.push('\n');
+        text.push_str(&output::table(report.zones.iter().map(zone).collect(), wide));
+    }
+    if report.unplaced > 0 {
+        let (count, s) = (report.unplaced, if report.unplaced == 1 { "" } else { "s" });
+        text.push_str(&format!(
+            "\nNo host has room for {count} instance{s} that would be lacking.\n"
+        ));
+    }
+    text
+}
+
+fn line(row: &CapacityRow) -> Vec<Cell> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let tone = match (row.missing, row.placed) {
+        (0, _) => Tone::Good,
+        (missing, placed) if missing == placed => Tone::Busy,
+        _ => Tone::Bad,
+    };
+    let headroom = row.headroom.map(|share| format!("{:.0}%", share * 100.0));
+    let lacks = match (row.missing, row.missing - row.placed) {
+        (0, _) => String::new(),
+        (missing, 0) => missing.to_string(),
+        (missing, without) => format!("{missing}, {without} without room"),
+    };
+    vec![
+        cell("DEPLOYMENT", row.deployment.clone()).tone(Tone::Strong),
+        cell("LOAD", number(row.load)),
+        cell("EACH", row.each.to_string()),
+        cell("KNOWN", word(&row.known)),
+        cell("SERVE", row.left.to_string()),
+        cell("NEEDED", row.needed.to_string()).tone(tone),
+        cell("HEADROOM", headroom.unwrap_or_default()).tone(tone),
+        cell("LACKING", lacks).tone(tone),
+        cell("ROOM", row.room.to_string()),
+        cell("RUNS OUT", row.runs_out.map(|at: Timestamp| at.to_string()).unwrap_or_default()),
+        cell("NOTES", row.notes.join("; ")),
+    ]
+}
+
+fn zone(of: &ZoneRoom) -> Vec<Cell> {
+    let share = |used: u64, of: u64| match of {
+        0 => String::new(),
+        of => format!("{:.0}%", used as f64 / of as f64 * 100.0),
+    };
+    let (used, all) = (of.used, of.capacity);
+    vec![
+        cell("ZONE", of.zone.clone()).tone(Tone::Strong),
+        cell("HOSTS", of.hosts.to_string()),
+        cell("CPU", format!("{} of {}", used.cpu, all.cpu)),
+        cell("", share(used.cpu.0, all.cpu.0)),
+        cell("MEMORY", format!("{} of {}", used.memory, all.memory)),
+        cell("", share(used.memory.0, all.memory.0)),
+        cell("STATE", if of.lost { "lost" } else { "" }).tone(Tone::Bad),
+    ]
+}
