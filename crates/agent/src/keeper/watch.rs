@@ -132,13 +132,13 @@ impl Watching {
 
     /// Asks, if it is time to.
     fn ask_if_due(&mut self) {
-        let now = clock::instant();
-        let (Some(process), Some(health)) = (self.process, &self.health) else { return };
-        let Some(questions) = self.questions.clone() else { return };
-        if self.due.is_none_or(|due| due > now) {
+        if self.due.is_none_or(|due| due > clock::instant()) {
             return;
         }
+        // Also where there is nothing to ask: what is due is woken for, again and again.
         self.due = None;
+        let (Some(process), Some(health)) = (self.process, &self.health) else { return };
+        let Some(questions) = self.questions.clone() else { return };
         let live = questions.live.clone().filter(|_| health.asks_live(self.age()));
         let sender = self.answers.0.clone();
         tokio::spawn(async move {
@@ -371,4 +371,19 @@ fn command(
         },
         None => Question::Command(orders.launch.with_command(&words.ok()?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_nothing_to_ask_is_not_woken_for_without_end() {
+        let now = clock::instant();
+        let mut watching = Watching::default();
+        watching.due = Some(now);
+        assert!(watching.wake() <= now);
+        watching.ask_if_due();
+        assert!(watching.wake() > now + LOOK / 2);
+    }
 }
