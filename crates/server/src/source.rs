@@ -24,7 +24,8 @@ use tokio::task::JoinSet;
 
 use crate::{App, Keep, Server};
 
-/// So many repositories are spoken to at a time.
+/// So many jobs of each sort at a time: repositories that hang hold up neither each other's runs
+/// nor what was pushed here.
 const AT_A_TIME: usize = 4;
 /// What is due is looked for at least this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -63,8 +64,10 @@ impl Places {
 enum Job {
     /// The source of a run.
     Source(String),
-    /// New commits of a pipeline.
+    /// New commits of a pipeline whose repository is elsewhere.
     Heads(String),
+    /// New commits of a pipeline whose repository is served here.
+    Pushed(String),
     /// The state of the commit of a run.
     Tell(String),
 }
@@ -94,6 +97,34 @@ impl Work {
     }
 }
 
+/// Places for jobs, by what may hold them up.
+struct Lanes {
+    /// What runs wait for, and what is told about them.
+    runs: Arc<Semaphore>,
+    /// Looking for commits elsewhere.
+    polls: Arc<Semaphore>,
+    /// Looking into repositories served here.
+    served: Arc<Semaphore>,
+}
+
+impl Default for Lanes {
+    fn default() -> Lanes {
+        let lane = || Arc::new(Semaphore::new(AT_A_TIME));
+        Lanes { runs: lane(), polls: lane(), served: lane() }
+    }
+}
+
+impl Lanes {
+    fn of(&self, job: &Job) -> Arc<Semaphore> {
+        let lane = match job {
+            Job::Source(_) | Job::Tell(_) => &self.runs,
+            Job::Heads(_) => &self.polls,
+            Job::Pushed(_) => &self.served,
+        };
+        Arc::clone(lane)
+    }
+}
+
 /// Works until the server stops.
 pub async fn run(app: App) {
     let teller = match tell::Teller::new() {
@@ -101,7 +132,7 @@ pub async fn run(app: App) {
         Err(error) => return tracing::error!("sources cannot be fetched: {error}"),
     };
     let work = Arc::new(Mutex::new(Work::default()));
-    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let places = Lanes::default();
     let mut served = tokio::time::interval(SERVED_EVERY);
     let mut follow = app.cache.follow();
     let mut tasks = JoinSet::new();
@@ -124,7 +155,10 @@ pub async fn run(app: App) {
             continue;
         }
         for job in due(&app, std::mem::take(&mut look_at_served)) {
-            let Ok(place) = places.clone().try_acquire_owned() else { break };
+            let Ok(place) = places.of(&job).try_acquire_owned() else {
+                look_at_served |= matches!(job, Job::Pushed(_));
+                continue;
+            };
             let now = app.clock.now();
             if !work.lock().unwrap_or_else(PoisonError::into_inner).may_begin(&job, now) {
                 continue;
@@ -151,7 +185,7 @@ fn due(app: &Server, served: bool) -> Vec<Job> {
         let here = world.all::<Pipeline>().filter(|pipeline| {
             pipeline.spec.source.as_ref().is_some_and(|source| source.git.is_none())
         });
-        jobs.extend(here.map(|pipeline| Job::Heads(pipeline.meta.name.clone())));
+        jobs.extend(here.map(|pipeline| Job::Pushed(pipeline.meta.name.clone())));
     }
     jobs
 }
@@ -161,7 +195,7 @@ impl Server {
     async fn work_on(&self, job: &Job, teller: &tell::Teller) -> bool {
         match job {
             Job::Source(run) => self.fetch_source(run).await,
-            Job::Heads(pipeline) => self.look_for_commits(pipeline).await,
+            Job::Heads(pipeline) | Job::Pushed(pipeline) => self.look_for_commits(pipeline).await,
             Job::Tell(run) => self.tell_state(teller, run).await,
         }
     }

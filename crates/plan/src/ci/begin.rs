@@ -61,7 +61,7 @@ pub fn begin(cx: &Context, ask: &Ask) -> Result<(Plan, String), Vec<Reason>> {
         number,
         cause: ask.cause,
         key: ask.key.clone(),
-        branch: ask.branch.clone(),
+        branch: ask.branch.clone().or_else(|| own_branch(pipeline, ask)),
         commit: ask.commit.clone(),
         source: ask.source.clone(),
         definition: ask.definition.clone(),
@@ -73,6 +73,13 @@ pub fn begin(cx: &Context, ask: &Ask) -> Result<(Plan, String), Vec<Reason>> {
     run.meta.created_at = Some(cx.now);
     plan.writes.push(Write::Put(Any::Run(Arc::new(run))));
     Ok((plan, name))
+}
+
+/// The branch whose newest commit is run, where nobody names a branch, a commit, or files.
+fn own_branch(pipeline: Option<&Arc<Object<Pipeline>>>, ask: &Ask) -> Option<String> {
+    let source = pipeline?.spec.source.as_ref()?;
+    let newest = ask.commit.is_none() && ask.source.is_none();
+    newest.then(|| source.branch.clone())
 }
 
 fn told_before<'a>(world: &'a Snapshot, ask: &Ask) -> Option<&'a Arc<Object<Run>>> {
