@@ -30,10 +30,15 @@ const LONGEST_WAIT: Span = Span::seconds(300);
 
 /// The notifications that are to be sent now, the oldest first.
 pub fn to_send(world: &Snapshot, now: Timestamp) -> Vec<String> {
-    let due = |n: &&Arc<Object<Notification>>| due_at(n).is_some_and(|at| at <= now);
+    let due = |n: &&Arc<Object<Notification>>| is_to_be_sent(n, now);
     let mut due: Vec<_> = world.all::<Notification>().filter(due).collect();
     due.sort_by_key(|n| (n.spec.at, &n.meta.name));
     due.into_iter().map(|n| n.meta.name.clone()).collect()
+}
+
+/// Whether a notification is to be sent or tried again now.
+pub fn is_to_be_sent(notification: &Object<Notification>, now: Timestamp) -> bool {
+    due_at(notification).is_some_and(|at| at <= now)
 }
 
 /// When the next notification is to be sent or tried again.

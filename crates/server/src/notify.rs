@@ -96,11 +96,19 @@ pub async fn run(app: App) {
     }
 }
 
-/// Marks a message as on its way; returns its receiver, unless either is already.
+/// Marks a message as on its way; returns its receiver, unless either is already or it was sent
+/// meanwhile.
+///
+/// **Invariant:** what became of a message is in the world before its name is let go, so whoever
+/// looks at the world under the lock sends none twice.
 fn begin(app: &Server, busy: &Mutex<OnItsWay>, name: &str) -> Option<String> {
-    let world = app.cache.world();
-    let receiver = world.get::<Notification>(name)?.spec.receiver.clone();
     let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    let world = app.cache.world();
+    let notification = world.get::<Notification>(name)?;
+    if !alerting::is_to_be_sent(notification, app.clock.now()) {
+        return None;
+    }
+    let receiver = notification.spec.receiver.clone();
     if busy.receivers.contains(&receiver) || busy.notifications.contains(name) {
         return None;
     }

@@ -66,7 +66,15 @@ impl Talk<'_> {
         };
         let known = told_firing(told);
         let ended = if self.receiver.spec.send_resolved { self.ended(told) } else { Vec::new() };
+        // Who is not told of an end is told of what fires anew.
+        let is_anew = |note: &AlertNote| {
+            let now = firing.get(note.name.as_str()).map(|alert| fired(alert));
+            !self.receiver.spec.send_resolved
+                && note.firing
+                && now.is_some_and(|at| at > note.since)
+        };
         let changed = match told.more {
+            _ if told.alerts.iter().any(is_anew) => true,
             0 => firing.keys().any(|name| !known.contains(name)) || !ended.is_empty(),
             _ => self.digest() != told.digest,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::notification::{AlertNote, Cause};
-use atoll_model::{Notification, Object, Receiver};
+use atoll_model::{Notification, Object, Receiver, Span, Timestamp};
 use serde_json::{Value, json};
 
 use super::NotSent;
@@ -18,6 +18,9 @@ const TEXT: &str = "\
 {% if a.suspect %}  likely cause: {{ a.suspect }}\n{% endif %}\
 {% if a.owner %}  owner: {{ a.owner }}\n{% endif %}{% endfor %}\
 {% if more %}and {{ more }} more\n{% endif %}";
+
+/// What an Alertmanager is told holds for so long at least.
+const LEAST_BELIEVED: Span = Span::seconds(600);
 
 /// When something that has not ended ends, as Alertmanager writes it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -54,16 +57,36 @@ pub fn webhook(receiver: &Receiver, message: &Object<Notification>, address: &st
     })
 }
 
-/// The body of Alertmanager's API, version 2: a list of alerts.
+/// Until when an Alertmanager takes what it is told for true: well beyond the next message of the
+/// same, so that nothing ends because nobody spoke; and no longer, for nobody may be left to speak.
+fn believed_until(receiver: &Receiver, notification: &Notification) -> Timestamp {
+    let again = match notification.cause {
+        Cause::Heartbeat => receiver.heartbeat.unwrap_or_default(),
+        _ => receiver.routes.iter().map(|route| route.repeat_interval).max().unwrap_or_default(),
+    };
+    notification.at + Span(again.0.saturating_mul(2).max(LEAST_BELIEVED.0))
+}
+
+/// The body of Alertmanager's API, version 2: a list of alerts. Each says when it ends if it is not
+/// told again: without that, Alertmanager takes it for ended after minutes.
 pub fn alertmanager(receiver: &Receiver, notification: &Notification, address: &str) -> Value {
     let notes = told(receiver, notification);
-    let mut all: Vec<Value> = notes.iter().map(|note| alert(note, address, false)).collect();
+    let until = believed_until(receiver, notification).to_string();
+    let each = |note: &&AlertNote| {
+        let mut alert = alert(note, address, false);
+        if note.firing {
+            alert["endsAt"] = json!(until);
+        }
+        alert
+    };
+    let mut all: Vec<Value> = notes.iter().map(each).collect();
     if notification.cause == Cause::Heartbeat {
         let at = notification.at.to_string();
         all.push(json!({
             "labels": { "alertname": "Heartbeat", "receiver": notification.receiver },
             "annotations": { "summary": "alerting works" },
             "startsAt": at,
+            "endsAt": until,
         }));
     }
     json!(all)
@@ -200,7 +223,6 @@ fn heading(notification: &Notification, firing: usize, resolved: usize) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use atoll_model::Timestamp;
 
     fn example() -> (Receiver, Object<Notification>) {
         let receiver = serde_json::from_value(json!({
@@ -264,6 +286,13 @@ mod tests {
         assert_eq!((&body["version"], &body["status"]), (&json!("4"), &json!("firing")));
         assert_eq!(body["alerts"][0]["endsAt"], json!(NEVER));
         assert_eq!(body["commonLabels"]["app"], json!("shop"));
+        // Nothing ends because nobody speaks: it is told again after four hours.
+        let listed = alertmanager(&receiver, &message.spec, "http://a");
+        assert_eq!(listed[0]["endsAt"], json!("2026-11-11T00:10:00.000Z"));
+        let route = serde_json::from_value(json!({ "repeatInterval": "4h" })).unwrap();
+        let routed = Receiver { routes: vec![route], ..receiver.clone() };
+        let listed = alertmanager(&routed, &message.spec, "http://a");
+        assert_eq!(listed[0]["endsAt"], json!("2026-11-11T08:00:00.000Z"));
         let mut over = message.clone();
         over.spec.alerts[0].firing = false;
         over.spec.alerts[0].ended = Some(Timestamp(0));
