@@ -236,6 +236,8 @@ pub enum Command {
     Scale(commands::scale::Args),
     /// Bound what keeps the number of instances of a deployment, or let it only observe
     Autoscale(commands::autoscale::Args),
+    /// Move what runs on some hosts to others, in waves
+    Migrate(commands::migrate::Args),
     /// What the fleet can carry, as it is and as it would be
     Capacity(commands::capacity::Args),
     /// Roll out a release, or a package, of an application
@@ -289,31 +291,8 @@ pub enum Command {
     Query(commands::query::Args),
     /// What hosts and instances take of their resources
     Top(commands::top::Args),
-    /// What a host is in full, as its agent finds it
-    Facts(commands::facts::Args),
-    /// Find things by a filter, as they are or as they were
-    Find(commands::find::Args),
-    /// Write things for other programs: CSV, JSON or manifests
-    Export(commands::find::Export),
-    /// Import items from CSV, JSON or YAML, planned first
-    Import(commands::import::Args),
-    /// Say what a source has seen of items
-    Observe(commands::import::Source),
-    /// Where what is recorded is not so, and mending it either way
-    Drift(commands::drift::Args),
-    /// Who suffers when something is lost
-    Impact(commands::relation::Impact),
-    /// The way from one thing to another
-    Path(commands::relation::Path),
-    /// How good the inventory is; hosts for Ansible
-    Inventory(commands::inventory::Args),
-    /// Say that two items are one
-    Merge(commands::inventory::Merge),
-    /// Let a merged item stand for itself again
-    Split(commands::inventory::Split),
-    /// Networks: what is free next, and taking it
-    #[command(subcommand)]
-    Network(commands::network::Command),
+    #[command(flatten)]
+    Recorded(Recorded),
     /// Keep alerts quiet for a time
     Silence(commands::silence::Args),
     /// How rollouts are judged: replay records, give feedback
@@ -343,6 +322,36 @@ pub enum Command {
     Version(commands::version::Args),
     #[command(flatten)]
     Offline(Offline),
+}
+
+/// The verbs of the inventory.
+#[derive(Debug, clap::Subcommand)]
+pub enum Recorded {
+    /// What a host is in full, as its agent finds it
+    Facts(commands::facts::Args),
+    /// Find things by a filter, as they are or as they were
+    Find(commands::find::Args),
+    /// Write things for other programs: CSV, JSON or manifests
+    Export(commands::find::Export),
+    /// Import items from CSV, JSON or YAML, planned first
+    Import(commands::import::Args),
+    /// Say what a source has seen of items
+    Observe(commands::import::Source),
+    /// Where what is recorded is not so, and mending it either way
+    Drift(commands::drift::Args),
+    /// Who suffers when something is lost
+    Impact(commands::relation::Impact),
+    /// The way from one thing to another
+    Path(commands::relation::Path),
+    /// How good the inventory is; hosts for Ansible
+    Inventory(commands::inventory::Args),
+    /// Say that two items are one
+    Merge(commands::inventory::Merge),
+    /// Let a merged item stand for itself again
+    Split(commands::inventory::Split),
+    /// Networks: what is free next, and taking it
+    #[command(subcommand)]
+    Network(commands::network::Command),
 }
 
 /// What needs no server.
@@ -481,6 +490,10 @@ mod tests {
             "atoll merge item/a --into item/b",
             "atoll split item/a --dry-run",
             "atoll network next office --length 28 --for floor-2",
+            "atoll migrate off host/h1 host/h2 --to disk=ssd --wave 5 --retire --wait",
+            "atoll migrate off --hosts 'kernel = 5.10' --dry-run -o json",
+            "atoll migrate balance --pause 1m",
+            "atoll migrate back migration/h1-17 --waves 2",
             "atoll capacity",
             "atoll capacity shop --times 2.5 --without zone/a --peak -o json",
             "atoll capacity --demand orders=500 --demand returns=20",

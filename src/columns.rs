@@ -68,6 +68,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Deployment(o) => deployment(o, now),
         Any::Autoscaler(o) => elasticity::autoscaler(o, now),
         Any::Capacity(o) => elasticity::capacity(o, now),
+        Any::Migration(o) => elasticity::migration(o, now),
         Any::Instance(o) => instance(o, now),
         Any::Host(o) => host(o, now),
         Any::Zone(o) => zone(o, now),

@@ -30,6 +30,7 @@ pub mod label;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod migrate;
 pub mod network;
 pub mod package;
 pub mod pin;
@@ -58,7 +59,7 @@ pub mod waive;
 pub mod whoami;
 pub mod why;
 
-use crate::args::{Command, Global, Offline};
+use crate::args::{Command, Global, Offline, Recorded};
 use crate::exit::Exit;
 
 /// Runs a verb to its end.
@@ -85,6 +86,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Scale(args) => scale::run(&global, args).await,
         Command::Autoscale(args) => autoscale::run(&global, args).await,
         Command::Capacity(args) => capacity::run(&global, args).await,
+        Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Deploy(args) => deploy::run(&global, args).await,
         Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
         Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,
@@ -109,18 +111,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Audit(args) => audit::run(&global, args).await,
         Command::Query(args) => query::run(&global, args).await,
         Command::Top(args) => top::run(&global, args).await,
-        Command::Facts(args) => facts::run(&global, args).await,
-        Command::Find(args) => find::run(&global, args).await,
-        Command::Export(args) => find::export(&global, args).await,
-        Command::Import(args) => import::run(&global, args).await,
-        Command::Observe(args) => import::observe(&global, args).await,
-        Command::Drift(args) => drift::run(&global, args).await,
-        Command::Impact(args) => relation::impact(&global, args).await,
-        Command::Path(args) => relation::path(&global, args).await,
-        Command::Inventory(args) => inventory::run(&global, args).await,
-        Command::Merge(args) => inventory::merge(&global, args).await,
-        Command::Split(args) => inventory::split(&global, args).await,
-        Command::Network(command) => network::run(&global, command).await,
+        Command::Recorded(command) => recorded(&global, command).await,
         Command::Silence(args) => silence::run(&global, args).await,
         Command::Guard(command) => guard::run(&global, command).await,
         Command::Standard(command) => standard::run(&global, command).await,
@@ -133,6 +124,24 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Whoami(args) => whoami::run(&global, args).await,
         Command::Version(args) => version::run(&global, args).await,
         Command::Offline(command) => offline(command),
+    }
+}
+
+/// What is asked of the inventory.
+async fn recorded(global: &Global, command: Recorded) -> anyhow::Result<Exit> {
+    match command {
+        Recorded::Facts(args) => facts::run(global, args).await,
+        Recorded::Find(args) => find::run(global, args).await,
+        Recorded::Export(args) => find::export(global, args).await,
+        Recorded::Import(args) => import::run(global, args).await,
+        Recorded::Observe(args) => import::observe(global, args).await,
+        Recorded::Drift(args) => drift::run(global, args).await,
+        Recorded::Impact(args) => relation::impact(global, args).await,
+        Recorded::Path(args) => relation::path(global, args).await,
+        Recorded::Inventory(args) => inventory::run(global, args).await,
+        Recorded::Merge(args) => inventory::merge(global, args).await,
+        Recorded::Split(args) => inventory::split(global, args).await,
+        Recorded::Network(command) => network::run(global, command).await,
     }
 }
 

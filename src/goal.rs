@@ -13,6 +13,7 @@ use crate::columns::word;
 use crate::subject::Subject;
 
 mod config;
+mod migration;
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,13 @@ pub enum Goal {
         /// The generation written.
         generation: u64,
     },
+    /// A migration has come to its end.
+    Migration {
+        /// Its name.
+        name: String,
+        /// The generation written.
+        generation: u64,
+    },
     /// There is no such object any more.
     Gone(Subject),
 }
@@ -76,6 +84,7 @@ impl Goal {
             Kind::Environment => Some(Goal::Environment { name }),
             Kind::Host => Some(Goal::Host { name, generation }),
             Kind::Config => Some(Goal::Config { name, generation }),
+            Kind::Migration => Some(Goal::Migration { name, generation }),
             _ => None,
         }
     }
@@ -108,6 +117,7 @@ impl Goal {
             Goal::Environment { name } => (Kind::Environment, name),
             Goal::Host { name, .. } => (Kind::Host, name),
             Goal::Config { name, .. } => (Kind::Config, name),
+            Goal::Migration { name, .. } => (Kind::Migration, name),
             Goal::Gone(subject) => return subject.clone(),
         };
         Subject { kind, name: name.clone() }
@@ -123,6 +133,7 @@ impl Goal {
             }
             Goal::Host { .. } => &[Kind::Host, Kind::Instance],
             Goal::Config { .. } => &[Kind::Config],
+            Goal::Migration { .. } => &[Kind::Migration],
             Goal::Gone(subject) => std::slice::from_ref(&subject.kind),
         }
     }
@@ -172,6 +183,7 @@ pub fn state(world: &Snapshot, goal: &Goal) -> State {
         Goal::Environment { name } => environment(world, name),
         Goal::Host { name, generation } => host(world, name, *generation),
         Goal::Config { name, generation } => config::config(world, name, *generation),
+        Goal::Migration { name, generation } => migration::migration(world, name, *generation),
         Goal::Gone(subject) => match world.find(subject.kind, &subject.name) {
             Some(any) => {
                 let because = because(any.reasons(), ": ");

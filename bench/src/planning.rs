@@ -46,6 +46,7 @@ pub fn placement(hosts: usize, instances: usize) -> anyhow::Result<f64> {
         resources: Resources { cpu: Cpu(100), memory: Memory(128 << 20) },
         ports: &[("http".to_owned(), 0)].into(),
         hosts: &Selector::default(),
+        to: None,
         spread: &[Spread::Zone, Spread::Host],
         runtime: atoll_model::delivery::Runtime::Process,
     };

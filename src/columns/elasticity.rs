@@ -1,8 +1,9 @@
-//! Lines of what keeps the number of instances, and of what they carry.
+//! Lines of what keeps the number of instances, of what they carry, and of what moves them.
 
 use atoll_model::capacity::CapacityPhase;
 use atoll_model::elasticity::AutoscalerPhase;
-use atoll_model::{Autoscaler, Capacity, Object, Timestamp};
+use atoll_model::migration::MigrationPhase;
+use atoll_model::{Autoscaler, Capacity, Migration, Object, Timestamp};
 
 use super::{Cell, aged, cell, name, reason, word};
 use crate::terminal::Tone;
@@ -50,6 +51,28 @@ pub(super) fn capacity(o: &Object<Capacity>, now: Timestamp) -> Vec<Cell> {
         cell("READY", status.ready.to_string()),
         cell("NEEDED", status.needed.to_string()),
         cell("PEAK", peak.unwrap_or_default()).wide(),
+        aged(&o.meta, now),
+        reason(&status.reasons),
+    ]
+}
+
+pub(super) fn migration(o: &Object<Migration>, now: Timestamp) -> Vec<Cell> {
+    let (spec, status) = (&o.spec, &o.status);
+    let tone = match status.phase {
+        MigrationPhase::Done => Tone::Good,
+        MigrationPhase::Stuck => Tone::Bad,
+        MigrationPhase::Moving | MigrationPhase::GoingBack => Tone::Busy,
+        MigrationPhase::Waiting | MigrationPhase::Paused | MigrationPhase::Cancelled => Tone::Plain,
+    };
+    let off = if spec.balance { "the fullest".to_owned() } else { spec.off.clone() };
+    vec![
+        name(&o.meta),
+        cell("PHASE", word(&status.phase)).tone(tone),
+        cell("OFF", off),
+        cell("HOSTS", status.hosts.len().to_string()),
+        cell("WAVE", status.wave.to_string()),
+        cell("MOVED", status.moved.to_string()),
+        cell("LEFT", status.left.to_string()),
         aged(&o.meta, now),
         reason(&status.reasons),
     ]

@@ -1,8 +1,8 @@
 //! `atoll pause`, `resume`, `promote` and `abort`: what a person can say to a rollout under way;
-//! `resume` and `cancel`: to a job.
+//! `resume` and `cancel`: to a job; `pause`, `resume` and `cancel`: to a migration.
 
 use atoll_model::job::JobPhase;
-use atoll_model::{Any, Deployment, Job, Kind, Object};
+use atoll_model::{Any, Deployment, Job, Kind, Migration, Object};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Override};
@@ -13,7 +13,7 @@ use crate::subject::Subject;
 /// What the verbs take.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// deployment/NAME, or job/NAME with resume and cancel
+    /// deployment/NAME, job/NAME with resume and cancel, or migration/NAME with those and pause
     #[arg(value_name = "KIND/NAME")]
     pub what: Subject,
     #[command(flatten)]
@@ -41,8 +41,9 @@ pub enum Step {
 /// Nothing is being rolled out; the client's.
 pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit> {
     let what = args.what.of(match step {
-        Step::Resume => &[Kind::Deployment, Kind::Job],
-        Step::Cancel => &[Kind::Job],
+        Step::Resume => &[Kind::Deployment, Kind::Job, Kind::Migration],
+        Step::Cancel => &[Kind::Job, Kind::Migration],
+        Step::Pause => &[Kind::Deployment, Kind::Migration],
         _ => &[Kind::Deployment],
     })?;
     let client = global.client()?;
@@ -50,6 +51,7 @@ pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit
     let spec = match &any {
         Any::Deployment(deployment) => target(step, deployment)?,
         Any::Job(job) => of_job(step, job)?,
+        Any::Migration(migration) => of_migration(step, migration)?,
         other => {
             let message = format!("the server answered with {} for {what}", other.id());
             return Err(Failure::failed(message).into());
@@ -74,6 +76,16 @@ fn target(step: Step, object: &Object<Deployment>) -> Result<Value, Failure> {
         Step::Resume => json!({ "paused": false }),
         Step::Promote => json!({ "promoted": release()? }),
         Step::Abort | Step::Cancel => json!({ "aborted": release()? }),
+    })
+}
+
+fn of_migration(step: Step, object: &Object<Migration>) -> Result<Value, Failure> {
+    if object.status.phase.is_over() {
+        return Err(Failure::failed(format!("migration/{} is over", object.name())));
+    }
+    Ok(match step {
+        Step::Cancel => json!({ "cancelled": true }),
+        step => json!({ "paused": step == Step::Pause }),
     })
 }
 

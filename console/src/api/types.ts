@@ -2476,6 +2476,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/forecast/migrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a migration would do. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Migration2"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MigrationForecast"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/history/{plural}/{name}": {
         parameters: {
             query?: never;
@@ -7507,7 +7556,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Instance" | "Host" | "Zone" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Instance" | "Host" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
         /** @description An instance that has not acknowledged what is meant for it. */
@@ -7799,6 +7848,152 @@ export interface components {
             /** @description The name of the port. */
             port: string;
         };
+        Migration: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Migration";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Migration2"];
+            /** @default null */
+            status: components["schemas"]["MigrationStatus"] | (null);
+        };
+        /** @description Moves what runs on some hosts to others. */
+        Migration2: {
+            /**
+             * @description Only instances of applications with these labels; of all, if absent.
+             * @default
+             */
+            applications: components["schemas"]["Selector"];
+            /**
+             * Format: uint32
+             * @description The last so many waves are taken back: the hosts are opened, and as many instances of the
+             *     same deployments are moved again, to where there is most room.
+             */
+            back?: number;
+            /** @description Instead of `off`: from hosts that are fuller than the average, as much as that takes. */
+            balance?: boolean;
+            /** @description It ends with the wave under way; the hosts are opened again. */
+            cancelled?: boolean;
+            /**
+             * @description A filter of hosts, as `atoll find` takes it: they are emptied. Which they are is fixed when
+             *     it begins.
+             */
+            off?: string;
+            /**
+             * @description How long it waits between two waves.
+             * @default 0s
+             */
+            pause: components["schemas"]["Span"];
+            /** @description No further wave is begun. */
+            paused?: boolean;
+            /** @description The hosts stay closed to new instances afterwards, for as long as this migration is there. */
+            retire?: boolean;
+            /**
+             * @description The hosts they go to, by their labels; all others, if absent.
+             * @default
+             */
+            to: components["schemas"]["Selector"];
+            /**
+             * @description So many instances at a time, of all that are to be moved.
+             * @default 10%
+             */
+            wave: components["schemas"]["Portion"];
+            /**
+             * @description A wave that takes longer is said to be stuck.
+             * @default 10m
+             */
+            waveTimeout: components["schemas"]["Span"];
+        };
+        /** @description What a migration would do: the answer to a question. */
+        MigrationForecast: {
+            /** @description So many of each deployment, and in how many waves. */
+            deployments: components["schemas"]["MovedDeployment"][];
+            /** @description The hosts that would be emptied. */
+            hosts: string[];
+            /**
+             * Format: uint32
+             * @description So many instances would be moved.
+             */
+            instances: number;
+            /**
+             * Format: uint32
+             * @description No fewer hosts could.
+             */
+            least: number;
+            /**
+             * Format: uint32
+             * @description So many hosts have to take them, were they filled one after the other.
+             */
+            packed: number;
+            /** @description What to know about it before. */
+            risks: string[];
+            /** @description About how long, from how long instances took to become ready. */
+            takes: components["schemas"]["Span"];
+            /**
+             * Format: uint32
+             * @description So many find no room.
+             */
+            unplaced: number;
+            /**
+             * Format: uint32
+             * @description So many waves.
+             */
+            waves: number;
+        };
+        /** @description The state of a migration in one word. */
+        MigrationPhase: "waiting" | "moving" | "paused" | "stuck" | "goingBack" | "done" | "cancelled";
+        /** @description How far a migration is. */
+        MigrationStatus: {
+            /**
+             * Format: uint32
+             * @description So many waves were taken back.
+             */
+            back?: number;
+            /** @description When it ended. */
+            endedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description The hosts that are emptied. */
+            hosts?: string[];
+            /**
+             * Format: uint32
+             * @description So many are left to be moved, those under way among them.
+             * @default 0
+             */
+            left: number;
+            /**
+             * Format: uint32
+             * @description So many instances were moved.
+             * @default 0
+             */
+            moved: number;
+            /** @description The instances of the wave under way, by name. */
+            moving?: {
+                [key: string]: components["schemas"]["Move"];
+            };
+            /**
+             * @description In one word.
+             * @default waiting
+             */
+            phase: components["schemas"]["MigrationPhase"];
+            /** @description Where it balances: so many instances are to leave each host. */
+            quota?: {
+                [key: string]: number;
+            };
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When it began. */
+            startedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description Counts the waves.
+             * @default 0
+             */
+            wave: number;
+            /** @description When the wave under way began, or the last one ended. */
+            waveAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description The waves that have ended, for those that are taken back. */
+            waves?: components["schemas"]["Wave"][];
+        };
         /** @description What happens to a verdict where a signal has too little data. */
         Missing: "closed" | "open";
         /** @description What is done about what breaks a standard. */
@@ -7910,6 +8105,28 @@ export interface components {
              * @default 0
              */
             up: number;
+        };
+        /** @description One instance that is moved. */
+        Move: {
+            /** @description Of what. */
+            deployment: string;
+            /** @description From where. */
+            from: string;
+        };
+        /** @description What of one deployment would be moved. */
+        MovedDeployment: {
+            /**
+             * Format: uint32
+             * @description So many at a time.
+             */
+            atOnce: number;
+            /** @description Which. */
+            deployment: string;
+            /**
+             * Format: uint32
+             * @description So many instances.
+             */
+            instances: number;
         };
         /** @description A label and the value selectors are narrowed to. */
         Narrow: {
@@ -8079,7 +8296,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -10476,6 +10693,24 @@ export interface components {
              */
             revision: number;
         };
+        /** @description A wave that has ended. */
+        Wave: {
+            /** @description It takes an earlier one back. */
+            back?: boolean;
+            /** @description When it began. */
+            began: components["schemas"]["Timestamp"];
+            /** @description When it ended. */
+            ended: components["schemas"]["Timestamp"];
+            /** @description How many instances of which deployments were moved. */
+            moved: {
+                [key: string]: number;
+            };
+            /**
+             * Format: uint32
+             * @description Which.
+             */
+            number: number;
+        };
         /** @description `GET /v1/whoami`. */
         Whoami: {
             /** @description The actor. */
@@ -10850,6 +11085,11 @@ export type Matrix = components['schemas']['Matrix'];
 export type Memory = components['schemas']['Memory'];
 export type Meta = components['schemas']['Meta'];
 export type MetricsEndpoint = components['schemas']['MetricsEndpoint'];
+export type Migration = components['schemas']['Migration'];
+export type Migration2 = components['schemas']['Migration2'];
+export type MigrationForecast = components['schemas']['MigrationForecast'];
+export type MigrationPhase = components['schemas']['MigrationPhase'];
+export type MigrationStatus = components['schemas']['MigrationStatus'];
 export type Missing = components['schemas']['Missing'];
 export type Mode = components['schemas']['Mode'];
 export type Monitor = components['schemas']['Monitor'];
@@ -10857,6 +11097,8 @@ export type Monitor2 = components['schemas']['Monitor2'];
 export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
+export type Move = components['schemas']['Move'];
+export type MovedDeployment = components['schemas']['MovedDeployment'];
 export type Narrow = components['schemas']['Narrow'];
 export type Network = components['schemas']['Network'];
 export type Network2 = components['schemas']['Network2'];
@@ -11032,6 +11274,7 @@ export type Waiver = components['schemas']['Waiver'];
 export type Waiver2 = components['schemas']['Waiver2'];
 export type WaiverStatus = components['schemas']['WaiverStatus'];
 export type WatchEvent = components['schemas']['WatchEvent'];
+export type Wave = components['schemas']['Wave'];
 export type Whoami = components['schemas']['Whoami'];
 export type Window = components['schemas']['Window'];
 export type Work = components['schemas']['Work'];

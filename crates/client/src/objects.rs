@@ -3,9 +3,10 @@
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::capacity::CapacityReport;
 use atoll_model::figures::{DeliveryFigures, Journey};
+use atoll_model::migration::MigrationForecast;
 use atoll_model::policy::{Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
-use atoll_model::{Any, Kind, Span};
+use atoll_model::{Any, Kind, Migration, Span};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use serde_json::Value;
@@ -234,6 +235,18 @@ impl Client {
         asked: &[(&str, Option<String>)],
     ) -> Result<CapacityReport, ClientError> {
         self.read(Ask::get(with_query("/v1/capacity", asked))).await
+    }
+
+    /// What a migration would do.
+    ///
+    /// # Errors
+    /// `Invalid`, where it is none.
+    pub async fn migration_forecast(
+        &self,
+        spec: &Migration,
+    ) -> Result<MigrationForecast, ClientError> {
+        let ask = Ask::of(Method::POST, "/v1/forecast/migrations".to_owned()).json(spec);
+        self.read(ask.repeatable()).await
     }
 
     /// The key the server signs packages with.

@@ -21,6 +21,7 @@ pub mod job;
 pub mod manifest;
 pub mod matcher;
 pub mod message;
+pub mod migration;
 pub mod monitoring;
 pub mod name;
 pub mod notification;
@@ -63,6 +64,7 @@ pub use deployment::{Deployment, Instance};
 pub use elasticity::Autoscaler;
 pub use guard::Analysis;
 pub use job::{Job, Runbook};
+pub use migration::{Migration, MigrationStatus};
 pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
@@ -96,6 +98,8 @@ kinds::kinds! {
     Host "hosts" [],
     /// A failure domain of hosts.
     Zone "zones" [],
+    /// Moves what runs on some hosts to others.
+    Migration "migrations" ["mig"],
     /// One part of what a host is, as its agent finds it.
     Facts "facts" [],
     /// Prefixes of addresses, and to whom they were given.

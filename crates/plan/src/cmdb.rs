@@ -1,7 +1,7 @@
 //! Hosts: whether they are heard from, open or being emptied; in `cmdb/`, the inventory. Not the
 //! placing or moving of what runs on hosts, which the deployments do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
@@ -9,7 +9,7 @@ use atoll_model::deployment::InstancePhase;
 use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
 use serde_json::Value;
 
-use crate::{Context, Plan};
+use crate::{Context, Plan, migration};
 
 pub mod attribute;
 pub mod compare;
@@ -48,6 +48,18 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
     match new.or(old) {
         Some(Any::Host(host)) => vec![host.meta.name.clone()],
+        Some(Any::Migration(_)) => {
+            let hosts = |any: Option<&Any>| match any {
+                Some(Any::Migration(m)) => m.status.hosts.clone(),
+                _ => BTreeSet::new(),
+            };
+            let closes = |any: Option<&Any>, host: &str| match any {
+                Some(Any::Migration(m)) => m.spec.closes(&m.status, host),
+                _ => false,
+            };
+            let all = hosts(old).into_iter().chain(hosts(new));
+            all.filter(|host| closes(old, host) != closes(new, host)).collect()
+        }
         // Only the last instance to leave makes a difference, and only where that is awaited.
         Some(Any::Instance(instance)) if new.is_none() || old.is_none() => {
             let emptied = world
@@ -91,7 +103,7 @@ fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {
             Some(_) => HostPhase::Draining,
             None => HostPhase::Drained,
         }
-    } else if host.spec.cordon {
+    } else if host.spec.cordon || migration::closing(cx.world, host.name()).is_some() {
         HostPhase::Cordoned
     } else {
         HostPhase::Ready
@@ -181,6 +193,14 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
         HostPhase::Draining => {
             let why = if host.meta.deleting() { "its deletion" } else { "its drain" };
             vec![Reason::new("draining", format!("{why} was asked for; its instances move"))]
+        }
+        HostPhase::Cordoned if !host.spec.cordon => {
+            let by = migration::closing(cx.world, host.name());
+            let told = |by: &Arc<Object<atoll_model::Migration>>| {
+                let message = format!("migration/{} keeps new instances off it", by.name());
+                Reason::new("migrating", message)
+            };
+            by.map(told).into_iter().collect()
         }
         _ => Vec::new(),
     }

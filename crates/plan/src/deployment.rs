@@ -108,6 +108,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let of_it = |d: &&Arc<Object<Deployment>>| d.spec.environment == *environment.name();
             names.extend(world.all::<Deployment>().filter(of_it).map(|d| d.meta.name.clone()));
         }
+        Some(Any::Migration(_)) => names.extend(moved(old).chain(moved(new))),
         Some(Any::Objective(objective)) => {
             names.insert(objective.spec.deployment.clone());
         }
@@ -122,6 +123,15 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         _ => {}
     }
     names.into_iter().collect()
+}
+
+/// The deployments a migration's wave moves instances of.
+fn moved(migration: Option<&Any>) -> impl Iterator<Item = String> {
+    let moving = match migration {
+        Some(Any::Migration(migration)) => Some(&migration.status.moving),
+        _ => None,
+    };
+    moving.into_iter().flat_map(|all| all.values().map(|one| one.deployment.clone()))
 }
 
 fn waiting<'a>(world: &'a Snapshot, code: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -241,6 +251,12 @@ impl<'a> Subject<'a> {
         let off = |member: &&Member| matches!(member.place, Place::Lost | Place::Leaving);
         let kept = self.fleet.0.iter().filter(off).filter(|m| !m.object.meta.deleting());
         kept.count() as u32
+    }
+
+    /// Where instances that are moved go, if that is bounded.
+    pub fn moved_to(&self) -> Option<&'a atoll_model::Selector> {
+        let leaving = self.fleet.0.iter().filter(|member| member.place == Place::Leaving);
+        leaving.filter_map(|member| crate::migration::moves(self.world, member.name())).next()
     }
 
     /// No step of a rollout is to be taken.

@@ -18,6 +18,7 @@ mod elasticity;
 mod host;
 mod inventory;
 mod job;
+mod migration;
 mod monitoring;
 mod policy;
 mod words;
@@ -36,6 +37,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Instance(it) => deployment::tell_instance(cx, it, &mut told),
         Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
         Any::Capacity(it) => capacity::tell(cx, it, &mut told),
+        Any::Migration(it) => migration::tell(cx, it, &mut told),
         Any::Host(it) => host::tell(cx, it, &mut told),
         Any::Zone(it) => host::tell_zone(cx, it, &mut told),
         Any::Application(it) => application(cx, it, &mut told),

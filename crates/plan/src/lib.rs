@@ -23,6 +23,7 @@ pub mod expression;
 pub mod forecast;
 pub mod guard;
 pub mod job;
+pub mod migration;
 pub mod monitoring;
 pub mod permission;
 pub mod placement;
@@ -200,6 +201,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: elasticity::plan,
         queries: elasticity::queries,
         touched: elasticity::touched,
+    },
+    Controller {
+        name: "migration",
+        kind: Kind::Migration,
+        plan: migration::plan,
+        queries: nothing_measured,
+        touched: migration::touched,
     },
     Controller {
         name: "capacity",

@@ -24,6 +24,8 @@ pub struct Need<'a> {
     pub ports: &'a BTreeMap<String, u16>,
     /// The hosts it may be on.
     pub hosts: &'a Selector,
+    /// Of those, only these: where it is moved to.
+    pub to: Option<&'a Selector>,
     /// The failure domains to spread over, the first before the second.
     pub spread: &'a [Spread],
     /// How it runs: a container needs an engine.
@@ -111,6 +113,7 @@ impl Room {
             resources: instance.resources,
             ports: &instance.ports,
             hosts: &Selector::default(),
+            to: None,
             spread: &[],
             runtime: instance.runtime,
         };
@@ -327,7 +330,8 @@ fn exclusion(
     need: &Need,
     more: Option<&Room>,
 ) -> Option<Exclusion> {
-    if !need.hosts.matches(&host.meta.labels) {
+    let may = |hosts: &Selector| hosts.matches(&host.meta.labels);
+    if !may(need.hosts) || !need.to.is_none_or(may) {
         return Some(Exclusion::NotSelected);
     }
     if host.status.phase == HostPhase::Unknown {
@@ -509,6 +513,7 @@ mod tests {
                 resources: Resources { cpu: Cpu(250), memory: Memory(100 << 20) },
                 ports: &ports,
                 hosts: &hosts,
+                to: None,
                 spread: spreads[random.below(5) as usize],
                 runtime: Runtime::Process,
             };
@@ -542,7 +547,8 @@ mod tests {
             let (ports, hosts) = (BTreeMap::new(), Selector::default());
             let runtime = Runtime::Docker;
             let resources = Resources { cpu: Cpu(1000), memory: Memory(1) };
-            let need = Need { resources, ports: &ports, hosts: &hosts, spread: &[], runtime };
+            let need =
+                Need { resources, ports: &ports, hosts: &hosts, to: None, spread: &[], runtime };
             let (all, causes) = exclusions(&world, &need);
             let good = world.all::<Host>().filter(|h| fits(&world, h, &need).is_ok()).count();
             assert_eq!(all, causes.values().sum::<u32>() + good as u32);

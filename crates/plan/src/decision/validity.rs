@@ -1,10 +1,11 @@
 //! Whether what is written is valid by itself and together with what it names.
 
 use atoll_model::{
-    Any, Application, Deployment, Environment, Kind, Reason, Release, Secret, Snapshot,
+    Any, Application, Deployment, Environment, Kind, Problem, Reason, Release, Secret, Snapshot,
 };
 
 use super::{Case, Opinion};
+use crate::cmdb::filter::Filter;
 use crate::policy::check;
 
 /// Every object written is valid by itself.
@@ -18,6 +19,12 @@ pub(super) fn valid(case: &Case) -> Opinion {
         {
             said = check::problems(&standard.spec);
             said.iter_mut().for_each(|problem| problem.path.insert_str(0, "spec."));
+        }
+        if let Any::Migration(migration) = any
+            && !migration.spec.off.is_empty()
+            && let Err(reason) = Filter::parse(&migration.spec.off)
+        {
+            said.push(Problem { path: "spec.off".to_owned(), message: reason.message });
         }
         let said = said.into_iter();
         objections.extend(said.map(|p| Reason::new("invalid", format!("{}: {p}", any.id()))));

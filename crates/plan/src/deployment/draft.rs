@@ -151,6 +151,7 @@ impl<'a> Draft<'a> {
             resources: release.spec.run.resources,
             ports: &release.spec.run.ports,
             hosts: &self.subject.environment.spec.hosts,
+            to: self.subject.moved_to(),
             spread: &self.subject.application.spec.spread,
             runtime: self.subject.environment.spec.runtime,
         }

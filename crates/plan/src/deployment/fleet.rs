@@ -13,7 +13,7 @@ pub(crate) enum Place {
     Gone,
     /// The host is not heard from.
     Lost,
-    /// The host is being emptied.
+    /// The host is being emptied, or it is moved.
     Leaving,
     /// It may stay.
     Staying,
@@ -35,6 +35,7 @@ impl<'a> Member<'a> {
             None => Place::Gone,
             Some(host) if host.status.phase == HostPhase::Unknown => Place::Lost,
             Some(host) if host.spec.drain || host.meta.deleting() => Place::Leaving,
+            Some(_) if crate::migration::moves(world, object.name()).is_some() => Place::Leaving,
             Some(_) => Place::Staying,
         };
         let ready = is_ready(object) && matches!(place, Place::Staying | Place::Leaving);

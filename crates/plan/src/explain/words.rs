@@ -1,8 +1,8 @@
 //! Writes in words, as they are told to people.
 
 use atoll_model::{
-    Any, Autoscaler, Capacity, Config, Deployment, Environment, Instance, Kind, Object, Promotion,
-    Reason, Snapshot, Write,
+    Any, Autoscaler, Capacity, Config, Deployment, Environment, Instance, Kind, Migration, Object,
+    Promotion, Reason, Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -49,6 +49,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Config(new), Some(Any::Config(old))) => config(old, new),
         (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
         (Any::Capacity(new), Some(Any::Capacity(old))) => capacity(old, new),
+        (Any::Migration(new), Some(Any::Migration(old))) => migration(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
@@ -104,6 +105,19 @@ fn capacity(old: &Object<Capacity>, new: &Object<Capacity>) -> Option<String> {
         let each = c.status.each.unwrap_or_default();
         let (phase, known) = (word(&c.status.phase), word(&c.status.known));
         format!("capacity/{} is {phase}, {each} an instance ({known})", c.name())
+    };
+    (tell(old) != tell(new)).then(|| tell(new))
+}
+
+fn migration(old: &Object<Migration>, new: &Object<Migration>) -> Option<String> {
+    let tell = |m: &Object<Migration>| {
+        let why = codes(&m.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let (phase, wave, moved) = (word(&m.status.phase), m.status.wave, m.status.moved);
+        let on_the_way = m.status.moving.len();
+        let name = m.name();
+        format!(
+            "migration/{name} is {phase}, wave {wave}, {moved} moved, {on_the_way} on the way{why}"
+        )
     };
     (tell(old) != tell(new)).then(|| tell(new))
 }

@@ -23,6 +23,7 @@ mod delivery;
 mod elasticity;
 mod inventory;
 mod job;
+mod migration;
 mod policy;
 mod show;
 
@@ -122,7 +123,11 @@ impl Script {
         if self.grant(words)? || self.configure(words)? {
             return Ok(());
         }
-        if self.govern(words)? || self.inventory(words)? || self.elastic(words)? {
+        if self.govern(words)?
+            || self.inventory(words)?
+            || self.elastic(words)?
+            || self.migrations(words)?
+        {
             return Ok(());
         }
         match words[0].as_str() {

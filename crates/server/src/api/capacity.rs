@@ -1,20 +1,24 @@
-//! What the fleet can carry, and could carry if. It is worked out by the planner of capacities.
+//! What the fleet can carry, and could carry if; and what a migration would do. It is worked out by
+//! the planners.
 
 use std::collections::BTreeMap;
 
 use atoll_model::access::Actor;
 use atoll_model::capacity::CapacityReport;
-use atoll_model::{Kind, Reason};
+use atoll_model::migration::MigrationForecast;
+use atoll_model::{Kind, Migration, Reason, Spec};
 use atoll_plan::Context;
 use atoll_plan::capacity::ask::{Ask, ask};
+use atoll_plan::cmdb::filter::Filter;
+use atoll_plan::migration::forecast::forecast;
 use axum::extract::{Query, State};
 use axum::http::Method;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, reasons_of};
 use super::routes::{Access, Route};
 use crate::App;
 
@@ -47,6 +51,15 @@ pub fn routes() -> Vec<Route> {
         })
         .query::<CapacityQuery>()
         .gives::<CapacityReport>(),
+        Route::new(
+            Method::POST,
+            "/v1/forecast/migrations",
+            Access::Read,
+            "What a migration would do.",
+            post(migration),
+        )
+        .takes::<Migration>()
+        .gives::<MigrationForecast>(),
     ]
 }
 
@@ -92,6 +105,24 @@ pub async fn capacity(
     };
     let supposed = Ask { times, of: query.of, demand, without: query.without, peak: query.peak };
     Ok(Json(ask(&Context { world: &world, measured: &measured, now }, &supposed)))
+}
+
+/// `POST /v1/forecast/migrations`.
+pub async fn migration(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Json(spec): Json<Migration>,
+) -> Answer<Json<MigrationForecast>> {
+    let mut problems = spec.validate().err().map(|e| reasons_of("migration", &e));
+    if problems.is_none() && !spec.off.is_empty() {
+        problems = Filter::parse(&spec.off).err().map(|reason| vec![reason]);
+    }
+    if let Some(reasons) = problems {
+        let title = reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
+        return Err(ApiError::invalid(title, reasons));
+    }
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
+    Ok(Json(forecast(&Context { world: &world, measured: &measured, now }, &spec)))
 }
 
 fn read(text: &str) -> Option<BTreeMap<String, f64>> {

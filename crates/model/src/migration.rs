@@ -1,0 +1,242 @@
+//! Migrations: what runs on some hosts is moved off them, in waves. Not how a wave is chosen, which
+//! is a planner's, nor the moving itself, which the deployments do as when a host is emptied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+use crate::cmdb::explained;
+use crate::name::Invalid;
+use crate::object::{Explained, Reason, Spec};
+use crate::quantity::Portion;
+use crate::selector::Selector;
+use crate::time::{Span, Timestamp};
+
+/// Moves what runs on some hosts to others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Migration {
+    /// A filter of hosts, as `atoll find` takes it: they are emptied. Which they are is fixed when
+    /// it begins.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub off: String,
+    /// Instead of `off`: from hosts that are fuller than the average, as much as that takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balance: bool,
+    /// Only instances of applications with these labels; of all, if absent.
+    #[serde(default)]
+    pub applications: Selector,
+    /// The hosts they go to, by their labels; all others, if absent.
+    #[serde(default)]
+    pub to: Selector,
+    /// So many instances at a time, of all that are to be moved.
+    #[serde(default = "Migration::usual_wave")]
+    pub wave: Portion,
+    /// How long it waits between two waves.
+    #[serde(default)]
+    pub pause: Span,
+    /// A wave that takes longer is said to be stuck.
+    #[serde(default = "Migration::usual_timeout")]
+    pub wave_timeout: Span,
+    /// The hosts stay closed to new instances afterwards, for as long as this migration is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retire: bool,
+    /// No further wave is begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// It ends with the wave under way; the hosts are opened again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
+    /// The last so many waves are taken back: the hosts are opened, and as many instances of the
+    /// same deployments are moved again, to where there is most room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub back: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Migration {
+    fn usual_wave() -> Portion {
+        Portion::percent(10)
+    }
+    fn usual_timeout() -> Span {
+        Span::seconds(600)
+    }
+}
+
+/// How far a migration is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationStatus {
+    /// In one word.
+    #[serde(default)]
+    pub phase: MigrationPhase,
+    /// The hosts that are emptied.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hosts: BTreeSet<String>,
+    /// Where it balances: so many instances are to leave each host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quota: BTreeMap<String, u32>,
+    /// Counts the waves.
+    #[serde(default)]
+    pub wave: u32,
+    /// The instances of the wave under way, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moving: BTreeMap<String, Move>,
+    /// When the wave under way began, or the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave_at: Option<Timestamp>,
+    /// So many instances were moved.
+    #[serde(default)]
+    pub moved: u32,
+    /// So many are left to be moved, those under way among them.
+    #[serde(default)]
+    pub left: u32,
+    /// The waves that have ended, for those that are taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<Wave>,
+    /// So many waves were taken back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub back: u32,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Why it is as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// The state of a migration in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MigrationPhase {
+    /// It has not begun.
+    #[default]
+    Waiting,
+    /// A wave is under way, or the next one waits for its time.
+    Moving,
+    /// A person has stopped it between two waves.
+    Paused,
+    /// A wave does not end.
+    Stuck,
+    /// Waves are taken back.
+    GoingBack,
+    /// All is moved.
+    Done,
+    /// It was ended before.
+    Cancelled,
+}
+
+impl MigrationPhase {
+    /// Nothing more happens by itself.
+    pub fn is_over(self) -> bool {
+        matches!(self, MigrationPhase::Done | MigrationPhase::Cancelled)
+    }
+}
+
+/// One instance that is moved.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Move {
+    /// Of what.
+    pub deployment: String,
+    /// From where.
+    pub from: String,
+}
+
+/// A wave that has ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Wave {
+    /// Which.
+    pub number: u32,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How many instances of which deployments were moved.
+    pub moved: BTreeMap<String, u32>,
+    /// It takes an earlier one back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
+/// What a migration would do: the answer to a question.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationForecast {
+    /// The hosts that would be emptied.
+    pub hosts: Vec<String>,
+    /// So many instances would be moved.
+    pub instances: u32,
+    /// So many of each deployment, and in how many waves.
+    pub deployments: Vec<MovedDeployment>,
+    /// So many waves.
+    pub waves: u32,
+    /// About how long, from how long instances took to become ready.
+    pub takes: Span,
+    /// So many hosts have to take them, were they filled one after the other.
+    pub packed: u32,
+    /// No fewer hosts could.
+    pub least: u32,
+    /// So many find no room.
+    pub unplaced: u32,
+    /// What to know about it before.
+    pub risks: Vec<String>,
+}
+
+/// What of one deployment would be moved.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MovedDeployment {
+    /// Which.
+    pub deployment: String,
+    /// So many instances.
+    pub instances: u32,
+    /// So many at a time.
+    pub at_once: u32,
+}
+
+explained!(MigrationStatus);
+
+impl Migration {
+    /// Whether new instances are kept off a host by it.
+    pub fn closes(&self, status: &MigrationStatus, host: &str) -> bool {
+        let holds = match status.phase {
+            MigrationPhase::Done => self.retire,
+            MigrationPhase::Cancelled | MigrationPhase::GoingBack => false,
+            _ => true,
+        };
+        holds && status.hosts.contains(host)
+    }
+}
+
+impl MigrationStatus {
+    /// Whether the wave under way moves an instance.
+    pub fn moves(&self, instance: &str) -> bool {
+        !self.phase.is_over() && self.moving.contains_key(instance)
+    }
+}
+
+impl Spec for Migration {
+    const KIND: Kind = Kind::Migration;
+    type Status = MigrationStatus;
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        let one = self.off.trim().is_empty() == self.balance;
+        invalid.add_if(!one, "off", "give either a filter of hosts, or balance: true");
+        let none = matches!(self.wave, Portion::Count(0) | Portion::Percent(0));
+        invalid.add_if(none, "wave", "is nothing; a wave moves one instance at least");
+        let short = self.wave_timeout.0 < 10_000;
+        invalid.add_if(short, "waveTimeout", "is less than 10s");
+        invalid.into_result()
+    }
+}

@@ -1,0 +1,52 @@
+//! How far a migration is, in words.
+
+use std::collections::BTreeSet;
+
+use atoll_model::migration::MigrationPhase;
+use atoll_model::{Migration, Object};
+
+use super::{Told, ago, count};
+use crate::Context;
+
+pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
+    let (name, status) = (it.name(), &it.status);
+    let what = match it.spec.balance {
+        true => format!("{} fuller than the others", count(status.hosts.len(), "host")),
+        false => format!("{} ({})", count(status.hosts.len(), "host"), it.spec.off),
+    };
+    let how_far = format!("{} moved, {} left", status.moved, status.left);
+    told.state = match status.phase {
+        MigrationPhase::Waiting => format!("{name} has not begun."),
+        MigrationPhase::Moving if status.moving.is_empty() => {
+            format!("{name} moves what runs on {what}: {how_far}.")
+        }
+        MigrationPhase::Moving | MigrationPhase::Stuck => format!(
+            "{name} moves what runs on {what}: {how_far}; wave {} moves {}{}.",
+            status.wave,
+            crate::instances(status.moving.len()),
+            ago(cx, status.wave_at)
+        ),
+        MigrationPhase::Paused => format!("{name} was stopped: {how_far}."),
+        MigrationPhase::GoingBack => {
+            let moving = crate::instances(status.moving.len());
+            format!("{name} takes waves back: {} of {}; {moving} on the way.", status.back, {
+                it.spec.back
+            })
+        }
+        MigrationPhase::Done => {
+            let closed = if it.spec.retire { "; the hosts stay closed" } else { "" };
+            format!("{name} is done: {} moved off {what}{closed}.", status.moved)
+        }
+        MigrationPhase::Cancelled => format!("{name} was ended: {how_far}."),
+    };
+    let deployments: BTreeSet<&str> =
+        status.moving.values().map(|one| one.deployment.as_str()).collect();
+    told.wait_each(
+        status
+            .moving
+            .iter()
+            .map(|(i, one)| format!("instance/{i} to leave {}", one.from))
+            .collect(),
+    );
+    deployments.iter().take(5).for_each(|name| told.see(format!("deployment/{name}")));
+}

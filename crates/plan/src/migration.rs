@@ -1,0 +1,319 @@
+//! Migrations: what runs on some hosts is moved off them in waves. The hosts are closed to new
+//! instances by their own planner, a wave names instances, and their deployments replace them as
+//! they do on hosts that are emptied: another is made first, and the old one goes when it serves.
+//! So nothing is forced, a migration writes nothing but its own status, and whatever happens to
+//! hosts or servers meanwhile, that says where it stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
+use atoll_model::snapshot::Load;
+use atoll_model::{
+    Any, Deployment, Host, Instance, Intent, Migration, Object, Reason, Selector, Snapshot,
+    Timestamp, Write,
+};
+
+use crate::cmdb::filter::{Filter, Search};
+use crate::{Context, Plan, sooner};
+
+mod arbitrate;
+pub mod forecast;
+
+/// So many waves that have ended are remembered.
+const REMEMBERED: usize = 100;
+/// A host is left alone where it is no more than so many hundredths of a percent fuller than the
+/// average.
+const EVEN: u32 = 500;
+
+/// Plans for one migration.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(migration) = cx.world.get::<Migration>(name) else { return Plan::nothing() };
+    let mut turn =
+        Turn { cx, migration, status: migration.status.clone(), plan: Plan::new(Intent::Observe) };
+    turn.take();
+    turn.done()
+}
+
+/// The migrations a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let deployment = match new.or(old) {
+        Some(Any::Migration(migration)) => return vec![migration.meta.name.clone()],
+        Some(Any::Host(host)) => {
+            let of = |m: &&Arc<Object<Migration>>| m.spec.closes(&m.status, host.name());
+            return world.all::<Migration>().filter(of).map(|m| m.meta.name.clone()).collect();
+        }
+        Some(Any::Deployment(deployment)) => deployment.name(),
+        Some(Any::Instance(instance)) if new.is_none() => instance.spec.deployment.as_str(),
+        _ => return Vec::new(),
+    };
+    let concerned = |migration: &&Arc<Object<Migration>>| {
+        let status = &migration.status;
+        let waits = status.moving.is_empty() && status.left > 0;
+        !status.phase.is_over()
+            && (waits || status.moving.values().any(|one| one.deployment == deployment))
+    };
+    world.all::<Migration>().filter(concerned).map(|m| m.meta.name.clone()).collect()
+}
+
+/// Whether the wave of a migration moves an instance, and where to.
+pub(crate) fn moves<'a>(world: &'a Snapshot, instance: &str) -> Option<&'a Selector> {
+    let mut all = world.all::<Migration>();
+    let of = all.find(|migration| migration.status.moves(instance))?;
+    Some(&of.spec.to)
+}
+
+/// The migration that keeps new instances off a host.
+pub(crate) fn closing<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Migration>>> {
+    world.all::<Migration>().find(|migration| migration.spec.closes(&migration.status, host))
+}
+
+/// One turn of one migration.
+struct Turn<'a> {
+    cx: &'a Context<'a>,
+    migration: &'a Arc<Object<Migration>>,
+    status: MigrationStatus,
+    plan: Plan,
+}
+
+impl Turn<'_> {
+    fn take(&mut self) {
+        let spec = &self.migration.spec;
+        let over = self.status.phase.is_over();
+        if self.status.phase == MigrationPhase::Waiting && !spec.cancelled {
+            self.begin();
+        }
+        if over && self.left_to_take_back() == 0 {
+            return;
+        }
+        self.status.reasons.clear();
+        if !self.status.moving.is_empty() {
+            self.follow();
+        }
+        if !self.status.moving.is_empty() {
+            return;
+        }
+        if self.left_to_take_back() > 0 {
+            return self.go_back();
+        }
+        if spec.cancelled {
+            return self.end(MigrationPhase::Cancelled);
+        }
+        if self.status.phase == MigrationPhase::GoingBack {
+            return self.end(MigrationPhase::Cancelled);
+        }
+        self.go_on();
+    }
+
+    fn left_to_take_back(&self) -> u32 {
+        self.migration.spec.back.saturating_sub(self.status.back)
+    }
+
+    /// Finds the hosts.
+    fn begin(&mut self) {
+        let (spec, now) = (&self.migration.spec, self.cx.now);
+        self.status.started_at = Some(now);
+        self.status.phase = MigrationPhase::Moving;
+        match spec.balance {
+            true => self.status.quota = overfull(self.cx.world),
+            false => self.status.hosts = sources(self.cx, spec),
+        }
+        self.status.hosts.extend(self.status.quota.keys().cloned());
+    }
+
+    /// Looks how far the wave is: it ends when its instances are gone and all that lost some have
+    /// what they want again.
+    fn follow(&mut self) {
+        let world = self.cx.world;
+        let there = |name: &String, one: &Move| {
+            world.get::<Instance>(name).is_some_and(|instance| instance.spec.host == one.from)
+        };
+        let waiting = |one: &Move| {
+            let deployment = world.get::<Deployment>(&one.deployment);
+            deployment.is_some_and(|d| !d.meta.deleting() && d.status.ready < d.wanted())
+        };
+        let open = self.status.moving.iter().filter(|(name, one)| there(name, one) || waiting(one));
+        let open: BTreeSet<&str> = open.map(|(_, one)| one.deployment.as_str()).collect();
+        let began = self.status.wave_at.unwrap_or(self.cx.now);
+        if open.is_empty() {
+            return self.end_wave(began);
+        }
+        let due = began + self.migration.spec.wave_timeout;
+        if self.cx.now < due {
+            self.plan.again_at = sooner(self.plan.again_at, Some(due));
+            return;
+        }
+        self.status.phase = MigrationPhase::Stuck;
+        for name in open.into_iter().take(5) {
+            let why = world.get::<Deployment>(name).and_then(|d| d.status.reasons.first());
+            let why = why.map_or("it does not get ready elsewhere".to_owned(), |reason| {
+                reason.message.clone()
+            });
+            let message = format!("wave {} does not end: {name}: {why}", self.status.wave);
+            let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
+            self.status.reasons.push(Reason::new("stuck", message).hint(hint));
+        }
+    }
+
+    fn end_wave(&mut self, began: Timestamp) {
+        let moving = std::mem::take(&mut self.status.moving);
+        let back = self.status.phase == MigrationPhase::GoingBack;
+        let mut moved: BTreeMap<String, u32> = BTreeMap::new();
+        for one in moving.values() {
+            *moved.entry(one.deployment.clone()).or_default() += 1;
+            if let Some(quota) = self.status.quota.get_mut(&one.from) {
+                *quota = quota.saturating_sub(1);
+            }
+        }
+        let count = moving.len() as u32;
+        match back {
+            true => self.status.moved = self.status.moved.saturating_sub(count),
+            false => self.status.moved += count,
+        }
+        self.status.back += u32::from(back);
+        let number = self.status.wave;
+        self.status.waves.push(Wave { number, began, ended: self.cx.now, moved, back });
+        let surplus = self.status.waves.len().saturating_sub(REMEMBERED);
+        self.status.waves.drain(..surplus);
+        self.status.wave_at = Some(self.cx.now);
+        if self.status.phase == MigrationPhase::Stuck {
+            self.status.phase = MigrationPhase::Moving;
+        }
+    }
+
+    /// Begins the next wave, waits for its time, or ends.
+    fn go_on(&mut self) {
+        let (spec, world) = (&self.migration.spec, self.cx.world);
+        let total = self.status.moved + self.status.left;
+        let size = |of: u32| spec.wave.floor_of(of).max(1);
+        let choice = arbitrate::choose(world, spec, &self.status, u32::MAX);
+        self.status.left = choice.left;
+        if choice.left == 0 {
+            if self.status.hosts.is_empty() {
+                let message = match spec.balance {
+                    true => "no host is much fuller than the others".to_owned(),
+                    false => format!("no host passes {}", spec.off),
+                };
+                self.status.reasons.push(Reason::new("no-hosts", message));
+            }
+            return self.end(MigrationPhase::Done);
+        }
+        if spec.paused {
+            self.status.phase = MigrationPhase::Paused;
+            let message = format!("{} are left", crate::instances(choice.left as usize));
+            let hint = format!("atoll resume migration/{}", self.migration.name());
+            self.status.reasons.push(Reason::new("paused", message).hint(hint));
+            return;
+        }
+        self.status.phase = MigrationPhase::Moving;
+        let is_open = |name: &String| world.get::<Host>(name).is_some_and(|host| host.is_open());
+        if self.status.hosts.iter().any(is_open) {
+            // What is moved might come back; they are closed in a moment.
+            return;
+        }
+        let next = self.status.wave_at.map(|at| at + spec.pause).filter(|_| self.status.wave > 0);
+        if let Some(next) = next.filter(|next| *next > self.cx.now) {
+            self.plan.again_at = sooner(self.plan.again_at, Some(next));
+            return;
+        }
+        let size = size(total.max(choice.left));
+        self.status.reasons = choice.obstacles.into_iter().take(5).collect();
+        self.wave(choice.moves.into_iter().take(size as usize).collect());
+    }
+
+    fn wave(&mut self, moves: BTreeMap<String, Move>) {
+        if moves.is_empty() {
+            return;
+        }
+        let count = crate::instances(moves.len());
+        self.status.moving = moves;
+        self.status.wave += 1;
+        self.status.wave_at = Some(self.cx.now);
+        let message = format!("wave {} moves {count}", self.status.wave);
+        self.plan.reasons.push(Reason::new("wave", message));
+        let due = self.cx.now + self.migration.spec.wave_timeout;
+        self.plan.again_at = sooner(self.plan.again_at, Some(due));
+    }
+
+    /// Takes the newest wave back that was not taken back yet: as many instances that were made
+    /// since are moved again, and the hosts are open.
+    fn go_back(&mut self) {
+        self.status.phase = MigrationPhase::GoingBack;
+        let forth: Vec<&Wave> = self.status.waves.iter().filter(|wave| !wave.back).collect();
+        let at = forth.len().checked_sub(1 + self.status.back as usize);
+        let Some(wave) = at.and_then(|at| forth.get(at)) else {
+            let message = "there is no further wave that could be taken back".to_owned();
+            self.status.reasons.push(Reason::new("no-wave", message));
+            return self.end(MigrationPhase::Cancelled);
+        };
+        let mut moves = BTreeMap::new();
+        for (name, count) in &wave.moved {
+            let made = self.cx.world.derived::<Instance>(name).filter(|instance| {
+                let later = instance.meta.created_at.is_some_and(|at| at >= wave.began);
+                let away = !self.status.hosts.contains(&instance.spec.host);
+                later && away && !instance.meta.deleting() && instance.spec.deployment == *name
+            });
+            for instance in made.take(*count as usize) {
+                let from = instance.spec.host.clone();
+                moves.insert(instance.meta.name.clone(), Move { deployment: name.clone(), from });
+            }
+        }
+        if moves.is_empty() {
+            // All of them have gone since.
+            self.status.back += 1;
+            self.plan.again_at = Some(self.cx.now);
+            return;
+        }
+        self.wave(moves);
+    }
+
+    fn end(&mut self, phase: MigrationPhase) {
+        self.status.phase = phase;
+        self.status.ended_at = self.status.ended_at.or(Some(self.cx.now));
+    }
+
+    fn done(mut self) -> Plan {
+        if self.status != self.migration.status {
+            self.plan.reasons.extend(self.status.reasons.clone());
+            let mut new = Object::clone(self.migration);
+            new.status = self.status;
+            self.plan.writes.push(Write::Put(Any::Migration(Arc::new(new))));
+        }
+        self.plan
+    }
+}
+
+/// The hosts a migration's filter lets through.
+fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
+    let Ok(filter) = Filter::parse(&format!("kind = host and ({})", spec.off)) else {
+        return BTreeSet::new();
+    };
+    let found = Search::new(*cx).find(&filter).into_iter();
+    found.filter(|any| matches!(any, Any::Host(_))).map(|any| any.name().to_owned()).collect()
+}
+
+/// The hosts that are fuller than the average, and how many instances bring them down to it.
+fn overfull(world: &Snapshot) -> BTreeMap<String, u32> {
+    let share = |host: &Object<Host>| {
+        let used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
+        Load::of(used, host.spec.usable(host.status.capacity)).share
+    };
+    let open = || world.all::<Host>().filter(|host| host.is_open());
+    let shares: Vec<u32> =
+        open().map(|host| share(host)).filter(|share| *share < u32::MAX).collect();
+    let count = shares.len().max(1) as u64;
+    let average = (shares.iter().map(|share| u64::from(*share)).sum::<u64>() / count) as u32;
+    let mut quota = BTreeMap::new();
+    for host in open().filter(|host| host.status.phase == HostPhase::Ready) {
+        let (full, all) = (share(host), world.instances_on(host.name()).count() as u32);
+        if full <= average.saturating_add(EVEN) || full == u32::MAX || all == 0 {
+            continue;
+        }
+        let surplus = u64::from(full - average) * u64::from(all) / u64::from(full);
+        if surplus > 0 {
+            quota.insert(host.meta.name.clone(), surplus as u32);
+        }
+    }
+    quota
+}

@@ -1,0 +1,139 @@
+//! Which instances are moved next, where all migrations under way are looked at together: so many
+//! of each deployment as it can spare, host after host, what matters least first. It moves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::migration::Move;
+use atoll_model::{
+    Application, Deployment, Instance, Migration, MigrationStatus, Object, Reason, Snapshot,
+};
+
+/// The label of an application by which core ones are moved last.
+const TIER: &str = "tier";
+
+/// So many instances of a deployment may be moving or not serving at once, by how many there are to
+/// be: a tenth of many, two from four on, one below.
+pub(super) fn at_once(wanted: u32) -> u32 {
+    match wanted {
+        4.. => (wanted / 10).max(2),
+        _ => 1,
+    }
+}
+
+/// What may be moved next, and why not more.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    pub moves: BTreeMap<String, Move>,
+    /// So many instances are left on the hosts.
+    pub left: u32,
+    /// What stands in the way of those that are not chosen.
+    pub obstacles: Vec<Reason>,
+}
+
+/// The instances on a migration's hosts that it means.
+pub(super) fn meant<'a>(
+    world: &'a Snapshot,
+    spec: &Migration,
+    hosts: &BTreeSet<String>,
+) -> Vec<&'a Arc<Object<Instance>>> {
+    let on = hosts.iter().flat_map(|host| world.instances_on(host));
+    on.filter(|instance| !instance.meta.deleting())
+        .filter(|instance| {
+            let of = application(world, instance);
+            of.is_some_and(|application| spec.applications.matches(&application.meta.labels))
+        })
+        .collect()
+}
+
+fn application<'a>(
+    world: &'a Snapshot,
+    instance: &Object<Instance>,
+) -> Option<&'a Arc<Object<Application>>> {
+    let deployment = world.get::<Deployment>(&instance.spec.deployment)?;
+    world.get::<Application>(&deployment.spec.application)
+}
+
+/// Chooses up to `most` instances for a wave.
+pub(super) fn choose(
+    world: &Snapshot,
+    spec: &Migration,
+    status: &MigrationStatus,
+    most: u32,
+) -> Choice {
+    let mut of: BTreeMap<(bool, &str), Vec<&Arc<Object<Instance>>>> = BTreeMap::new();
+    let mut quota = status.quota.clone();
+    let mut choice = Choice::default();
+    for instance in meant(world, spec, &status.hosts) {
+        if spec.balance {
+            let Some(count) = quota.get_mut(&instance.spec.host).filter(|count| **count > 0) else {
+                continue;
+            };
+            *count -= 1;
+        }
+        choice.left += 1;
+        let core = application(world, instance)
+            .and_then(|application| application.meta.labels.get(TIER))
+            .is_some_and(|tier| tier == "core");
+        of.entry((core, &instance.spec.deployment)).or_default().push(instance);
+    }
+    for ((_, name), mut instances) in of {
+        match spare(world, name) {
+            Err(reason) => choice.obstacles.push(reason),
+            Ok(spare) => {
+                // Host after host, so that some are empty early.
+                instances.sort_by(|a, b| (&a.spec.host, a.name()).cmp(&(&b.spec.host, b.name())));
+                let room = most.saturating_sub(choice.moves.len() as u32).min(spare);
+                for instance in instances.into_iter().take(room as usize) {
+                    let from = instance.spec.host.clone();
+                    let one = Move { deployment: name.to_owned(), from };
+                    choice.moves.insert(instance.meta.name.clone(), one);
+                }
+            }
+        }
+    }
+    choice
+}
+
+/// How many more instances of a deployment may be moved now.
+fn spare(world: &Snapshot, name: &str) -> Result<u32, Reason> {
+    let Some(deployment) = world.get::<Deployment>(name) else { return Ok(0) };
+    let application = world.get::<Application>(&deployment.spec.application);
+    if application.is_some_and(|application| !application.spec.run.volumes.is_empty()) {
+        let message = format!("{name} keeps volumes where its instances are");
+        let hint = "move its data, and delete the host; nothing is moved without it";
+        return Err(Reason::new("volume-elsewhere", message).hint(hint));
+    }
+    if deployment.status.rollout.is_some() {
+        let message = format!("{name} is rolled out first");
+        return Err(Reason::new("rolling", message).hint(format!("atoll why deployment/{name}")));
+    }
+    let wanted = deployment.wanted();
+    let serving = deployment.status.ready;
+    let under_way: usize = world
+        .all::<Migration>()
+        .filter(|migration| !migration.status.phase.is_over())
+        .map(|migration| {
+            migration.status.moving.values().filter(|one| one.deployment == name).count()
+        })
+        .sum();
+    let away = wanted.saturating_sub(serving) + under_way as u32;
+    match at_once(wanted).checked_sub(away).filter(|spare| *spare > 0) {
+        Some(spare) => Ok(spare),
+        None => {
+            let message = format!("{name} has {serving} of {wanted} ready; no more may be moving");
+            Err(Reason::new("unavailable", message).hint(format!("atoll why deployment/{name}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_once;
+
+    #[test]
+    fn few_at_once() {
+        let all = [1, 3, 4, 10, 11, 25, 100].map(at_once);
+        assert_eq!(all, [1, 1, 2, 2, 2, 2, 10]);
+    }
+}

@@ -1,0 +1,279 @@
+//! What a migration would do before it is made: how many waves, how long, what finds no room, and
+//! what is risky. It counts and packs; nothing is simulated.
+
+use std::collections::BTreeMap;
+
+use atoll_model::cmdb::Amount;
+use atoll_model::deployment::InstancePhase;
+use atoll_model::migration::{MigrationForecast, MigrationStatus, MovedDeployment};
+use atoll_model::run::Resources;
+use atoll_model::{Deployment, Host, Instance, Migration, Object, Snapshot, Span};
+
+use super::{arbitrate, overfull, sources};
+use crate::Context;
+
+/// So long an instance takes to become ready, where none of its deployment shows it.
+const START: Span = Span::seconds(60);
+
+/// Says what a migration would do.
+pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
+    let world = cx.world;
+    let quota = if spec.balance { overfull(world) } else { BTreeMap::new() };
+    let hosts = match spec.balance {
+        true => quota.keys().cloned().collect(),
+        false => sources(cx, spec),
+    };
+    let mut status = MigrationStatus { hosts, quota, ..MigrationStatus::default() };
+    let mut all = arbitrate::meant(world, spec, &status.hosts);
+    if spec.balance {
+        all.retain(|instance| match status.quota.get_mut(&instance.spec.host) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        });
+    }
+    let mut of: BTreeMap<&str, u32> = BTreeMap::new();
+    for instance in &all {
+        *of.entry(&instance.spec.deployment).or_default() += 1;
+    }
+    let deployments: Vec<MovedDeployment> = of
+        .iter()
+        .map(|(name, count)| MovedDeployment {
+            deployment: (*name).to_owned(),
+            instances: *count,
+            at_once: world.get::<Deployment>(name).map_or(1, |d| arbitrate::at_once(d.wanted())),
+        })
+        .collect();
+    let (waves, takes) = waves(world, spec, &deployments);
+    let sizes: Vec<Resources> = all.iter().map(|instance| instance.spec.resources).collect();
+    let free = destinations(world, spec, &status);
+    let packing = pack(&sizes, &free);
+    MigrationForecast {
+        risks: risks(world, &deployments, &packing),
+        hosts: status.hosts.into_iter().collect(),
+        instances: all.len() as u32,
+        deployments,
+        waves,
+        takes,
+        packed: packing.hosts,
+        least: packing.least,
+        unplaced: packing.unplaced,
+    }
+}
+
+/// How many waves, and about how long all of them take.
+fn waves(world: &Snapshot, spec: &Migration, of: &[MovedDeployment]) -> (u32, Span) {
+    let starts: BTreeMap<&str, Span> =
+        of.iter().map(|one| (one.deployment.as_str(), start(world, &one.deployment))).collect();
+    let mut left: Vec<(&MovedDeployment, u32)> =
+        of.iter().map(|one| (one, one.instances)).collect();
+    let all: u32 = of.iter().map(|one| one.instances).sum();
+    let size = spec.wave.floor_of(all).max(1);
+    let (mut waves, mut takes) = (0, Span(0));
+    while !left.is_empty() {
+        let mut room = size;
+        let mut slowest = Span(0);
+        for (one, count) in &mut left {
+            let some = (*count).min(one.at_once).min(room);
+            if some > 0 {
+                slowest =
+                    slowest.max(starts.get(one.deployment.as_str()).copied().unwrap_or(START));
+            }
+            *count -= some;
+            room -= some;
+        }
+        left.retain(|(_, count)| *count > 0);
+        waves += 1;
+        let pause = if left.is_empty() { Span(0) } else { spec.pause };
+        takes = Span(takes.0.saturating_add(slowest.0).saturating_add(pause.0));
+    }
+    (waves, takes)
+}
+
+/// How long instances of a deployment took to become ready: half of them took less.
+fn start(world: &Snapshot, deployment: &str) -> Span {
+    let mut took: Vec<Span> = world
+        .derived::<Instance>(deployment)
+        .filter(|instance| instance.status.phase == InstancePhase::Ready)
+        .filter_map(|instance| Some(instance.status.since?.since(instance.meta.created_at?)))
+        // One that became ready anew long after it was made says nothing.
+        .filter(|took| took.0 < 3_600_000)
+        .collect();
+    took.sort_unstable();
+    took.get(took.len() / 2).copied().unwrap_or(START)
+}
+
+/// What is free on the hosts instances may go to.
+fn destinations(world: &Snapshot, spec: &Migration, status: &MigrationStatus) -> Vec<Amount> {
+    let fits = |host: &&std::sync::Arc<Object<Host>>| {
+        host.is_open() && !status.hosts.contains(host.name()) && spec.to.matches(&host.meta.labels)
+    };
+    let free = world.all::<Host>().filter(fits).map(|host| {
+        let of = host.spec.usable(host.status.capacity);
+        let used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
+        Amount {
+            cpu: atoll_model::Cpu(of.cpu.0.saturating_sub(used.cpu.0)),
+            memory: atoll_model::Memory(of.memory.0.saturating_sub(used.memory.0)),
+            instances: match of.instances {
+                0 => u32::MAX,
+                most => most.saturating_sub(used.instances),
+            },
+        }
+    });
+    free.collect()
+}
+
+/// How a set of instances fits on hosts that are filled one after the other.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// So many hosts take at least one.
+    pub hosts: u32,
+    /// No fewer could, whatever the order.
+    pub least: u32,
+    /// So many find no room.
+    pub unplaced: u32,
+}
+
+/// Packs host after host, the roomiest first: into each goes what fits and lies best along what it
+/// has left of both, cpu and memory, weighed by what is scarce (the dot-product heuristic of
+/// Panigrahy, Talwar, Uyeda and Wieder, 2011).
+pub fn pack(sizes: &[Resources], free: &[Amount]) -> Packing {
+    let total = |of: &dyn Fn(&Resources) -> u64| sizes.iter().map(of).sum::<u64>() as f64;
+    let all = |of: &dyn Fn(&Amount) -> u64| free.iter().map(of).sum::<u64>().max(1) as f64;
+    let scarce = (
+        total(&|size| size.cpu.0) / all(&|room| room.cpu.0),
+        total(&|size| size.memory.0) / all(&|room| room.memory.0),
+    );
+    let mut rooms: Vec<Amount> = free.to_vec();
+    let least = least(sizes, &rooms);
+    let weight = |room: &Amount| {
+        let (cpu, memory) = (all(&|room| room.cpu.0), all(&|room| room.memory.0));
+        (room.cpu.0 as f64 / cpu).min(room.memory.0 as f64 / memory)
+    };
+    rooms.sort_by_cached_key(|room| std::cmp::Reverse((weight(room) * 1e12) as u64));
+    let mut left: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+    for size in sizes {
+        *left.entry((size.cpu.0, size.memory.0)).or_default() += 1;
+    }
+    let mut packing = Packing { least, ..Packing::default() };
+    for room in rooms {
+        if left.is_empty() {
+            break;
+        }
+        packing.hosts += u32::from(fill(room, &mut left, scarce));
+    }
+    packing.unplaced = left.values().sum();
+    packing
+}
+
+/// Fills one host; whether anything went into it.
+fn fill(mut room: Amount, left: &mut BTreeMap<(u64, u64), u32>, scarce: (f64, f64)) -> bool {
+    let whole = (room.cpu.0.max(1) as f64, room.memory.0.max(1) as f64);
+    let mut took = false;
+    loop {
+        let free = (room.cpu.0 as f64 / whole.0, room.memory.0 as f64 / whole.1);
+        let along = |(cpu, memory): &(u64, u64)| {
+            let size = (*cpu as f64 / whole.0, *memory as f64 / whole.1);
+            scarce.0 * size.0 * free.0 + scarce.1 * size.1 * free.1
+        };
+        let fits = |(cpu, memory): &&(u64, u64)| {
+            *cpu <= room.cpu.0 && *memory <= room.memory.0 && room.instances > 0
+        };
+        let best = left.keys().filter(fits).max_by(|a, b| along(a).total_cmp(&along(b)));
+        let Some(best) = best.copied() else { return took };
+        room.cpu.0 -= best.0;
+        room.memory.0 -= best.1;
+        room.instances -= 1;
+        took = true;
+        if let Some(count) = left.get_mut(&best) {
+            *count -= 1;
+            if *count == 0 {
+                left.remove(&best);
+            }
+        }
+    }
+}
+
+/// No packing needs fewer hosts: the roomiest that together have enough cpu, and enough memory.
+fn least(sizes: &[Resources], roomiest: &[Amount]) -> u32 {
+    let count = |need: u64, of: &dyn Fn(&Amount) -> u64| {
+        let mut rooms: Vec<u64> = roomiest.iter().map(of).collect();
+        rooms.sort_unstable_by_key(|room| std::cmp::Reverse(*room));
+        let mut left = need;
+        let mut hosts = 0;
+        for room in rooms {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(room);
+            hosts += 1;
+        }
+        hosts
+    };
+    let cpu = sizes.iter().map(|size| size.cpu.0).fold(0, u64::saturating_add);
+    let memory = sizes.iter().map(|size| size.memory.0).fold(0, u64::saturating_add);
+    count(cpu, &|room| room.cpu.0).max(count(memory, &|room| room.memory.0))
+}
+
+fn risks(world: &Snapshot, of: &[MovedDeployment], packing: &Packing) -> Vec<String> {
+    let mut risks = Vec::new();
+    if packing.unplaced > 0 {
+        let count = crate::instances(packing.unplaced as usize);
+        risks.push(format!("{count} find no room on the other hosts"));
+    }
+    for one in of {
+        let name = &one.deployment;
+        let Some(deployment) = world.get::<Deployment>(name) else { continue };
+        let (ready, wanted) = (deployment.status.ready, deployment.wanted());
+        if ready < wanted {
+            risks.push(format!("{name} has {ready} of {wanted} ready: it waits until it is whole"));
+        }
+        if wanted == 1 {
+            risks.push(format!("{name} has one instance: a second one runs beside it for a while"));
+        }
+        if deployment.status.rollout.is_some() {
+            risks.push(format!("{name} is being rolled out: it is moved afterwards"));
+        }
+    }
+    risks
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::{Cpu, Memory};
+
+    use super::*;
+
+    fn amount(cpu: u64, memory: u64) -> Amount {
+        Amount { cpu: Cpu(cpu), memory: Memory(memory), instances: u32::MAX }
+    }
+
+    fn size(cpu: u64, memory: u64) -> Resources {
+        Resources { cpu: Cpu(cpu), memory: Memory(memory) }
+    }
+
+    #[test]
+    fn hosts_are_filled_one_after_the_other() {
+        let sizes = [size(3, 1), size(7, 1), size(6, 1), size(4, 1)];
+        let packing = pack(&sizes, &[amount(10, 9), amount(10, 9), amount(10, 9)]);
+        assert_eq!(packing, Packing { hosts: 2, least: 2, unplaced: 0 });
+        let packing = pack(&sizes, &[amount(10, 9)]);
+        assert_eq!((packing.hosts, packing.unplaced), (1, 2));
+        assert_eq!(pack(&[], &[]), Packing::default());
+        assert_eq!(pack(&sizes, &[]).unplaced, 4);
+    }
+
+    #[test]
+    fn many_are_packed_close_to_the_bound() {
+        // Sizes as they are in fleets: few large ones, many small, memory beside.
+        let sizes: Vec<Resources> = (0..10_000u64)
+            .map(|i| size([50, 100, 200, 500, 1_000][(i * 7 % 5) as usize], 64 + i * 31 % 960))
+            .collect();
+        let free: Vec<Amount> = (0..1_000).map(|_| amount(16_000, 32_000)).collect();
+        let packing = pack(&sizes, &free);
+        assert_eq!(packing.unplaced, 0);
+        assert!(f64::from(packing.hosts) <= f64::from(packing.least) * 1.05, "{packing:?}");
+    }
+}

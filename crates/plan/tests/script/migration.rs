@@ -1,0 +1,66 @@
+//! The words of the text cases for migrations. The rest of the language is in `mod.rs`.
+//!
+//! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [retire=true]
+//! [balance=true]` makes one, `halt NAME [off]` stops it and lets it go on, `end-migration NAME`
+//! ends it, `back NAME WAVES` takes waves back.
+
+use std::sync::Arc;
+
+use atoll_model::{Any, Migration, Object};
+
+use super::{Done, Options, Script};
+
+impl Script {
+    /// Commands of migrations; whether it was one.
+    pub(super) fn migrations(&mut self, words: &[String]) -> Result<bool, String> {
+        let name = words.get(1).map_or("", String::as_str);
+        let third = words.get(2).map_or("", String::as_str);
+        match words[0].as_str() {
+            "migrate" => {
+                let mut options = Options::of(words.get(2..).unwrap_or_default());
+                self.migrate(name, &mut options)?;
+                options.done()?;
+            }
+            "halt" => self.edit_migration(name, |spec| spec.paused = third != "off")?,
+            "end-migration" => self.edit_migration(name, |spec| spec.cancelled = true)?,
+            "back" => {
+                let waves: u32 = third.parse().map_err(|_| "back NAME WAVES")?;
+                self.edit_migration(name, |spec| spec.back += waves)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn migrate(&mut self, name: &str, options: &mut Options) -> Done {
+        let mut spec = serde_json::Map::new();
+        for (key, field) in [
+            ("off", "off"),
+            ("to", "to"),
+            ("wave", "wave"),
+            ("pause", "pause"),
+            ("timeout", "waveTimeout"),
+        ] {
+            if let Some(text) = options.take::<String>(key)? {
+                let number = text.parse::<u32>().ok().map(serde_json::Value::from);
+                spec.insert(field.to_owned(), number.unwrap_or(text.into()));
+            }
+        }
+        for key in ["retire", "balance"] {
+            if let Some(said) = options.take::<bool>(key)? {
+                spec.insert(key.to_owned(), said.into());
+            }
+        }
+        let spec: Migration = serde_json::from_value(spec.into()).map_err(|e| e.to_string())?;
+        self.apply(Any::Migration(Arc::new(Object::new(name, spec))));
+        Ok(())
+    }
+
+    fn edit_migration(&mut self, name: &str, edit: impl FnOnce(&mut Migration)) -> Done {
+        let stored = self.sim.world.get::<Migration>(name).ok_or("no such migration")?;
+        let mut new = Object::clone(stored);
+        edit(&mut new.spec);
+        self.apply(Any::Migration(Arc::new(new)));
+        Ok(())
+    }
+}

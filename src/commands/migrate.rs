@@ -1,0 +1,195 @@
+//! `atoll migrate`: moves what runs on some hosts to others, in waves; or says what that would
+//! take.
+
+use atoll_model::migration::MigrationForecast;
+use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span};
+use serde_json::json;
+
+use crate::args::{Global, Output, Override, Wait};
+use crate::change;
+use crate::clock;
+use crate::columns::cell;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Format};
+use crate::subject::Subject;
+use crate::terminal::Tone;
+
+/// What `atoll migrate` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Empty hosts
+    Off(Off),
+    /// Move from hosts that are fuller than the others
+    Balance(How),
+    /// Take waves back
+    Back(Back),
+}
+
+/// Which hosts are emptied.
+#[derive(Debug, clap::Args)]
+struct Off {
+    /// host/NAME or zone/NAME, one or several
+    #[arg(value_name = "host/NAME|zone/NAME")]
+    of: Vec<Subject>,
+    /// Instead: the hosts that pass a filter, as `atoll find` takes it
+    #[arg(long, value_name = "FILTER", conflicts_with = "of")]
+    hosts: Option<String>,
+    /// Keep the hosts closed afterwards
+    #[arg(long)]
+    retire: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How it goes on.
+#[derive(Debug, clap::Args)]
+struct How {
+    /// Only instances of applications with these labels
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    applications: Selector,
+    /// To hosts with these labels
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    to: Selector,
+    /// So many instances at a time, or that share of all
+    #[arg(long, value_name = "N|P%", default_value = "10%")]
+    wave: Portion,
+    /// Wait so long between two waves
+    #[arg(long, value_name = "SPAN", default_value = "0s")]
+    pause: Span,
+    /// Its name [default: of the hosts and the time]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only say what it would do
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct Back {
+    /// migration/NAME
+    #[arg(value_name = "KIND/NAME")]
+    what: Subject,
+    /// The last so many waves
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    waves: u32,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    over: Override,
+}
+
+/// Makes a migration, or says what it would do.
+///
+/// # Errors
+/// What is wrong with what was asked; the client's.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    match args.what {
+        What::Off(off) => {
+            let filter = filter(&off)?;
+            let named = off.of.first().map_or("hosts", |subject| &subject.name).to_owned();
+            make(global, off.how, &named, json!({ "off": filter, "retire": off.retire })).await
+        }
+        What::Balance(how) => make(global, how, "balance", json!({ "balance": true })).await,
+        What::Back(back) => take_back(global, back).await,
+    }
+}
+
+fn filter(off: &Off) -> Result<String, Failure> {
+    if let Some(filter) = &off.hosts {
+        return Ok(filter.clone());
+    }
+    let terms: Result<Vec<String>, Failure> = off
+        .of
+        .iter()
+        .map(|subject| match subject.kind {
+            Kind::Host => Ok(format!("name = {:?}", subject.name)),
+            Kind::Zone => Ok(format!("zone = {:?}", subject.name)),
+            _ => Err(Failure::usage(format!("{subject} is neither host/NAME nor zone/NAME"))),
+        })
+        .collect();
+    let terms = terms?;
+    if terms.is_empty() {
+        return Err(Failure::usage("name hosts or zones, or give --hosts FILTER"));
+    }
+    Ok(terms.join(" or "))
+}
+
+async fn make(
+    global: &Global,
+    how: How,
+    named: &str,
+    mut spec: serde_json::Value,
+) -> anyhow::Result<Exit> {
+    for (field, value) in [
+        ("applications", json!(how.applications)),
+        ("to", json!(how.to)),
+        ("wave", json!(how.wave)),
+        ("pause", json!(how.pause)),
+    ] {
+        spec[field] = value;
+    }
+    let spec: Migration = serde_json::from_value(spec)
+        .map_err(|error| Failure::usage(format!("this makes no migration: {error}")))?;
+    let client = global.client()?;
+    if how.dry_run {
+        let told = client.migration_forecast(&spec).await?;
+        let format = how.output.output;
+        output::print(&output::value(&told, format, || text(&told, format))?)?;
+        return Ok(if told.unplaced > 0 { Exit::Failed } else { Exit::Done });
+    }
+    let name = how.name.unwrap_or_else(|| format!("{named}-{}", clock::now().0 / 1000));
+    let any = Any::Migration(Object::new(name, spec).into());
+    let subject = Subject::is(&any);
+    let outcome = client.apply(vec![any.to_value()], false).await?;
+    change::judge(&outcome)?;
+    change::conclude(&client, &subject, &outcome, None, how.wait).await
+}
+
+async fn take_back(global: &Global, back: Back) -> anyhow::Result<Exit> {
+    let what = back.what.of(&[Kind::Migration])?;
+    let client = global.client()?;
+    let any = client.get(what.kind, &what.name).await?;
+    let already = any.of::<Migration>().map_or(0, |migration| migration.spec.back);
+    let spec = json!({ "back": already + back.waves });
+    let revision = Some(any.meta().revision);
+    let outcome = change::patch_spec(&client, &what, spec, revision, &back.over).await?;
+    change::conclude(&client, &what, &outcome, Some(&any), back.wait).await
+}
+
+fn text(told: &MigrationForecast, format: Format) -> String {
+    let lines = told.deployments.iter().map(|one| {
+        vec![
+            cell("DEPLOYMENT", one.deployment.clone()).tone(Tone::Strong),
+            cell("INSTANCES", one.instances.to_string()),
+            cell("AT ONCE", one.at_once.to_string()),
+        ]
+    });
+    let mut text = output::table(lines.collect(), format == Format::Wide);
+    let plural = |count: u32, of: &str| match count {
+        1 => format!("1 {of}"),
+        count => format!("{count} {of}s"),
+    };
+    text.push_str(&format!(
+        "\n{} off {} in {}, in about {}; packed closely they take {} (no fewer than {}).\n",
+        plural(told.instances, "instance"),
+        plural(told.hosts.len() as u32, "host"),
+        plural(told.waves, "wave"),
+        told.takes,
+        plural(told.packed, "host"),
+        told.least
+    ));
+    for risk in &told.risks {
+        text.push_str(&format!("risk: {risk}\n"));
+    }
+    text
+}
