@@ -57,7 +57,7 @@ fn a_command_is_done_on_many_hosts_and_again_where_it_failed() {
     site.atoll(&["why", begun.trim()]).ok();
     for (args, code, says) in [
         (vec!["run", "--on", "zone=nowhere", "--", "true"], 1, "no host has the labels"),
-        (vec!["run", "--host", "ghost", "--", "true"], 1, "there is no host ghost"),
+        (vec!["run", "--host", "ghost", "--", "true"], 5, "there is no host ghost"),
         (vec!["run", "--host", "a", "--run-as", "ghost", "--", "true"], 1, "no user ghost"),
         (vec!["run", "--host", "a", "--", "no-such-program"], 1, "it is nowhere in"),
         (vec!["run", "--host", "a", "--timeout", "1s", "--", "sleep", "60"], 1, "longer than 1s"),
