@@ -102,6 +102,9 @@ impl Watch {
             // Nobody asked for it to be watched, and nothing was: that is not worth a word.
             return watch;
         }
+        if stored.is_some_and(|stored| is_kept(stored.verdict, judgement.verdict)) {
+            return watch;
+        }
         let first = stored.filter(|stored| stored.verdict == judgement.verdict);
         let said = GuardStatus {
             verdict: judgement.verdict,
@@ -156,6 +159,12 @@ fn ask(reason: Reason, name: &str) -> Reason {
         "atoll promote deployment/{name} goes on all the same; atoll abort deployment/{name} goes \
          back"
     ))
+}
+
+/// **Invariant:** a rollout that was stopped waits for a person, or goes back: what looks better
+/// later does not let it go on by itself.
+fn is_kept(stored: Verdict, now: Verdict) -> bool {
+    stored == Verdict::Stop && !matches!(now, Verdict::Stop | Verdict::RollBack)
 }
 
 /// Whether a verdict differs from the one before in no more than its numbers, and rests on less
@@ -263,6 +272,14 @@ mod tests {
             band: None,
         };
         GuardStatus { verdict, evidence: vec![evidence], ..GuardStatus::default() }
+    }
+
+    #[test]
+    fn a_stop_stays_until_it_gets_worse() {
+        use Verdict::{InsufficientData, Pass, RollBack, Stop, Warn};
+        assert!([Pass, Warn, InsufficientData].iter().all(|now| is_kept(Stop, *now)));
+        assert!(!is_kept(Stop, RollBack) && !is_kept(Stop, Stop));
+        assert!([Pass, Warn, InsufficientData].iter().all(|before| !is_kept(*before, Pass)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use atoll_model::deployment::RolloutStatus;
 use atoll_model::guard::SignalKind;
 use atoll_model::rollout::Strategy;
 use atoll_model::{
-    Analysis, Application, Deployment, Instance, Object, Portion, Snapshot, Timestamp,
+    Analysis, Application, Deployment, Instance, Object, Portion, Snapshot, Span, Timestamp,
 };
 
 use super::ask::{self, DAYS, Part, RELEASES, name_of, sources, subject};
@@ -16,6 +16,11 @@ use crate::query::{Answer, Answers, Series};
 
 /// When each instance of the deployment was changed; none while it runs the old release.
 type Changes<'a> = BTreeMap<&'a str, Option<Timestamp>>;
+/// Since when what is measured of each instance is of the old release, where it ran another before.
+type Own<'a> = BTreeMap<&'a str, Timestamp>;
+
+/// What is measured of an instance is still of the release before for so long: rates look back.
+const BLENDED: Span = Span::seconds(60);
 
 /// What the answers to [`queries`](super::queries) say of a deployment in a rollout; none where
 /// none is watched.
@@ -27,9 +32,10 @@ pub fn observe<'a>(
 ) -> Option<Observation<'a>> {
     let (application, rollout) = subject(world, deployment)?;
     let changes = changes(world, deployment, rollout, answers, now);
+    let own = own(answers, deployment.status.release.as_deref(), &changes, now);
     let signals = sources(&application.spec)
         .into_iter()
-        .map(|source| observed(source, &changes, rollout, answers))
+        .map(|source| observed(source, &changes, &own, rollout, answers))
         .collect();
     let soak = application.spec.rollout.steps.get(rollout.step as usize).map(|step| step.soak);
     Some(Observation {
@@ -71,10 +77,12 @@ fn changes<'a>(
         }
     }
     let change_of = |instance: &Object<Instance>| {
-        if instance.spec.release != rollout.to {
+        let status = &instance.status;
+        // One that is chosen runs the old release until its agent says otherwise.
+        let runs = status.release.as_ref() == Some(&rollout.to);
+        if instance.spec.release != rollout.to || !runs {
             return None;
         }
-        let status = &instance.status;
         let started =
             status.started_at.filter(|_| status.restarts == 0).or(instance.meta.created_at);
         let started = started.unwrap_or(rollout.since).clamp(rollout.since, now.max(rollout.since));
@@ -84,6 +92,26 @@ fn changes<'a>(
         .derived::<Instance>(deployment.name())
         .map(|instance| (instance.meta.name.as_str(), change_of(instance)))
         .collect()
+}
+
+/// Names are used again: an instance of an earlier rollout may have had this one's, and what was
+/// measured of that one, or of this one on a release that was taken back, is no baseline.
+///
+/// **Invariant:** what an instance is compared with before its change is of the old release alone.
+fn own<'a>(answers: &Answers, old: Option<&str>, changes: &Changes<'a>, now: Timestamp) -> Own<'a> {
+    let mut own = Own::new();
+    for series in found(answers, RELEASES).into_iter().flat_map(|answer| &answer.series) {
+        let other = label(series, "release").filter(|release| Some(*release) != old);
+        let (Some(name), Some(_)) = (label(series, "instance"), other) else { continue };
+        let Some((instance, changed)) = changes.get_key_value(name) else { continue };
+        let until = changed.unwrap_or(now);
+        let before = series.points.iter().map(|point| point.0).filter(|at| *at < until);
+        if let Some(last) = before.max() {
+            let since = own.entry(*instance).or_insert(last + BLENDED);
+            *since = (*since).max(last + BLENDED);
+        }
+    }
+    own
 }
 
 /// The steps before this one changed so many instances; the first change beyond them is this
@@ -113,6 +141,7 @@ fn step_at(
 fn observed<'a>(
     source: ask::Source,
     changes: &Changes<'a>,
+    own: &Own<'a>,
     rollout: &'a RolloutStatus,
     answers: &'a Answers,
 ) -> Observed<'a> {
@@ -129,11 +158,20 @@ fn observed<'a>(
     let series = answer.and_then(|answer| answer.as_deref().ok()).map(|answer| &answer.series);
     for series in series.into_iter().flatten() {
         let known = label(series, "instance").and_then(|name| changes.get_key_value(name));
+        let since = |track: Track<'a>| match own.get(track.instance) {
+            Some(since) => {
+                let from = track.points.partition_point(|point| point.0 < *since);
+                Track { points: track.points.get(from..).unwrap_or_default(), ..track }
+            }
+            None => track,
+        };
         match known {
             Some((instance, Some(at))) => {
-                observed.changed.push(track(instance, Some(*at), series));
+                observed.changed.push(since(track(instance, Some(*at), series)));
             }
-            Some((instance, None)) => observed.unchanged.push(track(instance, None, series)),
+            Some((instance, None)) => {
+                observed.unchanged.push(since(track(instance, None, series)));
+            }
             None if label(series, "instance").is_none() => {
                 observed.whole.push(track("all instances", Some(rollout.since), series));
             }
@@ -210,4 +248,40 @@ fn history(
         }));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn ran(instance: &str, release: &str, minutes: std::ops::Range<i64>) -> Series {
+        let labels = [("instance", instance), ("release", release)];
+        Series {
+            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            points: minutes.map(|minute| (Timestamp(minute * 60_000), 1.0)).collect(),
+        }
+    }
+
+    #[test]
+    fn what_ran_before_under_the_same_name_is_no_baseline() {
+        let series = vec![
+            ran("shop.0", "shop-1", 0..30),
+            // A first try of the release, which was taken back, and the second.
+            ran("shop.1", "shop-1", 0..10),
+            ran("shop.1", "shop-2", 10..13),
+            ran("shop.1", "shop-1", 13..20),
+            ran("shop.1", "shop-2", 20..30),
+            // One that was there for an earlier rollout only.
+            ran("shop.4", "shop-0", 2..8),
+        ];
+        let answer = Answer { series, ..Answer::default() };
+        let answers: Answers = [(RELEASES.to_owned(), Ok(Arc::new(answer)))].into();
+        let minute = |minute: i64| Timestamp(minute * 60_000);
+        let changes: Changes =
+            [("shop.0", None), ("shop.1", Some(minute(20))), ("shop.4", Some(minute(20)))].into();
+        let own = own(&answers, Some("shop-1"), &changes, minute(30));
+        assert_eq!(own, [("shop.1", minute(13)), ("shop.4", minute(8))].into());
+    }
 }
