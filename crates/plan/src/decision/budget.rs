@@ -19,6 +19,7 @@ pub(super) fn budget(case: &Case) -> Opinion {
     };
     let Some(deployment) = case.cx.world.get::<Deployment>(&name) else { return opinion };
     let said = deployment.meta.annotations.get(OVERRIDE_BUDGET_ANNOTATION);
+    let said = said.filter(|why| !why.trim().is_empty());
     for objective in of_deployment(case.cx.world, &name).filter(|o| o.status.is_spent()) {
         let (promise, window) = (&objective.spec.promise.name, objective.spec.promise.window);
         let what = format!("the error budget of {promise} over {window} is spent");
@@ -30,8 +31,9 @@ pub(super) fn budget(case: &Case) -> Opinion {
             None => {
                 let message = format!("deployment/{name} is held: {what}");
                 let hint = format!(
-                    "going back is not held; to go on now, say why in its annotation \
-                     {OVERRIDE_BUDGET_ANNOTATION}; see atoll why objective/{}",
+                    "going back is not held; to go on now, deploy it with --override-budget \
+                     REASON (the annotation {OVERRIDE_BUDGET_ANNOTATION}); see atoll why \
+                     objective/{}",
                     objective.name()
                 );
                 opinion.objections.push(Reason::new("budget-spent", message).hint(hint));

@@ -45,6 +45,7 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
     let what = change.object.id();
     let why = &freeze.spec.reason;
     let said = change.object.meta().annotations.get(OVERRIDE_ANNOTATION);
+    let said = said.filter(|why| !why.trim().is_empty());
     if let Some(said) = said.or(change.emergency.as_ref()) {
         let message = format!("{what} changes in freeze {} ({why}): {said}", freeze.name());
         opinion.notes.push(Reason::new("freeze-overridden", message));
