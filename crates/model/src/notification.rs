@@ -187,15 +187,31 @@ impl Spec for Receiver {
 
     fn validate(&self) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
-        let web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+        let web = |url: &str| {
+            let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']))
+        };
         match &self.channel {
             Channel::Webhook { url, .. } => {
                 invalid.add_if(!web(url), "channel.webhook.url", "is not an http address");
             }
-            Channel::Email { to, .. } => {
+            Channel::Email { to, from, server, .. } => {
                 invalid.add_if(to.is_empty(), "channel.email.to", "is empty");
+                let wrong = |address: &&String| !is_mail_address(address);
+                for address in to.iter().filter(wrong) {
+                    let message = format!("{address:?} is not an address like ops@example.org");
+                    invalid.add("channel.email.to", message);
+                }
+                let message = format!("{from:?} is not an address like atoll@example.org");
+                invalid.add_if(!is_mail_address(from), "channel.email.from", message);
+                let port = server.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+                let host = server.rsplit_once(':').is_some_and(|(host, _)| !host.is_empty());
+                let message = format!("{server:?} is not HOST:PORT");
+                invalid.add_if(port.is_none() || !host, "channel.email.server", message);
             }
             Channel::Slack { url, url_file, .. } => {
+                let wrong = url.as_deref().is_some_and(|url| !web(url));
+                invalid.add_if(wrong, "channel.slack.url", "is not an http address");
                 invalid.add_if(
                     url.is_some() == url_file.is_some(),
                     "channel.slack",
@@ -222,6 +238,16 @@ impl Spec for Receiver {
         invalid.add_if(self.heartbeat.is_some_and(|h| h.0 < 1000), "heartbeat", "is less than 1s");
         invalid.into_result()
     }
+}
+
+/// `NAME@HOST`, with or without words before it in front of `<`.
+fn is_mail_address(text: &str) -> bool {
+    let inner = match text.split_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
+        None => text,
+    };
+    let blank = |part: &str| part.is_empty() || part.contains(char::is_whitespace);
+    inner.rsplit_once('@').is_some_and(|(name, host)| !blank(name) && !blank(host))
 }
 
 /// One message to one receiver, made by the planner and sent by the server that leads. Its object
@@ -339,5 +365,35 @@ impl Spec for Notification {
 
     fn validate_name(name: &str, _: &Notification) -> Result<(), Invalid> {
         name::check_derived(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(channel: serde_json::Value) -> String {
+        let spec = serde_json::json!({ "channel": channel, "routes": [] });
+        let receiver: Receiver = serde_json::from_value(spec).unwrap();
+        receiver.validate().map_or_else(|wrong| wrong.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_receiver_that_nobody_could_reach_is_refused() {
+        let mail = |to: &str, from: &str, server: &str| {
+            let mail = serde_json::json!({ "to": [to], "from": from, "server": server });
+            wrong(serde_json::json!({ "email": mail }))
+        };
+        assert_eq!(mail("Ops <ops@example.org>", "a@b", "mail:25"), "");
+        assert!(mail("nobody", "a@b", "mail:25").contains("channel.email.to: \"nobody\""));
+        assert!(mail("a@b", "", "mail:25").contains("channel.email.from"));
+        for server in ["mail", ":25", "mail:smtp"] {
+            assert!(mail("a@b", "a@b", server).contains("channel.email.server"), "{server}");
+        }
+        let hook = |url: &str| wrong(serde_json::json!({ "webhook": { "url": url } }));
+        assert_eq!(hook("http://[::1]:9095/alerts?x"), "");
+        assert!(["http://", "http:///x", "ftp://x", ""].iter().all(|url| !hook(url).is_empty()));
+        let slack = |url: &str| wrong(serde_json::json!({ "slack": { "url": url } }));
+        assert!(slack("ftp://x").contains("channel.slack.url"));
     }
 }
