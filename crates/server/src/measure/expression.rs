@@ -5,8 +5,10 @@ use atoll_metrics::promql::QueryError;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{BinModifier, Expr, parse, token};
 
-/// The expression with its conditions as 0 or 1: comparisons become `bool`, also on both sides of
-/// `and` and `or`; of `unless` only the left side is left. Aggregations stay as they are.
+/// The expression with its conditions as 0 or 1: comparisons become `bool`, wherever they stand, so
+/// that the answer has every series that is measured, whatever its value then is. Of `unless` only
+/// the left side is left, and of the largest or smallest few all; `absent` stays as it is, since it
+/// asks for what is left out.
 ///
 /// # Errors
 /// [`QueryError::Parse`].
@@ -23,23 +25,48 @@ fn relaxed(expression: Expr) -> Expr {
             paren.expr = Box::new(relaxed(*paren.expr));
             Expr::Paren(paren)
         }
-        Expr::Binary(binary) if binary.op.id() == token::T_LUNLESS => relaxed(*binary.lhs),
-        Expr::Binary(mut binary) if binary.op.is_set_operator() => {
-            binary.lhs = Box::new(relaxed(*binary.lhs));
-            binary.rhs = Box::new(relaxed(*binary.rhs));
-            Expr::Binary(binary)
+        Expr::Unary(mut unary) => {
+            unary.expr = Box::new(relaxed(*unary.expr));
+            Expr::Unary(unary)
         }
-        Expr::Binary(mut binary) if binary.op.is_comparison_operator() => {
+        Expr::Subquery(mut subquery) => {
+            subquery.expr = Box::new(relaxed(*subquery.expr));
+            Expr::Subquery(subquery)
+        }
+        Expr::Aggregate(aggregate) if is_choice(aggregate.op.id()) => relaxed(*aggregate.expr),
+        // The values become labels.
+        Expr::Aggregate(aggregate) if aggregate.op.id() == token::T_COUNT_VALUES => {
+            Expr::Aggregate(aggregate)
+        }
+        Expr::Aggregate(mut aggregate) => {
+            aggregate.expr = Box::new(relaxed(*aggregate.expr));
+            Expr::Aggregate(aggregate)
+        }
+        Expr::Call(mut call) if !call.func.name.starts_with("absent") => {
+            let arguments = std::mem::take(&mut call.args.args).into_iter();
+            call.args.args = arguments.map(|argument| Box::new(relaxed(*argument))).collect();
+            Expr::Call(call)
+        }
+        Expr::Binary(binary) if binary.op.id() == token::T_LUNLESS => relaxed(*binary.lhs),
+        Expr::Binary(mut binary) => {
             let vector = |side: &Expr| side.value_type() == ValueType::Vector;
-            if vector(&binary.lhs) || vector(&binary.rhs) {
+            let leaves_out = vector(&binary.lhs) || vector(&binary.rhs);
+            if binary.op.is_comparison_operator() && leaves_out {
                 let mut modifier = binary.modifier.take().unwrap_or_else(BinModifier::default);
                 modifier.return_bool = true;
                 binary.modifier = Some(modifier);
             }
+            binary.lhs = Box::new(relaxed(*binary.lhs));
+            binary.rhs = Box::new(relaxed(*binary.rhs));
             Expr::Binary(binary)
         }
         other => other,
     }
+}
+
+/// Whether an aggregation leaves some of its series as they are and the others out.
+fn is_choice(operator: u16) -> bool {
+    [token::T_TOPK, token::T_BOTTOMK].contains(&operator)
 }
 
 #[cfg(test)]
@@ -53,7 +80,14 @@ mod tests {
             ("(a > 1)", "(a > bool 1)"),
             ("a > on (x) b and c == 2", "a > bool on (x) b and c == bool 2"),
             ("a > 1 unless b > 2", "a > bool 1"),
-            ("sum(a > 1)", "sum(a > 1)"),
+            ("sum(a > 1)", "sum(a > bool 1)"),
+            ("count by (x) (a == 0) > 1", "count by (x) (a == bool 0) > bool 1"),
+            ("topk(1, a > 1)", "a > bool 1"),
+            ("max_over_time((a > 1)[20s:5s])", "max_over_time((a > bool 1)[20s:5s])"),
+            ("a / (b > 0) > 0.1", "a / (b > bool 0) > bool 0.1"),
+            ("-(a > 1)", "-(a > bool 1)"),
+            ("absent(a > 1)", "absent(a > 1)"),
+            ("count_values(\"v\", a > 1)", "count_values(\"v\", a > 1)"),
             ("1 < bool 2", "1 < bool 2"),
             ("up", "up"),
         ] {
