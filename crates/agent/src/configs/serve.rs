@@ -136,7 +136,8 @@ async fn one(
             }
         }
     }
-    fetched(&machine, &instance, &config, query.wait.is_some());
+    // Who has nothing yet may be somebody who looks once; who follows comes again with what it has.
+    fetched(&machine, &instance, &config, has.is_some() && query.wait.is_some());
     let head = [
         (CONTENT_TYPE, "application/json".to_owned()),
         (ETAG, tag(&config)),

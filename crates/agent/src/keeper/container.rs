@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use atoll_client::Backoff;
 use atoll_model::Reason;
 use atoll_model::agent::FoundImage;
 use atoll_model::delivery::Runtime;
@@ -105,10 +107,12 @@ impl Keeper {
         if let Err(error) = self.machine.engine.remove(&container.name).await {
             tracing::warn!(name = container.name, %error, "it is removed later");
         }
-        if let Some(deployment) = purged
-            && let Err(error) = self.purge(deployment).await
-        {
-            tracing::warn!(deployment, %error, "its volumes stay");
+        let Some(deployment) = purged else { return };
+        // Who comes later under the same name must not find them.
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        while let Err(error) = self.purge(deployment).await {
+            tracing::warn!(deployment, %error, "its volumes are removed later");
+            tokio::time::sleep(backoff.next_wait()).await;
         }
     }
 
