@@ -28,7 +28,9 @@ use crate::runtime::orders::Orders;
 use crate::runtime::place::Place;
 
 /// Codes of reasons that pass by themselves: nothing is held against a release for them.
-const PASSING: [&str; 3] = ["fetch-failed", "docker-missing", "registry-down"];
+const PASSING: [&str; 4] = ["fetch-failed", "docker-missing", "registry-down", LOST];
+/// There is no supervisor to start it.
+pub(super) const LOST: &str = "supervisor-lost";
 
 /// Whether what is in the way passes by itself.
 pub(super) fn passes(reason: &Reason) -> bool {

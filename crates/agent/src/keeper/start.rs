@@ -82,7 +82,9 @@ impl Keeper {
             self.leash(orders).await;
             return Ok(());
         }
-        let link = self.new_shim().await.map_err(|e| reason("supervise it", &e))?;
+        // That a supervisor was killed, or cannot be started, is no fault of the release.
+        let lost = |e: io::Error| Reason::new(container::LOST, format!("cannot supervise it: {e}"));
+        let link = self.new_shim().await.map_err(lost)?;
         self.greet(link).await;
         Ok(())
     }
