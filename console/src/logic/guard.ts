@@ -1,6 +1,6 @@
 // The guard's verdicts as pages show them, and the series behind its signals. What a verdict is
 // reached by is the server's.
-import type { Analysis, Application, Promised, Verdict } from "../api/objects";
+import type { Analysis, Application, Deployment, Promised, Verdict } from "../api/objects";
 import { failing } from "./dashboards";
 import type { Tone } from "./phases";
 import { narrow } from "./promql";
@@ -16,9 +16,11 @@ export const VERDICT: Readonly<Record<Verdict, { word: string; tone: Tone }>> = 
   "roll-back": { word: "roll back", tone: "bad" },
 };
 
-/** Whether a person is asked. */
-export const asks = (verdict: Verdict): boolean =>
-  verdict === "stop" || verdict === "insufficient-data";
+/** Whether a person is asked: too little data is no question before the step's deadline. */
+export const asks = (deployment: Deployment): boolean =>
+  (deployment.status.reasons ?? []).some(
+    ({ code }) => code === "guard-stop" || code === "guard-insufficient",
+  );
 
 /** The beginnings of rollouts of a deployment, to be marked in its charts. */
 export function rolloutMarks(analyses: ReadonlyMap<string, Analysis>, deployment: string) {

@@ -183,6 +183,67 @@ fn without_data_a_closed_signal_is_insufficient_and_an_open_one_left_out() {
     assert_eq!(never.verdict, Verdict::InsufficientData);
 }
 
+/// Ten times as slow is seen although the noise lasts so long that a few minutes of it are next to
+/// no independent values; and a few requests that all went well are no pass.
+#[test]
+fn lasting_noise_hides_no_tenfold_latency_and_few_requests_are_no_pass() {
+    let slow = |i: i64| 4.0 * (i as f64 / 30.0).sin() + 50.0;
+    let tenfold = || points(move |i| Some(if i > 0 { 10.0 * slow(i) } else { slow(i) }));
+    let steady = || points(move |i| Some(slow(i + 47)));
+    let all = [tenfold(), tenfold(), steady(), steady()];
+    let said = judged(SignalKind::Latency, true, Missing::Closed, &all);
+    assert_eq!(said.verdict, Verdict::RollBack, "{said:?}");
+
+    let share = [points(|_| Some(0.0)), points(|_| Some(0.0)), points(|_| Some(0.0))];
+    let few = |rate: f64| {
+        let rates = [points(|_| Some(rate)), points(|_| Some(rate)), points(|_| Some(rate))];
+        let signal = |measure, missing| Signal {
+            name: "signal".to_owned(),
+            query: String::new(),
+            worse: Worse::Higher,
+            measure,
+            critical: true,
+            missing,
+            effect: 0.1,
+            least: 0.0,
+        };
+        let observed = |signal, all: &'static [Points; 3]| Observed {
+            signal,
+            changed: vec![Track {
+                instance: "a",
+                changed_at: Some(Timestamp(0)),
+                points: &all[0],
+            }],
+            unchanged: ["b", "c"]
+                .into_iter()
+                .zip(&all[1..])
+                .map(|(instance, points)| Track { instance, changed_at: None, points })
+                .collect(),
+            background: Vec::new(),
+            whole: Vec::new(),
+            failed: None,
+        };
+        let rates: &'static [Points; 3] = Box::leak(Box::new(rates));
+        let share: &'static [Points; 3] = Box::leak(Box::new(share.clone()));
+        let observation = Observation {
+            signals: vec![
+                observed(signal(SignalKind::Errors, Missing::Closed), share),
+                observed(signal(SignalKind::Traffic, Missing::Open), rates),
+            ],
+            step_at: Timestamp(0),
+            since: Timestamp(0),
+            soak_until: Some(Timestamp(600_000)),
+            history: Vec::new(),
+            now: Timestamp(600_000),
+        };
+        judge(&observation, &Guard::default())
+    };
+    let five = few(0.01);
+    assert_eq!(five.verdict, Verdict::InsufficientData, "{five:?}");
+    assert!(five.message.contains("requests since the update, 20 are needed"), "{five:?}");
+    assert_eq!(few(1.0).verdict, Verdict::Pass);
+}
+
 #[test]
 fn a_breach_of_a_critical_signal_goes_back_and_of_another_stops() {
     let slow = || points(|i| Some(if i > 0 { 1.45 * wave(i) } else { wave(i) }));

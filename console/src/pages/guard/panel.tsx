@@ -76,8 +76,11 @@ function Live({ deployment, application, guard, mayWrite }: Props & { guard: Gua
         )}
       </header>
       <div className="body stack">
-        <VerdictLine guard={guard} />
-        {asks(guard.verdict) && mayWrite && (
+        <VerdictLine guard={guard} waits={asks(deployment)} />
+        {analysis?.status.trial && (
+          <p className="small quiet">on trial: the rollout goes on whatever the guard says</p>
+        )}
+        {asks(deployment) && mayWrite && (
           <div className="guard-asks">
             <p className="grow">It waits for you: go on all the same, or go back?</p>
             <button type="button" className="button" onClick={() => setAsked("promote")}>

@@ -2,7 +2,7 @@
 import { useMemo } from "react";
 import { REFRESH, serverNow, useRange } from "../../api/metrics";
 import type { Application, Evidence, GuardStatus, Summary } from "../../api/objects";
-import { asks, compared, effectWords, releasesQuery, signalOf, VERDICT } from "../../logic/guard";
+import { compared, effectWords, releasesQuery, signalOf, VERDICT } from "../../logic/guard";
 import type { Span } from "../../logic/period";
 import { measured, type Unit } from "../../logic/units";
 import { Ago } from "../../parts/ago";
@@ -21,10 +21,11 @@ export interface Judged {
   readonly until: number | undefined;
 }
 
-export function VerdictLine({ guard }: { guard: GuardStatus }) {
+/** `waits`: a person is asked what to do about it. */
+export function VerdictLine({ guard, waits = false }: { guard: GuardStatus; waits?: boolean }) {
   const look = VERDICT[guard.verdict];
   return (
-    <div className={`guard-verdict ${look.tone} ${asks(guard.verdict) ? "asks" : ""}`}>
+    <div className={`guard-verdict ${look.tone} ${waits ? "asks" : ""}`}>
       <State {...look} />
       <p className="grow">{guard.message || "No more is known."}</p>
       <span className="quiet small nowrap">

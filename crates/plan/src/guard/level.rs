@@ -62,6 +62,9 @@ impl Measure {
     }
 }
 
+/// Worse by so many times what matters, and not certain: that is no pass.
+const UNSURE: f64 = 2.0;
+
 /// The least number of points after the change.
 pub(super) fn least_points(kind: SignalKind) -> usize {
     if kind == SignalKind::Errors { 3 } else { 4 }
@@ -197,14 +200,21 @@ impl Window<'_> {
         // Ranks of few values cannot say more, however clear they are: size and certainty do.
         let limit = (0.05 / measure.signals.max(1) as f64).max(0.01);
         let apart = ranks.delta >= 0.9 && z >= 6.0;
+        // Noise that lasts leaves few independent values, of which no order is unlikely enough. How
+        // long it lasts is part of the certainty as well, and that has no such bound.
+        let overwhelming = far && z >= 8.0;
         let ranked = errors
             || past.len() < 8
             || ranks.delta >= 0.45 && ranks.chance <= limit
-            || apart && ranks.chance <= 0.05;
+            || apart && ranks.chance <= 0.05
+            || overwhelming;
         if let Some(why) = held {
             found.note = why.to_owned();
         } else if !certain || !ranked {
             found.note = "not certain yet".to_owned();
+            if middle >= UNSURE * measure.tolerance && z >= 3.0 {
+                found.verdict = Verdict::InsufficientData;
+            }
         } else if errors && !self.counted(rows, frame, requests, measure, by_count) {
             found.note = "too few failures to tell from chance".to_owned();
         } else {

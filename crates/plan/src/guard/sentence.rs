@@ -56,6 +56,9 @@ fn summary(rows: &[&Row], scale: Scale, known: impl Fn(&Row) -> Vec<f64>) -> Opt
     })
 }
 
+/// A hundred times as much and more is next to nothing before, and no percentage tells more.
+const BEYOND: f64 = 100.0;
+
 /// Stored objects hold no infinities.
 pub(super) fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { 0.0 }
@@ -78,7 +81,8 @@ fn written(signal: &Signal, value: f64) -> String {
 fn short(value: f64) -> String {
     let size = value.abs();
     let digits = match size {
-        0.0 => return "0".to_owned(),
+        // Below that it is what was left of a subtraction.
+        _ if size < 1e-9 => return "0".to_owned(),
         _ if size >= 100.0 => 0,
         _ if size >= 10.0 => 1,
         _ if size >= 1.0 => 2,
@@ -135,7 +139,9 @@ pub(super) fn level(
         }
         _ => format!("{name} of {who} is {now}"),
     };
-    if signal.measure != SignalKind::Errors || sums.before.is_some_and(|b| b.median > 0.0) {
+    if effect.abs() > BEYOND {
+        said += " (far more than before, put down to the release)";
+    } else if signal.measure != SignalKind::Errors || sums.before.is_some_and(|b| b.median > 0.0) {
         said += &format!(" ({:+.0} % put down to the release)", 100.0 * effect);
     }
     said += &match (contrast.against, sums.unchanged) {

@@ -134,6 +134,10 @@ fn one(
         .map(|sign| measure(sign, tolerance(signal, effect, &contrast, scale)));
     let worst = worst(measures, &contrast, &rows, &frame, requests.as_ref());
     let Some((mut found, measure)) = worst else { return lacking(signal, String::new()) };
+    let few = requests.as_ref().and_then(|requests| too_few(requests, &frame));
+    if let Some(few) = few.filter(|_| found.verdict < Verdict::Stop) {
+        return lacking(signal, few);
+    }
     if signal.measure == SignalKind::Traffic {
         hold_traffic(&mut found, &contrast);
     }
@@ -244,6 +248,18 @@ fn too_little(rows: &Rows, frame: &Frame, signal: &Signal) -> Option<String> {
     let silent = (frame.count - 1 - newest) as i64 * frame.width;
     let stale = silent > (5 * frame.width).max(frame.watch * 2 / 5);
     stale.then(|| format!("updated instances have not been measured for {} s", silent / 1000))
+}
+
+/// A share of next to no requests is a value and still says nothing, neither good nor bad: all of
+/// so many may succeed where every seventh fails.
+fn too_few(requests: &Rows, frame: &Frame) -> Option<String> {
+    const LEAST: f64 = 20.0;
+    let seconds = frame.width as f64 / 1000.0;
+    let of = |row: &super::grid::Row| row.known(row.after, frame.count).iter().sum::<f64>();
+    let all: f64 = requests.changed.iter().map(of).sum::<f64>() * seconds;
+    let known = requests.changed.iter().any(|row| !row.known(row.after, frame.count).is_empty());
+    let few = known && all < LEAST;
+    few.then(|| format!("{all:.0} requests since the update, {LEAST:.0} are needed"))
 }
 
 /// What counts as usual for the changed instances now.
