@@ -193,6 +193,7 @@ fn deployment(o: &Object<Deployment>, now: Timestamp) -> Vec<Cell> {
         cell("LAST-GOOD", text(&status.last_good)).wide(),
         cell("UNAVAILABLE", status.unavailable.to_string()).wide(),
         cell("WANTED", o.spec.release.clone().unwrap_or_else(|| "newest".to_owned())).wide(),
+        cell("PINNED", text(&o.spec.pin)).wide(),
         aged(&o.meta, now),
         reason(&status.reasons),
     ]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use atoll_client::{Client, ClientError};
 use atoll_model::promotion::PromotionPhase;
-use atoll_model::{Any, Kind, Object, Promotion, Release};
+use atoll_model::{Any, Kind, Object, Promotion, Reason, Release};
 use serde_json::json;
 
 use crate::args::{Global, Override};
@@ -96,6 +96,14 @@ async fn say(client: &Client, subject: &Subject) -> anyhow::Result<Exit> {
         let message = format!("{subject} will not be let in");
         let reasons = status.reasons.clone();
         return Err(Failure { exit: Exit::Refused, message, reasons }.into());
+    }
+    if status.phase == PromotionPhase::Superseded {
+        let (release, spec) = (&promotion.spec.release, &promotion.spec);
+        let message = format!("{subject}: a newer release went in before it");
+        let back = format!("go back: atoll deploy {} -e {}", spec.application, spec.environment);
+        let reason = Reason::new("superseded", format!("{release} is older than what is there"))
+            .hint(format!("{back} --release {release}"));
+        return Err(Failure { exit: Exit::Refused, message, reasons: vec![reason] }.into());
     }
     output::say(&format!("see what it waits for: atoll why {subject}"));
     Ok(Exit::Done)

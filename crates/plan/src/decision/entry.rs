@@ -3,17 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Any, Deployment, Environment, Instance, Object, Reason, Release};
+use atoll_model::promotion::{Check, CheckState};
+use atoll_model::{Any, Deployment, Environment, Instance, Object, Promotion, Reason, Release};
 
 use super::{Case, Opinion};
-use crate::delivery::admission;
+use crate::delivery::{admission, checks};
 
 /// **Invariant:** a release never runs in an environment that asks for what it lacks, and a vetoed
 /// one is put nowhere.
 pub(super) fn entry(case: &Case) -> Opinion {
     if case.is_edit() {
-        let objections: Vec<Reason> = case.puts().filter_map(|any| edited(case, any)).collect();
-        return objections.into();
+        let objections = case.puts().filter_map(|any| match any {
+            Any::Deployment(new) => edited(case, any, new),
+            Any::Promotion(new) => wished(case, new),
+            _ => None,
+        });
+        return objections.collect::<Vec<Reason>>().into();
     }
     // One rollout writes many instances of one release.
     let mut known: BTreeMap<(&str, &str), Option<Reason>> = BTreeMap::new();
@@ -39,8 +44,7 @@ fn barred(case: &Case, instance: &Object<Instance>) -> Option<Reason> {
 
 /// What is wrong with the release a person wants in a deployment, where it never may run there.
 /// What may only have to wait is let pass: the deployment waits.
-fn edited(case: &Case, any: &Any) -> Option<Reason> {
-    let Any::Deployment(new) = any else { return None };
+fn edited(case: &Case, any: &Any, new: &Object<Deployment>) -> Option<Reason> {
     let world = case.cx.world;
     let old = world.get::<Deployment>(new.name());
     if old.is_some_and(|old| old.spec.release == new.spec.release) {
@@ -67,4 +71,32 @@ fn edited(case: &Case, any: &Any) -> Option<Reason> {
         return None;
     }
     admission::hard(case.cx, &environment.spec, release).err()
+}
+
+/// Why a release that somebody asks for never will enter; for an emergency, which may not wait,
+/// also what it would wait for all the same. A word that changes nothing must not look like one.
+fn wished(case: &Case, new: &Object<Promotion>) -> Option<Reason> {
+    let (world, spec) = (case.cx.world, &new.spec);
+    let old = world.get::<Promotion>(new.name());
+    let before =
+        old.is_some_and(|old| old.spec.asked == spec.asked && old.spec.emergency == spec.emergency);
+    let is_in = old.is_some_and(|old| old.status.admitted_at.is_some());
+    if before || !(spec.asked || spec.emergency.is_some()) {
+        return None;
+    }
+    let release = world.get::<Release>(&spec.release)?;
+    let environment = world.get::<Environment>(&spec.environment)?;
+    if let Some(vetoed) = admission::vetoed(release) {
+        return Some(vetoed);
+    }
+    if !is_in {
+        let entry = checks::Entry { cx: case.cx, spec, release, environment };
+        let refused = |check: &&Check| check.state == CheckState::Refused;
+        if let Some(refused) = entry.checks().iter().find(refused) {
+            return checks::as_reason(refused);
+        }
+    }
+    let deployment = format!("{}.{}", spec.application, spec.environment);
+    let deployment = world.get::<Deployment>(&deployment).filter(|_| spec.emergency.is_some())?;
+    admission::pinned(deployment, release.name())
 }

@@ -91,6 +91,15 @@ pub(crate) fn vetoed(release: &Object<Release>) -> Option<Reason> {
     )
 }
 
+/// The pin of a deployment that keeps a release out of it, as a reason.
+pub(crate) fn pinned(deployment: &Object<Deployment>, release: &str) -> Option<Reason> {
+    let (spec, name) = (&deployment.spec, deployment.name());
+    let why = spec.pin.as_ref().filter(|_| spec.release.as_deref() != Some(release))?;
+    let stays = spec.release.as_deref().unwrap_or("what it runs");
+    let message = format!("deployment/{name} is pinned to {stays}: {why}");
+    Some(Reason::new("pinned", message).hint(format!("first: atoll unpin deployment/{name}")))
+}
+
 /// Why a release may not run in a deployment, if so.
 ///
 /// **Invariant:** what has been good in a deployment may always run there again: neither healing

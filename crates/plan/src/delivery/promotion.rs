@@ -12,7 +12,7 @@ use atoll_model::{
     Release, Snapshot, Span, Timestamp, Write,
 };
 
-use super::admission::{package_of, promotion_name};
+use super::admission::{package_of, pinned, promotion_name};
 use super::checks::{Entry, as_reason};
 use crate::{Context, Plan, sooner};
 
@@ -91,6 +91,11 @@ fn status(entry: &Entry, it: &Object<Promotion>) -> (PromotionStatus, Option<Tim
         status.checks = Vec::new();
     }
     status.phase = phase(entry, &status);
+    if matches!(status.phase, PromotionPhase::Waiting | PromotionPhase::Admitted) {
+        let deployment = format!("{}.{}", it.spec.application, it.spec.environment);
+        let deployment = cx.world.get::<Deployment>(&deployment);
+        status.reasons.extend(deployment.and_then(|d| pinned(d, entry.release.name())));
+    }
     (status, again_at)
 }
 
@@ -180,7 +185,8 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
                     let (spec, is) = (&d.spec, &d.status);
                     let to = is.rollout.as_ref().map(|rollout| (rollout.to.clone(), rollout.back));
                     let failed = is.failed.as_ref().map(|failed| failed.at);
-                    let target = (spec.release.clone(), spec.promoted.clone());
+                    let target =
+                        (spec.release.clone(), spec.pin.clone(), spec.promoted.clone());
                     Some((to, is.last_good.clone(), is.good_since, failed, target, is.phase))
                 }
                 _ => None,

@@ -121,8 +121,12 @@ fn travel(cx: &Context, it: &Object<Release>, stop: &Stop, told: &mut Told) {
     if let Some(why) = &stop.emergency {
         told.state.push_str(&format!(" It enters {place} as an emergency: {why}."));
     }
-    if let Some(why) = &stop.pinned {
+    let waits = matches!(stop.phase, PromotionPhase::Waiting | PromotionPhase::Admitted);
+    let inside = format!("{}.{place}", it.spec.application);
+    let stays = cx.world.get::<Deployment>(&inside).and_then(|d| d.spec.release.as_ref());
+    if let Some(why) = stop.pinned.as_ref().filter(|_| waits && stays != Some(&it.meta.name)) {
         told.waiting_for.push(format!("{place}, which is pinned: {why}"));
+        told.see(format!("deployment/{inside}"));
     }
     match stop.phase {
         PromotionPhase::Good => {

@@ -6,7 +6,7 @@ use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
 use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
 use atoll_model::{
-    Application, Autoscaler, Deployment, Host, Instance, Object, Release, Timestamp,
+    Application, Autoscaler, Deployment, Host, Instance, Object, Reason, Release, Timestamp,
 };
 
 use super::{Told, ago, count, word};
@@ -29,6 +29,8 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     for reason in &status.reasons {
         outside(reason, told);
     }
+    told.reasons.extend(kept_at(cx, it));
+    ailing(&fleet, told);
     if let Some(application) = application.filter(|_| fleet.0.is_empty()) {
         for needed in application.spec.needed() {
             told.see(format!("deployment/{needed}.{}", it.spec.environment));
@@ -45,6 +47,52 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     told.see(format!("application/{}", it.spec.application));
     if cx.world.get::<Autoscaler>(it.name()).is_some() {
         told.see(format!("autoscaler/{}", it.name()));
+    }
+}
+
+/// Why it takes no newer release by itself, if so.
+fn kept_at(cx: &Context, it: &Object<Deployment>) -> Option<Reason> {
+    let (name, release) = (it.name(), it.spec.release.as_ref()?);
+    let hint = format!("let it follow again: atoll unpin deployment/{name}");
+    if let Some(why) = &it.spec.pin {
+        let message = format!("{name} is pinned to {release}: {why}");
+        return Some(Reason::new("pinned", message).hint(hint));
+    }
+    let newest = cx.world.newest_release(&it.spec.application)?;
+    (newest.name() != release && newest.spec.number > number(cx, release)).then(|| {
+        let message = format!("{name} was told to run {release}, and takes no newer one by itself");
+        Reason::new("release-named", message).hint(hint)
+    })
+}
+
+fn number(cx: &Context, release: &str) -> u64 {
+    cx.world.get::<Release>(release).map_or(0, |release| release.spec.number)
+}
+
+/// What instances that are not ready say of themselves, each thing once: whoever asks for the
+/// deployment at night is not to look for the instance that knows.
+fn ailing(fleet: &Fleet, told: &mut Told) {
+    let mut said: Vec<(&Reason, Vec<&str>)> = Vec::new();
+    for member in fleet.0.iter().filter(|m| m.present() && !m.ready) {
+        for reason in &member.object.status.reasons {
+            match said.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, names)) => names.push(member.name()),
+                None => said.push((reason, vec![member.name()])),
+            }
+        }
+    }
+    for (reason, names) in said.into_iter().take(super::NAMED) {
+        let more = match names.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let (first, message) = (names[0], &reason.message);
+        told.see(format!("instance/{first}"));
+        // A deployment's own reason may hold the words already.
+        if !told.reasons.iter().any(|known| known.message.contains(message.as_str())) {
+            let message = format!("{first}{more}: {message}");
+            told.reasons.push(Reason { message, ..reason.clone() });
+        }
     }
 }
 
@@ -142,7 +190,7 @@ fn awaited(
 }
 
 /// What a reason says is awaited from elsewhere.
-fn outside(reason: &atoll_model::Reason, told: &mut Told) {
+fn outside(reason: &Reason, told: &mut Told) {
     let what = match reason.code.as_str() {
         "frozen" => "the freeze to end",
         "unplaceable" => "room on a host",
