@@ -2,7 +2,7 @@
 //! end that can be asked for, so that none is for ever. Not which host does a task, which is the
 //! queue's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::ci::pipeline::Pipeline;
@@ -305,14 +305,30 @@ impl Turn<'_> {
         let failed: Vec<&Cell> = self.status.cells.iter().filter(matters).collect();
         let unfilled = self.status.reasons.iter().filter(|r| r.code == "definition-invalid");
         let mut reasons: Vec<Reason> = unfilled.cloned().collect();
-        reasons.extend(failed.iter().map(|cell| self.why_failed(cell)));
+        reasons.extend(self.why_failed(&failed));
         self.status.phase = if failed.is_empty() { RunPhase::Succeeded } else { RunPhase::Failed };
         self.status.ended_at = Some(self.cx.now);
         self.status.reasons = reasons;
         self.sum_up();
     }
 
-    fn why_failed(&self, cell: &Cell) -> Reason {
+    /// What failed, each cell with its own reason, before what was only ended because of it.
+    fn why_failed(&self, cells: &[&Cell]) -> Vec<Reason> {
+        let failed = cells.iter().filter(|cell| cell.phase == CellPhase::Failed);
+        let mut reasons: Vec<Reason> = failed.map(|cell| self.why_one_failed(cell)).collect();
+        let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
+        for cell in cells.iter().filter(|cell| cell.phase == CellPhase::Cancelled) {
+            *ended.entry(&cell.step).or_default() += 1;
+        }
+        reasons.extend(ended.into_iter().map(|(step, count)| {
+            let were = if count == 1 { "1 cell was".to_owned() } else { format!("{count} cells were") };
+            let message = format!("{were} ended of step {step}, of which another failed");
+            Reason::new("step-cancelled", message)
+        }));
+        reasons
+    }
+
+    fn why_one_failed(&self, cell: &Cell) -> Reason {
         let values: Vec<String> = cell.values.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let at =
             if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
@@ -325,10 +341,6 @@ impl Turn<'_> {
                 .map(|code| format!(" with exit code {code}"))
                 .unwrap_or_default(),
         };
-        if cell.phase == CellPhase::Cancelled {
-            // Another cell of the step failed, which has a reason of its own.
-            return Reason::new("step-cancelled", format!("step {}{at} was ended", cell.step));
-        }
         let message = format!("step {}{at} failed{why}", cell.step);
         Reason::new("step-failed", message).hint(format!("atoll logs task/{name}"))
     }
