@@ -313,6 +313,16 @@ pub enum Suite {
     System,
 }
 
+impl std::fmt::Display for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Suite::Unit => "unit",
+            Suite::Integration => "integration",
+            Suite::System => "system",
+        })
+    }
+}
+
 /// How a release is made of what a step leaves. Exactly one of `package` and `image` is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

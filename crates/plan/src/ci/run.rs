@@ -310,6 +310,22 @@ impl Turn<'_> {
         self.status.ended_at = Some(self.cx.now);
         self.status.reasons = reasons;
         self.sum_up();
+        self.tell_of_tests();
+    }
+
+    /// Says that tests failed: a step whose command takes that as success succeeds all the same.
+    fn tell_of_tests(&mut self) {
+        let passed = self.status.phase == RunPhase::Succeeded;
+        let but = if passed { ", though no step failed" } else { "" };
+        let name = self.run.name();
+        let said = self.status.tests.iter().filter(|(_, totals)| totals.failed > 0);
+        let said = said.map(|(suite, totals)| {
+            let all = totals.passed + totals.failed;
+            let message = format!("{} of {all} {suite} tests failed{but}", totals.failed);
+            Reason::new("tests-failed", message).hint(format!("atoll pipeline tests {name}"))
+        });
+        let said: Vec<Reason> = said.collect();
+        self.status.reasons.extend(said);
     }
 
     /// What failed, each cell with its own reason, before what was only ended because of it.
@@ -322,7 +338,9 @@ impl Turn<'_> {
         }
         reasons.extend(ended.into_iter().map(|(step, count)| {
             let were = if count == 1 { "1 cell was".to_owned() } else { format!("{count} cells were") };
-            let message = format!("{were} ended of step {step}, of which another failed");
+            let another = cells.iter().any(|c| c.phase == CellPhase::Failed && c.step == step);
+            let since = if another { ", as another failed" } else { "" };
+            let message = format!("{were} ended of step {step}{since}");
             Reason::new("step-cancelled", message)
         }));
         reasons
@@ -347,7 +365,7 @@ impl Turn<'_> {
 
     /// Sums of what the newest task of each cell has brought.
     fn sum_up(&mut self) {
-        let mut tests = std::collections::BTreeMap::new();
+        let mut tests = BTreeMap::new();
         let mut made: Option<Made> = None;
         for cell in &self.status.cells {
             let task = self.tasks.iter().find(|task| Some(&task.meta.name) == cell.task.as_ref());

@@ -26,7 +26,7 @@ pub enum Behaviour {
     Dies,
     /// They start and never become ready.
     Deaf,
-    /// They serve for this long, and then no more.
+    /// They serve for this long, and then no more; tasks succeed though a test of theirs failed.
     Fades(Span),
 }
 
