@@ -61,7 +61,9 @@ pub(super) fn task(o: &Object<Task>, now: Timestamp) -> Vec<Cell> {
     let status = &o.status;
     let tone = match status.phase {
         TaskPhase::Succeeded => Tone::Good,
-        TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::Lost => Tone::Bad,
+        TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::OverLimit | TaskPhase::Lost => {
+            Tone::Bad
+        }
         TaskPhase::Cancelled => Tone::Plain,
         _ => Tone::Busy,
     };

@@ -148,8 +148,8 @@ fn a_step_in_a_container_is_bounded_and_told_why_it_ended() {
     for (step, phase, reason) in [
         ("late", "timedOut", "time-limit"),
         ("fails", "failed", "exited with code 3"),
-        ("fills", "timedOut", "disk-limit"),
-        ("eats", "timedOut", "memory-limit"),
+        ("fills", "overLimit", "disk-limit"),
+        ("eats", "overLimit", "memory-limit"),
     ] {
         let found = reasons(step);
         assert!(found.0 == json!(phase) && found.1.contains(reason), "{step}: {found:?}");

@@ -42,6 +42,7 @@ export const TASK: Readonly<Record<Task["status"]["phase"], Look>> = {
   succeeded: { word: "succeeded", tone: "ok" },
   failed: { word: "failed", tone: "bad" },
   timedOut: { word: "timed out", tone: "bad" },
+  overLimit: { word: "used more than it may", tone: "bad" },
   cancelled: { word: "cancelled", tone: "off" },
   lost: { word: "lost", tone: "warn" },
 };

@@ -182,7 +182,7 @@ impl Turn<'_> {
                     ok += 1;
                     self.status.done.insert(host.clone());
                 }
-                TaskPhase::Failed | TaskPhase::TimedOut => failed += 1,
+                TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::OverLimit => failed += 1,
                 TaskPhase::Lost => lost += 1,
                 TaskPhase::Cancelled => cancelled += 1,
                 _ if is_gone(self.cx.world, host) => {

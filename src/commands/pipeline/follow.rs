@@ -140,7 +140,9 @@ fn say(run: &str, task: &Object<Task>) {
     let status = &task.status;
     let tone = match status.phase {
         TaskPhase::Succeeded => Tone::Good,
-        TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::Lost => Tone::Bad,
+        TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::OverLimit | TaskPhase::Lost => {
+            Tone::Bad
+        }
         TaskPhase::Cancelled => Tone::Dim,
         _ => Tone::Busy,
     };

@@ -124,7 +124,7 @@ pub fn conclude(
         (_, Some(Cause::Disk)) => {
             let message = format!("its workspace held more than {}", limits.disk);
             let hint = "raise limits.disk, or find out what fills it";
-            (TaskPhase::TimedOut, Some(Reason::new("disk-limit", message).hint(hint)))
+            (TaskPhase::OverLimit, Some(Reason::new("disk-limit", message).hint(hint)))
         }
         _ if late => {
             let message = format!("it took longer than {}", limits.timeout);
@@ -135,7 +135,7 @@ pub fn conclude(
         (How::OutOfMemory, _) => {
             let message = format!("it used more memory than {}", limits.resources.memory);
             let hint = "raise limits.resources.memory, or find out what uses it";
-            (TaskPhase::TimedOut, Some(Reason::new("memory-limit", message).hint(hint)))
+            (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
         }
         (How::Unknown | How::WithEngine, _) => {
             let message = "it ended while its supervisor had died, and nobody knows how";
@@ -276,9 +276,9 @@ mod tests {
         assert_eq!(said(How::Signalled(9), true, None), is(TimedOut, Some(137), "time-limit"));
         let cancelled = is(Cancelled, Some(143), "cancelled");
         assert_eq!(said(How::Signalled(15), false, Some(Cause::Cancelled)), cancelled);
-        let disk = is(TimedOut, Some(137), "disk-limit");
+        let disk = is(OverLimit, Some(137), "disk-limit");
         assert_eq!(said(How::Signalled(9), false, Some(Cause::Disk)), disk);
-        assert_eq!(said(How::OutOfMemory, false, None), is(TimedOut, Some(137), "memory-limit"));
+        assert_eq!(said(How::OutOfMemory, false, None), is(OverLimit, Some(137), "memory-limit"));
         assert_eq!(said(How::Unknown, false, None), is(Lost, None, "end-unknown"));
         let none = How::NotStarted(2, "no such".to_owned());
         assert_eq!(said(none, false, None), is(Failed, Some(127), "no-such-program"));

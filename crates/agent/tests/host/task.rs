@@ -106,7 +106,7 @@ async fn a_step_that_fills_the_disk_is_killed() {
     let stage = Stage::new().await;
     let script = "trap '' TERM; head -c 64M /dev/zero > fill; sleep 1000";
     let (phase, _, _, reason) = end_of(&stage, limited(script, json!({ "disk": "16Mi" }))).await;
-    assert_eq!((phase, reason.as_str()), (TaskPhase::TimedOut, "disk-limit"));
+    assert_eq!((phase, reason.as_str()), (TaskPhase::OverLimit, "disk-limit"));
     stage.end().await;
 }
 

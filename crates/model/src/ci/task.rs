@@ -283,8 +283,10 @@ pub enum TaskPhase {
     Succeeded,
     /// Its command did not exit with 0, or it left not what it was to leave.
     Failed,
-    /// It took too long, or used more than it may.
+    /// It took too long.
     TimedOut,
+    /// It used more disk or memory than it may.
+    OverLimit,
     /// It was ended because that was asked.
     Cancelled,
     /// Its host is gone, or could not begin it.

@@ -96,9 +96,9 @@ impl Turn<'_> {
         };
         let again = match phase {
             TaskPhase::Lost => ended(&[TaskPhase::Lost]) <= step.retry.lost as usize,
-            TaskPhase::Failed | TaskPhase::TimedOut => {
-                let all = ended(&[TaskPhase::Failed, TaskPhase::TimedOut]);
-                all <= step.retry.failed as usize
+            TaskPhase::Failed | TaskPhase::TimedOut | TaskPhase::OverLimit => {
+                let all = [TaskPhase::Failed, TaskPhase::TimedOut, TaskPhase::OverLimit];
+                ended(&all) <= step.retry.failed as usize
             }
             _ => false,
         };
