@@ -22,6 +22,8 @@ pub(super) fn pipeline(o: &Object<Pipeline>, now: Timestamp) -> Vec<Cell> {
         cell("STEPS", spec.steps.len().to_string()),
         cell("LAST-RUN", o.status.last_run.to_string()),
         cell("PRIORITY", spec.priority.to_string()).wide(),
+        cell("LOOKED", o.status.polled_at.map(|at| short(now.since(at))).unwrap_or_default())
+            .wide(),
         aged(&o.meta, now),
         reason(&o.status.reasons),
     ]

@@ -167,6 +167,26 @@ async fn new_commits_are_found_by_looking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_failed_is_told_until_one_succeeds() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let tree = Tree::new();
+    let source = json!({ "git": format!("{}/later", tree.url()), "poll": "200ms" });
+    apply(&admin, "shop", json!({ "source": source })).await;
+    let pipeline = async |good: fn(&Value) -> bool| {
+        until(async || {
+            let (_, pipeline) = admin.call("GET", "/v1/pipelines/shop", None).await;
+            good(&pipeline["status"]).then_some(pipeline)
+        })
+        .await
+    };
+    let told = pipeline(|status| status["unseen"].is_object() && status["reasons"].is_array());
+    assert_eq!(told.await["status"]["reasons"][0]["code"], json!("address-refused"));
+    tree.git(&["init", "--quiet", "later"]);
+    pipeline(|status| status["unseen"].is_null() && status["reasons"].is_null()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_to_a_repository_served_here_begins_a_run_and_is_told_elsewhere() {
     let server = serve().await;
     let admin = server.caller_with(Level::Admin).await;

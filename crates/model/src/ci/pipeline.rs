@@ -269,6 +269,9 @@ pub struct PipelineStatus {
     /// When it was last looked for commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polled_at: Option<Timestamp>,
+    /// Why that failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Reason>,
     /// When each schedule last began a run, in the order of the schedules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scheduled: Vec<Timestamp>,

@@ -15,7 +15,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(pipeline) = cx.world.get::<Pipeline>(name) else { return Plan::nothing() };
     let mut plan = Plan::new(Intent::Observe);
     let mut status = pipeline.status.clone();
-    status.reasons.clear();
+    status.reasons = status.unseen.iter().cloned().collect();
     let newest = cx.world.derived::<Run>(name).map(|run| run.spec.number).max();
     status.last_run = status.last_run.max(newest.unwrap_or(0));
     if !pipeline.meta.deleting() {

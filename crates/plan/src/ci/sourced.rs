@@ -118,15 +118,10 @@ pub fn seen(
     for (branch, commit) in heads {
         new.status.heads.insert(branch.clone(), commit.clone());
     }
-    new.status.reasons.clear();
-    match polled {
-        Ok(polled) if polled => new.status.polled_at = Some(cx.now),
-        Ok(_) => {}
-        Err(reason) => {
-            new.status.polled_at = Some(cx.now);
-            new.status.reasons.push(reason);
-        }
+    if !matches!(polled, Ok(false)) {
+        new.status.polled_at = Some(cx.now);
     }
+    new.status.unseen = polled.err();
     if new.status != pipeline.status {
         plan.writes.push(Write::Put(Any::Pipeline(Arc::new(new))));
     }

@@ -20,6 +20,13 @@ pub(super) fn tell_pipeline(cx: &Context, it: &Object<Pipeline>, told: &mut Told
     if let Some(run) = newest {
         told.see(format!("run/{}", run.name()));
     }
+    let every = it.spec.source.as_ref().and_then(|source| source.poll);
+    if let (Some(_), Some(every)) = (&it.status.unseen, every) {
+        told.waiting_for.push("its repository to answer".to_owned());
+        let at = it.status.polled_at.map(|at| at + every).filter(|at| *at > cx.now);
+        let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+        told.next.push(format!("asks its repository again{at}, every {every}"));
+    }
     if it.spec.source.is_some() && it.spec.triggers.webhook.is_none() {
         let polled = it.spec.source.as_ref().is_some_and(|source| source.poll.is_some());
         if !polled && it.spec.source.as_ref().is_some_and(|source| source.git.is_some()) {
