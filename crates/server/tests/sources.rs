@@ -304,6 +304,16 @@ async fn webhooks_are_taken_once_and_only_where_they_are_signed() {
     let gitea = [("X-Gitea-Event", "push"), ("X-Gitea-Signature", signed.as_str())];
     assert_eq!(anybody.post_with(hook, &gitea, &body).await.0, 202);
 
+    // As GitHub sends it where nobody chose JSON; what is signed is the form.
+    let pairs = [("payload", push(git, "main", &commit('f')))];
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let signed = format!("sha256={}", signature(&form));
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let github = [kind, ("X-GitHub-Event", "push"), ("X-Hub-Signature-256", signed.as_str())];
+    let (status, begun) = anybody.post_with(hook, &github, &form).await;
+    assert_eq!((status, &begun["run"]), (202, &json!("shop.4")), "{begun}");
+    assert_eq!(anybody.post_with(hook, &github, &form.replace("main", "x")).await.0, 403);
+
     let wrong = [("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Token", "s3creT")];
     assert_eq!(anybody.post_with(hook, &wrong, &body).await.0, 403);
     let altered = body.replace("main", "release/2");
@@ -319,5 +329,5 @@ async fn webhooks_are_taken_once_and_only_where_they_are_signed() {
         assert_eq!(anybody.post_with(hook, &token, &body).await.0, 204, "{body}");
     }
     let (_, runs) = admin.call("GET", "/v1/runs", None).await;
-    assert_eq!(runs["items"].as_array().map(Vec::len), Some(3));
+    assert_eq!(runs["items"].as_array().map(Vec::len), Some(4));
 }

@@ -10,6 +10,7 @@ use atoll_plan::ci::begin::Ask;
 use aws_lc_rs::{constant_time, hmac};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -55,8 +56,7 @@ pub async fn hook(
     if !matches!(event.as_str(), "push" | "Push Hook") {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let payload: Value = serde_json::from_slice(&body)
-        .map_err(|e| ApiError::invalid(format!("the payload is no JSON: {e}"), Vec::new()))?;
+    let payload = payload(&headers, &body)?;
     if !is_its_own(pipeline, &payload) {
         return Err(ApiError::not_found(format!("such repository of pipeline {name}")));
     }
@@ -82,6 +82,17 @@ pub async fn hook(
     let begun = app.begin(&actor, &ask).await?;
     let status = if begun.existed { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(begun)).into_response())
+}
+
+/// What is told: the body, or the field `payload` of a form, which is how GitHub and Gitea send it
+/// unless they are told otherwise. The signature is of the body as it came, either way.
+fn payload(headers: &HeaderMap, body: &[u8]) -> Answer<Value> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_form = kind.starts_with("application/x-www-form-urlencoded");
+    let field = form_urlencoded::parse(body).find(|(name, _)| is_form && name == "payload");
+    let json = field.as_ref().map_or(body, |(_, value)| value.as_bytes());
+    serde_json::from_slice(json)
+        .map_err(|e| ApiError::invalid(format!("the payload is no JSON: {e}"), Vec::new()))
 }
 
 /// The event and its proof. Gitea sends GitHub's headers too, so its own are looked at first.

@@ -180,8 +180,9 @@ impl Caller {
     }
 
     async fn send_with(&self, method: &str, path: &str, body: &str, more: &str) -> (u16, String) {
-        let more = format!("Content-Type: application/json\r\n{more}");
-        self.exchange(method, path, body.as_bytes(), &more).await
+        let json = "Content-Type: application/json\r\n";
+        let kind = if more.contains("Content-Type:") { "" } else { json };
+        self.exchange(method, path, body.as_bytes(), &format!("{kind}{more}")).await
     }
 
     async fn exchange(&self, method: &str, path: &str, body: &[u8], more: &str) -> (u16, String) {
