@@ -110,8 +110,9 @@ async fn one(
     if text(ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
         return stream(machine, instance, name, follow).into_response();
     }
-    let has = text(IF_NONE_MATCH).map(str::to_owned);
-    let same = |config: &AssignedConfig| has.as_deref() == Some(tag(config).as_str());
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let has: Vec<&str> = known.filter(|known| !known.trim().is_empty()).collect();
+    let same = |config: &AssignedConfig| has.iter().any(|known| matches(known, &tag(config)));
     if same(&config) {
         let wait = query.wait.map(|wait| wait.min(LONGEST).std());
         fetched(&machine, &instance, &config, wait.is_some());
@@ -129,15 +130,11 @@ async fn one(
         match tokio::time::timeout(wait.unwrap_or(Duration::ZERO), news).await {
             Ok(true) => {}
             Ok(false) => return missing(&name),
-            Err(_) => {
-                let tags = has.map(|has| [(ETAG, has)]);
-                return (StatusCode::NOT_MODIFIED, tags.unwrap_or([(ETAG, String::new())]))
-                    .into_response();
-            }
+            Err(_) => return (StatusCode::NOT_MODIFIED, [(ETAG, tag(&config))]).into_response(),
         }
     }
     // Who has nothing yet may be somebody who looks once; who follows comes again with what it has.
-    fetched(&machine, &instance, &config, has.is_some() && query.wait.is_some());
+    fetched(&machine, &instance, &config, !has.is_empty() && query.wait.is_some());
     let head = [
         (CONTENT_TYPE, "application/json".to_owned()),
         (ETAG, tag(&config)),
@@ -185,6 +182,23 @@ fn tag(config: &AssignedConfig) -> String {
     format!("\"{}-{}\"", config.version, &hash[..8])
 }
 
+/// Whether what stands in `If-None-Match` names a tag: `*`, or a list of tags, weak ones too, as
+/// RFC 9110 compares them there.
+fn matches(header: &str, tag: &str) -> bool {
+    if header.trim() == "*" {
+        return true;
+    }
+    let mut rest = header;
+    while let Some((_, begun)) = rest.split_once('"') {
+        let Some((known, after)) = begun.split_once('"') else { return false };
+        if known == tag.trim_matches('"') {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 /// Notes that a program has a version.
 fn fetched(machine: &Machine, instance: &str, config: &AssignedConfig, follows: bool) {
     deliver::note(machine, instance, |acks| {
@@ -212,4 +226,20 @@ fn missing(name: &str) -> Response {
 fn problem(status: StatusCode, title: &str) -> Response {
     let body = json!({ "status": status.as_u16(), "title": title }).to_string();
     (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_as_http_has_it() {
+        let ours = "\"7-abcd\"";
+        for known in ["*", " * ", "\"7-abcd\"", "W/\"7-abcd\"", "\"1,2\", W/\"7-abcd\" , \"x\""] {
+            assert!(matches(known, ours), "{known}");
+        }
+        for other in ["", "7-abcd", "\"7-abc\"", "W/\"8-abcd\"", "\"6\", \"8\"", "\"7-abcd"] {
+            assert!(!matches(other, ours), "{other}");
+        }
+    }
 }
