@@ -96,6 +96,10 @@ pub struct RunStatus {
     /// When its first step began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// Since when it is being ended before its steps are done; those that are always done have a
+    /// few minutes from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,

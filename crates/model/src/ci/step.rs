@@ -27,7 +27,8 @@ pub struct Step {
     /// `branch == "main" and matrix.os != "old"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// It is done although steps before failed: to clean up, or to tell somebody.
+    /// It is done although steps before failed or the run is ended early: to clean up, or to tell
+    /// somebody.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always: bool,
     /// Its failure is told and does not fail the run.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use atoll_model::ci::pipeline::Pipeline;
 use atoll_model::ci::run::{Cell, CellPhase, Made, RunPhase, RunStatus};
+use atoll_model::ci::step::Step;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::{
     Any, Host, Intent, Kind, Object, Reason, Run, Secret, Snapshot, Span, Task, Timestamp, Write,
@@ -23,6 +24,8 @@ mod work;
 const SOURCE_DEADLINE: Span = Span::seconds(600);
 /// A run without a definition, as it failed early, is kept so long.
 const USUAL_KEEP: Span = Span::seconds(30 * 86_400);
+/// Steps that are always done have so long when a run is ended early.
+pub(crate) const LAST_STEPS: Span = Span::seconds(300);
 /// The reason of a run that was ended by a newer one of its group.
 const SUPERSEDED: &str = "superseded";
 
@@ -90,6 +93,25 @@ enum Ending {
     Late,
 }
 
+/// Which steps are still done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    /// The run is being ended, and what is always done still is.
+    Always,
+    None,
+}
+
+impl Wanted {
+    fn is(self, step: Option<&Step>) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Always => step.is_some_and(|step| step.always),
+            Wanted::None => false,
+        }
+    }
+}
+
 /// One turn of one run: what is changed of it and of its tasks.
 struct Turn<'a> {
     cx: &'a Context<'a>,
@@ -112,11 +134,12 @@ impl Turn<'_> {
         if self.status.phase == RunPhase::Waiting && ending.is_none() {
             self.wait();
         }
+        let wanted = self.wanted(ending);
         if self.status.phase == RunPhase::Running {
-            self.tend(ending.is_some());
-            self.advance(ending.is_some());
+            self.tend(wanted);
+            self.advance(wanted);
         }
-        if ending.is_some() {
+        if wanted == Wanted::None {
             // What was not begun never will be.
             let waiting = self.status.cells.iter_mut().filter(|c| c.phase == CellPhase::Waiting);
             waiting.for_each(|cell| cell.phase = CellPhase::Cancelled);
@@ -129,6 +152,20 @@ impl Turn<'_> {
         } else if self.status.phase == RunPhase::Running && over && self.is_idle() {
             self.end();
         }
+    }
+
+    fn wanted(&mut self, ending: Option<Ending>) -> Wanted {
+        if ending.is_none() {
+            return Wanted::All;
+        }
+        let since = *self.status.ending_at.get_or_insert(self.cx.now);
+        let until = since + LAST_STEPS;
+        let begun = self.status.phase == RunPhase::Running;
+        if !begun || self.run.meta.deleting() || self.cx.now >= until {
+            return Wanted::None;
+        }
+        self.look_again(until);
+        Wanted::Always
     }
 
     /// Whether no task is going any more.

@@ -6,6 +6,7 @@ use atoll_model::{Any, Object, Pipeline, Run, Task};
 use super::{Told, ago, count, word};
 use crate::Context;
 use crate::ci::queue::why_it_waits;
+use crate::ci::run::LAST_STEPS;
 
 pub(super) fn tell_pipeline(cx: &Context, it: &Object<Pipeline>, told: &mut Told) {
     let name = it.name();
@@ -55,6 +56,11 @@ pub(super) fn tell_run(cx: &Context, it: &Object<Run>, told: &mut Told) {
             told.waiting_for.extend(status.reasons.iter().map(|reason| reason.message.clone()));
         }
         _ => {}
+    }
+    if let Some(at) = status.ending_at.filter(|_| !status.phase.is_over()) {
+        told.state.push_str(&format!(" It is being ended{}.", ago(cx, Some(at))));
+        let until = at + LAST_STEPS;
+        told.next.push(format!("steps that are always done have until {until}"));
     }
     let mut waits = Vec::new();
     for cell in status.cells.iter().filter(|cell| cell.phase == CellPhase::Going) {

@@ -11,7 +11,7 @@ use atoll_model::ci::task::TaskPhase;
 use atoll_model::name::LONGEST;
 use atoll_model::{Any, Reason, Task, Write};
 
-use super::{Turn, names};
+use super::{Turn, Wanted, names};
 
 /// What a cell that waits may do.
 enum Gate {
@@ -56,11 +56,11 @@ impl Turn<'_> {
     /// Brings every cell on as far as it goes.
     ///
     /// **Invariant:** a cell has at most one task that is not over.
-    pub(super) fn advance(&mut self, ending: bool) {
+    pub(super) fn advance(&mut self, wanted: Wanted) {
         let Some(definition) = self.status.definition.clone() else { return };
         for at in 0..self.status.cells.len() {
             if self.status.cells[at].phase == CellPhase::Going {
-                self.follow(&definition, at, ending);
+                self.follow(&definition, at, wanted);
             }
         }
         // What is left out lets others go on, or be left out, in the same turn.
@@ -68,7 +68,7 @@ impl Turn<'_> {
             let mut moved = false;
             for at in 0..self.status.cells.len() {
                 if self.status.cells[at].phase == CellPhase::Waiting {
-                    moved |= self.try_begin(&definition, at, ending);
+                    moved |= self.try_begin(&definition, at, wanted);
                 }
             }
             if !moved {
@@ -78,7 +78,7 @@ impl Turn<'_> {
     }
 
     /// Takes over what has become of a cell's newest task; tries again where that is the rule.
-    fn follow(&mut self, definition: &Pipeline, at: usize, ending: bool) {
+    fn follow(&mut self, definition: &Pipeline, at: usize, wanted: Wanted) {
         let cell = self.status.cells[at].clone();
         let Some(step) = definition.step(&cell.step) else { return };
         let Some(task) = self.newest(&cell).cloned() else {
@@ -102,7 +102,7 @@ impl Turn<'_> {
             }
             _ => false,
         };
-        if again && !ending && !self.is_failing_fast(&task.spec) {
+        if again && wanted.is(Some(step)) && !self.is_failing_fast(&task.spec) {
             let cell = &mut self.status.cells[at];
             cell.retries += 1;
             self.make_task(definition, step, at);
@@ -124,9 +124,9 @@ impl Turn<'_> {
         }
     }
 
-    fn try_begin(&mut self, definition: &Pipeline, at: usize, ending: bool) -> bool {
+    fn try_begin(&mut self, definition: &Pipeline, at: usize, wanted: Wanted) -> bool {
         let Some(step) = definition.step(&self.status.cells[at].step) else { return false };
-        match self.gate(definition, step, ending) {
+        match self.gate(definition, step, wanted) {
             Gate::Wait => return false,
             Gate::LeaveOut(phase) => self.status.cells[at].phase = phase,
             Gate::Begin => self.make_task(definition, step, at),
@@ -134,8 +134,8 @@ impl Turn<'_> {
         true
     }
 
-    fn gate(&self, definition: &Pipeline, step: &Step, ending: bool) -> Gate {
-        if ending {
+    fn gate(&self, definition: &Pipeline, step: &Step, wanted: Wanted) -> Gate {
+        if !wanted.is(Some(step)) {
             return Gate::LeaveOut(CellPhase::Cancelled);
         }
         let of = |name: &str| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atoll_model::ci::task::TaskPhase;
 use atoll_model::{Any, Object, Reason, Span, Task, Write};
 
-use super::{Turn, is_gone};
+use super::{Turn, Wanted, is_gone};
 
 /// A host has begun a task it was given within this time.
 const BEGIN_DEADLINE: Span = Span::seconds(120);
@@ -16,14 +16,16 @@ const CARRY_DEADLINE: Span = Span::seconds(1_800);
 const SLACK: Span = Span::seconds(60);
 
 impl Turn<'_> {
-    /// Looks after every task that is not over; with `ending`, asks for its end.
-    pub(super) fn tend(&mut self, ending: bool) {
+    /// Looks after every task that is not over, and asks for the end of those nobody wants.
+    pub(super) fn tend(&mut self, wanted: Wanted) {
+        let Some(definition) = self.status.definition.clone() else { return };
         for at in 0..self.tasks.len() {
             let task = self.tasks[at].clone();
             if task.status.phase.is_over() {
                 continue;
             }
-            let unwanted = ending || self.is_failing_fast(&task.spec);
+            let step = definition.step(&task.spec.step);
+            let unwanted = !wanted.is(step) || self.is_failing_fast(&task.spec);
             if let Some(new) = self.tended(&task, unwanted) {
                 let new = Arc::new(new);
                 self.plan.writes.push(Write::Put(Any::Task(new.clone())));
