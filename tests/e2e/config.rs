@@ -159,6 +159,15 @@ fn programs_are_answered_by_their_agent_with_and_without_a_server() {
     stranger.insert("ATOLL_CONFIG_TOKEN".to_owned(), format!("{other}:{seal}"));
     assert_eq!(ask(&stranger, "/switches", "").expect("an answer").0, 401);
 
+    // One that has nothing yet is answered at once, and follows nothing by that look.
+    let (name, env1) = (&ready[1].0, environment(ready[1].1));
+    assert_eq!(ask(&env1, "/switches?wait=60s", "").expect("an answer").0, 200);
+    let look = eventually("its look is known", || {
+        let ack = site.field(&format!("instance/{name}"), "/status/configs/switches");
+        ack["fetched"].is_u64().then_some(ack)
+    });
+    assert_ne!(look["follows"], json!(true), "{look}");
+
     // A program that waits is answered as soon as there is something else.
     let waiting = {
         let (env, tag) = (env.clone(), tag.clone());

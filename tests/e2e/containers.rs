@@ -66,6 +66,10 @@ impl Site {
 
     fn remove(&self, dock: &Dock) {
         self.atoll(&["delete", "application/shop", "--wait"]).ok();
+        self.no_container_left(dock);
+    }
+
+    fn no_container_left(&self, dock: &Dock) {
         let label = format!("label=io.atoll.agent={}", self.owner());
         eventually("no container is left", || {
             dock.docker(&["ps", "-aq", "--filter", &label]).is_empty().then_some(())
@@ -167,9 +171,10 @@ fn docker_restarted_under_a_rollout_is_nobodys_fault() {
     let site = site_on(&dock);
     dock.image("shop:1", "one");
     dock.image("shop:2", "two");
-    site.apply(&manifest("shop:1", 3, QUICK, ""));
+    let keeps = "volumes: [{ name: data, path: /var/lib/shop }]";
+    site.apply(&manifest("shop:1", 3, QUICK, keeps));
     let slow = "healthyFor: 2s, deadline: 60s, maxSurge: 0, maxUnavailable: 1";
-    let file = site.write("shop.yaml", &manifest("shop:2", 3, slow, ""));
+    let file = site.write("shop.yaml", &manifest("shop:2", 3, slow, keeps));
     site.atoll(&["apply", "-f", &file]).ok();
     eventually("the rollout is under way", || {
         let updated = site.field("deployment/shop.box", "/status/updated");
@@ -196,7 +201,15 @@ fn docker_restarted_under_a_rollout_is_nobodys_fault() {
         let ready = site.ready("shop.box");
         (ready.len() == 3 && ready.iter().all(|(_, pid)| alive(*pid))).then_some(())
     });
-    site.remove(&dock);
+
+    // What is deleted while it is away takes along what it kept, once it is back.
+    let volumes = || dock.docker(&["volume", "ls", "-q", "--filter", "label=io.atoll.deployment"]);
+    assert!(volumes().contains(&site.owner()), "{}", volumes());
+    dock.stop_daemon(Signal::SIGTERM);
+    site.atoll(&["delete", "application/shop", "--wait"]).ok();
+    dock.start_daemon();
+    eventually("its volumes are gone", || (!volumes().contains(&site.owner())).then_some(()));
+    site.no_container_left(&dock);
 }
 
 #[test]
