@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::args::{Global, Override};
 use crate::change;
 use crate::exit::Exit;
+use crate::output;
 use crate::subject::Subject;
 
 /// What `atoll veto` takes.
@@ -39,6 +40,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let over = Override::default();
     let spec = json!({ "veto": veto });
     let outcome = change::patch_spec(&client, &what, spec, None, &over).await?;
-    change::tell(&outcome, &[what])?;
+    change::tell(&outcome, std::slice::from_ref(&what))?;
+    if args.withdraw {
+        output::say(&format!("{what} is vetoed no more, and goes on where it may"));
+    }
     Ok(Exit::Done)
 }

@@ -120,7 +120,10 @@ fn follow(entry: &Entry, status: &mut PromotionStatus) {
     }
     if this(&is.last_good) {
         let at = is.good_since.unwrap_or(cx.now);
-        status.good_at = status.good_at.or(Some(at));
+        // One that was taken back, and then let in again, is good anew.
+        let again = status.failed_at.filter(|failed| *failed < at).is_some();
+        let first = status.good_at.filter(|good| !again || status.failed_at < Some(*good));
+        status.good_at = first.or(Some(at));
         status.began_at = status.began_at.or(status.good_at);
     }
     if let Some(failed) = is.failed.as_ref().filter(|failed| failed.release == name) {
@@ -248,7 +251,10 @@ fn open(world: &Snapshot, application: &str) -> Vec<String> {
     names(all.filter(|promotion| {
         let status = &promotion.status;
         let unrestored = status.failed_at.is_some() && status.restored_at.is_none();
-        status.phase < PromotionPhase::Good || unrestored
+        // What was refused may be wanted again: a veto is taken back, a soak begins anew.
+        status.phase < PromotionPhase::Good
+            || status.phase == PromotionPhase::Refused
+            || unrestored
     }))
 }
 

@@ -55,9 +55,14 @@ pub(crate) fn resolve<'a>(
 ) -> Result<Target<'a>, Reason> {
     let (world, now) = (cx.world, cx.now);
     let status = &deployment.status;
+    // What failed because of a veto has not once that is taken back.
+    let known = status.failed.clone().filter(|failed| {
+        let release = world.get::<Release>(&failed.release);
+        failed.reason.code != VETOED || release.is_none_or(|release| release.spec.veto.is_some())
+    });
     let good = status.last_good.as_ref().and_then(|name| world.get::<Release>(name));
     // What was taken back because of a veto is told of until something else is asked for.
-    let withdrawn = status.failed.clone().filter(|failed| failed.reason.code == VETOED);
+    let withdrawn = known.clone().filter(|failed| failed.reason.code == VETOED);
     let fits =
         |release: &'a Arc<Object<Release>>| runs_here(release, environment).map(|()| release);
     let release = match asked(cx, deployment, environment).and_then(fits) {
@@ -76,7 +81,7 @@ pub(crate) fn resolve<'a>(
     }
     let aborted = deployment.spec.aborted.as_deref() == Some(name) && !is_good;
     let edit = edit_of(deployment);
-    let stored = status.failed.clone().filter(|f| f.release == name && f.edit == edit);
+    let stored = known.filter(|f| f.release == name && f.edit == edit);
     let by_hand = aborted.then(|| Failed {
         release: name.to_owned(),
         at: now,

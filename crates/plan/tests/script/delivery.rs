@@ -126,11 +126,12 @@ impl Script {
         match verb {
             "enter" => self.enter(name, third, options),
             "approve" => self.approve(name, third, options),
-            "veto" => {
+            "veto" | "withdraw" => {
                 let stored = self.sim.world.get::<Release>(name).ok_or("no such release")?;
                 let mut new = Object::clone(stored);
                 let rollback = options.take("rollback")?.unwrap_or(false);
                 let veto = json!({ "reason": "it is bad", "rollback": rollback });
+                let veto = if verb == "veto" { veto } else { Value::Null };
                 new.spec.veto = serde_json::from_value(veto).map_err(|e| e.to_string())?;
                 self.edit(Any::Release(Arc::new(new)));
                 Ok(())

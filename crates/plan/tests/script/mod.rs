@@ -165,7 +165,7 @@ impl Script {
             "freeze" => self.freeze(name, &mut options)?,
             "drain" | "undrain" | "cordon" | "uncordon" => self.edit_host(&words[0], name)?,
             "delete" => self.delete(name)?,
-            "enter" | "approve" | "veto" | "pin" | "unpin" | "tamper" => {
+            "enter" | "approve" | "veto" | "withdraw" | "pin" | "unpin" | "tamper" => {
                 self.deliver(&words[0], name, third, &mut options)?;
             }
             "built" => self.built(name, third, &mut options)?,
