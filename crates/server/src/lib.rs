@@ -1,6 +1,7 @@
 //! The control plane's thin shell: it serves the API, keeps the objects in memory, and turns the
 //! controllers' crank. What is decided is decided by the planners.
 
+pub mod abroad;
 pub mod api;
 pub mod attest;
 pub mod audit;

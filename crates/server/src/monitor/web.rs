@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use atoll_metrics::exposition::Format;
+use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
-use reqwest::redirect::Policy;
 use reqwest::tls::TlsInfo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::tls::{self, Trust};
+use crate::abroad;
 use crate::metrics::remote;
 
 /// So many redirects are followed.
@@ -67,13 +68,11 @@ impl Web {
     pub(super) fn new(trust: &Trust) -> Result<Web, String> {
         let builder = || {
             let config = tls::config(trust.clone())?;
-            Ok::<_, String>(
-                reqwest::Client::builder()
-                    .tls_backend_preconfigured(config)
-                    .redirect(Policy::limited(REDIRECTS))
-                    .no_proxy()
-                    .user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION"))),
-            )
+            let builder = reqwest::Client::builder()
+                .tls_backend_preconfigured(config)
+                .no_proxy()
+                .user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION")));
+            Ok::<_, String>(abroad::guarded(builder, REDIRECTS))
         };
         let page = builder()?.pool_max_idle_per_host(0).no_gzip().no_zstd().tls_info(true);
         Ok(Web {
@@ -85,6 +84,7 @@ impl Web {
 
     /// Fetches a text of metrics; one that is too long is refused.
     pub(super) async fn exposed(&self, url: &str) -> Result<Exposed, String> {
+        let url = address(url)?;
         let response = self.scrape.get(url).header(ACCEPT, READS).send().await.map_err(chain)?;
         if !response.status().is_success() {
             return Err(format!("was answered {}", response.status()));
@@ -102,6 +102,7 @@ impl Web {
 
     /// Fetches the beginning of a page, whatever its status.
     pub(super) async fn page(&self, url: &str) -> Result<Page, String> {
+        let url = address(url)?;
         let response = self.page.get(url).send().await.map_err(chain)?;
         let certificate = response.extensions().get::<TlsInfo>();
         let certificate_end = certificate.and_then(|c| tls::end(c.peer_certificate()?));
@@ -126,6 +127,13 @@ impl Web {
         }
         Ok(body)
     }
+}
+
+/// An address that may be asked.
+fn address(url: &str) -> Result<Url, String> {
+    let url = Url::parse(url).map_err(|e| format!("is no address: {e}"))?;
+    abroad::check(&url)?;
+    Ok(url)
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

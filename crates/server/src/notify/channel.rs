@@ -9,7 +9,11 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::json;
 
 use super::{NotSent, email, message};
+use crate::abroad;
 use crate::metrics::remote::{chain, read_secret};
+
+/// So many redirects are followed.
+const REDIRECTS: usize = 5;
 
 /// Sends messages.
 #[derive(Debug)]
@@ -93,11 +97,9 @@ impl Sender {
 /// # Errors
 /// TLS cannot be set up.
 pub fn http_client() -> Result<reqwest::Client, String> {
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::limited(5))
-    };
+    let builder =
+        || reqwest::Client::builder().user_agent(concat!("atoll/", env!("CARGO_PKG_VERSION")));
+    let builder = || abroad::guarded(builder(), REDIRECTS);
     let plain = |_| builder().tls_certs_only([]).build();
     builder().build().or_else(plain).map_err(|e| chain(&e))
 }
@@ -107,18 +109,20 @@ async fn secret(file: &str) -> Result<String, NotSent> {
     read_secret(&Path::new(file).to_path_buf()).await.map_err(NotSent::later)
 }
 
-/// Posts under a key that lets the other end tell a second attempt from a second message.
+/// Posts under a key that lets the other end tell a second attempt from a second message. What the
+/// other end says is not told: a receiver may be pointed at what only this server reaches.
 async fn post(request: RequestBuilder, key: &str) -> Result<(), NotSent> {
-    let answer = request.header("Idempotency-Key", key).send().await;
+    let (client, request) = request.header("Idempotency-Key", key).build_split();
+    let request = request.map_err(|e| NotSent::never(chain(&e.without_url())))?;
+    abroad::check(request.url()).map_err(NotSent::never)?;
+    let answer = client.execute(request).await;
     // Addresses may hold secrets.
     let answer = answer.map_err(|e| NotSent::later(chain(&e.without_url())))?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
-    let text = answer.text().await.unwrap_or_default();
-    let cut = text.floor_char_boundary(200);
-    let why = format!("status {status}: {}", text[..cut].trim());
+    let why = format!("it answered with status {status}");
     let passes = status.is_server_error()
         || matches!(
             status,
@@ -129,4 +133,28 @@ async fn post(request: RequestBuilder, key: &str) -> Result<(), NotSent> {
                 | StatusCode::NOT_FOUND
         );
     Err(NotSent { why, permanent: !passes })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_receiver_answers_is_not_told() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = "HTTP/1.1 400 Bad Request\r\nContent-Length: 6\r\n\r\ns3cret";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let http = http_client().unwrap();
+        let said = post(http.post(format!("http://{at}/")), "a").await.unwrap_err();
+        assert!(said.why.contains("400") && !said.why.contains("s3cret"), "{said:?}");
+        let never = post(http.post("http://169.254.169.254/latest"), "a").await.unwrap_err();
+        assert!(never.permanent && never.why.contains("never asked"), "{never:?}");
+    }
 }

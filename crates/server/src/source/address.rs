@@ -10,6 +10,9 @@ use base64::Engine as _;
 use reqwest::Url;
 use reqwest::header::LOCATION;
 
+use crate::abroad;
+use crate::metrics::remote::chain;
+
 /// Redirects that are followed at most.
 const MOST_REDIRECTS: usize = 5;
 /// A server of repositories answers within this time.
@@ -56,6 +59,10 @@ impl Address {
             Ok(url) => url,
             // `git@host:path` is how people write an address of ssh.
             Err(_) if is_scp(git) => {
+                let host = git.split(['@', ':']).nth(1).unwrap_or_default();
+                if let Ok(url) = Url::parse(&format!("ssh://{host}")) {
+                    abroad::check(&url).map_err(refused)?;
+                }
                 let url = git.to_owned();
                 return Ok(Address { url, protocol: "ssh", pinned: None, credential: None });
             }
@@ -64,6 +71,7 @@ impl Address {
         match url.scheme() {
             "file" => Address::file(&url, local),
             "ssh" => {
+                abroad::check(&url).map_err(refused)?;
                 Ok(Address { url: url.into(), protocol: "ssh", pinned: None, credential: None })
             }
             "http" | "https" => Address::redirected(url, credential).await,
@@ -102,6 +110,10 @@ impl Address {
         for _ in 0..=MOST_REDIRECTS {
             let ours = url.host_str() == Some(&host);
             let found = resolve(&url).await?;
+            if found.iter().any(|at| abroad::is_forbidden(at.ip())) {
+                let host = url.host_str().unwrap_or_default();
+                return Err(AddressError::Refused(abroad::refusal(host)));
+            }
             if !ours && let Some(private) = found.iter().find(|at| !is_public(at.ip())) {
                 let message = format!(
                     "{host} redirects to {}, which is the private address {}",
@@ -188,7 +200,7 @@ async fn probe(
     if let Some(credential) = credential {
         ask = ask.header(reqwest::header::AUTHORIZATION, basic(credential));
     }
-    let answer = ask.send().await.map_err(|e| wrong(e.without_url().to_string()))?;
+    let answer = ask.send().await.map_err(|e| wrong(chain(&e.without_url())))?;
     if !answer.status().is_redirection() {
         return Ok(None);
     }
@@ -274,7 +286,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_known_protocols_are_spoken() {
-        for bad in ["ext::sh -c x", "ftp://a/b", "-oProxyCommand=x", "x"] {
+        let metadata = ["ssh://169.254.169.254/x", "git@169.254.169.254:x"];
+        for bad in ["ext::sh -c x", "ftp://a/b", "-oProxyCommand=x", "x"].iter().chain(&metadata) {
             let wrong = Address::find(bad, None, &[]).await;
             assert!(matches!(wrong, Err(AddressError::Refused(_))), "{bad}");
         }

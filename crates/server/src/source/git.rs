@@ -157,7 +157,9 @@ fn kill(group: Option<u32>) {
 /// What git said, without more than a person wants to read.
 fn said(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // What stands behind `remote:` is what the other end answered, which is nobody's to read.
+    let ours = |line: &&str| !line.is_empty() && !line.starts_with("remote:");
+    let lines = text.lines().map(str::trim).filter(ours);
     let joined = lines.collect::<Vec<_>>().join("; ");
     let end = joined.char_indices().nth(LONGEST_WORDS).map_or(joined.len(), |(at, _)| at);
     if joined.is_empty() { "it did not say why".to_owned() } else { joined[..end].to_owned() }

@@ -12,7 +12,8 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::json;
 
 use super::heads::key;
-use crate::Server;
+use crate::metrics::remote::chain;
+use crate::{Server, abroad};
 
 /// A forge answers within this time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,13 +27,9 @@ pub(super) struct Teller {
 
 impl Teller {
     pub fn new() -> Result<Teller, String> {
-        let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .user_agent("atoll")
-            // A secret goes to the host it was meant for, and to no other.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| e.to_string())?;
+        let builder = reqwest::Client::builder().timeout(PATIENCE).user_agent("atoll");
+        // A secret goes to the host it was meant for, and to no other.
+        let client = abroad::guarded(builder, 0).build().map_err(|e| e.to_string())?;
         Ok(Teller { client })
     }
 }
@@ -128,6 +125,7 @@ impl Server {
         let token = token.ok_or_else(|| format!("there is no secret {secret}"))?;
         // What is fetched with `user:password` is told with the password.
         let token = token.trim().rsplit(':').next().unwrap_or_default();
+        abroad::check(&Url::parse(&api).map_err(|e| format!("{api}: {e}"))?)?;
         let state = state(forge, run.status.phase);
         let context = format!("atoll/{}", run.spec.pipeline);
         let told: String = match run.status.reasons.first() {
@@ -160,7 +158,7 @@ impl Server {
                 ask.header("PRIVATE-TOKEN", token)
             }
         };
-        let answer = ask.send().await.map_err(|e| e.without_url().to_string())?;
+        let answer = ask.send().await.map_err(|e| chain(&e.without_url()))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             // GitLab says so of a state that it has already.
