@@ -384,9 +384,16 @@ fn package_reason(order: &Order, error: &PackageError) -> Reason {
             Reason::new("package-missing", message("the server does not have all of it"))
                 .hint(format!("push it again: atoll package push {name} PATH"))
         }
+        PackageError::Client(client) if client.code() == "damaged" => {
+            Reason::new("package-damaged", message(&error.to_string()))
+                .hint(format!("push the same files again: atoll package push {name} PATH"))
+        }
         PackageError::Full { .. } => Reason::new("disk-full", message(&error.to_string())),
         PackageError::Refused(_) => Reason::new("package-refused", message(&error.to_string())),
-        PackageError::Corrupt { .. } => Reason::new("package-corrupt", message(&error.to_string())),
+        PackageError::Corrupt { .. } => {
+            let hint = "it is fetched anew; if this comes again, look at the disk of the host";
+            Reason::new("package-corrupt", message(&error.to_string())).hint(hint)
+        }
         _ => Reason::new("fetch-failed", message(&error.to_string())),
     }
 }

@@ -150,7 +150,7 @@ pub enum PackageError {
         digest: String,
     },
     /// What is on the disk is not what it should be.
-    #[error("{} is not what its digest says; fetch it again", path.display())]
+    #[error("{} was altered or damaged: it is not what its digest says", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,

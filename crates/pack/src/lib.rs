@@ -9,4 +9,4 @@ mod tree;
 
 pub use error::PackError;
 pub use plan::{PackagePlan, plan_package};
-pub use tree::{Bounds, Refusal, check_index};
+pub use tree::{Bounds, LONGEST_INDEX, Refusal, check_index};

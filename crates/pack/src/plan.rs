@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::collect::{Collected, Place, collect};
 use crate::error::PackError;
-use crate::tree::{Bounds, check_index};
+use crate::tree::{Bounds, LONGEST_INDEX, Refusal, check_index};
 
 /// A package made of files, ready to be sent.
 pub struct PackagePlan {
@@ -38,6 +38,9 @@ pub fn plan_package(path: &Path, bounds: &Bounds) -> Result<PackagePlan, PackErr
     let (index, size) = (collected.index(), collected.bytes());
     check_index(&index, bounds)?;
     let encoded: Bytes = serde_json::to_vec(&index).expect("an index has string keys only").into();
+    if encoded.len() > LONGEST_INDEX {
+        return Err(Refusal::LongIndex(LONGEST_INDEX).into());
+    }
     let digest = blake3::hash(&encoded).to_hex().to_string();
     let Collected { places, spool, .. } = collected;
     Ok(PackagePlan { index, digest, size, encoded, places, spool })

@@ -7,6 +7,8 @@ use atoll_model::delivery::{EntryContent, PackageIndex, is_digest};
 
 /// The largest piece a file is cut into, in bytes.
 pub(crate) const LARGEST_CHUNK: u32 = 1 << 20;
+/// The longest index, in bytes: it is kept as one piece.
+pub const LONGEST_INDEX: usize = 32 << 20;
 /// Links followed before they are taken to lead in a circle; Linux' own number.
 const MOST_HOPS: usize = 40;
 
@@ -76,8 +78,11 @@ pub enum Refusal {
     #[error("{0:?} lies below something that is no directory")]
     NotBelowDirectory(String),
     /// More entries than allowed.
-    #[error("there are more than {0} entries")]
+    #[error("there are more than {0} entries; pack many small files into an archive")]
     TooManyEntries(u64),
+    /// The list of its entries is longer than allowed.
+    #[error("the list of its files has more than {0} bytes; pack many small files into an archive")]
+    LongIndex(usize),
     /// More bytes than allowed.
     #[error("it is larger than {0} bytes unpacked")]
     TooLarge(u64),

@@ -13,7 +13,10 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 /// The largest piece that is taken, in bytes. Indexes of packages are pieces too.
-pub const LARGEST: usize = 32 << 20;
+pub const LARGEST: usize = atoll_pack::LONGEST_INDEX;
+
+/// What follows the name of a damaged piece that was set aside.
+const ASIDE: &str = "damaged";
 
 /// Where pieces are kept.
 #[derive(Clone)]
@@ -38,6 +41,12 @@ pub enum BlobError {
         /// As it is.
         found: String,
     },
+    /// What is kept is not what its name says any more.
+    #[error(
+        "piece {0} is damaged: what the server has kept is not what its digest says, and was set \
+         aside; hand the same content in again, or make it anew"
+    )]
+    Damaged(String),
     /// It is not here.
     #[error("there is no piece {0}; push the package again")]
     NotFound(String),
@@ -83,7 +92,7 @@ impl Blobs {
             Blobs::Directory(dir) => {
                 let path = place(dir, digest);
                 let digest = digest.to_owned();
-                blocking(move || std::fs::read(path).map_err(|e| from_io(&e, &digest))).await?
+                blocking(move || read_file(&path, &digest)).await?
             }
             Blobs::Database(store) => store
                 .get_blob(digest)
@@ -91,8 +100,21 @@ impl Blobs {
                 .map_err(from_store)?
                 .ok_or_else(|| BlobError::NotFound(digest.to_owned()))?,
         };
-        verify(digest, &content)?;
-        Ok(content.into())
+        if verify(digest, &content).is_ok() {
+            return Ok(content.into());
+        }
+        tracing::error!(digest, "a piece is damaged; it is set aside, to be handed in again");
+        match self {
+            Blobs::Directory(dir) => {
+                let path = place(dir, digest);
+                // Where that cannot be done it is found damaged again.
+                let _ = std::fs::rename(&path, path.with_extension(ASIDE));
+            }
+            Blobs::Database(store) => {
+                store.delete_blobs(vec![digest.to_owned()]).await.map_err(from_store)?;
+            }
+        }
+        Err(BlobError::Damaged(digest.to_owned()))
     }
 
     /// Those of the digests that are not here.
@@ -178,6 +200,16 @@ impl Blobs {
     }
 }
 
+/// A piece as it is kept; one that was set aside is told as such until it is handed in again.
+fn read_file(path: &Path, digest: &str) -> Result<Vec<u8>, BlobError> {
+    std::fs::read(path).map_err(|error| match from_io(&error, digest) {
+        BlobError::NotFound(_) if path.with_extension(ASIDE).exists() => {
+            BlobError::Damaged(digest.to_owned())
+        }
+        other => other,
+    })
+}
+
 fn check(digest: &str) -> Result<(), BlobError> {
     if is_digest(digest) { Ok(()) } else { Err(BlobError::NotADigest(digest.to_owned())) }
 }
@@ -218,7 +250,9 @@ fn write_file(dir: &Path, digest: &str, content: &[u8]) -> Result<(), BlobError>
                 file.write_all(content)?;
                 file.sync_data()
             })
-            .and_then(|()| std::fs::rename(&beside, &path));
+            .and_then(|()| std::fs::rename(&beside, &path))
+            // What was wrong in its place is of no use any more, and usually is not there.
+            .map(|()| drop(std::fs::remove_file(path.with_extension(ASIDE))));
         if result.is_err() {
             // What is left of a failed write is of no use; if it cannot be removed either, the
             // first error says more.
@@ -272,7 +306,15 @@ mod tests {
         for bad in ["../../etc/passwd", "", "A"] {
             assert!(matches!(blobs.get(bad).await, Err(BlobError::NotADigest(_))));
         }
+        // What is damaged is said so until the same is handed in again.
         std::fs::write(place(dir.path(), &digest), b"damaged").unwrap();
-        assert!(matches!(blobs.get(&digest).await, Err(BlobError::Mismatch { .. })));
+        for _ in 0..2 {
+            let said = blobs.get(&digest).await.unwrap_err();
+            assert!(matches!(said, BlobError::Damaged(_)) && said.to_string().contains(&digest));
+        }
+        assert!(!blobs.missing(vec![digest.clone()]).await.unwrap().is_empty());
+        blobs.put(&digest, content.clone()).await.unwrap();
+        assert_eq!(blobs.get(&digest).await.unwrap(), content);
+        assert_eq!(std::fs::read_dir(dir.path().join(&digest[..2])).unwrap().count(), 1);
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::cache::Caches;
 use super::decide::{Conclusion, Record, Stage};
 use super::junit;
-use super::pick::{files, pick};
+use super::pick::{MOST, files, pick};
 use super::place::remove;
 use super::{Doer, blocking, patiently};
 use crate::runtime::shim::log::file;
@@ -196,9 +196,17 @@ impl Doer {
         let picked = blocking("put a package together", move || {
             remove(&into)?;
             std::fs::create_dir_all(&into)?;
-            pick(&work, &paths, &into)
+            match pick(&work, &paths, &into) {
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+                picked => picked.map(Some),
+            }
         })
         .await?;
+        let Some(picked) = picked else {
+            let message = format!("{what} holds more than {MOST} files");
+            let hint = "name fewer, or pack them into an archive in the script";
+            return Err(Reason::new("artifact-refused", message).hint(hint));
+        };
         if let Some(first) = picked.left_out.first() {
             let (count, first) = (picked.left_out.len(), first.display());
             let message = format!("{count} entries of {what} are no files: {first}, …");

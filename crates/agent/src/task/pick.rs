@@ -6,6 +6,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
+/// So many files and links are picked at most: what is larger is no package, and costs the disk of
+/// its host an entry for each.
+pub const MOST: u64 = 200_000;
+
 /// What was picked.
 #[derive(Debug, Default, PartialEq)]
 pub struct Picked {
@@ -19,13 +23,17 @@ pub struct Picked {
 /// is in it.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk says; `FileTooLarge`, if there are more than [`MOST`].
 pub fn pick(work: &Path, patterns: &[String], into: &Path) -> io::Result<Picked> {
     let mut picked = Picked::default();
     visit(work, Path::new(""), &mut |path, kind| {
         let wanted = |ancestor: &Path| patterns.iter().any(|p| matches(p, ancestor));
         if kind.is_dir() || !path.ancestors().any(wanted) {
             return Ok(());
+        }
+        if picked.taken == MOST {
+            let message = format!("there are more than {MOST} files");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         let (from, to) = (work.join(path), into.join(path));
         if let Some(above) = to.parent() {

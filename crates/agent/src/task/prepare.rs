@@ -210,6 +210,7 @@ impl Doer {
 fn not_fetched(what: &str, error: &PackageError) -> Reason {
     let code = match error {
         PackageError::Client(ClientError::NotFound(_)) => "package-missing",
+        PackageError::Client(client) if client.code() == "damaged" => "package-damaged",
         PackageError::Full { .. } => "disk-full",
         PackageError::Refused(_) => "package-refused",
         PackageError::Corrupt { .. } => "package-corrupt",

@@ -161,6 +161,8 @@ impl From<BlobError> for ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
             }
             BlobError::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
+            // Asking again is of no use.
+            BlobError::Damaged(_) => (StatusCode::GONE, "damaged"),
             BlobError::Full => (StatusCode::INSUFFICIENT_STORAGE, "full"),
             BlobError::Other(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
