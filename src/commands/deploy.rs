@@ -2,16 +2,18 @@
 //! package first. How it is rolled out is the platform's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use atoll_client::Client;
 use atoll_model::deployment::RETRY_ANNOTATION;
-use atoll_model::{Application, Deployment, Kind};
+use atoll_model::{Application, Deployment, Kind, Object};
 use serde_json::json;
 
 use crate::args::{Global, Override, Wait};
 use crate::change;
 use crate::exit::{Exit, Failure};
 use crate::goal::Goal;
+use crate::output;
 use crate::subject::Subject;
 use crate::wait;
 
@@ -76,6 +78,25 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     change::conclude(&client, &deployment, &outcome, None, args.wait).await
 }
 
+/// Says what else takes a new release by itself, as a release is the application's: it is made once
+/// and goes wherever the application goes.
+async fn tell_others(client: &Client, application: &str, asked: &Subject) -> anyhow::Result<()> {
+    let list = client.list_all(Kind::Deployment, None).await?;
+    let all = list.items.iter().filter_map(|any| any.of::<Deployment>());
+    let follows = |d: &&Arc<Object<Deployment>>| {
+        d.spec.application == application && d.spec.release.is_none() && d.name() != asked.name
+    };
+    let names: Vec<String> =
+        all.filter(follows).map(|d| format!("deployment/{}", d.name())).collect();
+    let Some(first) = names.first() else { return Ok(()) };
+    output::say(&format!(
+        "a release made of it is the application's: {} will take it too, as soon as it may enter \
+         there; to keep one where it is: atoll pin {first} --reason WHY",
+        names.join(", ")
+    ));
+    Ok(())
+}
+
 /// What says that a release that failed here is wanted all the same: an edit of its own, as the
 /// target may name it already.
 async fn retry(
@@ -110,6 +131,7 @@ async fn pack(
     let any = client.get(deployment.kind, &deployment.name).await?;
     let follows = any.of::<Deployment>().is_some_and(|d| d.spec.release.is_none());
     let application = Subject { kind: Kind::Application, name: args.application.clone() };
+    tell_others(client, &args.application, deployment).await?;
     let spec = json!({ "package": package });
     let outcome = change::patch_spec(client, &application, spec, None, &args.over).await?;
     change::tell(&outcome, std::slice::from_ref(&application))?;

@@ -188,8 +188,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
                     let (spec, is) = (&d.spec, &d.status);
                     let to = is.rollout.as_ref().map(|rollout| (rollout.to.clone(), rollout.back));
                     let failed = is.failed.as_ref().map(|failed| failed.at);
-                    let target =
-                        (spec.release.clone(), spec.pin.clone(), spec.promoted.clone());
+                    let target = (spec.release.clone(), spec.pin.clone(), spec.promoted.clone());
                     Some((to, is.last_good.clone(), is.good_since, failed, target, is.phase))
                 }
                 _ => None,
@@ -252,9 +251,7 @@ fn open(world: &Snapshot, application: &str) -> Vec<String> {
         let status = &promotion.status;
         let unrestored = status.failed_at.is_some() && status.restored_at.is_none();
         // What was refused may be wanted again: a veto is taken back, a soak begins anew.
-        status.phase < PromotionPhase::Good
-            || status.phase == PromotionPhase::Refused
-            || unrestored
+        status.phase < PromotionPhase::Good || status.phase == PromotionPhase::Refused || unrestored
     }))
 }
 

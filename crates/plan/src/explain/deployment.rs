@@ -88,8 +88,9 @@ fn ailing(fleet: &Fleet, told: &mut Told) {
         };
         let (first, message) = (names[0], &reason.message);
         told.see(format!("instance/{first}"));
-        // A deployment's own reason may hold the words already.
-        if !told.reasons.iter().any(|known| known.message.contains(message.as_str())) {
+        // A deployment's own reason may hold the words already, but not what to do.
+        let told_already = told.reasons.iter().any(|known| known.message.contains(message));
+        if reason.hint.is_some() || !told_already {
             let message = format!("{first}{more}: {message}");
             told.reasons.push(Reason { message, ..reason.clone() });
         }

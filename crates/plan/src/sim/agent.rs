@@ -244,7 +244,8 @@ impl Agent {
             Step::Started if let Some(port) = taken => {
                 said.phase = InstancePhase::CrashLoop;
                 let message = format!("port {port} is in use by something else");
-                said.reasons = vec![Reason::new("port-taken", message)];
+                let hint = format!("stop what uses port {port} there");
+                said.reasons = vec![Reason::new("port-taken", message).hint(hint)];
                 Some((Span::seconds(10), Step::Retry))
             }
             Step::Started => start(process, behaviour, now),
