@@ -8597,6 +8597,8 @@ export interface components {
             reasons?: components["schemas"]["Reason"][];
             /** @description When each schedule last began a run, in the order of the schedules. */
             scheduled?: components["schemas"]["Timestamp"][];
+            /** @description Why that failed, if it did. */
+            unseen?: components["schemas"]["Reason"] | (null);
         };
         /** @description `GET /v1/pipelines/{name}/tests`: the tests of a pipeline over its newest runs. */
         PipelineTests: {
@@ -9420,6 +9422,11 @@ export interface components {
             definition?: components["schemas"]["Pipeline2"] | (null);
             /** @description When it ended. */
             endedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description Since when it is being ended before its steps are done; those that are always done have a
+             *     few minutes from then on.
+             */
+            endingAt?: components["schemas"]["Timestamp"] | (null);
             /** @description The group of runs that do not run at the same time, filled in. */
             group?: string | null;
             /** @description What its release step has made. */
@@ -9952,7 +9959,10 @@ export interface components {
         };
         /** @description One step, done once for each cell of its matrix. */
         Step2: {
-            /** @description It is done although steps before failed: to clean up, or to tell somebody. */
+            /**
+             * @description It is done although steps before failed or the run is ended early: to clean up, or to tell
+             *     somebody.
+             */
             always?: boolean;
             /** @description What it leaves for others and for people. */
             artifacts?: components["schemas"]["Artifact"][];
@@ -10277,7 +10287,7 @@ export interface components {
             work: components["schemas"]["Work"];
         };
         /** @description The state of a task in one word. */
-        TaskPhase: "pending" | "preparing" | "running" | "keeping" | "succeeded" | "failed" | "timedOut" | "cancelled" | "lost";
+        TaskPhase: "pending" | "preparing" | "running" | "keeping" | "succeeded" | "failed" | "timedOut" | "overLimit" | "cancelled" | "lost";
         /** @description How one task is. */
         TaskReport: {
             /**

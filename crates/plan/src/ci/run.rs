@@ -374,7 +374,8 @@ impl Turn<'_> {
             *ended.entry(&cell.step).or_default() += 1;
         }
         reasons.extend(ended.into_iter().map(|(step, count)| {
-            let were = if count == 1 { "1 cell was".to_owned() } else { format!("{count} cells were") };
+            let were =
+                if count == 1 { "1 cell was".to_owned() } else { format!("{count} cells were") };
             let another = cells.iter().any(|c| c.phase == CellPhase::Failed && c.step == step);
             let since = if another { ", as another failed" } else { "" };
             let message = format!("{were} ended of step {step}{since}");
