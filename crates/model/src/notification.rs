@@ -275,6 +275,10 @@ pub struct Notification {
     /// Alerts that were told of before and are kept quiet since; they have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silenced: Vec<String>,
+    /// Alerts that were told to fire before and are not listed here, as there are too many; whether
+    /// they have ended is told later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// A checksum of the names of all alerts that fire, listed or not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::alerting::AlertPhase;
-use atoll_model::notification::{AlertNote, AlertRoute, Cause};
+use atoll_model::notification::{AlertNote, AlertRoute, Cause, NotificationPhase};
 use atoll_model::{Alert, Notification, Object, Receiver, Snapshot, Span, Timestamp};
 
 use super::short;
@@ -48,7 +48,7 @@ pub(super) struct Talk<'a> {
     pub receiver: &'a Object<Receiver>,
     pub key: &'a str,
     pub group: &'a Group<'a>,
-    pub last: Option<&'a Notification>,
+    pub last: Option<&'a Object<Notification>>,
 }
 
 impl Talk<'_> {
@@ -56,14 +56,15 @@ impl Talk<'_> {
     pub fn next(&self) -> Next {
         let firing = &self.group.firing;
         let interval = self.group.route.map_or(USUAL_INTERVAL, |route| route.group_interval);
-        let told = self.last.filter(|last| !is_over(last));
-        let Some(told) = told else {
+        let told = self.last.filter(|last| !is_over(&last.spec) || self.is_owed(last));
+        let Some(last) = told else {
             let Some(first) = firing.values().map(|a| fired(a)).min() else { return Next::Over };
             let wait = self.group.route.map_or(Span::default(), |route| route.group_wait);
-            let after = self.last.map(|last| last.at + interval);
+            let after = self.last.map(|last| last.spec.at + interval);
             let due = (first + wait).max(after.unwrap_or_default());
             return self.at(due, Cause::New, Vec::new());
         };
+        let told = &last.spec;
         let known = told_firing(told);
         let ended = if self.receiver.spec.send_resolved { self.ended(told) } else { Vec::new() };
         // Who is not told of an end is told of what fires anew.
@@ -74,7 +75,9 @@ impl Talk<'_> {
                 && now.is_some_and(|at| at > note.since)
         };
         let changed = match told.more {
-            _ if told.alerts.iter().any(is_anew) => true,
+            _ if told.alerts.iter().any(is_anew) || self.is_owed(last) => true,
+            // Who is told of no end is told nothing where all have ended.
+            _ if firing.is_empty() && ended.is_empty() => false,
             0 => firing.keys().any(|name| !known.contains(name)) || !ended.is_empty(),
             _ => self.digest() != told.digest,
         };
@@ -91,11 +94,12 @@ impl Talk<'_> {
         }
     }
 
-    fn at(&self, due: Timestamp, cause: Cause, ended: Vec<AlertNote>) -> Next {
+    fn at(&self, due: Timestamp, cause: Cause, mut ended: Vec<AlertNote>) -> Next {
         if due > self.now {
             return Next::Wait(due);
         }
-        let known = self.last.map(told_firing).unwrap_or_default();
+        ended.extend(self.unheard());
+        let known = self.last.map(|last| told_firing(&last.spec)).unwrap_or_default();
         let mut firing: Vec<_> = self.group.firing.values().collect();
         firing.sort_by_key(|a| (known.contains(a.name()), fired(a), a.name()));
         let ended_listed = ended.len().min(MOST_LISTED - firing.len().min(MOST_LISTED / 2));
@@ -108,15 +112,19 @@ impl Talk<'_> {
             alert: a.spec.clone(),
         };
         let mut alerts: Vec<AlertNote> = firing.iter().take(listed).map(|a| note(a)).collect();
+        let beyond = firing.iter().skip(listed).map(|a| a.name()).filter(|name| known.contains(name));
+        let mut unlisted: Vec<String> = beyond.map(str::to_owned).collect();
+        unlisted.extend(ended.iter().skip(ended_listed).map(|note| note.name.clone()));
         alerts.extend(ended.into_iter().take(ended_listed));
         Next::Tell(Box::new(Notification {
             receiver: self.receiver.meta.name.clone(),
             key: self.key.to_owned(),
             group: self.group.labels.clone(),
-            number: self.last.map_or(0, |last| last.number) + 1,
+            number: self.last.map_or(0, |last| last.spec.number) + 1,
             cause,
             more: u32::try_from(firing.len() - listed).unwrap_or(u32::MAX),
-            silenced: self.last.map(|last| self.silenced(last)).unwrap_or_default(),
+            silenced: self.last.map(|last| self.silenced(&last.spec)).unwrap_or_default(),
+            unlisted,
             digest: self.digest(),
             alerts,
             at: self.now,
@@ -147,7 +155,7 @@ impl Talk<'_> {
             let at = alert.and_then(|alert| alert.status.resolved_at).unwrap_or(self.now);
             ended.push(AlertNote { firing: false, ended: Some(at), ..note.clone() });
         }
-        for name in &told.silenced {
+        for name in told.silenced.iter().chain(&told.unlisted) {
             let Some(alert) = self.world.get::<Alert>(name) else { continue };
             if alert.status.phase == AlertPhase::Resolved {
                 ended.push(AlertNote {
@@ -162,6 +170,32 @@ impl Talk<'_> {
         ended
     }
 
+    /// What the last message told to have ended, where nobody got that message and nothing of it
+    /// fires again.
+    fn unheard(&self) -> Vec<AlertNote> {
+        let unheard = |last: &&Object<Notification>| {
+            self.receiver.spec.send_resolved && last.status.phase != NotificationPhase::Sent
+        };
+        let fires = |note: &AlertNote| {
+            let alert = self.world.get::<Alert>(&note.name);
+            alert.is_some_and(|alert| alert.status.phase == AlertPhase::Firing)
+        };
+        let notes = self.last.filter(unheard).into_iter().flat_map(|last| &last.spec.alerts);
+        notes.filter(|note| !note.firing && !fires(note)).cloned().collect()
+    }
+
+    /// Whether a message that was given up has to be told anew: what it told may get through in
+    /// other words, and what has ended is worth telling for some hours.
+    fn is_owed(&self, last: &Object<Notification>) -> bool {
+        let given_up = last.status.phase == NotificationPhase::Abandoned;
+        let fresh = |note: &AlertNote| {
+            note.ended.is_some_and(|at| self.now.since(at) < super::GIVEN_UP_AFTER)
+        };
+        given_up
+            && (!self.group.firing.is_empty()
+                || self.receiver.spec.send_resolved && last.spec.alerts.iter().any(fresh))
+    }
+
     fn digest(&self) -> String {
         short(checksum(self.group.firing.keys().map(|name| name.as_bytes())))
     }
@@ -173,7 +207,8 @@ fn fired(alert: &Object<Alert>) -> Timestamp {
 
 /// The alerts a message tells to fire.
 fn told_firing(told: &Notification) -> BTreeSet<&str> {
-    told.alerts.iter().filter(|note| note.firing).map(|note| note.name.as_str()).collect()
+    let listed = told.alerts.iter().filter(|note| note.firing).map(|note| note.name.as_str());
+    listed.chain(told.unlisted.iter().map(String::as_str)).collect()
 }
 
 /// After this message nothing of the group was left.

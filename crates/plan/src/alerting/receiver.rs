@@ -45,7 +45,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     }
     for (key, group) in &groups {
         let messages = told.get(key.as_str()).map_or(&[][..], Vec::as_slice);
-        let last = messages.last().map(|message| &message.spec);
+        let last = messages.last().map(|message| message.as_ref());
         let talk = Talk { world: cx.world, now: cx.now, receiver, key, group, last };
         let next = talk.next();
         keep_house(cx, messages, &next, &mut plan);
@@ -215,6 +215,7 @@ fn heartbeat(
         alerts: Vec::new(),
         more: 0,
         silenced: Vec::new(),
+        unlisted: Vec::new(),
         digest: String::new(),
         at: cx.now,
     };

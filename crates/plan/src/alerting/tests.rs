@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use atoll_model::Kind;
 use atoll_model::alerting::{Alert, AlertPhase, Rule, RuleGroup, RuleItem};
 use atoll_model::monitoring::Completeness;
-use atoll_model::notification::{Cause, Receiver};
+use atoll_model::notification::{AlertNote, Cause, Receiver};
 
 use super::*;
 use crate::Measurements;
@@ -25,6 +25,7 @@ fn message() -> Object<Notification> {
         alerts: Vec::new(),
         more: 0,
         silenced: Vec::new(),
+        unlisted: Vec::new(),
         digest: String::new(),
         at: T,
     };
@@ -160,6 +161,45 @@ fn very_many_alerts_are_written_bit_by_bit_and_told_in_short() {
     let again = receiver::plan(&Context { world: &world, measured: &measured, now: later }, "ops");
     let told = |w: &&Write| matches!(w, Write::Put(Any::Notification(_)));
     assert_eq!(again.writes.iter().filter(told).count(), 0, "nothing has changed");
+}
+
+/// What was told to fire and then makes room for newer ones has its end told all the same.
+#[test]
+fn of_very_many_alerts_none_that_was_told_ends_unheard() {
+    let mut world = world([rule(), receiver()]);
+    let mut now = T;
+    let mut tell = |world: &mut Snapshot, count: usize| -> Notification {
+        now = now + Span::seconds(3600);
+        while evaluate(world, now, &hosts(count)).1 == Some(now) {}
+        let measured = Measurements::default();
+        let plan = receiver::plan(&Context { world, measured: &measured, now }, "ops");
+        for write in &plan.writes {
+            apply(world, write);
+        }
+        let newest = world.all::<Notification>().max_by_key(|n| n.spec.number).unwrap().clone();
+        let plan = sent(&Context { world, measured: &measured, now }, newest.name(), Ok(()), false);
+        for write in &plan.writes {
+            apply(world, write);
+        }
+        newest.spec.clone()
+    };
+    let first = tell(&mut world, 300);
+    let name = first.alerts[0].name.clone();
+    let second = tell(&mut world, 500);
+    assert!(second.alerts.iter().all(|note| note.firing && note.name != name));
+    assert!(second.unlisted.contains(&name) && second.unlisted.len() == 200);
+    let mut gone = Object::clone(world.get::<Alert>(&name).unwrap());
+    gone.status.phase = AlertPhase::Resolved;
+    apply(&mut world, &Write::Put(Any::Alert(Arc::new(gone))));
+    let measured = Measurements::default();
+    let later = T + Span::seconds(3 * 3600);
+    let plan = receiver::plan(&Context { world: &world, measured: &measured, now: later }, "ops");
+    let told = plan.writes.iter().find_map(|write| match write {
+        Write::Put(Any::Notification(told)) if told.spec.number == 3 => Some(told),
+        _ => None,
+    });
+    let ended: Vec<&AlertNote> = told.unwrap().spec.alerts.iter().filter(|n| !n.firing).collect();
+    assert_eq!(ended.iter().map(|note| &note.name).collect::<Vec<_>>(), [&name]);
 }
 
 #[test]

@@ -235,7 +235,8 @@ impl Script {
     fn tell(&mut self, words: &[String]) -> Done {
         for name in alerting::to_send(&self.sim.world, self.sim.now()) {
             let message = self.sim.world.get::<Notification>(&name).ok_or("it is gone")?.clone();
-            let fails = words.get(2).cloned().filter(|_| words[1] == "fails");
+            let how = words.get(1).map_or("", String::as_str);
+            let fails = words.get(2).cloned().filter(|_| how == "fails" || how == "refused");
             let outcome = fails.map_or(Ok(()), Err);
             let verb = if outcome.is_ok() { "told" } else { "not told" };
             let listed = |firing: bool| -> Vec<String> {
@@ -246,7 +247,7 @@ impl Script {
             let (to, number, cause) =
                 (&message.spec.receiver, message.spec.number, word(&message.spec.cause));
             self.said.push(format!("{to} {verb}, {number}, {cause}: [{firing}] ended [{ended}]"));
-            let plan = alerting::sent(&self.sim.context(), &name, outcome, false);
+            let plan = alerting::sent(&self.sim.context(), &name, outcome, how == "refused");
             let actor = atoll_model::access::Actor::controller("notification");
             self.sim.commit(&actor, plan).map_err(|reasons| format!("{reasons:?}"))?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::notification::{AlertNote, Cause};
+use atoll_model::notification::{AlertNote, Cause, Channel};
 use atoll_model::{Notification, Object, Receiver, Span, Timestamp};
 use serde_json::{Value, json};
 
@@ -151,10 +151,26 @@ pub fn text(
     message: &Object<Notification>,
     address: &str,
 ) -> Result<(String, String), NotSent> {
-    let names = names(receiver, message, address);
+    let mut names = names(receiver, message, address);
+    if matches!(receiver.channel, Channel::Slack { .. }) {
+        escape(&mut names);
+    }
     let title = receiver.title.as_deref().unwrap_or(TITLE);
     let text = receiver.text.as_deref().unwrap_or(TEXT);
     Ok((render("title", title, &names)?, render("text", text, &names)?))
+}
+
+/// Writes what Slack takes for the beginnings of links, names and groups so that it shows them.
+/// <https://api.slack.com/reference/surfaces/formatting#escaping>
+fn escape(names: &mut Value) {
+    match names {
+        Value::String(text) => {
+            *text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        }
+        Value::Array(all) => all.iter_mut().for_each(escape),
+        Value::Object(all) => all.values_mut().for_each(escape),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn render(field: &str, template: &str, names: &Value) -> Result<String, NotSent> {
