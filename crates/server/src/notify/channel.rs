@@ -143,6 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_receiver_answers_is_not_told() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         tokio::spawn(async move {
