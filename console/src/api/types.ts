@@ -8273,6 +8273,11 @@ export interface components {
             receiver: string;
             /** @description Alerts that were told of before and are kept quiet since; they have not ended. */
             silenced?: string[];
+            /**
+             * @description Alerts that were told to fire before and are not listed here, as there are too many; whether
+             *     they have ended is told later.
+             */
+            unlisted?: string[];
         };
         /** @description The state of a message in one word. */
         NotificationPhase: "pending" | "sent" | "abandoned";

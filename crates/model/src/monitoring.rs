@@ -235,6 +235,11 @@ impl Monitor {
     fn usual_failures() -> u32 {
         2
     }
+
+    /// How long an answer is waited for: a look is over before the next begins.
+    pub fn patience(&self) -> Span {
+        self.timeout.min(self.every)
+    }
 }
 
 /// What a monitor looks at, and how.
@@ -417,7 +422,8 @@ impl Spec for Monitor {
         invalid.add_if(self.every.0 < 1000, "every", "is less than 1s");
         let seldom = self.every.0 > 86_400_000;
         invalid.add_if(seldom, "every", "is more than 1d; what is seen less often is not watched");
-        invalid.add_if(self.timeout > self.every, "timeout", "is longer than every");
+        let long = self.timeout > self.every && self.timeout != Monitor::usual_timeout();
+        invalid.add_if(long, "timeout", "is longer than every");
         invalid.add_if(self.timeout.0 == 0, "timeout", "is 0");
         invalid.into_result()
     }

@@ -27,6 +27,8 @@ pub struct TargetResult {
     pub problem: Option<String>,
     /// How often in a row it did not.
     pub failures: u32,
+    /// Why samples of it were not kept, if some were not.
+    pub refused: Option<String>,
 }
 
 /// Notes how the targets of a monitor are; writes where that differs from what was known. A
@@ -36,16 +38,17 @@ pub fn observed(cx: &Context, monitor: &str, results: &[TargetResult]) -> Plan {
     let Some(stored) = cx.world.get::<Monitor>(monitor) else { return Plan::nothing() };
     let limit = stored.spec.failures.max(1);
     let down: Vec<_> = results.iter().filter(|r| !r.up && r.failures >= limit).collect();
-    // One that fails for too short a time to tell is still what it was, and was it up or not
-    // known, it counts as up.
-    let up = results.len() - down.len();
-    let phase = match (results.len(), down.len()) {
-        (0, _) => MonitorPhase::Unknown,
+    let old = &stored.status;
+    // One that fails for too short a time to tell is still what it was, if that is known.
+    let is_new = old.phase == MonitorPhase::Unknown;
+    let untold = results.iter().filter(|r| is_new && !r.up && r.failures < limit).count();
+    let up = results.len() - down.len() - untold;
+    let phase = match (up, down.len()) {
+        (0, 0) => MonitorPhase::Unknown,
         (_, 0) => MonitorPhase::Up,
-        (all, down) if all == down => MonitorPhase::Down,
+        (0, _) => MonitorPhase::Down,
         _ => MonitorPhase::Degraded,
     };
-    let old = &stored.status;
     let known = |message: &str| {
         let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
         old.reasons.iter().find(|reason| words(&reason.message) == words(message)).cloned()
@@ -59,6 +62,13 @@ pub fn observed(cx: &Context, monitor: &str, results: &[TargetResult]) -> Plan {
     if down.len() > NAMED {
         let message = format!("{} more targets are down", down.len() - NAMED);
         reasons.push(Reason::new("target-down", message));
+    }
+    let refused = results.iter().filter_map(|r| Some((r, r.refused.as_ref()?)));
+    for (target, why) in refused.take(NAMED) {
+        let message = format!("some samples of {} were not kept: {why}", target.target);
+        let hint = "/api/v1/status/tsdb of the server shows who has how many series";
+        let reason = || Reason::new("samples-refused", message.clone()).hint(hint);
+        reasons.push(known(&message).unwrap_or_else(reason));
     }
     let since = if phase == old.phase { old.since } else { Some(cx.now) };
     let (up, down) = (up as u32, down.len() as u32);

@@ -209,11 +209,7 @@ fn lasting_noise_hides_no_tenfold_latency_and_few_requests_are_no_pass() {
         };
         let observed = |signal, all: &'static [Points; 3]| Observed {
             signal,
-            changed: vec![Track {
-                instance: "a",
-                changed_at: Some(Timestamp(0)),
-                points: &all[0],
-            }],
+            changed: vec![Track { instance: "a", changed_at: Some(Timestamp(0)), points: &all[0] }],
             unchanged: ["b", "c"]
                 .into_iter()
                 .zip(&all[1..])

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::{App, Server};
 use probe::{Eyes, Job};
-use schedule::{Gone, Key, Schedule};
+use schedule::{Gone, Key, Schedule, Seen};
 use series::Series;
 
 /// So many targets are looked at at once.
@@ -38,7 +38,7 @@ struct Done {
     turn: u64,
     job: Arc<Job>,
     series: Series,
-    problem: Option<String>,
+    seen: Seen,
 }
 
 /// Runs until it is dropped; looks only while this replica leads.
@@ -86,40 +86,38 @@ fn start_due(app: &App, eyes: &Arc<Eyes>, schedule: &mut Schedule, looks: &mut J
         let (app, eyes) = (app.clone(), eyes.clone());
         looks.spawn(async move {
             let look = AssertUnwindSafe(look(&app, &eyes, &job, before)).catch_unwind().await;
-            let broke = |_| (Series::default(), Some("the look broke; see the log".to_owned()));
-            let (series, problem) = look.unwrap_or_else(broke);
-            Done { key, turn, job, series, problem }
+            let broke = |_| {
+                let problem = Some("the look broke; see the log".to_owned());
+                (Series::default(), Seen { problem, refused: None })
+            };
+            let (series, seen) = look.unwrap_or_else(broke);
+            Done { key, turn, job, series, seen }
         });
     }
 }
 
 /// Looks at a target and keeps what was measured.
-async fn look(app: &App, eyes: &Eyes, job: &Job, before: Series) -> (Series, Option<String>) {
+async fn look(app: &App, eyes: &Eyes, job: &Job, before: Series) -> (Series, Seen) {
     let looked = eyes.look(job, app.clock).await;
     let outcome = if looked.problem.is_none() { "up" } else { "down" };
     let labels = [("probe", job.spec.probe.word()), ("outcome", outcome)];
     app.figures.count("atoll_probes_total", &labels);
     if app.epoch().is_none() {
-        return (before, looked.problem);
+        return (before, Seen { problem: looked.problem, refused: None });
     }
     app.metrics.describe(looked.families);
     let (rows, server, source) = (looked.rows, app.clone(), source(job));
     let kept = tokio::task::spawn_blocking(move || {
         let mut now = Series::default();
-        match server.append(&source, |intake| now = rows.append(&before, intake)) {
-            Ok(appended) => {
-                if let Some(why) = appended.refusal {
-                    tracing::warn!("{source}: some samples were not kept: {why}");
-                }
-                if rows.ahead > 0 {
-                    tracing::warn!("{source}: {} samples are of the future", rows.ahead);
-                }
-            }
-            Err(error) => tracing::warn!("{source}: nothing was kept: {error}"),
-        }
-        now
+        let refused = match server.append(&source, |intake| now = rows.append(&before, intake)) {
+            Ok(appended) => appended.refusal.map(|why| why.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let ahead = (rows.ahead > 0).then(|| format!("{} are of the future", rows.ahead));
+        (now, refused.or(ahead))
     });
-    (kept.await.unwrap_or_default(), looked.problem)
+    let (series, refused) = kept.await.unwrap_or_default();
+    (series, Seen { problem: looked.problem, refused })
 }
 
 /// The name the store counts the series of a monitor under.
@@ -143,8 +141,8 @@ fn end(app: &App, gone: Gone) {
 
 /// Takes over what a look has brought.
 async fn take(app: &App, schedule: &mut Schedule, done: Done) {
-    let Done { key, turn, job, series, problem } = done;
-    match schedule.done(&key, turn, series, problem) {
+    let Done { key, turn, job, series, seen } = done;
+    match schedule.done(&key, turn, series, seen) {
         Ok(()) => note(app, &key.0, &schedule.results(&key.0)).await,
         Err(series) if app.epoch().is_some() => end(app, Gone { job, series }),
         Err(_) => {}

@@ -112,7 +112,8 @@ impl Talk<'_> {
             alert: a.spec.clone(),
         };
         let mut alerts: Vec<AlertNote> = firing.iter().take(listed).map(|a| note(a)).collect();
-        let beyond = firing.iter().skip(listed).map(|a| a.name()).filter(|name| known.contains(name));
+        let beyond =
+            firing.iter().skip(listed).map(|a| a.name()).filter(|name| known.contains(name));
         let mut unlisted: Vec<String> = beyond.map(str::to_owned).collect();
         unlisted.extend(ended.iter().skip(ended_listed).map(|note| note.name.clone()));
         alerts.extend(ended.into_iter().take(ended_listed));

@@ -117,15 +117,8 @@ fn one(
     let Some(contrast) = contrast(&rows, &frame, scale, together) else {
         return lacking(signal, "nothing to compare updated instances with".to_owned());
     };
-    if contrast.after.len() < least_points(signal.measure) {
-        let points = match contrast.after.len() {
-            1 => "1 point".to_owned(),
-            n => format!("{n} points"),
-        };
-        return lacking(signal, format!("{points} since the update"));
-    }
-    if contrast.crossed && rows.unchanged.is_empty() {
-        return lacking(signal, "nothing from before and nothing unchanged".to_owned());
+    if let Some(why) = incomparable(&contrast, &rows, signal) {
+        return lacking(signal, why);
     }
     let requests =
         traffic.filter(|_| errors).map(|traffic| Rows::of(traffic, &frame, Scale::Plain));
@@ -248,6 +241,18 @@ fn too_little(rows: &Rows, frame: &Frame, signal: &Signal) -> Option<String> {
     let silent = (frame.count - 1 - newest) as i64 * frame.width;
     let stale = silent > (5 * frame.width).max(frame.watch * 2 / 5);
     stale.then(|| format!("updated instances have not been measured for {} s", silent / 1000))
+}
+
+/// Whether what there is to compare is enough to judge by, and why not.
+fn incomparable(contrast: &Contrast, rows: &Rows, signal: &Signal) -> Option<String> {
+    match contrast.after.len() {
+        points if points >= least_points(signal.measure) => {
+            let alone = contrast.crossed && rows.unchanged.is_empty();
+            alone.then(|| "nothing from before and nothing unchanged".to_owned())
+        }
+        1 => Some("1 point since the update".to_owned()),
+        points => Some(format!("{points} points since the update")),
+    }
 }
 
 /// A share of next to no requests is a value and still says nothing, neither good nor bad: all of

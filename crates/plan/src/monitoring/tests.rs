@@ -68,6 +68,7 @@ fn result(target: &str, failures: u32, problem: &str) -> TargetResult {
         up: failures == 0,
         problem: Some(problem.to_owned()),
         failures,
+        refused: None,
     }
 }
 
@@ -86,6 +87,25 @@ fn statuses(rounds: &[[TargetResult; 2]]) -> Vec<Option<MonitorStatus>> {
         said.push((!plan.writes.is_empty()).then(|| status.clone()));
     }
     said
+}
+
+#[test]
+fn one_that_never_answered_is_not_up_and_what_is_not_kept_of_another_is_said() {
+    let full = |target: &str| TargetResult {
+        refused: Some("3 series are beyond the limit of 2".to_owned()),
+        ..result(target, 0, "")
+    };
+    let said = statuses(&[
+        [result("http://a", 1, "no route"), result("http://b", 1, "no route")],
+        [result("http://a", 2, "no route"), full("http://b")],
+        [result("http://a", 3, "no route"), full("http://b")],
+    ]);
+    assert_eq!(said[0].as_ref().map(|s| (s.phase, s.up)), None, "nothing is known yet");
+    let status = said[1].as_ref().unwrap();
+    assert_eq!((status.phase, status.up, status.down), (MonitorPhase::Degraded, 1, 1));
+    let codes: Vec<&str> = status.reasons.iter().map(|r| r.code.as_str()).collect();
+    assert_eq!(codes, ["target-down", "samples-refused"]);
+    assert!(said[2].is_none());
 }
 
 #[test]

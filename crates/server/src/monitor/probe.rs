@@ -86,7 +86,7 @@ impl Eyes {
     /// Looks at a target once, for no longer than the monitor allows.
     pub(super) async fn look(&self, job: &Job, clock: Clock) -> Looked {
         let (at, began) = (clock.now(), clock.elapsed());
-        let timeout = job.spec.timeout;
+        let timeout = job.spec.patience();
         let late = || format!("no answer within {timeout}");
         let mut rows = Rows::new(&job.labels, at);
         if matches!(job.spec.probe, MonitorProbe::Scrape { .. }) {

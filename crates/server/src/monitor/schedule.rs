@@ -34,8 +34,17 @@ struct Target {
     /// Those of the last look; with the look that is under way, while one is.
     series: State,
     failures: u32,
-    /// What was wrong last, once it was looked at.
-    last: Option<Option<String>>,
+    /// What the last look saw, once it was looked at.
+    last: Option<Seen>,
+}
+
+/// What a look saw of a target.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// What was wrong, if it did not answer as it should.
+    pub(super) problem: Option<String>,
+    /// Why samples of it were not kept, if some were not.
+    pub(super) refused: Option<String>,
 }
 
 enum State {
@@ -156,27 +165,27 @@ impl Schedule {
         key: &Key,
         turn: u64,
         series: Series,
-        problem: Option<String>,
+        seen: Seen,
     ) -> Result<(), Series> {
         let Some(target) = self.targets.get_mut(key).filter(|target| target.turn == turn) else {
             return Err(series);
         };
         target.series = State::Waits(series);
-        target.failures = match problem {
+        target.failures = match seen.problem {
             None => 0,
             Some(_) => target.failures.saturating_add(1),
         };
-        target.last = Some(problem);
+        target.last = Some(seen);
         Ok(())
     }
 
     /// How the targets of a monitor are; nothing before each was looked at once.
     pub(super) fn results(&self, monitor: &str) -> Vec<TargetResult> {
         let result = |(key, target): (&Key, &Target)| {
-            let problem = target.last.clone()?;
+            let Seen { problem, refused } = target.last.clone()?;
             let up = problem.is_none();
             let (target, failures) = (key.1.clone(), target.failures);
-            Some(TargetResult { target, up, problem, failures })
+            Some(TargetResult { target, up, problem, failures, refused })
         };
         self.of(monitor).map(result).collect::<Option<Vec<_>>>().unwrap_or_default()
     }
@@ -211,6 +220,10 @@ mod tests {
         schedule.refresh(all.iter(), Timestamp(now)).len()
     }
 
+    fn seen(problem: &str) -> Seen {
+        Seen { problem: Some(problem.to_owned()), refused: None }
+    }
+
     #[test]
     fn each_target_is_looked_at_once_in_its_interval_and_they_are_spread() {
         let names: Vec<String> = (0..100).map(|i| format!("m{i}")).collect();
@@ -223,7 +236,7 @@ mod tests {
             let mut count = 0;
             while let Some((key, turn, _, series)) = schedule.pop_due(Timestamp(now)) {
                 looks.entry(key.clone()).or_default().push(now);
-                assert!(schedule.done(&key, turn, series, None).is_ok());
+                assert!(schedule.done(&key, turn, series, Seen::default()).is_ok());
                 count += 1;
             }
             most = most.max(count);
@@ -247,7 +260,7 @@ mod tests {
         let (key, turn, _, series) = schedule.pop_due(late).unwrap();
         assert!(schedule.pop_due(late).is_none());
         assert!(schedule.pop_due(Timestamp(60_000)).is_none(), "it has not come to an end");
-        schedule.done(&key, turn, series, Some("late".to_owned())).unwrap();
+        schedule.done(&key, turn, series, seen("late")).unwrap();
         assert_eq!(schedule.results("m")[0].failures, 1);
         assert!(schedule.pop_due(Timestamp(100_000)).is_some());
     }
@@ -258,10 +271,10 @@ mod tests {
         refresh(&mut schedule, &[monitor("m", &["http://a/", "http://b/"])], 0);
         let late = Timestamp(20_000);
         let (key, turn, _, series) = schedule.pop_due(late).unwrap();
-        schedule.done(&key, turn, series, None).unwrap();
+        schedule.done(&key, turn, series, Seen::default()).unwrap();
         assert_eq!(schedule.results("m"), []);
         let (key, turn, _, series) = schedule.pop_due(late).unwrap();
-        schedule.done(&key, turn, series, Some("no".to_owned())).unwrap();
+        schedule.done(&key, turn, series, seen("no")).unwrap();
         let results = schedule.results("m");
         assert_eq!((results.len(), results.iter().filter(|r| r.up).count()), (2, 1));
     }
@@ -279,7 +292,7 @@ mod tests {
             Arc::new(Object { spec: Monitor { failures: 5, ..b.spec.clone() }, ..(*b).clone() });
         assert_eq!(refresh(&mut schedule, &[other], 20_000), 0);
         for (key, turn, _, series) in looks {
-            assert!(schedule.done(&key, turn, series, None).is_err(), "{key:?}");
+            assert!(schedule.done(&key, turn, series, Seen::default()).is_err(), "{key:?}");
         }
         assert_eq!(refresh(&mut schedule, &[], 20_000), 1);
         assert!(schedule.due.is_empty() && schedule.targets.is_empty());
@@ -297,7 +310,7 @@ mod tests {
         let mut schedule = Schedule::default();
         refresh(&mut schedule, &[Arc::new(down)], 0);
         let (key, turn, _, series) = schedule.pop_due(Timestamp(20_000)).unwrap();
-        schedule.done(&key, turn, series, Some("no".to_owned())).unwrap();
+        schedule.done(&key, turn, series, seen("no")).unwrap();
         assert!(schedule.results("m")[0].failures >= 2);
     }
 }
