@@ -73,6 +73,23 @@ async fn is_told_and_asked(program: &str, arguments: impl Fn(u16, &Path) -> Vec<
     assert_eq!(values["data"], json!(["a", "b"]), "{values}");
     let (_, wrong) = operator.form("/api/v1/query", "query=sum(").await;
     assert_eq!(wrong["errorType"], json!("bad_data"), "{wrong}");
+    // A server that takes nothing late refuses a message for one sample of it, and gets the rest.
+    let mut encoder = Encoder::new(Version::V1);
+    let late = [("__name__", "kept"), ("app", "a")];
+    encoder.add(late.into_iter(), &[Sample { at: at - 60_000, value: 1.0 }]);
+    for name in ["new_one", "new_other"] {
+        encoder.add([("__name__", name)].into_iter(), &[Sample { at, value: 3.0 }]);
+    }
+    let body = encoder.finish().expect("it is small");
+    let (status, text) = operator.send_bytes("/api/v1/write", kind, &body).await;
+    assert_eq!(status, 204, "{text}");
+    let several = until(async || {
+        let query = "query=sum({__name__=~\"new_.*\"})";
+        let (_, found) = operator.form("/api/v1/query", query).await;
+        (found["data"]["result"][0]["value"][1] == json!("6")).then_some(found)
+    });
+    let several = several.await;
+    assert_eq!(several["atoll"]["seen"], json!(2), "{several}");
     let text = server.caller_with(Level::Viewer).await.text("/metrics").await;
     assert!(text.contains("atoll_remote_up 1"), "{text}");
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atoll_metrics::exposition::json::read_value;
+use atoll_metrics::labels::{Matcher, Operator};
 use atoll_metrics::promql::{self, Answer, Coverage, QueryError, Value};
 use atoll_metrics::remote::{self as wire, Version};
 use bytes::Bytes;
@@ -24,6 +25,10 @@ const MOST_PENDING: usize = 64 << 20;
 const TOGETHER: usize = 4 << 20;
 /// Messages that come within this time are put together.
 const GATHER: Duration = Duration::from_secs(1);
+/// A refused message is sent in so many pieces at most.
+const MOST_POSTS: usize = 64;
+/// An answer is read up to this size.
+const MOST_ANSWERED: usize = 256 << 20;
 /// Between two attempts, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -66,8 +71,11 @@ impl Remote {
     /// Prepares to send; connects to nothing yet.
     ///
     /// # Errors
-    /// The directory of the queue cannot be used.
+    /// The directory of the queue cannot be used, or an address is none of a server.
     pub fn new(to: &options::Remote, dir: &Path) -> Result<Remote, String> {
+        for url in [&to.write_url, &to.query_url] {
+            check_address(url)?;
+        }
         let wrong = |e: std::io::Error| format!("could not use {}: {e}", dir.display());
         let spool = Spool::open(dir, MOST_ON_DISK).map_err(wrong)?;
         let mut http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
@@ -153,7 +161,7 @@ impl Remote {
                 self.news.notified().await;
                 continue;
             };
-            match self.post(message).await {
+            match self.post_all(message).await {
                 Sent::Through => {
                     self.sent.fetch_add(1, Ordering::Relaxed);
                     if self.away.swap(false, Ordering::Relaxed) {
@@ -161,7 +169,6 @@ impl Remote {
                     }
                 }
                 Sent::Refused(why) => {
-                    self.lost.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!("{} refused some metrics: {why}", self.to.write_url);
                 }
                 Sent::Away(why) => {
@@ -177,6 +184,29 @@ impl Remote {
             pause = FIRST_PAUSE;
             self.spool.lock().unwrap_or_else(PoisonError::into_inner).done(number);
         }
+    }
+
+    /// Sends a message. One that is refused is sent again in halves, so that what cannot be taken,
+    /// such as one sample that is too late, takes little else with it.
+    async fn post_all(&self, message: Vec<u8>) -> Sent {
+        let mut left = vec![message];
+        let (mut posts, mut refused) = (0, None);
+        while let Some(message) = left.pop() {
+            posts += 1;
+            let halves = if posts <= MOST_POSTS { halves(&message) } else { None };
+            match self.post(message).await {
+                Sent::Through => {}
+                Sent::Away(why) => return Sent::Away(why),
+                Sent::Refused(why) => {
+                    match halves {
+                        Some([first, second]) => left.extend([second, first]),
+                        None => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
+                    }
+                    refused.get_or_insert(why);
+                }
+            }
+        }
+        refused.map_or(Sent::Through, Sent::Refused)
     }
 
     async fn post(&self, message: Vec<u8>) -> Sent {
@@ -241,7 +271,9 @@ impl Remote {
         Ok(Answer { value, coverage, warnings: Vec::new(), infos: Vec::new() })
     }
 
-    /// How many of the series a query selects are fresh, of those that were there lately.
+    /// How many of the series a query selects are fresh, of those that were there lately. How old
+    /// the samples are is asked of one name only: `timestamp` drops names, and a server refuses what
+    /// then looks the same.
     async fn coverage(&self, query: &str, at: i64) -> Result<Coverage, QueryError> {
         let mut all = Coverage::default();
         for matchers in promql::selectors(query)? {
@@ -250,12 +282,15 @@ impl Remote {
             let part = |name: &str, of: String| {
                 format!("label_replace({of}, \"part\", \"{name}\", \"\", \"\")")
             };
-            let question = [
+            let mut question = vec![
                 part("expected", format!("count(last_over_time({of}[{EXPECTED_WITHIN}]))")),
                 part("seen", format!("count({of})")),
-                part("newest", format!("max(timestamp({of}))")),
-                part("stalest", format!("min(timestamp({of}))")),
             ];
+            let names = |m: &Matcher| m.name == "__name__" && matches!(m.operator, Operator::Equal);
+            if matchers.iter().any(names) {
+                question.push(part("newest", format!("max(timestamp({of}))")));
+                question.push(part("stalest", format!("min(timestamp({of}))")));
+            }
             let form = [("query", question.join(" or ")), ("time", seconds(at))];
             let Value::Vector(found) = self.fetch("query", &form).await? else { continue };
             let figure = |name: &str| {
@@ -302,9 +337,66 @@ impl Remote {
             QueryError::Execution(format!("could not ask {url}: {why}"))
         };
         let request = self.signed(request).await.map_err(away)?;
-        let answer = request.send().await.map_err(|e| away(chain(&e)))?;
-        answer.text().await.map_err(|e| away(chain(&e)))
+        let mut answer = request.send().await.map_err(|e| away(chain(&e)))?;
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(|e| away(chain(&e)))? {
+            if body.len() + piece.len() > MOST_ANSWERED {
+                let most = MOST_ANSWERED >> 20;
+                return Err(away(format!("it answers with more than {most} MiB; ask for less")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        // A refusal of a question is an answer; a page of a proxy is none.
+        if !status.is_success() && body.first() != Some(&b'{') {
+            return Err(away(format!("status {status}")));
+        }
+        String::from_utf8(body).map_err(|_| away("its answer is no text".to_owned()))
     }
+}
+
+/// An address a server can have.
+fn check_address(url: &str) -> Result<(), String> {
+    let parsed = reqwest::Url::parse(url).map_err(|e| format!("{url:?} is no address: {e}"))?;
+    match parsed.scheme() {
+        "http" | "https" if parsed.has_host() => Ok(()),
+        _ => Err(format!("{url:?} is not an http or https address")),
+    }
+}
+
+/// A compressed message of version 1 as two, each with half of its series; none where it has one.
+/// <https://protobuf.dev/programming-guides/encoding/>: a message is fields, each a tag, here
+/// always of bytes, a length and as many bytes.
+fn halves(message: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let plain = wire::decompress(message, usize::MAX).ok()?;
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while at < plain.len() {
+        starts.push(at);
+        let (_, after_tag) = varint(&plain, at)?;
+        let (length, begin) = varint(&plain, after_tag)?;
+        at = begin.checked_add(usize::try_from(length).ok()?)?;
+    }
+    if starts.len() < 2 || at != plain.len() {
+        return None;
+    }
+    let (first, second) = plain.split_at(starts[starts.len() / 2]);
+    let compress = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).ok();
+    Some([compress(first)?, compress(second)?])
+}
+
+/// A number of seven bits a byte, and where it ends.
+fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some((value, at));
+        }
+    }
+    None
 }
 
 /// Parameters as text.
@@ -361,4 +453,38 @@ fn put_together(messages: &[Bytes]) -> Vec<Vec<u8>> {
         all.extend(compress(&open));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_metrics::remote::write::Encoder;
+    use atoll_metrics::sample::Sample;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_cut_between_its_series() {
+        let message = |names: &[&str]| {
+            let mut encoder = Encoder::new(Version::V1);
+            for name in names {
+                let samples = [Sample { at: 1, value: 2.0 }];
+                encoder.add([("__name__", *name)].into_iter(), &samples);
+            }
+            encoder.finish().unwrap()
+        };
+        let plain = |message: &[u8]| wire::decompress(message, usize::MAX).unwrap();
+        let [first, second] = halves(&message(&["a", "b", "c"])).unwrap();
+        assert_eq!(plain(&first), plain(&message(&["a"])));
+        assert_eq!(plain(&second), plain(&message(&["b", "c"])));
+        assert!(halves(&first).is_none());
+        assert!(halves(b"no message").is_none());
+    }
+
+    #[test]
+    fn addresses_are_of_servers() {
+        assert!(check_address("http://10.0.0.1:8428/api/v1/write").is_ok());
+        for wrong in ["", "metrics", "ftp://h/", "http://"] {
+            assert!(check_address(wrong).is_err(), "{wrong}");
+        }
+    }
 }
