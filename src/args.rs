@@ -240,6 +240,8 @@ pub enum Command {
     Migrate(commands::migrate::Args),
     /// What the fleet can carry, as it is and as it would be
     Capacity(commands::capacity::Args),
+    /// What is spent of each budget, and what the fleet costs whom
+    Budget(commands::budget::Args),
     /// Roll out a release, or a package, of an application
     Deploy(commands::deploy::Args),
     /// Stop a rollout where it is
@@ -495,6 +497,10 @@ mod tests {
             "atoll migrate balance --pause 1m",
             "atoll migrate back migration/h1-17 --waves 2",
             "atoll capacity",
+            "atoll budget",
+            "atoll budget trade -o json",
+            "atoll budget --by team --currency EUR",
+            "atoll approve budget/trade --comment peak",
             "atoll capacity shop --times 2.5 --without zone/a --peak -o json",
             "atoll capacity --demand orders=500 --demand returns=20",
         ];

@@ -79,6 +79,9 @@ pub fn judge(outcome: &Outcome) -> Result<(), Failure> {
 /// Standard output's.
 pub fn tell(outcome: &Outcome, asked: &[Subject]) -> anyhow::Result<()> {
     output::print(&done(outcome, asked))?;
+    if let Some(cost) = &outcome.cost {
+        output::say(&format!("cost: {cost}"));
+    }
     for reason in &outcome.reasons {
         output::say(&reason.to_string());
     }

@@ -15,6 +15,7 @@ use crate::clock::{age, short};
 use crate::terminal::Tone;
 
 mod access;
+mod budget;
 mod ci;
 mod config;
 mod delivery;
@@ -69,6 +70,8 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Autoscaler(o) => elasticity::autoscaler(o, now),
         Any::Capacity(o) => elasticity::capacity(o, now),
         Any::Migration(o) => elasticity::migration(o, now),
+        Any::Budget(o) => budget::budget(o, now),
+        Any::Price(o) => budget::price(o, now),
         Any::Instance(o) => instance(o, now),
         Any::Host(o) => host(o, now),
         Any::Zone(o) => zone(o, now),

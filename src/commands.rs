@@ -6,6 +6,7 @@ pub mod apply;
 pub mod approve;
 pub mod audit;
 pub mod autoscale;
+pub mod budget;
 pub mod capacity;
 pub mod completion;
 pub mod config;
@@ -85,6 +86,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Label(args) => label::run(&global, args).await,
         Command::Scale(args) => scale::run(&global, args).await,
         Command::Autoscale(args) => autoscale::run(&global, args).await,
+        Command::Budget(args) => budget::run(&global, args).await,
         Command::Capacity(args) => capacity::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Deploy(args) => deploy::run(&global, args).await,

@@ -1,4 +1,5 @@
-//! `atoll approve`: says in one's own name that a release may enter an environment.
+//! `atoll approve`: says in one's own name that a release may enter an environment, or that a
+//! budget may be broken this month.
 
 use atoll_client::Client;
 use atoll_model::api::Whoami;
@@ -12,8 +13,8 @@ use crate::subject::Subject;
 /// What `atoll approve` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// promotion/RELEASE.ENVIRONMENT
-    #[arg(value_name = "promotion/NAME")]
+    /// promotion/RELEASE.ENVIRONMENT, or budget/NAME for the rest of the month
+    #[arg(value_name = "promotion/NAME|budget/NAME")]
     what: Subject,
     /// What there is to say
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -25,14 +26,14 @@ pub struct Args {
 /// # Errors
 /// The client's; a refusal of the gate.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let what = args.what.of(&[Kind::Promotion])?;
+    let what = args.what.of(&[Kind::Promotion, Kind::Budget])?;
     let client = global.client()?;
     client.get(what.kind, &what.name).await?;
     let who = client.whoami().await?;
     let spec = Approval {
         subject: what.to_string(),
         by: who.name.clone(),
-        role: role(&client, &what.name, &who).await?,
+        role: role(&client, &what, &who).await?,
         comment: args.comment,
     };
     let any = Any::Approval(Object::new(name_of(&what.name, &who.name), spec).into());
@@ -44,19 +45,19 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// With which of one's roles: one the environment asks for, if one has it.
-async fn role(client: &Client, promotion: &str, who: &Whoami) -> anyhow::Result<String> {
-    let environment = promotion.rsplit_once('.').map_or("", |(_, last)| last);
-    let asked = match client.get(Kind::Environment, environment).await {
-        Ok(Any::Environment(found)) => found.spec.approval.clone().map(|rule| rule.roles),
-        // Whoever may approve need not see the environment.
-        _ => None,
-    };
-    let asked = asked.unwrap_or_default();
+async fn role(client: &Client, what: &Subject, who: &Whoami) -> anyhow::Result<String> {
+    let mut asked = Vec::new();
+    // Whoever may approve need not see the environment.
+    if let Some((_, environment)) = what.name.rsplit_once('.')
+        && let Ok(Any::Environment(found)) = client.get(Kind::Environment, environment).await
+    {
+        asked = found.spec.approval.clone().map(|rule| rule.roles).unwrap_or_default();
+    }
     let fits = who.roles.iter().find(|role| asked.contains(role)).or(who.roles.first());
     Ok(fits.cloned().unwrap_or_else(|| who.role.name().to_owned()))
 }
 
-/// The promotion's name and whose word it is: one person has one word.
+/// The name of what is approved and whose word it is: one person has one word.
 fn name_of(promotion: &str, who: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let who: String = who.trim_start_matches("user/").chars().map(plain).collect();

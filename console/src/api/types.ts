@@ -2282,6 +2282,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the fleet costs an hour. */
+        get: {
+            parameters: {
+                query?: {
+                    by?: string | null;
+                    currency?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CostReport"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/drifts/{name}/accept": {
         parameters: {
             query?: never;
@@ -5011,7 +5059,7 @@ export interface components {
             comment?: string;
             /** @description With this role. */
             role: string;
-            /** @description What is approved: `promotion/NAME`. */
+            /** @description What is approved: `promotion/NAME`, or that `budget/NAME` is broken this month. */
             subject: string;
         };
         /** @description Who must approve a change. */
@@ -5450,6 +5498,67 @@ export interface components {
             ports?: {
                 [key: string]: number;
             };
+        };
+        Budget: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Budget";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Budget2"];
+            /** @default null */
+            status: components["schemas"]["BudgetStatus"] | (null);
+        };
+        /**
+         * @description How much may be spent, or used, on what is of a team, an application or an environment; where
+         *     it names several, on what is of all of these.
+         */
+        Budget2: {
+            /** @description Of this application. */
+            application?: string | null;
+            /** @description In this environment. */
+            environment?: string | null;
+            /**
+             * @description What becomes of a change that would break it.
+             * @default warn
+             */
+            exceed: components["schemas"]["Exceed"];
+            /** @description How much money in a month. */
+            month?: components["schemas"]["Limit"] | (null);
+            /** @description How much of the hosts at once. */
+            resources?: components["schemas"]["Quota"] | (null);
+            /** @description Of the applications this team owns. */
+            team?: string | null;
+        };
+        /** @description The state of a budget in one word, the best first. */
+        BudgetPhase: "unknown" | "within" | "tight" | "over";
+        /** @description How a budget stands. */
+        BudgetStatus: {
+            /**
+             * Format: uint32
+             * @description So many instances are of it.
+             * @default 0
+             */
+            instances: number;
+            /** @description What was spent in past months, the latest last. */
+            months?: components["schemas"]["Spent"][];
+            /**
+             * Format: uint64
+             * @description The generation of the target this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /**
+             * @description In one word.
+             * @default unknown
+             */
+            phase: components["schemas"]["BudgetPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What they use, where it has a share of the hosts. */
+            share?: components["schemas"]["Share"] | (null);
+            /** @description What they cost, where it has a limit in money. */
+            spend?: components["schemas"]["Spend"] | (null);
         };
         /** @description How a package was made: written by the planner that makes packages of runs, and by nobody else. */
         Built: {
@@ -5994,8 +6103,51 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description What the fleet costs an hour, as it is now. What is used, shared and idle is all there is. */
+        CostReport: {
+            /** @description Of this time. */
+            at: components["schemas"]["Timestamp"];
+            /** @description `team`, `application`, `environment` or `host`. */
+            by: string;
+            /** @description Of these prices; absent where there are none. */
+            currency?: string | null;
+            /** @description Whose it is, the dearest first. */
+            rows: components["schemas"]["CostRow"][];
+            /** @description All of it. */
+            total: components["schemas"]["CostRow"];
+            /** @description Hosts for which prices are missing, each with which. They are not among the above. */
+            unpriced?: components["schemas"]["Unpriced"][];
+        };
+        /** @description What one of them costs an hour. */
+        CostRow: {
+            /** @description Its share of what nobody takes. */
+            idle: components["schemas"]["Money"];
+            /**
+             * Format: uint32
+             * @description So many instances.
+             */
+            instances: number;
+            /** @description Its name; `-` for what is nobody's, `others` for all that whoever asks may not see. */
+            name: string;
+            /** @description Its share of what hosts keep for themselves, of disks, and of work of runs and jobs. */
+            shared: components["schemas"]["Money"];
+            /** @description The three together. */
+            total: components["schemas"]["Money"];
+            /** @description What its instances take. */
+            used: components["schemas"]["Money"];
+        };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
+        /** @description From how much cpu is always had to how much may be had. */
+        CpuBounds: {
+            /** @description More than this never is; as much as there is, if absent. */
+            ceiling?: components["schemas"]["Cpu"] | (null);
+            /**
+             * @description So much is always had.
+             * @default 0
+             */
+            guaranteed: components["schemas"]["Cpu"];
+        };
         /** @description A processor. */
         CpuFacts: {
             /**
@@ -6432,6 +6584,8 @@ export interface components {
             /** @description Whether it keeps the standard, or the standard does not mean it. */
             passes: boolean;
         };
+        /** @description What becomes of a change that would break a budget. */
+        Exceed: "warn" | "approve" | "refuse";
         /** @description `GET /v1/why/{plural}/{name}`. */
         Explanation: {
             /** @description The writes that led here, newest first. */
@@ -7556,7 +7710,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Instance" | "Host" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
         /** @description An instance that has not acknowledged what is meant for it. */
@@ -7583,6 +7737,13 @@ export interface components {
          *     to it.
          */
         Level: "join" | "host" | "member" | "viewer" | "operator" | "admin";
+        /** @description Money for a month of the calendar, in UTC. */
+        Limit: {
+            /** @description Three letters, as in ISO 4217: `EUR`. */
+            currency: string;
+            /** @description So much. */
+            limit: components["schemas"]["Money"];
+        };
         /** @description What a step may use. */
         Limits: {
             /**
@@ -7812,6 +7973,16 @@ export interface components {
         };
         /** @description an amount of memory like 256Mi or 1Gi */
         Memory: string | number;
+        /** @description From how much memory is always had to how much may be had. */
+        MemoryBounds: {
+            /** @description More than this never is; as much as there is, if absent. */
+            ceiling?: components["schemas"]["Memory"] | (null);
+            /**
+             * @description So much is always had.
+             * @default 0
+             */
+            guaranteed: components["schemas"]["Memory"];
+        };
         /** @description What is known of every object whatever its kind. */
         Meta: {
             /** @description Free text for people and tools; never interpreted. */
@@ -7998,6 +8169,8 @@ export interface components {
         Missing: "closed" | "open";
         /** @description What is done about what breaks a standard. */
         Mode: "off" | "trial" | "warn" | "enforce";
+        /** @description an amount of money like 12.50 */
+        Money: string | number;
         Monitor: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8301,7 +8474,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8618,6 +8791,43 @@ export interface components {
         Portion: string | number;
         /** @description a prefix of addresses, like 10.0.0.0/24 */
         Prefix: string;
+        Price: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Price";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Price2"];
+            /** @default null */
+            status: components["schemas"]["PriceStatus"] | (null);
+        };
+        /**
+         * @description What some hosts cost for a time. Each price of a host is the one of the narrowest selector that
+         *     gives it: the one with most terms.
+         */
+        Price2: {
+            /** @description A core for an hour. */
+            cpuHour?: components["schemas"]["Money"] | (null);
+            /** @description Three letters, as in ISO 4217: `EUR`. */
+            currency: string;
+            /** @description A GiB of disk for an hour. Nothing on a host asks for disk, so all share it. */
+            diskGiBHour?: components["schemas"]["Money"] | (null);
+            /** @description When it begins to hold. */
+            from: components["schemas"]["Timestamp"];
+            /** @description A whole host for an hour. What is on it pays its share of that, by the other prices. */
+            hostHour?: components["schemas"]["Money"] | (null);
+            /**
+             * @description The hosts it is of, by their labels; all, if absent.
+             * @default
+             */
+            hosts: components["schemas"]["Selector"];
+            /** @description A GiB of memory for an hour. */
+            memoryGiBHour?: components["schemas"]["Money"] | (null);
+            /** @description When it holds no more; it has no end, if absent. */
+            until?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description Prices have no status. */
+        PriceStatus: Record<string, never>;
         /** @description An error, as RFC 9457 has it. */
         ProblemJson: {
             /** @description A stable code: `not-found`, `conflict`, `invalid`, `denied`, `held`, `unauthorized`, … */
@@ -8753,6 +8963,37 @@ export interface components {
             keyid: string;
             /** @description The key in PEM, for other programs. */
             pem: string;
+        };
+        /**
+         * @description A share of the hosts. What one does not use of what it is guaranteed is lent to others, and
+         *     given back once it is wanted.
+         */
+        Quota: {
+            /**
+             * @description Of processor time.
+             * @default {
+             *       "guaranteed": "0"
+             *     }
+             */
+            cpu: components["schemas"]["CpuBounds"];
+            /**
+             * @description Of memory.
+             * @default {
+             *       "guaranteed": "0"
+             *     }
+             */
+            memory: components["schemas"]["MemoryBounds"];
+            /**
+             * @description Who comes first where there is too little for all.
+             * @default bestEffort
+             */
+            tier: components["schemas"]["Tier"];
+            /**
+             * Format: uint32
+             * @description What nobody is guaranteed, or does not use, is shared in proportion to this.
+             * @default 1
+             */
+            weight: number;
         };
         /** @description `GET /readyz`. */
         Readiness: {
@@ -9710,6 +9951,17 @@ export interface components {
             /** @description The instance or task. */
             instance: string;
         };
+        /** @description What of the hosts is used, and may be. */
+        Share: {
+            /** @description Of what others are guaranteed, or nobody is, it has so much. */
+            borrowed: components["schemas"]["Take"];
+            /** @description Of what it is guaranteed, others have so much. */
+            lent: components["schemas"]["Take"];
+            /** @description They may take so much, as others stand now. */
+            may: components["schemas"]["Take"];
+            /** @description The instances that are wanted take so much. */
+            wanted: components["schemas"]["Take"];
+        };
         /** @description `POST /v1/session`: a token, or a user and a password. */
         SignIn: {
             /**
@@ -9850,6 +10102,38 @@ export interface components {
         Span: string | number;
         /** @description two spans of time like 1s..1m */
         SpanRange: string | number;
+        /** @description What was spent in the current month, exact to a millionth and a fraction of one. */
+        Spend: {
+            /**
+             * Format: uint64
+             * @description What is not yet a millionth, in parts of [`HOUR`].
+             * @default 0
+             */
+            carry: number;
+            /** @description When counting began in this month: its beginning, unless the budget is younger. */
+            countedFrom: components["schemas"]["Timestamp"];
+            /** @description It is counted until here. */
+            countedUntil: components["schemas"]["Timestamp"];
+            /** @description Of the limit. */
+            currency: string;
+            /** @description So much at the end of the month, if it goes on at this rate. */
+            forecast: components["schemas"]["Money"];
+            /** @description The month's name: `2026-11`. */
+            month: string;
+            /** @description So much an hour from then on. */
+            rate: components["schemas"]["Money"];
+            /** @description So much until `counted_until`. */
+            spent: components["schemas"]["Money"];
+        };
+        /** @description What was spent in a past month. */
+        Spent: {
+            /** @description Of this currency. */
+            currency: string;
+            /** @description `2026-10`. */
+            month: string;
+            /** @description So much. */
+            spent: components["schemas"]["Money"];
+        };
         /** @description A failure domain. */
         Spread: "zone" | "host";
         Standard: {
@@ -10243,6 +10527,13 @@ export interface components {
              */
             virtualization: string;
         };
+        /** @description An amount of cpu and memory. */
+        Take: {
+            /** @description Processor time. */
+            cpu: components["schemas"]["Cpu"];
+            /** @description Memory. */
+            memory: components["schemas"]["Memory"];
+        };
         /** @description One group of targets, as Prometheus' HTTP service discovery has it. */
         TargetGroup: {
             /** @description Labels of all of them. */
@@ -10505,6 +10796,8 @@ export interface components {
             /** @description `host/h1`. */
             subject: string;
         };
+        /** @description Who comes first where there is too little for all. */
+        Tier: "core" | "bestEffort";
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
         Token: {
@@ -10589,6 +10882,13 @@ export interface components {
             schedules?: components["schemas"]["Schedule"][];
             /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
             webhook?: string | null;
+        };
+        /** @description A host that has no price. */
+        Unpriced: {
+            /** @description Which. */
+            host: string;
+            /** @description The prices that are missing: `cpuHour`. */
+            missing: string[];
         };
         /** @description `POST /v1/inventory/evidence`: what a consumer met who relied on a recorded value. */
         UseReport: {
@@ -10948,6 +11248,10 @@ export type Autoscaler2 = components['schemas']['Autoscaler2'];
 export type AutoscalerPhase = components['schemas']['AutoscalerPhase'];
 export type AutoscalerStatus = components['schemas']['AutoscalerStatus'];
 export type Beside = components['schemas']['Beside'];
+export type Budget = components['schemas']['Budget'];
+export type Budget2 = components['schemas']['Budget2'];
+export type BudgetPhase = components['schemas']['BudgetPhase'];
+export type BudgetStatus = components['schemas']['BudgetStatus'];
 export type Built = components['schemas']['Built'];
 export type CacheFound = components['schemas']['CacheFound'];
 export type CacheKept = components['schemas']['CacheKept'];
@@ -10978,7 +11282,10 @@ export type ConfigStatus = components['schemas']['ConfigStatus'];
 export type Configuration = components['schemas']['Configuration'];
 export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
+export type CostReport = components['schemas']['CostReport'];
+export type CostRow = components['schemas']['CostRow'];
 export type Cpu = components['schemas']['Cpu'];
+export type CpuBounds = components['schemas']['CpuBounds'];
 export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type DayScore = components['schemas']['DayScore'];
@@ -11003,6 +11310,7 @@ export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
 export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
 export type Example = components['schemas']['Example'];
+export type Exceed = components['schemas']['Exceed'];
 export type Explanation = components['schemas']['Explanation'];
 export type Facet = components['schemas']['Facet'];
 export type FacetValue = components['schemas']['FacetValue'];
@@ -11080,6 +11388,7 @@ export type Kind = components['schemas']['Kind'];
 export type Known = components['schemas']['Known'];
 export type Laggard = components['schemas']['Laggard'];
 export type Level = components['schemas']['Level'];
+export type Limit = components['schemas']['Limit'];
 export type Limits = components['schemas']['Limits'];
 export type Link = components['schemas']['Link'];
 export type List = components['schemas']['List'];
@@ -11098,6 +11407,7 @@ export type Making = components['schemas']['Making'];
 export type Match = components['schemas']['Match'];
 export type Matrix = components['schemas']['Matrix'];
 export type Memory = components['schemas']['Memory'];
+export type MemoryBounds = components['schemas']['MemoryBounds'];
 export type Meta = components['schemas']['Meta'];
 export type MetricsEndpoint = components['schemas']['MetricsEndpoint'];
 export type Migration = components['schemas']['Migration'];
@@ -11107,6 +11417,7 @@ export type MigrationPhase = components['schemas']['MigrationPhase'];
 export type MigrationStatus = components['schemas']['MigrationStatus'];
 export type Missing = components['schemas']['Missing'];
 export type Mode = components['schemas']['Mode'];
+export type Money = components['schemas']['Money'];
 export type Monitor = components['schemas']['Monitor'];
 export type Monitor2 = components['schemas']['Monitor2'];
 export type MonitorPhase = components['schemas']['MonitorPhase'];
@@ -11155,6 +11466,9 @@ export type PipelineTests = components['schemas']['PipelineTests'];
 export type Point = components['schemas']['Point'];
 export type Portion = components['schemas']['Portion'];
 export type Prefix = components['schemas']['Prefix'];
+export type Price = components['schemas']['Price'];
+export type Price2 = components['schemas']['Price2'];
+export type PriceStatus = components['schemas']['PriceStatus'];
 export type ProblemJson = components['schemas']['ProblemJson'];
 export type Promise = components['schemas']['Promise'];
 export type Promotion = components['schemas']['Promotion'];
@@ -11163,6 +11477,7 @@ export type PromotionMode = components['schemas']['PromotionMode'];
 export type PromotionPhase = components['schemas']['PromotionPhase'];
 export type PromotionStatus = components['schemas']['PromotionStatus'];
 export type PublicKey = components['schemas']['PublicKey'];
+export type Quota = components['schemas']['Quota'];
 export type Readiness = components['schemas']['Readiness'];
 export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
@@ -11221,6 +11536,7 @@ export type Secret2 = components['schemas']['Secret2'];
 export type SecretStatus = components['schemas']['SecretStatus'];
 export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
+export type Share = components['schemas']['Share'];
 export type SignIn = components['schemas']['SignIn'];
 export type Signal = components['schemas']['Signal'];
 export type Signal2 = components['schemas']['Signal2'];
@@ -11233,6 +11549,8 @@ export type SilenceStatus = components['schemas']['SilenceStatus'];
 export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];
+export type Spend = components['schemas']['Spend'];
+export type Spent = components['schemas']['Spent'];
 export type Spread = components['schemas']['Spread'];
 export type Standard = components['schemas']['Standard'];
 export type Standard2 = components['schemas']['Standard2'];
@@ -11252,6 +11570,7 @@ export type Suspect = components['schemas']['Suspect'];
 export type Switch = components['schemas']['Switch'];
 export type SwitchType = components['schemas']['SwitchType'];
 export type SystemFacts = components['schemas']['SystemFacts'];
+export type Take = components['schemas']['Take'];
 export type TargetGroup = components['schemas']['TargetGroup'];
 export type Task = components['schemas']['Task'];
 export type Task2 = components['schemas']['Task2'];
@@ -11268,6 +11587,7 @@ export type TestReport = components['schemas']['TestReport'];
 export type TestRun = components['schemas']['TestRun'];
 export type TestTotals = components['schemas']['TestTotals'];
 export type ThingView = components['schemas']['ThingView'];
+export type Tier = components['schemas']['Tier'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];
@@ -11275,6 +11595,7 @@ export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
+export type Unpriced = components['schemas']['Unpriced'];
 export type UseReport = components['schemas']['UseReport'];
 export type Used = components['schemas']['Used'];
 export type User = components['schemas']['User'];

@@ -1,6 +1,7 @@
 //! Objects: reading, writing, their history and why they are as they are; and who we are.
 
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
+use atoll_model::budget::report::CostReport;
 use atoll_model::capacity::CapacityReport;
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
@@ -223,6 +224,19 @@ impl Client {
     pub async fn replay_standard(&self, request: &ReplayRequest) -> Result<Replay, ClientError> {
         let ask = Ask::of(Method::POST, "/v1/replay/standards".to_owned()).json(request);
         self.read(ask.repeatable()).await
+    }
+
+    /// What the fleet costs an hour, by the parameters of `GET /v1/costs`.
+    ///
+    /// # Errors
+    /// `Invalid`, where it is to be put together by nothing there is.
+    pub async fn costs(
+        &self,
+        by: &str,
+        currency: Option<String>,
+    ) -> Result<CostReport, ClientError> {
+        let asked = [("by", Some(by.to_owned())), ("currency", currency)];
+        self.read(Ask::get(with_query("/v1/costs", &asked))).await
     }
 
     /// What the fleet can carry, as it is or as it is supposed to be by the parameters of

@@ -5,6 +5,7 @@ pub mod access;
 pub mod agent;
 pub mod alerting;
 pub mod api;
+pub mod budget;
 pub mod capacity;
 pub mod ci;
 pub mod cmdb;
@@ -47,6 +48,8 @@ pub use access::team::Team;
 pub use access::user::User;
 pub use access::{Level, Token};
 pub use alerting::{Alert, Rule, Silence};
+pub use budget::Budget;
+pub use budget::price::Price;
 pub use capacity::Capacity;
 pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
@@ -92,6 +95,10 @@ kinds::kinds! {
     Autoscaler "autoscalers" ["scaler"],
     /// What one deployment can carry, and will have to.
     Capacity "capacities" ["cap"],
+    /// What some hosts cost for a time.
+    Price "prices" [],
+    /// How much may be spent or used on what is of a team, an application or an environment.
+    Budget "budgets" [],
     /// One running copy of an application on one host.
     Instance "instances" ["inst"],
     /// A machine with an agent.

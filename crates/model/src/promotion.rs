@@ -306,7 +306,7 @@ impl Spec for Promotion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
-    /// What is approved: `promotion/NAME`.
+    /// What is approved: `promotion/NAME`, or that `budget/NAME` is broken this month.
     pub subject: String,
     /// Who approves: `user/anna`.
     pub by: String,
@@ -329,9 +329,11 @@ impl Spec for Approval {
 
     fn validate(&self) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
-        match self.subject.strip_prefix("promotion/") {
-            Some(name) => invalid.nest("subject", name::check_derived(name)),
-            None => invalid.add("subject", "is no promotion; write promotion/RELEASE.ENVIRONMENT"),
+        match self.subject.split_once('/') {
+            Some(("promotion", name)) => invalid.nest("subject", name::check_derived(name)),
+            Some(("budget", name)) => invalid.nest("subject", name::check_simple(name)),
+            _ => invalid
+                .add("subject", "is neither; write promotion/RELEASE.ENVIRONMENT or budget/NAME"),
         }
         invalid.into_result()
     }

@@ -16,6 +16,7 @@ use crate::{Context, Plan, sooner};
 
 mod access;
 mod budget;
+mod cost;
 mod entry;
 mod freeze;
 mod inventory;
@@ -24,6 +25,7 @@ mod radius;
 mod standard;
 mod validity;
 
+pub use cost::COST;
 pub(crate) use radius::is_disturbed;
 
 /// What the gate says.
@@ -96,7 +98,7 @@ impl Case<'_> {
 type Rule = fn(&Case) -> Opinion;
 
 /// The rules, in the order they are asked.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     access::access,
     validity::valid,
     validity::references,
@@ -108,6 +110,7 @@ const RULES: [Rule; 12] = [
     radius::zone,
     freeze::freeze,
     budget::budget,
+    cost::cost,
     standard::standard,
 ];
 

@@ -119,6 +119,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             names.insert(format!("{}.{}", promotion.spec.application, promotion.spec.environment));
         }
         Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
+        Some(Any::Budget(_)) => names.extend(waiting(world, "budget")),
         Some(Any::Standard(_) | Any::Waiver(_)) => names.extend(waiting(world, "standard")),
         _ => {}
     }
@@ -326,7 +327,10 @@ fn withdraw(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
 fn rescale(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
     let (spec, stored) = (&object.spec, object.status.scaled);
     let scaled = match crate::elasticity::kept(cx.world, object.name()) {
-        Some(instances) => Some(Scaled { instances, declared: spec.instances }),
+        Some(wanted) => {
+            let instances = crate::budget::bound::bounded(cx, object, wanted);
+            Some(Scaled { instances, declared: spec.instances })
+        }
         None => stored.filter(|scaled| scaled.declared == spec.instances),
     };
     if scaled == stored {

@@ -16,7 +16,7 @@ use atoll_model::{
 };
 
 use crate::query::{Answers, Period, Query, Recording};
-use crate::{Context, Plan, capacity, checksum, sooner};
+use crate::{Context, Plan, budget, capacity, checksum, sooner};
 use decide::{EVERY, Needs, Question};
 
 pub mod ahead;
@@ -139,6 +139,9 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let floors = floors.filter(|floor| floor.until(cx.now).is_some());
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
+    let bound = budget::bound::bound(cx, subject.deployment);
+    let bound = bound.filter(|bound| bound.most < max);
+    let max = bound.as_ref().map_or(max, |bound| bound.most.max(min));
     let decision = decide::decide(&Question {
         now: cx.now,
         current,
@@ -153,6 +156,12 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     });
     let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind;
     let mut reasons = decision.reasons;
+    if let Some(bound) = bound
+        && (current > max || reasons.iter().any(|reason| reason.code == "at-max"))
+    {
+        reasons.retain(|reason| reason.code != "at-max");
+        reasons.push(bound.reason);
+    }
     reasons.extend(failures(subject, &cx.measured.answers));
     let desired = began.then_some(decision.desired);
     AutoscalerStatus {
@@ -265,6 +274,11 @@ fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
     let other =
         (&old.signals, &old.reasons, &old.forecast) != (&new.signals, &new.reasons, &new.forecast);
     seen(old) != seen(new) || (late && other)
+}
+
+/// The least an autoscaler keeps a deployment at; 0 where there is none.
+pub(crate) fn least(world: &Snapshot, deployment: &str) -> u32 {
+    Subject::of(world, deployment).map_or(0, |subject| subject.bounds().0)
 }
 
 /// The number an autoscaler keeps a deployment at, within its bounds; none where none acts.

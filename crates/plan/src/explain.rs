@@ -9,6 +9,7 @@ use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
 mod access;
+mod budget;
 mod capacity;
 mod ci;
 mod config;
@@ -38,6 +39,8 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
         Any::Capacity(it) => capacity::tell(cx, it, &mut told),
         Any::Migration(it) => migration::tell(cx, it, &mut told),
+        Any::Budget(it) => budget::tell(cx, it, &mut told),
+        Any::Price(it) => budget::tell_price(cx, it, &mut told),
         Any::Host(it) => host::tell(cx, it, &mut told),
         Any::Zone(it) => host::tell_zone(cx, it, &mut told),
         Any::Application(it) => application(cx, it, &mut told),

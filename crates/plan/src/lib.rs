@@ -9,6 +9,7 @@ use imbl::OrdMap;
 
 pub mod access;
 pub mod alerting;
+pub mod budget;
 pub mod capacity;
 pub mod ci;
 pub mod cmdb;
@@ -215,6 +216,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: capacity::plan,
         queries: capacity::queries,
         touched: capacity::touched,
+    },
+    Controller {
+        name: "budget",
+        kind: Kind::Budget,
+        plan: budget::plan,
+        queries: nothing_measured,
+        touched: budget::touched,
     },
     Controller {
         name: "objective",

@@ -162,7 +162,9 @@ impl Permissions {
         let verbs = [Verb::Write, Verb::Delete];
         verbs.iter().any(|verb| self.somewhere(*verb, kind))
             || matches!(kind, None | Some(Kind::Approval))
-                && self.somewhere(Verb::Approve, Some(Kind::Promotion))
+                && [Kind::Promotion, Kind::Budget]
+                    .iter()
+                    .any(|kind| self.somewhere(Verb::Approve, Some(*kind)))
             || matches!(kind, None | Some(Kind::Run))
                 && self.somewhere(Verb::Run, Some(Kind::Pipeline))
             || matches!(kind, None | Some(Kind::Job)) && self.somewhere(Verb::Run, Some(Kind::Job))

@@ -417,7 +417,7 @@ impl Sim {
             Kind::Run | Kind::Pipeline | Kind::Job | Kind::Runbook => true,
             // Evaluated for ever, whether anything moves or not.
             Kind::Rule | Kind::Objective | Kind::Receiver => true,
-            Kind::Autoscaler | Kind::Capacity => true,
+            Kind::Autoscaler | Kind::Capacity | Kind::Budget => true,
             Kind::Promotion => self.is_frozen(name),
             _ => self.waits_for_people(name),
         });

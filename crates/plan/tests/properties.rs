@@ -54,3 +54,8 @@ fn every_fleet_stays_within_its_bounds_and_settles() {
 fn every_run_ends_and_no_task_is_begun_twice() {
     on_seeds(fleet::runs::play);
 }
+
+#[test]
+fn nothing_grows_past_a_budget_that_refuses() {
+    on_seeds(fleet::budgets::stays_within);
+}

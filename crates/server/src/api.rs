@@ -5,6 +5,7 @@ pub mod agents;
 pub mod caches;
 pub mod capacity;
 pub mod configs;
+pub mod costs;
 pub mod delivery;
 pub mod error;
 pub mod git;

@@ -33,7 +33,7 @@ pub enum Verb {
     Exec,
     /// Begin and end runs of it: of a pipeline.
     Run,
-    /// Approve that it goes on: a promotion.
+    /// Approve that it goes on: a promotion; or that it is broken: a budget.
     Approve,
     /// Do it in spite of a freeze, a spent budget, or what its environment asks.
     Override,

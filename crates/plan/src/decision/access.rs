@@ -5,7 +5,7 @@
 use atoll_model::access::role::Verb;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::{Any, Host, Intent, Kind, Object, Promotion, Reason, Snapshot, Write};
+use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Write};
 
 use super::{Case, Opinion};
 use crate::permission::Permissions;
@@ -69,9 +69,9 @@ fn needs(case: &Case, write: &Write) -> Vec<Need> {
     let Some(stored) = case.stored(new) else {
         let mut needs = match new {
             Any::Approval(approval) => {
-                let name = approval.spec.subject.strip_prefix("promotion/").unwrap_or_default();
-                let promotion = world.get::<Promotion>(name).cloned().map(Any::Promotion);
-                vec![before(Verb::Approve, &promotion.unwrap_or_else(|| new.clone()))]
+                let id = approval.spec.subject.split_once('/');
+                let subject = id.and_then(|(kind, name)| world.find(Kind::parse(kind)?, name));
+                vec![before(Verb::Approve, &subject.unwrap_or_else(|| new.clone()))]
             }
             Any::Run(_) | Any::Job(_) => vec![after(Verb::Run)],
             _ => vec![after(Verb::Write)],

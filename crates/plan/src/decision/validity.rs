@@ -1,7 +1,8 @@
 //! Whether what is written is valid by itself and together with what it names.
 
 use atoll_model::{
-    Any, Application, Deployment, Environment, Kind, Problem, Reason, Release, Secret, Snapshot,
+    Any, Application, Deployment, Environment, Kind, Price, Problem, Reason, Release, Secret,
+    Snapshot,
 };
 
 use super::{Case, Opinion};
@@ -50,6 +51,7 @@ pub(super) fn references(case: &Case) -> Opinion {
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
         objections.extend(foreign_secrets(&world, any));
+        objections.extend(double_price(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
             let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
             Reason::new("cycle", message).hint("take one of these out")
@@ -90,11 +92,40 @@ fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
             named.retain(|(kind, name)| world.find(*kind, name).is_none());
             return named;
         }
+        Any::Budget(b) => {
+            let team = b.spec.team.iter().filter(|team| {
+                let owned = |a: &std::sync::Arc<atoll_model::Object<Application>>| {
+                    crate::budget::scope::team_of(a) == Some(team.as_str())
+                };
+                !world.all::<Application>().any(owned)
+            });
+            let application = b.spec.application.iter().map(|name| (Kind::Application, name));
+            let environment = b.spec.environment.iter().map(|name| (Kind::Environment, name));
+            application.chain(environment).chain(team.map(|name| (Kind::Team, name))).collect()
+        }
         Any::Environment(e) => e.spec.after.iter().map(|e| (Kind::Environment, e)).collect(),
         _ => Vec::new(),
     };
     let gone = named.into_iter().filter(|(kind, name)| world.find(*kind, name).is_none());
     gone.map(|(kind, name)| (kind, name.clone())).collect()
+}
+
+/// Another price of the same hosts that holds at the same time.
+fn double_price(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Price(new) = any else { return None };
+    let other = world
+        .all::<Price>()
+        .find(|other| other.name() != new.name() && other.spec.overlaps(&new.spec))?;
+    let until = other.spec.until.map_or("without end".to_owned(), |until| format!("until {until}"));
+    let message = format!(
+        "{} overlaps price/{}, which holds for the same hosts in {} from {} {until}",
+        any.id(),
+        other.name(),
+        other.spec.currency,
+        other.spec.from
+    );
+    let hint = "end that one with until before this begins; apply both together";
+    Some(Reason::new("price-overlap", message).hint(hint))
 }
 
 /// Secrets a pipeline names that are not for it.

@@ -157,9 +157,26 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
             reasons.push(obstacle.clone());
         }
     }
+    reasons.extend(bounded(subject));
     reasons.extend(lost(subject));
     reasons.extend(broken(subject));
     reasons
+}
+
+/// What its autoscaler wants and budgets do not leave it.
+fn bounded(subject: &Subject) -> Option<Reason> {
+    let name = subject.object.name();
+    let kept =
+        crate::elasticity::kept(subject.world, name).filter(|kept| *kept > subject.wanted)?;
+    let message = format!(
+        "its autoscaler wants {}, and budgets leave it {}",
+        crate::instances(kept as usize),
+        subject.wanted
+    );
+    Some(
+        Reason::new("budget", message)
+            .hint("atoll budget shows them; whoever answers may raise one"),
+    )
 }
 
 /// What became of the release that failed.

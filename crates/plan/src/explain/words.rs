@@ -1,8 +1,8 @@
 //! Writes in words, as they are told to people.
 
 use atoll_model::{
-    Any, Autoscaler, Capacity, Config, Deployment, Environment, Instance, Kind, Migration, Object,
-    Promotion, Reason, Snapshot, Write,
+    Any, Autoscaler, Budget, Capacity, Config, Deployment, Environment, Instance, Kind, Migration,
+    Object, Promotion, Reason, Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -50,6 +50,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
         (Any::Capacity(new), Some(Any::Capacity(old))) => capacity(old, new),
         (Any::Migration(new), Some(Any::Migration(old))) => migration(old, new),
+        (Any::Budget(new), Some(Any::Budget(old))) => budget(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
@@ -96,6 +97,20 @@ fn autoscaler(old: &Object<Autoscaler>, new: &Object<Autoscaler>) -> Option<Stri
         let why = codes(&a.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
         let number = a.status.desired.map(|desired| format!(", {desired}")).unwrap_or_default();
         format!("autoscaler/{} is {}{number}{why}", a.name(), word(&a.status.phase))
+    };
+    (tell(old) != tell(new)).then(|| tell(new))
+}
+
+fn budget(old: &Object<Budget>, new: &Object<Budget>) -> Option<String> {
+    let tell = |b: &Object<Budget>| {
+        let why = codes(&b.status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let spend = b
+            .status
+            .spend
+            .as_ref()
+            .map(|spend| format!(", {} {} an hour", spend.rate.fine(), spend.currency));
+        let spend = spend.unwrap_or_default();
+        format!("budget/{} is {}{spend}{why}", b.name(), word(&b.status.phase))
     };
     (tell(old) != tell(new)).then(|| tell(new))
 }

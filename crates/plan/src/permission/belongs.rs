@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Any, Application, Deployment, Job, Kind, Promotion, Run, Snapshot};
+use atoll_model::{Any, Application, Budget, Deployment, Job, Kind, Promotion, Run, Snapshot};
 
 /// The label that names the team of what has no owner of its own.
 const TEAM_LABEL: &str = "team";
@@ -18,10 +18,15 @@ pub(super) fn environments(world: &Snapshot, any: &Any) -> Vec<String> {
     match any {
         Any::Environment(environment) => one(environment.name()),
         Any::Promotion(promotion) => one(&promotion.spec.environment),
-        Any::Approval(approval) => {
-            let name = approval.spec.subject.strip_prefix("promotion/").unwrap_or_default();
-            last_part(name).map(one).unwrap_or_default()
-        }
+        Any::Budget(budget) => budget.spec.environment.iter().cloned().collect(),
+        Any::Approval(approval) => match approval.spec.subject.split_once('/') {
+            Some(("budget", name)) => {
+                let budget = world.get::<Budget>(name).cloned().map(Any::Budget);
+                budget.map(|budget| environments(world, &budget)).unwrap_or_default()
+            }
+            Some((_, name)) => last_part(name).map(one).unwrap_or_default(),
+            None => Vec::new(),
+        },
         Any::Freeze(freeze) => freeze.spec.environments.clone(),
         Any::Alert(alert) => match alert.spec.labels.get("environment") {
             Some(environment) => one(environment),

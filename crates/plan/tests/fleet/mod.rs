@@ -14,6 +14,7 @@ use atoll_model::{
 use atoll_plan::sim::{Behaviour, Faults, Loss, Random, Sim};
 use atoll_plan::{CONTROLLERS, edit};
 
+pub mod budgets;
 mod check;
 pub mod runs;
 

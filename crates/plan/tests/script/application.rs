@@ -34,7 +34,7 @@ impl Script {
         if let Some(min) = options.take::<u32>("min")? {
             spec["scaling"] = serde_json::json!({ "min": min, "max": 1000 });
         }
-        for key in ["package", "image"] {
+        for key in ["package", "image", "owner"] {
             if let Some(value) = options.take::<String>(key)? {
                 spec[key] = value.into();
             }

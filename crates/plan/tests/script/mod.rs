@@ -17,6 +17,7 @@ use atoll_plan::{Plan, edit, explain};
 mod access;
 mod alerting;
 mod application;
+mod budget;
 mod ci;
 mod config;
 mod delivery;
@@ -128,6 +129,9 @@ impl Script {
             || self.elastic(words)?
             || self.migrations(words)?
         {
+            return Ok(());
+        }
+        if self.budgets(words)? {
             return Ok(());
         }
         match words[0].as_str() {

@@ -5,7 +5,7 @@ use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::api::{self, Apply, List, Outcome, VerdictWord, WriteView};
 use atoll_model::{Any, Kind, Reason, Selector, Snapshot, Write};
-use atoll_plan::decision::{Verdict, decide};
+use atoll_plan::decision::{COST, Verdict, decide};
 use atoll_plan::permission::Permissions;
 use atoll_plan::{Context, Plan, edit, rehearse};
 use axum::extract::{Path, Query, State};
@@ -307,14 +307,23 @@ fn outcome(before: &Snapshot, done: Committed) -> Answer<Outcome> {
     for (kind, name) in &done.deleted {
         writes.extend(before.find(*kind, name).map(|old| view(Some(old), None, "you")));
     }
+    let (cost, reasons) = priced(told(done.reasons));
     Ok(Outcome {
         verdict: VerdictWord::Commit,
         writes,
-        reasons: told(done.reasons),
-        cost: None,
+        reasons,
+        cost,
         revision: done.revision,
         objects: done.objects,
     })
+}
+
+/// What a change costs, apart from the other reasons.
+fn priced(reasons: Vec<Reason>) -> (Option<String>, Vec<Reason>) {
+    let (costs, rest): (Vec<Reason>, Vec<Reason>) =
+        reasons.into_iter().partition(|reason| reason.code == COST);
+    let costs: Vec<String> = costs.into_iter().map(|reason| reason.message).collect();
+    ((!costs.is_empty()).then(|| costs.join("; ")), rest)
 }
 
 /// What a standard on trial has to say is for the history only.
@@ -398,8 +407,8 @@ fn rehearsed(
             }
         }
     }
-    let reasons = told(reasons);
-    Ok(Outcome { verdict, writes, reasons, cost: None, revision: None, objects: Vec::new() })
+    let (cost, reasons) = priced(told(reasons));
+    Ok(Outcome { verdict, writes, reasons, cost, revision: None, objects: Vec::new() })
 }
 
 fn write_view(world: &Snapshot, write: &Write, by: &str) -> WriteView {

@@ -1,0 +1,80 @@
+//! The price book, read: which prices hold for a host at a time. Not what comes of them, which is
+//! in `cost.rs`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atoll_model::budget::Money;
+use atoll_model::budget::price::Price;
+use atoll_model::{Host, Object, Snapshot, Timestamp};
+
+/// The prices of one currency that hold at one time, those of the narrowest selectors first.
+pub struct Book<'a>(Vec<&'a Arc<Object<Price>>>);
+
+/// What the parts of one host cost an hour, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// The whole host.
+    pub host: Option<Money>,
+    /// A core.
+    pub cpu: Option<Money>,
+    /// A GiB of memory.
+    pub memory: Option<Money>,
+    /// A GiB of disk.
+    pub disk: Option<Money>,
+}
+
+impl<'a> Book<'a> {
+    /// The prices of a currency at a time.
+    pub fn of(world: &'a Snapshot, currency: &str, at: Timestamp) -> Book<'a> {
+        let all = world.all::<Price>();
+        let mut prices: Vec<_> =
+            all.filter(|price| price.spec.currency == currency && price.spec.holds(at)).collect();
+        // Stable, so that of two with as many terms the first by name comes first.
+        prices.sort_by_key(|price| std::cmp::Reverse(price.spec.hosts.0.len()));
+        Book(prices)
+    }
+
+    /// What holds for a host: each price from the narrowest selector that gives it.
+    pub fn rates(&self, host: &Object<Host>) -> Rates {
+        let mut rates = Rates::default();
+        for price in self.0.iter().filter(|price| price.spec.hosts.matches(&host.meta.labels)) {
+            let spec = &price.spec;
+            rates.host = rates.host.or(spec.host_hour);
+            rates.cpu = rates.cpu.or(spec.cpu_hour);
+            rates.memory = rates.memory.or(spec.memory_hour);
+            rates.disk = rates.disk.or(spec.disk_hour);
+        }
+        rates
+    }
+}
+
+impl Rates {
+    /// What is missing to say what a host costs, by the names of the fields.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let parts = [("cpuHour", self.cpu), ("memoryGiBHour", self.memory)];
+        let missing = parts.into_iter().filter(|(_, price)| price.is_none());
+        match self.host {
+            Some(_) => Vec::new(),
+            None => missing.map(|(field, _)| field).collect(),
+        }
+    }
+}
+
+/// The currencies there are prices of at a time.
+pub fn currencies(world: &Snapshot, at: Timestamp) -> BTreeSet<&str> {
+    let holding = world.all::<Price>().filter(|price| price.spec.holds(at));
+    holding.map(|price| price.spec.currency.as_str()).collect()
+}
+
+/// The times after one and up to another at which prices of a currency change.
+pub fn changes(
+    world: &Snapshot,
+    currency: &str,
+    after: Timestamp,
+    to: Timestamp,
+) -> BTreeSet<Timestamp> {
+    let of_it = world.all::<Price>().filter(|price| price.spec.currency == currency);
+    let bounds = of_it.flat_map(|price| [Some(price.spec.from), price.spec.until]);
+    bounds.flatten().filter(|at| *at > after && *at <= to).collect()
+}

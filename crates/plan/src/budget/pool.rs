@@ -1,0 +1,110 @@
+//! The budgets that share the same hosts, and what each of them may have. Budgets that name the
+//! same environment share its hosts; those that name none share the fleet. They are one level: a
+//! budget of a team and one of an application of its are two claims.
+
+use std::sync::Arc;
+
+use atoll_model::budget::{Budget, Quota, Share, Take};
+use atoll_model::cmdb::HostPhase;
+use atoll_model::{Cpu, Environment, Host, Memory, Object, Snapshot};
+
+use super::quota::{self, Claim};
+use super::scope;
+
+/// Budgets that share hosts.
+struct Pool<'a> {
+    members: Vec<(&'a Arc<Object<Budget>>, &'a Quota)>,
+    capacity: Take,
+    at: usize,
+}
+
+impl<'a> Pool<'a> {
+    fn of(world: &'a Snapshot, budget: &Object<Budget>) -> Option<Pool<'a>> {
+        let same = |other: &&Arc<Object<Budget>>| {
+            other.spec.environment == budget.spec.environment && !other.meta.deleting()
+        };
+        let all = world.all::<Budget>().filter(same);
+        let members: Vec<_> =
+            all.filter_map(|other| Some((other, other.spec.resources.as_ref()?))).collect();
+        let at = members.iter().position(|(other, _)| other.name() == budget.name())?;
+        let environment = budget.spec.environment.as_deref();
+        Some(Pool { members, capacity: capacity(world, environment), at })
+    }
+
+    /// The claims to one resource.
+    fn claims(
+        &self,
+        bounds: impl Fn(&Quota) -> (u64, Option<u64>),
+        wants: impl Fn(usize) -> u64,
+    ) -> Vec<Claim> {
+        let claim = |(i, (_, quota)): (usize, &(_, &Quota))| {
+            let (guaranteed, ceiling) = bounds(quota);
+            Claim {
+                guaranteed,
+                ceiling: ceiling.unwrap_or(u64::MAX),
+                weight: quota.weight,
+                core: quota.tier == atoll_model::budget::Tier::Core,
+                wants: wants(i),
+            }
+        };
+        self.members.iter().enumerate().map(claim).collect()
+    }
+}
+
+/// What instances may use of the hosts of an environment, or of the fleet.
+fn capacity(world: &Snapshot, environment: Option<&str>) -> Take {
+    let place = environment.and_then(|name| world.get::<Environment>(name));
+    let mut all = Take::default();
+    for host in world.all::<Host>() {
+        let there = matches!(host.status.phase, HostPhase::Ready | HostPhase::Cordoned);
+        let here = place.is_none_or(|place| place.spec.hosts.matches(&host.meta.labels));
+        if there && here {
+            let usable = host.spec.usable(host.status.capacity);
+            all.cpu.0 = all.cpu.0.saturating_add(usable.cpu.0);
+            all.memory.0 = all.memory.0.saturating_add(usable.memory.0);
+        }
+    }
+    all
+}
+
+/// How a budget stands to the others it shares hosts with; none where it has no share of any.
+///
+/// What others want is what they said last, so that looking at one costs nothing for each
+/// deployment of the others.
+pub fn share(world: &Snapshot, budget: &Object<Budget>) -> Option<Share> {
+    let pool = Pool::of(world, budget)?;
+    let own = scope::wanted(world, &budget.spec);
+    let said = |i: usize| match pool.members.get(i) {
+        Some((other, _)) if i != pool.at => {
+            other.status.share.map(|share| share.wanted).unwrap_or_default()
+        }
+        _ => own,
+    };
+    let cpu = pool.claims(|quota| quota.cpu.plain(), |i| said(i).cpu.0);
+    let memory = pool.claims(|quota| quota.memory.plain(), |i| said(i).memory.0);
+    let one = |capacity: u64, claims: &[Claim]| {
+        let guaranteed = claims.get(pool.at).map_or(0, |claim| claim.guaranteed);
+        let wants = claims.get(pool.at).map_or(0, |claim| claim.wants);
+        let may = quota::may(capacity, claims, pool.at);
+        let lent = quota::lent(capacity, claims).get(pool.at).copied().unwrap_or_default();
+        (may, wants.saturating_sub(guaranteed), lent)
+    };
+    let (cpu, memory) = (one(pool.capacity.cpu.0, &cpu), one(pool.capacity.memory.0, &memory));
+    let take = |cpu: u64, memory: u64| Take { cpu: Cpu(cpu), memory: Memory(memory) };
+    Some(Share {
+        wanted: own,
+        may: take(cpu.0, memory.0),
+        borrowed: take(cpu.1, memory.1),
+        lent: take(cpu.2, memory.2),
+    })
+}
+
+/// The other budgets that share hosts with one.
+pub fn others(world: &Snapshot, budget: &Object<Budget>) -> Vec<String> {
+    let beside = |other: &&Arc<Object<Budget>>| {
+        other.spec.resources.is_some()
+            && other.spec.environment == budget.spec.environment
+            && other.name() != budget.name()
+    };
+    world.all::<Budget>().filter(beside).map(|other| other.meta.name.clone()).collect()
+}

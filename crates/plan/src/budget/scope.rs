@@ -1,0 +1,216 @@
+//! What a budget is of, and what the deployments it is of take and cost: as they run, and as they
+//! are meant to. It judges nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atoll_model::budget::{Budget, Money, Share, Take};
+use atoll_model::run::Resources;
+use atoll_model::{
+    Application, Cpu, Deployment, Environment, Host, Instance, Memory, Object, Release, Snapshot,
+};
+
+use super::book::Book;
+use super::cost::Tariff;
+use crate::{delivery, elasticity};
+
+/// Whose applications these are: the team an owner stands for.
+pub fn team_of(application: &Object<Application>) -> Option<&str> {
+    application.spec.owner.as_deref()?.strip_prefix("team/")
+}
+
+/// Whether a budget is of what an application has in an environment.
+pub fn covers(world: &Snapshot, budget: &Budget, application: &str, environment: &str) -> bool {
+    let is = |named: &Option<String>, name: &str| named.as_ref().is_none_or(|n| n == name);
+    let owned = budget.team.as_deref().is_none_or(|team| {
+        world.get::<Application>(application).and_then(|app| team_of(app)) == Some(team)
+    });
+    owned && is(&budget.application, application) && is(&budget.environment, environment)
+}
+
+/// The budgets that are of a deployment.
+pub fn budgets_of<'a>(
+    world: &'a Snapshot,
+    deployment: &'a str,
+) -> impl Iterator<Item = &'a Arc<Object<Budget>>> {
+    let (application, environment) = parts(deployment);
+    let all = world.all::<Budget>();
+    all.filter(move |budget| covers(world, &budget.spec, application, environment))
+}
+
+/// The application and the environment a deployment is named by.
+pub fn parts(deployment: &str) -> (&str, &str) {
+    deployment.rsplit_once('.').unwrap_or((deployment, ""))
+}
+
+/// The names of the deployments a budget is of: those there are, and those that will be made.
+pub fn deployments(world: &Snapshot, budget: &Budget) -> Vec<String> {
+    let applications: Vec<&Arc<Object<Application>>> = match &budget.application {
+        Some(name) => world.get::<Application>(name).into_iter().collect(),
+        None => world.all::<Application>().collect(),
+    };
+    let environments: Vec<&Arc<Object<Environment>>> = match &budget.environment {
+        Some(name) => world.get::<Environment>(name).into_iter().collect(),
+        None => world.all::<Environment>().collect(),
+    };
+    let mut names = Vec::new();
+    for application in applications {
+        let mine = environments
+            .iter()
+            .filter(|environment| covers(world, budget, application.name(), environment.name()));
+        names.extend(mine.map(|place| format!("{}.{}", application.name(), place.name())));
+    }
+    names
+}
+
+/// What the instances there are of a deployment cost an hour, on the hosts they are on. Those on
+/// hosts without prices are left out.
+pub fn rate(world: &Snapshot, book: &Book, deployment: &str) -> Money {
+    let cost = |instance: &Arc<Object<Instance>>| {
+        let host = world.get::<Host>(&instance.spec.host)?;
+        Some(Tariff::of(world, book, host).ok()?.share(instance.spec.resources))
+    };
+    world.derived::<Instance>(deployment).filter_map(cost).sum()
+}
+
+/// What a deployment is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// So many instances.
+    pub instances: u32,
+    /// What each asks for.
+    pub each: Resources,
+}
+
+impl Meant {
+    /// A deployment as it is meant to be, if it is to be at all: what there will be of it once an
+    /// application and an environment are there, and what its newest content asks for.
+    pub fn of(world: &Snapshot, deployment: &str) -> Option<Meant> {
+        let (application, environment) = parts(deployment);
+        let application = world.get::<Application>(application).filter(|a| !a.meta.deleting())?;
+        let mut each = application.spec.run.resources;
+        let Some(there) = world.get::<Deployment>(deployment) else {
+            let place = world.get::<Environment>(environment)?;
+            let least = application.spec.scaling.as_ref().map_or(1, |scaling| scaling.min);
+            let goes = delivery::goes_to(application, place);
+            return goes.then_some(Meant { instances: least, each });
+        };
+        if there.meta.deleting() {
+            return None;
+        }
+        if let Some(pinned) = there.spec.release.as_ref().and_then(|r| world.get::<Release>(r)) {
+            each = pinned.spec.run.resources;
+        }
+        let declared = there.status.scaled.filter(|s| s.declared == there.spec.instances);
+        let own = declared.map_or(there.spec.instances, |scaled| scaled.instances);
+        let instances = match elasticity::kept(world, deployment) {
+            // It grows no further than the budget lets it, so that is what is meant.
+            Some(kept) => kept.min(own.max(elasticity::least(world, deployment))),
+            None => own,
+        };
+        Some(Meant { instances, each })
+    }
+
+    /// All its instances together.
+    pub fn take(&self) -> Take {
+        let count = u64::from(self.instances);
+        Take {
+            cpu: Cpu(self.each.cpu.0.saturating_mul(count)),
+            memory: Memory(self.each.memory.0.saturating_mul(count)),
+        }
+    }
+
+    /// What they cost an hour.
+    ///
+    /// # Errors
+    /// The missing prices, as [`price_of_one`] says.
+    pub fn cost(&self, world: &Snapshot, book: &Book, deployment: &str) -> Result<Money, Missing> {
+        let each = price_of_one(world, book, deployment, self.each)?;
+        Ok(each.times(u64::from(self.instances)))
+    }
+}
+
+/// What all deployments of a budget are meant to take.
+pub fn wanted(world: &Snapshot, budget: &Budget) -> Take {
+    let all = deployments(world, budget);
+    let takes = all.iter().filter_map(|name| Meant::of(world, name)).map(|meant| meant.take());
+    takes.fold(Take::default(), add)
+}
+
+/// What all deployments of a budget are meant to cost an hour, as far as that is known.
+pub fn meant_rate(world: &Snapshot, book: &Book, budget: &Budget) -> Money {
+    let all = deployments(world, budget);
+    let cost = |name: &String| Meant::of(world, name)?.cost(world, book, name).ok();
+    all.iter().filter_map(cost).sum()
+}
+
+fn add(a: Take, b: Take) -> Take {
+    Take {
+        cpu: Cpu(a.cpu.0.saturating_add(b.cpu.0)),
+        memory: Memory(a.memory.0.saturating_add(b.memory.0)),
+    }
+}
+
+/// The prices that are missing, by the names of their fields; none, where there is no host that
+/// could have any.
+pub type Missing = Vec<&'static str>;
+
+/// What one instance more costs an hour: the mean over the hosts its like are on, or where there
+/// are none, over those its environment may use, as far as these have prices.
+///
+/// # Errors
+/// None of these has a price.
+pub fn price_of_one(
+    world: &Snapshot,
+    book: &Book,
+    deployment: &str,
+    each: Resources,
+) -> Result<Money, Missing> {
+    let like = world.derived::<Instance>(deployment).filter(|i| !i.meta.deleting());
+    let hosts = like.filter_map(|instance| world.get::<Host>(&instance.spec.host));
+    mean(world, book, hosts, each).or_else(|missing| {
+        let Some(place) = world.get::<Environment>(parts(deployment).1) else {
+            return Err(missing);
+        };
+        let open = world.all::<Host>().filter(|host| {
+            host.status.capacity.cpu.0 > 0 && place.spec.hosts.matches(&host.meta.labels)
+        });
+        mean(world, book, open, each)
+    })
+}
+
+fn mean<'a>(
+    world: &Snapshot,
+    book: &Book,
+    hosts: impl Iterator<Item = &'a Arc<Object<Host>>>,
+    each: Resources,
+) -> Result<Money, Missing> {
+    let (mut sum, mut count, mut missing) = (0_i128, 0_i128, BTreeSet::new());
+    for host in hosts {
+        match Tariff::of(world, book, host) {
+            Ok(tariff) => (sum, count) = (sum + i128::from(tariff.share(each).0), count + 1),
+            Err(fields) => missing.extend(fields),
+        }
+    }
+    if count == 0 {
+        return Err(missing.into_iter().collect());
+    }
+    // Rounded up: what is promised to be enough is.
+    Ok(Money(i64::try_from((sum + count - 1) / count).unwrap_or(i64::MAX)))
+}
+
+/// A host of what a budget is of that has no price, with what is missing.
+pub fn unpriced(world: &Snapshot, book: &Book, budget: &Budget) -> Option<(String, Missing)> {
+    let all = deployments(world, budget);
+    let mut hosts = all.iter().flat_map(|name| world.derived::<Instance>(name));
+    hosts.find_map(|instance| {
+        let host = world.get::<Host>(&instance.spec.host)?;
+        let missing = Tariff::of(world, book, host).err()?;
+        Some((host.name().to_owned(), missing))
+    })
+}
+
+/// Whether all that is wanted is within what may be.
+pub fn fits(share: &Share) -> bool {
+    share.wanted.cpu <= share.may.cpu && share.wanted.memory <= share.may.memory
+}

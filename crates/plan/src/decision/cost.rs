@@ -1,0 +1,261 @@
+//! What a change costs, and whether budgets leave room for it. It notes the cost on every change
+//! that has one; what people, or commits in their place, would change beyond a budget is refused,
+//! asks for an approval, or is told, as the budget says. Healing, the way back and whatever costs
+//! less always pass; how far an autoscaler may go is bounded where its number is made
+//! (`budget/bound.rs`).
+
+use std::collections::BTreeSet;
+
+use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
+use atoll_model::{
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object,
+    Reason, Snapshot, Write,
+};
+
+use super::{Case, Opinion};
+use crate::budget::book::{self, Book};
+use crate::budget::bound::{self, allowed_rate, is_approved};
+use crate::budget::cost::Tariff;
+use crate::budget::scope::{self, Meant};
+use crate::delivery;
+
+/// The code of the note that says what a change costs.
+pub const COST: &str = "cost";
+
+/// **Invariant:** no edit of a target makes what is meant to run cost more than a budget that
+/// refuses has left for the month, or take more than its ceiling.
+pub(super) fn cost(case: &Case) -> Opinion {
+    let (world, mut opinion) = (case.cx.world, Opinion::default());
+    if world.count(Kind::Price) == 0 && world.count(Kind::Budget) == 0 {
+        return opinion;
+    }
+    if !case.is_edit() {
+        if case.by_planner() {
+            opinion.notes.extend(of_instances(case));
+        }
+        return opinion;
+    }
+    let after = case.after();
+    let names = changed(case, &after);
+    if names.is_empty() {
+        return opinion;
+    }
+    let budgets: BTreeSet<String> = names
+        .iter()
+        .flat_map(|name| scope::budgets_of(&after, name))
+        .filter(|budget| !budget.meta.deleting())
+        .map(|budget| budget.meta.name.clone())
+        .collect();
+    let change = Change { case, after: &after, names };
+    change.tell(&budgets, &mut opinion);
+    for budget in budgets.iter().filter_map(|name| after.get::<Budget>(name)) {
+        change.judge(budget, &mut opinion);
+    }
+    opinion
+}
+
+/// The deployments that are meant to be something else, or another's, once a plan is done: their
+/// names.
+fn changed(case: &Case, after: &Snapshot) -> BTreeSet<String> {
+    let before = case.cx.world;
+    let mut names = BTreeSet::new();
+    for write in &case.plan.writes {
+        let name = write.name();
+        match write.kind() {
+            Kind::Deployment | Kind::Autoscaler => {
+                names.insert(name.to_owned());
+            }
+            Kind::Application => {
+                let known = [before, after].into_iter().filter_map(|w| w.get::<Application>(name));
+                let places = after.all::<Environment>();
+                names.extend(places.map(|place| format!("{name}.{}", place.name())));
+                let there = known.flat_map(|a| before.derived::<Deployment>(a.name()));
+                names.extend(there.map(|deployment| deployment.meta.name.clone()));
+            }
+            Kind::Environment => {
+                let Some(place) = after.get::<Environment>(name) else { continue };
+                let going = after.all::<Application>().filter(|a| delivery::goes_to(a, place));
+                names.extend(going.map(|a| format!("{}.{name}", a.name())));
+            }
+            _ => {}
+        }
+    }
+    let whose = |world: &Snapshot, name: &str| {
+        let application = world.get::<Application>(scope::parts(name).0)?;
+        scope::team_of(application).map(str::to_owned)
+    };
+    names.retain(|name| {
+        Meant::of(before, name) != Meant::of(after, name)
+            || whose(before, name) != whose(after, name)
+    });
+    names
+}
+
+/// A change by a person.
+struct Change<'a> {
+    case: &'a Case<'a>,
+    after: &'a Snapshot,
+    names: BTreeSet<String>,
+}
+
+impl Change<'_> {
+    /// Notes what it costs, and what is not known of that.
+    fn tell(&self, budgets: &BTreeSet<String>, opinion: &mut Opinion) {
+        let (before, now) = (self.case.cx.world, self.case.cx.now);
+        let limits = budgets.iter().filter_map(|name| self.after.get::<Budget>(name));
+        let limits = limits.filter_map(|budget| budget.spec.month.as_ref());
+        let mut currencies = book::currencies(before, now);
+        currencies.extend(limits.map(|limit| limit.currency.as_str()));
+        for currency in currencies {
+            // The price book as it is: a change of prices is no change of what they are of.
+            let book = Book::of(before, currency, now);
+            let sum = |world: &Snapshot| -> Money {
+                let all = self.names.iter();
+                all.filter_map(|name| Meant::of(world, name)?.cost(world, &book, name).ok()).sum()
+            };
+            opinion.notes.extend(note(currency, sum(before), sum(self.after)));
+            let unknown = self.names.iter().find_map(|name| {
+                let meant = Meant::of(self.after, name).filter(|meant| meant.instances > 0)?;
+                Some((name, meant.cost(self.after, &book, name).err()?))
+            });
+            opinion
+                .notes
+                .extend(unknown.map(|(name, missing)| not_known(name, &missing, currency)));
+        }
+    }
+
+    /// Says what one budget thinks of it.
+    fn judge(&self, budget: &Object<Budget>, opinion: &mut Opinion) {
+        let broken: Vec<String> =
+            [self.month(budget), self.ceiling(budget)].into_iter().flatten().collect();
+        if broken.is_empty() {
+            return;
+        }
+        let (name, what) = (budget.name(), broken.join("; "));
+        let message = format!("budget/{name} would be broken: {what}");
+        let back = self.case.plan.intent == Intent::Revert;
+        match budget.spec.exceed {
+            _ if back => {
+                let message = format!("{message}; the way back is not held");
+                opinion.notes.push(Reason::new("budget", message));
+            }
+            Exceed::Warn => opinion.notes.push(Reason::new("budget", message)),
+            Exceed::Refuse => {
+                let reason = Reason::new("budget", message).hint(bound::ways(name));
+                opinion.objections.push(reason);
+            }
+            Exceed::Approve if is_approved(self.case.cx.world, budget, self.case.cx.now) => {
+                let by = bound::approvers(self.case.cx.world, name, self.case.cx.now).join(", ");
+                let message = format!("{message}; approved for this month by {by}");
+                opinion.notes.push(Reason::new("budget-approved", message));
+            }
+            Exceed::Approve => {
+                let hint = format!(
+                    "have it approved for this month: atoll approve budget/{name}; then do it again"
+                );
+                opinion.objections.push(Reason::new("budget", message).hint(hint));
+            }
+        }
+    }
+
+    /// What is wrong with the month, if it costs more than before and that is too much.
+    fn month(&self, budget: &Object<Budget>) -> Option<String> {
+        let (limit, cx) = (budget.spec.month.as_ref()?, self.case.cx);
+        let book = Book::of(cx.world, &limit.currency, cx.now);
+        let was = scope::meant_rate(cx.world, &book, &budget.spec);
+        let is = scope::meant_rate(self.after, &book, &budget.spec);
+        if is <= was || is <= allowed_rate(budget, cx.now) {
+            return None;
+        }
+        let (most, currency) = (limit.limit.rounded(), &limit.currency);
+        let forecast = bound::forecast(budget, is, cx.now);
+        if forecast < limit.limit {
+            let next = bound::next_month(is, cx.now).rounded();
+            return Some(format!("the next month would cost {next} of {most} {currency}"));
+        }
+        Some(format!("the month would end at {} of {most} {currency}", forecast.rounded()))
+    }
+
+    /// What is wrong with the resources, if more are taken than before and that is too much.
+    fn ceiling(&self, budget: &Object<Budget>) -> Option<String> {
+        let quota = budget.spec.resources.as_ref()?;
+        let was = scope::wanted(self.case.cx.world, &budget.spec);
+        let is = scope::wanted(self.after, &budget.spec);
+        let over = |pick: fn(&Take) -> u64, most: Option<u64>| {
+            pick(&is) > pick(&was) && most.is_some_and(|most| pick(&is) > most)
+        };
+        let mut said = Vec::new();
+        if let Some(most) = quota.cpu.ceiling.filter(|m| over(|take| take.cpu.0, Some(m.0))) {
+            said.push(format!("it would take {} cpu of {most}", is.cpu));
+        }
+        if let Some(most) = quota.memory.ceiling.filter(|m| over(|take| take.memory.0, Some(m.0))) {
+            said.push(format!("it would take {} memory of {most}", is.memory));
+        }
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+}
+
+/// What a change costs, in words; nothing where it changes no cost.
+fn note(currency: &str, was: Money, is: Money) -> Option<Reason> {
+    let month = |rate: Money| rate.times(MONTH_HOURS).rounded();
+    let message = format!(
+        "{} -> {} {currency} an hour, {} -> {} {currency} a month",
+        was.fine(),
+        is.fine(),
+        month(was),
+        month(is)
+    );
+    (was != is).then(|| Reason::new(COST, message))
+}
+
+/// Why the cost of a deployment is not known.
+fn not_known(name: &str, missing: &[&str], currency: &str) -> Reason {
+    let why = match missing {
+        [] => "there is no host it may use".to_owned(),
+        _ => format!(
+            "the price book has no {} in {currency} for the hosts it may use",
+            missing.join(" and no ")
+        ),
+    };
+    let hint = match missing {
+        [] => "it is told once there is one; see atoll get hosts",
+        _ => "apply a Price whose selector matches their labels",
+    };
+    let code = if missing.is_empty() { "cost-unknown" } else { "price-missing" };
+    Reason::new(code, format!("what {name} costs is not known: {why}")).hint(hint)
+}
+
+/// What instances that a planner makes and stops cost, on the hosts they are on.
+fn of_instances(case: &Case) -> Vec<Reason> {
+    let world = case.cx.world;
+    if !matches!(case.plan.intent, Intent::Scale | Intent::Rollout | Intent::Heal) {
+        return Vec::new();
+    }
+    let (mut gone, mut made) = (Vec::new(), Vec::new());
+    for write in &case.plan.writes {
+        let Write::Put(Any::Instance(new)) = write else { continue };
+        match world.get::<Instance>(new.name()) {
+            None => made.push(new.clone()),
+            Some(old) if new.meta.deleting() && !old.meta.deleting() => gone.push(new.clone()),
+            Some(_) => {}
+        }
+    }
+    if gone.is_empty() && made.is_empty() {
+        return Vec::new();
+    }
+    let mut notes = Vec::new();
+    for currency in book::currencies(world, case.cx.now) {
+        let book = Book::of(world, currency, case.cx.now);
+        let cost = |all: &[std::sync::Arc<Object<Instance>>]| -> Money {
+            let each = all.iter().filter_map(|instance| {
+                let host = world.get::<Host>(&instance.spec.host)?;
+                Some(Tariff::of(world, &book, host).ok()?.share(instance.spec.resources))
+            });
+            each.sum()
+        };
+        let named = made.first().or(gone.first()).map(|i| i.spec.deployment.clone());
+        let was = scope::rate(world, &book, &named.unwrap_or_default());
+        notes.extend(note(currency, was, was + cost(&made) - cost(&gone)));
+    }
+    notes
+}

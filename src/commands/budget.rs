@@ -1,0 +1,123 @@
+//! `atoll budget`: what is spent of each budget, and what the fleet costs whom, with what is idle
+//! and shared apportioned.
+
+use atoll_model::Kind;
+use atoll_model::budget::MONTH_HOURS;
+use atoll_model::budget::report::{CostReport, CostRow};
+
+use crate::args::{Global, Output};
+use crate::clock;
+use crate::columns::{Cell, cell};
+use crate::exit::Exit;
+use crate::output::{self, Format};
+use crate::terminal::Tone;
+
+/// What `atoll budget` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this one
+    #[arg(value_name = "NAME", conflicts_with = "by")]
+    name: Option<String>,
+    /// What everything costs now, by whose it is
+    #[arg(long)]
+    by: Option<By>,
+    /// In this currency
+    #[arg(long, value_name = "EUR", requires = "by")]
+    currency: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum By {
+    Team,
+    Application,
+    Environment,
+    Host,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// The client's.
+pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
+    let format = args.output.output;
+    match args.by {
+        Some(by) => costs(global, by, args.currency, format).await,
+        None => budgets(global, args.name, format).await,
+    }
+}
+
+async fn budgets(global: &Global, name: Option<String>, format: Format) -> anyhow::Result<Exit> {
+    let (client, now) = (global.client()?, clock::now());
+    if let Some(name) = name {
+        let name = name.strip_prefix("budget/").unwrap_or(&name);
+        let any = client.get(Kind::Budget, name).await?;
+        output::print(&output::object(&any, format, now)?)?;
+        return Ok(Exit::Done);
+    }
+    let list = client.list_all(Kind::Budget, None).await?;
+    let none = list.items.is_empty();
+    output::print(&output::list(list.items, list.revision, format, now)?)?;
+    if none && format.is_table() {
+        output::say("there is no budget; what everything costs: atoll budget --by application");
+    }
+    Ok(Exit::Done)
+}
+
+async fn costs(
+    global: &Global,
+    by: By,
+    currency: Option<String>,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    let by = match by {
+        By::Team => "team",
+        By::Application => "application",
+        By::Environment => "environment",
+        By::Host => "host",
+    };
+    let report = global.client()?.costs(by, currency).await?;
+    output::print(&output::value(&report, format, || text(&report, format))?)?;
+    if format.is_table() {
+        tell(&report);
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what the table does not hold.
+fn tell(report: &CostReport) {
+    let Some(currency) = &report.currency else {
+        return output::say("there are no prices: apply a Price; see docs/guide/budgets.md");
+    };
+    output::say(&format!("in {currency}; a month is {MONTH_HOURS} hours at this rate"));
+    for host in &report.unpriced {
+        output::say(&format!(
+            "price-missing: host/{} has no {} and is not counted",
+            host.host,
+            host.missing.join(" and no ")
+        ));
+    }
+}
+
+fn text(report: &CostReport, format: Format) -> String {
+    let mut lines: Vec<Vec<Cell>> = report.rows.iter().map(line).collect();
+    if report.currency.is_some() {
+        let total = CostRow { name: "total".to_owned(), ..report.total.clone() };
+        lines.push(line(&total));
+    }
+    output::table(lines, format == Format::Wide)
+}
+
+fn line(row: &CostRow) -> Vec<Cell> {
+    let month = row.total.times(MONTH_HOURS);
+    vec![
+        cell("NAME", row.name.clone()).tone(Tone::Strong),
+        cell("INSTANCES", row.instances.to_string()),
+        cell("USED/H", row.used.fine()),
+        cell("SHARED/H", row.shared.fine()),
+        cell("IDLE/H", row.idle.fine()),
+        cell("TOTAL/H", row.total.fine()),
+        cell("MONTH", month.rounded()),
+    ]
+}
