@@ -17,6 +17,8 @@ use crate::error::ClientError;
 use crate::pages::escape;
 use crate::transport::{Ask, Client, chain};
 
+/// Longer than the server takes before it says that it gives up.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// A server that takes no batch within this time is taken to be away.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -167,6 +169,7 @@ impl Client {
         let body = pairs.collect::<Vec<_>>().join("&");
         let ask = Ask::of(Method::POST, path.to_owned())
             .bytes("application/x-www-form-urlencoded", body.into())
+            .timeout(Some(QUERY_TIMEOUT))
             .repeatable();
         let raw: Value = self.read(ask).await.map_err(told)?;
         let read = Answer::deserialize(&raw);
@@ -185,8 +188,11 @@ fn told(error: ClientError) -> ClientError {
     let Some(problem) = error.problem() else { return error };
     let json = problem.title.find('{').and_then(|at| problem.title.get(at..));
     let told = json.and_then(|json| serde_json::from_str::<Value>(json).ok());
-    match told.as_ref().and_then(|value| value["error"].as_str()) {
-        Some(text) => ClientError::local(problem.status, "query-failed", text.to_owned()),
+    let Some(told) = told else { return error };
+    // A question that was understood and could not be answered is no mistake of who asked.
+    let status = if told["errorType"] == "bad_data" { problem.status } else { 500 };
+    match told["error"].as_str() {
+        Some(text) => ClientError::local(status, "query-failed", text.to_owned()),
         None => error,
     }
 }

@@ -107,6 +107,10 @@ pub struct RuleStatus {
     /// How many wait for their time.
     #[serde(default)]
     pub pending: u32,
+    /// While some wait: when the rule was last seen to be evaluated, to a minute. Time in which
+    /// nobody was there to evaluate it does not count towards `for`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_at: Option<Timestamp>,
     /// Rules that could not be worked out, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

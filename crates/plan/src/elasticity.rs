@@ -82,7 +82,7 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         let labels = [("deployment", name), ("signal", &signal.name)];
         let labels: BTreeMap<String, String> =
             labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels });
+        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels, limit: 0 });
         all.push(now);
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"{}\"}}", signal.name);
         let mut recent = Query::at(format!("recent {}", signal.name), kept, at);

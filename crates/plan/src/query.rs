@@ -64,6 +64,8 @@ pub struct Recording {
     pub metric: String,
     /// Labels set on every series; an empty value takes a label away.
     pub labels: BTreeMap<String, String>,
+    /// An answer of more series is not kept at all; 0 for no limit.
+    pub limit: u32,
 }
 
 /// What was found.

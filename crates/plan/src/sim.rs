@@ -326,8 +326,9 @@ impl Sim {
         self.say(&host);
     }
 
-    /// The server dies and starts: what it had in memory is gone.
-    pub fn restart_server(&mut self) {
+    /// The server dies, and starts after this time: what it had in memory is gone.
+    pub fn restart_server(&mut self, away: Span) {
+        self.now = self.now + away;
         self.dirty.clear();
         self.due.clear();
         self.by_time.clear();

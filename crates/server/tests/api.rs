@@ -118,6 +118,25 @@ async fn errors_say_which_field_and_nothing_is_applied_in_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_a_problem_too() {
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    let json = "application/json";
+    for (path, kind, body, code) in [
+        ("/v1/apply", json, "{", 400),
+        ("/v1/apply", json, "{\"objects\": 1}", 422),
+        ("/v1/apply", "text/plain", "{}", 415),
+        ("/v1/apply?dryRun=perhaps", json, "{\"objects\": []}", 400),
+        ("/v1/whoami", json, "{}", 405),
+    ] {
+        let (status, text) = operator.send_bytes(path, kind, body.as_bytes()).await;
+        let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+        assert_eq!((status, &problem["status"]), (code, &json!(code)), "{path}: {text}");
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_edit_one_object_the_second_is_told() {
     let server = serve().await;
     let admin = server.caller_with(Level::Admin).await;

@@ -97,10 +97,11 @@ pub(super) fn each(
 ) -> Result<(), QueryError> {
     evaluation.meter.check()?;
     let found = evaluation.source.recall(&selector.matchers, (from, to), MEMORY)?;
-    evaluation.meter.series(found.len())?;
     let oldest = from.saturating_sub(MEMORY);
     found.read_each((from, to), |labels, samples, before| {
         evaluation.meter.check()?;
+        // What ended before the window is only looked for, to be missed; it is no part of the answer.
+        evaluation.meter.series(usize::from(!samples.is_empty()))?;
         evaluation.meter.samples(samples.len())?;
         let before = before.filter(|sample| sample.at > oldest);
         evaluation.ledger.borrow_mut().note(reach, (from, to), samples, before);

@@ -24,6 +24,9 @@ use crate::{Context, Plan, sooner};
 /// firing yet is dropped.
 const LONG_BLIND: Span = Span::seconds(24 * 3600);
 
+/// While alerts wait for their time, a rule notes so often that it is evaluated.
+const NOTED: Span = Span::seconds(60);
+
 /// The rules of one object being turned into writes.
 pub(super) struct Evaluation<'a> {
     cx: &'a Context<'a>,
@@ -197,12 +200,12 @@ impl<'a> Evaluation<'a> {
         let pending = status.phase == AlertPhase::Pending;
         let seen_again = status.blind_since.is_some() || status.quiet_since.is_some();
         let mut active_at = status.active_at;
-        if let (true, Some(blind)) = (pending, status.blind_since) {
-            // What nobody saw does not count.
-            active_at = active_at + at.since(blind);
+        // What nobody saw does not count.
+        if let (true, Some(blind)) = (pending, status.blind_since.or(self.away_since(group, at))) {
+            active_at = active_at + at.since(blind.max(active_at));
         }
         let fires = pending && at.since(active_at) >= hold;
-        if !fires && !seen_again {
+        if !fires && !seen_again && active_at == status.active_at {
             return;
         }
         let mut new = Object::clone(alert);
@@ -215,6 +218,12 @@ impl<'a> Evaluation<'a> {
             new.status.value = number::as_prometheus(held.value);
         }
         self.put(new);
+    }
+
+    /// When the rule was last evaluated, if that is so long ago that nobody can have been there.
+    fn away_since(&self, group: &RuleGroup, at: Timestamp) -> Option<Timestamp> {
+        let there = Span(2 * NOTED.0.max(group.interval.0));
+        self.rule.status.pending_at.filter(|seen| at.since(*seen) > there)
     }
 
     fn new_alert(&self, group: &RuleGroup, name: &str, held: &Held) -> Object<Alert> {
@@ -346,15 +355,28 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Alerts of groups the rule no longer has.
+    /// Alerts of groups the rule no longer has: they go over to a group that asks the same, as one
+    /// that has got another name does.
     pub fn left_over(&mut self) {
         let known: BTreeSet<&str> = self.rule.spec.groups.iter().map(|g| g.name.as_str()).collect();
         let gone: Vec<_> = self.by_group.keys().copied().filter(|g| !known.contains(g)).collect();
         for group in gone {
             for alert in self.by_group.remove(group).unwrap_or_default() {
-                if alert.status.phase != AlertPhase::Resolved {
-                    self.end(alert, self.cx.now, Some(rule_changed(self.rule.name())));
+                if alert.status.phase == AlertPhase::Resolved
+                    || self.phases.contains_key(alert.name())
+                {
+                    continue;
                 }
+                let asks = |group: &&RuleGroup| {
+                    group.rules.iter().any(|item| may_raise(group, item, &alert.spec))
+                };
+                let Some(heir) = self.rule.spec.groups.iter().find(asks) else {
+                    self.end(alert, self.cx.now, Some(rule_changed(self.rule.name())));
+                    continue;
+                };
+                let mut new = Object::clone(alert);
+                new.spec.group.clone_from(&heir.name);
+                self.put(new);
             }
         }
     }
@@ -388,9 +410,14 @@ impl<'a> Evaluation<'a> {
         let of_waiting = |r: &&Reason| waiting.iter().any(|group| r.message.starts_with(group));
         let mut reasons: Vec<Reason> = old.filter(of_waiting).cloned().collect();
         reasons.append(&mut self.reasons);
+        let pending = count(AlertPhase::Pending);
+        let noted = self.rule.status.pending_at;
+        let now = self.cx.now;
+        let fresh = noted.filter(|at| now.since(*at) < NOTED || self.evaluated.is_empty());
         RuleStatus {
             firing: count(AlertPhase::Firing),
-            pending: count(AlertPhase::Pending),
+            pending,
+            pending_at: (pending > 0).then(|| fresh.unwrap_or(now)),
             reasons,
         }
     }

@@ -101,7 +101,7 @@ pub fn stays_within(seed: u64) {
         new.spec.instances = random.below(60) as u32;
         let _ = sim.apply(vec![Any::Deployment(Arc::new(new))]);
         if random_half(&mut random) {
-            sim.restart_server();
+            sim.restart_server(Span::default());
         }
     }
     // More than any limit pays for.

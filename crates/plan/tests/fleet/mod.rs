@@ -191,7 +191,7 @@ impl Trial {
                 }
             }
             20 | 21 => self.give_back_one(),
-            22 => self.sim.restart_server(),
+            22 => self.sim.restart_server(Span::default()),
             23 => self.veto(),
             _ => {
                 if let Some(name) = self.any_name(Kind::Host) {

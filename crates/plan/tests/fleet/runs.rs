@@ -63,7 +63,7 @@ fn turn(sim: &mut Sim, random: &mut Random) {
     match random.below(8) {
         0 => sim.lose(&host, Loss::Cut),
         1 => sim.give_back(&host),
-        2 => sim.restart_server(),
+        2 => sim.restart_server(Span::default()),
         3 => cancel(sim, random),
         _ => run(sim, random),
     }

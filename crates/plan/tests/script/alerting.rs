@@ -51,7 +51,7 @@ impl Script {
             "again" => {
                 self.sim.advance(Span(0));
                 self.tell_journal();
-                self.sim.restart_server();
+                self.sim.restart_server(Span::default());
                 self.sim.advance(Span(0));
                 let writes: usize = self.sim.journal.iter().map(|entry| entry.writes.len()).sum();
                 self.said.push(format!("{writes} writes"));

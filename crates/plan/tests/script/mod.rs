@@ -211,7 +211,10 @@ impl Script {
             "return" => self.sim.give_back(name),
             "crash" => self.sim.crash(name),
             "occupy" => self.sim.occupy(name, third.parse().map_err(|_| "occupy HOST PORT")?),
-            "restart" => self.sim.restart_server(),
+            "restart" => {
+                let away = if name.is_empty() { Span::default() } else { name.parse()? };
+                self.sim.restart_server(away);
+            }
             "show" => self.said.extend(show::one(&self.sim.world, name)?),
             "instances" => self.said.extend(show::instances(&self.sim.world, name)),
             "why" => self.why(name)?,

@@ -6,12 +6,17 @@ use atoll_model::api::ProblemJson;
 use atoll_model::name::Invalid;
 use atoll_store::CommitError;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::blobs::BlobError;
 use crate::commit::Refusal;
+
+/// The framework's own texts are no longer.
+const LONGEST_TEXT: usize = 16 << 10;
 
 /// What a handler answers when it cannot do what was asked.
 #[derive(Debug)]
@@ -88,10 +93,36 @@ impl IntoResponse for ApiError {
         if let Some(reasons) = refused {
             response.extensions_mut().insert(Refused(reasons));
         }
-        let kind = axum::http::HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
     }
+}
+
+/// What the framework refuses before a handler is asked, as a body that is no JSON, it tells in plain
+/// text; below `/v1` that becomes a problem like any other.
+pub async fn as_problem(request: Request, next: Next) -> Response {
+    let ours = request.uri().path().starts_with("/v1/");
+    let response = next.run(request).await;
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let plain = kind.is_none_or(|kind| kind.starts_with(b"text/plain"));
+    let status = response.status();
+    if !ours || !plain || !status.is_client_error() {
+        return response;
+    }
+    let body = axum::body::to_bytes(response.into_body(), LONGEST_TEXT).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&body);
+    let title = match said.trim() {
+        "" => status.canonical_reason().unwrap_or("refused").to_owned(),
+        said => said.to_owned(),
+    };
+    let code = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "not-allowed",
+        StatusCode::REQUEST_TIMEOUT => "timeout",
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        _ => "invalid",
+    };
+    ApiError::new(status, code, title).into_response()
 }
 
 /// The problems of an object as reasons with the code `invalid`.

@@ -24,7 +24,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::agents::{self, PollQuery, SessionQuery};
 use super::configs::{self, ValueQuery};
-use super::error::ApiError;
+use super::error::{self, ApiError};
 use super::history::{self, HistoryQuery, RollbackQuery};
 use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
@@ -331,6 +331,7 @@ pub fn router(app: App) -> Router {
     let worth = SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
     router
         .fallback(fallback)
+        .layer(middleware::from_fn(error::as_problem))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(CatchPanicLayer::new())

@@ -199,6 +199,11 @@ fn recorded_series(value: &Value, record: &Recording) -> Result<Vec<(Labels, f64
             return Err(format!("{} is neither a number nor a vector", record.metric));
         }
     };
+    let limit = record.limit as usize;
+    if limit > 0 && rows.len() > limit {
+        let (count, metric) = (rows.len(), &record.metric);
+        return Err(format!("{count} series of {metric} are more than the group's limit, {limit}"));
+    }
     let mut seen = HashSet::new();
     let mut series = Vec::with_capacity(rows.len());
     for (labels, value) in rows {
@@ -238,5 +243,22 @@ fn series_of(value: Value) -> Vec<query::Series> {
                 points: series.samples.iter().map(|s| (Timestamp(s.at), s.value)).collect(),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_beyond_the_limit_of_its_group_is_not_kept() {
+        let one = |host: &str| (Labels::new([("host", host)]), Sample { at: 1, value: 2.0 });
+        let answer = Value::Vector(vec![one("a"), one("b")]);
+        let keep = |limit: u32| {
+            let record = Recording { metric: "m:n".to_owned(), labels: BTreeMap::new(), limit };
+            recorded_series(&answer, &record).map(|series| series.len())
+        };
+        assert_eq!((keep(0), keep(2)), (Ok(2), Ok(2)));
+        assert!(keep(1).unwrap_err().contains("2 series of m:n"));
     }
 }
