@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atoll_metrics::exposition::json::read_value;
-use atoll_metrics::labels::{Matcher, Operator};
+use atoll_metrics::labels::{METRIC_NAME, Matcher, Operator};
 use atoll_metrics::promql::{self, Answer, Coverage, QueryError, Value};
 use atoll_metrics::remote::{self as wire, Version};
 use bytes::Bytes;
@@ -272,8 +272,8 @@ impl Remote {
     }
 
     /// How many of the series a query selects are fresh, of those that were there lately. How old
-    /// the samples are is asked of one name only: `timestamp` drops names, and a server refuses what
-    /// then looks the same.
+    /// the samples are is asked of one name only: `timestamp` drops names, and a server refuses
+    /// what then looks the same.
     async fn coverage(&self, query: &str, at: i64) -> Result<Coverage, QueryError> {
         let mut all = Coverage::default();
         for matchers in promql::selectors(query)? {
@@ -286,8 +286,9 @@ impl Remote {
                 part("expected", format!("count(last_over_time({of}[{EXPECTED_WITHIN}]))")),
                 part("seen", format!("count({of})")),
             ];
-            let names = |m: &Matcher| m.name == "__name__" && matches!(m.operator, Operator::Equal);
-            if matchers.iter().any(names) {
+            let is_name =
+                |m: &Matcher| m.name == METRIC_NAME && matches!(m.operator, Operator::Equal);
+            if matchers.iter().any(is_name) {
                 question.push(part("newest", format!("max(timestamp({of}))")));
                 question.push(part("stalest", format!("min(timestamp({of}))")));
             }
