@@ -244,11 +244,15 @@ fn status(receiver: &Object<Receiver>, told: &Told) -> ReceiverStatus {
                 NotificationPhase::Abandoned => {}
             }
         }
-        let reasons = messages.last().map_or(&[][..], |last| last.status.reasons.as_slice());
-        for reason in reasons.iter().filter(|reason| reason.code == "not-sent") {
-            if status.reasons.len() < NAMED && named.insert(&reason.message) {
-                status.reasons.push(reason.clone());
-            }
+        // A message that takes the place of one that did not get through has not got through yet.
+        let is_sent = |m: &&&Arc<Object<Notification>>| m.status.phase == NotificationPhase::Sent;
+        let unheard = messages.iter().rev().take_while(|message| !is_sent(message));
+        let mut reasons = unheard.flat_map(|message| &message.status.reasons);
+        if let Some(reason) = reasons.find(|reason| reason.code == "not-sent")
+            && status.reasons.len() < NAMED
+            && named.insert(&reason.message)
+        {
+            status.reasons.push(reason.clone());
         }
     }
     status
