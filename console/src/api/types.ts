@@ -9511,6 +9511,11 @@ export interface components {
              * @default 0
              */
             pending: number;
+            /**
+             * @description While some wait: when the rule was last seen to be evaluated, to a minute. Time in which
+             *     nobody was there to evaluate it does not count towards `for`.
+             */
+            pendingAt?: components["schemas"]["Timestamp"] | (null);
             /** @description Rules that could not be worked out, and why. */
             reasons?: components["schemas"]["Reason"][];
         };

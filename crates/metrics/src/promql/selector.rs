@@ -100,7 +100,7 @@ pub(super) fn each(
     let oldest = from.saturating_sub(MEMORY);
     found.read_each((from, to), |labels, samples, before| {
         evaluation.meter.check()?;
-        // What ended before the window is only looked for, to be missed; it is no part of the answer.
+        // What ended before the window is only looked for, to be missed: it is in no answer.
         evaluation.meter.series(usize::from(!samples.is_empty()))?;
         evaluation.meter.samples(samples.len())?;
         let before = before.filter(|sample| sample.at > oldest);

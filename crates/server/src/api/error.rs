@@ -99,8 +99,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What the framework refuses before a handler is asked, as a body that is no JSON, it tells in plain
-/// text; below `/v1` that becomes a problem like any other.
+/// What the framework refuses before a handler is asked, as a body that is no JSON, it tells in
+/// plain text; below `/v1` that becomes a problem like any other.
 pub async fn as_problem(request: Request, next: Next) -> Response {
     let ours = request.uri().path().starts_with("/v1/");
     let response = next.run(request).await;
