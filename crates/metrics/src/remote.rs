@@ -168,5 +168,19 @@ pub fn decode(
     }
 }
 
+/// A compressed message of version 1 as two, each with half of what it says; none where it says one
+/// thing, or is none. Who refuses a message for one of its samples may take the other half.
+pub fn halves(body: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let message = decompress(body, usize::MAX).ok()?;
+    let (mut reader, mut ends) = (wire::Reader::new(&message), Vec::new());
+    while reader.next().ok()?.is_some() {
+        ends.push(message.len() - reader.bytes().len());
+    }
+    let middle = ends.get((ends.len() / 2).checked_sub(1)?)?;
+    let (first, second) = message.split_at(*middle);
+    let compress = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).ok();
+    Some([compress(first)?, compress(second)?])
+}
+
 #[cfg(test)]
 mod tests;

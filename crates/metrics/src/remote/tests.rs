@@ -190,6 +190,23 @@ fn bombs_are_refused_before_memory_is_taken() {
 }
 
 #[test]
+fn a_message_is_cut_between_its_series() {
+    let message = |names: &[&str]| {
+        let mut encoder = Encoder::new(Version::V1);
+        for name in names {
+            encoder.add([("__name__", *name)].into_iter(), &[Sample { at: 1, value: 2.0 }]);
+        }
+        encoder.finish().unwrap()
+    };
+    let plain = |message: &[u8]| decompress(message, usize::MAX).unwrap();
+    let [first, second] = halves(&message(&["a", "b", "c"])).unwrap();
+    assert_eq!(plain(&first), plain(&message(&["a"])));
+    assert_eq!(plain(&second), plain(&message(&["b", "c"])));
+    assert!(halves(&first).is_none() && halves(&message(&[])).is_none());
+    assert!(halves(b"no message").is_none());
+}
+
+#[test]
 fn versions_are_told_apart_by_type() {
     let v2 = "application/x-protobuf; proto=io.prometheus.write.v2.Request";
     assert_eq!(Version::from_content_type(v2), Ok(Version::V2));

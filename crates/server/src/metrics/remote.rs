@@ -52,7 +52,7 @@ pub struct Remote {
 pub struct Progress {
     /// Messages that got through.
     pub sent: u64,
-    /// Messages that were given up.
+    /// Messages that were given up, or the parts of them that were.
     pub lost: u64,
     /// Bytes that wait.
     pub waiting: u64,
@@ -193,7 +193,7 @@ impl Remote {
         let (mut posts, mut refused) = (0, None);
         while let Some(message) = left.pop() {
             posts += 1;
-            let halves = if posts <= MOST_POSTS { halves(&message) } else { None };
+            let halves = if posts <= MOST_POSTS { wire::halves(&message) } else { None };
             match self.post(message).await {
                 Sent::Through => {}
                 Sent::Away(why) => return Sent::Away(why),
@@ -365,41 +365,6 @@ fn check_address(url: &str) -> Result<(), String> {
     }
 }
 
-/// A compressed message of version 1 as two, each with half of its series; none where it has one.
-/// <https://protobuf.dev/programming-guides/encoding/>: a message is fields, each a tag, here
-/// always of bytes, a length and as many bytes.
-fn halves(message: &[u8]) -> Option<[Vec<u8>; 2]> {
-    let plain = wire::decompress(message, usize::MAX).ok()?;
-    let mut starts = Vec::new();
-    let mut at = 0;
-    while at < plain.len() {
-        starts.push(at);
-        let (_, after_tag) = varint(&plain, at)?;
-        let (length, begin) = varint(&plain, after_tag)?;
-        at = begin.checked_add(usize::try_from(length).ok()?)?;
-    }
-    if starts.len() < 2 || at != plain.len() {
-        return None;
-    }
-    let (first, second) = plain.split_at(starts[starts.len() / 2]);
-    let compress = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).ok();
-    Some([compress(first)?, compress(second)?])
-}
-
-/// A number of seven bits a byte, and where it ends.
-fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(at)?;
-        at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some((value, at));
-        }
-    }
-    None
-}
-
 /// Parameters as text.
 fn encoded(form: &[(&str, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
@@ -458,28 +423,7 @@ fn put_together(messages: &[Bytes]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use atoll_metrics::remote::write::Encoder;
-    use atoll_metrics::sample::Sample;
-
     use super::*;
-
-    #[test]
-    fn a_message_is_cut_between_its_series() {
-        let message = |names: &[&str]| {
-            let mut encoder = Encoder::new(Version::V1);
-            for name in names {
-                let samples = [Sample { at: 1, value: 2.0 }];
-                encoder.add([("__name__", *name)].into_iter(), &samples);
-            }
-            encoder.finish().unwrap()
-        };
-        let plain = |message: &[u8]| wire::decompress(message, usize::MAX).unwrap();
-        let [first, second] = halves(&message(&["a", "b", "c"])).unwrap();
-        assert_eq!(plain(&first), plain(&message(&["a"])));
-        assert_eq!(plain(&second), plain(&message(&["b", "c"])));
-        assert!(halves(&first).is_none());
-        assert!(halves(b"no message").is_none());
-    }
 
     #[test]
     fn addresses_are_of_servers() {
