@@ -127,6 +127,9 @@ fn one(
         .map(|sign| measure(sign, tolerance(signal, effect, &contrast, scale)));
     let worst = worst(measures, &contrast, &rows, &frame, requests.as_ref());
     let Some((mut found, measure)) = worst else { return lacking(signal, String::new()) };
+    if found.verdict == Verdict::InsufficientData && signal.missing == Missing::Open {
+        found.verdict = Verdict::Warn;
+    }
     let few = requests.as_ref().and_then(|requests| too_few(requests, &frame));
     if let Some(few) = few.filter(|_| found.verdict < Verdict::Stop) {
         return lacking(signal, few);
