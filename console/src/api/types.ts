@@ -8202,11 +8202,8 @@ export interface components {
             owner?: string | null;
             /** @description What is looked at, and how. */
             probe: components["schemas"]["MonitorProbe"];
-            /**
-             * @description How long an answer may take.
-             * @default 5s
-             */
-            timeout: components["schemas"]["Span"];
+            /** @description How long an answer may take; 5 s, or `every` where that is less, if absent. */
+            timeout?: components["schemas"]["Span"] | (null);
         };
         /** @description The state of a monitor in one word. */
         MonitorPhase: "unknown" | "up" | "degraded" | "down";

@@ -211,9 +211,9 @@ pub struct Monitor {
     /// How often.
     #[serde(default = "Monitor::usual_every")]
     pub every: Span,
-    /// How long an answer may take.
-    #[serde(default = "Monitor::usual_timeout")]
-    pub timeout: Span,
+    /// How long an answer may take; 5 s, or `every` where that is less, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
     /// Labels added to everything it measures.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -229,16 +229,13 @@ impl Monitor {
     fn usual_every() -> Span {
         Span::seconds(15)
     }
-    fn usual_timeout() -> Span {
-        Span::seconds(5)
-    }
     fn usual_failures() -> u32 {
         2
     }
 
     /// How long an answer is waited for: a look is over before the next begins.
     pub fn patience(&self) -> Span {
-        self.timeout.min(self.every)
+        self.timeout.unwrap_or(Span::seconds(5)).min(self.every)
     }
 }
 
@@ -422,9 +419,9 @@ impl Spec for Monitor {
         invalid.add_if(self.every.0 < 1000, "every", "is less than 1s");
         let seldom = self.every.0 > 86_400_000;
         invalid.add_if(seldom, "every", "is more than 1d; what is seen less often is not watched");
-        let long = self.timeout > self.every && self.timeout != Monitor::usual_timeout();
+        let long = self.timeout.is_some_and(|timeout| timeout > self.every);
         invalid.add_if(long, "timeout", "is longer than every");
-        invalid.add_if(self.timeout.0 == 0, "timeout", "is 0");
+        invalid.add_if(self.timeout == Some(Span(0)), "timeout", "is 0");
         invalid.into_result()
     }
 }
@@ -488,6 +485,13 @@ mod tests {
         assert_eq!(http(503), "");
         assert!(http(7).contains("http.status: 7 is not"), "{}", http(7));
         let tcp = serde_json::json!({ "tcp": { "address": "x:1" } });
+        let often = |more: serde_json::Value| {
+            let mut monitor = serde_json::json!({ "probe": tcp, "every": "3s" });
+            monitor.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            wrong(monitor)
+        };
+        assert_eq!(often(serde_json::json!({})), "", "the usual time-out is no mistake");
+        assert!(often(serde_json::json!({ "timeout": "5s" })).contains("longer than every"));
         let seldom = wrong(serde_json::json!({ "probe": tcp, "every": "100000d" }));
         assert!(seldom.contains("every: is more than 1d"), "{seldom}");
     }

@@ -208,7 +208,7 @@ mod tests {
         let spec = Monitor {
             probe: MonitorProbe::Scrape { urls },
             every: Span::seconds(15),
-            timeout: Span::seconds(5),
+            timeout: None,
             labels: BTreeMap::new(),
             owner: None,
             failures: 2,

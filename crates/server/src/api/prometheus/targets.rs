@@ -112,7 +112,7 @@ impl Asked {
     fn of(world: &Snapshot, labels: &Labels) -> Asked {
         let instance = labels.get("instance");
         if let Some(monitor) = world.get::<Monitor>(labels.get("monitor")) {
-            let Monitor { every, timeout, .. } = monitor.spec;
+            let (every, timeout) = (monitor.spec.every, monitor.spec.patience());
             return Asked { url: web(instance), every, timeout };
         }
         let endpoint = world
