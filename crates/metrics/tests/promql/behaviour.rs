@@ -108,6 +108,16 @@ fn budgets_are_kept() {
     assert!(refused(&memory, "x", |o| o.budget.series = 9).contains("more than 9 series"));
     assert!(refused(&memory, "x", |o| o.budget.points = 60).contains("more than 60 points"));
     assert!(refused(&memory, "x", |o| o.budget.memory = 2000).contains("2000 bytes"));
+    // What ended within the hour is looked for, and no part of what is asked.
+    let mut churned = Memory::default();
+    for index in 0..10 {
+        let end = if index < 5 { 10 * MINUTE } else { 60 * MINUTE };
+        filled(&mut churned, &[("__name__", "x"), ("i", &index.to_string())], 0, end);
+    }
+    let mut five = QueryOptions::default();
+    five.budget.series = 5;
+    let now = promql::instant(&churned, "count(x)", 60 * MINUTE, &five);
+    assert!(now.is_ok(), "{now:?}");
     // An aggregation holds its groups, not the series.
     let mut options = QueryOptions::default();
     options.budget.memory = 6000;

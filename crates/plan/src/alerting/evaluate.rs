@@ -221,6 +221,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// When the rule was last evaluated, if that is so long ago that nobody can have been there.
+    /// Alerts that are too many for one plan may be put off twice, and never fire too early.
     fn away_since(&self, group: &RuleGroup, at: Timestamp) -> Option<Timestamp> {
         let there = Span(2 * NOTED.0.max(group.interval.0));
         self.rule.status.pending_at.filter(|seen| at.since(*seen) > there)

@@ -32,6 +32,12 @@ impl Script {
             "budget" => self.budget(name, &mut options)?,
             "burning" => self.burning(name, words.get(2).map_or("true", String::as_str))?,
             "rule" => self.rule(name, &mut options)?,
+            "name-group" => {
+                let stored = self.sim.world.get::<Rule>(name).ok_or("no such rule")?;
+                let mut new = Object::clone(stored);
+                new.spec.groups[0].name = options.take("as")?.ok_or("as= is missing")?;
+                self.apply(Any::Rule(Arc::new(new)));
+            }
             "promise" => self.promise(name, &mut options)?,
             "silence" => self.silence(name, &mut options)?,
             "receiver" => self.receiver(name, &mut options)?,

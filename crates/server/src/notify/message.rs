@@ -263,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn slack_is_given_no_links_that_nobody_wrote() {
+        let (mut receiver, mut message) = example();
+        let labels = &mut message.spec.alerts[0].alert;
+        labels.annotations.insert("summary".to_owned(), "<!channel> a & b".to_owned());
+        let of = |receiver: &Receiver| text(receiver, &message, "http://a").unwrap().1;
+        assert!(of(&receiver).contains("<!channel> a & b"));
+        let slack = json!({ "slack": { "url": "http://x" } });
+        receiver.channel = serde_json::from_value(slack).unwrap();
+        assert!(of(&receiver).contains("&lt;!channel&gt; a &amp; b"), "{}", of(&receiver));
+    }
+
+    #[test]
     fn a_message_names_subject_and_suspect() {
         let (mut receiver, message) = example();
         let (title, text) = text(&receiver, &message, "http://a").unwrap();
