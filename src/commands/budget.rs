@@ -19,21 +19,13 @@ pub struct Args {
     #[arg(value_name = "NAME", conflicts_with = "by")]
     name: Option<String>,
     /// What everything costs now, by whose it is
-    #[arg(long)]
-    by: Option<By>,
+    #[arg(long, value_parser = ["team", "application", "environment", "host"])]
+    by: Option<String>,
     /// In this currency
     #[arg(long, value_name = "EUR", requires = "by")]
     currency: Option<String>,
     #[command(flatten)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum By {
-    Team,
-    Application,
-    Environment,
-    Host,
 }
 
 /// Shows it.
@@ -43,7 +35,7 @@ enum By {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let format = args.output.output;
     match args.by {
-        Some(by) => costs(global, by, args.currency, format).await,
+        Some(by) => costs(global, &by, args.currency, format).await,
         None => budgets(global, args.name, format).await,
     }
 }
@@ -67,16 +59,10 @@ async fn budgets(global: &Global, name: Option<String>, format: Format) -> anyho
 
 async fn costs(
     global: &Global,
-    by: By,
+    by: &str,
     currency: Option<String>,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    let by = match by {
-        By::Team => "team",
-        By::Application => "application",
-        By::Environment => "environment",
-        By::Host => "host",
-    };
     let report = global.client()?.costs(by, currency).await?;
     output::print(&output::value(&report, format, || text(&report, format))?)?;
     if format.is_table() {
