@@ -1,12 +1,12 @@
 //! Sends the messages planners made, on the replica that leads. A receiver that hangs keeps no
-//! other waiting: one message at a time goes to each, and a bounded number to all. What is said,
-//! and when, is the planners' business.
+//! other waiting: a few messages at a time go to each, of one group never two, and a bounded
+//! number to all. What is said, and when, is the planners' business.
 
 pub mod channel;
 pub mod email;
 pub mod message;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,9 @@ use crate::commit::Refusal;
 use crate::{App, Server};
 
 /// So many messages are on their way at a time.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 64;
+/// And so many to one receiver.
+const TO_ONE: usize = 4;
 /// What is due is looked for at least this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An outcome that could not be committed is tried so often.
@@ -53,8 +55,16 @@ impl NotSent {
 /// What is on its way.
 #[derive(Debug, Default)]
 struct OnItsWay {
-    notifications: HashSet<String>,
-    receivers: HashSet<String>,
+    /// By receiver, the groups of which a message is on its way.
+    groups: HashMap<String, HashSet<String>>,
+}
+
+impl OnItsWay {
+    fn end(&mut self, receiver: &str, group: &str) {
+        if let Some(groups) = self.groups.get_mut(receiver) {
+            groups.remove(group);
+        }
+    }
 }
 
 /// Sends until the server stops.
@@ -83,38 +93,35 @@ pub async fn run(app: App) {
         };
         for name in alerting::to_send(&app.cache.world(), app.clock.now()) {
             let Ok(place) = places.clone().try_acquire_owned() else { break };
-            let Some(receiver) = begin(&app, &busy, &name) else { continue };
+            let Some((receiver, group)) = begin(&app, &busy, &name) else { continue };
             let (app, busy, sender) = (app.clone(), busy.clone(), sender.clone());
             tasks.spawn(async move {
                 app.deliver(&sender, epoch, &name).await;
-                let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-                busy.notifications.remove(&name);
-                busy.receivers.remove(&receiver);
+                busy.lock().unwrap_or_else(PoisonError::into_inner).end(&receiver, &group);
                 drop(place);
             });
         }
     }
 }
 
-/// Marks a message as on its way; returns its receiver, unless either is already or it was sent
-/// meanwhile.
+/// Marks a message as on its way; returns its receiver and group, unless the receiver has as many
+/// as it may, one of the group is on its way already, or it was sent meanwhile.
 ///
 /// **Invariant:** what became of a message is in the world before its name is let go, so whoever
 /// looks at the world under the lock sends none twice.
-fn begin(app: &Server, busy: &Mutex<OnItsWay>, name: &str) -> Option<String> {
+fn begin(app: &Server, busy: &Mutex<OnItsWay>, name: &str) -> Option<(String, String)> {
     let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
     let world = app.cache.world();
     let notification = world.get::<Notification>(name)?;
     if !alerting::is_to_be_sent(notification, app.clock.now()) {
         return None;
     }
-    let receiver = notification.spec.receiver.clone();
-    if busy.receivers.contains(&receiver) || busy.notifications.contains(name) {
+    let (receiver, group) = (&notification.spec.receiver, &notification.spec.key);
+    let groups = busy.groups.entry(receiver.clone()).or_default();
+    if groups.len() >= TO_ONE || !groups.insert(group.clone()) {
         return None;
     }
-    busy.receivers.insert(receiver.clone());
-    busy.notifications.insert(name.to_owned());
-    Some(receiver)
+    Some((receiver.clone(), group.clone()))
 }
 
 impl Server {

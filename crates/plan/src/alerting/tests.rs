@@ -163,6 +163,52 @@ fn very_many_alerts_are_written_bit_by_bit_and_told_in_short() {
     assert_eq!(again.writes.iter().filter(told).count(), 0, "nothing has changed");
 }
 
+/// A message for each of very many alerts: made some at a time, and sent without planning them
+/// all anew after each.
+#[test]
+fn very_many_messages_are_made_some_at_a_time_and_sent_in_one_go() {
+    let Any::Receiver(by_host) = receiver() else { panic!() };
+    let mut by_host = Object::clone(&by_host);
+    by_host.spec.routes[0].group_by = vec!["host".to_owned()];
+    let mut world = world([rule(), Any::Receiver(Arc::new(by_host))]);
+    while evaluate(&mut world, T, &hosts(1_200)).1 == Some(T) {}
+    let measured = Measurements::default();
+    let mut rounds = Vec::new();
+    let plan = |world: &mut Snapshot, now: Timestamp| {
+        let plan = receiver::plan(&Context { world, measured: &measured, now }, "ops");
+        let made = world.count(Kind::Notification);
+        for write in &plan.writes {
+            apply(world, write);
+        }
+        (world.count(Kind::Notification) - made, plan.again_at)
+    };
+    for _ in 0..4 {
+        let (made, again_at) = plan(&mut world, T);
+        rounds.push((made, again_at == Some(T)));
+    }
+    assert_eq!(rounds, [(500, true), (500, true), (200, false), (0, false)]);
+    assert_eq!(world.get::<Receiver>("ops").unwrap().status.waiting, 1_200);
+
+    let mut touched = 0;
+    let mut now = T;
+    for name in to_send(&world, T) {
+        now = now + Span(10);
+        let old = Any::Notification(world.get::<Notification>(&name).unwrap().clone());
+        let cx = Context { world: &world, measured: &measured, now };
+        let Plan { writes, .. } = sent(&cx, &name, Ok(()), false);
+        apply(&mut world, &writes[0]);
+        let Write::Put(new) = &writes[0] else { panic!() };
+        if !receiver::touched(&world, Some(&old), Some(new)).is_empty() {
+            touched += 1;
+            assert!(plan(&mut world, now).1.is_some_and(|at| at <= now + Span::seconds(2)));
+        }
+    }
+    // Twelve seconds of sending; the status is two seconds old at most.
+    assert_eq!(touched, 6);
+    plan(&mut world, now + Span::seconds(2));
+    assert_eq!(world.get::<Receiver>("ops").unwrap().status.waiting, 0);
+}
+
 /// What was told to fire and then makes room for newer ones has its end told all the same.
 #[test]
 fn of_very_many_alerts_none_that_was_told_ends_unheard() {
