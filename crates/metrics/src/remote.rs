@@ -99,10 +99,11 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// The headers of the answer that tell a sender of version 2 what was taken of its message.
-    pub fn written(&self) -> [(&'static str, String); 3] {
+    /// The headers of the answer that tell a sender of version 2 what was taken of its message:
+    /// so many samples were stored.
+    pub fn written(stored: u64) -> [(&'static str, String); 3] {
         [
-            ("X-Prometheus-Remote-Write-Samples-Written", self.samples.to_string()),
+            ("X-Prometheus-Remote-Write-Samples-Written", stored.to_string()),
             ("X-Prometheus-Remote-Write-Histograms-Written", "0".to_owned()),
             ("X-Prometheus-Remote-Write-Exemplars-Written", "0".to_owned()),
         ]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_metrics::remote::{RemoteError, Version};
+use atoll_metrics::remote::{Decoded, RemoteError, Version};
 use atoll_metrics::storage::Appended;
 use atoll_model::access::Actor;
 use axum::Extension;
@@ -128,7 +128,7 @@ fn answer(taken: &Taken) -> Response {
             (StatusCode::BAD_REQUEST, message).into_response()
         }
     };
-    for (name, value) in taken.decoded.written() {
+    for (name, value) in Decoded::written(a.accepted) {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
         }
