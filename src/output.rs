@@ -64,7 +64,11 @@ pub fn problem(message: &str, reasons: &[Reason], paint: Paint) -> String {
     let mut text = message.to_owned();
     for reason in reasons {
         let code = paint.tone(Tone::Busy, &reason.code);
-        text.push_str(&format!("\n  {code}: {}", terminal::plain(&reason.message)));
+        text.push_str(&match reason.message == message {
+            // What has been said above is not said again.
+            true => format!("\n  {code}"),
+            false => format!("\n  {code}: {}", terminal::plain(&reason.message)),
+        });
         if let Some(hint) = &reason.hint {
             text.push_str(&format!(
                 "\n    {} {}",
