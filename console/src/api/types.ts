@@ -9693,6 +9693,8 @@ export interface components {
             };
             /** @description The phase last told to the place the source comes from. */
             told?: components["schemas"]["RunPhase"] | (null);
+            /** @description Why that place could not be told of its phase; absent where it could. */
+            untold?: components["schemas"]["Reason"] | (null);
         };
         /** @description `GET /v1/runs/{name}/tests`: every test of a run. */
         RunTests: {

@@ -213,6 +213,18 @@ async fn a_push_to_a_repository_served_here_begins_a_run_and_is_told_elsewhere()
     assert_eq!(told["context"], json!("atoll/copy"), "{told}");
     let (_, runs) = admin.call("GET", "/v1/runs", None).await;
     assert_eq!(runs["items"].as_array().map(Vec::len), Some(2), "one run for each pipeline");
+    // A forge that takes no state is told of by the run, until it does.
+    let spec = |api: &str| {
+        let status = json!({ "forge": "github", "api": api });
+        let source = json!({ "git": plain, "poll": "200ms", "credential": "forge",
+                             "status": status });
+        json!({ "source": source })
+    };
+    apply(&admin, "lost", spec("http://127.0.0.1:1")).await;
+    let untold = |run: &Value| run["status"]["untold"]["code"] == json!("state-not-told");
+    run_with(&admin, "lost.1", untold).await;
+    apply(&admin, "lost", spec(&forge.url)).await;
+    run_with(&admin, "lost.1", |run| run["status"]["untold"].is_null()).await;
     let viewer = server.caller_with(Level::Viewer).await;
     let path = "/git/shop.git/info/refs?service=git-receive-pack";
     assert_eq!(viewer.call_text("GET", path, "").await, 403);

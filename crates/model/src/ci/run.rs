@@ -106,6 +106,9 @@ pub struct RunStatus {
     /// The phase last told to the place the source comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<RunPhase>,
+    /// Why that place could not be told of its phase; absent where it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Reason>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

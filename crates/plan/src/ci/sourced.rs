@@ -143,9 +143,29 @@ pub fn to_tell(world: &Snapshot) -> Vec<(String, RunPhase)> {
 pub fn told(cx: &Context, name: &str, phase: RunPhase) -> Plan {
     let mut plan = Plan::new(Intent::Observe);
     let Some(run) = cx.world.get::<Run>(name) else { return plan };
-    if run.status.told != Some(phase) {
+    if run.status.told != Some(phase) || run.status.untold.is_some() {
         let mut new = Object::clone(run);
         new.status.told = Some(phase);
+        new.status.untold = None;
+        plan.writes.push(Write::Put(Any::Run(Arc::new(new))));
+    }
+    plan
+}
+
+/// Notes that the place a run comes from could not be told of it, and why. Where that is not tried
+/// again, `given_up` is the phase it will not hear of.
+pub fn untold(cx: &Context, name: &str, why: &str, given_up: Option<RunPhase>) -> Plan {
+    let mut plan = Plan::new(Intent::Observe);
+    let Some(run) = cx.world.get::<Run>(name) else { return plan };
+    let mut new = Object::clone(run);
+    let message = match given_up {
+        None => format!("the state of its commit could not be told and is told again: {why}"),
+        Some(_) => format!("the state of its commit was not told: {why}"),
+    };
+    let hint = format!("atoll get pipeline/{} -o yaml shows where it is told", run.spec.pipeline);
+    new.status.untold = Some(Reason::new("state-not-told", message).hint(hint));
+    new.status.told = given_up.or(run.status.told);
+    if new.status != run.status {
         plan.writes.push(Write::Put(Any::Run(Arc::new(new))));
     }
     plan

@@ -62,6 +62,7 @@ pub(super) fn tell_run(cx: &Context, it: &Object<Run>, told: &mut Told) {
         let until = at + LAST_STEPS;
         told.next.push(format!("steps that are always done have until {until}"));
     }
+    told.reasons.extend(status.untold.clone());
     let mut waits = Vec::new();
     for cell in status.cells.iter().filter(|cell| cell.phase == CellPhase::Going) {
         let Some(task) = cell.task.as_ref().and_then(|name| cx.world.get::<Task>(name)) else {

@@ -97,18 +97,13 @@ impl Server {
         let world = self.cache.world();
         let Some(run) = world.get::<Run>(name) else { return true };
         let phase = run.status.phase;
-        match self.tell(teller, &world, name).await {
-            Ok(()) => {}
-            Err(why) => {
-                tracing::warn!("could not tell the state of {name}: {why}");
-                let ended = run.status.ended_at;
-                let late = ended.is_some_and(|at| self.clock.now().since(at) > GIVE_UP);
-                if !late {
-                    return false;
-                }
-            }
-        }
-        self.note_source(|cx| sourced::told(cx, name, phase)).await
+        let Err(why) = self.tell(teller, &world, name).await else {
+            return self.note_source(|cx| sourced::told(cx, name, phase)).await;
+        };
+        let ended = run.status.ended_at;
+        let late = ended.is_some_and(|at| self.clock.now().since(at) > GIVE_UP);
+        let given_up = late.then_some(phase);
+        self.note_source(|cx| sourced::untold(cx, name, &why, given_up)).await && late
     }
 
     async fn tell(&self, teller: &Teller, world: &Snapshot, name: &str) -> Result<(), String> {
