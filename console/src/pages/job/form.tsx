@@ -28,6 +28,9 @@ export function JobForm({ onClose }: { onClose: () => void }) {
   const [batches, setBatches] = useState("");
   const [most, setMost] = useState("0");
   const [pause, setPause] = useState<string>("never");
+  const [runAs, setRunAs] = useState("root");
+  const [timeout, setTimeout] = useState("60s");
+  const [once, setOnce] = useState(false);
   const words = wordsOf(line);
   const name = nameFor(words ?? [], key);
   const sizes = batches.split(/[\s,]+/).filter(Boolean);
@@ -36,7 +39,15 @@ export function JobForm({ onClose }: { onClose: () => void }) {
     metadata: { name },
     spec: {
       on: on.trim(),
-      do: { command: words ?? [], batches: sizes, maxErrors: most.trim() || "0", pause },
+      once,
+      do: {
+        command: words ?? [],
+        runAs: runAs.trim() || "root",
+        timeout: timeout.trim() || "60s",
+        batches: sizes,
+        maxErrors: most.trim() || "0",
+        pause,
+      },
     },
   };
   const good = words !== undefined && words.length > 0;
@@ -50,7 +61,7 @@ export function JobForm({ onClose }: { onClose: () => void }) {
   return (
     <ChangeDialog
       title="Run a command"
-      lead="It is run as root on each host, and what it says is kept."
+      lead={`It is run as ${runAs.trim() || "root"} on each host, and what it says is kept.`}
       word="Run"
       proposal={
         good
@@ -117,6 +128,29 @@ export function JobForm({ onClose }: { onClose: () => void }) {
           "A count, or a part such as 5%.",
         )}
       </div>
+      <div className="job-fields">
+        {field(
+          "job-user",
+          "Run as",
+          <input
+            id="job-user"
+            value={runAs}
+            spellCheck={false}
+            onChange={(event) => setRunAs(event.target.value)}
+          />,
+          "A user of the host.",
+        )}
+        {field(
+          "job-timeout",
+          "Ended after",
+          <input
+            id="job-timeout"
+            value={timeout}
+            onChange={(event) => setTimeout(event.target.value)}
+          />,
+          "On each host, such as 30s or 2h.",
+        )}
+      </div>
       {field(
         "job-pause",
         "Between batches",
@@ -128,6 +162,10 @@ export function JobForm({ onClose }: { onClose: () => void }) {
           ))}
         </select>,
       )}
+      <label className="check">
+        <input type="checkbox" checked={once} onChange={(event) => setOnce(event.target.checked)} />
+        Once on each host, new hosts included, however often it is begun again
+      </label>
     </ChangeDialog>
   );
 }
