@@ -6431,7 +6431,10 @@ export interface components {
         };
         /** @description One finding: of what, and in which attribute. */
         Drift2: {
-            /** @description `os.version`; `identity` and `schema` stand for the whole. */
+            /**
+             * @description `os.version`; `relations.rack` for what a relation leads to; `identity` and `schema` stand
+             *     for the whole.
+             */
             attribute: string;
             /** @description `host/h1`, `item/rack-3`. */
             subject: string;

@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 pub struct Drift {
     /// `host/h1`, `item/rack-3`.
     pub subject: String,
-    /// `os.version`; `identity` and `schema` stand for the whole.
+    /// `os.version`; `relations.rack` for what a relation leads to; `identity` and `schema` stand
+    /// for the whole.
     pub attribute: String,
 }
 

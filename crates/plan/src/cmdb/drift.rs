@@ -86,15 +86,23 @@ pub fn plan_item(cx: &Context, name: &str) -> Plan {
     }
     let schema = class.and_then(|class| item::compiled(class));
     let problems = item::problems(schema.as_ref(), item);
-    if !problems.is_empty() {
-        let reasons = problems.into_iter().map(|(field, why)| {
-            let at = if field.is_empty() { String::new() } else { format!("{field}: ") };
-            Reason::new("misfit", format!("{at}{why}"))
-        });
-        let reasons = reasons.collect();
-        let status =
-            DriftStatus { cause: DriftCause::Unfit, owner, reasons, ..DriftStatus::default() };
-        found.insert("schema".to_owned(), status);
+    let mut unfit: BTreeMap<String, Vec<Reason>> = BTreeMap::new();
+    for (field, why) in problems {
+        let at = if field.is_empty() { String::new() } else { format!("{field}: ") };
+        let reason = Reason::new("misfit", format!("{at}{why}"));
+        unfit.entry("schema".to_owned()).or_default().push(reason);
+    }
+    // What a relation leads to may have gone since, or be another thing.
+    for (relation, why) in
+        class.map(|class| item::misled(cx.world, class, item)).unwrap_or_default()
+    {
+        let reason = Reason::new("misled", format!("{relation}: {}", why.message));
+        let hint = format!("atoll edit {subject} leads it elsewhere");
+        unfit.entry(format!("relations.{relation}")).or_default().push(reason.hint(hint));
+    }
+    for (attribute, reasons) in unfit {
+        let (cause, owner) = (DriftCause::Unfit, owner.clone());
+        found.insert(attribute, DriftStatus { cause, owner, reasons, ..DriftStatus::default() });
     }
     settle(cx, &subject, found, again_at)
 }

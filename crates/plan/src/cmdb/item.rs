@@ -1,8 +1,9 @@
 //! Items of users' own classes: whether they fit, and the class of each. Which sources are believed
 //! is in `attribute.rs`, who is who in `identity.rs`.
 
+use atoll_model::cmdb::item::RelationRule;
 use atoll_model::schema::Compiled;
-use atoll_model::{Item, ItemType, Object, Snapshot};
+use atoll_model::{Any, Item, ItemType, Kind, Object, Reason, Snapshot};
 use serde_json::Value;
 
 /// The schema of a class, read; nothing where it has none.
@@ -18,6 +19,49 @@ pub(crate) fn problems(schema: Option<&Compiled>, item: &Object<Item>) -> Vec<(S
         return Vec::new();
     }
     schema.problems(&Value::Object(item.spec.attributes.clone().into_iter().collect()))
+}
+
+/// What of an item's relations does not fit its class, or leads nowhere: the relation, and why.
+pub(crate) fn misled(
+    world: &Snapshot,
+    class: &Object<ItemType>,
+    of: &Object<Item>,
+) -> Vec<(String, Reason)> {
+    let mut wrong = Vec::new();
+    for (relation, all) in &of.spec.relations {
+        let mut add = |reason| wrong.push((relation.clone(), reason));
+        let Some(rule) = class.spec.relations.get(relation) else {
+            let known: Vec<&str> = class.spec.relations.keys().map(String::as_str).collect();
+            let message = format!("there is no such relation; known here: {}", known.join(", "));
+            add(Reason::new("invalid", message));
+            continue;
+        };
+        if !rule.many && all.len() > 1 {
+            add(Reason::new("invalid", "leads to one thing only"));
+        }
+        all.iter().filter_map(|to| leads(world, rule, to)).for_each(&mut add);
+    }
+    wrong
+}
+
+/// Why a relation cannot lead there.
+fn leads(world: &Snapshot, rule: &RelationRule, to: &str) -> Option<Reason> {
+    let (kind, name) = to.split_once('/')?;
+    let kind = Kind::parse(kind)?;
+    let Some(target) = world.find(kind, name) else {
+        let message = format!("there is no {to}");
+        return Some(Reason::new("missing", message).hint("apply it first, or together"));
+    };
+    let fits = |word: &String| match (word.split_once('/'), &target) {
+        (Some((_, class)), Any::Item(item)) => item.spec.of == class,
+        (Some(_), _) => false,
+        (None, _) => Kind::parse(word) == Some(kind),
+    };
+    if rule.to.is_empty() || rule.to.iter().any(fits) {
+        return None;
+    }
+    let message = format!("may not lead to {to}, but to {}", rule.to.join(", "));
+    Some(Reason::new("invalid", message))
 }
 
 /// Who answers for an item.

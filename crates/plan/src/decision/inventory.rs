@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::cmdb::item::RelationRule;
 use atoll_model::schema::Compiled;
 use atoll_model::{Any, Item, ItemType, Kind, Network, Object, Reason, Snapshot};
 
@@ -79,42 +78,13 @@ fn misfits(
                 .hint(format!("see atoll get itemtype/{} -o yaml", of.spec.of))
         })
         .collect();
-    for (relation, all) in &of.spec.relations {
-        let path = format!("{id}: spec.relations.{relation}");
-        let Some(rule) = class.spec.relations.get(relation) else {
-            let known: Vec<&str> = class.spec.relations.keys().map(String::as_str).collect();
-            let message =
-                format!("{path}: there is no such relation; known here: {}", known.join(", "));
-            wrong.push(Reason::new("invalid", message));
-            continue;
-        };
-        if !rule.many && all.len() > 1 {
-            wrong.push(Reason::new("invalid", format!("{path}: leads to one thing only")));
-        }
-        wrong.extend(all.iter().filter_map(|to| leads(world, &path, rule, to)));
-    }
+    let relations = item::misled(world, class, of).into_iter();
+    wrong.extend(relations.map(|(relation, mut reason)| {
+        reason.message = format!("{id}: spec.relations.{relation}: {}", reason.message);
+        reason
+    }));
     wrong.extend(merged(world, of));
     wrong
-}
-
-/// Why a relation cannot lead there.
-fn leads(world: &Snapshot, path: &str, rule: &RelationRule, to: &str) -> Option<Reason> {
-    let (kind, name) = to.split_once('/')?;
-    let kind = Kind::parse(kind)?;
-    let Some(target) = world.find(kind, name) else {
-        let message = format!("{path}: there is no {to}");
-        return Some(Reason::new("missing", message).hint("apply it first, or together"));
-    };
-    let fits = |word: &String| match (word.split_once('/'), &target) {
-        (Some((_, class)), Any::Item(item)) => item.spec.of == class,
-        (Some(_), _) => false,
-        (None, _) => Kind::parse(word) == Some(kind),
-    };
-    if rule.to.is_empty() || rule.to.iter().any(fits) {
-        return None;
-    }
-    let message = format!("{path}: may not lead to {to}, but to {}", rule.to.join(", "));
-    Some(Reason::new("invalid", message))
 }
 
 /// Why an item cannot be merged into another.

@@ -1,5 +1,6 @@
 //! Why things of the inventory are as they are: facts, networks, classes, items and findings.
 
+use atoll_model::cmdb::drift::DriftCause;
 use atoll_model::cmdb::item::Match;
 use atoll_model::{Any, Drift, Facts, Item, ItemType, Kind, Network, Object};
 
@@ -79,9 +80,13 @@ fn drift(cx: &Context, it: &Object<Drift>, told: &mut Told) {
     let value = |value: Option<&serde_json::Value>| value.map(compare::text);
     let should = value(it.status.should.as_ref()).unwrap_or("nothing in particular".to_owned());
     let is = value(it.status.is.as_ref().map(|is| &is.value)).unwrap_or("not seen".to_owned());
-    told.state = format!(
-        "{attribute} of {subject} should be {should} and is {is}{since}; {owner} answers for it."
-    );
+    // The whole of something has no value of its own.
+    let found = match it.status.cause {
+        DriftCause::Unfit => "does not fit its class".to_owned(),
+        DriftCause::Twin => "is another thing's as well".to_owned(),
+        _ => format!("should be {should} and is {is}"),
+    };
+    told.state = format!("{attribute} of {subject} {found}{since}; {owner} answers for it.");
     told.waiting_for.push("the world, or the record, to change: it closes by itself".to_owned());
     if let Some((kind, name)) = subject.split_once('/')
         && Kind::parse(kind).is_some_and(|kind| cx.world.find(kind, name).is_some())
