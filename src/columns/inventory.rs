@@ -18,6 +18,7 @@ pub(super) fn facts(o: &Object<Facts>, now: Timestamp) -> Vec<Cell> {
         Some(FactsData::Links(all)) => format!("{} links", all.len()),
         Some(FactsData::Packages(all)) => format!("{} packages", all.len()),
         Some(FactsData::Custom(all)) => format!("{} plug-ins", all.len()),
+        Some(FactsData::Mends(all)) => format!("{} not mended", all.len()),
         None => String::new(),
     };
     vec![

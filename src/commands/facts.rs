@@ -93,7 +93,7 @@ fn inner(data: &FactsData) -> Value {
 /// A part to be read: a line each, lists cut short unless the part was asked for.
 fn lines(data: &FactsData, whole: bool) -> String {
     let all: Vec<String> = match data {
-        FactsData::System(_) | FactsData::Custom(_) => flat("", &inner(data)),
+        FactsData::System(_) | FactsData::Custom(_) | FactsData::Mends(_) => flat("", &inner(data)),
         FactsData::Storage(all) => {
             let disks = all.disks.iter().map(|d| {
                 let of = if d.rotational { "disk" } else { "flash" };

@@ -6664,9 +6664,13 @@ export interface components {
             custom: {
                 [key: string]: unknown;
             };
+        } | {
+            mends: {
+                [key: string]: string;
+            };
         };
         /** @description Which part of a host's facts. */
-        FactsPart: "system" | "storage" | "network" | "listeners" | "links" | "packages" | "custom";
+        FactsPart: "system" | "storage" | "network" | "listeners" | "links" | "packages" | "custom" | "mends";
         /**
          * @description `POST /v1/agents/{host}/facts`: what has changed, and the digest of everything, so that what got
          *     lost on the way is found out.

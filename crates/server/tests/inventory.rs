@@ -94,6 +94,15 @@ async fn a_difference_is_found_used_and_mended() {
     let asked = "/v1/agents/h1/assignment?wait=1s";
     let (_, assignment) = agent.call("GET", asked, None).await;
     assert_eq!(assignment["mend"], json!({ "os.version": "12" }));
+    // Why it could not is told where the difference is.
+    let mends = json!({ "digest": "m", "data": { "mends": { "os.version": "no program" } } });
+    let told = json!({ "digests": { "system": "11", "mends": "m" }, "parts": [mends] });
+    agent.call("POST", "/v1/agents/h1/facts", Some(&told)).await;
+    until(async || {
+        let (_, drift) = admin.call("GET", finding, None).await;
+        (drift["status"]["reasons"][1]["code"] == "not-mended").then_some(())
+    })
+    .await;
     // So does that somebody failed with what is recorded.
     let told = json!({ "subject": "host/h1", "attribute": "address", "value": "10.0.0.7",
         "works": false, "message": "refused" });

@@ -2,6 +2,7 @@
 //! and then the digest of everything, so that what got lost is found out. It finds nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ struct Findings {
     /// The digests the server is known to have.
     told: BTreeMap<FactsPart, String>,
     mended: BTreeMap<String, Value>,
+    /// Why what could not be mended could not.
+    failed: BTreeMap<String, String>,
 }
 
 /// Finds facts and tells the server, for ever.
@@ -85,7 +88,7 @@ async fn look(
     let (machine, findings) = (Arc::clone(machine), Arc::clone(findings));
     let done = tokio::task::spawn_blocking(move || {
         let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
-        let mended = findings.mend(&machine, mend);
+        let mended = findings.mend(&machine.data, mend);
         findings.look(&machine, anew || mended);
     });
     if let Err(error) = done.await {
@@ -135,16 +138,20 @@ impl Findings {
     }
 
     /// Makes facts so that are not yet; each value is tried once. True, where anything was done.
-    fn mend(&mut self, machine: &Machine, wanted: BTreeMap<String, Value>) -> bool {
+    fn mend(&mut self, data: &Path, wanted: BTreeMap<String, Value>) -> bool {
         let mut done = false;
         self.mended.retain(|fact, value| wanted.get(fact) == Some(value));
+        self.failed.retain(|fact, _| self.mended.contains_key(fact));
         for (fact, value) in wanted {
             if self.mended.contains_key(&fact) {
                 continue;
             }
-            match custom::mend(&machine.data, &fact, &value) {
+            match custom::mend(data, &fact, &value) {
                 Ok(()) => tracing::info!(fact, %value, "made so"),
-                Err(why) => tracing::warn!(fact, %value, why, "could not be made so"),
+                Err(why) => {
+                    tracing::warn!(fact, %value, why, "could not be made so");
+                    self.failed.insert(fact.clone(), why);
+                }
             }
             self.mended.insert(fact, value);
             done = true;
@@ -171,6 +178,14 @@ impl Findings {
         self.every(FactsPart::Custom, PLUG_INS, || FactsData::Custom(custom::custom(&plug_ins)));
         let links = self.links(machine);
         self.take(FactsData::Links(links));
+        self.tell_failed();
+    }
+
+    /// A host on which nothing ever failed has no such part.
+    fn tell_failed(&mut self) {
+        if !self.failed.is_empty() || self.parts.contains_key(&FactsPart::Mends) {
+            self.take(FactsData::Mends(self.failed.clone()));
+        }
     }
 
     /// Looks at a part where its stamp has changed.
@@ -230,5 +245,22 @@ mod tests {
         assert_eq!(findings.untold(), [FactsPart::Packages]);
         let report = findings.report(&findings.untold());
         assert_eq!((report.parts.len(), report.digests.len()), (1, 2));
+    }
+
+    #[test]
+    fn what_could_not_be_mended_is_told_until_it_is_wanted_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut findings = Findings::default();
+        findings.tell_failed();
+        assert_eq!(findings.untold(), []);
+        findings.mend(dir.path(), [("os.motd".to_owned(), "hello".into())].into());
+        findings.tell_failed();
+        let report = findings.report(&findings.untold());
+        let FactsData::Mends(failed) = &report.parts[0].data else { panic!("{report:?}") };
+        assert!(failed["os.motd"].contains("no program"), "{failed:?}");
+        findings.mend(dir.path(), BTreeMap::new());
+        findings.tell_failed();
+        let report = findings.report(&findings.untold());
+        assert_eq!(report.parts[0].data, FactsData::Mends(BTreeMap::new()));
     }
 }

@@ -49,11 +49,13 @@ pub enum FactsPart {
     Packages,
     /// What plug-ins of the host's owner say.
     Custom,
+    /// What was to be made so and could not.
+    Mends,
 }
 
 impl FactsPart {
     /// Every part, in the order it is shown.
-    pub const ALL: [FactsPart; 7] = [
+    pub const ALL: [FactsPart; 8] = [
         FactsPart::System,
         FactsPart::Storage,
         FactsPart::Network,
@@ -61,6 +63,7 @@ impl FactsPart {
         FactsPart::Links,
         FactsPart::Packages,
         FactsPart::Custom,
+        FactsPart::Mends,
     ];
 
     /// The word used in names and manifests.
@@ -73,6 +76,7 @@ impl FactsPart {
             FactsPart::Links => "links",
             FactsPart::Packages => "packages",
             FactsPart::Custom => "custom",
+            FactsPart::Mends => "mends",
         }
     }
 
@@ -133,6 +137,8 @@ pub enum FactsData {
     Packages(BTreeMap<String, String>),
     /// By the name of the plug-in; see [`FactsPart::Custom`].
     Custom(BTreeMap<String, Value>),
+    /// Why, by the path of the fact; see [`FactsPart::Mends`].
+    Mends(BTreeMap<String, String>),
 }
 
 /// Operating system, kernel, processor, memory, virtualization, cloud, serial numbers.
@@ -370,6 +376,7 @@ impl FactsData {
             FactsData::Links(_) => FactsPart::Links,
             FactsData::Packages(_) => FactsPart::Packages,
             FactsData::Custom(_) => FactsPart::Custom,
+            FactsData::Mends(_) => FactsPart::Mends,
         }
     }
 
@@ -387,6 +394,7 @@ impl FactsData {
             FactsData::Links(all) => all.len(),
             FactsData::Packages(all) => all.len(),
             FactsData::Custom(all) => all.len(),
+            FactsData::Mends(all) => all.len(),
         };
         if entries > LONGEST_LIST {
             let message = format!("has {entries} entries; at most {LONGEST_LIST} are kept");

@@ -14,7 +14,7 @@ use atoll_model::{
 use serde_json::Value;
 
 use super::attribute::{self, EVIDENCE_LIFE};
-use super::{compare, identity, item};
+use super::{compare, facts, identity, item};
 use crate::{Context, Plan};
 
 /// The label that names who answers for a host.
@@ -35,6 +35,14 @@ pub fn plan_host(cx: &Context, name: &str) -> Plan {
     let again_at = attributes.iter().filter_map(|a| evidence_ends(cx, a)).min();
     for attribute in &attributes {
         add(&subject, attribute, &owner, &mut found);
+        if host.spec.mend.contains(&attribute.name)
+            && let Some(status) = found.get_mut(&attribute.name)
+            && let Some(why) = facts::not_mended(cx.world, name, &attribute.name)
+        {
+            let message = format!("the agent of {name} could not make it so: {why}");
+            let hint = "take it out of the host's spec.mend and put it in again to have it tried";
+            status.reasons.push(Reason::new("not-mended", message).hint(hint));
+        }
     }
     let twins = identity::twins(cx.world, host);
     if let Some(first) = twins.first() {

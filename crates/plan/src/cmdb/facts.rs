@@ -128,6 +128,14 @@ pub fn lookup(world: &Snapshot, host: &str, path: &str) -> Option<(Value, Timest
     walk(&value, path).map(|found| (found.clone(), since))
 }
 
+/// Why the agent of a host could not make a fact so, if it tried.
+pub(crate) fn not_mended<'a>(world: &'a Snapshot, host: &str, fact: &str) -> Option<&'a String> {
+    match part(world, host, FactsPart::Mends)? {
+        (FactsData::Mends(all), _) => all.get(fact),
+        _ => None,
+    }
+}
+
 fn inner((data, since): (&FactsData, Timestamp)) -> Option<(Value, Timestamp)> {
     let value = match data {
         FactsData::System(facts) => serde_json::to_value(facts),
@@ -137,6 +145,7 @@ fn inner((data, since): (&FactsData, Timestamp)) -> Option<(Value, Timestamp)> {
         FactsData::Links(facts) => serde_json::to_value(facts),
         FactsData::Packages(facts) => serde_json::to_value(facts),
         FactsData::Custom(facts) => serde_json::to_value(facts),
+        FactsData::Mends(facts) => serde_json::to_value(facts),
     };
     Some((value.ok()?, since))
 }

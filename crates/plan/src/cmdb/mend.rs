@@ -56,8 +56,8 @@ pub fn mend(cx: &Context, name: &str) -> Result<Plan, Vec<Reason>> {
     }
     let mut new = Object::clone(&host);
     if !new.spec.mend.insert(key.clone()) {
-        let why = "its agent was told so already; see its log, or take the attribute out of \
-                   spec.mend and put it in again to have it tried again";
+        let why = "its agent was told so already; the finding says if it failed. To have it tried \
+                   again, take the attribute out of the host's spec.mend and put it in again";
         return Err(refused(name, why));
     }
     let message = format!("{name}: the agent of {} is to run mend.d/{key}", host.name());
