@@ -98,7 +98,7 @@ impl Watch {
         };
         let judgement = guard::judge(&observation, rules);
         let measured = judgement.evidence.iter().any(|evidence| evidence.after.is_some());
-        if !measured && !watch.binding {
+        if !measured && !watch.binding && rules.signals.is_empty() {
             // Nobody asked for it to be watched, and nothing was: that is not worth a word.
             return watch;
         }

@@ -131,11 +131,17 @@ fn of(changed: &[Row], around: &Around, frame: &Frame, measure: &Measure, many: 
             let recent = filled(changed, newest - (long / 3).max(1), newest) > 0;
             let steady = found.points >= 3 && recent;
             found.verdict = Verdict::Warn;
-            if found.chance <= limit && beside_ok && own && steady {
-                found.verdict = Verdict::Stop;
-            } else {
-                "too few to tell from chance".clone_into(&mut found.note);
-            }
+            let doubt = match found.chance <= limit {
+                false => "too few to tell from chance",
+                _ if !beside_ok => "unchanged instances have more of them as well",
+                _ if !own => "it had not surely fewer before",
+                _ if !steady => "not long enough to tell",
+                true => {
+                    found.verdict = Verdict::Stop;
+                    ""
+                }
+            };
+            doubt.clone_into(&mut found.note);
         }
         if found.verdict > worst.verdict || part == 1 {
             worst = found;

@@ -188,7 +188,8 @@ fn observed<'a>(
     observed
 }
 
-/// Without series by instance, what runs the new release stands for the changed instances.
+/// Without series by instance, what runs the new release stands for the changed instances, as long
+/// as the old one runs beside it. Once it does not, the whole is compared with what it was before.
 fn split_by_release<'a>(
     observed: &mut Observed<'a>,
     name: &str,
@@ -199,12 +200,17 @@ fn split_by_release<'a>(
         let series = found(answers, &name_of(name, part)).map(|answer| answer.series.as_slice());
         series.and_then(|series| (series.len() == 1).then(|| &series[0]))
     };
-    if let Some(series) = one(Part::New) {
-        observed.changed.push(track("the new release", Some(rollout.since), series));
+    let (Some(new), Some(old)) = (one(Part::New), one(Part::Old)) else { return };
+    if side_by_side(new, old) {
+        observed.changed.push(track("the new release", Some(rollout.since), new));
+        observed.unchanged.push(track("the old release", None, old));
     }
-    if let Some(series) = one(Part::Old) {
-        observed.unchanged.push(track("the old release", None, series));
-    }
+}
+
+/// Whether the old release was measured as long as the new one, but for what a rate looks back.
+fn side_by_side(new: &Series, old: &Series) -> bool {
+    let ends = new.points.last().zip(old.points.last());
+    ends.is_some_and(|(new, old)| old.0 + BLENDED >= new.0)
 }
 
 fn day<'a>(name: &str, ago: u32, changes: &Changes<'a>, answers: &'a Answers) -> Option<Day<'a>> {
@@ -262,6 +268,14 @@ mod tests {
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             points: minutes.map(|minute| (Timestamp(minute * 60_000), 1.0)).collect(),
         }
+    }
+
+    #[test]
+    fn releases_are_compared_while_both_run() {
+        let new = ran("", "shop-2", 20..30);
+        assert!(side_by_side(&new, &ran("", "shop-1", 0..29)));
+        assert!(!side_by_side(&new, &ran("", "shop-1", 0..27)));
+        assert!(!side_by_side(&new, &ran("", "shop-1", 0..0)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Puts evidence into a sentence a person reads at night, and groups of samples into a summary.
 //! Every number that leaves here is finite.
 
-use atoll_model::guard::{Signal, SignalKind, Summary};
+use atoll_model::guard::{Signal, SignalKind, Summary, Worse};
 
 use super::contrast::{Against, Contrast};
 use super::grid::{Frame, Row, Rows, Scale};
@@ -105,6 +105,7 @@ fn count(instances: u32, what: &str) -> String {
 /// What is measured, in words. A promise is named after what is good, and measured by what is bad.
 fn subject(signal: &Signal) -> String {
     match signal.measure {
+        SignalKind::Errors if signal.worse == Worse::Lower => signal.name.clone(),
         SignalKind::Errors if signal.name != "errors" => format!("{}: the bad share", signal.name),
         _ => signal.name.clone(),
     }
