@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::sync::OnceLock;
 
 use crate::collect::host::TICKS;
 use crate::runtime::cgroup;
@@ -158,7 +159,10 @@ impl Ledger {
             let (read, written) = disk.unwrap_or_default();
             let now = Counted { user: stat.user, system: stat.system, read, written };
             let key = (*pid, stat.start);
-            self.add(self.last.get(&key).copied().unwrap_or_default(), now);
+            // What one used before this agent began an earlier agent has counted: as if it had
+            // begun now, so that no rate shows it again.
+            let unseen = || if stat.start < own_start() { now } else { Counted::default() };
+            self.add(self.last.get(&key).copied().unwrap_or_else(unseen), now);
             last.insert(key, now);
         }
         self.last = last;
@@ -176,6 +180,15 @@ impl Ledger {
         self.read += more(now.read, before.read);
         self.written += more(now.written, before.written);
     }
+}
+
+/// When this process started, in ticks since the boot.
+fn own_start() -> u64 {
+    static START: OnceLock<u64> = OnceLock::new();
+    *START.get_or_init(|| {
+        let own = fs::read("/proc/self/stat").ok().and_then(|text| parse(&text));
+        own.map_or(0, |own| own.start)
+    })
 }
 
 /// What `/proc/PID/stat` says of use.
@@ -258,6 +271,16 @@ mod tests {
         ledger.look(&[own, i32::MAX]);
         assert_eq!(ledger.processes, 1);
         assert!(ledger.resident > 0.0 && ledger.threads > 0 && ledger.descriptors > 2);
+    }
+
+    #[test]
+    fn what_was_used_before_this_process_is_not_counted_again() {
+        // Process 1 is older than any test, and has used some time.
+        let first = parse(&fs::read("/proc/1/stat").unwrap()).unwrap();
+        let mut ledger = Ledger::default();
+        ledger.look(&[1]);
+        assert!(first.user + first.system > 0 && ledger.processes == 1);
+        assert!(ledger.user + ledger.system < (first.user + first.system) as f64 / TICKS);
     }
 
     #[test]
