@@ -108,6 +108,7 @@ pub struct Block {
     labels: Directory,
     names: Vec<Box<str>>,
     damaged: AtomicBool,
+    lacks: AtomicBool,
 }
 
 impl Block {
@@ -127,8 +128,18 @@ impl Block {
                 return Err(damage("a file has another length than it had"));
             }
             let (pages, labels, names) = directory(&index, meta.index_bytes)?;
-            let damaged = AtomicBool::new(false);
-            Ok(Block { meta, dir: dir.to_owned(), chunks, index, pages, labels, names, damaged })
+            let (damaged, lacks) = (AtomicBool::new(false), AtomicBool::new(false));
+            Ok(Block {
+                meta,
+                dir: dir.to_owned(),
+                chunks,
+                index,
+                pages,
+                labels,
+                names,
+                damaged,
+                lacks,
+            })
         };
         read().doing(|| format!("open the block {}", dir.display()))
     }
@@ -151,6 +162,14 @@ impl Block {
     /// The names of labels, sorted.
     pub fn names(&self) -> &[Box<str>] {
         &self.names
+    }
+
+    /// Samples are missing because a chunk is damaged, which is said once.
+    fn miss_chunk(&self) {
+        if !self.lacks.swap(true, Ordering::Relaxed) {
+            let block = self.dir.display();
+            tracing::warn!("the block {block} has damaged chunks: their samples are missing");
+        }
     }
 
     /// Makes an error of a failed read, and remembers where it was damage.
@@ -198,10 +217,12 @@ impl Block {
         Ok(())
     }
 
-    /// Appends the samples of chunks that follow each other, in a range.
+    /// Appends the samples of chunks that follow each other, in a range. Those of a chunk that is
+    /// damaged are missing, and all others are there: a hundred samples are no reason to answer
+    /// nothing about a day.
     ///
     /// # Errors
-    /// The chunks could not be read or are damaged.
+    /// The chunks could not be read.
     pub fn read(
         &self,
         chunks: &[ChunkRef],
@@ -231,7 +252,9 @@ impl Block {
                 let count = chunk.count as usize;
                 chunk::decode(bytes, count, range, &mut reading.scratch, into)
             });
-            decoded.ok_or_else(|| self.broken(&damage("a chunk has a wrong checksum")))?;
+            if decoded.is_none() {
+                self.miss_chunk();
+            }
         }
         Ok(())
     }
