@@ -1,5 +1,6 @@
 //! What one replica was given, the others get too, so that each can answer. Messages wait in
-//! memory for a replica that is away for a moment; one that is away for longer misses some.
+//! memory for a replica that is away, as many as there is room for; one that is away for longer, or
+//! is given up for gone, misses the newest.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,22 +19,32 @@ pub const SECRET_HEADER: &str = "x-atoll-replica";
 pub const SOURCE_HEADER: &str = "x-atoll-source";
 /// So many messages wait for one replica.
 const MOST_WAITING: usize = 4_096;
-/// So many bytes wait for all of them.
-const MOST_BYTES: usize = 64 << 20;
-/// A message is tried so often, with a pause between.
-const ATTEMPTS: u32 = 5;
+/// So many bytes wait for one.
+const MOST_BYTES: usize = 32 << 20;
+/// What one misses that is away is kept for it so long.
+const AWAY: Duration = Duration::from_secs(3_600);
+/// The pauses between two attempts of a message: the first, and the longest.
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The other replicas.
 pub struct Peers {
     shared: Arc<Shared>,
-    queues: Mutex<HashMap<String, mpsc::Sender<Message>>>,
+    queues: Mutex<HashMap<String, Queue>>,
+}
+
+/// What waits for one replica.
+struct Queue {
+    sender: mpsc::Sender<Message>,
+    /// Bytes.
+    waiting: Arc<AtomicUsize>,
+    /// When it was last among the replicas.
+    seen: Duration,
 }
 
 struct Shared {
     http: reqwest::Client,
     secret: String,
-    waiting: AtomicUsize,
     lost: AtomicU64,
 }
 
@@ -57,8 +68,7 @@ impl Peers {
             http = http.tls_certs_only(roots.map_err(|e| e.to_string())?);
         }
         let http = http.build().map_err(|e| e.to_string())?;
-        let (waiting, lost) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let shared = Arc::new(Shared { http, secret, waiting, lost });
+        let shared = Arc::new(Shared { http, secret, lost: AtomicU64::new(0) });
         Ok(Peers { shared, queues: Mutex::default() })
     }
 
@@ -68,21 +78,27 @@ impl Peers {
         crate::auth::hash(secret) == crate::auth::hash(&self.shared.secret)
     }
 
-    /// Queues a message for the replicas at these addresses.
-    pub fn send(&self, addresses: &[String], giver: &Giver, body: &Bytes) {
+    /// Queues a message for the replicas at these addresses, which are those there are at `now` on
+    /// a clock that only counts, and for those that were there within the last hour.
+    pub fn send(&self, addresses: &[String], giver: &Giver, body: &Bytes, now: Duration) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.retain(|address, _| addresses.contains(address));
         for address in addresses {
             let queue = queues.entry(address.clone()).or_insert_with(|| {
                 let (sender, receiver) = mpsc::channel(MOST_WAITING);
-                tokio::spawn(deliver(self.shared.clone(), address.clone(), receiver));
-                sender
+                let waiting = Arc::new(AtomicUsize::new(0));
+                let task = deliver(self.shared.clone(), address.clone(), receiver, waiting.clone());
+                tokio::spawn(task);
+                Queue { sender, waiting, seen: now }
             });
-            let full = self.shared.waiting.load(Ordering::Relaxed) + body.len() > MOST_BYTES;
+            queue.seen = now;
+        }
+        queues.retain(|_, queue| now.saturating_sub(queue.seen) < AWAY);
+        for Queue { sender, waiting, .. } in queues.values() {
+            let full = waiting.load(Ordering::Relaxed) + body.len() > MOST_BYTES;
             let message = Message { source: giver.source.clone(), body: body.clone() };
-            self.shared.waiting.fetch_add(body.len(), Ordering::Relaxed);
-            if full || queue.try_send(message).is_err() {
-                self.shared.waiting.fetch_sub(body.len(), Ordering::Relaxed);
+            waiting.fetch_add(body.len(), Ordering::Relaxed);
+            if full || sender.try_send(message).is_err() {
+                waiting.fetch_sub(body.len(), Ordering::Relaxed);
                 self.shared.lost.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -95,38 +111,91 @@ impl Peers {
 
     /// Bytes that wait.
     pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.values().map(|queue| queue.waiting.load(Ordering::Relaxed)).sum()
     }
 }
 
 /// Delivers what waits for one replica until nobody sends any more.
-async fn deliver(shared: Arc<Shared>, address: String, mut queue: mpsc::Receiver<Message>) {
+async fn deliver(
+    shared: Arc<Shared>,
+    address: String,
+    mut queue: mpsc::Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+) {
     let url = format!("{address}/api/v1/write");
     while let Some(message) = queue.recv().await {
-        let mut done = false;
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(PAUSE * attempt).await;
+        let mut pause = PAUSE;
+        let done = loop {
+            if shared.hand_over(&url, &message).await {
+                break true;
             }
-            let mut request = shared
-                .http
-                .post(&url)
-                .header(SECRET_HEADER, &shared.secret)
-                .header(SOURCE_HEADER, &message.source);
-            for (name, value) in remote::headers(Version::V1) {
-                request = request.header(name, value);
+            // Who is no replica any more needs nothing.
+            if queue.is_closed() {
+                break false;
             }
-            let answer = request.body(message.body.clone()).send().await;
-            // What it refuses it would refuse again.
-            if answer.is_ok_and(|answer| !answer.status().is_server_error()) {
-                done = true;
-                break;
+            if pause == PAUSE {
+                tracing::warn!("metrics for {address} wait: it takes none");
             }
-        }
-        shared.waiting.fetch_sub(message.body.len(), Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        waiting.fetch_sub(message.body.len(), Ordering::Relaxed);
         if !done {
             shared.lost.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!("could not pass metrics on to {address}; it misses some");
         }
+    }
+}
+
+impl Shared {
+    /// False, where the message is worth another attempt.
+    async fn hand_over(&self, url: &str, message: &Message) -> bool {
+        let mut request = self
+            .http
+            .post(url)
+            .header(SECRET_HEADER, &self.secret)
+            .header(SOURCE_HEADER, &message.source);
+        for (name, value) in remote::headers(Version::V1) {
+            request = request.header(name, value);
+        }
+        let answer = request.body(message.body.clone()).send().await;
+        // What it refuses it would refuse again, unless it is only in haste.
+        answer.is_ok_and(|answer| !answer.status().is_server_error() && answer.status() != 429)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_replica_misses_it_gets_when_it_is_back() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        drop(listener);
+        let peers = Peers::new("secret".to_owned(), None).unwrap();
+        let addresses = [format!("http://{at}")];
+        let send = |addresses: &[String], now| {
+            let body = Bytes::from_static(b"rows");
+            peers.send(addresses, &Giver::server("h1"), &body, Duration::from_secs(now));
+        };
+        send(&addresses, 0);
+        // It is among the replicas no more, and not gone for long.
+        send(&[], 60);
+        assert_eq!(peers.waiting(), 8);
+        let (told, mut came) = mpsc::unbounded_channel();
+        let take = post(move |body: Bytes| async move { drop(told.send(body)) });
+        let listener = tokio::net::TcpListener::bind(at).await.unwrap();
+        let router = Router::new().route("/api/v1/write", take);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        for _ in 0..2 {
+            assert_eq!(came.recv().await.unwrap(), "rows");
+        }
+        send(&[], 3_700);
+        assert_eq!((peers.waiting(), peers.lost()), (0, 0), "given up for gone");
     }
 }

@@ -181,7 +181,7 @@ impl crate::Server {
         if let (Some(peers), Some(message), false) = (&self.metrics.peers, message, giver.passed_on)
         {
             let addresses = self.addresses();
-            peers.send(&addresses[1..], giver, &message);
+            peers.send(&addresses[1..], giver, &message, self.clock.elapsed());
         }
     }
 }
