@@ -221,10 +221,12 @@ impl Client {
         let mut why = String::new();
         for (i, server) in servers.iter().enumerate() {
             match self.attempt(server, &ask, stream).await {
-                Ok(Err(ClientError::Problem(problem)))
-                    if ask.again
-                        && i + 1 < servers.len()
-                        && matches!(problem.status, 502..=504) => {}
+                // One that does not know us may be another's server at an address of ours; it has
+                // done nothing.
+                Ok(Err(error))
+                    if i + 1 < servers.len()
+                        && (error.status() == Some(401)
+                            || ask.again && matches!(error.status(), Some(502..=504))) => {}
                 Ok(answer) => {
                     self.remember(server);
                     return answer;

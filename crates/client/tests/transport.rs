@@ -45,6 +45,20 @@ async fn the_next_server_is_asked_and_remembered() {
     assert!(error.to_string().contains(&dead), "{error}");
 }
 
+/// Another's server at one of our addresses hides none of ours.
+#[tokio::test]
+async fn who_does_not_know_us_is_passed_over() {
+    let strange = Router::new().fallback(|| async { problem(401, "unauthenticated") });
+    let ours = Router::new().route("/v1/hosts", get(|| async { list(7) }));
+    let (strange, ours) = (listen(strange).await, listen(ours).await);
+    let client = client_of(vec![strange.clone(), ours.clone()]);
+    assert_eq!(client.list(Kind::Host, &ListQuery::default()).await.unwrap().revision, 7);
+    assert_eq!(client.servers()[0], ours, "it is remembered");
+    // Where nobody knows us, that is said.
+    let error = client_of(vec![strange]).list(Kind::Host, &ListQuery::default()).await;
+    assert!(error.unwrap_err().to_string().contains("unauthenticated"));
+}
+
 #[tokio::test]
 async fn only_what_may_be_done_twice_is_done_twice() {
     let asked = Arc::new(AtomicU32::new(0));

@@ -51,7 +51,10 @@ impl Fate {
     pub fn of(result: Result<(), ClientError>) -> Fate {
         let Err(error) = result else { return Fate::Taken };
         match error.status() {
-            Some(400..=407 | 409..=428 | 430..=499) => Fate::Refused(error.to_string()),
+            // Where nobody knows us or the path, a token or an address is wrong. A person mends
+            // that; the data can wait.
+            Some(401 | 404 | 408 | 429) => Fate::Again(error.to_string()),
+            Some(400..=499) => Fate::Refused(error.to_string()),
             _ => Fate::Again(error.to_string()),
         }
     }
@@ -307,10 +310,10 @@ mod tests {
             };
             Fate::of(Err(ClientError::Problem(Box::new(problem))))
         };
-        for status in [400, 401, 404, 413, 422] {
+        for status in [400, 403, 413, 422] {
             assert!(matches!(of(status), Fate::Refused(_)), "{status}");
         }
-        for status in [408, 429, 500, 503] {
+        for status in [401, 404, 408, 429, 500, 503] {
             assert!(matches!(of(status), Fate::Again(_)), "{status}");
         }
         let away = ClientError::Unreachable { servers: Vec::new(), why: String::new() };
