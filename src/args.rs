@@ -322,6 +322,9 @@ pub enum Command {
     Whoami(commands::whoami::Args),
     /// Print the version
     Version(commands::version::Args),
+    /// Make machines of a pool, as the server asks
+    #[command(subcommand, hide = true)]
+    Provider(commands::provider::Command),
     #[command(flatten)]
     Offline(Offline),
 }

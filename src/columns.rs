@@ -23,6 +23,7 @@ mod elasticity;
 pub mod inventory;
 mod job;
 pub mod policy;
+mod pool;
 mod watching;
 
 /// One cell of a line.
@@ -70,6 +71,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Autoscaler(o) => elasticity::autoscaler(o, now),
         Any::Capacity(o) => elasticity::capacity(o, now),
         Any::Migration(o) => elasticity::migration(o, now),
+        Any::Pool(o) => pool::pool(o, now),
         Any::Budget(o) => budget::budget(o, now),
         Any::Price(o) => budget::price(o, now),
         Any::Instance(o) => instance(o, now),

@@ -38,6 +38,7 @@ pub mod pin;
 pub mod pipeline;
 pub mod plan;
 pub mod promote;
+pub mod provider;
 pub mod query;
 pub mod relation;
 pub mod rollback;
@@ -125,6 +126,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::User(command) => user::run(&global, command).await,
         Command::Whoami(args) => whoami::run(&global, args).await,
         Command::Version(args) => version::run(&global, args).await,
+        Command::Provider(command) => provider::run(command).await,
         Command::Offline(command) => offline(command),
     }
 }

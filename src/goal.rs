@@ -14,6 +14,7 @@ use crate::subject::Subject;
 
 mod config;
 mod migration;
+mod pool;
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,13 @@ pub enum Goal {
         /// The generation written.
         generation: u64,
     },
+    /// A pool has the hosts it is to have.
+    Pool {
+        /// Its name.
+        name: String,
+        /// The generation written.
+        generation: u64,
+    },
     /// There is no such object any more.
     Gone(Subject),
 }
@@ -85,6 +93,7 @@ impl Goal {
             Kind::Host => Some(Goal::Host { name, generation }),
             Kind::Config => Some(Goal::Config { name, generation }),
             Kind::Migration => Some(Goal::Migration { name, generation }),
+            Kind::Pool => Some(Goal::Pool { name, generation }),
             _ => None,
         }
     }
@@ -118,6 +127,7 @@ impl Goal {
             Goal::Host { name, .. } => (Kind::Host, name),
             Goal::Config { name, .. } => (Kind::Config, name),
             Goal::Migration { name, .. } => (Kind::Migration, name),
+            Goal::Pool { name, .. } => (Kind::Pool, name),
             Goal::Gone(subject) => return subject.clone(),
         };
         Subject { kind, name: name.clone() }
@@ -134,6 +144,7 @@ impl Goal {
             Goal::Host { .. } => &[Kind::Host, Kind::Instance],
             Goal::Config { .. } => &[Kind::Config],
             Goal::Migration { .. } => &[Kind::Migration],
+            Goal::Pool { .. } => &[Kind::Pool],
             Goal::Gone(subject) => std::slice::from_ref(&subject.kind),
         }
     }
@@ -184,6 +195,7 @@ pub fn state(world: &Snapshot, goal: &Goal) -> State {
         Goal::Host { name, generation } => host(world, name, *generation),
         Goal::Config { name, generation } => config::config(world, name, *generation),
         Goal::Migration { name, generation } => migration::migration(world, name, *generation),
+        Goal::Pool { name, generation } => pool::pool(world, name, *generation),
         Goal::Gone(subject) => match world.find(subject.kind, &subject.name) {
             Some(any) => {
                 let because = because(any.reasons(), ": ");

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use atoll_model::access::Actor;
 use atoll_model::{Level, Span, Token};
+use atoll_server::pool::Places;
 use atoll_server::tls::Given;
 use atoll_server::{Encryption, Keep, Options, Running};
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,6 +49,9 @@ pub struct Args {
     /// Let pipelines fetch file:// addresses below this directory (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub repositories: Vec<PathBuf>,
+    /// Let pools run programs below this directory to make machines (repeatable); none otherwise
+    #[arg(long, value_name = "DIR")]
+    pub pool_programs: Vec<PathBuf>,
     /// Keep what is measured in this directory, one for each replica [default: metrics below
     /// --data, else metrics-PORT where this machine's data is]
     #[arg(long, value_name = "DIR")]
@@ -85,6 +89,10 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         provider: args.provider.options(args.advertise.clone()),
         secret_key: args.secret_key_file.clone(),
         repositories: args.repositories.clone(),
+        pools: Places {
+            program: std::env::current_exe().ok(),
+            programs: args.pool_programs.clone(),
+        },
     };
     let running = atoll_server::start(options).await?;
     first_admin(&running, &args).await?;

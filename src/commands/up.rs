@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use atoll_model::access::Actor;
 use atoll_model::{Level, Span, Timestamp};
+use atoll_server::pool::Places;
 use atoll_server::{Encryption, Keep, Options, Running};
 
 use super::server::{init_logging, until_stopped};
@@ -32,6 +33,9 @@ pub struct Args {
     /// Let pipelines fetch file:// addresses below this directory (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub repositories: Vec<PathBuf>,
+    /// Let pools run programs below this directory to make machines (repeatable); none otherwise
+    #[arg(long, value_name = "DIR")]
+    pub pool_programs: Vec<PathBuf>,
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
@@ -87,6 +91,10 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         provider: args.provider.options(None),
         secret_key: None,
         repositories: args.repositories.clone(),
+        pools: Places {
+            program: std::env::current_exe().ok(),
+            programs: args.pool_programs.clone(),
+        },
         metrics: args.metrics.options(data.join("server/metrics")),
     };
     let running = atoll_server::start(options).await?;

@@ -97,7 +97,34 @@ fn capacity() -> Amount {
         .find_map(|l| l.strip_prefix("MemTotal:"))
         .and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
         .unwrap_or(0);
-    Amount { cpu: Cpu(cores * 1000), memory: Memory(kib << 10), instances: 0 }
+    let bound = |paths: [&str; 2], bound: fn(&str) -> Option<u64>| {
+        let texts = paths.into_iter().filter_map(|path| fs::read_to_string(path).ok());
+        texts.filter_map(|text| bound(&text)).min().unwrap_or(u64::MAX)
+    };
+    Amount {
+        cpu: Cpu((cores * 1000).min(bound(CPU_BOUND, bounded_cpu).max(1))),
+        memory: Memory((kib << 10).min(bound(MEMORY_BOUND, bounded_memory))),
+        instances: 0,
+    }
+}
+
+/// Where a container finds what it may have: version 2 of cgroups, and version 1.
+const MEMORY_BOUND: [&str; 2] =
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+const CPU_BOUND: [&str; 2] = ["/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"];
+/// Quotas of version 1 are of this period, unless somebody went out of their way.
+const USUAL_PERIOD: u64 = 100_000;
+
+/// Thousandths of a core: `50000 100000`, `max 100000`, or a quota alone; -1 is none.
+fn bounded_cpu(text: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace();
+    let quota: u64 = words.next()?.parse().ok()?;
+    let period: u64 = words.next().map_or(Some(USUAL_PERIOD), |word| word.parse().ok())?;
+    quota.checked_mul(1000)?.checked_div(period)
+}
+
+fn bounded_memory(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
 }
 
 fn system() -> String {
@@ -113,6 +140,14 @@ fn system() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_of_a_container_are_read() {
+        assert_eq!(bounded_cpu("50000 100000\n"), Some(500));
+        assert_eq!(bounded_cpu("150000\n"), Some(1500));
+        assert_eq!([bounded_cpu("max 100000\n"), bounded_cpu("-1\n")], [None, None]);
+        assert_eq!((bounded_memory("268435456\n"), bounded_memory("max")), (Some(1 << 28), None));
+    }
 
     #[tokio::test]
     async fn listeners_are_found() {

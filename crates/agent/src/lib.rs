@@ -18,6 +18,7 @@ mod join;
 mod keeper;
 mod machine;
 mod phase;
+pub mod pool;
 mod probe;
 mod reconcile;
 mod report;

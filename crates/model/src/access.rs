@@ -114,7 +114,7 @@ pub struct Token {
     pub level: Level,
     /// BLAKE3 of the secret, in hex; secrets are 256 random bits, so a fast hash is enough.
     pub hash: String,
-    /// The host this token stands for, with role `host`.
+    /// The host this token stands for, with role `host`; the only one it may join, with `join`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Whom it was made for.
@@ -178,11 +178,12 @@ impl Spec for Token {
             "hash",
             "is not 64 hexadecimal digits; make tokens with `atoll token create`",
         );
-        invalid.add_if(
-            (self.level == Level::Host) != self.host.is_some(),
-            "host",
-            "goes with role host, and only with it",
-        );
+        let wrong = match self.level {
+            Level::Host => self.host.is_none(),
+            Level::Join => false,
+            _ => self.host.is_some(),
+        };
+        invalid.add_if(wrong, "host", "goes with role host, or with join for one only");
         let bound = self.user.is_some() || !self.roles.is_empty();
         invalid.add_if(
             bound && self.level != Level::Member,

@@ -28,6 +28,7 @@ pub mod name;
 pub mod notification;
 pub mod object;
 pub mod policy;
+pub mod pool;
 pub mod promotion;
 pub mod provenance;
 pub mod quantity;
@@ -73,6 +74,7 @@ pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
 pub use policy::{Scorecard, Standard, Waiver};
+pub use pool::Pool;
 pub use promotion::{Approval, Promotion};
 pub use quantity::{Cpu, Memory, Portion};
 pub use selector::Selector;
@@ -103,6 +105,8 @@ kinds::kinds! {
     Instance "instances" ["inst"],
     /// A machine with an agent.
     Host "hosts" [],
+    /// Hosts that are made and let go as they are needed.
+    Pool "pools" [],
     /// A failure domain of hosts.
     Zone "zones" [],
     /// Moves what runs on some hosts to others.

@@ -1,19 +1,23 @@
 //! Credentials: what has ended, or speaks for a host that is gone, is cleared away. Whether a
 //! credential is good is asked at each request and not here.
 
-use atoll_model::{Any, Host, Intent, Kind, Reason, Snapshot, Token, User, Write};
+use atoll_model::{Any, Host, Intent, Kind, Level, Reason, Snapshot, Token, User, Write};
 
-use crate::{Context, Plan};
+use crate::{Context, Plan, pool};
 
 /// Plans for one token.
 pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(token) = cx.world.get::<Token>(name) else { return Plan::nothing() };
-    let host = token.spec.host.as_deref();
+    let joins = token.spec.level == Level::Join;
+    let host = token.spec.host.as_deref().filter(|_| !joins);
+    let machine = token.spec.host.as_deref().filter(|_| joins);
     let user = token.spec.user.as_deref();
     let why = if token.spec.expired(cx.now) {
         "it has ended".to_owned()
     } else if let Some(host) = host.filter(|host| cx.world.get::<Host>(host).is_none()) {
         format!("there is no host {host} any more")
+    } else if let Some(key) = machine.filter(|key| !pool::awaits(cx.world, key)) {
+        format!("no pool waits for a machine {key}")
     } else if let Some(user) = user.filter(|user| cx.world.get::<User>(user).is_none()) {
         format!("there is no user {user} any more")
     } else {

@@ -9,7 +9,7 @@ use atoll_model::deployment::InstancePhase;
 use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
 use serde_json::Value;
 
-use crate::{Context, Plan, migration};
+use crate::{Context, Plan, migration, pool};
 
 pub mod attribute;
 pub mod compare;
@@ -60,20 +60,24 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let all = hosts(old).into_iter().chain(hosts(new));
             all.filter(|host| closes(old, host) != closes(new, host)).collect()
         }
+        Some(Any::Pool(_)) => pool::hosts_changed(old, new),
         // Only the last instance to leave makes a difference, and only where that is awaited.
         Some(Any::Instance(instance)) if new.is_none() || old.is_none() => {
-            let emptied = world
-                .get::<Host>(&instance.spec.host)
-                .filter(|host| host.spec.drain || host.meta.deleting());
+            let emptied = world.get::<Host>(&instance.spec.host).filter(|host| is_emptied(host));
             emptied.map(|host| host.meta.name.clone()).into_iter().collect()
         }
         Some(Any::Task(task)) if new.is_none() || task.status.phase.is_over() => {
             let host = task.spec.host.as_ref().and_then(|host| world.get::<Host>(host));
-            let emptied = host.filter(|host| host.spec.drain || host.meta.deleting());
+            let emptied = host.filter(|host| is_emptied(host));
             emptied.map(|host| host.meta.name.clone()).into_iter().collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether what runs on a host is moved, whoever wants that.
+fn is_emptied(host: &Object<Host>) -> bool {
+    host.spec.drain || host.meta.deleting() || host.status.phase == HostPhase::Draining
 }
 
 /// What a host's agent is asked: since when to look again at everything, and what to make so.
@@ -98,12 +102,18 @@ fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {
     };
     if !heard {
         HostPhase::Unknown
-    } else if host.spec.drain || host.meta.deleting() {
+    } else if host.spec.drain
+        || host.meta.deleting()
+        || pool::emptying(cx.world, host.name()).is_some()
+    {
         match cx.world.usage(host.name()) {
             Some(_) => HostPhase::Draining,
             None => HostPhase::Drained,
         }
-    } else if host.spec.cordon || migration::closing(cx.world, host.name()).is_some() {
+    } else if host.spec.cordon
+        || migration::closing(cx.world, host.name()).is_some()
+        || pool::reserving(cx.world, host.name()).is_some()
+    {
         HostPhase::Cordoned
     } else {
         HostPhase::Ready
@@ -191,8 +201,13 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
             ))]
         }
         HostPhase::Draining => {
-            let why = if host.meta.deleting() { "its deletion" } else { "its drain" };
-            vec![Reason::new("draining", format!("{why} was asked for; its instances move"))]
+            let by = pool::emptying(cx.world, host.name());
+            let why = match by {
+                _ if host.spec.drain => "its drain was asked for".to_owned(),
+                Some(pool) => format!("pool/{} lets it go", pool.name()),
+                None => "its deletion was asked for".to_owned(),
+            };
+            vec![Reason::new("draining", format!("{why}; its instances move"))]
         }
         HostPhase::Cordoned if !host.spec.cordon => {
             let by = migration::closing(cx.world, host.name());
@@ -200,7 +215,10 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
                 let message = format!("migration/{} keeps new instances off it", by.name());
                 Reason::new("migrating", message)
             };
-            by.map(told).into_iter().collect()
+            let spare = pool::reserving(cx.world, host.name()).map(|pool| {
+                Reason::new("in-reserve", format!("pool/{} keeps it in reserve", pool.name()))
+            });
+            by.map(told).into_iter().chain(spare).collect()
         }
         _ => Vec::new(),
     }

@@ -177,6 +177,7 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         }
         Kind::Run | Kind::Job => cx.world.derived::<Task>(name).next().is_some(),
         Kind::Host => cx.world.usage(name).is_some(),
+        Kind::Pool => matches!(&stored, Any::Pool(pool) if !pool.status.machines.is_empty()),
         Kind::Environment => {
             cx.world.all::<Deployment>().any(|deployment| deployment.spec.environment == name)
         }

@@ -22,6 +22,7 @@ mod job;
 mod migration;
 mod monitoring;
 mod policy;
+mod pool;
 mod words;
 
 pub use words::in_words;
@@ -39,6 +40,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
         Any::Capacity(it) => capacity::tell(cx, it, &mut told),
         Any::Migration(it) => migration::tell(cx, it, &mut told),
+        Any::Pool(it) => pool::tell(cx, it, &mut told),
         Any::Budget(it) => budget::tell(cx, it, &mut told),
         Any::Price(it) => budget::tell_price(cx, it, &mut told),
         Any::Host(it) => host::tell(cx, it, &mut told),

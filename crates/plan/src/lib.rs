@@ -29,6 +29,7 @@ pub mod monitoring;
 pub mod permission;
 pub mod placement;
 pub mod policy;
+pub mod pool;
 pub mod query;
 pub mod rehearse;
 pub mod report;
@@ -209,6 +210,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: migration::plan,
         queries: nothing_measured,
         touched: migration::touched,
+    },
+    Controller {
+        name: "pool",
+        kind: Kind::Pool,
+        plan: pool::plan,
+        queries: nothing_measured,
+        touched: pool::touched,
     },
     Controller {
         name: "capacity",

@@ -337,7 +337,7 @@ fn exclusion(
     if host.status.phase == HostPhase::Unknown {
         return Some(Exclusion::Unknown);
     }
-    if host.spec.drain || host.meta.deleting() {
+    if host.spec.drain || host.meta.deleting() || host.status.phase == HostPhase::Draining {
         return Some(Exclusion::Draining);
     }
     if !host.is_open() {

@@ -7,11 +7,8 @@ use std::sync::Arc;
 
 use atoll_model::access::{Actor, Level};
 use atoll_model::cmdb::{Amount, HostPhase};
-use atoll_model::config::ConfigPhase;
-use atoll_model::deployment::Phase;
 use atoll_model::{
-    Any, Config, Deployment, Host, Instance, Intent, Kind, Object, Promotion, Reason, Snapshot,
-    Span, Timestamp, Write,
+    Any, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
 
 use crate::decision::{Verdict, decide};
@@ -21,11 +18,14 @@ use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
 use agent::{Agent, Due};
 
 mod agent;
+mod clouds;
 mod hosts;
 mod jobs;
+mod quiet;
 mod random;
 
 pub use agent::Behaviour;
+pub use clouds::{Cloud, Made};
 pub use random::Random;
 
 /// Everything is planned again after this time, whatever signals were lost.
@@ -81,6 +81,8 @@ enum Event {
     Arrive(String, Box<atoll_model::agent::Report>),
     /// Something happens to a process.
     Process(String, Due),
+    /// Something happens between the server and the provider of a pool.
+    Cloud(String, clouds::Happening),
 }
 
 type Key = (usize, String);
@@ -99,6 +101,8 @@ pub struct Sim {
     /// What the metrics store answers to an expression at a time or times; what it answers without
     /// filters, with `unfiltered ` before the expression.
     pub metrics: BTreeMap<String, Box<dyn Fn(Period) -> Answer>>,
+    /// The providers of pools, by the pool's name.
+    pub clouds: BTreeMap<String, Cloud>,
     /// Every commit since it was last emptied.
     pub journal: Vec<Entry>,
     /// The secret key packages are signed with; none are, without.
@@ -126,6 +130,7 @@ impl Sim {
             world: Snapshot::default(),
             faults: Faults::default(),
             behaviours: BTreeMap::new(),
+            clouds: BTreeMap::new(),
             metrics: BTreeMap::new(),
             journal: Vec::new(),
             keys: Some(SECRET),
@@ -397,59 +402,16 @@ impl Sim {
         true
     }
 
-    /// Nothing is planned, on its way or awaited but heartbeats, and silence from hosts.
-    fn is_quiet(&self) -> bool {
-        let events = self.queue.values().all(|event| match event {
-            Event::Poll(host) => {
-                self.polls.get(host).is_some_and(|at| *at > self.now + Span::seconds(1))
-                    || !self.agents.get(host).is_some_and(|agent| agent.linked)
-            }
-            Event::Process(_, due) => due.step == agent::Step::Retry,
-            Event::Say(_) | Event::Arrive(..) => false,
-        });
-        let silent = |host: &str| !self.agents.get(host).is_some_and(|agent| agent.linked);
-        let due = self.due.keys().all(|(at, name)| match CONTROLLERS[*at].kind {
-            // Until a waiver ends.
-            _ if CONTROLLERS[*at].name == "standards" => true,
-            // The queue waits for room, and that is told.
-            Kind::Host if CONTROLLERS[*at].name == "queue" => true,
-            Kind::Host => !silent(name),
-            // Deadlines, and the time until they are forgotten.
-            Kind::Run | Kind::Pipeline | Kind::Job | Kind::Runbook => true,
-            // Evaluated for ever, whether anything moves or not.
-            Kind::Rule | Kind::Objective | Kind::Receiver => true,
-            Kind::Autoscaler | Kind::Capacity | Kind::Budget => true,
-            Kind::Promotion => self.is_frozen(name),
-            _ => self.waits_for_people(name),
-        });
-        events && due && self.dirty.is_empty()
-    }
-
-    /// A promotion that is held until a freeze ends.
-    fn is_frozen(&self, promotion: &str) -> bool {
-        let promotion = self.world.get::<Promotion>(promotion);
-        promotion.is_some_and(|p| p.status.reasons.iter().any(|reason| reason.code == "frozen"))
-    }
-
-    /// A deployment or configuration that moves no further by itself, though it may be watched.
-    fn waits_for_people(&self, deployment: &str) -> bool {
-        if let Some(config) = self.world.get::<Config>(deployment) {
-            let frozen = config.status.reasons.iter().any(|reason| reason.code == "frozen");
-            return frozen || config.status.phase == ConfigPhase::Paused;
-        }
-        self.world.get::<Deployment>(deployment).is_some_and(|deployment| {
-            let mut reasons = deployment.status.reasons.iter();
-            let waits = reasons
-                .any(|reason| matches!(reason.code.as_str(), "frozen" | "budget-spent" | "stuck"));
-            waits || deployment.status.phase == Phase::Paused
-        })
-    }
-
     /// The loop of a server: plan, decide, commit, until nothing is marked.
     fn work(&mut self) {
         loop {
             self.sign();
-            let Some(key) = self.dirty.pop_first() else { return };
+            let Some(key) = self.dirty.pop_first() else {
+                if self.ask_clouds() {
+                    continue;
+                }
+                return;
+            };
             if let Some(at) = self.due.remove(&key) {
                 self.by_time.remove(&(at, key.clone()));
             }

@@ -91,14 +91,16 @@ pub fn bearer(world: &Snapshot, secret: &str, now: Timestamp) -> Option<Actor> {
         return None;
     }
     let spec = &token.spec;
-    let name = match (&spec.host, &spec.user, &spec.owner) {
+    // A token that joins one host is not that host's.
+    let host = spec.host.as_ref().filter(|_| spec.level == Level::Host);
+    let name = match (host, &spec.user, &spec.owner) {
         (Some(host), ..) => format!("host/{host}"),
         (None, Some(user), _) => format!("user/{user}"),
         (None, None, Some(owner)) => format!("user/{owner}"),
         (None, None, None) => format!("token/{}", token.name()),
     };
     Some(Actor {
-        host: spec.host.clone(),
+        host: host.cloned(),
         user: spec.user.clone(),
         groups: spec.groups.clone(),
         roles: spec.roles.clone(),

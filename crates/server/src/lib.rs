@@ -20,6 +20,7 @@ pub mod monitor;
 pub mod notify;
 pub mod own;
 pub mod passwords;
+pub mod pool;
 pub mod provider;
 pub mod relay;
 pub mod replay;
@@ -97,6 +98,8 @@ pub struct Server {
     pub vault: secrets::Vault,
     /// Where sources are kept.
     pub places: source::Places,
+    /// What providers of pools need of this machine.
+    pub pool_places: pool::Places,
     /// The own CA, if there is one.
     pub authority: Option<Authority>,
     /// What packages are signed with.

@@ -29,7 +29,7 @@ use crate::provider::{Provider, ProviderOptions};
 use crate::secrets::Vault;
 use crate::tls::{Authority, Given};
 use crate::{
-    App, Server, attest, audit, auth, controller, fan, listen, metrics, monitor, notify, own,
+    App, Server, attest, audit, auth, controller, fan, listen, metrics, monitor, notify, own, pool,
     source, standards, sweep, tls,
 };
 
@@ -89,6 +89,8 @@ pub struct Options {
     /// Directories below which `file://` addresses of pipelines may be: whoever may write a
     /// pipeline would otherwise read every repository of this machine.
     pub repositories: Vec<PathBuf>,
+    /// What makes the machines of pools.
+    pub pools: pool::Places,
 }
 
 /// Why a server could not start.
@@ -179,6 +181,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         figures: Default::default(),
         vault,
         places: source::Places::of(&options.keep, listen.port(), &options.repositories),
+        pool_places: options.pools.clone(),
         authority,
         signing_key,
         secure: given.is_some(),
@@ -215,6 +218,7 @@ fn loops(server: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
     tasks.spawn(source::run(server.clone()));
+    tasks.spawn(pool::run(server.clone()));
     tasks.spawn(sweep::run(server.clone()));
     tasks.spawn(attest::run(server.clone()));
     tasks.spawn(own::keep(server.clone()));

@@ -121,5 +121,6 @@ pub(super) fn zone(case: &Case) -> Opinion {
 pub(crate) fn is_disturbed(host: &Object<Host>) -> bool {
     let emptied = host.status.phase == HostPhase::Drained;
     host.status.phase == HostPhase::Unknown
+        || host.status.phase == HostPhase::Draining
         || (!emptied && (host.spec.drain || host.meta.deleting()))
 }

@@ -19,6 +19,12 @@ pub(crate) enum Place {
     Staying,
 }
 
+/// Whether what runs on a host has to move: a person, a deletion or its pool wants that.
+fn is_leaving(host: &Object<Host>) -> bool {
+    let emptied = matches!(host.status.phase, HostPhase::Draining | HostPhase::Drained);
+    host.spec.drain || host.meta.deleting() || emptied
+}
+
 /// One instance.
 pub(crate) struct Member<'a> {
     pub object: &'a Arc<Object<Instance>>,
@@ -34,7 +40,7 @@ impl<'a> Member<'a> {
         let place = match host {
             None => Place::Gone,
             Some(host) if host.status.phase == HostPhase::Unknown => Place::Lost,
-            Some(host) if host.spec.drain || host.meta.deleting() => Place::Leaving,
+            Some(host) if is_leaving(host) => Place::Leaving,
             Some(_) if crate::migration::moves(world, object.name()).is_some() => Place::Leaving,
             Some(_) => Place::Staying,
         };

@@ -41,7 +41,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     };
     if it.status.phase == HostPhase::Unknown {
         told.waiting_for.push("its agent to be heard".to_owned());
-    } else if it.spec.drain || it.meta.deleting() {
+    } else if it.status.phase == HostPhase::Draining || it.spec.drain || it.meta.deleting() {
         told.wait_each(left("move away"));
     }
     let emptied = usage.instances.is_empty() && it.spec.drain;

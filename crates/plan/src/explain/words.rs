@@ -2,7 +2,7 @@
 
 use atoll_model::{
     Any, Autoscaler, Budget, Capacity, Config, Deployment, Environment, Instance, Kind, Migration,
-    Object, Promotion, Reason, Snapshot, Write,
+    Object, Pool, Promotion, Reason, Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -50,6 +50,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
         (Any::Capacity(new), Some(Any::Capacity(old))) => capacity(old, new),
         (Any::Migration(new), Some(Any::Migration(old))) => migration(old, new),
+        (Any::Pool(new), Some(Any::Pool(old))) => pool(old, new),
         (Any::Budget(new), Some(Any::Budget(old))) => budget(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
@@ -133,6 +134,31 @@ fn migration(old: &Object<Migration>, new: &Object<Migration>) -> Option<String>
         format!(
             "migration/{name} is {phase}, wave {wave}, {moved} moved, {on_the_way} on the way{why}"
         )
+    };
+    (tell(old) != tell(new)).then(|| tell(new))
+}
+
+fn pool(old: &Object<Pool>, new: &Object<Pool>) -> Option<String> {
+    let tell = |pool: &Object<Pool>| {
+        let why = codes(&pool.status.reasons);
+        let why = why.map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let counts = &pool.status.counts;
+        let all = [
+            (counts.creating, "created"),
+            (counts.joining, "joining"),
+            (counts.ready, "ready"),
+            (counts.lost, "lost"),
+            (counts.draining, "draining"),
+            (counts.deleting, "deleted"),
+        ];
+        let said: Vec<String> = all
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        let said = if said.is_empty() { "none".to_owned() } else { said.join(", ") };
+        let (phase, wanted) = (word(&pool.status.phase), pool.status.wanted);
+        format!("pool/{} is {phase}, of {wanted}: {said}{why}", pool.name())
     };
     (tell(old) != tell(new)).then(|| tell(new))
 }

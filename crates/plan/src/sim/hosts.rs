@@ -19,6 +19,7 @@ impl Sim {
             Event::Poll(host) => self.poll(&host),
             Event::Say(host) => self.hear(&host),
             Event::Arrive(host, said) => self.take_report(&host, &said),
+            Event::Cloud(pool, what) => self.happen_in_cloud(pool, what),
             Event::Process(host, due) => {
                 let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
                 let Some(agent) = agent else { return };

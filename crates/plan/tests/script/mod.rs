@@ -26,6 +26,7 @@ mod inventory;
 mod job;
 mod migration;
 mod policy;
+mod pool;
 mod show;
 
 /// Runs a script and returns it with its output in place.
@@ -128,6 +129,7 @@ impl Script {
             || self.inventory(words)?
             || self.elastic(words)?
             || self.migrations(words)?
+            || self.pools(words)?
         {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use atoll_model::agent::{Ask, Assignment, Join, Joined, Report};
 use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
 use atoll_model::deployment::Instance;
 use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Token, Write};
-use atoll_plan::{Context, Plan, cmdb, edit, report};
+use atoll_plan::{Context, Plan, cmdb, edit, pool, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
@@ -52,10 +52,12 @@ pub async fn join(
     let secret = auth::secret();
     let name = join.name.clone();
     let token = host_token(&secret, &name);
+    let shown = actor.token.clone();
     // The guard has seen to it that the token may join hosts; making host and token is the
     // server's own doing, in the name of whoever joins.
     let server = Actor { level: Level::Admin, ..actor };
     app.commit(&server, None, |cx| {
+        may_join(cx, shown.as_deref(), &name)?;
         let mut host = Object::new(name.clone(), Host::default());
         host.meta.labels = join.labels.clone();
         if let Some(known) = cx.world.get::<Host>(&name) {
@@ -64,6 +66,8 @@ pub async fn join(
             host.meta.revision = 0;
             host.meta.labels.extend(join.labels.clone());
         }
+        // What its pool says of a machine is not the machine's to say.
+        host.meta.labels.extend(pool::labels(cx.world, &name));
         let mut plan = edit::apply(cx, vec![Any::Host(Arc::new(host))])?;
         plan.writes.push(Write::Put(stamped(cx, token)));
         let others = cx.world.all::<Token>().filter(|t| t.spec.host.as_deref() == Some(&name));
@@ -81,6 +85,21 @@ pub async fn join(
     let facts = Report { facts: Some(join.facts), ..Report::default() };
     app.reports.send(Actor::host(&join.name), facts).await?;
     Ok(Json(Joined { host: join.name, token: secret, servers: app.addresses() }))
+}
+
+/// A token that was made for one machine joins that one, once, while its pool waits for it.
+fn may_join(cx: &Context, shown: Option<&str>, name: &str) -> Result<(), Vec<Reason>> {
+    let token = shown.and_then(|token| cx.world.get::<Token>(token));
+    let Some(only) = token.and_then(|token| token.spec.host.as_deref()) else { return Ok(()) };
+    if only != name {
+        let message = format!("this token is for {only} and not for {name}");
+        return Err(vec![Reason::new("denied", message).hint(format!("join as {only}: --name"))]);
+    }
+    if !pool::awaits(cx.world, name) {
+        let message = format!("no pool waits for {name} any more");
+        return Err(vec![Reason::new("denied", message)]);
+    }
+    Ok(())
 }
 
 fn host_token(secret: &str, host: &str) -> Object<Token> {

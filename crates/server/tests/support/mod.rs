@@ -45,6 +45,7 @@ fn options(dir: &std::path::Path) -> Options {
         provider: None,
         secret_key: None,
         repositories: vec![std::env::temp_dir()],
+        pools: atoll_server::pool::Places { program: None, programs: vec![dir.join("programs")] },
         metrics: MetricsOptions::new(dir.join("metrics")),
     }
 }

@@ -1,0 +1,77 @@
+//! How far a pool is, in words.
+
+use atoll_model::pool::{Machine, MachinePhase, Pool, PoolPhase};
+use atoll_model::{Host, Object};
+
+use super::{Told, ago, count};
+use crate::Context;
+
+pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
+    let (name, status) = (it.name(), &it.status);
+    let wanted = count(status.wanted as usize, "host");
+    let ready = status.counts.ready;
+    told.state = match status.phase {
+        PoolPhase::Waiting => format!("{name} was not looked at yet."),
+        PoolPhase::Settled => format!("{name} has the {wanted} it is to have."),
+        PoolPhase::Growing => format!("{name} has {ready} of the {wanted} it is to have."),
+        PoolPhase::Shrinking => format!(
+            "{name} has the {wanted} it is to have, and {} on the way out.",
+            count((status.counts.draining + status.counts.deleting) as usize, "machine")
+        ),
+        PoolPhase::Stuck => {
+            format!(
+                "{name} has {ready} of the {wanted} it is to have, and something is in the way."
+            )
+        }
+    };
+    told.wait_each(
+        status.machines.iter().filter_map(|(key, one)| waits_for(cx, it, key, one)).collect(),
+    );
+    if let Some(advice) = &status.advice {
+        told.next.push(follows(it, advice));
+    }
+    let hosts = status.machines.iter().filter(|(key, one)| {
+        one.phase != MachinePhase::Ready && cx.world.get::<Host>(key).is_some()
+    });
+    hosts.take(5).for_each(|(key, _)| told.see(format!("host/{key}")));
+}
+
+fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
+    let fewer = advice
+        .fewer
+        .zip(advice.since)
+        .map(|(fewer, since)| format!("; {fewer} would be enough since {since}"));
+    let word = if it.status.wanted == advice.count { "is right" } else { "would be right" };
+    let fewer = fewer.unwrap_or_default();
+    format!("{} {word}: {}{fewer}", count(advice.count as usize, "host"), advice.because)
+}
+
+fn waits_for(cx: &Context, it: &Object<Pool>, key: &str, one: &Machine) -> Option<String> {
+    let since = ago(cx, Some(one.since));
+    let again = one.ask.as_ref().is_some_and(|ask| !ask.is_open());
+    Some(match one.phase {
+        MachinePhase::Ready => return None,
+        MachinePhase::Creating if again => {
+            format!("the provider's list to show whether {key} was made{since}")
+        }
+        MachinePhase::Creating => format!("the provider to make {key}{since}"),
+        MachinePhase::Joining => {
+            format!("{key} to join{since}; it is given up at {}", one.since + it.spec.join_within)
+        }
+        MachinePhase::Lost => format!(
+            "host/{key} to be heard{since}; it is replaced at {}",
+            one.since + it.spec.replace_after
+        ),
+        MachinePhase::Draining => {
+            let left = cx.world.usage(key).map_or(0, |usage| usage.instances.len());
+            format!("{} to leave host/{key}{since}", crate::instances(left))
+        }
+        MachinePhase::Deleting if cx.world.get::<Host>(key).is_some() => {
+            format!("host/{key} to be forgotten{since}")
+        }
+        MachinePhase::Deleting if again => {
+            format!("the provider's list to show that {key} is gone{since}")
+        }
+        MachinePhase::Deleting => format!("the provider to delete {key}{since}"),
+    })
+}

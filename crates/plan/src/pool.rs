@@ -1,0 +1,438 @@
+//! Pools: which machines are asked for, emptied and let go, so that there are as many hosts as a
+//! pool is to have. It records what is wanted of each machine before anybody asks a provider, and
+//! believes a provider's list only; how providers are asked is the server's business, what came of
+//! asking is in `ask.rs`, and moving what runs on a host is the deployments'.
+//!
+//! **Invariant:** every machine a provider was ever asked for is in the status under its key until a
+//! list that was begun after it was asked to delete it does not name it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::pool::{AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus, Provider};
+use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
+
+use crate::{Context, Plan, checksum, sooner};
+
+pub mod advice;
+pub mod ask;
+mod choose;
+mod reserve;
+mod status;
+
+/// A machine the provider does not list is believed to be there for this long: lists lag behind.
+const LAG: Span = Span::seconds(30);
+/// What was asked and not answered is given up this long after the provider's time was over.
+const GRACE: Span = Span::seconds(10);
+/// After a machine that did not join, the next is asked for after this time, then after twice that.
+const FIRST_PAUSE_MS: u64 = 30_000;
+const LONGEST_PAUSE_MS: u64 = 30 * 60_000;
+
+/// Plans for one pool.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(pool) = cx.world.get::<Pool>(name) else { return Plan::nothing() };
+    let mut turn = Turn { cx, pool, status: pool.status.clone(), plan: Plan::new(Intent::Observe) };
+    if let Provider::Static(listed) = &pool.spec.provider {
+        turn.keep(listed);
+    } else {
+        turn.look();
+        if turn.status.provider.is_none() {
+            turn.decide();
+        }
+    }
+    turn.done()
+}
+
+/// The pools a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    match new.or(old) {
+        Some(Any::Pool(pool)) => vec![pool.meta.name.clone()],
+        Some(Any::Host(host)) => {
+            let of = |pool: &&Arc<Object<Pool>>| {
+                pool.status.machines.contains_key(host.name()) || lists(pool, host.name())
+            };
+            world.all::<Pool>().filter(of).map(|pool| pool.meta.name.clone()).collect()
+        }
+        Some(Any::Deployment(_) | Any::Capacity(_)) => {
+            let following = world.all::<Pool>().filter(|pool| pool.spec.autoscale.is_some());
+            following.map(|pool| pool.meta.name.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The pool a host is a machine of.
+pub fn of_host<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
+    world.all::<Pool>().find(|pool| pool.status.machines.contains_key(host))
+}
+
+/// The labels a host is given by its pool.
+pub fn labels(world: &Snapshot, host: &str) -> BTreeMap<String, String> {
+    of_host(world, host).map(|pool| pool.spec.labels_of_hosts(pool.name())).unwrap_or_default()
+}
+
+/// Whether a pool waits for a machine of that name to join.
+pub fn awaits(world: &Snapshot, host: &str) -> bool {
+    of_host(world, host).is_some_and(|pool| {
+        let phase = pool.status.machines[host].phase;
+        matches!(phase, MachinePhase::Creating | MachinePhase::Joining)
+    })
+}
+
+/// The pool that has a host emptied.
+pub(crate) fn emptying<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
+    of_host(world, host).filter(|pool| !pool.status.machines[host].phase.stays())
+}
+
+/// The pool that keeps a host in reserve.
+pub(crate) fn reserving<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
+    let spare = |pool: &&Arc<Object<Pool>>| {
+        lists(pool, host) && !pool.meta.deleting() && !pool.status.machines.contains_key(host)
+    };
+    world.all::<Pool>().find(spare)
+}
+
+fn lists(pool: &Object<Pool>, host: &str) -> bool {
+    match &pool.spec.provider {
+        Provider::Static(listed) => listed.hosts.iter().any(|name| name == host),
+        Provider::Docker(_) | Provider::Exec(_) => false,
+    }
+}
+
+/// The hosts an edit or a turn of a pool begins or ceases to empty or to reserve.
+pub(crate) fn hosts_changed(old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let known = |any: Option<&Any>| -> BTreeMap<String, bool> {
+        let Some(Any::Pool(pool)) = any else { return BTreeMap::new() };
+        let machines = &pool.status.machines;
+        let mut hosts: BTreeMap<String, bool> =
+            machines.iter().map(|(name, m)| (name.clone(), m.phase.stays())).collect();
+        if let Provider::Static(listed) = &pool.spec.provider {
+            let spare = listed.hosts.iter().filter(|name| !machines.contains_key(*name));
+            hosts.extend(spare.map(|name| (name.clone(), false)));
+        }
+        hosts
+    };
+    let (old, new) = (known(old), known(new));
+    let all = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+    let stays = |of: &BTreeMap<String, bool>, name: &String| of.get(name).copied().unwrap_or(true);
+    all.filter(|name| stays(&old, name) != stays(&new, name)).cloned().collect()
+}
+
+/// The key of a machine: the same whenever it is worked out, and none of another pool's, be it one
+/// of that name that was there before.
+pub fn key(pool: &Object<Pool>, number: u64) -> String {
+    let born = pool.meta.created_at.unwrap_or_default().0.to_be_bytes();
+    let number_bytes = number.to_be_bytes();
+    let sum = checksum([pool.name().as_bytes(), &born[..], &number_bytes[..]]);
+    format!("{}-{number}-{:04x}", pool.name(), sum & 0xffff)
+}
+
+/// Whether a pool has given out a key.
+pub(crate) fn gave_out(pool: &Object<Pool>, key_given: &str) -> bool {
+    let rest = key_given.strip_prefix(pool.name()).and_then(|rest| rest.strip_prefix('-'));
+    let number = rest.and_then(|rest| rest.split('-').next()).and_then(|n| n.parse().ok());
+    number.is_some_and(|number: u64| number < pool.status.made && key(pool, number) == key_given)
+}
+
+/// One turn of one pool.
+struct Turn<'a> {
+    cx: &'a Context<'a>,
+    pool: &'a Arc<Object<Pool>>,
+    status: PoolStatus,
+    plan: Plan,
+}
+
+impl<'a> Turn<'a> {
+    fn host(&self, key: &str) -> Option<&'a Arc<Object<Host>>> {
+        self.cx.world.get::<Host>(key)
+    }
+
+    /// So many there are to be.
+    fn wanted(&self) -> u32 {
+        let spec = &self.pool.spec;
+        if self.pool.meta.deleting() {
+            return 0;
+        }
+        let follows = spec.autoscale.as_ref().filter(|auto| auto.mode == AutoscaleMode::Act);
+        match follows.and(self.status.advice.as_ref()) {
+            Some(advice) => advice.count.clamp(spec.min, spec.max),
+            None => spec.count,
+        }
+    }
+
+    fn again(&mut self, at: Timestamp) {
+        if at > self.cx.now {
+            self.plan.again_at = sooner(self.plan.again_at, Some(at));
+        }
+    }
+
+    /// Looks how far each machine is.
+    fn look(&mut self) {
+        self.advise();
+        let keys: Vec<String> = self.status.machines.keys().cloned().collect();
+        for key in keys {
+            self.close_old_question(&key);
+            let Some(machine) = self.status.machines.get(&key).cloned() else { continue };
+            match machine.phase {
+                MachinePhase::Creating => self.look_at_creating(&key),
+                MachinePhase::Joining => self.look_at_joining(&key, &machine),
+                MachinePhase::Ready => self.look_at_ready(&key),
+                MachinePhase::Lost => self.look_at_lost(&key, &machine),
+                MachinePhase::Draining => self.look_at_draining(&key),
+                MachinePhase::Deleting => self.forget_host(&key),
+            }
+        }
+    }
+
+    /// Works out how many hosts there would be by what is to run on them.
+    fn advise(&mut self) {
+        self.status.advice = advice::of(self.cx, self.pool, &self.status);
+        let both = self.pool.spec.autoscale.as_ref().zip(self.status.advice.as_ref());
+        if let Some(at) = both.and_then(|(autoscale, advice)| advice::again(autoscale, advice)) {
+            self.again(at);
+        }
+    }
+
+    /// The server that asked may be gone, and nobody will ever know what it heard.
+    fn close_old_question(&mut self, key: &str) {
+        let (now, patience) = (self.cx.now, self.pool.spec.provider.timeout());
+        let Some(machine) = self.status.machines.get_mut(key) else { return };
+        let Some(ask) = machine.ask.as_mut().filter(|ask| ask.is_open()) else { return };
+        let due = ask.at + patience + GRACE;
+        if now < due {
+            return self.again(due);
+        }
+        ask.ended = Some(now);
+        ask.error = Some("whoever asked was not told what came of it".to_owned());
+        if !matches!(machine.phase, MachinePhase::Creating | MachinePhase::Deleting) {
+            machine.ask = None;
+        }
+    }
+
+    /// A machine may join before its provider has answered.
+    fn look_at_creating(&mut self, key: &str) {
+        if self.host(key).is_some_and(|host| host.status.phase != HostPhase::Unknown) {
+            self.joined(key);
+        }
+    }
+
+    fn joined(&mut self, key: &str) {
+        self.status.unjoined = 0;
+        self.status.pause_until = None;
+        self.enter(key, MachinePhase::Ready);
+    }
+
+    fn look_at_joining(&mut self, key: &str, machine: &Machine) {
+        let heard = self.host(key).is_some_and(|host| host.status.phase != HostPhase::Unknown);
+        let due = machine.since + self.pool.spec.join_within;
+        let lag = machine.since + LAG;
+        if heard {
+            self.joined(key);
+        } else if machine.missing >= 2 && self.cx.now >= lag {
+            self.give_up(key, "the provider does not list it any more".to_owned(), true);
+        } else if self.cx.now >= due {
+            let why = format!("it did not join within {}", self.pool.spec.join_within);
+            self.give_up(key, why, true);
+        } else {
+            self.again(due);
+            if machine.missing >= 2 {
+                self.again(lag);
+            }
+        }
+    }
+
+    fn look_at_ready(&mut self, key: &str) {
+        match self.host(key) {
+            None => self.give_up(key, "its host was deleted".to_owned(), false),
+            // Somebody wants it gone: it is emptied as any other, and another one made.
+            Some(host) if host.meta.deleting() => self.enter(key, MachinePhase::Draining),
+            Some(host) if host.status.phase == HostPhase::Unknown => {
+                let since = host.status.since;
+                self.enter(key, MachinePhase::Lost);
+                let machine = self.status.machines.get_mut(key);
+                machine.into_iter().for_each(|m| m.since = since.unwrap_or(m.since));
+                self.again(since.unwrap_or(self.cx.now) + self.pool.spec.replace_after);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn look_at_lost(&mut self, key: &str, machine: &Machine) {
+        let due = machine.since + self.pool.spec.replace_after;
+        let Some(host) = self.host(key) else {
+            return self.give_up(key, "its host was deleted".to_owned(), false);
+        };
+        if host.status.phase != HostPhase::Unknown {
+            return self.enter(key, MachinePhase::Ready);
+        }
+        let gone = machine.missing >= 2;
+        if !gone && self.cx.now < due {
+            return self.again(due);
+        }
+        let failed = |m: &&Machine| m.failed.is_some();
+        if self.status.machines.values().filter(failed).count() >= self.pool.spec.at_once as usize {
+            // One after the other: it may be us who hear nobody.
+            return;
+        }
+        let why = match gone {
+            true => "it is not heard, and the provider does not list it any more".to_owned(),
+            false => format!("it is not heard for {}", self.pool.spec.replace_after),
+        };
+        self.give_up(key, why, false);
+    }
+
+    fn look_at_draining(&mut self, key: &str) {
+        let emptied = self.host(key).is_none_or(|host| {
+            matches!(host.status.phase, HostPhase::Drained | HostPhase::Unknown)
+        });
+        if emptied {
+            self.enter(key, MachinePhase::Deleting);
+            self.forget_host(key);
+        }
+    }
+
+    /// A host goes before its machine: once nothing is left on it, its planner removes it.
+    fn forget_host(&mut self, key: &str) {
+        let Some(host) = self.host(key).filter(|host| !host.meta.deleting()) else { return };
+        let mut new = Object::clone(host);
+        new.meta.deleted_at = Some(self.cx.now);
+        self.plan.intent = Intent::Remove;
+        self.plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
+    }
+
+    fn enter(&mut self, key: &str, phase: MachinePhase) {
+        let now = self.cx.now;
+        if let Some(machine) = self.status.machines.get_mut(key) {
+            machine.phase = phase;
+            machine.since = now;
+            machine.missing = 0;
+            if machine.ask.as_ref().is_some_and(|ask| ask.deed == Deed::Create && !ask.is_open()) {
+                machine.ask = None;
+            }
+        }
+    }
+
+    /// A machine that is of no use any more is deleted, and another one takes its place.
+    fn give_up(&mut self, key: &str, why: String, unjoined: bool) {
+        let message = format!("{key} is given up: {why}");
+        self.plan.reasons.push(Reason::new("given-up", message));
+        self.enter(key, MachinePhase::Deleting);
+        if let Some(machine) = self.status.machines.get_mut(key) {
+            machine.failed = Some(why);
+        }
+        if unjoined {
+            let pause = FIRST_PAUSE_MS << self.status.unjoined.min(10);
+            self.status.unjoined += 1;
+            self.status.pause_until = Some(self.cx.now + Span(pause.min(LONGEST_PAUSE_MS)));
+        }
+        self.forget_host(key);
+    }
+
+    /// Asks for more machines, or lets some go.
+    fn decide(&mut self) {
+        let wanted = self.wanted();
+        let staying = self.count(|machine| machine.phase.stays());
+        if staying < wanted {
+            let missing = wanted - staying - self.take_back(wanted - staying);
+            self.ask_for(missing, wanted);
+        } else if staying > wanted {
+            self.let_go(staying - wanted);
+        }
+    }
+
+    fn count(&self, is: impl Fn(&Machine) -> bool) -> u32 {
+        self.status.machines.values().filter(|machine| is(machine)).count() as u32
+    }
+
+    /// Hosts that are still being emptied stay after all; says how many.
+    fn take_back(&mut self, most: u32) -> u32 {
+        let mut back: Vec<(Timestamp, String)> = Vec::new();
+        for (key, machine) in &self.status.machines {
+            let host = self.host(key).filter(|host| !host.meta.deleting());
+            let heard = host.is_some_and(|host| host.status.phase != HostPhase::Unknown);
+            if machine.phase == MachinePhase::Draining && heard {
+                back.push((machine.since, key.clone()));
+            }
+        }
+        // Those that were begun last are the fullest.
+        back.sort_unstable_by(|a, b| b.cmp(a));
+        back.truncate(most as usize);
+        for (_, key) in &back {
+            self.plan.intent = Intent::Scale;
+            self.enter(key, MachinePhase::Ready);
+        }
+        back.len() as u32
+    }
+
+    /// **Invariant:** there are never more machines, those on their way out included, than are
+    /// wanted and the surge allows, but for those that were there before fewer were wanted.
+    fn ask_for(&mut self, missing: u32, wanted: u32) {
+        if missing == 0 {
+            return;
+        }
+        if let Some(until) = self.status.pause_until.filter(|until| *until > self.cx.now) {
+            return self.again(until);
+        }
+        let arriving =
+            |m: &Machine| matches!(m.phase, MachinePhase::Creating | MachinePhase::Joining);
+        let room = (wanted + self.pool.spec.surge).saturating_sub(self.count(|_| true));
+        let places = self.pool.spec.at_once.saturating_sub(self.count(arriving));
+        for _ in 0..missing.min(room).min(places) {
+            let key = key(self.pool, self.status.made);
+            self.status.made += 1;
+            let machine = Machine { since: self.cx.now, ..Machine::default() };
+            self.status.machines.insert(key, machine);
+            self.plan.intent = Intent::Scale;
+        }
+    }
+
+    /// Lets those go first that serve least.
+    fn let_go(&mut self, surplus: u32) {
+        for candidate in choose::first_to_go(self.cx, self.pool, &self.status, surplus) {
+            let asked = self.status.machines.get(&candidate).is_some_and(|m| m.ask.is_some());
+            match self.status.machines.get(&candidate).map(|machine| machine.phase) {
+                Some(MachinePhase::Creating) if !asked => {
+                    self.status.machines.remove(&candidate);
+                }
+                Some(MachinePhase::Ready) => self.enter(&candidate, MachinePhase::Draining),
+                Some(_) => {
+                    self.enter(&candidate, MachinePhase::Deleting);
+                    self.forget_host(&candidate);
+                }
+                None => {}
+            }
+            if self.plan.intent == Intent::Observe {
+                self.plan.intent = Intent::Scale;
+            }
+        }
+    }
+
+    fn done(mut self) -> Plan {
+        let gone = self.status.machines.is_empty() && !self.has_orphans_of_ours();
+        if self.pool.meta.deleting() && gone {
+            let message = format!("nothing is left of {}", self.pool.name());
+            let mut plan = Plan::new(Intent::Remove);
+            plan.reasons.push(Reason::new("deleted", message));
+            plan.writes.push(Write::Delete {
+                kind: Kind::Pool,
+                name: self.pool.meta.name.clone(),
+                revision: self.pool.meta.revision,
+            });
+            return plan;
+        }
+        status::tell(self.cx, self.pool, self.wanted(), &mut self.status);
+        if self.status != self.pool.status {
+            self.plan.reasons.extend(self.status.reasons.clone());
+            let mut new = Object::clone(self.pool);
+            new.status = self.status;
+            // The status first: it is the subject, should the gate hold the rest.
+            self.plan.writes.insert(0, Write::Put(Any::Pool(Arc::new(new))));
+        }
+        self.plan
+    }
+
+    fn has_orphans_of_ours(&self) -> bool {
+        self.status.orphans.values().any(|orphan| orphan.ours)
+    }
+}

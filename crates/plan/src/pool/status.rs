@@ -1,0 +1,186 @@
+//! How far a pool is, in one word and in sentences. It decides nothing.
+
+use atoll_model::pool::{
+    Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus, Provider,
+};
+use atoll_model::{Object, Reason};
+
+use super::choose;
+use crate::Context;
+
+/// So many machines are named; the rest is counted.
+const NAMED: usize = 3;
+
+/// Puts counts, phase and reasons into a status.
+pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut PoolStatus) {
+    status.observed_generation = pool.meta.generation;
+    status.wanted = wanted;
+    status.counts = counts(status);
+    let mut reasons = Vec::new();
+    reasons.extend(provider(status));
+    reasons.extend(not_made(status));
+    reasons.extend(not_deleted(status));
+    reasons.extend(given_up(status));
+    reasons.extend(paused(cx, status));
+    reasons.extend(too_few(pool, wanted, status));
+    reasons.extend(lost(pool, status));
+    reasons.extend(unlisted(status));
+    reasons.extend(held(cx, wanted, status));
+    reasons.extend(orphans(status));
+    status.phase = phase(wanted, status, &reasons);
+    status.reasons = reasons;
+}
+
+fn counts(status: &PoolStatus) -> Counts {
+    let mut counts = Counts::default();
+    for machine in status.machines.values() {
+        let count = match machine.phase {
+            MachinePhase::Creating => &mut counts.creating,
+            MachinePhase::Joining => &mut counts.joining,
+            MachinePhase::Ready => &mut counts.ready,
+            MachinePhase::Lost => &mut counts.lost,
+            MachinePhase::Draining => &mut counts.draining,
+            MachinePhase::Deleting => &mut counts.deleting,
+        };
+        *count += 1;
+        counts.failed += u32::from(machine.failed.is_some());
+    }
+    counts
+}
+
+fn phase(wanted: u32, status: &PoolStatus, reasons: &[Reason]) -> PoolPhase {
+    let counts = status.counts;
+    let stands = ["provider", "create-failed", "delete-failed", "not-joining", "too-few"];
+    if reasons.iter().any(|reason| stands.contains(&reason.code.as_str())) {
+        PoolPhase::Stuck
+    } else if counts.ready < wanted {
+        PoolPhase::Growing
+    } else if status.machines.len() as u32 > wanted {
+        PoolPhase::Shrinking
+    } else {
+        PoolPhase::Settled
+    }
+}
+
+fn provider(status: &PoolStatus) -> Option<Reason> {
+    let trouble = &status.provider;
+    let since = trouble.since?;
+    let message = format!("the provider does not answer since {since}: {}", trouble.error);
+    let hint = "it is asked again by itself; until then nothing is made, emptied or deleted";
+    Some(Reason::new("provider", message).hint(hint))
+}
+
+/// The machines of which this is so, in words.
+fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
+    let all: Vec<&str> = all.map(String::as_str).collect();
+    let more = all.len().saturating_sub(NAMED);
+    let first = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match (all.len(), more) {
+        (0, _) => None,
+        (_, 0) => Some(first),
+        _ => Some(format!("{first} and {more} more")),
+    }
+}
+
+fn went_wrong<'a>(
+    status: &'a PoolStatus,
+    deed: Deed,
+) -> impl Iterator<Item = (&'a String, &'a str)> {
+    status.machines.iter().filter_map(move |(key, machine)| {
+        let ask = machine.ask.as_ref().filter(|ask| ask.deed == deed)?;
+        Some((key, ask.error.as_deref()?))
+    })
+}
+
+fn not_made(status: &PoolStatus) -> Option<Reason> {
+    let names = named(went_wrong(status, Deed::Create).map(|(key, _)| key))?;
+    let why = went_wrong(status, Deed::Create).next().map(|(_, why)| why).unwrap_or_default();
+    let message = format!("the provider did not make {names}: {why}");
+    let hint = "its list decides whether it did after all; what it did not make is asked for again";
+    Some(Reason::new("create-failed", message).hint(hint))
+}
+
+fn not_deleted(status: &PoolStatus) -> Option<Reason> {
+    let names = named(went_wrong(status, Deed::Delete).map(|(key, _)| key))?;
+    let why = went_wrong(status, Deed::Delete).next().map(|(_, why)| why).unwrap_or_default();
+    let message = format!("the provider did not delete {names}: {why}");
+    Some(Reason::new("delete-failed", message).hint("it is asked again"))
+}
+
+fn given_up(status: &PoolStatus) -> Option<Reason> {
+    let failed = || status.machines.iter().filter(|(_, machine)| machine.failed.is_some());
+    let names = named(failed().map(|(key, _)| key))?;
+    let why = failed().find_map(|(_, machine)| machine.failed.clone()).unwrap_or_default();
+    Some(Reason::new("given-up", format!("{names}: {why}")))
+}
+
+fn paused(cx: &Context, status: &PoolStatus) -> Option<Reason> {
+    let until = status.pause_until?;
+    let (count, more) = (status.unjoined, status.pause_until > Some(cx.now));
+    let message = match (count, more) {
+        (1, _) => "the last machine did not join".to_owned(),
+        _ => format!("the last {count} machines did not join"),
+    };
+    let next = format!("{message}; the next is asked for at {until}");
+    let told = if more { next } else { message };
+    let hint = "look whether their agents start and reach a server";
+    Some(Reason::new("not-joining", told).hint(hint))
+}
+
+/// Hosts that are there are fewer than are wanted.
+fn too_few(pool: &Object<Pool>, wanted: u32, status: &PoolStatus) -> Option<Reason> {
+    let Provider::Static(listed) = &pool.spec.provider else { return None };
+    let used = status.counts.ready + status.counts.lost;
+    (used < wanted).then(|| {
+        let of = listed.hosts.len();
+        let message =
+            format!("{wanted} hosts are wanted, and of {of} in the list {used} are there");
+        Reason::new("too-few", message).hint("start agents on the others, or list more hosts")
+    })
+}
+
+fn lost(pool: &Object<Pool>, status: &PoolStatus) -> Option<Reason> {
+    let lost = || status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Lost);
+    let names = named(lost().map(|(key, _)| key))?;
+    let since = lost().map(|(_, machine)| machine.since).min().unwrap_or_default();
+    let at = since + pool.spec.replace_after;
+    Some(Reason::new("lost", format!("{names} not heard since {since}; replaced from {at} on")))
+}
+
+/// Heard, and not in the provider's list.
+fn unlisted(status: &PoolStatus) -> Option<Reason> {
+    let odd = |machine: &Machine| machine.missing >= 2 && machine.phase == MachinePhase::Ready;
+    let all = status.machines.iter().filter(|(_, machine)| odd(machine));
+    let names = named(all.map(|(key, _)| key))?;
+    let message = format!("the provider does not list {names}, though heard");
+    Some(Reason::new("unlisted", message).hint("look whether its list is complete"))
+}
+
+/// Machines are to go, and may not yet.
+fn held(cx: &Context, wanted: u32, status: &PoolStatus) -> Option<Reason> {
+    let counts = status.counts;
+    let staying = counts.creating + counts.joining + counts.ready + counts.lost;
+    if staying <= wanted || !status.provider.is_none() {
+        return None;
+    }
+    let zone = choose::is_held(cx, status)?;
+    let message = format!(
+        "{} more to be emptied, but no more of zone {zone} may be disturbed at once",
+        staying - wanted
+    );
+    Some(Reason::new("zone-disturbed", message).hint("they follow one after the other"))
+}
+
+fn orphans(status: &PoolStatus) -> Option<Reason> {
+    let foreign = status.orphans.iter().filter(|(_, orphan)| !orphan.ours);
+    let ours = status.orphans.iter().filter(|(_, orphan)| orphan.ours);
+    let (foreign, ours) = (named(foreign.map(|(id, _)| id)), named(ours.map(|(id, _)| id)));
+    let message = match (foreign, ours) {
+        (None, None) => return None,
+        (None, Some(ours)) => format!("{ours} came after it was given up, and is deleted"),
+        (Some(foreign), _) => format!(
+            "the provider lists {foreign} for this pool, which was never asked for; it is left alone"
+        ),
+    };
+    Some(Reason::new("orphan", message))
+}

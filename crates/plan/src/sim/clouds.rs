@@ -1,0 +1,227 @@
+//! Providers of machines in the simulated fleet: they make machines, forget to say so, lose them,
+//! and do not answer. They are asked as a server asks them; what follows from their answers is
+//! decided elsewhere.
+
+use std::collections::BTreeMap;
+
+use atoll_model::access::Actor;
+use atoll_model::cmdb::Amount;
+use atoll_model::pool::{Given, Pool};
+use atoll_model::{Cpu, Memory, Span, Timestamp};
+
+use super::{Event, Sim};
+use crate::Plan;
+use crate::pool::ask::{self, About, Listing, Question};
+use crate::pool::labels;
+
+/// A provider answers after this time, where it does.
+const ANSWER: Span = Span::seconds(1);
+
+/// One provider.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// What there is, by what the provider calls it.
+    pub machines: BTreeMap<String, Made>,
+    /// It answers nothing and does nothing.
+    pub down: bool,
+    /// So many in a thousand questions are done and never answered.
+    pub hangs: u64,
+    /// So many in a thousand are not done, and answered as if they were.
+    pub short: u64,
+    /// So many in a thousand are refused.
+    pub refuses: u64,
+    /// So many machines in a thousand never join.
+    pub deaf: u64,
+    /// What was made is listed after this time only.
+    pub lag: Span,
+    /// A machine joins after this time.
+    pub boot: Span,
+    /// How much each machine has.
+    pub size: Amount,
+    /// The most machines there ever were.
+    pub most: usize,
+    made: u64,
+    last: Timestamp,
+    next: Option<Timestamp>,
+    listing: bool,
+}
+
+/// One machine of a provider.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The key it was made with.
+    pub key: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Default for Cloud {
+    fn default() -> Cloud {
+        Cloud {
+            machines: BTreeMap::new(),
+            down: false,
+            hangs: 0,
+            short: 0,
+            refuses: 0,
+            deaf: 0,
+            lag: Span(0),
+            boot: Span::seconds(20),
+            size: Amount { cpu: Cpu(4000), memory: Memory(8 << 30), instances: 0 },
+            most: 0,
+            made: 0,
+            last: Timestamp(0),
+            next: None,
+            listing: false,
+        }
+    }
+}
+
+/// What happens between a server and a provider.
+pub(super) enum Happening {
+    /// It is time to ask for a list.
+    List,
+    /// A list that was begun then is there.
+    Listed(Timestamp, Result<Listing, String>),
+    /// A question that was asked then is answered.
+    Answered(Question, Timestamp, Result<Option<Given>, String>),
+    /// A machine has started.
+    Booted(String),
+}
+
+impl Sim {
+    /// Asks providers what they are to be asked now; false, if that was nothing.
+    pub(super) fn ask_clouds(&mut self) -> bool {
+        let questions = ask::due(&self.world, self.now);
+        let any = !questions.is_empty();
+        for question in questions {
+            self.ask_cloud(question);
+        }
+        let lists: Vec<(String, Option<Timestamp>)> = self
+            .world
+            .all::<Pool>()
+            .map(|pool| {
+                let last = self.clouds.get(pool.name()).map_or(Timestamp(0), |cloud| cloud.last);
+                (pool.meta.name.clone(), ask::list_at(pool, last))
+            })
+            .collect();
+        for (pool, at) in lists {
+            let Some(at) = at.map(|at| at.max(self.now)) else { continue };
+            let cloud = self.clouds.entry(pool.clone()).or_default();
+            if !cloud.listing && cloud.next.is_none_or(|next| next > at) {
+                cloud.next = Some(at);
+                self.enqueue(at.since(self.now), Event::Cloud(pool, Happening::List));
+            }
+        }
+        any
+    }
+
+    fn commit_cloud(&mut self, plan: Plan) {
+        // It is a status; nothing holds it.
+        let _ = self.commit(&Actor::controller("pool"), plan);
+    }
+
+    fn ask_cloud(&mut self, question: Question) {
+        let plan = ask::asking(&self.context(), &question);
+        self.commit_cloud(plan);
+        let (now, pool) = (self.now, question.pool.clone());
+        let Some(stored) = self.world.get::<Pool>(&pool) else { return };
+        let timeout = stored.spec.provider.timeout();
+        let cloud = self.clouds.entry(pool.clone()).or_default();
+        let random = &mut self.random;
+        let [hangs, short, refuses] =
+            [cloud.hangs, cloud.short, cloud.refuses].map(|share| random.per_mille(share));
+        let (after, answer) = if cloud.down {
+            (timeout, Err(format!("no answer within {timeout}")))
+        } else if refuses {
+            (ANSWER, Err("quota exceeded".to_owned()))
+        } else if short {
+            (ANSWER, Ok(None))
+        } else {
+            let (given, booting) = cloud.act(&question.about, now);
+            let deaf = random.per_mille(cloud.deaf);
+            let boot = cloud.boot;
+            if let Some(key) = booting.filter(|_| !deaf) {
+                self.enqueue(boot, Event::Cloud(pool.clone(), Happening::Booted(key)));
+            }
+            match hangs {
+                true => (timeout, Err(format!("no answer within {timeout}"))),
+                false => (ANSWER, Ok(given)),
+            }
+        };
+        self.enqueue(after, Event::Cloud(pool, Happening::Answered(question, now, answer)));
+    }
+
+    pub(super) fn happen_in_cloud(&mut self, pool: String, what: Happening) {
+        let now = self.now;
+        match what {
+            Happening::List => {
+                let cloud = self.clouds.entry(pool.clone()).or_default();
+                if cloud.next != Some(now) || cloud.listing {
+                    return;
+                }
+                (cloud.next, cloud.listing) = (None, true);
+                let answer = cloud.list(now);
+                self.enqueue(ANSWER, Event::Cloud(pool, Happening::Listed(now, answer)));
+            }
+            Happening::Listed(began, answer) => {
+                let cloud = self.clouds.entry(pool.clone()).or_default();
+                (cloud.last, cloud.listing) = (now, false);
+                let plan = ask::listed(&self.context(), &pool, began, &answer);
+                self.commit_cloud(plan);
+            }
+            Happening::Answered(question, asked, answer) => {
+                let plan = ask::answered(&self.context(), &question, asked, &answer);
+                self.commit_cloud(plan);
+            }
+            Happening::Booted(key) => self.boot(&pool, &key),
+        }
+    }
+
+    /// A machine that still is there joins: its token is good while the pool knows it.
+    fn boot(&mut self, pool: &str, key: &str) {
+        let Some(cloud) = self.clouds.get(pool) else { return };
+        let (there, size) = (cloud.machines.values().any(|made| made.key == key), cloud.size);
+        let labels = labels(&self.world, key);
+        if there && !labels.is_empty() {
+            let labels: Vec<(&str, &str)> =
+                labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            self.join(key, &labels, size);
+        }
+    }
+}
+
+impl Cloud {
+    /// Does what it is asked: what it gives, and what is about to start.
+    fn act(&mut self, about: &About, now: Timestamp) -> (Option<Given>, Option<String>) {
+        match about {
+            About::Create(key) => {
+                let given = |id: &String| Given { key: key.clone(), id: id.clone() };
+                if let Some((id, _)) = self.machines.iter().find(|(_, made)| made.key == *key) {
+                    return (Some(given(id)), None);
+                }
+                let id = format!("i-{}", self.made);
+                self.made += 1;
+                self.machines.insert(id.clone(), Made { key: key.clone(), at: now });
+                self.most = self.most.max(self.machines.len());
+                (Some(given(&id)), Some(key.clone()))
+            }
+            About::Delete(key) => {
+                self.machines.retain(|_, made| made.key != *key);
+                (None, None)
+            }
+            About::Orphan(id) => {
+                self.machines.remove(id);
+                (None, None)
+            }
+        }
+    }
+
+    fn list(&self, now: Timestamp) -> Result<Listing, String> {
+        if self.down {
+            return Err("connection refused".to_owned());
+        }
+        let shown = self.machines.iter().filter(|(_, made)| now.since(made.at) >= self.lag);
+        let given = |(id, made): (&String, &Made)| Given { key: made.key.clone(), id: id.clone() };
+        Ok(Listing { account: "sim".to_owned(), machines: shown.map(given).collect() })
+    }
+}
