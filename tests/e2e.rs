@@ -30,6 +30,8 @@ mod monitoring;
 mod packages;
 #[path = "e2e/pipelines.rs"]
 mod pipelines;
+#[path = "e2e/pools.rs"]
+mod pools;
 #[path = "e2e/replicas.rs"]
 mod replicas;
 #[path = "e2e/site.rs"]

@@ -52,6 +52,10 @@ pub struct Args {
     /// Let pools run programs below this directory to make machines (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub pool_programs: Vec<PathBuf>,
+    /// Let pools make hosts that are containers of this machine's engine: whoever may write a pool
+    /// may then run any image here
+    #[arg(long, env = "ATOLL_POOL_CONTAINERS")]
+    pub pool_containers: bool,
     /// Keep what is measured in this directory, one for each replica [default: metrics below
     /// --data, else metrics-PORT where this machine's data is]
     #[arg(long, value_name = "DIR")]
@@ -90,7 +94,7 @@ pub async fn run(_: &Global, args: Args) -> anyhow::Result<Exit> {
         secret_key: args.secret_key_file.clone(),
         repositories: args.repositories.clone(),
         pools: Places {
-            program: std::env::current_exe().ok(),
+            program: std::env::current_exe().ok().filter(|_| args.pool_containers),
             programs: args.pool_programs.clone(),
         },
     };

@@ -36,6 +36,10 @@ pub struct Args {
     /// Let pools run programs below this directory to make machines (repeatable); none otherwise
     #[arg(long, value_name = "DIR")]
     pub pool_programs: Vec<PathBuf>,
+    /// Let pools make hosts that are containers of this machine's engine: whoever may write a pool
+    /// may then run any image here
+    #[arg(long, env = "ATOLL_POOL_CONTAINERS")]
+    pub pool_containers: bool,
     /// How what is measured is kept
     #[command(flatten)]
     pub metrics: Metrics,
@@ -92,7 +96,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         secret_key: None,
         repositories: args.repositories.clone(),
         pools: Places {
-            program: std::env::current_exe().ok(),
+            program: std::env::current_exe().ok().filter(|_| args.pool_containers),
             programs: args.pool_programs.clone(),
         },
         metrics: args.metrics.options(data.join("server/metrics")),

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use atoll_model::pool::{Containers, Given};
+use atoll_model::pool::Given;
+use atoll_model::pool::provider::Containers;
 use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPolicyNameEnum};
 use bytes::Bytes;
 
@@ -174,6 +175,14 @@ impl Hosts {
         });
         let hash = hash.await.map_err(|e| refused(e.into()))?.map_err(refused)?;
         let name = format!("atoll-host:{hash}");
+        // Several are made at once, and one of them makes the image.
+        let lock = std::env::temp_dir().join(format!("atoll-host-{hash}.lock"));
+        let lock = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::create(lock)?;
+            file.lock()?;
+            Ok::<_, std::io::Error>(file)
+        });
+        let _lock = lock.await.map_err(|e| refused(e.into()))?.map_err(refused)?;
         if self.engine.image(&name).await?.is_none() {
             let packed = tokio::task::spawn_blocking(move || pack(&program)).await;
             let layer = packed.map_err(|e| refused(e.into()))?.map_err(refused)?;
@@ -187,6 +196,8 @@ impl Hosts {
 fn pack(program: &Path) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(true);
+    // Engines do not know holes.
+    tar.sparse(false);
     tar.append_path_with_name(program, inner(Path::new(PROGRAM)))?;
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     for library in libraries(&maps) {

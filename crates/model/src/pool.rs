@@ -1,25 +1,25 @@
 //! Pools of hosts: how many machines there are to be, who makes them, and how far each of them is.
 //! Not which machine is made or let go next, which is a planner's, nor how a provider is asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::cmdb::{ZONE_LABEL, explained};
+use crate::cmdb::{Amount, ZONE_LABEL, explained};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
-use crate::quantity::{Cpu, Memory};
-use crate::run::check_variable;
 use crate::time::{Span, Timestamp};
+
+use self::provider::Provider;
+
+pub mod provider;
 
 /// The label that names a host's pool.
 pub const POOL_LABEL: &str = "pool";
 /// No pool has more machines.
 pub const MOST: u32 = 10_000;
-/// A provider that says nothing has this long to make a container.
-const DOCKER_TIMEOUT: Span = Span::seconds(120);
 
 /// Hosts that are made and let go as they are needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,66 +83,6 @@ pub enum AutoscaleMode {
     Act,
 }
 
-/// Who makes machines.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Provider {
-    /// Nobody: hosts that are there, of which so many are used and the others kept empty.
-    Static(Listed),
-    /// The container engine of the server's machine: each host is a container that runs an agent.
-    Docker(Containers),
-    /// Programs of the server's machine that speak to a cloud.
-    Exec(Programs),
-}
-
-/// Hosts that are there.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Listed {
-    /// Their names, those to use first before the others.
-    pub hosts: Vec<String>,
-}
-
-/// Hosts that are containers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Containers {
-    /// What they are made of; it holds the program at `/bin/atoll`. Without one, an image is made
-    /// of the server's own program, the libraries it needs and a shell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The network they are in: `host` is the machine's own.
-    #[serde(default = "Containers::usual_network")]
-    pub network: String,
-    /// Where the engine listens, a socket; what `DOCKER_HOST` of the server says, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub socket: Option<String>,
-    /// The processor time of one; not bounded, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<Cpu>,
-    /// The memory of one; not bounded, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
-}
-
-/// Programs that make machines: see the guide to pools for what they are told and what they say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Programs {
-    /// Makes one machine. The program is below a directory the server was given.
-    pub create: Vec<String>,
-    /// Says which machines of the pool there are.
-    pub list: Vec<String>,
-    /// Deletes one machine.
-    pub delete: Vec<String>,
-    /// Variables of their environment.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// What each of them has to answer.
-    #[serde(default = "Programs::usual_timeout")]
-    pub timeout: Span,
-}
-
 impl Pool {
     fn usual_wait() -> Span {
         Span::seconds(600)
@@ -169,69 +109,6 @@ impl Autoscale {
     }
     fn usual_steady() -> Span {
         Span::seconds(600)
-    }
-}
-
-impl Containers {
-    fn usual_network() -> String {
-        "bridge".to_owned()
-    }
-}
-
-impl Programs {
-    fn usual_timeout() -> Span {
-        Span::seconds(60)
-    }
-}
-
-impl Provider {
-    /// The word it is written by.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Provider::Static(_) => "static",
-            Provider::Docker(_) => "docker",
-            Provider::Exec(_) => "exec",
-        }
-    }
-
-    /// What one answer of it may take.
-    pub fn timeout(&self) -> Span {
-        match self {
-            Provider::Exec(programs) => programs.timeout,
-            Provider::Static(_) | Provider::Docker(_) => DOCKER_TIMEOUT,
-        }
-    }
-
-    fn validate(&self) -> Result<(), Invalid> {
-        let mut invalid = Invalid::default();
-        match self {
-            Provider::Static(Listed { hosts }) => {
-                let mut seen = BTreeSet::new();
-                for (i, host) in hosts.iter().enumerate() {
-                    let path = format!("static.hosts[{i}]");
-                    invalid.nest(&path, name::check_derived(host));
-                    invalid.add_if(!seen.insert(host), &path, "names one host twice");
-                }
-            }
-            Provider::Docker(containers) => {
-                let none = containers.network.is_empty();
-                invalid.add_if(none, "docker.network", "is empty; write bridge, host or a name");
-            }
-            Provider::Exec(programs) => {
-                let all = [&programs.create, &programs.list, &programs.delete];
-                for (field, command) in ["create", "list", "delete"].into_iter().zip(all) {
-                    let path = format!("exec.{field}");
-                    let none = command.first().is_none_or(String::is_empty);
-                    invalid.add_if(none, &path, "is empty; write a program and its arguments");
-                }
-                for key in programs.env.keys() {
-                    check_variable(&mut invalid, "exec.env", key);
-                }
-                let short = programs.timeout.0 < 1_000;
-                invalid.add_if(short, "exec.timeout", "is less than 1s");
-            }
-        }
-        invalid.into_result()
     }
 }
 
@@ -265,6 +142,9 @@ pub struct PoolStatus {
     /// The provider, where it does not answer as it should.
     #[serde(default, skip_serializing_if = "Trouble::is_none")]
     pub provider: Trouble,
+    /// When it answered again after it had not: what was silent meanwhile is given time from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Timestamp>,
     /// Where the provider said its machines are: an account, an engine. Answers from elsewhere are
     /// not believed while there are machines.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -343,6 +223,9 @@ pub struct Machine {
     /// Lists of the provider in a row that did not name it though they should have.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing: u32,
+    /// It will go before long, and gets nothing new until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
     /// Why it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -449,6 +332,9 @@ impl Trouble {
 pub struct Advice {
     /// So many.
     pub count: u32,
+    /// What one of the hosts has for instances, as far as that was ever seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Amount>,
     /// Fewer would be enough, so many: followed once that was so for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fewer: Option<u32>,

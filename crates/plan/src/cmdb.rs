@@ -216,7 +216,12 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
                 Reason::new("migrating", message)
             };
             let spare = pool::reserving(cx.world, host.name()).map(|pool| {
-                Reason::new("in-reserve", format!("pool/{} keeps it in reserve", pool.name()))
+                let (name, soon) = (pool.name(), pool.status.machines.contains_key(host.name()));
+                let message = match soon {
+                    true => format!("pool/{name} lets it go before long"),
+                    false => format!("pool/{name} keeps it in reserve"),
+                };
+                Reason::new("in-reserve", message)
             });
             by.map(told).into_iter().chain(spare).collect()
         }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
-use atoll_model::pool::{AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus, Provider};
+use atoll_model::pool::provider::Provider;
+use atoll_model::pool::{AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
 use crate::{Context, Plan, checksum, sooner};
@@ -25,6 +26,10 @@ mod status;
 const LAG: Span = Span::seconds(30);
 /// What was asked and not answered is given up this long after the provider's time was over.
 const GRACE: Span = Span::seconds(10);
+/// No more than one of so many machines is given up at a time for its silence.
+const GIVEN_UP_PART: u32 = 4;
+/// A provider is asked for one machine no more often.
+const MOST_TIMES: u32 = 8;
 /// After a machine that did not join, the next is asked for after this time, then after twice that.
 const FIRST_PAUSE_MS: u64 = 30_000;
 const LONGEST_PAUSE_MS: u64 = 30 * 60_000;
@@ -85,10 +90,11 @@ pub(crate) fn emptying<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Ob
     of_host(world, host).filter(|pool| !pool.status.machines[host].phase.stays())
 }
 
-/// The pool that keeps a host in reserve.
+/// The pool that keeps a host in reserve, or will let it go next.
 pub(crate) fn reserving<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
-    let spare = |pool: &&Arc<Object<Pool>>| {
-        lists(pool, host) && !pool.meta.deleting() && !pool.status.machines.contains_key(host)
+    let spare = |pool: &&Arc<Object<Pool>>| match pool.status.machines.get(host) {
+        Some(machine) => machine.closed,
+        None => lists(pool, host) && !pool.meta.deleting(),
     };
     world.all::<Pool>().find(spare)
 }
@@ -100,23 +106,42 @@ fn lists(pool: &Object<Pool>, host: &str) -> bool {
     }
 }
 
+/// What people may not change of a pool: who makes its machines, while there are some, and a number
+/// that follows what runs.
+pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<Reason> {
+    let id = format!("pool/{}", new.name());
+    if old.spec.provider.word() != new.spec.provider.word() && !old.status.machines.is_empty() {
+        let message = format!("{id} has machines, which another provider knows nothing of");
+        let hint = "make another pool, and let this one go: atoll scale, then atoll delete";
+        return Some(Reason::new("immutable", message).hint(hint));
+    }
+    let follows = new.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
+    (follows && old.spec.count != new.spec.count).then(|| {
+        let hint = "change min and max, or write autoscale.mode: observe";
+        let message = format!("the number of hosts of {id} follows what runs on them");
+        Reason::new("autoscaled", message).hint(hint)
+    })
+}
+
 /// The hosts an edit or a turn of a pool begins or ceases to empty or to reserve.
 pub(crate) fn hosts_changed(old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
-    let known = |any: Option<&Any>| -> BTreeMap<String, bool> {
+    let known = |any: Option<&Any>| -> BTreeMap<String, (bool, bool)> {
         let Some(Any::Pool(pool)) = any else { return BTreeMap::new() };
         let machines = &pool.status.machines;
-        let mut hosts: BTreeMap<String, bool> =
-            machines.iter().map(|(name, m)| (name.clone(), m.phase.stays())).collect();
+        let mut hosts: BTreeMap<String, (bool, bool)> =
+            machines.iter().map(|(name, m)| (name.clone(), (m.phase.stays(), m.closed))).collect();
         if let Provider::Static(listed) = &pool.spec.provider {
             let spare = listed.hosts.iter().filter(|name| !machines.contains_key(*name));
-            hosts.extend(spare.map(|name| (name.clone(), false)));
+            hosts.extend(spare.map(|name| (name.clone(), (false, true))));
         }
         hosts
     };
     let (old, new) = (known(old), known(new));
     let all = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
-    let stays = |of: &BTreeMap<String, bool>, name: &String| of.get(name).copied().unwrap_or(true);
-    all.filter(|name| stays(&old, name) != stays(&new, name)).cloned().collect()
+    let how = |of: &BTreeMap<String, (bool, bool)>, name: &String| {
+        of.get(name).copied().unwrap_or((true, false))
+    };
+    all.filter(|name| how(&old, name) != how(&new, name)).cloned().collect()
 }
 
 /// The key of a machine: the same whenever it is worked out, and none of another pool's, be it one
@@ -175,7 +200,7 @@ impl<'a> Turn<'a> {
             self.close_old_question(&key);
             let Some(machine) = self.status.machines.get(&key).cloned() else { continue };
             match machine.phase {
-                MachinePhase::Creating => self.look_at_creating(&key),
+                MachinePhase::Creating => self.look_at_creating(&key, &machine),
                 MachinePhase::Joining => self.look_at_joining(&key, &machine),
                 MachinePhase::Ready => self.look_at_ready(&key),
                 MachinePhase::Lost => self.look_at_lost(&key, &machine),
@@ -210,10 +235,17 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A machine may join before its provider has answered.
-    fn look_at_creating(&mut self, key: &str) {
+    /// A machine may join before its provider has answered. What was asked for so often in vain
+    /// is asked for under another key: a provider may have done with this one.
+    fn look_at_creating(&mut self, key: &str, machine: &Machine) {
         if self.host(key).is_some_and(|host| host.status.phase != HostPhase::Unknown) {
-            self.joined(key);
+            return self.joined(key);
+        }
+        let ask = machine.ask.as_ref().filter(|ask| ask.in_vain && ask.times >= MOST_TIMES);
+        if let Some(ask) = ask {
+            let why = ask.error.as_deref().unwrap_or("it does not list it");
+            let message = format!("the provider did not make it in {} times: {why}", ask.times);
+            self.give_up(key, message, true);
         }
     }
 
@@ -225,13 +257,13 @@ impl<'a> Turn<'a> {
 
     fn look_at_joining(&mut self, key: &str, machine: &Machine) {
         let heard = self.host(key).is_some_and(|host| host.status.phase != HostPhase::Unknown);
-        let due = machine.since + self.pool.spec.join_within;
+        let due = self.patience_from(machine.since) + self.pool.spec.join_within;
         let lag = machine.since + LAG;
         if heard {
             self.joined(key);
         } else if machine.missing >= 2 && self.cx.now >= lag {
             self.give_up(key, "the provider does not list it any more".to_owned(), true);
-        } else if self.cx.now >= due {
+        } else if self.cx.now >= due && self.status.provider.is_none() {
             let why = format!("it did not join within {}", self.pool.spec.join_within);
             self.give_up(key, why, true);
         } else {
@@ -240,6 +272,11 @@ impl<'a> Turn<'a> {
                 self.again(lag);
             }
         }
+    }
+
+    /// From when on silence counts: not from before the provider answered again.
+    fn patience_from(&self, since: Timestamp) -> Timestamp {
+        since.max(self.status.recovered_at.unwrap_or_default())
     }
 
     fn look_at_ready(&mut self, key: &str) {
@@ -259,7 +296,7 @@ impl<'a> Turn<'a> {
     }
 
     fn look_at_lost(&mut self, key: &str, machine: &Machine) {
-        let due = machine.since + self.pool.spec.replace_after;
+        let due = self.patience_from(machine.since) + self.pool.spec.replace_after;
         let Some(host) = self.host(key) else {
             return self.give_up(key, "its host was deleted".to_owned(), false);
         };
@@ -271,8 +308,10 @@ impl<'a> Turn<'a> {
             return self.again(due);
         }
         let failed = |m: &&Machine| m.failed.is_some();
-        if self.status.machines.values().filter(failed).count() >= self.pool.spec.at_once as usize {
-            // One after the other: it may be us who hear nobody.
+        // A few at a time, and none while the provider is silent too: it may be us who hear nobody.
+        let most = (self.wanted() / GIVEN_UP_PART).clamp(1, self.pool.spec.at_once) as usize;
+        let held = self.status.machines.values().filter(failed).count() >= most;
+        if held || !self.status.provider.is_none() {
             return;
         }
         let why = match gone {
@@ -333,6 +372,7 @@ impl<'a> Turn<'a> {
     fn decide(&mut self) {
         let wanted = self.wanted();
         let staying = self.count(|machine| machine.phase.stays());
+        self.status.machines.values_mut().for_each(|machine| machine.closed = false);
         if staying < wanted {
             let missing = wanted - staying - self.take_back(wanted - staying);
             self.ask_for(missing, wanted);
@@ -389,7 +429,7 @@ impl<'a> Turn<'a> {
 
     /// Lets those go first that serve least.
     fn let_go(&mut self, surplus: u32) {
-        for candidate in choose::first_to_go(self.cx, self.pool, &self.status, surplus) {
+        for candidate in self.first_to_go(surplus) {
             let asked = self.status.machines.get(&candidate).is_some_and(|m| m.ask.is_some());
             match self.status.machines.get(&candidate).map(|machine| machine.phase) {
                 Some(MachinePhase::Creating) if !asked => {
@@ -406,6 +446,16 @@ impl<'a> Turn<'a> {
                 self.plan.intent = Intent::Scale;
             }
         }
+    }
+
+    /// Those that go now; those that go next get nothing new meanwhile.
+    fn first_to_go(&mut self, surplus: u32) -> Vec<String> {
+        let (now, next) = choose::first_to_go(self.cx, self.pool, &self.status, surplus);
+        for key in &next {
+            let machine = self.status.machines.get_mut(key);
+            machine.into_iter().for_each(|machine| machine.closed = true);
+        }
+        now
     }
 
     fn done(mut self) -> Plan {

@@ -59,3 +59,8 @@ fn every_run_ends_and_no_task_is_begun_twice() {
 fn nothing_grows_past_a_budget_that_refuses() {
     on_seeds(fleet::budgets::stays_within);
 }
+
+#[test]
+fn no_machine_is_left_over_or_made_twice_whatever_providers_do() {
+    on_seeds(fleet::pools::play);
+}

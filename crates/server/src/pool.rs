@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atoll_model::access::Actor;
-use atoll_model::pool::{Given, Pool, Provider};
+use atoll_model::pool::provider::Provider;
+use atoll_model::pool::{Given, Pool};
 use atoll_model::{Any, Level, Object, Reason, Span, Timestamp, Write};
 use atoll_plan::pool::ask::{self, About, Listing, Question};
 use atoll_plan::{Context, Plan};
@@ -216,7 +217,8 @@ impl Server {
             Provider::Static(_) => Ok(exec::Said::default()),
             Provider::Docker(containers) => {
                 let program = self.pool_places.program.as_ref();
-                let program = program.ok_or("this server has no program that speaks to engines")?;
+                let program =
+                    program.ok_or("this server was not started with --pool-containers")?;
                 exec::containers(program, containers, request, provider.timeout()).await
             }
             Provider::Exec(programs) => {

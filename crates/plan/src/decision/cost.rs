@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
 use atoll_model::{
-    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object,
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Pool,
     Reason, Snapshot, Write,
 };
 
@@ -35,6 +35,7 @@ pub(super) fn cost(case: &Case) -> Opinion {
         }
         return opinion;
     }
+    opinion.notes.extend(of_pools(case));
     let after = case.after();
     let names = changed(case, &after);
     if names.is_empty() {
@@ -223,6 +224,41 @@ fn not_known(name: &str, missing: &[&str], currency: &str) -> Reason {
     };
     let code = if missing.is_empty() { "cost-unknown" } else { "price-missing" };
     Reason::new(code, format!("what {name} costs is not known: {why}")).hint(hint)
+}
+
+/// What more or fewer hosts of pools cost, by what those cost that there are.
+fn of_pools(case: &Case) -> Vec<Reason> {
+    let (world, mut notes) = (case.cx.world, Vec::new());
+    for any in case.puts() {
+        let Any::Pool(new) = any else { continue };
+        let old = world.get::<Pool>(new.name());
+        let was = old.map_or(0, |pool| pool.spec.count);
+        let is = if new.meta.deleting() { 0 } else { new.spec.count };
+        if was == is {
+            continue;
+        }
+        let hosts: Vec<_> = old
+            .iter()
+            .flat_map(|pool| pool.status.machines.keys())
+            .filter_map(|key| world.get::<Host>(key))
+            .collect();
+        for currency in book::currencies(world, case.cx.now) {
+            let book = Book::of(world, currency, case.cx.now);
+            let known = hosts.iter().filter_map(|host| Tariff::of(world, &book, host).ok());
+            match known.map(|tariff| tariff.total).max() {
+                Some(each) => {
+                    notes.extend(note(currency, each.times(was.into()), each.times(is.into())));
+                }
+                None => {
+                    let message =
+                        format!("what hosts of {} cost is not known: none has a price", any.id());
+                    let hint = "it is told once there is one, and a Price that matches its labels";
+                    notes.push(Reason::new("cost-unknown", message).hint(hint));
+                }
+            }
+        }
+    }
+    notes
 }
 
 /// What instances that a planner makes and stops cost, on the hosts they are on.

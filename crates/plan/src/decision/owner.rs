@@ -5,7 +5,7 @@ use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
 
 use super::{Case, Opinion};
 use crate::permission::Permissions;
-use crate::{edit, elasticity};
+use crate::{edit, elasticity, pool};
 
 /// **Invariant:** nobody writes a field that is another's.
 pub(super) fn one_writer(case: &Case) -> Opinion {
@@ -119,6 +119,7 @@ fn not_to_be_said(case: &Case, stored: Option<&Any>, any: &Any) -> Option<Reason
                         --mode observe first, and then scale";
             Some(Reason::new("autoscaled", message).hint(hint.replace("NAME", new.name())))
         }
+        (Any::Pool(new), Some(Any::Pool(old))) => pool::not_to_be_said(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => {
             let same = (&new.spec.release, &new.spec.environment, &new.spec.application)
                 == (&old.spec.release, &old.spec.environment, &old.spec.application);

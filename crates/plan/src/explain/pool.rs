@@ -15,7 +15,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
         PoolPhase::Settled => format!("{name} has the {wanted} it is to have."),
         PoolPhase::Growing => format!("{name} has {ready} of the {wanted} it is to have."),
         PoolPhase::Shrinking => format!(
-            "{name} has the {wanted} it is to have, and {} on the way out.",
+            "{name} has {} and is to have {}; {} on the way out.",
+            count(ready as usize, "host"),
+            status.wanted,
             count((status.counts.draining + status.counts.deleting) as usize, "machine")
         ),
         PoolPhase::Stuck => {
@@ -41,9 +43,10 @@ fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
         .fewer
         .zip(advice.since)
         .map(|(fewer, since)| format!("; {fewer} would be enough since {since}"));
-    let word = if it.status.wanted == advice.count { "is right" } else { "would be right" };
+    let word = if it.status.wanted == advice.count { "takes" } else { "would take" };
     let fewer = fewer.unwrap_or_default();
-    format!("{} {word}: {}{fewer}", count(advice.count as usize, "host"), advice.because)
+    let hosts = count(advice.count as usize, "host");
+    format!("what is to run {word} {hosts}: {}{fewer}", advice.because)
 }
 
 fn waits_for(cx: &Context, it: &Object<Pool>, key: &str, one: &Machine) -> Option<String> {

@@ -5,6 +5,7 @@
 //! More are asked for at once; fewer only after fewer have been enough for a while, so that what is
 //! saved outlasts what is moved for it.
 
+use atoll_model::cmdb::Amount;
 use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Deployment, Environment, Host, Instance, Object};
 
@@ -29,9 +30,19 @@ impl Sum {
 pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Option<Advice> {
     let autoscale = pool.spec.autoscale.as_ref()?;
     let old = status.advice.as_ref();
-    let Some(one) = usual_host(cx, status) else { return old.cloned() };
+    let host = usual_host(cx, status).or(old.and_then(|old| old.host));
     let (demand, instances) = demand(cx, pool, status);
-    let count = hosts_for(demand, one, autoscale).clamp(pool.spec.min, pool.spec.max);
+    let bounds = |count: u32| count.clamp(pool.spec.min, pool.spec.max);
+    // What it follows from now on is not less than what a person wanted, until it has been for long.
+    let first = Advice { count: pool.spec.count, ..Advice::default() };
+    let old = old.unwrap_or(&first);
+    let Some(host) = host else {
+        let because = format!("{} want hosts, and none was seen yet", crate::instances(instances));
+        let count = bounds(old.count.max(u32::from(instances > 0)));
+        return Some(Advice { count, because, ..Advice::default() });
+    };
+    let one = Sum { cpu: host.cpu.0, memory: host.memory.0 };
+    let count = bounds(hosts_for(demand, one, autoscale));
     let because = format!(
         "{} want {}m cpu and {} MiB here; a host has {}m and {} MiB, of which {}% stay free",
         crate::instances(instances),
@@ -41,7 +52,8 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         one.memory >> 20,
         autoscale.headroom
     );
-    Some(steady(cx, autoscale, old, count, because))
+    let new = Advice { count, because, host: Some(host), ..Advice::default() };
+    Some(steady(cx, autoscale, old, new))
 }
 
 /// When an advice may change by itself.
@@ -49,33 +61,29 @@ pub(super) fn again(autoscale: &Autoscale, advice: &Advice) -> Option<atoll_mode
     advice.since.map(|since| since + autoscale.steady)
 }
 
-fn steady(
-    cx: &Context,
-    autoscale: &Autoscale,
-    old: Option<&Advice>,
-    count: u32,
-    because: String,
-) -> Advice {
-    let new = Advice { count, because, ..Advice::default() };
-    let Some(old) = old.filter(|old| count < old.count) else { return new };
-    let fewer = count.max(old.fewer.unwrap_or(count));
+fn steady(cx: &Context, autoscale: &Autoscale, old: &Advice, new: Advice) -> Advice {
+    if new.count >= old.count {
+        return new;
+    }
+    let fewer = new.count.max(old.fewer.unwrap_or(new.count));
     let since = old.since.unwrap_or(cx.now);
     if cx.now >= since + autoscale.steady {
         return Advice { count: fewer, ..new };
     }
-    Advice { count: old.count, fewer: Some(fewer), since: Some(since), because: new.because }
+    Advice { count: old.count, fewer: Some(fewer), since: Some(since), ..new }
 }
 
 /// What the least of its hosts may give to instances: no more is relied on.
-fn usual_host(cx: &Context, status: &PoolStatus) -> Option<Sum> {
+fn usual_host(cx: &Context, status: &PoolStatus) -> Option<Amount> {
     let known = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready);
     let hosts = known.filter_map(|(key, _)| cx.world.get::<Host>(key));
     let usable = hosts.map(|host| host.spec.usable(host.status.capacity));
     let usable = usable.filter(|amount| amount.cpu.0 > 0 && amount.memory.0 > 0);
     let all: Vec<_> = usable.collect();
-    Some(Sum {
-        cpu: all.iter().map(|amount| amount.cpu.0).min()?,
-        memory: all.iter().map(|amount| amount.memory.0).min()?,
+    Some(Amount {
+        cpu: all.iter().map(|amount| amount.cpu).min()?,
+        memory: all.iter().map(|amount| amount.memory).min()?,
+        instances: 0,
     })
 }
 

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{
-    Asked, Deed, Given, Machine, MachinePhase, Orphan, Pool, PoolStatus, Provider, Trouble,
+    Asked, Deed, Given, Machine, MachinePhase, Orphan, Pool, PoolStatus, Trouble,
 };
 use atoll_model::{Any, Host, Intent, Object, Reason, Snapshot, Span, Timestamp, Write};
 
@@ -179,7 +180,10 @@ pub fn listed(
     let elsewhere = answer.as_ref().ok().and_then(|listing| elsewhere(&pool.status, listing));
     change(cx, name, |status| match (answer, elsewhere) {
         (Ok(listing), None) => {
-            status.provider = Trouble::default();
+            if !status.provider.is_none() {
+                status.provider = Trouble::default();
+                status.recovered_at = Some(cx.now);
+            }
             if !listing.account.is_empty() {
                 status.account.clone_from(&listing.account);
             }

@@ -12,14 +12,14 @@ use super::emptying;
 use crate::Context;
 use crate::decision::is_disturbed;
 
-/// The machines that are let go, of those that would stay; no more than zones can bear to have
-/// disturbed at once, where something runs on them.
+/// The machines that are let go, of those that would stay, and those that are next: no more go than
+/// zones can bear to have disturbed at once, where something runs on them.
 pub(super) fn first_to_go(
     cx: &Context,
     pool: &Object<Pool>,
     status: &PoolStatus,
     surplus: u32,
-) -> Vec<String> {
+) -> (Vec<String>, Vec<String>) {
     let mut all: Vec<(Worth, &String)> = status
         .machines
         .iter()
@@ -31,29 +31,24 @@ pub(super) fn first_to_go(
     let mut places = pool.spec.at_once as usize;
     places = places.saturating_sub(status.machines.values().filter(draining).count());
     let mut room = Room { cx, left: BTreeMap::new() };
-    let mut chosen = Vec::new();
+    let (mut now, mut next) = (Vec::new(), Vec::new());
     for (worth, key) in all.into_iter().take(surplus as usize) {
         let serves = worth.rank == Rank::Ready;
-        if serves && places == 0 {
-            break;
-        }
-        if serves && !room.take(key) {
+        if serves && (places == 0 || !room.take(key)) {
+            next.push(key.clone());
             continue;
         }
         places -= usize::from(serves);
-        chosen.push(key.clone());
+        now.push(key.clone());
     }
-    chosen
+    (now, next)
 }
 
-/// Whether there are machines to let go that zones cannot spare yet.
-pub(super) fn is_held(cx: &Context, status: &PoolStatus) -> Option<String> {
-    let mut room = Room { cx, left: BTreeMap::new() };
-    let ready = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready);
-    let mut zones = ready
-        .filter(|(key, _)| !room.take(key))
-        .filter_map(|(key, _)| cx.world.get::<Host>(key).map(|host| host.zone().to_owned()));
-    zones.next()
+/// The zone of a host that is to go and may not yet.
+pub(super) fn held_in(cx: &Context, status: &PoolStatus) -> Option<String> {
+    let closed = status.machines.iter().filter(|(_, machine)| machine.closed);
+    let mut hosts = closed.filter_map(|(key, _)| cx.world.get::<Host>(key));
+    hosts.next().map(|host| host.zone().to_owned())
 }
 
 /// How far a machine is from serving.

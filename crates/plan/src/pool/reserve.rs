@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use atoll_model::cmdb::HostPhase;
-use atoll_model::pool::{Listed, Machine, MachinePhase};
+use atoll_model::pool::provider::Listed;
+use atoll_model::pool::{Machine, MachinePhase};
 use atoll_model::{Intent, Reason};
 
-use super::{Turn, choose};
+use super::Turn;
 
 impl Turn<'_> {
     /// Uses as many of the hosts as are wanted.
@@ -22,12 +23,13 @@ impl Turn<'_> {
         for key in &keys {
             self.see(key, listed.hosts.contains(key));
         }
+        self.status.machines.values_mut().for_each(|machine| machine.closed = false);
         let (wanted, staying) = (self.wanted(), self.count(|machine| machine.phase.stays()));
         if staying < wanted {
             let missing = wanted - staying - self.take_back_listed(listed, wanted - staying);
             self.use_more(listed, missing);
         } else if staying > wanted {
-            for key in choose::first_to_go(self.cx, self.pool, &self.status, staying - wanted) {
+            for key in self.first_to_go(staying - wanted) {
                 self.plan.intent = Intent::Scale;
                 self.enter(&key, MachinePhase::Draining);
             }

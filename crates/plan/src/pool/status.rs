@@ -1,8 +1,7 @@
 //! How far a pool is, in one word and in sentences. It decides nothing.
 
-use atoll_model::pool::{
-    Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus, Provider,
-};
+use atoll_model::pool::provider::Provider;
+use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus};
 use atoll_model::{Object, Reason};
 
 use super::choose;
@@ -25,7 +24,7 @@ pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut 
     reasons.extend(too_few(pool, wanted, status));
     reasons.extend(lost(pool, status));
     reasons.extend(unlisted(status));
-    reasons.extend(held(cx, wanted, status));
+    reasons.extend(held(cx, status));
     reasons.extend(orphans(status));
     status.phase = phase(wanted, status, &reasons);
     status.reasons = reasons;
@@ -115,7 +114,8 @@ fn given_up(status: &PoolStatus) -> Option<Reason> {
 }
 
 fn paused(cx: &Context, status: &PoolStatus) -> Option<Reason> {
-    let until = status.pause_until?;
+    // Nobody waits for the next one.
+    let until = status.pause_until.filter(|_| status.counts.ready < status.wanted)?;
     let (count, more) = (status.unjoined, status.pause_until > Some(cx.now));
     let message = match (count, more) {
         (1, _) => "the last machine did not join".to_owned(),
@@ -157,18 +157,13 @@ fn unlisted(status: &PoolStatus) -> Option<Reason> {
 }
 
 /// Machines are to go, and may not yet.
-fn held(cx: &Context, wanted: u32, status: &PoolStatus) -> Option<Reason> {
-    let counts = status.counts;
-    let staying = counts.creating + counts.joining + counts.ready + counts.lost;
-    if staying <= wanted || !status.provider.is_none() {
-        return None;
-    }
-    let zone = choose::is_held(cx, status)?;
-    let message = format!(
-        "{} more to be emptied, but no more of zone {zone} may be disturbed at once",
-        staying - wanted
-    );
-    Some(Reason::new("zone-disturbed", message).hint("they follow one after the other"))
+fn held(cx: &Context, status: &PoolStatus) -> Option<Reason> {
+    let zone = choose::held_in(cx, status)?;
+    let more = status.machines.values().filter(|machine| machine.closed).count();
+    let message =
+        format!("{more} more to be emptied, once those that are leave room for it in zone {zone}");
+    let hint = "so many at a time as the zone's maxDisturbed and the pool's atOnce allow";
+    Some(Reason::new("one-by-one", message).hint(hint))
 }
 
 fn orphans(status: &PoolStatus) -> Option<Reason> {

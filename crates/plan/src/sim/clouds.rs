@@ -156,7 +156,7 @@ impl Sim {
         match what {
             Happening::List => {
                 let cloud = self.clouds.entry(pool.clone()).or_default();
-                if cloud.next != Some(now) || cloud.listing {
+                if cloud.next.is_none_or(|next| next > now) || cloud.listing {
                     return;
                 }
                 (cloud.next, cloud.listing) = (None, true);

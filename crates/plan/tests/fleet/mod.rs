@@ -16,6 +16,7 @@ use atoll_plan::{CONTROLLERS, edit};
 
 pub mod budgets;
 mod check;
+pub mod pools;
 pub mod runs;
 
 /// After peace has come, everything is settled within this time.

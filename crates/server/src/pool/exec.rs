@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use atoll_model::pool::{Containers, Given, Pool, Programs};
+use atoll_model::pool::provider::{Containers, Programs};
+use atoll_model::pool::{Given, Pool};
 use atoll_model::{Object, Span};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -169,8 +170,8 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
     if !success {
         let text = String::from_utf8_lossy(&complaint);
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        let told: String =
-            last.unwrap_or("it said nothing").trim().chars().take(LONGEST_COMPLAINT).collect();
+        let last = last.map_or("it said nothing", |line| line.trim().trim_start_matches("error: "));
+        let told: String = last.chars().take(LONGEST_COMPLAINT).collect();
         return Err(told);
     }
     if output.iter().all(u8::is_ascii_whitespace) && request.action == "delete" {
