@@ -20,7 +20,10 @@ kind: Application
 metadata: { name: shop }
 spec:
   run:
-    command: [sh, -c, 'mkdir -p /tmp/$PORT_HTTP; echo hi > /tmp/$PORT_HTTP/index.html; exec httpd -f -p $PORT_HTTP -h /tmp/$PORT_HTTP']
+    command:
+    - sh
+    - -c
+    - D=/tmp/$PORT_HTTP; mkdir -p $D; echo hi > $D/index.html; exec httpd -f -p $PORT_HTTP -h $D
     ports: { http: 0 }
     resources: { cpu: 50m, memory: 16Mi }
     health: { http: /index.html, port: http, every: 200ms }

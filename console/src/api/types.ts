@@ -4778,6 +4778,25 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What the number of hosts would be. */
+        Advice: {
+            /** @description From what, in words. */
+            because: string;
+            /**
+             * Format: uint32
+             * @description So many.
+             */
+            count: number;
+            /**
+             * Format: uint32
+             * @description Fewer would be enough, so many: followed once that was so for a while.
+             */
+            fewer?: number | null;
+            /** @description What one of the hosts has for instances, as far as that was ever seen. */
+            host?: components["schemas"]["Amount"] | (null);
+            /** @description Since when fewer would. */
+            since?: components["schemas"]["Timestamp"] | (null);
+        };
         /** @description What an agent says of itself and its machine. */
         AgentStatus: {
             /** @description The container engine that answers, with its version: `docker 20.10.24`; absent, if none. */
@@ -5134,6 +5153,31 @@ export interface components {
             /** @enum {string} */
             type: "exec";
         };
+        /** @description One question to a provider. */
+        Asked: {
+            /** @description When it was asked last. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * @description What was asked for.
+             * @default create
+             */
+            deed: components["schemas"]["Deed"];
+            /** @description When that ended, in whatever way. */
+            ended?: components["schemas"]["Timestamp"] | (null);
+            /** @description What went wrong the last time. */
+            error?: string | null;
+            /**
+             * @description A list of the provider that was begun after it ended shows that nothing came of it: it may
+             *     be asked again.
+             */
+            inVain?: boolean;
+            /**
+             * Format: uint32
+             * @description How often it was asked in all.
+             * @default 0
+             */
+            times: number;
+        };
         /** @description One configuration as an agent delivers it to one instance. */
         AssignedConfig: {
             /**
@@ -5407,6 +5451,27 @@ export interface components {
             /** @description After so long without a word the next source is believed; the class's, if absent. */
             staleAfter?: components["schemas"]["Span"] | (null);
         };
+        /** @description The number of hosts follows what is to run on them. */
+        Autoscale: {
+            /**
+             * Format: uint32
+             * @description So many hundredths of the room are kept free.
+             * @default 20
+             */
+            headroom: number;
+            /**
+             * @description Whether the number is changed, or only said.
+             * @default observe
+             */
+            mode: components["schemas"]["AutoscaleMode"];
+            /**
+             * @description Fewer are asked for only after fewer have been enough for this long.
+             * @default 10m
+             */
+            steady: components["schemas"]["Span"];
+        };
+        /** @description Whether an advice is followed. */
+        AutoscaleMode: "observe" | "act";
         Autoscaler: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -6067,6 +6132,25 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description Hosts that are containers. */
+        Containers: {
+            /** @description The processor time of one; not bounded, if absent. */
+            cpu?: components["schemas"]["Cpu"] | (null);
+            /**
+             * @description What they are made of; it holds the program at `/bin/atoll`. Without one, an image is made
+             *     of the server's own program, the libraries it needs and a shell.
+             */
+            image?: string | null;
+            /** @description The memory of one; not bounded, if absent. */
+            memory?: components["schemas"]["Memory"] | (null);
+            /**
+             * @description The network they are in: `host` is the machine's own.
+             * @default bridge
+             */
+            network: string;
+            /** @description Where the engine listens, a socket; what `DOCKER_HOST` of the server says, if absent. */
+            socket?: string | null;
+        };
         /** @description What a package consists of. */
         Content: {
             /** @description BLAKE3 of the package's index, in hex. */
@@ -6136,6 +6220,44 @@ export interface components {
             /** @description What its instances take. */
             used: components["schemas"]["Money"];
         };
+        /** @description How many machines of a pool are at which point. */
+        Counts: {
+            /**
+             * Format: uint32
+             * @description The provider is asked for them.
+             */
+            creating: number;
+            /**
+             * Format: uint32
+             * @description The provider is asked to delete them.
+             */
+            deleting: number;
+            /**
+             * Format: uint32
+             * @description What runs on them is moved.
+             */
+            draining: number;
+            /**
+             * Format: uint32
+             * @description Of these, so many because they broke.
+             */
+            failed: number;
+            /**
+             * Format: uint32
+             * @description They were made and have not joined.
+             */
+            joining: number;
+            /**
+             * Format: uint32
+             * @description They are hosts and not heard.
+             */
+            lost: number;
+            /**
+             * Format: uint32
+             * @description They are hosts and heard.
+             */
+            ready: number;
+        };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
         /** @description From how much cpu is always had to how much may be had. */
@@ -6180,8 +6302,10 @@ export interface components {
              */
             score?: number | null;
         };
+        /** @description What a provider is asked for. */
+        Deed: "create" | "delete";
         /** @description What is done on each host, and how it goes from host to host. */
-        Deed: {
+        Deed2: {
             /**
              * @description How many hosts at a time: the sizes of batches, of which the last is repeated. All at once,
              *     if empty.
@@ -7553,7 +7677,7 @@ export interface components {
             /** @description It is to be ended. */
             cancelled?: boolean;
             /** @description What is done on each, and in which order. */
-            do: components["schemas"]["Deed"];
+            do: components["schemas"]["Deed2"];
             /** @description Hosts by name, besides those. */
             hosts?: string[];
             /**
@@ -7717,7 +7841,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
         /** @description An instance that has not acknowledged what is meant for it. */
@@ -7823,6 +7947,11 @@ export interface components {
              */
             revision: number;
         };
+        /** @description Hosts that are there. */
+        Listed: {
+            /** @description Their names, those to use first before the others. */
+            hosts: string[];
+        };
         /** @description One port that is listened on. */
         Listener: {
             /**
@@ -7924,6 +8053,34 @@ export interface components {
         };
         /** @description How badly somebody suffers. */
         LossWord: "lost" | "degraded";
+        /** @description One machine. */
+        Machine: {
+            /** @description What the provider was asked last, for as long as that matters. */
+            ask?: components["schemas"]["Asked"] | (null);
+            /** @description It will go before long, and gets nothing new until then. */
+            closed?: boolean;
+            /** @description Why it was given up. */
+            failed?: string | null;
+            /** @description What the provider calls it, once that is known. */
+            id?: string | null;
+            /**
+             * Format: uint32
+             * @description Lists of the provider in a row that did not name it though they should have.
+             */
+            missing?: number;
+            /**
+             * @description How far it is.
+             * @default creating
+             */
+            phase: components["schemas"]["MachinePhase"];
+            /**
+             * @description Since when.
+             * @default 1970-01-01T00:00:00.000Z
+             */
+            since: components["schemas"]["Timestamp"];
+        };
+        /** @description How far a machine is. */
+        MachinePhase: "creating" | "joining" | "ready" | "lost" | "draining" | "deleting";
         /** @description What a release step has made. The planner of deliveries turns it into a package. */
         Made: {
             /** @description What it consists of. */
@@ -8478,7 +8635,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Pool"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -8544,6 +8701,20 @@ export interface components {
         };
         /** @description What a failed rollout does. */
         OnFailure: "rollback" | "pause";
+        /** @description A machine that nobody asked for. */
+        Orphan: {
+            /** @description The last question to delete it. */
+            ask?: components["schemas"]["Asked"] | (null);
+            /** @description The key it carries. */
+            key: string;
+            /**
+             * @description It carries a key this pool has given out and taken back: it is deleted.
+             * @default false
+             */
+            ours: boolean;
+            /** @description When it was first seen. */
+            since: components["schemas"]["Timestamp"];
+        };
         /** @description An operating system. */
         OsFacts: {
             /**
@@ -8791,6 +8962,142 @@ export interface components {
         };
         /** @description When a standard is looked at. */
         Point: "commit" | "promotion" | "audit";
+        Pool: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Pool";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Pool2"];
+            /** @default null */
+            status: components["schemas"]["PoolStatus"] | (null);
+        };
+        /** @description Hosts that are made and let go as they are needed. */
+        Pool2: {
+            /**
+             * Format: uint32
+             * @description So many machines at most are made, emptied or given up at a time.
+             * @default 10
+             */
+            atOnce: number;
+            /** @description Whether `count` follows what runs on the hosts. */
+            autoscale?: components["schemas"]["Autoscale"] | (null);
+            /**
+             * Format: uint32
+             * @description So many hosts there are to be.
+             */
+            count: number;
+            /**
+             * @description A machine that was made and has not joined after this long is given up.
+             * @default 10m
+             */
+            joinWithin: components["schemas"]["Span"];
+            /** @description Labels that its hosts are given when they join, beside `pool`, which is its name. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uint32
+             * @description No more may be asked for.
+             */
+            max: number;
+            /**
+             * Format: uint32
+             * @description No fewer may be asked for.
+             * @default 0
+             */
+            min: number;
+            /** @description Who makes the machines. */
+            provider: components["schemas"]["Provider"];
+            /**
+             * @description A host that is not heard for this long is given up, and another one made.
+             * @default 10m
+             */
+            replaceAfter: components["schemas"]["Span"];
+            /**
+             * Format: uint32
+             * @description So many machines there may be beyond `count`, while some are on their way out.
+             * @default 1
+             */
+            surge: number;
+            /** @description The zone its hosts are in. */
+            zone?: string | null;
+        };
+        /** @description The state of a pool in one word. */
+        PoolPhase: "waiting" | "settled" | "growing" | "shrinking" | "stuck";
+        /** @description How far a pool is. */
+        PoolStatus: {
+            /**
+             * @description Where the provider said its machines are: an account, an engine. Answers from elsewhere are
+             *     not believed while there are machines.
+             */
+            account?: string;
+            /** @description What the number of hosts would be by what runs on them. */
+            advice?: components["schemas"]["Advice"] | (null);
+            /**
+             * @description So many machines are at each point.
+             * @default {
+             *       "creating": 0,
+             *       "deleting": 0,
+             *       "draining": 0,
+             *       "failed": 0,
+             *       "joining": 0,
+             *       "lost": 0,
+             *       "ready": 0
+             *     }
+             */
+            counts: components["schemas"]["Counts"];
+            /**
+             * @description Each machine that was asked for and is not known to be gone, by its key, which is the name
+             *     of its host.
+             */
+            machines?: {
+                [key: string]: components["schemas"]["Machine"];
+            };
+            /**
+             * Format: uint64
+             * @description So many machines were asked for in all: the number of the next.
+             * @default 0
+             */
+            made: number;
+            /**
+             * Format: uint64
+             * @description The generation this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /**
+             * @description Machines the provider lists under this pool's name that are none of these, by what the
+             *     provider calls them.
+             */
+            orphans?: {
+                [key: string]: components["schemas"]["Orphan"];
+            };
+            /** @description No further machine is asked for before this time, for that reason. */
+            pauseUntil?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description In one word.
+             * @default waiting
+             */
+            phase: components["schemas"]["PoolPhase"];
+            /** @description The provider, where it does not answer as it should. */
+            provider?: components["schemas"]["Trouble"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description When it answered again after it had not: what was silent meanwhile is given time from then. */
+            recoveredAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many machines in a row were made and did not join.
+             */
+            unjoined?: number;
+            /**
+             * Format: uint32
+             * @description So many machines there are to be: `count`, or what is followed instead.
+             * @default 0
+             */
+            wanted: number;
+        };
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
         /** @description a prefix of addresses, like 10.0.0.0/24 */
@@ -8850,6 +9157,24 @@ export interface components {
             title: string;
             /** @description Always `about:blank`. */
             type: string;
+        };
+        /** @description Programs that make machines: see the guide to pools for what they are told and what they say. */
+        Programs: {
+            /** @description Makes one machine. The program is below a directory the server was given. */
+            create: string[];
+            /** @description Deletes one machine. */
+            delete: string[];
+            /** @description Variables of their environment. */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description Says which machines of the pool there are. */
+            list: string[];
+            /**
+             * @description What each of them has to answer.
+             * @default 1m
+             */
+            timeout: components["schemas"]["Span"];
         };
         /** @description One promise of an application, as its developers write it. */
         Promise: {
@@ -8956,6 +9281,14 @@ export interface components {
             reasons?: components["schemas"]["Reason"][];
             /** @description When the deployment was whole again after that. */
             restoredAt?: components["schemas"]["Timestamp"] | (null);
+        };
+        /** @description Who makes machines. */
+        Provider: {
+            static: components["schemas"]["Listed"];
+        } | {
+            docker: components["schemas"]["Containers"];
+        } | {
+            exec: components["schemas"]["Programs"];
         };
         /** @description The key packages are signed with, as it is shown to everybody. */
         PublicKey: {
@@ -9729,7 +10062,7 @@ export interface components {
             /** @description What it is for. */
             description?: string;
             /** @description What is done on each. */
-            do: components["schemas"]["Deed"];
+            do: components["schemas"]["Deed2"];
             /**
              * @description The hosts it is done on where nobody says otherwise.
              * @default
@@ -10829,7 +11162,7 @@ export interface components {
             groups?: string[];
             /** @description BLAKE3 of the secret, in hex; secrets are 256 random bits, so a fast hash is enough. */
             hash: string;
-            /** @description The host this token stands for, with role `host`. */
+            /** @description The host this token stands for, with role `host`; the only one it may join, with `join`. */
             host?: string | null;
             /** @description Whom it was made for. */
             owner?: string | null;
@@ -10893,6 +11226,20 @@ export interface components {
             schedules?: components["schemas"]["Schedule"][];
             /** @description The secret that signs webhooks of GitHub, GitLab and Gitea. Without one they are refused. */
             webhook?: string | null;
+        };
+        /** @description A provider that does not answer as it should. */
+        Trouble: {
+            /** @description What it said. */
+            error?: string;
+            /** @description When it is asked again. */
+            next?: components["schemas"]["Timestamp"] | (null);
+            /** @description Since when it cannot be asked which machines there are. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description How often that failed in a row.
+             */
+            times?: number;
         };
         /** @description A host that has no price. */
         Unpriced: {
@@ -11223,6 +11570,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type Advice = components['schemas']['Advice'];
 export type AgentStatus = components['schemas']['AgentStatus'];
 export type Alert = components['schemas']['Alert'];
 export type Alert2 = components['schemas']['Alert2'];
@@ -11244,6 +11592,7 @@ export type ApprovalRule = components['schemas']['ApprovalRule'];
 export type ApprovalStatus = components['schemas']['ApprovalStatus'];
 export type Artifact = components['schemas']['Artifact'];
 export type Ask = components['schemas']['Ask'];
+export type Asked = components['schemas']['Asked'];
 export type AssignedConfig = components['schemas']['AssignedConfig'];
 export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
@@ -11254,6 +11603,8 @@ export type Audit = components['schemas']['Audit'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditVerified = components['schemas']['AuditVerified'];
 export type Authority = components['schemas']['Authority'];
+export type Autoscale = components['schemas']['Autoscale'];
+export type AutoscaleMode = components['schemas']['AutoscaleMode'];
 export type Autoscaler = components['schemas']['Autoscaler'];
 export type Autoscaler2 = components['schemas']['Autoscaler2'];
 export type AutoscalerPhase = components['schemas']['AutoscalerPhase'];
@@ -11291,16 +11642,19 @@ export type ConfigAck = components['schemas']['ConfigAck'];
 export type ConfigPhase = components['schemas']['ConfigPhase'];
 export type ConfigStatus = components['schemas']['ConfigStatus'];
 export type Configuration = components['schemas']['Configuration'];
+export type Containers = components['schemas']['Containers'];
 export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
 export type CostReport = components['schemas']['CostReport'];
 export type CostRow = components['schemas']['CostRow'];
+export type Counts = components['schemas']['Counts'];
 export type Cpu = components['schemas']['Cpu'];
 export type CpuBounds = components['schemas']['CpuBounds'];
 export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type DayScore = components['schemas']['DayScore'];
 export type Deed = components['schemas']['Deed'];
+export type Deed2 = components['schemas']['Deed2'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
 export type DeliveryFigures = components['schemas']['DeliveryFigures'];
 export type Deployment = components['schemas']['Deployment'];
@@ -11403,6 +11757,7 @@ export type Limit = components['schemas']['Limit'];
 export type Limits = components['schemas']['Limits'];
 export type Link = components['schemas']['Link'];
 export type List = components['schemas']['List'];
+export type Listed = components['schemas']['Listed'];
 export type Listener = components['schemas']['Listener'];
 export type Live = components['schemas']['Live'];
 export type LogFiles = components['schemas']['LogFiles'];
@@ -11412,6 +11767,8 @@ export type Login = components['schemas']['Login'];
 export type LoginWays = components['schemas']['LoginWays'];
 export type Loss = components['schemas']['Loss'];
 export type LossWord = components['schemas']['LossWord'];
+export type Machine = components['schemas']['Machine'];
+export type MachinePhase = components['schemas']['MachinePhase'];
 export type Made = components['schemas']['Made'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
@@ -11456,6 +11813,7 @@ export type ObjectivePhase = components['schemas']['ObjectivePhase'];
 export type ObjectiveStatus = components['schemas']['ObjectiveStatus'];
 export type Observed = components['schemas']['Observed'];
 export type OnFailure = components['schemas']['OnFailure'];
+export type Orphan = components['schemas']['Orphan'];
 export type OsFacts = components['schemas']['OsFacts'];
 export type Outcome = components['schemas']['Outcome'];
 export type Overlay = components['schemas']['Overlay'];
@@ -11475,18 +11833,24 @@ export type Pipeline2 = components['schemas']['Pipeline2'];
 export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type PipelineTests = components['schemas']['PipelineTests'];
 export type Point = components['schemas']['Point'];
+export type Pool = components['schemas']['Pool'];
+export type Pool2 = components['schemas']['Pool2'];
+export type PoolPhase = components['schemas']['PoolPhase'];
+export type PoolStatus = components['schemas']['PoolStatus'];
 export type Portion = components['schemas']['Portion'];
 export type Prefix = components['schemas']['Prefix'];
 export type Price = components['schemas']['Price'];
 export type Price2 = components['schemas']['Price2'];
 export type PriceStatus = components['schemas']['PriceStatus'];
 export type ProblemJson = components['schemas']['ProblemJson'];
+export type Programs = components['schemas']['Programs'];
 export type Promise = components['schemas']['Promise'];
 export type Promotion = components['schemas']['Promotion'];
 export type Promotion2 = components['schemas']['Promotion2'];
 export type PromotionMode = components['schemas']['PromotionMode'];
 export type PromotionPhase = components['schemas']['PromotionPhase'];
 export type PromotionStatus = components['schemas']['PromotionStatus'];
+export type Provider = components['schemas']['Provider'];
 export type PublicKey = components['schemas']['PublicKey'];
 export type Quota = components['schemas']['Quota'];
 export type Readiness = components['schemas']['Readiness'];
@@ -11606,6 +11970,7 @@ export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
 export type Triggers = components['schemas']['Triggers'];
+export type Trouble = components['schemas']['Trouble'];
 export type Unpriced = components['schemas']['Unpriced'];
 export type UseReport = components['schemas']['UseReport'];
 export type Used = components['schemas']['Used'];

@@ -1,5 +1,5 @@
-//! Hosts that are containers: made, listed and deleted with the engine of the server's machine. Each
-//! runs this program as an agent. It decides nothing of how many there are.
+//! Hosts that are containers: made, listed and deleted with the engine of the server's machine.
+//! Each runs this program as an agent. It decides nothing of how many there are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 //! believes a provider's list only; how providers are asked is the server's business, what came of
 //! asking is in `ask.rs`, and moving what runs on a host is the deployments'.
 //!
-//! **Invariant:** every machine a provider was ever asked for is in the status under its key until a
-//! list that was begun after it was asked to delete it does not name it.
+//! **Invariant:** every machine a provider was ever asked for is in the status under its key until
+//! a list that was begun after it was asked to delete it does not name it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ const TOKEN_GRACE: Span = Span::seconds(300);
 /// What providers need of this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// This program, which speaks to container engines; without it there are no pools of containers.
+    /// This program, which speaks to container engines; without it no pool is of containers.
     pub program: Option<PathBuf>,
     /// Directories below which programs of pools may be: whoever may write a pool would otherwise
     /// run anything on this machine.

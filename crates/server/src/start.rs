@@ -11,7 +11,7 @@ use std::time::Duration;
 use atoll_model::Span;
 use atoll_store::{Retention, Store};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::api::agents::{Reports, take_reports};
@@ -202,16 +202,20 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     standards::install(&server).await;
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = loops(&server, stopped.clone());
+    let mut tasks = loops(&server, stopped.clone(), refusals);
     tasks.spawn(take_reports(server.clone(), queue));
-    tasks.spawn(audit::run(server.clone(), refusals));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
 }
 
 /// Everything that goes on by itself in a server.
-fn loops(server: &App, stopped: watch::Receiver<bool>) -> JoinSet<()> {
+fn loops(
+    server: &App,
+    stopped: watch::Receiver<bool>,
+    refusals: mpsc::Receiver<audit::Note>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    tasks.spawn(audit::run(server.clone(), refusals));
     tasks.spawn(controller::run(server.clone(), stopped));
     tasks.spawn(keep_current(server.clone(), server.has_replicas));
     tasks.spawn(metrics::keep(server.metrics.clone(), server.clock));

@@ -1,4 +1,5 @@
-//! Who makes the machines of a pool: nobody, a container engine, or programs. Not how they are asked.
+//! Who makes the machines of a pool: nobody, a container engine, or programs. Not how they are
+//! asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

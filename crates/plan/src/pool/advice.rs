@@ -33,7 +33,7 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
     let host = usual_host(cx, status).or(old.and_then(|old| old.host));
     let (demand, instances) = demand(cx, pool, status);
     let bounds = |count: u32| count.clamp(pool.spec.min, pool.spec.max);
-    // What it follows from now on is not less than what a person wanted, until it has been for long.
+    // What it follows from now on is not less than what a person wanted, until it was for long.
     let first = Advice { count: pool.spec.count, ..Advice::default() };
     let old = old.unwrap_or(&first);
     let Some(host) = host else {

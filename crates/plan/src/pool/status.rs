@@ -81,10 +81,7 @@ fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
     }
 }
 
-fn went_wrong<'a>(
-    status: &'a PoolStatus,
-    deed: Deed,
-) -> impl Iterator<Item = (&'a String, &'a str)> {
+fn went_wrong(status: &PoolStatus, deed: Deed) -> impl Iterator<Item = (&String, &str)> {
     status.machines.iter().filter_map(move |(key, machine)| {
         let ask = machine.ask.as_ref().filter(|ask| ask.deed == deed)?;
         Some((key, ask.error.as_deref()?))
@@ -173,9 +170,9 @@ fn orphans(status: &PoolStatus) -> Option<Reason> {
     let message = match (foreign, ours) {
         (None, None) => return None,
         (None, Some(ours)) => format!("{ours} came after it was given up, and is deleted"),
-        (Some(foreign), _) => format!(
-            "the provider lists {foreign} for this pool, which was never asked for; it is left alone"
-        ),
+        (Some(foreign), _) => {
+            format!("the provider lists {foreign} for this pool, never asked for; it is left alone")
+        }
     };
     Some(Reason::new("orphan", message))
 }

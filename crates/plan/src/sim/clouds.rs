@@ -17,6 +17,9 @@ use crate::pool::labels;
 /// A provider answers after this time, where it does.
 const ANSWER: Span = Span::seconds(1);
 
+/// Where machines are.
+const HOME: &str = "home";
+
 /// One provider.
 #[derive(Clone, Debug)]
 pub struct Cloud {
@@ -36,6 +39,8 @@ pub struct Cloud {
     pub lag: Span,
     /// A machine joins after this time.
     pub boot: Span,
+    /// Where it says its machines are; it lists none, where that is elsewhere.
+    pub account: String,
     /// How much each machine has.
     pub size: Amount,
     /// The most machines there ever were.
@@ -66,6 +71,7 @@ impl Default for Cloud {
             deaf: 0,
             lag: Span(0),
             boot: Span::seconds(20),
+            account: HOME.to_owned(),
             size: Amount { cpu: Cpu(4000), memory: Memory(8 << 30), instances: 0 },
             most: 0,
             made: 0,
@@ -220,8 +226,10 @@ impl Cloud {
         if self.down {
             return Err("connection refused".to_owned());
         }
-        let shown = self.machines.iter().filter(|(_, made)| now.since(made.at) >= self.lag);
+        let here = self.account == HOME;
+        let listed = |made: &Made| here && now.since(made.at) >= self.lag;
+        let shown = self.machines.iter().filter(|(_, made)| listed(made));
         let given = |(id, made): (&String, &Made)| Given { key: made.key.clone(), id: id.clone() };
-        Ok(Listing { account: "sim".to_owned(), machines: shown.map(given).collect() })
+        Ok(Listing { account: self.account.clone(), machines: shown.map(given).collect() })
     }
 }

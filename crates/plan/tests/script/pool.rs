@@ -3,7 +3,7 @@
 //! `pool NAME count=3 max=10 [min=] [surge=] [at-once=] [join=] [replace=] [zone=] [labels=a=b]
 //! [static=h0,h1] [headroom=20 [act=true] [steady=10m]]` makes one, `resize NAME COUNT` changes how
 //! many hosts there are to be, `cloud NAME [down=true] [hangs=1000] [short=] [refuses=] [deaf=]
-//! [lag=30s] [boot=20s] [cpu=]` says how its provider fares, `stray NAME KEY` puts a machine there
+//! [lag=30s] [boot=20s] [cpu=] [account=]` says how its provider fares, `stray NAME KEY` puts a machine there
 //! that nobody asked for, `vanish NAME KEY` takes one away, `machines NAME` lists the provider's.
 
 use std::sync::Arc;
@@ -106,6 +106,7 @@ impl Script {
         cloud.short = options.take("short")?.unwrap_or(cloud.short);
         cloud.refuses = options.take("refuses")?.unwrap_or(cloud.refuses);
         cloud.deaf = options.take("deaf")?.unwrap_or(cloud.deaf);
+        cloud.account = options.take("account")?.unwrap_or(cloud.account.clone());
         cloud.lag = options.take("lag")?.unwrap_or(cloud.lag);
         cloud.boot = options.take("boot")?.unwrap_or(cloud.boot);
         cloud.size.cpu = options.take("cpu")?.unwrap_or(cloud.size.cpu);
