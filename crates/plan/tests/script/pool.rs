@@ -1,10 +1,11 @@
 //! The words of the text cases for pools. The rest of the language is in `mod.rs`.
 //!
-//! `pool NAME count=3 max=10 [min=] [surge=] [at-once=] [join=] [replace=] [zone=] [labels=a=b]
+//! `pool NAME count=3 max=10 [min=] [surge=] [at-once=] [join=] [replace=] [zone=]
 //! [static=h0,h1] [headroom=20 [act=true] [steady=10m]]` makes one, `resize NAME COUNT` changes how
 //! many hosts there are to be, `cloud NAME [down=true] [hangs=1000] [short=] [refuses=] [deaf=]
-//! [lag=30s] [boot=20s] [cpu=] [account=]` says how its provider fares, `stray NAME KEY` puts a machine there
-//! that nobody asked for, `vanish NAME KEY` takes one away, `machines NAME` lists the provider's.
+//! [lag=30s] [boot=20s] [cpu=] [account=]` says how its provider fares, `stray NAME KEY` puts a
+//! machine there that nobody asked for, `vanish NAME KEY` takes one away, `machines NAME` lists the
+//! provider's.
 
 use std::sync::Arc;
 
