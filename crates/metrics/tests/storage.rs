@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_metrics::storage::{Options, Policy, Storage};
-use atoll_metrics::{LabelQuery, Matcher, STALE, Sample, Source};
+use atoll_metrics::{LabelQuery, Matcher, STALE, Sample, Source, promql};
 
 const START: i64 = 1_700_000_000_000;
 const MINUTE: i64 = 60_000;
@@ -149,6 +149,40 @@ fn one_block_of_three_series(storage: &Storage) -> (i64, Vec<Sample>) {
     }
     storage.flush().unwrap();
     (begin, raw)
+}
+
+#[test]
+fn what_was_thinned_out_on_purpose_is_not_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let matchers = vec![Matcher::equal("__name__", "x")];
+    let downsample = vec![(30 * MINUTE, MINUTE), (3 * HOUR, 10 * MINUTE)];
+    let policies = vec![Policy { matchers, retention: 10 * DAY, downsample }];
+    let options = Options { policies, ..Options::default() };
+    let storage = Storage::open(dir.path(), options, START).unwrap();
+    let times = || (0..45 * 240).map(|i| START + 15_000 * i);
+    let gap = START + 20 * HOUR..START + 22 * HOUR;
+    for at in times() {
+        // One that changes leaves three samples of an interval, one that does not a single one.
+        let value = (at / 15_000 % 3) as f64;
+        let all: [Row; 2] =
+            [(&[("__name__", "x")], at, value), (&[("__name__", "x"), ("of", "gap")], at, 1.0)];
+        let kept = if gap.contains(&at) { &all[..1] } else { &all[..] };
+        add(&storage, "a", at, kept);
+    }
+    let now = START + 45 * HOUR - 15_000;
+    storage.flush().unwrap();
+    assert!(storage.maintain(now).unwrap().rewritten > 0);
+    let coverage = |query: &str| {
+        let answer = promql::instant(&storage, query, now, &promql::QueryOptions::default());
+        answer.unwrap().coverage
+    };
+    let all = coverage("count_over_time(x{of=\"\"}[45h])");
+    assert_eq!((all.expected, all.interval), (all.seen, Some(15_000)), "{all:?}");
+    assert!((500..1000).contains(&all.expected), "{all:?}");
+    let some = coverage("count_over_time(x{of=\"gap\"}[45h])");
+    assert_eq!(some.expected - some.seen, 2 * 6 - 1, "what was lost is: {some:?}");
+    let late = coverage("count_over_time(x[30m] offset 6h)");
+    assert_eq!((late.series, late.expected), (2, late.seen), "{late:?}");
 }
 
 #[test]

@@ -46,17 +46,23 @@ struct Stretch {
 struct Open {
     reach: Reach,
     stretches: Vec<Stretch>,
+    thinned: Thinned,
 }
 
+/// From which times back a series may have been thinned out, and to what; see
+/// [`crate::Source::thinned`].
+type Thinned = Vec<(i64, i64)>;
+
 impl Ledger {
-    /// Notes one series read over `(from, to]`: its samples there, markers included, and the newest
-    /// one not after `from`.
+    /// Notes one series read over `(from, to]`: its samples there, markers included, the newest one
+    /// not after `from`, and since when it may have been thinned out.
     pub fn note(
         &mut self,
         reach: Reach,
         (from, to): (i64, i64),
         samples: &[Sample],
         before: Option<Sample>,
+        thinned: &[(i64, i64)],
     ) {
         let lived = before.is_some_and(|sample| !is_stale(sample.value));
         if samples.is_empty() && !lived {
@@ -65,7 +71,7 @@ impl Ledger {
         let mut stretches = std::mem::take(&mut self.stretches);
         add_stretches(&mut stretches, samples, lived, from, to);
         if !stretches.is_empty() {
-            self.note_lived(reach, &stretches, samples, before);
+            self.note_lived(reach, &stretches, samples, before, thinned);
         }
         stretches.clear();
         self.stretches = stretches;
@@ -77,6 +83,7 @@ impl Ledger {
         stretches: &[Stretch],
         samples: &[Sample],
         before: Option<Sample>,
+        thinned: &[(i64, i64)],
     ) {
         self.total.series += 1;
         let newest = samples.iter().rev().find(|sample| !is_stale(sample.value));
@@ -86,19 +93,36 @@ impl Ledger {
         if let (false, Some(last)) = (ended, newest.or(before.map(|sample| sample.at))) {
             self.total.stalest = Some(self.total.stalest.map_or(last, |s| s.min(last)));
         }
-        match interval_of(samples, &mut self.gaps).or_else(|| gap_to(samples, before)) {
+        // How far apart samples come is told by those that nobody has thinned out.
+        let whole = thinned.first().map_or(0, |(at, _)| samples.partition_point(|s| s.at < *at));
+        let gaps = &mut self.gaps;
+        let interval = interval_of(samples.get(whole..).unwrap_or_default(), gaps)
+            .or_else(|| interval_of(samples, gaps))
+            .or_else(|| gap_to(samples, before));
+        match interval {
             Some(interval) => {
                 self.intervals.push(interval);
-                self.count(reach, interval, stretches, samples);
+                self.count(reach, interval, stretches, samples, thinned);
             }
-            None => self.open.push(Open { reach, stretches: stretches.to_vec() }),
+            None => {
+                let (stretches, thinned) = (stretches.to_vec(), thinned.to_vec());
+                self.open.push(Open { reach, stretches, thinned });
+            }
         }
     }
 
-    fn count(&mut self, reach: Reach, interval: i64, stretches: &[Stretch], samples: &[Sample]) {
+    fn count(
+        &mut self,
+        reach: Reach,
+        interval: i64,
+        stretches: &[Stretch],
+        samples: &[Sample],
+        thinned: &[(i64, i64)],
+    ) {
         let (expected, seen) = match reach {
-            Reach::Samples => sample_counts(interval, stretches),
-            Reach::Points(grid) => point_counts(&grid, interval, stretches, samples),
+            Reach::Samples if thinned.is_empty() => sample_counts(interval, stretches),
+            Reach::Samples => thinned_counts(interval, stretches, samples, thinned),
+            Reach::Points(grid) => point_counts(&grid, interval, stretches, samples, thinned),
         };
         self.total.expected += expected;
         self.total.seen += seen;
@@ -112,7 +136,7 @@ impl Ledger {
             let all = open.stretches.iter().filter_map(|s| s.newest);
             let samples: Vec<Sample> = all.map(|at| Sample { at, value: 0.0 }).collect();
             let assumed = interval.unwrap_or(DEFAULT_INTERVAL);
-            self.count(open.reach, assumed, &open.stretches, &samples);
+            self.count(open.reach, assumed, &open.stretches, &samples, &open.thinned);
         }
         self.total.interval = interval;
         self.total
@@ -149,11 +173,52 @@ fn sample_counts(interval: i64, stretches: &[Stretch]) -> (u64, u64) {
     (expected, seen)
 }
 
+/// What samples at a time have been thinned out to, if they have.
+fn resolution(thinned: &[(i64, i64)], at: i64) -> Option<i64> {
+    thinned.iter().rev().find(|(before, _)| at < *before).map(|(_, resolution)| *resolution)
+}
+
+/// As [`sample_counts`], gap by gap, in units of what may be left at its beginning. Of two
+/// neighbours that were left each may be anywhere in its interval, so less than two intervals
+/// between them is no loss.
+fn thinned_counts(
+    interval: i64,
+    stretches: &[Stretch],
+    samples: &[Sample],
+    thinned: &[(i64, i64)],
+) -> (u64, u64) {
+    let (mut expected, mut missed) = (0.0, 0.0);
+    for stretch in stretches {
+        let first = samples.partition_point(|s| s.at <= stretch.from);
+        let own = samples.iter().skip(first).take_while(|s| s.at <= stretch.to);
+        let mut last = stretch.from;
+        let mut wanted = f64::from(u8::from(stretch.starts));
+        for at in own.filter(|s| !is_stale(s.value)).map(|s| Some(s.at)).chain([None]) {
+            let left = resolution(thinned, last);
+            let unit = left.unwrap_or(0).max(interval);
+            let parts = (at.unwrap_or(stretch.to) - last).max(0) as f64 / unit as f64;
+            let (parts, one) = match (left, at) {
+                (Some(_), _) => (parts, 1.0),
+                (None, Some(_)) => (parts.round(), 1.0),
+                (None, None) => (parts.floor(), 0.0),
+            };
+            wanted += parts;
+            missed += (parts.floor() - one).max(0.0);
+            last = at.unwrap_or(last);
+        }
+        // As there, one with samples was expected to have them.
+        expected += if stretch.count > 0 { wanted.max(1.0) } else { wanted };
+    }
+    let (expected, missed) = (expected.round() as u64, missed as u64);
+    (expected, expected.saturating_sub(missed))
+}
+
 fn point_counts(
     grid: &Grid,
     interval: i64,
     stretches: &[Stretch],
     samples: &[Sample],
+    thinned: &[(i64, i64)],
 ) -> (u64, u64) {
     let mut expected = 0;
     let mut seen = 0;
@@ -173,7 +238,8 @@ fn point_counts(
         }
         if stretches.get(stretch).is_some_and(|s| s.from <= at) {
             expected += 1;
-            seen += u64::from(newest.is_some_and(|last| last >= at - 2 * interval));
+            let apart = resolution(thinned, at).unwrap_or(0).max(interval);
+            seen += u64::from(newest.is_some_and(|last| last >= at - 2 * apart));
         }
     }
     (expected, seen)

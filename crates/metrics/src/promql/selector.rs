@@ -104,7 +104,8 @@ pub(super) fn each(
         evaluation.meter.series(usize::from(!samples.is_empty()))?;
         evaluation.meter.samples(samples.len())?;
         let before = before.filter(|sample| sample.at > oldest);
-        evaluation.ledger.borrow_mut().note(reach, (from, to), samples, before);
+        let thinned = evaluation.source.thinned(labels, from);
+        evaluation.ledger.borrow_mut().note(reach, (from, to), samples, before, &thinned);
         visit(labels, samples)
     })
 }

@@ -2,7 +2,7 @@
 //! their own times, so what is the smallest, the largest and the last stays exact.
 
 use super::{Options, Policy, key};
-use crate::labels::Matcher;
+use crate::labels::{Labels, Matcher};
 use crate::sample::{Sample, is_stale};
 
 /// Keeps of each interval the last sample, and where they differ the smallest and the largest;
@@ -66,6 +66,25 @@ impl<'a> Aging<'a> {
             thin(samples, resolution);
         }
     }
+}
+
+/// From which times after `from` back a series may be thinned out, and to what; see
+/// [`crate::Source::thinned`].
+pub fn since(options: &Options, labels: &Labels, newest: i64, from: i64) -> Vec<(i64, i64)> {
+    let due = |policy: &Policy| -> Vec<(i64, i64)> {
+        let steps = policy.downsample.iter();
+        steps
+            .map(|(age, resolution)| (newest.saturating_sub(*age), *resolution))
+            .filter(|(before, _)| *before > from)
+            .collect()
+    };
+    // Most questions reach back to nothing that is old enough.
+    if options.policies.iter().all(|policy| due(policy).is_empty()) {
+        return Vec::new();
+    }
+    let matches = |m: &Matcher| m.matches(labels.get(&m.name));
+    let own = options.policies.iter().find(|policy| policy.matchers.iter().all(matches));
+    own.map(due).unwrap_or_default()
 }
 
 fn policy_of<'a>(options: &'a Options, key: &[u8]) -> Option<&'a Policy> {

@@ -11,7 +11,7 @@ use super::head::{Head, SHARDS};
 use super::postings;
 use super::series::{Frozen, Series, View};
 use super::texts::{Hashing, Texts};
-use super::{Storage, key};
+use super::{Storage, downsample, key};
 use crate::labels::{Labels, Matcher};
 use crate::sample::Sample;
 use crate::source::{Decoded, LabelQuery, Recalled, Selected, Source, SourceError};
@@ -226,6 +226,10 @@ impl Source for Storage {
             }
         }
         self.look(matchers, &(first..=to), known).map(Recalled::Found)
+    }
+
+    fn thinned(&self, labels: &Labels, from: i64) -> Vec<(i64, i64)> {
+        downsample::since(&self.options, labels, self.head.newest(), from)
     }
 
     fn label_names(&self, query: &LabelQuery) -> Result<Vec<String>, SourceError> {
