@@ -62,6 +62,12 @@ fn field(text: &str) -> Result<(String, String), String> {
 }
 
 impl Filter {
+    /// Whether it leaves anything out.
+    fn is_any(&self) -> bool {
+        let texts = self.contains.is_some() || self.level.is_some() || !self.fields.is_empty();
+        texts || self.until.is_some()
+    }
+
     fn ask(self) -> LogFilter {
         let Filter { until, contains, regex, fields, level } = self;
         LogFilter { until, contains, regex, fields: fields.into_iter().collect(), level }
@@ -78,7 +84,15 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     if what.kind == Kind::Task && of_ended(&client, &what.name).await? {
         return Ok(Exit::Done);
     }
+    let searches = args.since.is_some() || args.filter.is_any();
     let filter = args.filter.ask();
+    let show = async |receiver: &mut mpsc::Receiver<Word>, width| {
+        let (any, exit) = show(receiver, width, args.follow).await?;
+        if !any && searches && exit == Exit::Done {
+            output::say("no line matches");
+        }
+        Ok(exit)
+    };
     let ask = Ask::Logs { follow: args.follow, tail: args.tail, since: args.since, filter };
     let (sender, mut receiver) = mpsc::channel(256);
     if what.kind != Kind::Deployment {
@@ -217,11 +231,19 @@ fn running(any: &Any) -> bool {
     any.of::<Instance>().is_some_and(|instance| instance.status.started_at.is_some())
 }
 
-/// Prints what comes, with names in front where there is a width for them. It fails only where
-/// nothing could be read at all.
-async fn show(words: &mut mpsc::Receiver<Word>, width: Option<usize>) -> anyhow::Result<Exit> {
+/// Prints what comes, with names in front where there is a width for them, and says whether
+/// anything came. It fails only where nothing could be read at all. What several have in common
+/// is said once, and, unless they are followed, at the end.
+async fn show(
+    words: &mut mpsc::Receiver<Word>,
+    width: Option<usize>,
+    follow: bool,
+) -> anyhow::Result<(bool, Exit)> {
     let paint = Paint::stdout();
-    let (mut any, mut failure) = (false, None);
+    let (mut any, mut failures) = (false, Vec::<(String, anyhow::Error)>::new());
+    let say = |(name, error): &(String, anyhow::Error)| {
+        output::say(&format!("instance/{name}: {error:#}"));
+    };
     while let Some(word) = words.recv().await {
         match word {
             Word::Lines(name, lines) => {
@@ -237,17 +259,25 @@ async fn show(words: &mut mpsc::Receiver<Word>, width: Option<usize>) -> anyhow:
                 std::io::Write::flush(&mut out)?;
             }
             Word::Failed(name, error) if width.is_some() => {
-                output::say(&format!("instance/{name}: {error:#}"));
-                failure.get_or_insert(error);
+                let text = format!("{error:#}");
+                if failures.iter().all(|(_, known)| format!("{known:#}") != text) {
+                    failures.push((name, error));
+                    failures.last().filter(|_| follow).into_iter().for_each(say);
+                }
             }
             Word::Failed(_, error) => return Err(error),
         }
     }
-    match failure {
-        Some(error) if !any => Err(error),
-        Some(_) => Ok(Exit::Failed),
-        None => Ok(Exit::Done),
+    if failures.is_empty() {
+        return Ok((any, Exit::Done));
     }
+    if any {
+        failures.iter().filter(|_| !follow).for_each(say);
+        return Ok((any, Exit::Failed));
+    }
+    let first = failures.remove(0);
+    failures.iter().filter(|_| !follow).for_each(say);
+    Err(first.1)
 }
 
 fn prefixed(prefix: &str, lines: &[u8]) -> Vec<u8> {
@@ -276,7 +306,7 @@ mod tests {
         sender.send(gone("a")).await.ok();
         sender.send(gone("b")).await.ok();
         drop(sender);
-        let error = show(&mut receiver, Some(3)).await.unwrap_err();
+        let error = show(&mut receiver, Some(3), false).await.unwrap_err();
         assert_eq!(error.to_string(), "gone");
     }
 }

@@ -13,6 +13,8 @@ export interface Quality {
   /** 0 to 1; none where nothing was expected. */
   readonly completeness: number | null;
   readonly freshness_seconds?: number | null;
+  /** How far apart its samples come. */
+  readonly interval_seconds?: number | null;
 }
 
 interface Answer<T> {

@@ -169,6 +169,8 @@ test("values have their unit and the digits that count", () => {
     "NaN",
   ]);
   assert.equal(share(0.99996), "99.996 %");
+  const large = [2e19, -1.234e21, 5e17, 2 ** 70].map((value) => measured(value));
+  assert.deepEqual(large, ["2e19", "−1.23e21", "500P", "1.18e21"]);
   assert.equal(share(1), "100 %");
   assert.equal(guessUnit("rate(x_bytes_total[5m])"), "bytes/s");
   assert.equal(guessUnit("sum(x_bytes)"), "bytes");
@@ -186,6 +188,10 @@ test("an answer says how far it can be relied on", () => {
   assert.equal(trustOf(quality, 15_000, false)?.tone, "ok");
   assert.equal(trustOf({ ...quality, completeness: 0.94 }, 15_000, false)?.tone, "warn");
   assert.equal(trustOf({ ...quality, freshness_seconds: 31 }, 15_000, false)?.tone, "warn");
+  // What is worked out every two minutes is not late after one.
+  const slow = { ...quality, freshness_seconds: 60, interval_seconds: 120 };
+  assert.equal(trustOf(slow, 15_000, false)?.tone, "ok");
+  assert.equal(trustOf({ ...slow, freshness_seconds: 241 }, 15_000, false)?.tone, "warn");
   assert.equal(
     trustOf({ ...quality, freshness_seconds: 31 }, 15_000, true)?.words,
     "99 % of samples",

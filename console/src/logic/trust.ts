@@ -11,7 +11,8 @@ export interface Trust {
 /** Below this share of samples an answer is marked. */
 const ENOUGH = 0.95;
 
-/** `interval` is how often is collected, in milliseconds; past spans are not judged by freshness. */
+/** `interval` is how often is collected, in milliseconds, where the answer does not say that it is
+ * more seldom; past spans are not judged by freshness. */
 export function trustOf(
   quality: Quality | undefined,
   interval: number,
@@ -21,7 +22,8 @@ export function trustOf(
   if (quality.series === 0) return { words: "no samples", tone: "off", more: "it reads no series" };
   const { completeness, expected, seen, freshness_seconds: fresh } = quality;
   const known = typeof fresh === "number" && !past;
-  const late = known && fresh * 1000 > interval * 2;
+  const every = Math.max(interval, (quality.interval_seconds ?? 0) * 1000);
+  const late = known && fresh * 1000 > every * 2;
   const age = known ? ` · ${spanWords(fresh * 1000)} old` : "";
   const count = `${quality.series.toLocaleString("en")} series`;
   const more = late ? `${count}; what is newest is late` : count;

@@ -12,7 +12,8 @@ const SMALL: readonly (readonly [number, string])[] = [
 ];
 
 /** Three digits that count. */
-function digits(value: number): string {
+function digits(value: number, power = false): string {
+  if (power) return value.toExponential(2).replace(/\.?0*e\+/, "e");
   if (value < 0) return `−${digits(-value)}`;
   const size = value;
   if (size >= 100 || size === 0) return String(Math.round(value));
@@ -28,6 +29,8 @@ function scaled(value: number, base: number, names: readonly string[]): string {
     at += 1;
   }
   const sign = value < 0 ? "−" : "";
+  // There is no letter that people know for what is larger.
+  if (left >= base * 0.9995) return sign + digits(Math.abs(value), true);
   const space = names[at]?.length && names === BINARY ? " " : "";
   return `${sign}${digits(left)}${space}${names[at]}`;
 }

@@ -124,5 +124,6 @@ pub fn coverage(coverage: &Coverage, now: Timestamp) -> Value {
         "newest": seconds(coverage.newest),
         "stalest": seconds(coverage.stalest),
         "freshness_seconds": freshness,
+        "interval_seconds": seconds(coverage.interval),
     })
 }
