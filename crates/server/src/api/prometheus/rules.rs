@@ -15,6 +15,9 @@ use super::params::Params;
 use crate::App;
 use crate::measure::asked::LastAsked;
 
+/// What a rule says of a text that is not wholly filled in.
+const TEMPLATE: &str = "rule-template";
+
 /// What is wanted of the rules.
 struct Wanted<'a> {
     params: &'a Params,
@@ -124,12 +127,16 @@ fn rule_view(
     let mut labels = group.labels.clone();
     labels.extend(item.labels.clone());
     let name = name_of(item);
-    let problem = rule.status.reasons.iter().find(|reason| reason.message.contains(name));
+    let of_it = format!("{}, {name}: ", group.name);
+    let own = || rule.status.reasons.iter().filter(|reason| reason.message.starts_with(&of_it));
+    // What is not filled in of its texts keeps no rule from working.
+    let failed = own().find(|reason| reason.code != TEMPLATE);
+    let problem = failed.or_else(|| own().next());
     let mut view = json!({
         "name": name,
         "query": expression(group, item),
         "labels": labels,
-        "health": match (problem, last) {
+        "health": match (failed, last) {
             (Some(_), _) => "err",
             (None, Some(_)) => "ok",
             (None, None) => "unknown",
@@ -204,4 +211,32 @@ pub async fn alerts(State(app): State<App>, Extension(actor): Extension<Actor>) 
     let all = world.all::<Alert>().filter(|alert| is_active(alert));
     let all: Vec<Value> = all.map(|alert| alert_view(alert)).collect();
     Ok(success(json!({ "alerts": all })))
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_works_whose_text_is_not_wholly_filled_in() {
+        let spec = json!({ "groups": [{ "name": "g", "rules": [
+            { "alert": "Slow", "expr": "a > 1" }, { "alert": "VerySlow", "expr": "a > 2" },
+        ] }] });
+        let mut rule = Object::new("r", serde_json::from_value::<Rule>(spec).unwrap());
+        rule.status.reasons = vec![
+            Reason::new(TEMPLATE, "g, Slow: {{ query }} is left as it is"),
+            Reason::new("rule-failed", "g, VerySlow: the store is away"),
+        ];
+        let last = LastAsked { at: Timestamp(0), took: std::time::Duration::ZERO };
+        let health = |at: usize| {
+            let group = &rule.spec.groups[0];
+            let world = Snapshot::default();
+            let view = rule_view(&world, &rule, group, &group.rules[at], Some(last), false);
+            (view["health"].clone(), view["lastError"].clone())
+        };
+        assert_eq!(health(0), (json!("ok"), json!("g, Slow: {{ query }} is left as it is")));
+        assert_eq!(health(1), (json!("err"), json!("g, VerySlow: the store is away")));
+    }
 }
