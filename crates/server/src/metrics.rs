@@ -109,7 +109,7 @@ impl Metrics {
     /// Answers a question in its turn. Dropping the future ends the work.
     ///
     /// # Errors
-    /// See [`QueryError`]; `Cancelled` when the time is over.
+    /// See [`QueryError`]; `Cancelled` when the time is over, unless another server was asked.
     pub async fn ask(&self, lane: lanes::Lane<'_>, ask: Ask) -> Result<Answer, QueryError> {
         if ask.patience.is_zero() {
             return Err(QueryError::Cancelled);
@@ -117,9 +117,11 @@ impl Metrics {
         let cancelled = Arc::new(AtomicBool::new(false));
         let _cancel = Cancel(cancelled.clone());
         let patience = ask.patience;
+        let elsewhere = AtomicBool::new(false);
         let work = async {
             let turn = self.lanes.turn(lane).await;
             if let Some(remote) = &self.remote {
+                elsewhere.store(true, Ordering::Relaxed);
                 let answer = remote.ask(&ask).await;
                 drop(turn);
                 return answer;
@@ -140,7 +142,11 @@ impl Metrics {
             });
             done.await.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
         };
-        tokio::time::timeout(patience, work).await.unwrap_or(Err(QueryError::Cancelled))
+        let answer = tokio::time::timeout(patience, work).await;
+        answer.unwrap_or_else(|_| match &self.remote {
+            Some(remote) if elsewhere.load(Ordering::Relaxed) => Err(remote.late(patience)),
+            _ => Err(QueryError::Cancelled),
+        })
     }
 
     /// Does work on the store in its turn, on a thread that may block.

@@ -45,6 +45,7 @@ pub struct Remote {
     lost: AtomicU64,
     sent: AtomicU64,
     away: AtomicBool,
+    refuses: AtomicBool,
 }
 
 /// How sending is getting on.
@@ -56,13 +57,16 @@ pub struct Progress {
     pub lost: u64,
     /// Bytes that wait.
     pub waiting: u64,
-    /// Whether the other server could not be reached last.
-    pub away: bool,
+    /// Whether the other server took anything of the last message that was sent: it was reached,
+    /// and did not refuse all.
+    pub up: bool,
 }
 
 /// What became of an attempt to send.
 enum Sent {
     Through,
+    /// Some of it got through.
+    Partly(String),
     Refused(String),
     Away(String),
 }
@@ -92,6 +96,7 @@ impl Remote {
             lost: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             away: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
         })
     }
 
@@ -115,7 +120,7 @@ impl Remote {
             sent: self.sent.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed) + spool.lost(),
             waiting: spool.bytes(),
-            away: self.away.load(Ordering::Relaxed),
+            up: !self.away.load(Ordering::Relaxed) && !self.refuses.load(Ordering::Relaxed),
         }
     }
 
@@ -161,14 +166,16 @@ impl Remote {
                 self.news.notified().await;
                 continue;
             };
-            match self.post_all(message).await {
+            let sent = self.post_all(message).await;
+            self.refuses.store(matches!(sent, Sent::Refused(_)), Ordering::Relaxed);
+            match sent {
                 Sent::Through => {
                     self.sent.fetch_add(1, Ordering::Relaxed);
                     if self.away.swap(false, Ordering::Relaxed) {
                         tracing::info!("{} takes metrics again", self.to.write_url);
                     }
                 }
-                Sent::Refused(why) => {
+                Sent::Partly(why) | Sent::Refused(why) => {
                     tracing::warn!("{} refused some metrics: {why}", self.to.write_url);
                 }
                 Sent::Away(why) => {
@@ -190,14 +197,14 @@ impl Remote {
     /// such as one sample that is too late, takes little else with it.
     async fn post_all(&self, message: Vec<u8>) -> Sent {
         let mut left = vec![message];
-        let (mut posts, mut refused) = (0, None);
+        let (mut posts, mut refused, mut taken) = (0, None, false);
         while let Some(message) = left.pop() {
             posts += 1;
             let halves = if posts <= MOST_POSTS { wire::halves(&message) } else { None };
             match self.post(message).await {
-                Sent::Through => {}
+                Sent::Through => taken = true,
                 Sent::Away(why) => return Sent::Away(why),
-                Sent::Refused(why) => {
+                Sent::Partly(why) | Sent::Refused(why) => {
                     match halves {
                         Some([first, second]) => left.extend([second, first]),
                         None => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
@@ -206,7 +213,8 @@ impl Remote {
                 }
             }
         }
-        refused.map_or(Sent::Through, Sent::Refused)
+        let refusal = if taken { Sent::Partly } else { Sent::Refused };
+        refused.map_or(Sent::Through, refusal)
     }
 
     async fn post(&self, message: Vec<u8>) -> Sent {
@@ -243,6 +251,15 @@ impl Remote {
         let Some(file) = &self.to.token_file else { return Ok(request) };
         let token = read_secret(file).await?;
         Ok(request.bearer_auth(token))
+    }
+
+    /// What is said where the other server has not answered in time.
+    pub fn late(&self, patience: Duration) -> QueryError {
+        let (url, seconds) = (&self.to.query_url, patience.as_secs_f32());
+        QueryError::Execution(format!(
+            "could not ask {url}: it has not answered within {seconds:.0} s; see whether it works, or \
+             ask for less"
+        ))
     }
 
     /// Puts a question to the other server.
@@ -423,6 +440,8 @@ fn put_together(messages: &[Bytes]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -431,5 +450,56 @@ mod tests {
         for wrong in ["", "metrics", "ftp://h/", "http://"] {
             assert!(check_address(wrong).is_err(), "{wrong}");
         }
+    }
+
+    /// A server that says this to every request, or nothing, and its address.
+    async fn that_says(answer: &'static str) -> String {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                open.push(stream);
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn one_that_refuses_all_is_not_up() {
+        let refusal = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let to = options::Remote::at(&that_says(refusal).await);
+        let dir = tempfile::tempdir().unwrap();
+        let remote = Remote::new(&to, dir.path()).unwrap();
+        remote.spool.lock().unwrap().push(b"a message").unwrap();
+        assert!(remote.progress().up, "nothing is known yet");
+        let dealt_with = async {
+            while remote.progress().waiting > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = remote.deliver() => {}
+            () = dealt_with => {}
+        }
+        let progress = remote.progress();
+        assert_eq!((progress.sent, progress.lost, progress.up), (0, 1, false));
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_is_named() {
+        let address = that_says("").await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options::MetricsOptions::new(dir.path().to_owned());
+        options.remote = Some(options::Remote::at(&address));
+        let metrics = crate::metrics::Metrics::open(&options, atoll_model::Timestamp(0)).unwrap();
+        let patience = Duration::from_millis(50);
+        let ask = Ask { query: "up".to_owned(), period: Period::At(0), lookback: None, patience };
+        let lane = crate::metrics::lanes::Lane::Person("ann");
+        let said = metrics.ask(lane, ask).await.unwrap_err().to_string();
+        assert!(said.contains(&address) && said.contains("has not answered"), "{said}");
     }
 }

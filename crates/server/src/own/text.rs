@@ -128,7 +128,7 @@ fn metrics(app: &Server, writer: &mut Writer) {
         .value(&[], refused as f64);
     if let Some(remote) = &app.metrics.remote {
         let progress = remote.progress();
-        let up = f64::from(u8::from(!progress.away));
+        let up = f64::from(u8::from(progress.up));
         gauge(writer, "atoll_remote_up", "Whether the remote server takes metrics.", up);
         gauge(writer, "atoll_remote_waiting_bytes", "Bytes that wait for it.", {
             progress.waiting as f64
