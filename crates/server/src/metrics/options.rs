@@ -69,6 +69,10 @@ pub fn policy(text: &str) -> Result<Policy, String> {
     if downsample.windows(2).any(|pair| pair[0].1 >= pair[1].1) {
         return Err(how("what is older is kept no finer than what is younger"));
     }
+    if let Some((age, _)) = downsample.iter().find(|(age, _)| *age >= retention) {
+        let (age, kept) = (Span(age.unsigned_abs()), Span(retention.unsigned_abs()));
+        return Err(how(&format!("nothing is thinned out after {age} that is gone after {kept}")));
+    }
     Ok(Policy { matchers, retention, downsample })
 }
 
@@ -114,6 +118,8 @@ mod tests {
             "up for 1d, 5m",
             "up for 1d, 0s after 1h",
             "up for 9d, 5m after 2d, 1h after 1d",
+            "up for 1d, 5m after 2d",
+            "up for 1d, 5m after 1d",
         ] {
             assert!(policy(wrong).unwrap_err().contains("write it as"), "{wrong}");
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_metrics::remote::{Decoded, RemoteError, Version};
+use atoll_metrics::remote::{Decoded, Refused, RemoteError, Version};
 use atoll_metrics::storage::Appended;
 use atoll_model::access::Actor;
 use axum::Extension;
@@ -113,20 +113,10 @@ fn version_of(headers: &HeaderMap) -> Result<Version, String> {
 }
 
 fn answer(taken: &Taken) -> Response {
-    let mut refusal = taken.appended.refusal.clone();
-    if taken.decoded.refused.rows > 0 {
-        let (rows, reason) = (taken.decoded.refused.rows, &taken.decoded.refused.reason);
-        refusal.get_or_insert_with(|| format!("{rows} series were refused: {reason}"));
-    }
     let a = &taken.appended;
-    let left_out = a.too_old + a.too_new + a.over_limit + a.invalid;
-    let mut response = match refusal {
+    let mut response = match refused(a, &taken.decoded.refused) {
         None => StatusCode::NO_CONTENT.into_response(),
-        Some(why) => {
-            let message =
-                format!("{} samples were stored, {left_out} refused: {why}\n", a.accepted);
-            (StatusCode::BAD_REQUEST, message).into_response()
-        }
+        Some(message) => (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
     };
     for (name, value) in Decoded::written(a.accepted) {
         if let Ok(value) = value.parse() {
@@ -134,6 +124,24 @@ fn answer(taken: &Taken) -> Response {
         }
     }
     response
+}
+
+/// What was not stored of a message, and why, in one sentence.
+fn refused(appended: &Appended, unread: &Refused) -> Option<String> {
+    let a = appended;
+    let stored = match a.accepted {
+        1 => "1 sample was stored".to_owned(),
+        count => format!("{count} samples were stored"),
+    };
+    let left_out = a.too_old + a.too_new + a.over_limit + a.invalid;
+    match (&a.refusal, unread.rows) {
+        (None, 0) => None,
+        (Some(why), _) => Some(format!("{stored}, {left_out} refused: {why}")),
+        (None, 1) => Some(format!("{stored}, and 1 series was refused: {}", unread.reason)),
+        (None, rows) => {
+            Some(format!("{stored}, and {rows} series were refused: {}", unread.reason))
+        }
+    }
 }
 
 fn refusal(error: &TakeError) -> Response {
@@ -162,5 +170,23 @@ fn count(app: &Server, appended: &Appended) {
     ];
     for (outcome, samples) in all.into_iter().filter(|(_, samples)| *samples > 0) {
         app.figures.add("atoll_metrics_received_samples_total", &[("outcome", outcome)], samples);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_stored_is_said_in_one_sentence() {
+        let unread = |rows| Refused { rows, reason: "a series has no name".to_owned() };
+        let mut appended = Appended::default();
+        assert_eq!(refused(&appended, &unread(0)), None);
+        let one = "0 samples were stored, and 1 series was refused: a series has no name";
+        assert_eq!(refused(&appended, &unread(1)).as_deref(), Some(one));
+        (appended.accepted, appended.too_old) = (1, 2);
+        appended.refusal = Some("it is too old".to_owned());
+        let other = "1 sample was stored, 2 refused: it is too old";
+        assert_eq!(refused(&appended, &unread(1)).as_deref(), Some(other));
     }
 }
