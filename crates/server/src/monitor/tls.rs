@@ -9,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -87,7 +87,58 @@ async fn connect(seen: Arc<Seen>, address: &str, name: Option<&str>) -> Result<(
     let stream = TcpStream::connect(address).await.map_err(|e| format!("connecting: {e}"))?;
     let connector = TlsConnector::from(Arc::new(config(seen)?));
     let connected = connector.connect(server, stream).await;
-    connected.map(drop).map_err(|e| format!("TLS as {name}: {e}"))
+    connected.map(drop).map_err(|error| match in_words(&error) {
+        Some(said) => format!("TLS as {name}: {said}"),
+        None => format!("TLS as {name}: {error}"),
+    })
+}
+
+/// What is wrong with the certificate that was shown, in words for people, where an error comes of
+/// one of the usual causes.
+pub(super) fn in_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // What an error of input and output holds is not among its sources.
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let held = held.and_then(|held| held.downcast_ref::<Error>());
+        if let Some(Error::InvalidCertificate(wrong)) = held.or(error.downcast_ref::<Error>()) {
+            return of_certificate(wrong);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn of_certificate(wrong: &CertificateError) -> Option<String> {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, Other, UnknownIssuer,
+    };
+    let at = |time: &UnixTime| {
+        Timestamp(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000))
+    };
+    Some(match wrong {
+        Expired => "its certificate has expired".to_owned(),
+        ExpiredContext { not_after, .. } => format!("its certificate expired at {}", at(not_after)),
+        NotValidYet => "its certificate is not valid yet".to_owned(),
+        NotValidYetContext { not_before, .. } => {
+            format!("its certificate is not valid before {}", at(not_before))
+        }
+        UnknownIssuer => {
+            "its certificate was issued by somebody whom this machine does not trust".to_owned()
+        }
+        NotValidForName => "its certificate is for another name".to_owned(),
+        NotValidForNameContext { expected, presented } => {
+            let names = presented.join(", ");
+            format!("its certificate is for {names} and not for {}", expected.to_str())
+        }
+        // A self-signed certificate is usually made as one of an authority.
+        Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is one for issuing others, as self-signed ones are, and not a server's"
+                .to_owned()
+        }
+        _ => return None,
+    })
 }
 
 /// When a certificate ends, in seconds since 1970.
@@ -138,5 +189,29 @@ impl ServerCertVerifier for Seen {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.trust.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn usual_causes_are_said_in_words() {
+        let bare = |wrong| in_words(&Error::InvalidCertificate(wrong));
+        let held = |wrong| in_words(&std::io::Error::other(Error::InvalidCertificate(wrong)));
+        assert_eq!(held(CertificateError::Expired).as_deref(), Some("its certificate has expired"));
+        let other = std::io::Error::other("CaUsedAsEndEntity");
+        let ca = held(CertificateError::Other(OtherError(Arc::new(other)))).unwrap();
+        assert!(ca.contains("for issuing others"), "{ca}");
+        let name = bare(CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("a.example").unwrap(),
+            presented: vec!["b.example".to_owned()],
+        });
+        let expected = "its certificate is for b.example and not for a.example";
+        assert_eq!(name.as_deref(), Some(expected));
+        assert_eq!(bare(CertificateError::BadEncoding), None);
     }
 }

@@ -142,5 +142,6 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 
 /// An error with all its causes in one line, without the address, which may hold a password.
 fn chain(error: reqwest::Error) -> String {
-    remote::chain(&error.without_url())
+    let error = error.without_url();
+    tls::in_words(&error).unwrap_or_else(|| remote::chain(&error))
 }
