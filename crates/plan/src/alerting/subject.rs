@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use atoll_model::{Application, Deployment, Instance, Kind, Monitor, Snapshot};
 
-/// Labels that may name the object an alert is about, the closest first.
-const NAMING: [(&str, Kind); 5] = [
+/// Labels that may name the object an alert is about, the closest first. Series of a host itself
+/// have its name as their `instance`, which is all that is left of it in a sum by `instance`.
+const NAMING: [(&str, Kind); 6] = [
     ("instance", Kind::Instance),
     ("deployment", Kind::Deployment),
     ("host", Kind::Host),
+    ("instance", Kind::Host),
     ("monitor", Kind::Monitor),
     ("application", Kind::Application),
 ];
