@@ -19,7 +19,7 @@ pub(crate) mod route;
 pub mod rule;
 mod subject;
 mod suspect;
-mod template;
+pub(crate) mod template;
 
 /// A message that does not get through is given up after this time.
 const GIVEN_UP_AFTER: Span = Span::seconds(4 * 3600);

@@ -67,16 +67,22 @@ const BURNS: [(u64, u64, f64, &str); 4] = [
     (3 * 86_400, 6 * 3600, 0.10, "ticket"),
 ];
 
+/// Nobody is woken for a budget that lasts more than half of its window at this rate.
+const LEAST_PAGED: f64 = 2.0;
+
 /// The alerts of a promise. A factor follows from the window: two hundredths of thirty days'
-/// budget in an hour is 14.4 times. It is never less than 1, and windows that are no part of the
-/// promise's, or could never be reached, are left out.
+/// budget in an hour is 14.4 times. It is never less than 1, and for a page never less than 2,
+/// unless its time is most of the window, in which the budget is then spent. Windows that are no
+/// part of the promise's, or could never be reached, are left out.
 pub(crate) fn burns(promise: &Promise) -> Vec<Burn> {
     let window = promise.window.0.max(HOUR.0);
     let mut burns = Vec::new();
     for (index, (long, short, share, severity)) in BURNS.into_iter().enumerate() {
         let (long, short) = (Span::seconds(long), Span::seconds(short));
-        let factor = (share * window as f64 / long.0 as f64).max(1.0);
-        let fits = index == 0 || long.0 * 2 <= window;
+        let is_part = long.0 * 2 <= window;
+        let least = if severity == "page" && is_part { LEAST_PAGED } else { 1.0 };
+        let factor = (share * window as f64 / long.0 as f64).max(least);
+        let fits = index == 0 || is_part;
         if fits && factor * promise.allowed() < 1.0 {
             burns.push(Burn { long, short, factor, severity });
         }
@@ -195,8 +201,12 @@ fn alerts(promise: &Promise, deployment: &str) -> Vec<RuleItem> {
 fn alert(promise: &Promise, deployment: &str, burn: &Burn) -> RuleItem {
     let of = selector(deployment, &promise.name);
     let Burn { long, short, factor, severity } = burn;
-    let bound = format!("{:.6}", factor * promise.allowed());
-    let bound = bound.trim_end_matches('0').trim_end_matches('.');
+    let plain = |share: f64| {
+        let text = format!("{share:.9}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let (allowed, bound) = (plain(promise.allowed()), plain(factor * promise.allowed()));
+    let times = plain(*factor);
     let (bad, events) = counts(*long, &of);
     let share = factor * long.0 as f64 / promise.window.0.max(HOUR.0) as f64;
     let part = share * promise.allowed();
@@ -204,8 +214,9 @@ fn alert(promise: &Promise, deployment: &str, burn: &Burn) -> RuleItem {
     // One that counts by evaluations has as many events as there is data.
     let least = if promise.good.is_some() { promise.least_events } else { 0.0 };
     let enough = format!("(({events}) >= {least} or ({bad}) >= {part:.9} * {EVENTS_EXPECTED}{of})");
+    // The value of the alert is how fast the budget goes.
     let expr = format!(
-        "{long_ratio}{of} > {bound} and {short_ratio}{of} > {bound} and ({bad}) >= 1.5 and {enough}"
+        "{long_ratio}{of} / {allowed} > {times} and {short_ratio}{of} > {bound} and ({bad}) >= 1.5 and {enough}"
     );
     let name = &promise.name;
     let labels = [
@@ -214,11 +225,14 @@ fn alert(promise: &Promise, deployment: &str, burn: &Burn) -> RuleItem {
         ("severity", severity),
         ("window", &long.to_string()),
     ];
-    let summary =
-        format!("{deployment} spends the error budget of {name} {factor:.1} times too fast");
+    let summary = format!(
+        "{deployment} spends the error budget of {name} \
+         {{{{ $value | printf \"%.1f\" }}}} times too fast"
+    );
     let text = format!(
-        "{{{{ $value | humanizePercentage }}}} of the events over {long} were bad; {} may be. \
+        "More than {} of the events over {long} were bad; {} may be. \
          See atoll why objective/{deployment}.{name}",
+        percent(factor * promise.allowed()),
         percent(promise.allowed())
     );
     let annotations = [("summary", summary), ("description", text)];

@@ -1,5 +1,7 @@
 //! Tests of what the prober sees and of what promises become.
 
+use std::collections::BTreeMap;
+
 use atoll_model::Span;
 use atoll_model::monitoring::{MonitorProbe, MonitorStatus, Promise};
 
@@ -23,8 +25,10 @@ fn burn_rates_follow_from_the_window() {
     let hours = |n: u64| Span::seconds(n * 3600);
     let usual = [(hours(1), 14.4), (hours(6), 6.0), (hours(24), 3.0), (hours(72), 1.0)];
     assert_eq!(burns("99.9%", "30d"), usual);
-    let week = [(hours(1), 3.36), (hours(6), 1.4), (hours(24), 1.0), (hours(72), 1.0)];
+    let week = [(hours(1), 3.36), (hours(6), 2.0), (hours(24), 1.0), (hours(72), 1.0)];
     assert_eq!(burns("99.9%", "7d"), week);
+    // Who is woken has less than half of the window left; in an hour's own hour all is spent.
+    assert_eq!(burns("99.9%", "1d"), [(hours(1), 2.0), (hours(6), 2.0)]);
     assert_eq!(burns("99.9%", "1h"), [(hours(1), 1.0)]);
     // Of what may be bad in half of all cases, no share is fourteen times too much.
     assert_eq!(burns("50%", "30d"), [(hours(72), 1.0)]);
@@ -37,12 +41,17 @@ fn an_alert_needs_both_windows_and_enough_events() {
     let of = "{deployment=\"web.prod\",objective=\"success\"}";
     let (bad, events) = ("objective:bad:increase5m", "objective:events:increase5m");
     let expected = format!(
-        "objective:bad:ratio_rate1h{of} > 0.0144 and objective:bad:ratio_rate5m{of} > 0.0144 \
+        "objective:bad:ratio_rate1h{of} / 0.001 > 14.4 and objective:bad:ratio_rate5m{of} > 0.0144 \
          and (sum_over_time({bad}{of}[1h]) * 0.1) >= 1.5 \
          and ((sum_over_time({events}{of}[1h]) * 0.1) >= 10 \
          or (sum_over_time({bad}{of}[1h]) * 0.1) >= 0.000020000 * objective:events:expected{of})"
     );
     assert_eq!(alert.expr, expected);
+    // The value is how fast the budget goes, which is what people are told.
+    let facts = crate::alerting::template::Facts { labels: &BTreeMap::new(), value: 20.26 };
+    let said = crate::alerting::template::expand(&alert.annotations["summary"], facts);
+    let fast = "web.prod spends the error budget of success 20.3 times too fast";
+    assert_eq!(said, (fast.to_owned(), None));
 }
 
 #[test]
