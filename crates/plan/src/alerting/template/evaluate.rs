@@ -42,6 +42,7 @@ impl<'a> Evaluation<'a> {
             ("", Value::Root(facts)),
             ("labels", Value::Labels(facts.labels)),
             ("externalLabels", Value::external_labels()),
+            ("externalURL", Value::external_url()),
             ("value", Value::Number(facts.value)),
         ];
         let variables = variables.map(|(name, value)| (name, Some(value))).into();

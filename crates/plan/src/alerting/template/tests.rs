@@ -129,6 +129,7 @@ fn actions_do_as_in_go() {
         ("{{ with $x := .Value }}{{ $x }}{{ $.Value }}{{ . }}{{ end }}", 2.0, "222"),
         ("{{ range $k, $v := $labels }}{{ $k }}={{ len $v }} {{ end }}", 0.0, LENGTHS),
         ("{{ range $v := $externalLabels }}{{ $v }}{{ else }}none{{ end }}", 0.0, "none"),
+        ("{{ $externalURL }}/{{ .ExternalURL }}{{ $externalLabels.dc }}", 0.0, "/"),
         ("{{ $s := \"\" }}{{ range $labels }}{{ $s = . }}{{ end }}{{ $s }}", 0.0, "critical"),
         ("{{ $x := 1 }}{{ if true }}{{ $x := 2 }}{{ $x }}{{ end }}{{ $x }}", 0.0, "21"),
         ("{{ $k := 1 }}{{ range $k, $v := $labels }}{{ break }}{{ end }}{{ $k }}", 0.0, "1"),

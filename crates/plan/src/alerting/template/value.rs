@@ -36,6 +36,11 @@ impl<'a> Value<'a> {
         Value::Labels(&NO_LABELS)
     }
 
+    /// Nor is any address of a server: where it is asked for, nothing is written.
+    pub fn external_url() -> Value<'a> {
+        Value::of("")
+    }
+
     /// `.name`. A label that is missing is empty text.
     pub fn field(&self, name: &str) -> Result<Value<'a>, Wrong> {
         match (self, name) {
@@ -45,6 +50,7 @@ impl<'a> Value<'a> {
             }
             (Value::Root(facts) | Value::Sample(facts), "Value") => Ok(Value::Number(facts.value)),
             (Value::Root(_), "ExternalLabels") => Ok(Value::external_labels()),
+            (Value::Root(_), "ExternalURL") => Ok(Value::external_url()),
             _ => Err(Wrong::Unclear),
         }
     }
