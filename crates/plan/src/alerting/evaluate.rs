@@ -24,6 +24,9 @@ use crate::{Context, Plan, sooner};
 /// firing yet is dropped.
 const LONG_BLIND: Span = Span::seconds(24 * 3600);
 
+/// Of many alerts that begin to fire at once so many are named.
+const NAMED: usize = 5;
+
 /// While alerts wait for their time, a rule notes so often that it is evaluated.
 const NOTED: Span = Span::seconds(60);
 
@@ -38,6 +41,8 @@ pub(super) struct Evaluation<'a> {
     reasons: Vec<Reason>,
     evaluated: BTreeSet<&'a str>,
     full: bool,
+    /// Which alerts begin to fire, in words.
+    fired: Vec<String>,
     /// What is written so far.
     pub plan: Plan,
     /// When an alert is to be forgotten.
@@ -83,6 +88,7 @@ impl<'a> Evaluation<'a> {
             reasons: Vec::new(),
             evaluated: BTreeSet::new(),
             full: false,
+            fired: Vec::new(),
             plan: Plan::nothing(),
             again_at: None,
         }
@@ -244,11 +250,24 @@ impl<'a> Evaluation<'a> {
         self.fill(new, group, held, new.status.active_at);
         new.status.phase = AlertPhase::Firing;
         new.status.fired_at = Some(at);
-        let about = new.spec.subject.clone().unwrap_or_else(|| sole(&held.series));
-        let message = format!("{} fires for {about}", new.spec.alertname());
-        if self.plan.reasons.len() < 5 {
-            self.plan.reasons.push(Reason::new("firing", message));
-        }
+        let about = new.spec.subject.clone().or_else(|| sole(&new.spec.labels));
+        let about = about.map(|about| format!(" for {about}")).unwrap_or_default();
+        self.fired.push(format!("{}{about}", new.spec.alertname()));
+    }
+
+    /// Says which alerts have begun to fire. All that is written together has one history, so what
+    /// is said of many is said as of many.
+    pub fn tell(&mut self) {
+        let message = match self.fired.as_slice() {
+            [] => return,
+            [one] => format!("it began to fire: {one}"),
+            all => {
+                let named = all.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>();
+                let more = if all.len() > NAMED { ", …" } else { "" };
+                format!("{} alerts began to fire together: {}{more}", all.len(), named.join(", "))
+            }
+        };
+        self.plan.reasons.push(Reason::new("firing", message));
     }
 
     /// What is told of an alert besides its labels.

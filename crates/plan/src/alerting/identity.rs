@@ -74,10 +74,12 @@ pub(super) fn compares(expression: &str) -> bool {
     false
 }
 
-/// A series in short, where no object is known that it is about.
-pub(super) fn sole(series: &Labels) -> String {
-    let pairs: Vec<String> = series.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
-    format!("{{{}}}", pairs.join(", "))
+/// An alert's labels besides its name, where no object is known that it is about; none, where it
+/// has no others.
+pub(super) fn sole(labels: &Labels) -> Option<String> {
+    let own = labels.iter().filter(|(key, _)| *key != "alertname");
+    let pairs: Vec<String> = own.map(|(k, v)| format!("{k}={v:?}")).collect();
+    (!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(", ")))
 }
 
 #[cfg(test)]

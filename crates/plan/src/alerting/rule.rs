@@ -121,6 +121,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     }
     evaluation.left_over();
     evaluation.forget_old();
+    evaluation.tell();
     let mut again_at = evaluation.again_at;
     for group in &rule.spec.groups {
         let next = due_at(name, group, cx.now) + group.interval + MARGIN;

@@ -249,6 +249,27 @@ fn of_very_many_alerts_none_that_was_told_ends_unheard() {
 }
 
 #[test]
+fn the_history_of_an_alert_names_it_by_its_own_labels() {
+    let said = |count: usize, series: &str| {
+        let world = world([rule()]);
+        let mut answer = Answer::clone(&hosts(count).unwrap());
+        for (n, one) in answer.series.iter_mut().enumerate() {
+            one.labels = [(series.to_owned(), n.to_string())].into();
+        }
+        let answer = Ok(Arc::new(answer));
+        let mut measured = Measurements::default();
+        let queries =
+            rule::queries(&Context { world: &world, measured: &measured, now: T }, "node");
+        measured.answers = queries.into_iter().map(|q| (q.name, answer.clone())).collect();
+        let plan = rule::plan(&Context { world: &world, measured: &measured, now: T }, "node");
+        plan.reasons[0].message.clone()
+    };
+    assert_eq!(said(1, "job"), "it began to fire: Down for {job=\"0\"}");
+    assert_eq!(said(1, "__name__"), "it began to fire: Down");
+    assert!(said(7, "job").starts_with("7 alerts began to fire together: Down for {job=\"0\"}, "));
+}
+
+#[test]
 fn a_question_without_an_answer_changes_no_alert() {
     let mut world = world([rule()]);
     evaluate(&mut world, T, &hosts(2));
