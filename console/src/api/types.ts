@@ -8599,6 +8599,11 @@ export interface components {
              */
             more?: number;
             /**
+             * Format: uint32
+             * @description So many alerts at least have ended beyond those listed: they were counted when they fired.
+             */
+            moreEnded?: number;
+            /**
              * Format: uint64
              * @description Counts the messages of a group.
              */

@@ -79,6 +79,7 @@ pub fn example() -> Value {
             "suspect": "release/shop-2: rolled out",
         }],
         "more": 0,
+        "moreResolved": 0,
         "address": "http://atoll.example",
         "notification": "ops.slow.1",
         "heading": "[FIRING:1] Slow",

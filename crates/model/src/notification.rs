@@ -272,6 +272,9 @@ pub struct Notification {
     /// So many alerts fire beyond those listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u32,
+    /// So many alerts at least have ended beyond those listed: they were counted when they fired.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_ended: u32,
     /// Alerts that were told of before and are kept quiet since; they have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silenced: Vec<String>,

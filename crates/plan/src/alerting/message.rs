@@ -98,6 +98,10 @@ impl Talk<'_> {
         if due > self.now {
             return Next::Wait(due);
         }
+        let counted = match cause {
+            Cause::Changed | Cause::Resolved => self.counted_out(ended.len()),
+            _ => 0,
+        };
         ended.extend(self.unheard());
         let known = self.last.map(|last| told_firing(&last.spec)).unwrap_or_default();
         let mut firing: Vec<_> = self.group.firing.values().collect();
@@ -115,7 +119,10 @@ impl Talk<'_> {
         let beyond =
             firing.iter().skip(listed).map(|a| a.name()).filter(|name| known.contains(name));
         let mut unlisted: Vec<String> = beyond.map(str::to_owned).collect();
-        unlisted.extend(ended.iter().skip(ended_listed).map(|note| note.name.clone()));
+        // After the last message there is no later one to list them in.
+        let dropped = if cause == Cause::Resolved { ended.len() - ended_listed } else { 0 };
+        let later = ended.iter().skip(ended_listed).take(ended.len() - ended_listed - dropped);
+        unlisted.extend(later.map(|note| note.name.clone()));
         alerts.extend(ended.into_iter().take(ended_listed));
         Next::Tell(Box::new(Notification {
             receiver: self.receiver.meta.name.clone(),
@@ -124,12 +131,26 @@ impl Talk<'_> {
             number: self.last.map_or(0, |last| last.spec.number) + 1,
             cause,
             more: u32::try_from(firing.len() - listed).unwrap_or(u32::MAX),
+            more_ended: u32::try_from(counted + dropped).unwrap_or(u32::MAX),
             silenced: self.last.map(|last| self.silenced(&last.spec)).unwrap_or_default(),
             unlisted,
             digest: self.digest(),
             alerts,
             at: self.now,
         }))
+    }
+
+    /// How many at least of those that were told in number only have ended, besides `named` of
+    /// which it is known, and what nobody has heard of such before.
+    fn counted_out(&self, named: usize) -> usize {
+        let Some(last) = self.last.filter(|_| self.receiver.spec.send_resolved) else { return 0 };
+        let told = &last.spec;
+        let more = told.more as usize;
+        let listed = told.alerts.iter().filter(|note| note.firing).count();
+        let left = self.group.firing.len() + self.group.silenced.len() + named;
+        let heard = last.status.phase == NotificationPhase::Sent;
+        let unheard = if heard { 0 } else { told.more_ended as usize };
+        (listed + more).saturating_sub(left).min(more) + unheard
     }
 
     /// What was told to fire and is kept quiet now.

@@ -180,7 +180,7 @@ fn ended_group<'a>(routes: &Routes<'a>, messages: &[&'a Arc<Object<Notification>
 }
 
 fn tell(cx: &Context, message: Notification, plan: &mut Plan) {
-    let count = message.alerts.len() + message.more as usize;
+    let count = message.alerts.len() + (message.more + message.more_ended) as usize;
     let why = format!("{} is told of {count} alerts ({:?})", message.receiver, message.cause);
     plan.reasons.push(Reason::new("told", why.to_lowercase()));
     let sum = short(checksum([message.key.as_bytes()]));
@@ -253,6 +253,7 @@ fn heartbeat(
         cause: Cause::Heartbeat,
         alerts: Vec::new(),
         more: 0,
+        more_ended: 0,
         silenced: Vec::new(),
         unlisted: Vec::new(),
         digest: String::new(),

@@ -24,6 +24,7 @@ fn message() -> Object<Notification> {
         cause: Cause::New,
         alerts: Vec::new(),
         more: 0,
+        more_ended: 0,
         silenced: Vec::new(),
         unlisted: Vec::new(),
         digest: String::new(),
@@ -157,10 +158,29 @@ fn very_many_alerts_are_written_bit_by_bit_and_told_in_short() {
     }
     let told: Vec<_> = world.all::<Notification>().cloned().collect();
     assert_eq!((told.len(), told[0].spec.alerts.len(), told[0].spec.more), (1, 200, 9_800));
+    let told_name = told[0].meta.name.clone();
     let later = T + Span::seconds(3600);
     let again = receiver::plan(&Context { world: &world, measured: &measured, now: later }, "ops");
     let told = |w: &&Write| matches!(w, Write::Put(Any::Notification(_)));
     assert_eq!(again.writes.iter().filter(told).count(), 0, "nothing has changed");
+
+    // All who were counted when they fired are counted when they end.
+    let end = T + Span::seconds(7200);
+    let sent =
+        sent(&Context { world: &world, measured: &measured, now: T }, &told_name, Ok(()), false);
+    sent.writes.iter().for_each(|write| drop(apply(&mut world, write)));
+    for alert in world.all::<Alert>().cloned().collect::<Vec<_>>() {
+        let mut ended = Object::clone(&alert);
+        ended.status.phase = AlertPhase::Resolved;
+        apply(&mut world, &Write::Put(Any::Alert(Arc::new(ended))));
+    }
+    let over = receiver::plan(&Context { world: &world, measured: &measured, now: end }, "ops");
+    let told = over.writes.iter().find_map(|write| match write {
+        Write::Put(Any::Notification(told)) => Some(&told.spec),
+        _ => None,
+    });
+    let told = told.unwrap();
+    assert_eq!((told.cause, told.alerts.len(), told.more_ended), (Cause::Resolved, 200, 9_800));
 }
 
 /// A message for each of very many alerts: made some at a time, and sent without planning them

@@ -185,7 +185,7 @@ fn receiver(cx: &Context, it: &Object<Receiver>, told: &mut Told) {
 fn notification(it: &Object<Notification>, told: &mut Told) {
     let (spec, status) = (&it.spec, &it.status);
     let firing = spec.alerts.iter().filter(|note| note.firing).count() + spec.more as usize;
-    let ended = spec.alerts.iter().filter(|note| !note.firing).count();
+    let ended = spec.alerts.iter().filter(|note| !note.firing).count() + spec.more_ended as usize;
     let what = match spec.cause {
         atoll_model::notification::Cause::Heartbeat => "that alerting works".to_owned(),
         _ => format!("{firing} firing, {ended} ended"),

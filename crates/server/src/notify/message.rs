@@ -17,7 +17,21 @@ const TEXT: &str = "\
 {% if a.summary %}: {{ a.summary }}{% endif %}\n\
 {% if a.suspect %}  likely cause: {{ a.suspect }}\n{% endif %}\
 {% if a.owner %}  owner: {{ a.owner }}\n{% endif %}{% endfor %}\
-{% if more %}and {{ more }} more\n{% endif %}";
+{% if more %}and {{ more }} more\n{% endif %}\
+{% if moreResolved %}and {{ moreResolved }} more have ended\n{% endif %}";
+/// The same for mail, which is read later and elsewhere.
+const MAIL: &str = "\
+{% for a in alerts %}{{ '*' if a.status == 'firing' else '-' }} {{ a.name }}\
+{% if a.subject %} — {{ a.subject }}{% endif %}\
+{% if a.summary %}: {{ a.summary }}{% endif %}\n\
+{% if a.ended %}  from {{ a.since }} to {{ a.ended }}{% else %}  since {{ a.since }}{% endif %}\n\
+{% if a.suspect %}  likely cause: {{ a.suspect }}\n{% endif %}\
+{% if a.owner %}  owner: {{ a.owner }}\n{% endif %}\
+{% if a.labels %}  labels:{% for name in a.labels %} {{ name }}={{ a.labels[name] }}{% endfor %}\n\
+{% endif %}{% endfor %}\
+{% if more %}and {{ more }} more\n{% endif %}\
+{% if moreResolved %}and {{ moreResolved }} more have ended\n{% endif %}\
+{% if address %}\n{{ address }}/alerts\n{% endif %}";
 
 /// What an Alertmanager is told holds for so long at least.
 const LEAST_BELIEVED: Span = Span::seconds(600);
@@ -37,6 +51,11 @@ fn told<'a>(receiver: &'a Receiver, notification: &'a Notification) -> Vec<&'a A
     notification.alerts.iter().filter(|note| note.firing || receiver.send_resolved).collect()
 }
 
+/// How many have ended beyond those listed.
+fn ended_beyond(receiver: &Receiver, notification: &Notification) -> u32 {
+    if receiver.send_resolved { notification.more_ended } else { 0 }
+}
+
 /// The body of Alertmanager's webhook, version 4.
 pub fn webhook(receiver: &Receiver, message: &Object<Notification>, address: &str) -> Value {
     let notification = &message.spec;
@@ -45,7 +64,7 @@ pub fn webhook(receiver: &Receiver, message: &Object<Notification>, address: &st
     json!({
         "version": "4",
         "groupKey": notification.key,
-        "truncatedAlerts": notification.more,
+        "truncatedAlerts": notification.more + ended_beyond(receiver, notification),
         "status": status(notification),
         "receiver": notification.receiver,
         "groupLabels": notification.group,
@@ -156,7 +175,8 @@ pub fn text(
         escape(&mut names);
     }
     let title = receiver.title.as_deref().unwrap_or(TITLE);
-    let text = receiver.text.as_deref().unwrap_or(TEXT);
+    let usual = if matches!(receiver.channel, Channel::Email { .. }) { MAIL } else { TEXT };
+    let text = receiver.text.as_deref().unwrap_or(usual);
     Ok((render("title", title, &names)?, render("text", text, &names)?))
 }
 
@@ -204,7 +224,8 @@ fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> 
             })
         })
         .collect();
-    let resolved = notes.len() - listed;
+    let ended_beyond = ended_beyond(receiver, notification);
+    let resolved = notes.len() - listed + ended_beyond as usize;
     json!({
         "status": status(notification),
         "cause": notification.cause,
@@ -216,6 +237,7 @@ fn names(receiver: &Receiver, message: &Object<Notification>, address: &str) -> 
         "resolved": resolved,
         "alerts": alerts,
         "more": notification.more,
+        "moreResolved": ended_beyond,
         "address": address,
         "notification": message.name(),
         "heading": heading(notification, firing, resolved),
@@ -231,6 +253,7 @@ fn heading(notification: &Notification, firing: usize, resolved: usize) -> Strin
     match notification.cause {
         Cause::Heartbeat => "Alerting works".to_owned(),
         Cause::Resolved => format!("[RESOLVED] {about}"),
+        Cause::Repeat => format!("[STILL FIRING:{firing}] {about}"),
         _ if resolved > 0 => format!("[FIRING:{firing}, {resolved} resolved] {about}"),
         _ => format!("[FIRING:{firing}] {about}"),
     }
@@ -305,6 +328,30 @@ mod tests {
         assert_eq!(title, "[FIRING:9801] Slow");
         assert!(text.ends_with("and 9800 more\n"), "{text}");
         assert_eq!(webhook(&receiver, &message, "")["truncatedAlerts"], json!(9_800));
+        // What is not listed ends, too.
+        (message.spec.more, message.spec.more_ended) = (0, 5_800);
+        let (title, text) = super::text(&receiver, &message, "http://a").unwrap();
+        assert_eq!(title, "[FIRING:1, 5800 resolved] Slow");
+        assert!(text.ends_with("and 5800 more have ended\n"), "{text}");
+        assert_eq!(webhook(&receiver, &message, "")["truncatedAlerts"], json!(5_800));
+        let quiet = Receiver { send_resolved: false, ..receiver };
+        assert_eq!(webhook(&quiet, &message, "")["truncatedAlerts"], json!(0));
+    }
+
+    #[test]
+    fn a_mail_says_since_when_of_what_and_where_and_that_it_is_told_again() {
+        let (mut receiver, mut message) = example();
+        let email = json!({ "email": { "to": ["a@x"], "from": "b@x", "server": "x:25" } });
+        receiver.channel = serde_json::from_value(email).unwrap();
+        message.spec.cause = Cause::Repeat;
+        let (title, text) = text(&receiver, &message, "http://a").unwrap();
+        assert_eq!(title, "[STILL FIRING:1] Slow");
+        assert_eq!(
+            text,
+            "* Slow — deployment/shop.prod: it is slow\n  since 2026-11-11T00:00:00.000Z\n  \
+             likely cause: release/shop-2: rolled out (just before)\n  \
+             labels: alertname=Slow app=shop\n\nhttp://a/alerts\n"
+        );
     }
 
     #[test]
