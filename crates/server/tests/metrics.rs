@@ -76,6 +76,8 @@ async fn what_is_written_is_answered_with_its_completeness() {
         "rules",
         "alerts",
         "targets",
+        "targets/metadata",
+        "targets/metadata?match_target={job=%22a%22}&metric=a.b",
         "metadata",
         "status/config",
         "status/flags",
@@ -87,6 +89,8 @@ async fn what_is_written_is_answered_with_its_completeness() {
         let (status, body) = operator.call("GET", &format!("/api/v1/{path}"), None).await;
         assert_eq!((status, &body["status"]), (200, &json!("success")), "{path}: {body}");
     }
+    let (status, body) = operator.call("GET", "/federate", None).await;
+    assert_eq!(status, 404, "no page of the console: {body}");
     let nobody = server.caller(None);
     for path in ["/-/healthy", "/-/ready"] {
         assert_eq!(nobody.call("GET", path, None).await.0, 200, "{path}");

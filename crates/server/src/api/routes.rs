@@ -351,6 +351,12 @@ async fn fallback(
         return ApiError::not_found(format!("route {method} {path}; see /v1/openapi.json"))
             .into_response();
     }
+    // Clients of Prometheus take the console's page for metrics.
+    if path == "/federate" {
+        let said = "route /federate: nothing is federated; ask /api/v1/query, or have everything \
+                    sent on with --metrics-remote";
+        return ApiError::not_found(said).into_response();
+    }
     if method != Method::GET && method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }

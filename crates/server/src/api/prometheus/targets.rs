@@ -1,10 +1,11 @@
 //! `targets` and what goes with it: whatever has an `up` series, which agents and the prober write,
 //! and where alerts are sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use atoll_metrics::promql::Value as Found;
+use atoll_metrics::exposition::Family;
+use atoll_metrics::promql::{self, Value as Found};
 use atoll_metrics::{Labels, Sample};
 use atoll_model::access::Actor;
 use atoll_model::agent::METRICS_FAILED;
@@ -37,6 +38,75 @@ pub async fn targets(
         "droppedTargets": [],
         "droppedTargetCounts": counts,
     })))
+}
+
+/// What a metric's series may have behind its name.
+const ENDINGS: [&str; 5] = ["_bucket", "_count", "_sum", "_total", "_created"];
+
+/// `/api/v1/targets/metadata`: what is known of metrics, for each target that has series of them.
+pub async fn metadata(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    params: Params,
+) -> Result {
+    let mut matchers: Vec<String> = match params.get("match_target") {
+        Some(selector) => promql::matchers(selector)?.iter().map(ToString::to_string).collect(),
+        None => Vec::new(),
+    };
+    let metric = params.get("metric");
+    matchers.push(match metric {
+        Some(name) => {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+            let escaped =
+                name.chars().flat_map(|c| (!plain(c)).then_some('\\').into_iter().chain([c]));
+            let pattern = format!("{}({})?", escaped.collect::<String>(), ENDINGS.join("|"));
+            format!("__name__=~{}", json!(pattern))
+        }
+        None => "__name__!=\"\"".to_owned(),
+    });
+    let query = format!("group by (__name__, job, instance) ({{{}}})", matchers.join(","));
+    let seen = limit(&app.cache.world(), &actor);
+    let ask = Ask {
+        query: narrowed(&query, seen.as_deref())?,
+        period: Period::At(app.clock.now().0),
+        lookback: None,
+        patience: params.patience()?,
+    };
+    let found = app.metrics.ask(Lane::Person(&actor.name), ask).await?.value;
+    let mut all = of_targets(&found, &app.metrics.families(), metric);
+    all.truncate(params.limit()?.unwrap_or(usize::MAX));
+    Ok(success(all))
+}
+
+/// The families the series belong to, once for each target.
+fn of_targets(found: &Found, families: &[Family], metric: Option<&str>) -> Vec<Value> {
+    let Found::Vector(series) = found else { return Vec::new() };
+    let families: BTreeMap<&str, &Family> = families.iter().map(|f| (f.name.as_str(), f)).collect();
+    let family = |name: &str| {
+        let bare = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+        families.get(name).or_else(|| families.get(bare?)).copied()
+    };
+    let mut told = BTreeSet::new();
+    let mut all = Vec::new();
+    for (labels, _) in series {
+        let Some(family) = family(labels.get("__name__")) else { continue };
+        let (job, instance) = (labels.get("job"), labels.get("instance"));
+        let wanted = metric.is_none_or(|name| name == family.name);
+        if !wanted || !told.insert((job, instance, family.name.as_str())) {
+            continue;
+        }
+        let mut one = json!({
+            "target": { "instance": instance, "job": job },
+            "type": family.kind.as_str(),
+            "help": family.help,
+            "unit": family.unit,
+        });
+        if metric.is_none() {
+            one["metric"] = json!(family.name);
+        }
+        all.push(one);
+    }
+    all
 }
 
 /// `/api/v1/scrape_pools`.
@@ -167,9 +237,42 @@ fn view(world: &Snapshot, labels: &Labels, seen: Seen) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use atoll_metrics::exposition::Kind;
     use atoll_model::Any;
 
     use super::*;
+
+    #[test]
+    fn what_is_known_of_a_metric_is_told_of_each_target_that_has_it() {
+        let family = |name: &str, kind| Family {
+            name: name.to_owned(),
+            kind,
+            help: "of it".to_owned(),
+            unit: String::new(),
+        };
+        let families = [family("took", Kind::Histogram), family("up", Kind::Gauge)];
+        let one = |name: &str, instance: &str| {
+            let labels = [("__name__", name), ("job", "j"), ("instance", instance)];
+            (Labels::new(labels), Sample { at: 0, value: 1.0 })
+        };
+        let series = Found::Vector(vec![
+            one("took_bucket", "a"),
+            one("took_count", "a"),
+            one("took_sum", "b"),
+            one("unknown", "a"),
+            one("up", "a"),
+        ]);
+        let all = of_targets(&series, &families, None);
+        let names = all.iter().map(|one| (&one["metric"], &one["target"]["instance"]));
+        let told = [("took", "a"), ("took", "b"), ("up", "a")].map(|(m, i)| (json!(m), json!(i)));
+        assert!(names.eq(told.iter().map(|(m, i)| (m, i))), "{all:?}");
+        let took = of_targets(&series, &families, Some("took"));
+        assert_eq!(
+            took[0],
+            json!({ "target": { "instance": "a", "job": "j" },
+            "type": "histogram", "help": "of it", "unit": "" })
+        );
+    }
 
     #[test]
     fn an_instance_is_asked_where_and_as_often_as_its_release_says() {

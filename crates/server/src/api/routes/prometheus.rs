@@ -27,6 +27,9 @@ pub(super) fn routes() -> Vec<Route> {
         r(Method::GET, "/api/v1/rules", "Rules and their alerts.", get(rules::rules)),
         r(Method::GET, "/api/v1/alerts", "Alerts that wait or fire.", get(rules::alerts)),
         r(Method::GET, "/api/v1/targets", "What is measured.", get(targets::targets)),
+        r(Method::GET, "/api/v1/targets/metadata", "What metrics of targets are.", {
+            get(targets::metadata)
+        }),
         r(Method::GET, "/api/v1/scrape_pools", "Jobs that have targets.", get(targets::pools)),
         r(Method::GET, "/api/v1/alertmanagers", "Where alerts go.", get(targets::alertmanagers)),
         r(Method::GET, "/api/v1/status/buildinfo", "The version.", get(status::buildinfo)),
