@@ -125,8 +125,8 @@ pub struct Series {
 /// newest sample is no older than two intervals: look-back may still give a value there, but an
 /// aged one. Nothing is expected before the first sample of a series that is younger than the
 /// window, nor between a staleness marker and the next sample. A series that fell silent without a
-/// marker within the hour before the window is expected and not seen. Where samples were thinned out
-/// on purpose, one is expected in as long as they were thinned out to.
+/// marker within the hour before the window is expected and not seen. Where samples were thinned
+/// out on purpose, one is expected in as long as they were thinned out to.
 ///
 /// A metric that has no series gives `expected` 0 and `seen` 0: no data, which is never "all well".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

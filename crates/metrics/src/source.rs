@@ -36,8 +36,8 @@ pub trait Source: Send + Sync {
         self.select(matchers, from.saturating_sub(memory), to).map(Recalled::Found)
     }
 
-    /// From which times back a series may have been thinned out on purpose, and to one sample in how
-    /// long; the newest time first, only those after `from`, all in milliseconds.
+    /// From which times back a series may have been thinned out on purpose, and to one sample in
+    /// how long; the newest time first, only those after `from`, all in milliseconds.
     fn thinned(&self, _labels: &Labels, _from: i64) -> Vec<(i64, i64)> {
         Vec::new()
     }

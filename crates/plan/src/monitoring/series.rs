@@ -216,7 +216,8 @@ fn alert(promise: &Promise, deployment: &str, burn: &Burn) -> RuleItem {
     let enough = format!("(({events}) >= {least} or ({bad}) >= {part:.9} * {EVENTS_EXPECTED}{of})");
     // The value of the alert is how fast the budget goes.
     let expr = format!(
-        "{long_ratio}{of} / {allowed} > {times} and {short_ratio}{of} > {bound} and ({bad}) >= 1.5 and {enough}"
+        "{long_ratio}{of} / {allowed} > {times} and {short_ratio}{of} > {bound} \
+         and ({bad}) >= 1.5 and {enough}"
     );
     let name = &promise.name;
     let labels = [

@@ -257,8 +257,8 @@ impl Remote {
     pub fn late(&self, patience: Duration) -> QueryError {
         let (url, seconds) = (&self.to.query_url, patience.as_secs_f32());
         QueryError::Execution(format!(
-            "could not ask {url}: it has not answered within {seconds:.0} s; see whether it works, or \
-             ask for less"
+            "could not ask {url}: it has not answered within {seconds:.0} s; see whether it \
+             works, or ask for less"
         ))
     }
 

@@ -41,8 +41,8 @@ pub async fn buildinfo() -> Result {
 
 /// `/api/v1/status/config`: there is no file; collection needs no set-up.
 pub async fn config() -> Result {
-    let yaml = "# There is no configuration file: what is collected follows from objects (atoll get \
-                monitors, rules, receivers) and from the flags at /api/v1/status/flags.\n";
+    let yaml = "# There is no configuration file: what is collected follows from objects (atoll \
+                get monitors, rules, receivers) and from the flags at /api/v1/status/flags.\n";
     Ok(success(json!({ "yaml": yaml })))
 }
 
