@@ -47,6 +47,14 @@ export const TASK: Readonly<Record<Task["status"]["phase"], Look>> = {
   lost: { word: "lost", tone: "warn" },
 };
 
+/** How a cell is: where it failed, in the word of how its task ended. */
+export function cellLook(cell: Cell, task: Task | undefined): Look {
+  if (task && cell.phase === "going") return TASK[task.status.phase];
+  const ended = task?.status.phase;
+  const told = ended === "timedOut" || ended === "overLimit" || ended === "lost";
+  return told && cell.phase === "failed" ? { ...TASK[ended], tone: "bad" } : CELL[cell.phase];
+}
+
 export const isOver = (phase: RunPhase): boolean =>
   phase === "succeeded" || phase === "failed" || phase === "timedOut" || phase === "cancelled";
 

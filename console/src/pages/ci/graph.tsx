@@ -3,7 +3,15 @@
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useNow } from "../../api/live";
 import type { Task } from "../../api/objects";
-import { CELL, type Cell, type StepView, stepPhase, tookWords, valuesWords } from "../../logic/ci";
+import {
+  CELL,
+  type Cell,
+  cellLook,
+  type StepView,
+  stepPhase,
+  tookWords,
+  valuesWords,
+} from "../../logic/ci";
 import { layout } from "../../logic/graph";
 import { Dot } from "../../parts/phase";
 
@@ -121,10 +129,11 @@ interface NodeProps {
 
 function StepNode({ view, tasks, chosen, onChoose }: NodeProps) {
   const { step, cells, phase } = view;
-  const look = CELL[phase];
   const here = cells.some((cell) => cellKey(cell) === chosen);
   const worst =
     cells.find((c) => c.phase === "failed") ?? cells.find((c) => c.phase === "going") ?? cells[0];
+  const failed = phase === "failed" && worst?.task ? tasks.get(worst.task) : undefined;
+  const look = worst && failed ? cellLook(worst, failed) : CELL[phase];
   const retries = cells.reduce((sum, cell) => sum + (cell.retries ?? 0), 0);
   const told = [
     `${step.name}: ${look.word}`,

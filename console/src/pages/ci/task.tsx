@@ -4,8 +4,8 @@ import { useNow, useObject } from "../../api/live";
 import {
   CELL,
   type Cell,
+  cellLook,
   type StepView,
-  TASK,
   type Timed,
   tookWords,
   valuesWords,
@@ -27,7 +27,7 @@ interface Props {
 export function CellView({ view, cell, onChoose }: Props) {
   const { step, cells } = view;
   const task = useObject("tasks", cell.task ?? "");
-  const look = task && cell.phase === "going" ? TASK[task.status.phase] : CELL[cell.phase];
+  const look = cellLook(cell, task);
   return (
     <section className="panel cell-view" aria-label={`step ${step.name}`}>
       <header>
@@ -85,7 +85,13 @@ export function CellView({ view, cell, onChoose }: Props) {
           </details>
         )}
       </div>
-      {cell.task && task ? (
+      {cell.task && task && !task.status.startedAt ? (
+        <p className="body quiet">
+          {task.status.endedAt || cell.phase === "failed"
+            ? "It never began, so that it wrote nothing."
+            : "It has not begun: its log is here once it has."}
+        </p>
+      ) : cell.task && task ? (
         <JobLog
           key={cell.task}
           task={cell.task}
