@@ -159,7 +159,11 @@ function Journey({ release, onAsk }: JourneyProps) {
               </p>
             </>
           ) : (
-            <p className="quiet small">Not recorded: its package was not made by a pipeline.</p>
+            <p className="quiet small">
+              {built
+                ? "Not recorded: what was run was handed in, and is no commit."
+                : "Not recorded: its package was not made by a pipeline."}
+            </p>
           )}
         </Leg>
         <Leg title="Pipeline" tone={built ? "ok" : "unknown"} at={run?.status.endedAt}>
