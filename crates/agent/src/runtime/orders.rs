@@ -208,6 +208,7 @@ impl Ended {
             How::NotStarted(nix::libc::EACCES, _) => "not-executable",
             How::NotStarted(..) => "not-started",
             How::OutOfMemory => "out-of-memory",
+            How::WithEngine => "docker-ended",
             _ => "exited",
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Draft<'a> {
     pub moving: u32,
     /// What could not be done; goes into the status as well.
     pub obstacles: Vec<Reason>,
+    /// When what is waited for is looked at again.
+    pub again_at: Option<Timestamp>,
 }
 
 impl<'a> Draft<'a> {
@@ -39,6 +41,7 @@ impl<'a> Draft<'a> {
             begun: false,
             moving: 0,
             obstacles: Vec::new(),
+            again_at: None,
         }
     }
 

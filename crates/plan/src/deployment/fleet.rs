@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Deployment, Host, Instance, Object, Release, Snapshot, Span, Timestamp};
+use atoll_model::{Deployment, Host, Instance, Object, Reason, Release, Snapshot, Span, Timestamp};
+
+/// What an agent says of an instance whose container engine does not answer.
+const ENGINE_AWAY: &str = "docker-missing";
+/// What it says of one that ended with its engine, until it has been started again.
+const ENGINE_ENDED: &str = "docker-ended";
+/// What comes up again is given so long before it counts as what does not serve.
+const COMES_UP: Span = Span::seconds(60);
 
 /// What its host makes of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +84,28 @@ impl<'a> Member<'a> {
         matches!(status.phase, InstancePhase::CrashLoop | InstancePhase::Unready)
             && status.observed_generation >= self.object.meta.generation
             && !self.lacks_port()
+            && self.engine_away().is_none()
+    }
+
+    /// The container engine of its host does not answer: how it is, is not known.
+    pub fn engine_away(&self) -> Option<&'a Reason> {
+        let reasons = &self.object.status.reasons;
+        let said = reasons.iter().find(|reason| reason.code == ENGINE_AWAY);
+        said.filter(|_| self.stays() && !self.ready)
+    }
+
+    /// Until when it may be coming up again, should it have just been started: after its engine or
+    /// its host was, for one.
+    pub fn comes_up_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let status = &self.object.status;
+        let starts = self.stays()
+            && status.phase == InstancePhase::Starting
+            && status.observed_generation >= self.object.meta.generation;
+        let ended = status.reasons.iter().any(|reason| reason.code == ENGINE_ENDED);
+        // Its time begins once it has been started.
+        let since = if ended && status.pid.is_none() { Some(now) } else { status.since };
+        let until = since.filter(|_| starts)? + COMES_UP;
+        Some(until).filter(|until| *until > now)
     }
 
     /// A port it was given is in use by something else.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use atoll_model::Reason;
 use atoll_model::rollout::Strategy;
 
 use super::Subject;
@@ -64,7 +65,12 @@ fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     }
     let release = subject.target.release;
     let mut replaces = false;
-    for member in batch(subject) {
+    let batch = batch(subject);
+    let waits = wait_for(subject, draft);
+    if batch.is_empty() && waits {
+        return;
+    }
+    for member in batch {
         if need == 0 {
             break;
         }
@@ -92,13 +98,46 @@ fn is_old(subject: &Subject, member: &Member) -> bool {
     member.stays() && !member.is_on(subject.target.name())
 }
 
+/// Whether an instance that does not serve has nothing against it on what has been good here: its
+/// engine is away, or it is just coming up again. To bring it to what is unproven would cost what
+/// is known to serve.
+fn is_away(subject: &Subject, member: &Member) -> bool {
+    let good = subject.object.status.last_good.as_deref();
+    !subject.goes_back()
+        && good.is_some_and(|good| member.is_on(good))
+        && (member.engine_away().is_some() || member.comes_up_until(subject.now).is_some())
+}
+
+/// Says which instances are waited for before they are updated, and why. Whether there are any.
+fn wait_for<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
+    let old = subject.fleet.0.iter().filter(|m| is_old(subject, m));
+    let away: Vec<_> = old.filter(|m| is_away(subject, m)).collect();
+    let missing = away.iter().find_map(|m| Some((m, m.engine_away()?.message.as_str())));
+    let comes_up = away.first().map(|m| (m, "it is coming up again"));
+    let Some((first, why)) = missing.or(comes_up) else { return false };
+    let (name, spec) = (first.name(), &first.object.spec);
+    let message = format!(
+        "not updated while what they run cannot be seen: {} on {}: {name} on {}: {why}",
+        instances(away.len()),
+        spec.release,
+        spec.host
+    );
+    let hint = "it goes on by itself once they serve, or are seen not to";
+    draft.obstacles.push(Reason::new("instances-away", message).hint(hint));
+    let comes_up = away.iter().filter_map(|m| m.comes_up_until(subject.now));
+    draft.again_at = comes_up.min();
+    true
+}
+
 /// The instances to be updated, in order: what does not serve costs nothing and goes first, then
-/// what is neither on the target nor on the last good release; each spread over the zones.
+/// what is neither on the target nor on the last good release; each spread over the zones. What is
+/// away for no fault of its own is not among them.
 fn batch<'a>(subject: &'a Subject<'a>) -> Vec<&'a Member<'a>> {
     let good = subject.object.status.last_good.as_deref();
     let mut in_zone: BTreeMap<(u8, &str), u32> = BTreeMap::new();
     let mut batch: Vec<_> = Vec::new();
-    for member in subject.fleet.0.iter().filter(|m| is_old(subject, m)) {
+    let old = subject.fleet.0.iter().filter(|m| is_old(subject, m) && !is_away(subject, m));
+    for member in old {
         let class = match member {
             m if !m.ready => 0,
             m if good.is_some_and(|good| !m.is_on(good)) => 1,

@@ -67,7 +67,8 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     }
     status.phase = phase(subject, draft, &status, settled);
     status.reasons = reasons(subject, draft, &status);
-    (status, sooner(progress.again_at, rest.again_at))
+    let again_at = sooner(progress.again_at, draft.again_at);
+    (status, sooner(again_at, rest.again_at))
 }
 
 fn runs(member: &Member, release: &str) -> bool {

@@ -282,6 +282,37 @@ impl Agent {
         Some(Due { after, instance: instance.to_owned(), life: self.lives, step: Step::Started })
     }
 
+    /// The container engine stops answering, and takes its containers with it.
+    pub fn lose_engine(&mut self) {
+        self.engine.clear();
+        for (name, process) in &mut self.processes {
+            self.lives += 1;
+            process.life = self.lives;
+            process.said.pid = None;
+            process.said.phase = InstancePhase::Starting;
+            let message = "docker at /var/run/docker.sock does not answer: connection refused";
+            process.said.reasons = vec![Reason::new("docker-missing", message)];
+            self.unsaid.insert(name.clone());
+        }
+        self.say_all = true;
+    }
+
+    /// The container engine answers again; what it ran is started.
+    pub fn return_engine(&mut self, random: &mut Random) -> Vec<Due> {
+        self.engine = "docker 20.10.24".to_owned();
+        for process in self.processes.values_mut() {
+            process.said.reasons = vec![Reason::new("docker-ended", "ended with docker itself")];
+        }
+        self.say_all = true;
+        let starts = self.processes.iter().map(|(name, process)| Due {
+            after: random.span(Span(100), Span(1500)),
+            instance: name.clone(),
+            life: process.life,
+            step: Step::Started,
+        });
+        starts.collect()
+    }
+
     /// The machine goes off: what ran on it is gone when it comes back.
     pub fn power_off(&mut self) {
         self.up = false;

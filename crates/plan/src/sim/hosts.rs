@@ -14,6 +14,20 @@ use crate::report::{assignment, report};
 const HEARTBEAT: Span = Span::seconds(10);
 
 impl Sim {
+    /// The container engine of a host goes, or comes back.
+    pub fn engine(&mut self, host: &str, answers: bool) {
+        let Some(agent) = self.agents.get_mut(host) else { return };
+        let due = match answers {
+            true => agent.return_engine(&mut self.random),
+            false => {
+                agent.lose_engine();
+                Vec::new()
+            }
+        };
+        due.into_iter().for_each(|due| self.soon(host, due));
+        self.say(host);
+    }
+
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Poll(host) => self.poll(&host),

@@ -210,6 +210,7 @@ impl Script {
             "lose" => {
                 self.sim.lose(name, if third == "off" { Loss::Off } else { Loss::Cut });
             }
+            "engine" => self.sim.engine(name, third == "back"),
             "return" => self.sim.give_back(name),
             "crash" => self.sim.crash(name),
             "occupy" => self.sim.occupy(name, third.parse().map_err(|_| "occupy HOST PORT")?),
