@@ -1,8 +1,10 @@
 //! What a deployment says of itself: counts, a phase, and reasons an operator can act on.
 
+use std::collections::BTreeSet;
+
 use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
 use atoll_model::rollout::OnFailure;
-use atoll_model::{Reason, Timestamp};
+use atoll_model::{Reason, Release, Timestamp};
 
 use super::Subject;
 use super::draft::Draft;
@@ -141,6 +143,7 @@ fn phase(subject: &Subject, draft: &Draft, status: &DeploymentStatus, settled: b
 fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<Reason> {
     let mut reasons = Vec::new();
     reasons.extend(failure(subject, status));
+    reasons.extend(vetoed(subject, status));
     reasons.extend(subject.target.missing.clone());
     if status.phase == Phase::Paused && subject.object.spec.paused {
         let name = subject.object.name();
@@ -162,6 +165,25 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
     reasons.extend(lost(subject));
     reasons.extend(broken(subject));
     reasons
+}
+
+/// That it runs what is vetoed, and stays there.
+fn vetoed(subject: &Subject, status: &DeploymentStatus) -> Option<Reason> {
+    let failed = status.failed.as_ref().map(|failed| failed.release.as_str());
+    let runs = subject.fleet.0.iter().filter(|member| member.present());
+    let names: BTreeSet<&str> = runs.map(|member| member.object.spec.release.as_str()).collect();
+    let releases = names.into_iter().filter(|name| failed != Some(*name));
+    let mut releases = releases.filter_map(|name| subject.world.get::<Release>(name));
+    let (release, veto) = releases.find_map(|r| Some((r, r.spec.veto.as_ref()?)))?;
+    let name = release.name();
+    let message = format!("{name} is vetoed, and still runs here: {}", veto.reason);
+    let hint = match veto.rollback {
+        false => format!(
+            "atoll veto release/{name} --rollback takes it back; --withdraw takes the veto back"
+        ),
+        true => "there is none to go back to; release a better one".to_owned(),
+    };
+    Some(Reason::new(VETOED, message).hint(hint))
 }
 
 /// What its autoscaler wants and budgets do not leave it.
