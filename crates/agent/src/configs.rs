@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::disk;
 
 pub mod deliver;
+mod follow;
 pub mod serve;
 
 /// The variable that names the directory of the files.
@@ -46,6 +47,8 @@ pub struct Configs {
     busy: Mutex<BTreeSet<String>>,
     /// Counts changes of what is assigned.
     changes: watch::Sender<u64>,
+    /// Whose programs wait for newer versions.
+    followers: follow::Followers,
 }
 
 impl Configs {
@@ -62,6 +65,7 @@ impl Configs {
             kept: Mutex::new(kept),
             busy: Mutex::default(),
             changes: watch::channel(0).0,
+            followers: follow::Followers::default(),
         })
     }
 

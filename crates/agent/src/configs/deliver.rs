@@ -14,12 +14,12 @@ use atoll_model::config::{AssignedConfig, ConfigAck, Notice};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::Configs;
-use crate::disk;
+use super::{Configs, follow};
 use crate::keeper::Record;
 use crate::machine::Machine;
 use crate::runtime::orders::{Orders, State};
 use crate::runtime::place::Place;
+use crate::{clock, disk};
 
 /// What could not be delivered is tried again this often.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -32,9 +32,14 @@ pub async fn deliver(machine: &Arc<Machine>) {
     for (instance, acks) in configs.acks() {
         machine.board.post_configs(&instance, acks);
     }
-    let mut follow = configs.follow();
+    let mut news = configs.follow();
     loop {
-        follow.borrow_and_update();
+        news.borrow_and_update();
+        for (instance, config) in configs.followers.quiet(&configs.acks(), clock::instant()) {
+            note(machine, &instance, |acks| {
+                acks.get_mut(&config).into_iter().for_each(follow::stopped);
+            });
+        }
         for instance in configs.behind() {
             if configs.begin(&instance) {
                 let machine = Arc::clone(machine);
@@ -46,7 +51,7 @@ pub async fn deliver(machine: &Arc<Machine>) {
             }
         }
         // The sender lives as long as the machine.
-        let _ = tokio::time::timeout(AGAIN, follow.changed()).await;
+        let _ = tokio::time::timeout(AGAIN, news.changed()).await;
     }
 }
 
@@ -123,6 +128,11 @@ pub async fn place(machine: &Machine, place: &Place, user: Option<u32>) -> io::R
         *acks = assigned.into_iter().map(ack).collect();
     });
     Ok(())
+}
+
+/// The program of an instance has ended: the next one has fetched nothing yet.
+pub fn ended(machine: &Machine, instance: &str) {
+    note(machine, instance, |acks| acks.values_mut().for_each(follow::stopped));
 }
 
 /// Notes what an instance has, and has the server told.

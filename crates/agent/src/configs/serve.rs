@@ -17,7 +17,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -112,10 +112,12 @@ async fn one(
     }
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let has: Vec<&str> = known.filter(|known| !known.trim().is_empty()).collect();
+    let follows = !has.is_empty() && query.wait.is_some();
+    let _following = follows.then(|| machine.configs.followers.begin(&instance, &name));
     let same = |config: &AssignedConfig| has.iter().any(|known| matches(known, &tag(config)));
     if same(&config) {
         let wait = query.wait.map(|wait| wait.min(LONGEST).std());
-        fetched(&machine, &instance, &config, wait.is_some());
+        fetched(&machine, &instance, &config, follows);
         let news = async {
             while same(&config) {
                 // The sender lives as long as the machine.
@@ -134,7 +136,7 @@ async fn one(
         }
     }
     // Who has nothing yet may be somebody who looks once; who follows comes again with what it has.
-    fetched(&machine, &instance, &config, !has.is_empty() && query.wait.is_some());
+    fetched(&machine, &instance, &config, follows);
     let head = [
         (CONTENT_TYPE, "application/json".to_owned()),
         (ETAG, tag(&config)),
@@ -150,6 +152,7 @@ fn stream(
     name: String,
     follow: watch::Receiver<u64>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let following = machine.configs.followers.begin(&instance, &name);
     let begin = (machine, instance, name, follow, String::new());
     let events =
         futures::stream::unfold(begin, |(machine, instance, name, mut follow, last)| async move {
@@ -165,6 +168,10 @@ fn stream(
                 follow.changed().await.ok()?;
             }
         });
+    // Whoever reads the stream follows for as long as it does.
+    let events = events.inspect(move |_| {
+        let _ = &following;
+    });
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::start::{age_at, check_ports, fill, names};
 use super::{Keeper, Record};
 use crate::clock;
+use crate::configs::deliver;
 use crate::disk;
 use crate::health::Health;
 use crate::machine::Machine;
@@ -231,6 +232,9 @@ impl Keeper {
         let before = self.state.replace(state);
         let Some(state) = &self.state else { return };
         if state.app != self.watching.process {
+            if self.watching.process.is_some() {
+                deliver::ended(&self.machine, &self.name);
+            }
             self.watching.forget_process();
             self.watching.process = state.app;
             if let (Some(process), Some(record)) = (state.app, &self.record) {
