@@ -147,7 +147,7 @@ impl Shim {
         self.end_once(&mut how);
         self.drain(READS * 16);
         let starved = self.orders.group.oom_kills() > self.oom_before;
-        if how == How::Signalled(libc::SIGKILL) && starved {
+        if starved && was_starved(&how, self.orders.once.is_some()) {
             how = How::OutOfMemory;
         }
         let (at, began) = (clock::now(), self.state.started_at);
@@ -218,6 +218,17 @@ impl Shim {
     }
 }
 
+/// Whether an end is one for want of memory, where something of the application was killed for that.
+/// The kernel may have killed a child of it only: a shell then ends with that one's code, and other
+/// programs with one of their own. A program that serves may have outlived such a child for long.
+fn was_starved(how: &How, once: bool) -> bool {
+    match how {
+        How::Signalled(signal) => *signal == libc::SIGKILL,
+        How::Exited(code) => *code == 128 + libc::SIGKILL || (once && *code != 0),
+        _ => false,
+    }
+}
+
 /// A moment in a program that has nothing else to do.
 fn pause() {
     let _ = poll(&mut [], PollTimeout::try_from(TICK / 2).unwrap_or(PollTimeout::ZERO));
@@ -245,4 +256,18 @@ fn not_started(launch: &Launch, error: &io::Error) -> (i32, String) {
         _ => error.to_string(),
     };
     (code, format!("cannot start {program:?}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_killed_for_want_of_memory_is_why_a_step_failed() {
+        assert!(was_starved(&How::Signalled(libc::SIGKILL), false));
+        assert!(was_starved(&How::Exited(137), false), "a shell ends as its child did");
+        assert!(was_starved(&How::Exited(2), true), "make says 2");
+        assert!(!was_starved(&How::Exited(2), false) && !was_starved(&How::Exited(0), true));
+        assert!(!was_starved(&How::Signalled(libc::SIGTERM), true));
+    }
 }
