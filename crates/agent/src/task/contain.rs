@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_client::Backoff;
-use atoll_model::Reason;
 use atoll_model::agent::AssignedTask;
+use atoll_model::{Reason, Timestamp};
 
 use super::Doer;
 use super::place::TaskPlace;
@@ -113,14 +113,22 @@ pub(super) fn draft(
     Orders { container: Some(container), ..orders(task, launch, Group::default(), None, &program) }
 }
 
+/// What is in the way and may pass by itself, with until when that is waited for.
+pub(super) fn tried_until(why: Reason, until: Timestamp) -> Reason {
+    let message = format!("{}; tried again until {until}", why.message);
+    Reason { message, ..why }
+}
+
 impl Doer {
     /// Sees to it that all images of a task are here, waiting for a registry or an engine that is
     /// away for as long as the step may take.
     pub(super) async fn bring_images(&self, task: &AssignedTask) -> Result<Images, Reason> {
         let mut here = Images::new();
-        let deadline = clock::instant() + task.work.limits.timeout.std();
+        let timeout = task.work.limits.timeout;
+        let (deadline, until) = (clock::instant() + timeout.std(), clock::now() + timeout);
         for reference in task.work.images() {
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+            let mut waited = false;
             let pinned = loop {
                 let error = match self.machine.images.resolve(reference).await {
                     Ok(pinned) => break pinned,
@@ -132,8 +140,13 @@ impl Doer {
                     return Err(images::reason(reference, &error));
                 }
                 tracing::warn!(task = self.place.name(), reference, %error, "it is tried again");
+                waited = true;
+                self.post_waiting(Some(tried_until(images::reason(reference, &error), until)));
                 tokio::time::sleep(wait).await;
             };
+            if waited {
+                self.post_waiting(None);
+            }
             let user = self.machine.images.user(&pinned).await;
             here.insert(reference.to_owned(), Here { pinned, user });
         }

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atoll_client::Backoff;
-use atoll_model::Reason;
 use atoll_model::ci::run::Content;
 use atoll_model::ci::step::ImageRule;
 use atoll_model::image::Image;
+use atoll_model::{Reason, Timestamp};
 use bytes::Bytes;
 
+use super::contain::tried_until;
 use super::pick::pick;
 use super::place::remove;
 use super::{Doer, blocking};
@@ -39,7 +40,7 @@ impl Doer {
         notes: &mut Vec<Reason>,
     ) -> Result<Content, Reason> {
         let limit = self.record.as_ref().map(|r| r.task.work.limits.timeout).unwrap_or_default();
-        let deadline = clock::instant() + limit.std();
+        let (deadline, until) = (clock::instant() + limit.std(), clock::now() + limit);
         let reference = format!("{}:{version}", rule.repository);
         let refused = |e: &dyn std::fmt::Display| {
             let message = format!("{reference} is no name of an image: {e}");
@@ -57,7 +58,7 @@ impl Doer {
         let build = self.build(context, &rule.dockerfile, &reference);
         tokio::time::timeout_at(deadline.into(), build).await.map_err(|_| late())??;
         self.machine.images.own(&reference);
-        let digest = self.push(&reference, deadline).await?;
+        let digest = self.push(&reference, deadline, until).await?;
         Ok(Content::Image { repository: rule.repository.clone(), digest })
     }
 
@@ -121,7 +122,12 @@ impl Doer {
     }
 
     /// Sends it to its registry, again and again until the time is over, and gives its digest.
-    async fn push(&self, reference: &str, deadline: Instant) -> Result<String, Reason> {
+    async fn push(
+        &self,
+        reference: &str,
+        deadline: Instant,
+        until: Timestamp,
+    ) -> Result<String, Reason> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         loop {
             let push = self.machine.engine.push(reference);
@@ -138,6 +144,7 @@ impl Doer {
                 return Err(not_pushed(reference, &error));
             }
             tracing::warn!(task = self.place.name(), %error, "it is sent again");
+            self.post_waiting(Some(tried_until(not_pushed(reference, &error), until)));
             tokio::time::sleep(wait).await;
         }
     }

@@ -70,7 +70,11 @@ pub(super) fn tell_run(cx: &Context, it: &Object<Run>, told: &mut Told) {
         };
         told.see(Any::Task(task.clone()).id());
         waits.push(match &task.spec.host {
-            Some(host) => format!("{}, {} on {host}", task.name(), word(&task.status.phase)),
+            Some(host) => {
+                let said = task.status.reasons.first();
+                let said = said.map(|why| format!(": {}", why.message)).unwrap_or_default();
+                format!("{}, {} on {host}{said}", task.name(), word(&task.status.phase))
+            }
             None => {
                 let why = why_it_waits(cx.world, &task.spec);
                 let why: Vec<String> = why.iter().map(|reason| reason.message.clone()).collect();

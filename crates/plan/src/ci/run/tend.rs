@@ -84,7 +84,9 @@ impl Turn<'_> {
                 over(TaskPhase::TimedOut, "too-long", message)
             }
             _ => {
-                let message = format!("{host} did not get on with it within {late}");
+                let said = task.status.reasons.first();
+                let said = said.map(|why| format!(": {}", why.message)).unwrap_or_default();
+                let message = format!("{host} did not get on with it within {late}{said}");
                 over(TaskPhase::Lost, "stuck", message)
             }
         }
