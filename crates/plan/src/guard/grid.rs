@@ -1,8 +1,8 @@
 //! Lays the series of one signal on a grid of time and on a scale where effects add up. What lies
 //! before and after its own change is told for each instance. It compares nothing.
 
-use atoll_model::Timestamp;
 use atoll_model::guard::{Guard, SignalKind};
+use atoll_model::{Span, Timestamp};
 
 use super::statistics::{mean, median, quantile};
 use super::{Observation, Observed, Track};
@@ -25,6 +25,8 @@ pub(super) struct Frame {
     pub grace: i64,
     /// How long the step is watched, in milliseconds.
     pub watch: i64,
+    /// The part of the watch that is left out as the beginning: one of so many.
+    share: i64,
     /// How much of that is looked at, at most.
     pub seen: i64,
     /// How much of the watch is over, 0 to 1.
@@ -58,10 +60,19 @@ impl Frame {
             since: lead as usize,
             grace: (watch / share).clamp(15_000, most),
             watch,
+            share,
             seen: watch.min(whole(rules.after.0)),
             over: ((now - observation.step_at.0) as f64 / watch as f64).clamp(0.0, 1.0),
             oldest: place(now.saturating_sub(whole(rules.after.0))),
         }
+    }
+
+    /// How long a step would have to be watched for so many points to be judged by.
+    pub fn watch_for(&self, points: usize) -> Span {
+        let seconds = |millis: i64| (millis + 9_999) / 10_000 * 10_000;
+        let all = points as i64 * self.width;
+        let most = (all + self.width + 15_000).max(all * self.share / (self.share - 1));
+        Span(seconds(most).unsigned_abs())
     }
 
     /// The interval that ends with a time or after it.

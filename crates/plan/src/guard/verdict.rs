@@ -117,7 +117,7 @@ fn one(
     let Some(contrast) = contrast(&rows, &frame, scale, together) else {
         return lacking(signal, "nothing to compare updated instances with".to_owned());
     };
-    if let Some(why) = incomparable(&contrast, &rows, signal) {
+    if let Some(why) = incomparable(&contrast, &rows, &frame, signal) {
         return lacking(signal, why);
     }
     let requests =
@@ -230,11 +230,11 @@ fn tolerance(signal: &Signal, effect: f64, contrast: &Contrast, scale: Scale) ->
 /// Whether what is measured is enough to judge by, and why not.
 fn too_little(rows: &Rows, frame: &Frame, signal: &Signal) -> Option<String> {
     let after = |row: &super::grid::Row| row.known(row.after, frame.count).len();
-    let points = rows.changed.iter().map(after).max().unwrap_or(0);
+    let known = rows.changed.iter().map(after).max().unwrap_or(0);
     let least = if signal.measure == SignalKind::Events { 2 } else { least_points(signal.measure) };
     let least = least.min((frame.watch / frame.width / 3).max(2) as usize);
-    if points < least {
-        return Some(format!("{points} points since the update, {least} are needed"));
+    if known < least {
+        return Some(format!("{} since the update, {least} are needed", points(known)));
     }
     let newest = rows
         .changed
@@ -247,15 +247,27 @@ fn too_little(rows: &Rows, frame: &Frame, signal: &Signal) -> Option<String> {
 }
 
 /// Whether what there is to compare is enough to judge by, and why not.
-fn incomparable(contrast: &Contrast, rows: &Rows, signal: &Signal) -> Option<String> {
-    match contrast.after.len() {
-        points if points >= least_points(signal.measure) => {
-            let alone = contrast.crossed && rows.unchanged.is_empty();
-            alone.then(|| "nothing from before and nothing unchanged".to_owned())
-        }
-        1 => Some("1 point since the update".to_owned()),
-        points => Some(format!("{points} points since the update")),
+fn incomparable(
+    contrast: &Contrast,
+    rows: &Rows,
+    frame: &Frame,
+    signal: &Signal,
+) -> Option<String> {
+    let (known, least) = (contrast.after.len(), least_points(signal.measure));
+    if known >= least {
+        let alone = contrast.crossed && rows.unchanged.is_empty();
+        return alone.then(|| "nothing from before and nothing unchanged".to_owned());
     }
+    let longer = frame.watch_for(least);
+    let longer = match (longer.0 as i64) > frame.watch {
+        true => format!(": a soak of {longer} or more lets it be judged"),
+        false => String::new(),
+    };
+    Some(format!("{} since the update, {least} are needed{longer}", points(known)))
+}
+
+fn points(count: usize) -> String {
+    if count == 1 { "1 point".to_owned() } else { format!("{count} points") }
 }
 
 /// A share of next to no requests is a value and still says nothing, neither good nor bad: all of
@@ -284,7 +296,10 @@ fn band(contrast: &Contrast, measure: &Measure, scale: Scale) -> Option<(f64, f6
 /// What is said where nothing got worse, of what was measured.
 fn passed(evidence: &[Evidence]) -> String {
     let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
-    let said = format!("nothing got worse in {} signals", evidence.len() - missing);
+    let said = match evidence.len() - missing {
+        1 => "nothing got worse in 1 signal".to_owned(),
+        known => format!("nothing got worse in {known} signals"),
+    };
     match missing {
         0 => said,
         _ => format!("{said}; {missing} could not be measured"),
