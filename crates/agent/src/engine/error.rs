@@ -9,7 +9,7 @@ use bollard::errors::Error;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Nothing answers on the socket.
-    #[error("no docker answers at {}: {why}", socket.display())]
+    #[error("docker at {} does not answer: {why}", socket.display())]
     Missing {
         /// The socket.
         socket: PathBuf,
@@ -101,7 +101,16 @@ pub(super) fn told(error: &Error) -> String {
         }
         cause = next.source();
     }
-    text
+    plainer(&text)
+}
+
+/// Without the names of what this program is made of.
+fn plainer(text: &str) -> String {
+    let mut text = text;
+    for inner in ["Error in the hyper legacy client: ", "client error (Connect): "] {
+        text = text.strip_prefix(inner).unwrap_or(text);
+    }
+    text.to_owned()
 }
 
 /// One line, without what Docker puts before everything.
@@ -113,6 +122,13 @@ fn plain(message: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_is_away_is_told_in_plain_words() {
+        let inner = "Error in the hyper legacy client: client error (Connect): Connection refused";
+        assert_eq!(plainer(inner), "Connection refused");
+        assert_eq!(plainer("no answer"), "no answer");
+    }
 
     #[test]
     fn what_registries_answer_is_told_apart() {
