@@ -200,6 +200,8 @@ enum Exclusion {
     NotOpen,
     NoEngine,
     TooSmall,
+    /// What is deployed there, and does not end, leaves it no room.
+    Deployed,
     Busy,
 }
 
@@ -225,7 +227,21 @@ fn exclusion(
     let used = used(world, host, more);
     let full =
         used.cpu.0 + need.cpu.0 > usable.cpu.0 || used.memory.0 + need.memory.0 > usable.memory.0;
-    full.then_some(Exclusion::Busy)
+    full.then(|| match fits_once_others_end(world, host, need) {
+        true => Exclusion::Busy,
+        false => Exclusion::Deployed,
+    })
+}
+
+/// Whether there would be room if everything that ends by itself had ended.
+fn fits_once_others_end(world: &Snapshot, host: &Object<Host>, need: Amount) -> bool {
+    let (used, usable) = (used(world, host, Amount::default()), usable(host));
+    let tasks = world.tasks_on(host.name()).filter(|task| !task.status.phase.is_over());
+    let ends: (u64, u64) = tasks
+        .map(|task| self::need(&task.spec))
+        .fold((0, 0), |sum, one| (sum.0 + one.cpu.0, sum.1 + one.memory.0));
+    used.cpu.0.saturating_sub(ends.0) + need.cpu.0 <= usable.cpu.0
+        && used.memory.0.saturating_sub(ends.1) + need.memory.0 <= usable.memory.0
 }
 
 /// Why a task that waits has no host, in words.
@@ -271,6 +287,12 @@ pub(crate) fn why_it_waits(world: &Snapshot, task: &Task) -> Vec<Reason> {
             Exclusion::Busy => {
                 let message = format!("{hosts}: busy; it asks for {asks}");
                 say("busy", message, "it begins when others end there");
+            }
+            Exclusion::Deployed => {
+                let message =
+                    format!("{hosts}: what is deployed there takes the room; it asks for {asks}");
+                let hint = "that does not end: lower the step's limits.resources, or add a host";
+                say("deployed", message, hint);
             }
         }
     }
