@@ -74,7 +74,10 @@ pub async fn push(
     let plan = Arc::new(plan);
     let object_name = Package::object_name(name, version);
     if let Some(object) = existing(client, &object_name).await? {
-        return existed(&plan, object, 0, true);
+        // Pieces of it may have been damaged or lost since: they are sent anew.
+        let known = existed(&plan, object, 0, true)?;
+        let sent = upload(client, &plan, progress).await?;
+        return Ok(Pushed { sent, ..known });
     }
     let sent = upload(client, &plan, progress).await?;
     let spec = Package {

@@ -60,12 +60,27 @@ async fn a_package_comes_back_as_it_went() {
     assert!(matches!(verify(&index, &out), Err(PackageError::Corrupt { .. })));
 
     let before = held.lock().unwrap().puts.len();
-    assert!(push_tree(&client, "1.0", "x").await.existed);
-    assert_eq!(held.lock().unwrap().puts.len(), before, "nothing is sent twice");
+    let again = push_tree(&client, "1.0", "x").await;
+    assert!(again.existed && again.sent == 0);
+    let puts = held.lock().unwrap().puts[before..].to_vec();
+    assert_eq!(puts, [pushed.digest.as_str()], "no piece is sent twice");
     let dir = TempDir::new().unwrap();
     tree(dir.path(), "other");
     let other = push(&client, "shop", "1.0", dir.path(), &|_| {}).await.unwrap_err();
     assert!(matches!(other, PackageError::Exists { .. }) && other.exit_code() == 6, "{other}");
+}
+
+#[tokio::test]
+async fn pushing_the_same_again_heals_what_was_lost() {
+    let (client, held) = store().await;
+    let pushed = push_tree(&client, "1", "x").await;
+    let index = fetch_index(&client, &pushed.digest, &Bounds::default()).await.unwrap();
+    let lost = plan_chunks(&index).pop().unwrap();
+    held.lock().unwrap().blobs.remove(&lost);
+    let again = push_tree(&client, "1", "x").await;
+    assert!(again.existed && again.sent > 0);
+    let into = TempDir::new().unwrap();
+    pull(&client, &pushed.digest, &into.path().join("out")).await.unwrap();
 }
 
 #[tokio::test]
