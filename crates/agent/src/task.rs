@@ -133,16 +133,9 @@ impl Doer {
 
     /// Says what it waits for; said again without, once that is there.
     fn post_waiting(&self, why: Option<Reason>) {
-        let Some(record) = &self.record else { return };
-        let mut report = match &record.stage {
-            Stage::Ended(end) => record.report_end(end, Yields::default()),
-            _ => record.report(TaskPhase::Preparing, None),
-        };
-        if matches!(record.stage, Stage::Ended(_)) {
-            report.phase = TaskPhase::Keeping;
+        if let Some(record) = &self.record {
+            self.machine.board.post_task(record.report_waiting(why));
         }
-        report.reasons.extend(why);
-        self.machine.board.post_task(report);
     }
 
     /// It is to be ended before it has begun.

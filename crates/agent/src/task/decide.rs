@@ -204,6 +204,18 @@ impl Record {
         }
     }
 
+    /// How it is while something is waited for, before its command or after.
+    pub fn report_waiting(&self, why: Option<Reason>) -> TaskReport {
+        let mut report = match &self.stage {
+            Stage::Ended(end) => {
+                TaskReport { phase: TaskPhase::Keeping, ..self.report_end(end, Yields::default()) }
+            }
+            _ => self.report(TaskPhase::Preparing, None),
+        };
+        report.reasons.extend(why);
+        report
+    }
+
     /// How it is once it has ended.
     pub fn report_end(&self, end: &Conclusion, yields: Yields) -> TaskReport {
         TaskReport {
@@ -228,6 +240,23 @@ mod tests {
             "work": { "command": ["true"] }, "cancel": cancel,
         });
         serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_waited_for_stands_with_the_task() {
+        let why = Reason::new("registry-down", "r:5000 does not answer");
+        let before = record(Stage::Preparing).report_waiting(Some(why.clone()));
+        assert_eq!((before.phase, before.reasons), (TaskPhase::Preparing, vec![why.clone()]));
+        let end = Conclusion {
+            phase: TaskPhase::Succeeded,
+            exit_code: Some(0),
+            ended_at: Some(Timestamp(5)),
+            ..lost("noted", "something")
+        };
+        let after = record(Stage::Ended(end)).report_waiting(Some(why));
+        assert_eq!((after.phase, after.exit_code), (TaskPhase::Keeping, Some(0)));
+        assert_eq!(after.reasons.len(), 2, "what was known before is said, too");
+        assert!(record(Stage::Preparing).report_waiting(None).reasons.is_empty());
     }
 
     fn record(stage: Stage) -> Record {

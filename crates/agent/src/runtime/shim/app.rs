@@ -218,9 +218,9 @@ impl Shim {
     }
 }
 
-/// Whether an end is one for want of memory, where something of the application was killed for that.
-/// The kernel may have killed a child of it only: a shell then ends with that one's code, and other
-/// programs with one of their own. A program that serves may have outlived such a child for long.
+/// Whether an end is one for want of memory, where something of the application was killed for it.
+/// That may have been a child only: a shell then ends with that one's code, and other programs with
+/// one of their own. A program that serves may have outlived such a child for long.
 fn was_starved(how: &How, once: bool) -> bool {
     match how {
         How::Signalled(signal) => *signal == libc::SIGKILL,
