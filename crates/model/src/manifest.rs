@@ -162,25 +162,83 @@ fn typed_location(value: &Value, text: &str) -> Option<serde_saphyr::Location> {
     .location()
 }
 
-/// The line of a field's key, found by following its path through the indentation.
+/// The line of a field, found by following its path through the indentation: a key within what is
+/// below the one before, an entry of a list by its dashes.
 fn line_of(text: &str, path: &str) -> Option<usize> {
-    let mut found = None;
-    let mut lines = text.lines().enumerate();
-    for key in path.split('.') {
-        let key = key.split('[').next().unwrap_or(key);
-        let hit = lines.by_ref().find(|(_, line)| {
-            let line = line.trim_start().trim_start_matches("- ");
-            line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
-                || line.contains(&format!("{{ {key}:"))
-                || line.contains(&format!(", {key}:"))
-                || line.contains(&format!("{{{key}:"))
-        });
-        match hit {
-            Some((number, _)) => found = Some(number + 1),
-            None => break,
-        }
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut block, mut found) = (Block { from: 0, to: lines.len(), within: false }, None);
+    for part in path.split('.') {
+        let (key, index) = part.split_once('[').unwrap_or((part, ""));
+        let Some(at) = block.key(&lines, key) else { break };
+        found = Some(at + 1);
+        block = Block::below(&lines, at, block.to);
+        let Ok(index) = index.split(']').next().unwrap_or_default().parse() else { continue };
+        let Some(entry) = block.entry(&lines, index) else { break };
+        found = Some(entry.from + 1);
+        block = entry;
     }
     found
+}
+
+/// Lines of a text.
+struct Block {
+    from: usize,
+    to: usize,
+    /// The first is that of the key it stands below: of that, only what is in braces counts.
+    within: bool,
+}
+
+impl Block {
+    /// The line of a key that stands directly in it.
+    fn key(&self, lines: &[&str], key: &str) -> Option<usize> {
+        let head = lines.get(self.from)?;
+        let braced = |before: &str| head.contains(&format!("{before}{key}:"));
+        if ["{ ", ", ", "{"].into_iter().any(braced) {
+            return Some(self.from);
+        }
+        let mut rest = self.from + usize::from(self.within)..self.to;
+        let first = rest.clone().find(|at| indent(lines[*at]).is_some())?;
+        // The first key of an entry stands behind its dash.
+        let own = if self.within { indent(lines[first])? } else { behind_dash(lines[first]) };
+        rest.find(|at| {
+            let line = lines[*at];
+            behind_dash(line) == own
+                && line[own..].strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+        })
+    }
+
+    /// The line of a key with everything that stands below it.
+    fn below(lines: &[&str], at: usize, to: usize) -> Block {
+        let own = behind_dash(lines[at]);
+        let ends = |line: &&str| match indent(line) {
+            Some(column) if column == own => !line.trim_start().starts_with('-'),
+            Some(column) => column < own,
+            None => false,
+        };
+        let end = (at + 1..to).find(|n| ends(&lines[*n])).unwrap_or(to);
+        Block { from: at, to: end, within: true }
+    }
+
+    /// An entry of the list that stands below the first line.
+    fn entry(&self, lines: &[&str], index: usize) -> Option<Block> {
+        let is_entry = |n: &usize| lines[*n].trim_start().starts_with('-');
+        let dashes = indent(lines[(self.from + 1..self.to).find(is_entry)?])?;
+        let is_own = |n: &usize| is_entry(n) && indent(lines[*n]) == Some(dashes);
+        let mut entries = (self.from + 1..self.to).filter(is_own).skip(index);
+        let from = entries.next()?;
+        Some(Block { from, to: entries.next().unwrap_or(self.to), within: false })
+    }
+}
+
+/// The column a line begins in; none, if it says nothing.
+fn indent(line: &str) -> Option<usize> {
+    let rest = line.trim_start();
+    (!rest.is_empty() && !rest.starts_with('#')).then(|| line.len() - rest.len())
+}
+
+/// The column of what a line says, be it the first of an entry.
+fn behind_dash(line: &str) -> usize {
+    line.len() - line.trim_start().trim_start_matches("- ").trim_start().len()
 }
 
 #[cfg(test)]
@@ -242,6 +300,48 @@ spec:
         }
         assert!(read("f", &[0xff, 0xfe]).unwrap_err()[0].to_string().contains("UTF-8"));
         assert!(read("f", &vec![b'#'; LARGEST + 1]).unwrap_err()[0].to_string().contains("larger"));
+    }
+
+    #[test]
+    fn an_error_in_a_list_is_told_of_its_own_entry() {
+        let text = "# what is built
+metadata: { name: build }
+spec:
+  steps:
+  - name: one
+    needs: []
+  - name: two
+    # needs: nothing
+
+    run: |
+      needs: this
+  -   name: three
+      needs: [four]
+      matrix: { os: [a, b], needs: 3 }
+  timeout: 5m
+  triggers:
+    schedules:
+      - cron: a
+      - branch: x
+        cron: b
+  needs: x
+";
+        for (path, line) in [
+            ("metadata.name", 2),
+            ("spec.steps[0].needs", 6),
+            ("spec.steps[1].needs[0]", 7),
+            ("spec.steps[2]", 12),
+            ("spec.steps[2].name", 12),
+            ("spec.steps[2].needs[0]", 13),
+            ("spec.steps[2].matrix.os", 14),
+            ("spec.timeout", 15),
+            ("spec.triggers.schedules[1].cron", 20),
+            ("spec.needs", 21),
+            ("spec.steps[1].image", 7),
+            ("spec.steps[9].needs", 4),
+        ] {
+            assert_eq!(line_of(text, path), Some(line), "{path}");
+        }
     }
 
     #[test]
