@@ -164,7 +164,7 @@ async fn of_runbook(client: &Client, runbook: Subject, args: &Args) -> anyhow::R
 /// A value of the type the runbook wants; text, where it knows of none.
 fn value(book: &Runbook, key: &str, text: &str) -> Value {
     let kind = book.params.get(key).map(|param| param.kind);
-    let read = matches!(kind, Some(ParamKind::Number | ParamKind::Boolean));
+    let read = matches!(kind, Some(ParamKind::Integer | ParamKind::Number | ParamKind::Boolean));
     let value = read.then(|| serde_json::from_str(text).ok()).flatten();
     value.unwrap_or_else(|| text.into())
 }

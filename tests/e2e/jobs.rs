@@ -123,7 +123,7 @@ spec:
         (vec![], "\"who\" was not given"),
         (vec!["-p", "who=x", "-p", "tims=1"], "did you mean \"times\""),
         (vec!["-p", "who=x", "-p", "times=3"], "not one of 1, 2"),
-        (vec!["-p", "who=x", "-p", "times=many"], "of another type"),
+        (vec!["-p", "who=x", "-p", "times=many"], "is to be a number"),
     ] {
         let said = run(&given);
         assert!(said.code != 0 && said.err.contains(says), "{}: {}", said.code, said.err);

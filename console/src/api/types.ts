@@ -8892,7 +8892,7 @@ export interface components {
             type: components["schemas"]["ParamKind"];
         };
         /** @description The type of a parameter. */
-        ParamKind: "string" | "number" | "boolean";
+        ParamKind: "string" | "integer" | "number" | "boolean";
         /** @description When a job waits for a person. */
         Pause: "never" | "first" | "each";
         /** @description The highest load of a day to come. */

@@ -110,7 +110,50 @@ pub enum Forge {
     Gitea,
 }
 
+impl Forge {
+    /// Which a host is by its name, where that tells.
+    pub fn by_host(host: &str) -> Option<Forge> {
+        match host {
+            host if host.contains("github") => Some(Forge::GitHub),
+            host if host.contains("gitlab") => Some(Forge::GitLab),
+            host if host.contains("gitea") || host.contains("codeberg") => Some(Forge::Gitea),
+            _ => None,
+        }
+    }
+}
+
 impl Repository {
+    /// Why no forge is told of runs though that is asked for, and what to do.
+    pub fn tells_nobody(&self) -> Option<Reason> {
+        let rule = self.status.as_ref()?;
+        let untold = |why: &str, hint: &str| {
+            let reason = Reason::new("status-untold", format!("no forge is told: {why}"));
+            Some(reason.hint(hint))
+        };
+        let Some(git) = &self.git else {
+            let why = "Atoll serves the repository itself";
+            return untold(why, "leave source.status out");
+        };
+        let Some((_, rest)) = git.split_once("://") else {
+            let why = "the address of the repository does not say where its API is";
+            return untold(why, "write it as ssh://git@HOST/PATH");
+        };
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        if host.is_empty() {
+            return untold("the repository is on no host", "leave source.status out");
+        }
+        if rule.forge.is_none() && Forge::by_host(host).is_none() {
+            let why = format!("what {host} is, its name does not say");
+            return untold(&why, "give source.status.forge: github, gitlab or gitea");
+        }
+        if rule.credential.is_none() && self.credential.is_none() {
+            let hint = "give source.status.credential: the secret that holds its token";
+            return untold("no secret is named to do it with", hint);
+        }
+        None
+    }
+
     fn usual_branch() -> String {
         "main".to_owned()
     }
@@ -228,6 +271,8 @@ pub enum ParamKind {
     /// Text.
     #[default]
     String,
+    /// A whole number.
+    Integer,
     /// A number.
     Number,
     /// True or false.
@@ -239,8 +284,19 @@ impl ParamKind {
     pub fn admits(self, value: &serde_json::Value) -> bool {
         match self {
             ParamKind::String => value.is_string(),
+            ParamKind::Integer => value.is_i64() || value.is_u64(),
             ParamKind::Number => value.is_number(),
             ParamKind::Boolean => value.is_boolean(),
+        }
+    }
+
+    /// What a value of it is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            ParamKind::String => "text",
+            ParamKind::Integer => "a whole number",
+            ParamKind::Number => "a number",
+            ParamKind::Boolean => "true or false",
         }
     }
 }
@@ -432,6 +488,37 @@ mod tests {
         assert!(said.contains("wait for each other: a → c → b → a"), "{said}");
         let said = pipeline(serde_json::json!([step("unit", &[]), step("b", &["unti"])]));
         assert!(said.unwrap_err().contains("did you mean \"unit\"?"));
+    }
+
+    #[test]
+    fn a_forge_that_is_not_told_is_said_with_why() {
+        let said = |source: serde_json::Value| {
+            let source: Repository = serde_json::from_value(source).unwrap();
+            source.tells_nobody().map(|reason| reason.message)
+        };
+        let of = |git: &str, status: serde_json::Value| {
+            said(serde_json::json!({ "git": git, "credential": "token", "status": status }))
+        };
+        let none = serde_json::json!({});
+        assert_eq!(of("https://github.com/a/b", none.clone()), None);
+        assert_eq!(of("https://git.example/a", serde_json::json!({ "forge": "gitea" })), None);
+        assert!(of("https://me@git.example/a", none.clone()).unwrap().contains("git.example is"));
+        assert!(of("git@github.com:a/b", none.clone()).is_some());
+        assert!(of("file:///srv/x.git", none.clone()).is_some());
+        assert!(said(serde_json::json!({ "status": none.clone() })).is_some());
+        let open = serde_json::json!({ "git": "https://github.com/a/b", "status": none });
+        assert!(said(open).unwrap().contains("no secret"));
+        assert_eq!(said(serde_json::json!({ "git": "https://git.example/a" })), None);
+    }
+
+    #[test]
+    fn a_whole_number_is_asked_for_as_such() {
+        let rule: Param = serde_json::from_value(serde_json::json!({ "type": "integer" })).unwrap();
+        assert!(
+            rule.kind.admits(&serde_json::json!(3)) && rule.kind.admits(&serde_json::json!(-3))
+        );
+        assert!(!rule.kind.admits(&serde_json::json!(3.5)));
+        assert!(!rule.kind.admits(&serde_json::json!("3")));
     }
 
     #[test]

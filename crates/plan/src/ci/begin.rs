@@ -7,6 +7,7 @@ use std::sync::Arc;
 use atoll_model::ci::run::Cause;
 use atoll_model::{Any, Intent, Object, Pipeline, Reason, Run, Snapshot, Write};
 
+use super::run::names;
 use crate::{Context, Plan};
 
 /// What is to be run, and why.
@@ -54,6 +55,10 @@ pub fn begin(cx: &Context, ask: &Ask) -> Result<(Plan, String), Vec<Reason>> {
         plan.reasons.push(Reason::new("told-before", message));
         return Ok((plan, run.meta.name.clone()));
     }
+    let wrong = wrong_params(pipeline, ask);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     let number = next_number(cx.world, &ask.pipeline);
     let name = format!("{}.{number}", ask.pipeline);
     let spec = Run {
@@ -73,6 +78,16 @@ pub fn begin(cx: &Context, ask: &Ask) -> Result<(Plan, String), Vec<Reason>> {
     run.meta.created_at = Some(cx.now);
     plan.writes.push(Write::Put(Any::Run(Arc::new(run))));
     Ok((plan, name))
+}
+
+/// What is wrong with what a person gives to a run, where what it takes is known before the run:
+/// what a repository declares is known only once its commit was fetched.
+fn wrong_params(pipeline: Option<&Arc<Object<Pipeline>>>, ask: &Ask) -> Vec<Reason> {
+    let own = pipeline.map(|pipeline| &pipeline.spec).filter(|spec| spec.source.is_none());
+    match ask.definition.as_deref().or(own).filter(|_| ask.cause == Cause::Manual) {
+        Some(definition) => names::wrong_params(&definition.params, &ask.params),
+        None => Vec::new(),
+    }
 }
 
 /// The branch whose newest commit is run, where nobody names a branch, a commit, or files.

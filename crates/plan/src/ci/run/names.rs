@@ -80,7 +80,7 @@ pub(crate) fn wrong_params(
 
 fn wrong_value(param: &str, rule: &Param, value: &Value) -> Option<Reason> {
     if !rule.kind.admits(value) {
-        let message = format!("parameter {param:?} is {value}, which is of another type");
+        let message = format!("parameter {param:?} is {value}, and is to be {}", rule.kind.words());
         return Some(Reason::new("param-invalid", message));
     }
     if rule.one_of.is_empty() || rule.one_of.contains(value) {
