@@ -21,6 +21,7 @@ pub(super) fn tell_pipeline(cx: &Context, it: &Object<Pipeline>, told: &mut Told
     if let Some(run) = newest {
         told.see(format!("run/{}", run.name()));
     }
+    told.reasons.extend(it.spec.source.as_ref().and_then(|source| source.tells_nobody()));
     let every = it.spec.source.as_ref().and_then(|source| source.poll);
     if let (Some(_), Some(every)) = (&it.status.unseen, every) {
         told.waiting_for.push("its repository to answer".to_owned());

@@ -11,7 +11,6 @@ use atoll_plan::ci::sourced::{self, word};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::json;
 
-use super::heads::key;
 use crate::metrics::remote::chain;
 use crate::{Server, abroad};
 
@@ -54,7 +53,7 @@ fn target(source: &Repository) -> Option<(Forge, String, String)> {
     let host = url.host_str()?;
     let rule = source.status.clone().unwrap_or_default();
     let StatusRule { forge, api, .. } = rule;
-    let forge = forge.or_else(|| guess(host))?;
+    let forge = forge.or_else(|| Forge::by_host(host))?;
     let path = url.path().trim_matches('/').trim_end_matches(".git").to_owned();
     let api = api.unwrap_or_else(|| {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -68,15 +67,6 @@ fn target(source: &Repository) -> Option<(Forge, String, String)> {
         }
     });
     Some((forge, api.trim_end_matches('/').to_owned(), path))
-}
-
-fn guess(host: &str) -> Option<Forge> {
-    match host {
-        host if host.contains("github") => Some(Forge::GitHub),
-        host if host.contains("gitlab") => Some(Forge::GitLab),
-        host if host.contains("gitea") || host.contains("codeberg") => Some(Forge::Gitea),
-        _ => None,
-    }
 }
 
 /// The state in the forge's own word.
@@ -154,13 +144,33 @@ impl Server {
             }
         };
         let answer = ask.send().await.map_err(|e| chain(&e.without_url()))?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            // GitLab says so of a state that it has already.
-            StatusCode::BAD_REQUEST if forge == Forge::GitLab => Ok(()),
-            status => Err(format!("{api} answers {status} for {}", key(&path, id))),
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = answer.text().await.unwrap_or_default();
+        match has_it_already(forge, status, &text) {
+            true => Ok(()),
+            false => Err(refused(&api, status, id, &text)),
         }
     }
+}
+
+/// GitLab refuses a state that a commit has already, and says so in words.
+fn has_it_already(forge: Forge, status: StatusCode, text: &str) -> bool {
+    forge == Forge::GitLab
+        && status == StatusCode::BAD_REQUEST
+        && text.contains("Cannot transition status")
+}
+
+/// What a forge answered instead of taking a state, with the beginning of what it said.
+fn refused(api: &str, status: StatusCode, commit: &str, text: &str) -> String {
+    let commit = commit.get(..12).unwrap_or(commit);
+    let said = serde_json::from_str::<serde_json::Value>(text).ok();
+    let said = said.and_then(|said| Some(said.get("message")?.to_string()));
+    let said = said.map(|said| format!(": {}", said.trim_matches('"')));
+    let said: String = said.unwrap_or_default().chars().take(200).collect();
+    format!("{api} answers {status} for commit {commit}{said}")
 }
 
 #[cfg(test)]
@@ -169,6 +179,25 @@ mod tests {
 
     fn source(git: &str) -> Repository {
         serde_json::from_value(json!({ "git": git })).unwrap()
+    }
+
+    #[test]
+    fn only_a_state_that_is_there_already_counts_as_told() {
+        let bad = StatusCode::BAD_REQUEST;
+        let there =
+            r#"{"message":"Cannot transition status via :run from :running (Reason(s): …)"}"#;
+        assert!(has_it_already(Forge::GitLab, bad, there));
+        assert!(!has_it_already(Forge::Gitea, bad, there));
+        let other = r#"{"message":{"target_url":["is blocked"]}}"#;
+        assert!(!has_it_already(Forge::GitLab, bad, other));
+        let id = "069c1f7e0a5b4c3d2e1f";
+        assert_eq!(
+            refused("https://git.example/api/v4", bad, id, other),
+            "https://git.example/api/v4 answers 400 Bad Request for commit 069c1f7e0a5b: \
+             {\"target_url\":[\"is blocked\"]}"
+        );
+        let none = refused("https://git.example", StatusCode::UNAUTHORIZED, id, "");
+        assert_eq!(none, "https://git.example answers 401 Unauthorized for commit 069c1f7e0a5b");
     }
 
     #[test]
