@@ -5672,7 +5672,7 @@ export interface components {
         };
         /** @description How a package was made: written by the planner that makes packages of runs, and by nobody else. */
         Built: {
-            /** @description The branch, where it is not the pipeline's own. */
+            /** @description The branch. */
             branch?: string | null;
             /** @description What began the run. */
             cause: components["schemas"]["Cause"];

@@ -36,7 +36,7 @@ pub struct Built {
     /// The address of the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The branch, where it is not the pipeline's own.
+    /// The branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// The commit.

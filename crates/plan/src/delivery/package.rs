@@ -104,7 +104,7 @@ fn package(world: &Snapshot, run: &Object<Run>, made: &Made) -> Package {
             let own = || format!("/git/{}.git", run.spec.pipeline);
             source.git.clone().unwrap_or_else(own)
         }),
-        branch: branch_of(world, run),
+        branch: branch_of(world, run).or_else(|| run.spec.branch.clone()),
         commit: run.status.commit.clone(),
         tests: run.status.tests.clone(),
         sbom: made.sbom.clone(),
