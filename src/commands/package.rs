@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use atoll_client::{Bounds, Client, Progress, Seeds, fetch_index, plan_package, push, unpack};
+use atoll_client::{
+    Bounds, Client, ClientError, Progress, Seeds, fetch_index, plan_package, push, unpack,
+};
 use atoll_model::delivery::{EntryContent, PackageEntry, PackageIndex, check_package_name};
 use atoll_model::{Any, Kind, Memory, Object, Package, provenance};
 
@@ -240,7 +242,16 @@ async fn verify(client: &Client, args: Verify) -> anyhow::Result<Exit> {
             // Every piece is checked on its way; what comes out is packed again and compared.
             let directory = tempfile::tempdir()?;
             let path = directory.path().join("package");
-            unpack(client, &index, &path, Seeds::default()).await?;
+            if let Err(error) = unpack(client, &index, &path, Seeds::default()).await {
+                let damaged = damaged(client, &index).await?;
+                return Err(damaged.map_or_else(
+                    || error.into(),
+                    |wrong| {
+                        let message = format!("{} cannot be put together: {wrong}", args.package);
+                        Failure::failed(message).into()
+                    },
+                ));
+            }
             digest(path).await?
         }
     };
@@ -253,6 +264,37 @@ async fn verify(client: &Client, args: Verify) -> anyhow::Result<Exit> {
     }
     output::print_line(&format!("package {} is good: {found}; {signature}", args.package))?;
     Ok(Exit::Done)
+}
+
+/// Names every piece the server does not have as it was handed in, with a file it is of; none, if
+/// all are good.
+async fn damaged(client: &Client, index: &PackageIndex) -> anyhow::Result<Option<String>> {
+    let mut pieces = std::collections::BTreeMap::new();
+    for entry in &index.entries {
+        if let EntryContent::File { chunks, .. } = &entry.content {
+            for chunk in chunks {
+                pieces.entry(chunk.digest.as_str()).or_insert(entry.path.as_str());
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    for (digest, path) in &pieces {
+        match client.get_blob(digest).await {
+            Ok(_) => {}
+            Err(ClientError::NotFound(_) | ClientError::Strange { .. }) => {
+                wrong.push(format!("{digest} of {path}"));
+            }
+            Err(ClientError::Problem(problem)) if problem.code == "damaged" => {
+                wrong.push(format!("{digest} of {path}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (bad, all) = (wrong.len(), pieces.len());
+    Ok((bad > 0).then(|| {
+        let each = wrong.join(", ");
+        format!("{bad} of {all} pieces are damaged or missing: {each}; push the same again")
+    }))
 }
 
 /// What is to be said of the signature of a package. One that is not there is a failure only where
