@@ -147,7 +147,8 @@ fn say(run: &str, task: &Object<Task>) {
         _ => Tone::Busy,
     };
     let mut text = format!("{} {}", label(run, task.name()), word(&status.phase));
-    if let (Some(from), Some(to)) = (status.started_at, status.ended_at) {
+    let late = status.phase == TaskPhase::TimedOut;
+    if let (Some(from), Some(to), false) = (status.started_at, status.ended_at, late) {
         text.push_str(&format!(" after {}", short(to.since(from))));
     } else if let Some(host) = &task.spec.host {
         text.push_str(&format!(" on {host}"));

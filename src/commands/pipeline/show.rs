@@ -1,5 +1,6 @@
 //! What came of runs: steps, tests and artefacts.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -29,8 +30,17 @@ pub(super) async fn show(client: &Client, name: &str, format: Format) -> anyhow:
         }
         let any = Any::Run(std::sync::Arc::new(run.clone()));
         output::print(&output::object(&any, format, now())?)?;
-        let lines = steps(&run);
+        let list = client.list_all(Kind::Task, None).await?;
+        let tasks = list.items.iter().filter_map(|any| any.of::<Task>());
+        let tasks: BTreeMap<&str, &Object<Task>> =
+            tasks.filter(|t| t.spec.run == name).map(|t| (t.name(), &**t)).collect();
+        let lines = steps(&run, &tasks);
         output::print(&format!("\n{}", output::table(lines, format == Format::Wide)))?;
+        if !run.status.phase.is_over() {
+            for waits in client.why(Kind::Run, name).await?.waiting_for {
+                output::say(&format!("waits for: {waits}"));
+            }
+        }
         return Ok(Exit::Done);
     }
     let mut list = client.list_all(Kind::Run, None).await?;
@@ -46,7 +56,16 @@ pub(super) async fn show(client: &Client, name: &str, format: Format) -> anyhow:
     Ok(Exit::Done)
 }
 
-fn steps(run: &Object<Run>) -> Vec<Vec<Cell>> {
+/// The word for a cell: for one that failed, that of how its task ended.
+fn phase(it: &atoll_model::ci::run::Cell, tasks: &BTreeMap<&str, &Object<Task>>) -> String {
+    let task = it.task.as_deref().and_then(|task| tasks.get(task)).map(|task| task.status.phase);
+    match task.filter(|ended| it.phase == CellPhase::Failed && ended.is_over()) {
+        Some(ended) => word(&ended),
+        None => word(&it.phase),
+    }
+}
+
+fn steps(run: &Object<Run>, tasks: &BTreeMap<&str, &Object<Task>>) -> Vec<Vec<Cell>> {
     let line = |it: &atoll_model::ci::run::Cell| {
         let values: Vec<String> = it.values.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let tone = match it.phase {
@@ -58,7 +77,7 @@ fn steps(run: &Object<Run>) -> Vec<Vec<Cell>> {
         vec![
             cell("STEP", &it.step),
             cell("MATRIX", values.join(",")),
-            cell("PHASE", word(&it.phase)).tone(tone),
+            cell("PHASE", phase(it, tasks)).tone(tone),
             cell("RETRIES", it.retries.to_string()),
             cell("TASK", it.task.as_deref().unwrap_or_default()),
         ]
