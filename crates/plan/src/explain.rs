@@ -72,7 +72,8 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
     if let Some(at) = any.meta().deleted_at {
         told.state = format!("{} Its deletion was asked for at {at}.", told.state);
     }
-    next(cx, kind, name, &mut told);
+    let over = matches!(&any, Any::Run(run) if run.status.phase.is_over());
+    next(cx, kind, name, over, &mut told);
     Some(Explanation {
         subject: any.id(),
         state: told.state,
@@ -112,7 +113,7 @@ impl Told {
 }
 
 /// Asks the subject's own planner and the gate what would be done now.
-fn next(cx: &Context, kind: Kind, name: &str, told: &mut Told) {
+fn next(cx: &Context, kind: Kind, name: &str, over: bool, told: &mut Told) {
     let Some(controller) = CONTROLLERS.iter().find(|controller| controller.kind == kind) else {
         return;
     };
@@ -136,9 +137,12 @@ fn next(cx: &Context, kind: Kind, name: &str, told: &mut Told) {
         }
     }
     if let Some(at) = plan.again_at.filter(|at| *at > cx.now) {
-        told.next.push(format!("looks again at {at}, in {}, or when something changes", {
-            at.since(cx.now).rough()
-        }));
+        let within = at.since(cx.now).rough();
+        told.next.push(match over {
+            // Nothing is left to be looked at but when it is to go.
+            true => format!("is forgotten at {at}, in {within}"),
+            false => format!("looks again at {at}, in {within}, or when something changes"),
+        });
     }
 }
 

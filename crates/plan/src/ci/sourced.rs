@@ -72,8 +72,12 @@ pub fn sourced(cx: &Context, name: &str, found: Result<Sourced, NotSourced>) -> 
             match definition {
                 Some(definition) => status.definition = Some(definition),
                 None => {
-                    let message = format!("it declares no pipeline {}", run.spec.pipeline);
-                    let hint = "write a Pipeline into the manifest of the repository";
+                    let of = &run.spec.pipeline;
+                    let stored = cx.world.get::<Pipeline>(of);
+                    let source = stored.and_then(|stored| stored.spec.source.as_ref());
+                    let file = source.map_or("atoll.yaml", |source| source.file.as_str());
+                    let message = format!("its {file} is missing, or holds no pipeline {of}");
+                    let hint = "write a Pipeline into that file of the repository";
                     status.phase = RunPhase::Failed;
                     status.ended_at = Some(cx.now);
                     status.reasons = vec![Reason::new("no-steps", message).hint(hint)];

@@ -148,7 +148,9 @@ impl Watch {
             None => "nothing was measured yet".to_owned(),
         };
         if now.since(over) < self.patience {
-            return Word::Wait(Reason::new("guard-waiting", message));
+            let until =
+                format!("waited for until {}, then a person is asked", over + self.patience);
+            return Word::Wait(Reason::new("guard-waiting", message).hint(until));
         }
         Word::Ask(ask(Reason::new("guard-insufficient", message), name))
     }

@@ -115,11 +115,11 @@ impl Address {
                 return Err(AddressError::Refused(abroad::refusal(host)));
             }
             if !ours && let Some(private) = found.iter().find(|at| !is_public(at.ip())) {
-                let message = format!(
-                    "{host} redirects to {}, which is the private address {}",
-                    url.host_str().unwrap_or_default(),
-                    private.ip()
-                );
+                let (to, at) = (url.host_str().unwrap_or_default(), private.ip().to_string());
+                let message = match to.trim_matches(['[', ']']) == at {
+                    true => format!("{host} redirects to {at}, which is a private address"),
+                    false => format!("{host} redirects to {to}, which is the private address {at}"),
+                };
                 return Err(AddressError::Refused(message));
             }
             let at = found.first().copied();
