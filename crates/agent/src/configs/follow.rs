@@ -93,7 +93,8 @@ mod tests {
         drop(open);
         assert_eq!(followers.quiet(&acks, clock::instant()), [], "it waited a moment ago");
         let key = ("shop.0".to_owned(), "flags".to_owned());
-        assert_eq!(followers.quiet(&acks, late()), [key.clone()]);
+        let found = followers.quiet(&acks, late());
+        assert_eq!(found, std::slice::from_ref(&key));
 
         let ack = acks.get_mut("shop.0").and_then(|acks| acks.get_mut("flags")).unwrap();
         assert!(!ack.acknowledges(3), "what it follows with is older than its file");
