@@ -1,10 +1,11 @@
 //! Manifests as people write them: YAML or JSON text, several documents in one file, every error
 //! with file, line, column and path. Not the reading of files.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::name::{Invalid, Problem};
-use crate::{Any, Kind};
+use crate::{Any, Kind, Rule};
 
 /// The largest manifest text that is read, in bytes.
 pub const LARGEST: usize = 4 << 20;
@@ -103,30 +104,33 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
         let message = first_line(&e.to_string());
         vec![error(place(e.location()), Problem { path: String::new(), message })]
     })?;
+    let given = value.get("kind").is_some();
     let value = rule_file(file, value);
+    // A rule file is the target of its object, which is not written around it.
+    let bare = !given && value.get("kind").is_some();
+    let line = |path: &str| {
+        let path = if bare { path.trim_start_matches("spec.") } else { path };
+        start + line_of(text, path).unwrap_or(1) - 1
+    };
     let invalid = match Any::from_value(value.clone()) {
         Ok(any) => match any.validate() {
             Ok(()) => return Ok(Some(any)),
             Err(invalid) => invalid,
         },
         Err(invalid) => {
-            let typed = typed_location(&value, text).map(|l| place(Some(l)));
-            let of = |problem: &Problem| {
-                let line = line_of(text, &problem.path).unwrap_or(1);
-                typed.unwrap_or((start + line - 1, 1))
+            let typed = typed_location(&value, text, bare).map(|l| place(Some(l)));
+            // What is missing is missed only where all that holds it ends.
+            let missed = |problem: &Problem| problem.message.contains("is missing");
+            let of = |problem: &Problem| match typed.filter(|_| !missed(problem)) {
+                Some(place) => place,
+                None => (line(&problem.path), 1),
             };
             let at = |problem: Problem| error(of(&problem), problem);
             return Err(invalid.0.into_iter().map(at).collect());
         }
     };
     let Invalid(problems) = invalid;
-    Err(problems
-        .into_iter()
-        .map(|problem| {
-            let line = line_of(text, &problem.path).unwrap_or(1);
-            error((start + line - 1, 1), problem)
-        })
-        .collect())
+    Err(problems.into_iter().map(|problem| error((line(&problem.path), 1), problem)).collect())
 }
 
 /// A rule file as Prometheus reads it, with nothing but `groups`, is a Rule named as the file is.
@@ -153,10 +157,11 @@ fn first_line(message: &str) -> String {
 }
 
 /// Where the typed reading of the text fails; the first reading, through a value, has no places.
-fn typed_location(value: &Value, text: &str) -> Option<serde_saphyr::Location> {
+fn typed_location(value: &Value, text: &str, bare: bool) -> Option<serde_saphyr::Location> {
     let kind: Kind = value.get("kind")?.as_str()?.parse().ok()?;
-    serde_saphyr::with_deserializer_from_str_with_options(text, options(), |from| {
-        Any::of_kind(kind, from)
+    serde_saphyr::with_deserializer_from_str_with_options(text, options(), |from| match bare {
+        true => Rule::deserialize(from).map(|_| ()),
+        false => Any::of_kind(kind, from).map(|_| ()),
     })
     .err()?
     .location()
@@ -365,10 +370,33 @@ spec:
         let down = &rule.spec.groups[0].rules[1];
         assert_eq!(down.keep_firing_for, Some(crate::Span::seconds(7 * 86_400)));
         let wrong = wrong(&text.replace("    expr: up == 0\n", ""));
-        assert!(wrong[0].contains("f.yaml:") && wrong[0].contains("expr"), "{wrong:?}");
+        assert!(wrong[0].starts_with("f.yaml:7:") && wrong[0].contains("expr"), "{wrong:?}");
         let both = text.replace("- alert: Down", "- alert: Down\n    record: down");
         let both = read("f.yaml", both.as_bytes()).unwrap_err();
         assert!(both[0].to_string().contains("rules[1]"), "{}", both[0]);
+        assert_eq!(both[0].line, 7);
+        // Each is looked for in its own group and rule.
+        let nested = "groups:
+- name: other
+  rules:
+  # the first is well
+  - alert: A
+    expr: up
+  -   alert: B
+      expr: up
+      for: 1h
+      annotations:
+        record: no
+- name: shop
+  rules:
+    - record: 'a b'
+      expr: up
+";
+        let lines = |text: &str| -> Vec<usize> {
+            read("f.yaml", text.as_bytes()).unwrap_err().iter().map(|wrong| wrong.line).collect()
+        };
+        assert_eq!(lines(nested), [14]);
+        assert_eq!(lines(&nested.replace("for: 1h", "fore: 1h")), [9]);
     }
 
     #[test]
