@@ -46,6 +46,12 @@ pub fn next_to_send(world: &Snapshot) -> Option<Timestamp> {
     world.all::<Notification>().filter_map(|n| due_at(n)).min()
 }
 
+/// When the next notification of a receiver is to be sent or tried again.
+pub(crate) fn next_try(world: &Snapshot, receiver: &str) -> Option<Timestamp> {
+    let own = world.derived::<Notification>(receiver).filter(|n| n.spec.receiver == receiver);
+    own.filter_map(|n| due_at(n)).min()
+}
+
 fn due_at(notification: &Object<Notification>) -> Option<Timestamp> {
     let pending = notification.status.phase == NotificationPhase::Pending;
     pending.then(|| notification.status.retry_at.unwrap_or(notification.spec.at))

@@ -5,6 +5,7 @@ use atoll_model::access::Actor;
 use atoll_model::api::Explanation;
 use atoll_model::{Any, Application, Config, Deployment, Freeze, Kind, Object, Timestamp};
 
+use crate::alerting::next_try;
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
 
@@ -136,7 +137,9 @@ fn next(cx: &Context, kind: Kind, name: &str, over: bool, told: &mut Told) {
             told.reasons.push(reason);
         }
     }
-    if let Some(at) = plan.again_at.filter(|at| *at > cx.now) {
+    // Sending what waits is not the planner's, and comes before it looks again.
+    let sends = kind == Kind::Receiver && next_try(cx.world, name).is_some();
+    if let Some(at) = plan.again_at.filter(|at| *at > cx.now && !sends) {
         let within = at.since(cx.now).rough();
         told.next.push(match over {
             // Nothing is left to be looked at but when it is to go.

@@ -11,6 +11,7 @@ use atoll_model::{
 
 use super::{NAMED, Told, ago, count, word};
 use crate::Context;
+use crate::alerting::next_try;
 use crate::alerting::quiet::Quiet;
 use crate::alerting::receiver::told_of;
 use crate::alerting::route::receivers_of;
@@ -174,7 +175,12 @@ fn receiver(cx: &Context, it: &Object<Receiver>, told: &mut Told) {
     }
     let waits = it.status.waiting as usize;
     if waits > 0 {
-        told.waiting_for.push(format!("{} to be sent", count(waits, "message")));
+        let tried = next_try(cx.world, name).map(|at| match at > cx.now {
+            true => format!("; the next try is at {at}, in {}", at.since(cx.now).rough()),
+            false => "; it is tried now".to_owned(),
+        });
+        let messages = count(waits, "message");
+        told.waiting_for.push(format!("{messages} to be sent{}", tried.unwrap_or_default()));
     }
     let messages: Vec<_> = cx.world.derived::<Notification>(name).collect();
     for message in messages.iter().rev().take(NAMED) {
