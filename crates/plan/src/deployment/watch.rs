@@ -276,6 +276,45 @@ mod tests {
         GuardStatus { verdict, evidence: vec![evidence], ..GuardStatus::default() }
     }
 
+    /// A deployment in a rollout of which nothing at all is measured.
+    fn unmeasured(signals: serde_json::Value) -> Watch {
+        let application: Application = serde_json::from_value(serde_json::json!({
+            "environments": ["dev"],
+            "run": { "command": ["./shop"] },
+            "rollout": { "guard": { "signals": signals } },
+        }))
+        .unwrap();
+        let deployment: Deployment = serde_json::from_value(serde_json::json!({
+            "application": "shop", "environment": "dev",
+        }))
+        .unwrap();
+        let mut deployment = Object::new("shop.dev", deployment);
+        deployment.status.release = Some("shop-1".to_owned());
+        let rollout = serde_json::json!({
+            "to": "shop-2", "moved": 1, "since": Timestamp(0), "progressAt": Timestamp(0),
+        });
+        deployment.status.rollout = serde_json::from_value(rollout).unwrap();
+        let application = Any::Application(Arc::new(Object::new("shop", application)));
+        let of = Any::Deployment(Arc::new(deployment.clone()));
+        let world = crate::testing::world([application, of]);
+        let mut measured = crate::Measurements::default();
+        let nothing = Arc::new(crate::query::Answer::default());
+        measured.answers.insert("none".to_owned(), Ok(nothing));
+        let now = Timestamp(600_000);
+        Watch::of(&Context { world: &world, measured: &measured, now }, &deployment)
+    }
+
+    #[test]
+    fn what_somebody_asked_for_and_nobody_saw_is_on_record() {
+        let none = unmeasured(serde_json::json!([]));
+        assert!(none.status.is_none() && !none.binding);
+        let asked = serde_json::json!([{ "name": "q", "query": "nosuch", "missing": "open" }]);
+        let asked = unmeasured(asked);
+        let said = asked.status.as_ref().unwrap();
+        assert!(said.evidence.iter().any(|evidence| evidence.signal == "q"), "{said:?}");
+        assert_eq!(asked.word("shop.dev", Timestamp(0), Timestamp(600_000)), Word::Go);
+    }
+
     #[test]
     fn a_stop_stays_until_it_gets_worse() {
         use Verdict::{InsufficientData, Pass, RollBack, Stop, Warn};
