@@ -21,6 +21,9 @@ pub const SOURCE_HEADER: &str = "x-atoll-source";
 const MOST_WAITING: usize = 4_096;
 /// So many bytes wait for one.
 const MOST_BYTES: usize = 32 << 20;
+/// And so many for all that are away: a replica that comes back under another address each time
+/// leaves one behind.
+const MOST_AWAY: usize = 64 << 20;
 /// What one misses that is away is kept for it so long.
 const AWAY: Duration = Duration::from_secs(3_600);
 /// The pauses between two attempts of a message: the first, and the longest.
@@ -93,8 +96,15 @@ impl Peers {
             queue.seen = now;
         }
         queues.retain(|_, queue| now.saturating_sub(queue.seen) < AWAY);
-        for Queue { sender, waiting, .. } in queues.values() {
-            let full = waiting.load(Ordering::Relaxed) + body.len() > MOST_BYTES;
+        let bytes = |queue: &Queue| queue.waiting.load(Ordering::Relaxed);
+        let mut away: usize = queues.values().filter(|q| q.seen < now).map(bytes).sum();
+        for queue in queues.values() {
+            let Queue { sender, waiting, seen } = queue;
+            let mut full = bytes(queue) + body.len() > MOST_BYTES;
+            if *seen < now && !full {
+                full = away + body.len() > MOST_AWAY;
+                away += body.len();
+            }
             let message = Message { source: giver.source.clone(), body: body.clone() };
             waiting.fetch_add(body.len(), Ordering::Relaxed);
             if full || sender.try_send(message).is_err() {
@@ -197,5 +207,20 @@ mod tests {
         }
         send(&[], 3_700);
         assert_eq!((peers.waiting(), peers.lost()), (0, 0), "given up for gone");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_all_that_are_away_is_bounded() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let peers = Peers::new("secret".to_owned(), None).unwrap();
+        let gone: Vec<String> = (1..=4).map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let giver = Giver::server("h1");
+        peers.send(&gone, &giver, &Bytes::new(), Duration::ZERO);
+        let large = Bytes::from(vec![0; 30 << 20]);
+        peers.send(&[], &giver, &large, Duration::from_secs(60));
+        assert_eq!((peers.waiting(), peers.lost()), (60 << 20, 2));
+        // Whoever is there has room of its own.
+        peers.send(&["http://127.0.0.1:5".to_owned()], &giver, &large, Duration::from_secs(61));
+        assert_eq!((peers.waiting(), peers.lost()), (90 << 20, 6));
     }
 }
