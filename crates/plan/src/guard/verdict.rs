@@ -297,7 +297,6 @@ fn band(contrast: &Contrast, measure: &Measure, scale: Scale) -> Option<(f64, f6
 fn passed(evidence: &[Evidence]) -> String {
     let missing = evidence.iter().filter(|evidence| evidence.after.is_none()).count();
     let said = match evidence.len() - missing {
-        0 => "nothing was measured".to_owned(),
         1 => "nothing got worse in 1 signal".to_owned(),
         known => format!("nothing got worse in {known} signals"),
     };
