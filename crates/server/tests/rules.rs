@@ -100,6 +100,37 @@ async fn a_sample_becomes_a_series_an_alert_and_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_asked_for_when_it_is_due_and_not_with_every_other() {
+    const SLOW: usize = 20;
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    let group = |name: &str, interval: &str, rules: usize| {
+        let rule = |n| json!({ "record": format!("{name}:r{n}"), "expr": format!("vector({n})") });
+        json!({ "name": name, "interval": interval, "rules": (0..rules).map(rule).collect::<Vec<_>>() })
+    };
+    let groups = [group("fast", "1s", 1), group("slow", "30s", SLOW)];
+    let (status, outcome) =
+        apply(&operator, &[object("Rule", "two", &json!({ "groups": groups }))]).await;
+    assert_eq!(status, 200, "{outcome}");
+    let mut times = std::collections::BTreeSet::new();
+    while times.len() < 5 {
+        let next = until(async || {
+            let (_, rules) = operator.call("GET", "/api/v1/rules", None).await;
+            let last = rules["data"]["groups"][0]["lastEvaluation"].as_str()?.to_owned();
+            (!times.contains(&last)).then_some(last)
+        });
+        let next = next.await;
+        times.insert(next);
+    }
+    let text = operator.text("/metrics").await;
+    let figure = "atoll_query_duration_seconds_count{lane=\"planners\"} ";
+    let asked = text.lines().find_map(|line| line.strip_prefix(figure)).expect("it is counted");
+    // The slow one at first, and once more where it has become due meanwhile.
+    let asked: usize = asked.parse().expect("a number");
+    assert!(asked < 3 * SLOW, "{asked} for {times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expression_that_cannot_be_evaluated_is_refused_with_its_place() {
     let server = serve().await;
     let operator = server.caller_with(Level::Operator).await;

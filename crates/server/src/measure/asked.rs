@@ -20,13 +20,21 @@ use crate::metrics::{Ask, Period};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Recorded series are counted together under this name.
 const SOURCE: &str = "rules";
+/// An answer of at most so many series is kept until the same rule is asked about again.
+const KEPT: usize = 1000;
 
 /// What was asked last, for those who look at it.
 #[derive(Debug, Default)]
 pub struct Asked {
     recorded: Mutex<HashMap<Recorded, HashSet<Labels>>>,
     last: Mutex<HashMap<String, LastAsked>>,
+    answered: Mutex<HashMap<String, Answered>>,
 }
+
+/// The answers to a rule object's questions, by their names. Each of its groups has a time of its
+/// own, and whoever plans for one is asked for all: what was asked for that very time before is not
+/// asked again.
+type Answered = HashMap<String, (Query, Arc<query::Answer>)>;
 
 /// One answer that is recorded, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,29 +74,73 @@ impl Asked {
         });
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.retain(|rule, _| world.find(Kind::Rule, rule).is_some());
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.retain(|rule, _| world.find(Kind::Rule, rule).is_some());
         ended
+    }
+
+    /// Takes the answers last given to a rule.
+    fn take_answered(&self, rule: &str) -> Answered {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.remove(rule).unwrap_or_default()
+    }
+
+    /// Keeps the answers given to a rule, and how long they took, if any was asked for.
+    fn keep_answered(&self, rule: &str, answers: Answered, last: Option<LastAsked>) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(rule.to_owned(), answers);
+        if let Some(last) = last {
+            let mut all = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(rule.to_owned(), last);
+        }
     }
 }
 
 impl Server {
     /// Asks a planner's questions in order.
     pub(crate) async fn ask_all(&self, kind: Kind, subject: &str, all: Vec<Query>) -> Answers {
-        let began = self.clock.elapsed();
         let mut answers = Answers::new();
+        if kind != Kind::Rule {
+            for query in all {
+                let answer = self.ask_timed(kind, subject, &query).await;
+                answers.insert(query.name, answer);
+            }
+            return answers;
+        }
+        let mut known = self.asked.take_answered(subject);
+        let (mut kept, mut anew) = (Answered::new(), false);
+        let began = self.clock.elapsed();
         for query in all {
-            let began = self.clock.elapsed();
-            let answer = self.ask_one(kind, subject, &query).await;
-            let took = self.clock.elapsed().saturating_sub(began);
-            self.figures.observe("atoll_query_duration_seconds", &[("lane", "planners")], took);
-            answers.insert(query.name, answer.map(Arc::new));
+            let answer = match known.remove(&query.name).filter(|(asked, _)| *asked == query) {
+                Some((_, answer)) => Ok(answer),
+                None => {
+                    anew = true;
+                    self.ask_timed(kind, subject, &query).await
+                }
+            };
+            answers.insert(query.name.clone(), answer.clone());
+            if let Some(answer) = answer.ok().filter(|answer| answer.series.len() <= KEPT) {
+                kept.insert(query.name.clone(), (query, answer));
+            }
         }
-        if kind == Kind::Rule {
-            let took = self.clock.elapsed().saturating_sub(began);
-            let last = LastAsked { at: self.clock.now(), took };
-            let mut all = self.asked.last.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(subject.to_owned(), last);
-        }
+        let took = self.clock.elapsed().saturating_sub(began);
+        let last = anew.then(|| LastAsked { at: self.clock.now(), took });
+        self.asked.keep_answered(subject, kept, last);
         answers
+    }
+
+    /// Asks one question and counts what it took.
+    async fn ask_timed(
+        &self,
+        kind: Kind,
+        subject: &str,
+        query: &Query,
+    ) -> Result<Arc<query::Answer>, Reason> {
+        let began = self.clock.elapsed();
+        let answer = self.ask_one(kind, subject, query).await;
+        let took = self.clock.elapsed().saturating_sub(began);
+        self.figures.observe("atoll_query_duration_seconds", &[("lane", "planners")], took);
+        answer.map(Arc::new)
     }
 
     async fn ask_one(
