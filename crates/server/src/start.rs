@@ -398,5 +398,6 @@ impl Running {
         })
         .await;
         self.tasks.shutdown().await;
+        self.server.metrics.close().await;
     }
 }

@@ -209,6 +209,36 @@ async fn the_servers_own_figures_are_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_leaves_blocks_and_no_long_log() {
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    let (now, metrics) = (now(&server), server.running.server.metrics.clone());
+    let status = || metrics.storage.status();
+    let mut step = 0;
+    while status().log_bytes < 2 << 20 {
+        let at = now - 3_600_000 + step * 1000;
+        let mut encoder = Encoder::new(Version::V1);
+        for series in 0..2000 {
+            // Nothing in it repeats, so that it takes room.
+            let value = f64::from(series * 7919 % 1013).sqrt() * (step + 1) as f64;
+            let name = series.to_string();
+            encoder.add(
+                [("__name__", "x"), ("series", name.as_str())].into_iter(),
+                &[Sample { at, value }],
+            );
+        }
+        let body = encoder.finish().expect("it is small");
+        assert_eq!(write(&operator, Version::V1, &body).await.0, 204);
+        step += 1;
+    }
+    let samples = status().samples;
+    server.running.stop().await;
+    let left = status();
+    assert_eq!((left.head_samples, left.samples), (0, samples), "{left:?}");
+    assert!(left.log_bytes < 1 << 20, "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn promtool_speaks_to_us() {
     const PROGRAM: &str = "/usr/bin/promtool";
     if !std::path::Path::new(PROGRAM).exists() {
