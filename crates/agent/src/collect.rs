@@ -40,8 +40,8 @@ use series::{Base, Tracked};
 const QUEUE: u64 = 256 << 20;
 /// Instances and logs are looked at this often, and samples are sent.
 const LOOK: Duration = Duration::from_secs(1);
-/// What is due is begun at most so late.
-const TICK: Duration = Duration::from_millis(250);
+/// The shortest time between two looks at host and instances.
+const SHORTEST: Duration = Duration::from_millis(250);
 /// The wait before it is begun anew, should it ever break.
 const ANEW: Duration = Duration::from_secs(10);
 /// What its end may take, when the agent ends.
@@ -135,7 +135,7 @@ impl Work {
         let now = clock::instant();
         Ok(Work {
             machine: Arc::clone(machine),
-            every: every.max(TICK),
+            every: every.max(SHORTEST),
             main,
             roster: Roster::new(&machine.data, &machine.boot),
             host: base(("job", "node")),
@@ -157,8 +157,7 @@ impl Work {
         loop {
             self.act();
             self.forward();
-            let tick = clock::instant() + TICK;
-            let wake = self.forwarder.wake().map_or(tick, |at| at.min(tick));
+            let wake = self.wake();
             tokio::select! {
                 _ = stopped.changed() => break,
                 fetched = self.scrapes.fetched() => {
@@ -170,6 +169,13 @@ impl Work {
             }
         }
         self.forwarder.keep(&mut self.outbox);
+    }
+
+    /// When something is due next, should nothing happen before.
+    fn wake(&self) -> Instant {
+        let scrape = self.scrapes.wait(clock::now().0).map(|wait| clock::instant() + wait);
+        let due = [scrape, self.forwarder.wake()].into_iter().flatten();
+        due.fold(self.look_due.min(self.collect_due), Instant::min)
     }
 
     /// Does what is due.

@@ -62,13 +62,17 @@ impl Board {
     /// Notes how an instance is.
     pub fn post(&self, report: InstanceReport) {
         let mut inner = self.inner();
-        inner.awaited.remove(&report.name);
-        if inner.instances.get(&report.name) != Some(&report) {
+        let awaited = inner.awaited.remove(&report.name);
+        let news = inner.instances.get(&report.name) != Some(&report);
+        if news {
             inner.dirty.insert(report.name.clone());
             inner.instances.insert(report.name.clone(), report);
         }
         drop(inner);
-        self.changed.notify_one();
+        // Nobody is woken each second to hear that nothing has changed.
+        if news || awaited {
+            self.changed.notify_one();
+        }
     }
 
     /// Forgets an instance that is no longer here.
@@ -114,13 +118,16 @@ impl Board {
     /// Notes how a task is.
     pub fn post_task(&self, report: TaskReport) {
         let mut inner = self.inner();
-        inner.awaited_tasks.remove(&report.name);
-        if inner.tasks.get(&report.name) != Some(&report) {
+        let awaited = inner.awaited_tasks.remove(&report.name);
+        let news = inner.tasks.get(&report.name) != Some(&report);
+        if news {
             inner.dirty_tasks.insert(report.name.clone());
             inner.tasks.insert(report.name.clone(), report);
         }
         drop(inner);
-        self.changed.notify_one();
+        if news || awaited {
+            self.changed.notify_one();
+        }
     }
 
     /// Forgets a task nobody asks about any more.

@@ -131,6 +131,12 @@ impl Scrapes {
         }
     }
 
+    /// What is left until one is due; none while there is nothing to scrape.
+    pub fn wait(&self, now: i64) -> Option<Duration> {
+        let due = self.targets.values().filter(|target| !target.fetching).map(|target| target.due);
+        due.min().map(|due| Duration::from_millis(u64::try_from(due - now).unwrap_or(0)))
+    }
+
     /// The next scrape that comes to an end. Waits for ever while none is under way.
     pub async fn fetched(&mut self) -> Fetched {
         loop {

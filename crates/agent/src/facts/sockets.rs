@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 use atoll_model::cmdb::facts::{Link, Listener};
 
@@ -22,25 +23,47 @@ const ESTABLISHED: u8 = 0x01;
 const TCP_LISTEN: u8 = 0x0A;
 const UDP_UNCONNECTED: u8 = 0x07;
 
-/// The inodes of everything that listens: while these are the same, so are the listeners.
-pub fn listening_inodes() -> BTreeSet<(u64, u16)> {
-    listening().into_iter().map(|(_, socket)| (socket.inode, socket.local.1)).collect()
+/// The connections of each network there is, as they are at one look: reading them costs the
+/// kernel's whole table, however few there are, so that each network is read once.
+#[derive(Default)]
+pub struct Tables {
+    tcp: BTreeMap<PathBuf, Vec<Socket>>,
 }
 
-fn listening() -> Vec<(&'static str, Socket)> {
-    let of = |protocol: &'static str, state: u8| {
-        let names = [format!("/proc/net/{protocol}"), format!("/proc/net/{protocol}6")];
-        let sockets = names.into_iter().flat_map(|path| sockets(&text(path)));
-        sockets.filter(move |s| s.state == state).map(move |s| (protocol, s))
-    };
-    // A datagram socket on a port the kernel chose is somebody asking, not listening.
-    let fixed = |(_, socket): &(&str, Socket)| socket.local.1 < 32_768;
-    of("tcp", TCP_LISTEN).chain(of("udp", UDP_UNCONNECTED).filter(fixed)).collect()
+impl Tables {
+    /// Connections and listeners of the network a process is in; in a container that is another
+    /// than the host's.
+    fn tcp(&mut self, pid: &str) -> &[Socket] {
+        let dir = Path::new("/proc").join(pid);
+        // Without a name for its network, it is one of its own.
+        let network = fs::read_link(dir.join("ns/net")).unwrap_or_else(|_| dir.clone());
+        self.tcp.entry(network).or_insert_with(|| table(&dir.join("net"), "tcp"))
+    }
+}
+
+/// What listens on this machine.
+pub struct Listening(Vec<(&'static str, Socket)>);
+
+impl Listening {
+    /// As it is now.
+    pub fn look(tables: &mut Tables) -> Listening {
+        let tcp = tables.tcp("self").iter().filter(|s| s.state == TCP_LISTEN).cloned();
+        let udp = table(Path::new("/proc/self/net"), "udp");
+        // A datagram socket on a port the kernel chose is somebody asking, not listening.
+        let fixed = |s: &Socket| s.state == UDP_UNCONNECTED && s.local.1 < 32_768;
+        let udp = udp.into_iter().filter(fixed);
+        Listening(tcp.map(|s| ("tcp", s)).chain(udp.map(|s| ("udp", s))).collect())
+    }
+
+    /// The inodes of everything that listens: while these are the same, so are the listeners.
+    pub fn inodes(&self) -> BTreeSet<(u64, u16)> {
+        self.0.iter().map(|(_, socket)| (socket.inode, socket.local.1)).collect()
+    }
 }
 
 /// Every port that is listened on, with the name of the process.
-pub fn listeners() -> Vec<Listener> {
-    let sockets = listening();
+pub fn listeners(listening: Listening) -> Vec<Listener> {
+    let Listening(sockets) = listening;
     let wanted: BTreeSet<u64> = sockets.iter().map(|(_, socket)| socket.inode).collect();
     let owners = owners(&wanted);
     let mut found: BTreeSet<Listener> = BTreeSet::new();
@@ -99,13 +122,11 @@ fn family(pid: u32) -> Vec<u32> {
 
 /// Whom the processes of an instance talk to: connections they have opened, not those that were
 /// opened to them.
-pub fn links(instance: &str, pid: u32) -> BTreeSet<Link> {
+pub fn links(tables: &mut Tables, instance: &str, pid: u32) -> BTreeSet<Link> {
     let mut found = BTreeSet::new();
     let family = family(pid);
     let ours: BTreeSet<u64> = family.iter().flat_map(|pid| inodes(*pid)).collect();
-    // Of its own network, which in a container is another than the host's.
-    let tables = [format!("/proc/{pid}/net/tcp"), format!("/proc/{pid}/net/tcp6")];
-    let all: Vec<Socket> = tables.into_iter().flat_map(|path| sockets(&text(path))).collect();
+    let all = tables.tcp(&pid.to_string());
     let own = |socket: &&Socket| ours.contains(&socket.inode);
     let served: BTreeSet<u16> = all
         .iter()
@@ -123,6 +144,12 @@ pub fn links(instance: &str, pid: u32) -> BTreeSet<Link> {
         }
     }
     found
+}
+
+/// The sockets of a protocol, of both families.
+fn table(dir: &Path, protocol: &str) -> Vec<Socket> {
+    let names = [dir.join(protocol), dir.join(format!("{protocol}6"))];
+    names.into_iter().flat_map(|path| sockets(&text(path))).collect()
 }
 
 /// The rows of a table of sockets.
@@ -179,12 +206,14 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let opened = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let (taken, _) = listener.accept().unwrap();
-        let all = links("a.b.0", std::process::id());
+        let mut tables = Tables::default();
+        let all = links(&mut tables, "a.b.0", std::process::id());
         let link = Link { instance: "a.b.0".into(), address: "127.0.0.1".into(), port };
         assert!(all.contains(&link), "{all:?}");
         let back = opened.local_addr().unwrap().port();
         assert!(!all.iter().any(|link| link.port == back), "{all:?}");
-        let own = listeners().into_iter().find(|l| l.port == port && l.protocol == "tcp");
+        let listening = Listening::look(&mut tables);
+        let own = listeners(listening).into_iter().find(|l| l.port == port && l.protocol == "tcp");
         assert!(own.is_some_and(|l| !l.process.is_empty()), "the listener has its process");
         drop((opened, taken));
     }

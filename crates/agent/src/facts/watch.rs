@@ -12,6 +12,7 @@ use atoll_model::cmdb::facts::{FactsData, FactsPart, FactsReport, FactsWanted, F
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::sockets::{Listening, Tables};
 use super::{custom, network, packages, sockets, system};
 use crate::clock::instant;
 use crate::machine::Machine;
@@ -169,14 +170,17 @@ impl Findings {
             FactsData::Storage(system::storage())
         });
         self.on(FactsPart::Network, network::stamp(), || FactsData::Network(network::network()));
-        let inodes = format!("{:?}", sockets::listening_inodes());
-        self.on(FactsPart::Listeners, inodes, || FactsData::Listeners(sockets::listeners()));
+        let mut tables = Tables::default();
+        let listening = Listening::look(&mut tables);
+        self.on(FactsPart::Listeners, format!("{:?}", listening.inodes()), || {
+            FactsData::Listeners(sockets::listeners(listening))
+        });
         self.on(FactsPart::Packages, packages::stamp(), || {
             FactsData::Packages(packages::packages())
         });
         let plug_ins = custom::directories(&machine.data);
         self.every(FactsPart::Custom, PLUG_INS, || FactsData::Custom(custom::custom(&plug_ins)));
-        let links = self.links(machine);
+        let links = self.links(machine, &mut tables);
         self.take(FactsData::Links(links));
         self.tell_failed();
     }
@@ -205,10 +209,10 @@ impl Findings {
     }
 
     /// Whom instances talk to, or have talked to lately.
-    fn links(&mut self, machine: &Machine) -> Vec<Link> {
+    fn links(&mut self, machine: &Machine, tables: &mut Tables) -> Vec<Link> {
         let now = instant();
         for (instance, pid) in machine.board.processes() {
-            let seen = sockets::links(&instance, pid);
+            let seen = sockets::links(tables, &instance, pid);
             self.links.extend(seen.into_iter().map(|link| (link, now)));
         }
         let there: BTreeSet<String> = machine.board.names();

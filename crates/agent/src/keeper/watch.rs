@@ -2,7 +2,7 @@
 //! for its phase.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atoll_client::Backoff;
@@ -11,7 +11,7 @@ use atoll_model::delivery::PackageRef;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run;
 use atoll_model::template::Names;
-use tokio::sync::mpsc;
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 
 use super::start::{age_at, check_ports, fill, names};
@@ -39,7 +39,10 @@ pub struct Watching {
     questions: Option<Questions>,
     /// When it is asked next; none while an answer is out.
     due: Option<Instant>,
-    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    /// The answer that is out. Asked by the keeper itself: a task of its own would cost a host of
+    /// many instances more than all its questions. Never locked; so that others may look at a
+    /// keeper.
+    asking: Option<Mutex<BoxFuture<'static, Answer>>>,
     /// Whether it is marked as ready, for an agent that comes later.
     marked: bool,
     /// The release being fetched ahead of need.
@@ -68,7 +71,7 @@ impl Default for Watching {
             born: (clock::instant(), Duration::ZERO),
             questions: None,
             due: None,
-            answers: mpsc::channel(4),
+            asking: None,
             marked: false,
             fetching: None,
             prefetched: None,
@@ -90,6 +93,7 @@ impl Watching {
         self.process = None;
         self.health = None;
         self.due = None;
+        self.asking = None;
         self.marked = false;
     }
 
@@ -141,16 +145,40 @@ impl Watching {
         let (Some(process), Some(health)) = (self.process, &self.health) else { return };
         let Some(questions) = self.questions.clone() else { return };
         let live = questions.live.clone().filter(|_| health.asks_live(self.age()));
-        let sender = self.answers.0.clone();
-        tokio::spawn(async move {
+        let asked = async move {
             let ready = ask(&questions.ready, questions.timeout).await;
             let live = match live {
                 Some(question) => Some(ask(&question, questions.timeout).await),
                 None => None,
             };
-            // Nobody listens any more once the keeper has gone.
-            let _ = sender.send(Answer { process, ready, live }).await;
-        });
+            Answer { process, ready, live }
+        };
+        self.asking = Some(Mutex::new(Box::pin(asked)));
+    }
+
+    /// An answer, or what is fetched ahead of need, once it is there.
+    async fn next(&mut self) -> Event {
+        let Watching { asking, fetching, .. } = self;
+        let answer = async {
+            match asking {
+                Some(asking) => asking.get_mut().unwrap_or_else(PoisonError::into_inner).await,
+                None => std::future::pending().await,
+            }
+        };
+        let fetched = async {
+            match fetching {
+                Some((_, task)) => drop(task.await),
+                None => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            answer = answer => Event::Answer(answer),
+            () = fetched => Event::Prefetched,
+        };
+        if let Event::Answer(_) = event {
+            self.asking = None;
+        }
+        event
     }
 
     /// Takes an answer. While its supervisor is cut off, as from an engine that is started anew,
@@ -196,13 +224,7 @@ impl Keeper {
                         None => std::future::pending().await,
                     }
                 } => Event::State(state.map(Box::new)),
-                Some(answer) = self.watching.answers.1.recv() => Event::Answer(answer),
-                () = async {
-                    match &mut self.watching.fetching {
-                        Some((_, task)) => drop(task.await),
-                        None => std::future::pending().await,
-                    }
-                } => Event::Prefetched,
+                event = self.watching.next() => event,
                 () = tokio::time::sleep_until(wake) => Event::Time,
             };
             match event {
