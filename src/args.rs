@@ -250,7 +250,7 @@ pub enum Command {
     Resume(commands::rollout::Args),
     /// Ask that a release enters an environment, or skip the soaks of a rollout under way
     Promote(commands::promote::Args),
-    /// Approve that a release enters an environment
+    /// Approve a release's entry into an environment, a budget's breach, or a decision
     Approve(commands::approve::Args),
     /// Say that a release is to run nowhere
     Veto(commands::veto::Args),
@@ -306,6 +306,9 @@ pub enum Command {
     /// Standards: what is asked of everything, how well it is kept, what it would have stopped
     #[command(subcommand, visible_alias = "standards")]
     Standard(commands::standard::Command),
+    /// What was decided by itself and why; whether it was right; stop all of it, or let it go on
+    #[command(visible_alias = "decision")]
+    Decisions(commands::decisions::Args),
     /// Excuse something from a standard, for a time
     Waive(commands::waive::Args),
     /// Tokens: who may do what

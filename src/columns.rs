@@ -16,6 +16,7 @@ use crate::terminal::Tone;
 
 mod access;
 mod budget;
+pub mod centre;
 mod ci;
 mod config;
 mod delivery;
@@ -107,6 +108,8 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Standard(o) => policy::standard(o, now),
         Any::Waiver(o) => policy::waiver(o, now),
         Any::Scorecard(o) => policy::scorecard(o, now),
+        Any::Policy(o) => centre::policy(o, now),
+        Any::Decision(o) => centre::decision(o, now),
     }
 }
 

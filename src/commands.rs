@@ -10,6 +10,7 @@ pub mod budget;
 pub mod capacity;
 pub mod completion;
 pub mod config;
+pub mod decisions;
 pub mod delete;
 pub mod delivery;
 pub mod demo;
@@ -118,6 +119,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Silence(args) => silence::run(&global, args).await,
         Command::Guard(command) => guard::run(&global, command).await,
         Command::Standard(command) => standard::run(&global, command).await,
+        Command::Decisions(args) => decisions::run(&global, args).await,
         Command::Waive(args) => waive::run(&global, args).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Config(command) => config::run(&global, command).await,

@@ -1,5 +1,5 @@
-//! `atoll approve`: says in one's own name that a release may enter an environment, or that a
-//! budget may be broken this month.
+//! `atoll approve`: says in one's own name that a release may enter an environment, that a budget
+//! may be broken this month, or that a decision may be carried out.
 
 use atoll_client::Client;
 use atoll_model::api::Whoami;
@@ -13,8 +13,8 @@ use crate::subject::Subject;
 /// What `atoll approve` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// promotion/RELEASE.ENVIRONMENT, or budget/NAME for the rest of the month
-    #[arg(value_name = "promotion/NAME|budget/NAME")]
+    /// promotion/RELEASE.ENVIRONMENT, budget/NAME for the rest of the month, or decision/NAME
+    #[arg(value_name = "promotion/NAME|budget/NAME|decision/NAME")]
     what: Subject,
     /// What there is to say
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -26,7 +26,7 @@ pub struct Args {
 /// # Errors
 /// The client's; a refusal of the gate.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let what = args.what.of(&[Kind::Promotion, Kind::Budget])?;
+    let what = args.what.of(&[Kind::Promotion, Kind::Budget, Kind::Decision])?;
     let client = global.client()?;
     client.get(what.kind, &what.name).await?;
     let who = client.whoami().await?;
@@ -48,7 +48,8 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 async fn role(client: &Client, what: &Subject, who: &Whoami) -> anyhow::Result<String> {
     let mut asked = Vec::new();
     // Whoever may approve need not see the environment.
-    if let Some((_, environment)) = what.name.rsplit_once('.')
+    if what.kind == Kind::Promotion
+        && let Some((_, environment)) = what.name.rsplit_once('.')
         && let Ok(Any::Environment(found)) = client.get(Kind::Environment, environment).await
     {
         asked = found.spec.approval.clone().map(|rule| rule.roles).unwrap_or_default();

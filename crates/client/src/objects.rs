@@ -3,6 +3,7 @@
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::budget::report::CostReport;
 use atoll_model::capacity::CapacityReport;
+use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
 use atoll_model::policy::{Replay, ReplayRequest, Scores};
@@ -223,6 +224,18 @@ impl Client {
     /// `Invalid`, where the standard is not valid.
     pub async fn replay_standard(&self, request: &ReplayRequest) -> Result<Replay, ClientError> {
         let ask = Ask::of(Method::POST, "/v1/replay/standards".to_owned()).json(request);
+        self.read(ask.repeatable()).await
+    }
+
+    /// Decides again what was decided, with other policies.
+    ///
+    /// # Errors
+    /// `Invalid`, where a policy is not valid.
+    pub async fn replay_decisions(
+        &self,
+        request: &DecisionReplayRequest,
+    ) -> Result<DecisionReplay, ClientError> {
+        let ask = Ask::of(Method::POST, "/v1/replay/decisions".to_owned()).json(request);
         self.read(ask.repeatable()).await
     }
 

@@ -25,8 +25,28 @@ pub struct Freeze {
     /// The applications it holds for, by their labels; all, if absent.
     #[serde(default)]
     pub applications: Selector,
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "Holds::is_changes")]
+    pub holds: Holds,
     /// Why, for those it stops.
     pub reason: String,
+}
+
+/// What a freeze holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Holds {
+    /// Changes and rollouts.
+    #[default]
+    Changes,
+    /// Whatever the decision centre would do by itself, healing too, and nothing else.
+    Decisions,
+}
+
+impl Holds {
+    fn is_changes(&self) -> bool {
+        *self == Holds::Changes
+    }
 }
 
 impl Freeze {
@@ -56,6 +76,10 @@ impl Spec for Freeze {
         if let (Some(from), Some(until)) = (self.from, self.until) {
             invalid.add_if(until <= from, "until", "is not after from");
         }
+        let narrow = !self.environments.is_empty() || !self.applications.0.is_empty();
+        let message = "is decisions, which are stopped everywhere; leave out environments and \
+                       applications";
+        invalid.add_if(self.holds == Holds::Decisions && narrow, "holds", message);
         for (i, environment) in self.environments.iter().enumerate() {
             invalid.nest(&format!("environments[{i}]"), name::check_simple(environment));
         }

@@ -7,6 +7,7 @@ pub mod alerting;
 pub mod api;
 pub mod budget;
 pub mod capacity;
+pub mod centre;
 pub mod ci;
 pub mod cmdb;
 pub mod config;
@@ -52,6 +53,8 @@ pub use alerting::{Alert, Rule, Silence};
 pub use budget::Budget;
 pub use budget::price::Price;
 pub use capacity::Capacity;
+pub use centre::Policy;
+pub use centre::decision::Decision;
 pub use ci::pipeline::Pipeline;
 pub use ci::run::Run;
 pub use ci::secret::Secret;
@@ -171,4 +174,8 @@ kinds::kinds! {
     Waiver "waivers" [],
     /// How one application keeps the standards.
     Scorecard "scorecards" ["card"],
+    /// Something that may be done by itself, and when.
+    Policy "policies" ["pol"],
+    /// What the decision centre decided about one thing at one time.
+    Decision "decisions" ["dec"],
 }

@@ -18,7 +18,7 @@ pub mod receiver;
 pub(crate) mod route;
 pub mod rule;
 mod subject;
-mod suspect;
+pub(crate) mod suspect;
 pub(crate) mod template;
 
 /// A message that does not get through is given up after this time.

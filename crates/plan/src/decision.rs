@@ -28,6 +28,9 @@ mod validity;
 pub use cost::COST;
 pub(crate) use radius::is_disturbed;
 
+/// The actor that carries out what policies want.
+const DECISION_CENTRE: &str = "controller/decision";
+
 /// What the gate says.
 #[must_use]
 #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +157,10 @@ fn hold(case: &Case, opinion: Opinion) -> Verdict {
             }
             (Any::Package(new), Any::Package(old)) => {
                 Arc::make_mut(new).status.offered = old.status.offered;
+            }
+            (Any::Decision(new), Any::Decision(old)) => {
+                let status = &mut Arc::make_mut(new).status;
+                crate::centre::decision::held(status, &old.status, &opinion.objections);
             }
             _ => {}
         }

@@ -12,6 +12,7 @@ use crate::{CONTROLLERS, Context, Plan};
 mod access;
 mod budget;
 mod capacity;
+mod centre;
 mod ci;
 mod config;
 mod delivery;
@@ -66,6 +67,8 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Standard(it) => policy::standard(cx, it, &mut told),
         Any::Waiver(it) => policy::waiver(cx, it, &mut told),
         Any::Scorecard(it) => policy::scorecard(it, &mut told),
+        Any::Policy(it) => centre::policy(cx, it, &mut told),
+        Any::Decision(it) => centre::decision(it, &mut told),
         other if inventory::tell(cx, other, &mut told) => {}
         other => monitoring::tell(cx, other, &mut told),
     }
@@ -73,7 +76,11 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
     if let Some(at) = any.meta().deleted_at {
         told.state = format!("{} Its deletion was asked for at {at}.", told.state);
     }
-    let over = matches!(&any, Any::Run(run) if run.status.phase.is_over());
+    let over = match &any {
+        Any::Run(run) => run.status.phase.is_over(),
+        Any::Decision(decision) => decision.status.ended_at.is_some(),
+        _ => false,
+    };
     next(cx, kind, name, over, &mut told);
     Some(Explanation {
         subject: any.id(),

@@ -11,6 +11,7 @@ pub mod access;
 pub mod alerting;
 pub mod budget;
 pub mod capacity;
+pub mod centre;
 pub mod ci;
 pub mod cmdb;
 pub mod config;
@@ -252,6 +253,20 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: alerting::receiver::plan,
         queries: nothing_measured,
         touched: alerting::receiver::touched,
+    },
+    Controller {
+        name: "policy",
+        kind: Kind::Policy,
+        plan: centre::plan,
+        queries: centre::queries,
+        touched: centre::touched,
+    },
+    Controller {
+        name: centre::decision::NAME,
+        kind: Kind::Decision,
+        plan: centre::decision::plan,
+        queries: centre::decision::queries,
+        touched: centre::decision::touched,
     },
     Controller {
         name: "job",

@@ -162,7 +162,7 @@ impl Permissions {
         let verbs = [Verb::Write, Verb::Delete];
         verbs.iter().any(|verb| self.somewhere(*verb, kind))
             || matches!(kind, None | Some(Kind::Approval))
-                && [Kind::Promotion, Kind::Budget]
+                && [Kind::Promotion, Kind::Budget, Kind::Decision]
                     .iter()
                     .any(|kind| self.somewhere(Verb::Approve, Some(*kind)))
             || matches!(kind, None | Some(Kind::Run))

@@ -107,6 +107,7 @@ mod tests {
             until: None,
             environments: Vec::new(),
             applications: Selector::default(),
+            holds: Default::default(),
             reason: "so".to_owned(),
         };
         sim.apply(vec![Any::Freeze(Arc::new(Object::new("f", freeze)))]).unwrap();

@@ -6,6 +6,7 @@ pub mod caches;
 pub mod capacity;
 pub mod configs;
 pub mod costs;
+pub mod decisions;
 pub mod delivery;
 pub mod error;
 pub mod git;

@@ -1,9 +1,9 @@
-//! The standards that come with the program: made once, on the first start that knows them, as
+//! The standards and policies that come with the program: made once, on the first start that knows them, as
 //! objects like all others. What an operator makes of them, or that they delete one, is left alone.
 
 use atoll_model::access::Actor;
 use atoll_model::policy::BUILT_IN_LABEL;
-use atoll_model::{Any, Intent, Kind, Reason, manifest};
+use atoll_model::{Any, Intent, Reason, manifest};
 use atoll_plan::{Plan, edit};
 use atoll_store::CommitError;
 
@@ -12,28 +12,37 @@ use crate::commit::{Committed, Refusal};
 
 /// The manifests.
 const BUILT_IN: &str = include_str!("standards/built-in.yaml");
-/// Where it is kept that one was made, before its name.
+/// Where it is kept that a standard was made, before its name.
 const KEPT: &str = "standards/built-in/";
+/// The same of policies of the decision centre.
+const KEPT_POLICIES: &str = "policies/built-in/";
 
 /// Makes those that never were. Nothing depends on them: where they cannot be made, that is said.
 pub async fn install(app: &Server) {
-    if let Err(error) = make(app).await {
-        tracing::warn!("could not make the built-in standards: {error}");
+    let policies = atoll_plan::centre::built_in().map(labelled);
+    for (kept, actor, all) in [(KEPT, "standard", built_in()), (KEPT_POLICIES, "policy", policies)]
+    {
+        let done = match all {
+            Ok(all) => make(app, kept, actor, all).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::warn!("could not make what comes with the program: {error}");
+        }
     }
 }
 
 /// Replicas that start at once agree: who comes second finds them.
-async fn make(app: &Server) -> Result<(), String> {
-    let mut all = built_in()?;
-    let names: Vec<String> = all.iter().map(|any| format!("{KEPT}{}", any.name())).collect();
+async fn make(app: &Server, kept: &str, actor: &str, mut all: Vec<Any>) -> Result<(), String> {
+    let names: Vec<String> = all.iter().map(|any| format!("{kept}{}", any.name())).collect();
     let never = app.store.has_blobs(names).await.map_err(|e| e.to_string())?;
-    all.retain(|any| never.iter().any(|name| name.strip_prefix(KEPT) == Some(any.name())));
+    all.retain(|any| never.iter().any(|name| name.strip_prefix(kept) == Some(any.name())));
     if all.is_empty() {
         return Ok(());
     }
     let done = app
-        .commit(&Actor::controller("standard"), None, |cx| {
-            let new = |any: &Any| cx.world.find(Kind::Standard, any.name()).is_none();
+        .commit(&Actor::controller(actor), None, |cx| {
+            let new = |any: &Any| cx.world.find(any.kind(), any.name()).is_none();
             let new: Vec<Any> = all.into_iter().filter(new).collect();
             let mut plan = Plan { intent: Intent::Edit, ..edit::apply(cx, new)? };
             plan.reasons.push(Reason::new("built-in", "it came with the program"));
@@ -43,7 +52,7 @@ async fn make(app: &Server) -> Result<(), String> {
     match done {
         Ok(Committed { held: Some(reasons), .. }) => {
             let said: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            return Err(format!("the built-in standards are held: {}", said.join("; ")));
+            return Err(format!("they are held: {}", said.join("; ")));
         }
         Ok(_) | Err(Refusal::Store(CommitError::Conflict { .. })) => {}
         Err(error) => return Err(error.to_string()),
@@ -55,14 +64,18 @@ async fn make(app: &Server) -> Result<(), String> {
 }
 
 fn built_in() -> Result<Vec<Any>, String> {
-    let mut all = manifest::read("built-in.yaml", BUILT_IN.as_bytes()).map_err(|errors| {
+    let all = manifest::read("built-in.yaml", BUILT_IN.as_bytes()).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         all.join("; ")
-    })?;
+    });
+    all.map(labelled)
+}
+
+fn labelled(mut all: Vec<Any>) -> Vec<Any> {
     for any in &mut all {
         any.meta_mut().labels.insert(BUILT_IN_LABEL.to_owned(), "true".to_owned());
     }
-    Ok(all)
+    all
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! The change that most likely caused an alert: the nearest before it among those of what it is
-//! about. A guess from the objects alone, and said as one.
+//! The changes that most likely caused an alert: the nearest before it among those of what it is
+//! about and of what that depends on, ranked. A guess from the objects alone, and said as one.
 
 use std::collections::BTreeSet;
 
 use atoll_model::alerting::Suspect;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::{
-    Analysis, Application, Deployment, Host, Instance, Kind, Object, Snapshot, Span, Timestamp,
+    Analysis, Application, Config, Deployment, Host, Instance, Kind, Object, Snapshot, Span,
+    Timestamp,
 };
 
 use super::subject::parts;
@@ -19,45 +20,79 @@ const HALF: Span = Span::seconds(600);
 struct Search<'a> {
     world: &'a Snapshot,
     at: Timestamp,
-    best: Option<(f64, Suspect)>,
+    found: Vec<(f64, Suspect)>,
 }
+
+/// So many suspects are told.
+const TOLD: usize = 5;
+/// So far along what is needed by what is needed is looked.
+const DEPTH: u32 = 3;
+/// What is needed counts so much less than what needs it.
+const NEEDED: f64 = 0.6;
 
 /// What most likely caused an alert about `subject` that has held since `at`.
 pub(super) fn suspect(world: &Snapshot, subject: &str, at: Timestamp) -> Option<Suspect> {
-    let mut search = Search { world, at, best: None };
-    match parts(subject)? {
-        (Kind::Instance, name) => {
-            let instance = world.get::<Instance>(name)?;
-            if let Some(deployment) = world.get::<Deployment>(&instance.spec.deployment) {
-                search.deployment(deployment, 1.0, "it is its own deployment");
-                search.needs(deployment);
-            }
-            search.host(&instance.spec.host, 0.8, "it runs there");
+    suspects(world, subject, at).into_iter().next()
+}
+
+/// What may have caused something about `subject` that has held since `at`, the most likely first,
+/// each thing that changed once.
+pub fn suspects(world: &Snapshot, subject: &str, at: Timestamp) -> Vec<Suspect> {
+    let mut search = Search { world, at, found: Vec::new() };
+    search.look(subject);
+    let mut found = search.found;
+    // Stable: of equals, the one that was found first.
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut told: Vec<Suspect> = Vec::new();
+    for (_, suspect) in found {
+        if told.len() < TOLD && told.iter().all(|known| known.object != suspect.object) {
+            told.push(suspect);
         }
-        (Kind::Deployment, name) => search.whole(world.get::<Deployment>(name)?, 1.0),
-        (Kind::Application, name) => {
-            for deployment in world.derived::<Deployment>(name) {
-                search.whole(deployment, 0.9);
-            }
-        }
-        (Kind::Host, name) => {
-            search.host(name, 1.0, "it is this host");
-            let on_it = world.instances_on(name).map(|i| i.spec.deployment.as_str());
-            for deployment in on_it.collect::<BTreeSet<&str>>() {
-                if let Some(deployment) = world.get::<Deployment>(deployment) {
-                    search.deployment(deployment, 0.6, "it runs on this host");
-                }
-            }
-        }
-        _ => {}
     }
-    search.best.map(|(_, suspect)| suspect)
+    told
 }
 
 impl Search<'_> {
+    fn look(&mut self, subject: &str) {
+        let Some(parts) = parts(subject) else { return };
+        // What is gone has no suspects.
+        let _ = self.look_at(parts);
+    }
+
+    fn look_at(&mut self, parts: (Kind, &str)) -> Option<()> {
+        let (world, search) = (self.world, self);
+        match parts {
+            (Kind::Instance, name) => {
+                let instance = world.get::<Instance>(name)?;
+                if let Some(deployment) = world.get::<Deployment>(&instance.spec.deployment) {
+                    search.deployment(deployment, 1.0, "it is its own deployment");
+                    search.needs(deployment, NEEDED, DEPTH);
+                }
+                search.host(&instance.spec.host, 0.8, "it runs there");
+            }
+            (Kind::Deployment, name) => search.whole(world.get::<Deployment>(name)?, 1.0),
+            (Kind::Application, name) => {
+                for deployment in world.derived::<Deployment>(name) {
+                    search.whole(deployment, 0.9);
+                }
+            }
+            (Kind::Host, name) => {
+                search.host(name, 1.0, "it is this host");
+                let on_it = world.instances_on(name).map(|i| i.spec.deployment.as_str());
+                for deployment in on_it.collect::<BTreeSet<&str>>() {
+                    if let Some(deployment) = world.get::<Deployment>(deployment) {
+                        search.deployment(deployment, 0.6, "it runs on this host");
+                    }
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
     fn whole(&mut self, deployment: &Object<Deployment>, direct: f64) {
         self.deployment(deployment, direct, "it is about this deployment");
-        self.needs(deployment);
+        self.needs(deployment, NEEDED, DEPTH);
         let instances = self.world.derived::<Instance>(deployment.name());
         let hosts: BTreeSet<&str> = instances.map(|i| i.spec.host.as_str()).collect();
         for host in hosts {
@@ -65,8 +100,8 @@ impl Search<'_> {
         }
     }
 
-    /// What the deployment's application needs in the same environment.
-    fn needs(&mut self, deployment: &Object<Deployment>) {
+    /// What the deployment's application needs in the same environment, and what that needs.
+    fn needs(&mut self, deployment: &Object<Deployment>, direct: f64, depth: u32) {
         let Some(application) = self.world.get::<Application>(&deployment.spec.application) else {
             return;
         };
@@ -74,8 +109,20 @@ impl Search<'_> {
             let name = format!("{needed}.{}", deployment.spec.environment);
             if let Some(needed) = self.world.get::<Deployment>(&name) {
                 let why = format!("{} needs it", application.name());
-                self.deployment(needed, 0.6, &why);
+                self.deployment(needed, direct, &why);
+                if depth > 1 {
+                    self.needs(needed, direct * NEEDED, depth - 1);
+                }
             }
+        }
+        for config in &application.spec.config.dynamic {
+            let Some(config) = self.world.get::<Config>(config) else { continue };
+            let Some(since) = config.status.since else { continue };
+            let change =
+                format!("version {} of {} went live", config.status.version, config.name());
+            let why = format!("{} is configured by it", application.name());
+            let id = format!("config/{}", config.name());
+            self.consider(&id, &change, since, direct / NEEDED * 0.9, &why);
         }
     }
 
@@ -129,9 +176,6 @@ impl Search<'_> {
         }
         let before = self.at.since(at);
         let score = direct / (1.0 + before.0 as f64 / HALF.0 as f64);
-        if self.best.as_ref().is_some_and(|(best, _)| *best >= score) {
-            return;
-        }
         let why = match before.0 {
             0 => format!("it happened as the alert began to hold; {related}"),
             _ => {
@@ -140,6 +184,6 @@ impl Search<'_> {
             }
         };
         let suspect = Suspect { object: id.to_owned(), change: change.to_owned(), at, why };
-        self.best = Some((score, suspect));
+        self.found.push((score, suspect));
     }
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::decision::{Holds, OVERRIDE_ANNOTATION};
 use atoll_model::{
     Any, Application, Deployment, Freeze, Instance, Intent, Kind, Object, Promotion, Reason, Write,
 };
 
-use super::{Case, Opinion};
+use super::{Case, DECISION_CENTRE, Opinion};
 use crate::delivery::admission::promotion_name;
 use crate::sooner;
 
@@ -33,12 +33,28 @@ pub(super) fn freeze(case: &Case) -> Opinion {
     if active.is_empty() {
         return opinion;
     }
+    let (stops, active): (Vec<_>, Vec<_>) =
+        active.into_iter().partition(|freeze| freeze.spec.holds == Holds::Decisions);
+    if let Some(stop) = stops.first() {
+        opinion.objections.extend(stopped(case, stop));
+    }
     for change in changes(case) {
         for freeze in active.iter().filter(|freeze| covers(case, &freeze.spec, &change)) {
             rule(case, freeze, &change, &mut opinion);
         }
     }
     opinion
+}
+
+/// **Invariant:** while people have stopped the decision centre, it changes no target, whatever it
+/// is for.
+fn stopped(case: &Case, stop: &Object<Freeze>) -> Option<Reason> {
+    let acts = case.actor.name == DECISION_CENTRE && case.is_edit();
+    acts.then(|| {
+        let (name, why) = (stop.name(), &stop.spec.reason);
+        let message = format!("nothing is done by itself since freeze/{name}: {why}");
+        Reason::new("stopped", message).hint("to go on: atoll decisions resume")
+    })
 }
 
 fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opinion) {
@@ -171,10 +187,11 @@ fn edited(case: &Case, write: &Write) -> Option<Change> {
 }
 
 /// Whether an edit makes something else run, or more or less of it. Pausing, giving up a release
-/// and going back to the last good one are what a responder needs, and pass.
+/// and going back to the last good one, or the one that was good before it, are what a responder
+/// needs, and pass.
 fn moves(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
-    let good = old.status.last_good.as_ref();
-    let to_good = new.spec.release.is_some() && new.spec.release.as_ref() == good;
+    let good = [&old.status.last_good, &old.status.good_before];
+    let to_good = new.spec.release.is_some() && good.contains(&&new.spec.release);
     (old.spec.release != new.spec.release && !to_good)
         || old.spec.instances != new.spec.instances
         || (new.spec.promoted.is_some() && old.spec.promoted != new.spec.promoted)

@@ -3,9 +3,9 @@
 
 use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
 
-use super::{Case, Opinion};
+use super::{Case, DECISION_CENTRE, Opinion};
 use crate::permission::Permissions;
-use crate::{edit, elasticity, pool};
+use crate::{centre, edit, elasticity, pool};
 
 /// **Invariant:** nobody writes a field that is another's.
 pub(super) fn one_writer(case: &Case) -> Opinion {
@@ -78,6 +78,10 @@ fn of_planner(case: &Case, write: &Write) -> Option<Reason> {
     if is_derived(any.kind(), any.name()) || stored.same_spec(any) || is_theirs(case, any) {
         return None;
     }
+    if case.actor.name == DECISION_CENTRE && is_carried_out(any.kind()) {
+        // In a person's place: what no person may say, it may not either.
+        return not_to_be_said(case, Some(&stored), any);
+    }
     not_yours(format!("the target of {} is written by people", any.id()))
 }
 
@@ -89,6 +93,11 @@ fn is_theirs(case: &Case, any: &Any) -> bool {
         Any::Environment(environment) => environment.spec.ephemeral.is_some(),
         _ => false,
     }
+}
+
+/// Targets that the decision centre changes, as people could by hand.
+fn is_carried_out(kind: Kind) -> bool {
+    matches!(kind, Kind::Deployment | Kind::Host | Kind::Config)
 }
 
 /// What people may not say though the kind is theirs to write: that a package was built here, that
@@ -103,6 +112,13 @@ fn not_to_be_said(case: &Case, stored: Option<&Any>, any: &Any) -> Option<Reason
             Some(Reason::new("immutable", format!("{} never changes", any.id())))
         }
         (Any::Approval(approval), None) => {
+            let decision = approval.spec.subject.strip_prefix("decision/");
+            if let Some(decision) = decision.filter(|d| !centre::decision::waits(case.cx.world, d))
+            {
+                let message = format!("decision/{decision} does not wait for anybody's approval");
+                let hint = format!("see why: atoll why decision/{decision}");
+                return Some(Reason::new("not-waiting", message).hint(hint));
+            }
             let permissions = Permissions::of(case.cx.world, case.actor);
             let (name, role) = (&case.actor.name, &approval.spec.role);
             let own = approval.spec.by == *name && permissions.roles().contains(role);
@@ -141,6 +157,7 @@ fn is_derived(kind: Kind, name: &str) -> bool {
         | Kind::Scorecard
         | Kind::Facts
         | Kind::Drift
+        | Kind::Decision
         | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
@@ -173,7 +190,7 @@ fn made_from(kind: Kind) -> &'static str {
         Kind::Scorecard => "change what it is of, a standard, or waive one: atoll waive",
         Kind::Facts => "it is what the host's agent finds",
         Kind::Drift => "it closes by itself: atoll drift accept, or atoll drift mend",
-        Kind::Analysis => "its feedback is yours to write, and nothing else",
+        Kind::Analysis | Kind::Decision => "its feedback is yours to write, and nothing else",
         _ => "change the receiver",
     }
 }
@@ -185,6 +202,7 @@ fn only_feedback(stored: Option<&Any>, any: &Any) -> bool {
             Analysis { feedback: None, ..old.spec.clone() }
                 == Analysis { feedback: None, ..new.spec.clone() }
         }
+        (Some(Any::Decision(old)), Any::Decision(new)) => old.spec.subject == new.spec.subject,
         _ => false,
     }
 }

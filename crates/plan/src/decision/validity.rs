@@ -6,6 +6,7 @@ use atoll_model::{
 };
 
 use super::{Case, Opinion};
+use crate::centre;
 use crate::cmdb::filter::Filter;
 use crate::policy::check;
 
@@ -19,6 +20,13 @@ pub(super) fn valid(case: &Case) -> Opinion {
             && case.stored(any).is_none_or(|stored| !stored.same_spec(any))
         {
             said = check::problems(&standard.spec);
+            said.iter_mut().for_each(|problem| problem.path.insert_str(0, "spec."));
+        }
+        if let Any::Policy(policy) = any
+            && said.is_empty()
+            && case.stored(any).is_none_or(|stored| !stored.same_spec(any))
+        {
+            said = centre::check::problems(&policy.spec);
             said.iter_mut().for_each(|problem| problem.path.insert_str(0, "spec."));
         }
         if let Any::Migration(migration) = any

@@ -1,8 +1,8 @@
 //! Writes in words, as they are told to people.
 
 use atoll_model::{
-    Any, Autoscaler, Budget, Capacity, Config, Deployment, Environment, Instance, Kind, Migration,
-    Object, Pool, Promotion, Reason, Snapshot, Write,
+    Any, Autoscaler, Budget, Capacity, Config, Decision, Deployment, Environment, Instance, Kind,
+    Migration, Object, Pool, Promotion, Reason, Snapshot, Write,
 };
 
 use super::{monitoring, word};
@@ -54,6 +54,9 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Budget(new), Some(Any::Budget(old))) => budget(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)
             .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (Any::Policy(new), Some(Any::Policy(old))) => (new.status.phase != old.status.phase)
+            .then(|| format!("{} is {}", any.id(), word(&new.status.phase))),
+        (Any::Decision(new), Some(Any::Decision(old))) => decision(old, new),
         (new, Some(old)) if monitoring::phase(new) != monitoring::phase(old) => {
             let phase = monitoring::phase(new).unwrap_or_default();
             Some(format!("{} is {phase}", any.id()))
@@ -62,6 +65,19 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
             format!("{} is {}", any.id(), codes(new.reasons()).unwrap_or("well".to_owned()))
         }),
     }
+}
+
+fn decision(old: &Object<Decision>, new: &Object<Decision>) -> Option<String> {
+    let told = |of: &Object<Decision>| {
+        let status = &of.status;
+        let why = codes(&status.reasons).map(|codes| format!(" ({codes})")).unwrap_or_default();
+        let over = if status.ended_at.is_some() { ", over" } else { "" };
+        let came = status.effect.as_ref().map(|effect| format!(", {}", word(&effect.verdict)));
+        let came = came.unwrap_or_default();
+        format!("decision/{} is {}{came}{over}{why}", of.name(), word(&status.phase))
+    };
+    let (was, is) = (told(old), told(new));
+    (was != is).then_some(is)
 }
 
 /// A promotion where nothing is asked only keeps what became of a release.

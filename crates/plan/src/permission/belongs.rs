@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Any, Application, Budget, Deployment, Job, Kind, Promotion, Run, Snapshot};
+use atoll_model::{
+    Any, Application, Budget, Decision, Deployment, Job, Kind, Promotion, Run, Snapshot,
+};
 
 /// The label that names the team of what has no owner of its own.
 const TEAM_LABEL: &str = "team";
@@ -61,12 +63,17 @@ fn subject(world: &Snapshot, any: &Any) -> Option<Any> {
         Any::Waiver(waiver) => waiver.spec.subject.clone()?,
         Any::Drift(drift) => drift.spec.subject.clone(),
         Any::Facts(facts) => format!("host/{}", facts.spec.host),
+        Any::Decision(decision) => decision.spec.subject.clone(),
+        Any::Approval(approval) if approval.spec.subject.starts_with("decision/") => {
+            let name = approval.spec.subject.strip_prefix("decision/")?;
+            world.get::<Decision>(name)?.spec.subject.clone()
+        }
         _ => return None,
     };
     let (kind, name) = id.split_once('/')?;
     let found = world.find(Kind::parse(kind)?, name)?;
     // Nothing is said about what is said.
-    let said = [Kind::Scorecard, Kind::Waiver, Kind::Drift, Kind::Facts];
+    let said = [Kind::Scorecard, Kind::Waiver, Kind::Drift, Kind::Facts, Kind::Decision];
     Some(found).filter(|found| !said.contains(&found.kind()))
 }
 

@@ -34,7 +34,8 @@ impl Sim {
             Kind::Run | Kind::Pipeline | Kind::Job | Kind::Runbook => true,
             // Evaluated for ever, whether anything moves or not.
             Kind::Rule | Kind::Objective | Kind::Receiver => true,
-            Kind::Autoscaler | Kind::Capacity | Kind::Budget => true,
+            Kind::Autoscaler | Kind::Capacity | Kind::Budget | Kind::Policy => true,
+            Kind::Decision => true,
             Kind::Pool => self.pools_are_settled(),
             Kind::Promotion => self.is_frozen(name),
             _ => self.waits_for_people(name),

@@ -305,6 +305,7 @@ impl Trial {
             until: random_half(&mut self.random).then(|| self.sim.now() + Span::seconds(60)),
             environments: if random_half(&mut self.random) { vec![] } else { vec!["one".into()] },
             applications: Default::default(),
+            holds: Default::default(),
             reason: "so".to_owned(),
         };
         let name = format!("f{}", self.random.below(3));

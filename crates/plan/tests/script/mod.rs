@@ -18,6 +18,7 @@ mod access;
 mod alerting;
 mod application;
 mod budget;
+mod centre;
 mod ci;
 mod config;
 mod delivery;
@@ -35,8 +36,8 @@ pub fn run(name: &str, text: &str) -> String {
     let sim = Sim::new(seed);
     let (content, said, measured) = Default::default();
     let who = Sim::person();
-    let loads = elasticity::Loads::default();
-    let mut script = Script { begun: sim.now(), sim, who, content, said, measured, loads };
+    let (loads, gauges) = Default::default();
+    let mut script = Script { begun: sim.now(), sim, who, content, said, measured, loads, gauges };
     let mut output = String::new();
     for (number, line) in text.lines().enumerate() {
         if line.starts_with('>') {
@@ -113,6 +114,7 @@ pub struct Script {
     said: Vec<String>,
     measured: alerting::Measured,
     loads: elasticity::Loads,
+    gauges: centre::Gauges,
 }
 
 type Done = Result<(), String>;
@@ -130,6 +132,7 @@ impl Script {
             || self.elastic(words)?
             || self.migrations(words)?
             || self.pools(words)?
+            || self.centre(words)?
         {
             return Ok(());
         }
@@ -394,6 +397,7 @@ impl Script {
             until,
             environments: options.list("environments").unwrap_or_default(),
             applications: options.take("applications")?.unwrap_or_default(),
+            holds: Default::default(),
             reason: options.take("reason")?.unwrap_or("peak".to_owned()),
         };
         self.apply(Any::Freeze(Arc::new(Object::new(name, spec))));

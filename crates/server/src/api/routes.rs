@@ -30,7 +30,7 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{capacity, costs, delivery, inventory, packages, standards, state};
+use super::{capacity, costs, decisions, delivery, inventory, packages, standards, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -172,6 +172,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(pipelines::routes());
     all.extend(delivery::routes());
     all.extend(standards::routes());
+    all.extend(decisions::routes());
     all.extend(inventory::routes());
     all.extend(capacity::routes());
     all.extend(costs::routes());

@@ -1,0 +1,350 @@
+//! The decision centre. A policy votes about each of its subjects, with evidence
+//! ([`plan`], `centre/vote.rs`); what votes stand long enough becomes a decision, where all votes
+//! about the same thing are weighed and the one that is followed is carried out
+//! (`centre/decision.rs`). It changes targets only, through the gate, as a person would; what is
+//! not measured it does nothing about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::centre::{MOST_STANDING, PolicyPhase, PolicyStatus, Standing, Start, TrackRecord};
+use atoll_model::decision::Holds;
+use atoll_model::{
+    Alert, Any, Approval, Decision, Freeze, Intent, Kind, Object, Policy, Reason, Snapshot, Span,
+    Timestamp, Write, manifest,
+};
+
+use crate::query::Query;
+use crate::{Context, Plan, checksum, sooner};
+use vote::Told;
+
+mod action;
+mod alert;
+pub(crate) mod check;
+pub mod decision;
+mod effect;
+mod facts;
+mod limit;
+mod measure;
+mod record;
+pub mod replay;
+mod subject;
+mod vote;
+mod weigh;
+
+pub use facts::NAMES;
+
+/// Policies are looked at so often, where nothing happens before.
+pub const EVERY: Span = Span::seconds(15);
+/// The rule that alerts of the centre name; there is no such object.
+pub const ALERTS: &str = "decisions";
+/// A vote that began so often within [`FLAPPING`] flaps.
+const MOST_STARTS: usize = 4;
+/// It is not listened to for so long after it began last.
+const FLAPPING: Span = Span::seconds(1_800);
+/// So many decisions of one policy may be open at a time.
+const MOST_OPEN: usize = 25;
+/// Figures alone are written anew so often.
+const SHOWN: Span = Span::seconds(60);
+
+/// The policies that come with the program.
+const BUILT_IN: &str = include_str!("centre/built-in.yaml");
+
+/// The policies that come with the program, as manifests that were read.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn built_in() -> Result<Vec<Any>, String> {
+    manifest::read("built-in.yaml", BUILT_IN.as_bytes()).map_err(|errors| {
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        all.join("; ")
+    })
+}
+
+/// What one policy wants measured.
+pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
+    let Some(policy) = cx.world.get::<Policy>(name).filter(|p| !p.spec.off) else {
+        return Vec::new();
+    };
+    measure::queries(&policy.spec, due_at(name, cx.now))
+}
+
+/// Spread over the time from one look to the next.
+fn due_at(name: &str, now: Timestamp) -> Timestamp {
+    let every = EVERY.0 as i64;
+    let offset = (checksum([name.as_bytes()]) % EVERY.0) as i64;
+    Timestamp((now.0 - offset).div_euclid(every) * every + offset)
+}
+
+/// Plans for one policy: how it votes, and decisions about what it has voted for long enough.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(policy) = cx.world.get::<Policy>(name) else { return Plan::nothing() };
+    let mut plan = Plan::new(Intent::Observe);
+    plan.again_at = Some(due_at(name, cx.now) + EVERY);
+    let off = policy.spec.off;
+    if !off && !policy.spec.values.is_empty() && cx.measured.answers.is_empty() {
+        return plan;
+    }
+    let mut turn = Turn { cx, policy, plan, status: policy.status.clone() };
+    if off {
+        turn.status.standing.clear();
+        turn.status.more = 0;
+        turn.status.reasons.clear();
+    } else {
+        turn.vote();
+        turn.open();
+    }
+    turn.keep_house();
+    turn.done()
+}
+
+/// One turn of one policy.
+struct Turn<'a> {
+    cx: &'a Context<'a>,
+    policy: &'a Arc<Object<Policy>>,
+    plan: Plan,
+    status: PolicyStatus,
+}
+
+impl Turn<'_> {
+    /// Votes anew about every subject.
+    fn vote(&mut self) {
+        let cx = self.cx;
+        let told = vote::all(cx, &self.policy.spec);
+        let before: BTreeMap<String, Standing> = std::mem::take(&mut self.status.standing)
+            .into_iter()
+            .map(|standing| (standing.subject.clone(), standing))
+            .collect();
+        let mut blind = (0, None);
+        let mut standing = Vec::new();
+        for (subject, told) in told {
+            let old = before.get(&subject);
+            let held = old.filter(|old| old.blind.is_none());
+            let since = held.map_or(cx.now, |old| old.since);
+            match told {
+                Told::No => {}
+                Told::Unknown(why) => {
+                    blind.0 += 1;
+                    blind.1.get_or_insert_with(|| format!("{subject}: {why}"));
+                    let known = old.filter(|old| old.blind.is_some());
+                    let since = known.map_or(cx.now, |old| old.since);
+                    let blind = Some(why);
+                    standing.push(Standing { subject, since, blind, ..Standing::default() });
+                }
+                Told::Yes { values, message } => {
+                    if held.is_none() {
+                        let (subject, at) = (subject.clone(), cx.now);
+                        self.status.starts.push(Start { subject, at });
+                    }
+                    standing.push(Standing {
+                        subject,
+                        since,
+                        values,
+                        message,
+                        ..Standing::default()
+                    });
+                }
+            }
+        }
+        // Votes before what cannot be told.
+        standing.sort_by_key(|one| one.blind.is_some());
+        self.status.more = standing.len().saturating_sub(MOST_STANDING) as u32;
+        standing.truncate(MOST_STANDING);
+        self.status.standing = standing;
+        self.status.reasons.clear();
+        self.damp();
+        if let (count @ 1.., Some(first)) = blind {
+            let message = format!("it cannot be told of {count}, as of {first}");
+            self.status.reasons.push(Reason::new("no-data", message));
+        }
+        if self.status.more > 0 {
+            let message = format!("{} more are not followed", self.status.more);
+            self.status.reasons.push(Reason::new("many", message));
+        }
+    }
+
+    /// A vote that comes and goes is not listened to.
+    fn damp(&mut self) {
+        let now = self.cx.now;
+        self.status.starts.retain(|start| now.since(start.at) < FLAPPING);
+        let old = self.status.starts.len().saturating_sub(MOST_STANDING);
+        self.status.starts.drain(..old);
+        let starts = &self.status.starts;
+        for standing in self.status.standing.iter_mut().filter(|one| one.blind.is_none()) {
+            let own = starts.iter().filter(|start| start.subject == standing.subject);
+            let (count, last) = (own.clone().count(), own.map(|start| start.at).max());
+            standing.damped_until = last.filter(|_| count >= MOST_STARTS).map(|at| at + FLAPPING);
+            if let Some(until) = standing.damped_until {
+                self.plan.again_at = sooner(self.plan.again_at, Some(until));
+                let message = format!(
+                    "its vote about {} began {count} times within {FLAPPING}; it is not listened \
+                     to until {until}",
+                    standing.subject
+                );
+                let hint = "raise for, or ask for something that does not come and go";
+                self.status.reasons.push(Reason::new("flapping", message).hint(hint));
+            }
+        }
+    }
+
+    /// Makes decisions about what has been voted for long enough and has none.
+    fn open(&mut self) {
+        let (cx, hold) = (self.cx, self.policy.spec.hold);
+        let name = self.policy.name();
+        let open = cx.world.all::<Decision>().filter(|decision| {
+            decision.status.ended_at.is_none() && decision.status.policy == name
+        });
+        let mut room = MOST_OPEN.saturating_sub(open.count());
+        for standing in &self.status.standing {
+            if standing.blind.is_some() || standing.damped_until.is_some() {
+                continue;
+            }
+            let due = standing.since + hold;
+            if cx.now < due {
+                self.plan.again_at = sooner(self.plan.again_at, Some(due));
+                continue;
+            }
+            if room == 0 || decision::open_about(cx.world, &standing.subject).is_some() {
+                continue;
+            }
+            room -= 1;
+            let name = decision::next_name(cx.world, &standing.subject);
+            let spec = Decision { subject: standing.subject.clone(), feedback: None };
+            let mut new = Object::new(name, spec);
+            new.meta.generation = 1;
+            new.meta.created_at = Some(cx.now);
+            new.status.policy = self.policy.name().to_owned();
+            let message = format!("policy/{}: {}", self.policy.name(), standing.message);
+            self.plan.reasons.push(Reason::new("decision", message));
+            self.plan.writes.push(Write::Put(Any::Decision(Arc::new(new))));
+        }
+    }
+
+    /// Forgets old decisions and keeps what is to be known of them.
+    fn keep_house(&mut self) {
+        let kept = record::of(self.cx.world, self.policy.name());
+        for old in &kept.over {
+            self.status.forgotten = self.status.forgotten.plus(record::one(old));
+            let (name, revision) = (old.meta.name.clone(), old.meta.revision);
+            for approval in self.cx.world.derived::<Approval>(&name) {
+                let (name, revision) = (approval.meta.name.clone(), approval.meta.revision);
+                self.plan.writes.push(Write::Delete { kind: Kind::Approval, name, revision });
+            }
+            self.plan.writes.push(Write::Delete { kind: Kind::Decision, name, revision });
+        }
+        self.status.record = self.status.forgotten.plus(kept.sum);
+    }
+
+    fn done(mut self) -> Plan {
+        let old = &self.policy.status;
+        self.status.phase = phase(self.policy, &self.status);
+        if is_news(old, &self.status, self.cx.now) {
+            self.status.seen_at = Some(self.cx.now);
+            let mut new = Object::clone(self.policy);
+            new.status = self.status;
+            self.plan.writes.push(Write::Put(Any::Policy(Arc::new(new))));
+        }
+        self.plan
+    }
+}
+
+fn phase(policy: &Object<Policy>, status: &PolicyStatus) -> PolicyPhase {
+    let any = |is: fn(&Standing) -> bool| status.standing.iter().any(is);
+    if policy.spec.off {
+        PolicyPhase::Off
+    } else if any(|one| one.blind.is_none() && one.damped_until.is_none()) {
+        PolicyPhase::Voting
+    } else if any(|one| one.damped_until.is_some()) {
+        PolicyPhase::Damped
+    } else if any(|one| one.blind.is_some()) {
+        PolicyPhase::Blind
+    } else {
+        PolicyPhase::Quiet
+    }
+}
+
+/// Whether a status says something that is worth a write: what is measured goes up and down.
+fn is_news(old: &PolicyStatus, new: &PolicyStatus, now: Timestamp) -> bool {
+    type Seen<'a> = (&'a str, Timestamp, bool, Option<Timestamp>);
+    fn votes(status: &PolicyStatus) -> BTreeSet<Seen<'_>> {
+        let one = |one: &'_ Standing| (one.since, one.blind.is_some(), one.damped_until);
+        let all = status.standing.iter();
+        all.map(|s| (s.subject.as_str(), one(s).0, one(s).1, one(s).2)).collect()
+    }
+    let codes = |status: &PolicyStatus| -> Vec<String> {
+        status.reasons.iter().map(|reason| reason.code.clone()).collect()
+    };
+    let seen = |status: &PolicyStatus| (status.phase, status.more, status.record);
+    let late = old.seen_at.is_none_or(|at| now.since(at) >= SHOWN);
+    let other = (&old.standing, &old.reasons) != (&new.standing, &new.reasons);
+    seen(old) != seen(new)
+        || votes(old) != votes(new)
+        || codes(old) != codes(new)
+        || (late && other)
+}
+
+/// What people have stopped the centre with, if they have.
+pub(crate) fn stopped(cx: &Context) -> Option<Arc<Object<Freeze>>> {
+    let stops = |freeze: &&Arc<Object<Freeze>>| {
+        freeze.spec.holds == Holds::Decisions && freeze.spec.active(cx.now)
+    };
+    cx.world.all::<Freeze>().find(stops).cloned()
+}
+
+/// The policies a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let about = |kind: Kind, phases: &[Option<String>]| -> Vec<String> {
+        let concerns = |policy: &&Arc<Object<Policy>>| {
+            let of = &policy.spec.subjects;
+            let mut here = phases.iter().flatten();
+            of.kind == kind && (of.phases.is_empty() || here.any(|word| of.phases.contains(word)))
+        };
+        world.all::<Policy>().filter(concerns).map(|policy| policy.meta.name.clone()).collect()
+    };
+    match (old, new) {
+        (Some(Any::Policy(old)), Some(Any::Policy(new))) if old.spec == new.spec => Vec::new(),
+        (_, Some(Any::Policy(policy))) => vec![policy.meta.name.clone()],
+        // What became of it counts in the record; and it may make room for another.
+        (Some(Any::Decision(old)), Some(Any::Decision(new)))
+            if old.status.ended_at == new.status.ended_at
+                && old.status.policy == new.status.policy
+                && old.spec.feedback == new.spec.feedback =>
+        {
+            Vec::new()
+        }
+        (_, Some(Any::Decision(decision))) | (Some(Any::Decision(decision)), None) => {
+            let name = &decision.status.policy;
+            world.get::<Policy>(name).map(|policy| policy.meta.name.clone()).into_iter().collect()
+        }
+        (old, Some(Any::Alert(alert))) => {
+            let same = matches!(old, Some(Any::Alert(old))
+                if old.status.phase == alert.status.phase);
+            let kind = alert.spec.subject.as_deref().and_then(|id| id.split_once('/'));
+            let kind = kind.and_then(|(kind, _)| Kind::parse(kind)).filter(|_| !same);
+            kind.map_or_else(Vec::new, |kind| of_alert(world, alert, kind))
+        }
+        (old, new) => {
+            let (before, after) = (old.and_then(subject::phase), new.and_then(subject::phase));
+            if before == after && old.is_some() == new.is_some() {
+                return Vec::new();
+            }
+            let kind = new.or(old).map(Any::kind);
+            kind.map_or_else(Vec::new, |kind| about(kind, &[before, after]))
+        }
+    }
+}
+
+/// Policies that see an alert about an object of a kind.
+fn of_alert(world: &Snapshot, alert: &Object<Alert>, kind: Kind) -> Vec<String> {
+    if alert.spec.rule == ALERTS {
+        return Vec::new();
+    }
+    let sees = |of: Kind| of == kind || of == Kind::Deployment;
+    let all = world.all::<Policy>().filter(|policy| sees(policy.spec.subjects.kind));
+    all.map(|policy| policy.meta.name.clone()).collect()
+}
+
+/// What became of all decisions of a policy.
+pub fn record_of(world: &Snapshot, policy: &str) -> TrackRecord {
+    world.get::<Policy>(policy).map(|policy| policy.status.record).unwrap_or_default()
+}

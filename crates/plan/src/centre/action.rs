@@ -1,0 +1,192 @@
+//! What an action changes: targets that a person could edit by hand, as that edit would. It
+//! decides nothing; whether it may be done is said by limits and by the gate.
+
+use std::sync::Arc;
+
+use atoll_model::centre::{Action, Change, Setting};
+use atoll_model::{
+    Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Snapshot, Write,
+};
+
+use super::subject::Subject;
+use crate::{Context, edit, elasticity};
+
+/// An action worked out: what is written, and that in words.
+#[derive(Clone, Debug)]
+pub(super) struct Deed {
+    pub writes: Vec<Write>,
+    pub words: Vec<String>,
+}
+
+/// Works an action out.
+///
+/// # Errors
+/// Why there is nothing to be done.
+pub(super) fn make(cx: &Context, subject: &Subject, action: &Action) -> Result<Deed, Reason> {
+    let gone = || Reason::new("gone", format!("{} is no more", subject.id()));
+    match (action, &subject.any) {
+        (Action::Restart, Some(Any::Instance(instance))) => {
+            if instance.meta.deleting() {
+                let message = format!("{} is being replaced already", subject.id());
+                return Err(Reason::new("nothing-to-do", message));
+            }
+            let words = format!("{} is made anew", subject.id());
+            deed(edit::remove(cx, Kind::Instance, instance.name()), words)
+        }
+        (Action::Drain, Some(Any::Host(host))) => drain(cx, host),
+        (Action::RollBack, _) => roll_back(cx, subject.deployment.ok_or_else(gone)?),
+        (Action::Raise(by), _) => raise(cx, subject.deployment.ok_or_else(gone)?, by),
+        (Action::Lower(by), _) => lower(cx, subject.deployment.ok_or_else(gone)?, by),
+        (Action::Switch(to), _) => switch(cx, subject.application.ok_or_else(gone)?, subject, to),
+        (Action::Borrow(by), _) => borrow(cx, subject.deployment.ok_or_else(gone)?, by),
+        (Action::Evacuate, _) => evacuate(cx, &subject.name),
+        _ => Err(gone()),
+    }
+}
+
+fn deed(plan: Result<crate::Plan, Vec<Reason>>, words: impl Into<String>) -> Result<Deed, Reason> {
+    match plan {
+        Ok(plan) if plan.writes.is_empty() => {
+            Err(Reason::new("nothing-to-do", "it is as it is to be already"))
+        }
+        Ok(plan) => Ok(Deed { writes: plan.writes, words: vec![words.into()] }),
+        Err(mut reasons) => Err(match reasons.is_empty() {
+            true => Reason::new("nothing-to-do", "it cannot be done"),
+            false => reasons.swap_remove(0),
+        }),
+    }
+}
+
+fn drain(cx: &Context, host: &Object<Host>) -> Result<Deed, Reason> {
+    let mut new = host.clone();
+    new.spec.drain = true;
+    let words = format!("host/{} is emptied", host.name());
+    deed(edit::apply(cx, vec![Any::Host(Arc::new(new))]), words)
+}
+
+/// A rollout is given up; otherwise it goes to what was good before.
+fn roll_back(cx: &Context, deployment: &Object<Deployment>) -> Result<Deed, Reason> {
+    let (name, status) = (deployment.name(), &deployment.status);
+    if let Some(rollout) = status.rollout.as_ref().filter(|rollout| !rollout.back) {
+        let mut new = deployment.clone();
+        new.spec.aborted = Some(rollout.to.clone());
+        let words = format!("the rollout of {} in deployment/{name} is given up", rollout.to);
+        return deed(edit::apply(cx, vec![Any::Deployment(Arc::new(new))]), words);
+    }
+    let present = status.release.as_ref();
+    let known = [&status.last_good, &status.good_before].into_iter().flatten();
+    let Some(good) = known.into_iter().find(|good| present != Some(good)) else {
+        let message = format!("deployment/{name} has no release to go back to");
+        return Err(Reason::new("nothing-to-do", message));
+    };
+    let words = format!(
+        "deployment/{name} goes back from {} to {good}",
+        present.map_or("nothing", String::as_str)
+    );
+    let new = deployment.with_target(Some(good.clone()));
+    deed(edit::apply(cx, vec![Any::Deployment(Arc::new(new))]), words)
+}
+
+fn counted(cx: &Context, deployment: &Object<Deployment>, count: u32) -> Result<Deed, Reason> {
+    let was = deployment.wanted();
+    let mut new = deployment.clone();
+    new.spec.instances = count;
+    let words = format!("deployment/{} goes from {was} to {count} instances", deployment.name());
+    deed(edit::apply(cx, vec![Any::Deployment(Arc::new(new))]), words)
+}
+
+fn raise(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<Deed, Reason> {
+    let was = deployment.wanted();
+    let declared = application(cx.world, deployment).and_then(|a| a.spec.scaling.as_ref());
+    let most = by.bound.unwrap_or(u32::MAX).min(declared.map_or(u32::MAX, |s| s.max));
+    let count = was.saturating_add(by.by.ceil_of(was).max(1)).min(most);
+    if count <= was {
+        let message = format!("deployment/{} has the most it may, {was}", deployment.name());
+        return Err(Reason::new("nothing-to-do", message));
+    }
+    counted(cx, deployment, count)
+}
+
+fn lower(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<Deed, Reason> {
+    let was = deployment.wanted();
+    let declared = application(cx.world, deployment).and_then(|a| a.spec.scaling.as_ref());
+    let least = by.bound.unwrap_or(1).max(1).max(declared.map_or(1, |scaling| scaling.min));
+    let count = was.saturating_sub(by.by.floor_of(was).max(1)).max(least);
+    if count >= was {
+        let message = format!("deployment/{} has the least it may, {was}", deployment.name());
+        return Err(Reason::new("nothing-to-do", message));
+    }
+    counted(cx, deployment, count)
+}
+
+fn application<'a>(
+    world: &'a Snapshot,
+    deployment: &Object<Deployment>,
+) -> Option<&'a Arc<Object<Application>>> {
+    world.get::<Application>(&deployment.spec.application)
+}
+
+fn switch(
+    cx: &Context,
+    application: &Object<Application>,
+    subject: &Subject,
+    to: &Setting,
+) -> Result<Deed, Reason> {
+    let name = to.config.as_ref().or(application.spec.config.dynamic.first());
+    let config = name.and_then(|name| cx.world.get::<Config>(name));
+    let Some(config) = config else {
+        let message = format!("{} has no configuration to switch", subject.id());
+        return Err(Reason::new("nothing-to-do", message));
+    };
+    let known = config.spec.switches.contains_key(&to.key)
+        || config.spec.values.contains_key(&to.key)
+        || to.config.is_some();
+    if !known {
+        let message = format!("config/{} has no switch {}", config.name(), to.key);
+        return Err(Reason::new("nothing-to-do", message));
+    }
+    let mut new = Object::clone(config);
+    let was = new.spec.values.insert(to.key.clone(), to.value.clone());
+    let was = was.map_or_else(|| "its default".to_owned(), |was| was.to_string());
+    let words = format!("{} of config/{} goes from {was} to {}", to.key, config.name(), to.value);
+    deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)
+}
+
+/// Another deployment gives instances up; its autoscaler's number is nobody else's to write.
+fn borrow(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<Deed, Reason> {
+    let gives = |other: &&Arc<Object<Deployment>>| {
+        let labels = application(cx.world, other).map(|application| &application.meta.labels);
+        let core = labels.is_some_and(|l| l.get("tier").is_some_and(|tier| tier == "core"));
+        other.spec.environment == deployment.spec.environment
+            && other.name() != deployment.name()
+            && !core
+            && !other.meta.deleting()
+            && other.wanted() > by.bound.unwrap_or(1).max(1)
+            && elasticity::kept(cx.world, other.name()).is_none()
+    };
+    let lender = cx.world.all::<Deployment>().filter(gives);
+    let lender = lender.max_by_key(|other| (other.wanted(), std::cmp::Reverse(other.name())));
+    let Some(lender) = lender else {
+        let message = format!(
+            "nobody in {} has instances to give up for {}",
+            deployment.spec.environment,
+            deployment.name()
+        );
+        return Err(Reason::new("nothing-to-do", message));
+    };
+    lower(cx, lender, by)
+}
+
+fn evacuate(cx: &Context, zone: &str) -> Result<Deed, Reason> {
+    let number = cx.world.all::<Migration>().count() + 1;
+    let free = |name: &String| cx.world.get::<Migration>(name).is_none();
+    let names = (number..).map(|number| format!("evacuate-{zone}-{number}"));
+    let name = names.into_iter().find(free).unwrap_or_default();
+    let manifest = serde_json::json!({ "off": format!("zone = {zone}") });
+    let Ok(spec) = serde_json::from_value::<Migration>(manifest) else {
+        return Err(Reason::new("nothing-to-do", "a migration cannot be written"));
+    };
+    let words = format!("migration/{name} moves what runs in zone {zone} to others");
+    let any = Any::Migration(Arc::new(Object::new(name, spec)));
+    deed(edit::apply(cx, vec![any]), words)
+}

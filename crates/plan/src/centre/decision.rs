@@ -1,0 +1,365 @@
+//! One decision: who voted, which vote is followed, how far that may go, what the gate says of it,
+//! and afterwards whether it helped. Until it is carried out it is decided anew at every turn; once
+//! it was, it is only measured.
+
+use std::sync::Arc;
+
+use atoll_model::access::Actor;
+use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
+use atoll_model::centre::{ActMode, Policy, PolicyStatus};
+use atoll_model::{Any, Approval, Decision, Intent, Object, Reason, Snapshot, Write};
+
+use super::action::{self, Deed};
+use super::facts::{Firing, Scene};
+use super::limit::{self, Asked};
+use super::subject::Subject;
+use super::{EVERY, alert, effect, measure, weigh};
+use crate::alerting::suspect::suspects;
+use crate::decision::{Verdict, decide};
+use crate::query::Query;
+use crate::{Context, Plan, sooner};
+
+/// The planner's name, by which the gate knows it.
+pub const NAME: &str = "decision";
+
+/// The decision about a thing that is not over, if there is one.
+pub(crate) fn open_about<'a>(
+    world: &'a Snapshot,
+    subject: &str,
+) -> Option<&'a Arc<Object<Decision>>> {
+    about(world, subject).into_iter().find(|decision| decision.status.ended_at.is_none())
+}
+
+fn about<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>>> {
+    let parent = subject.replace('/', ".");
+    let all: Vec<_> = world.derived::<Decision>(&parent).collect();
+    // What is named alike may be about something else.
+    all.into_iter().filter(|decision| decision.spec.subject == subject).collect()
+}
+
+/// The name of the next decision about a thing.
+pub(super) fn next_name(world: &Snapshot, subject: &str) -> String {
+    let number = |decision: &&Arc<Object<Decision>>| -> u64 {
+        let last = decision.meta.name.rsplit_once('.');
+        last.and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    };
+    let last = about(world, subject).iter().map(number).max().unwrap_or(0);
+    format!("{}.{}", subject.replace('/', "."), last + 1)
+}
+
+/// What is to be measured of one that was carried out.
+pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
+    let decision = cx.world.get::<Decision>(name).filter(|d| d.status.is_in_flight());
+    let policy = decision.and_then(|d| cx.world.get::<Policy>(&d.status.policy));
+    policy.map(|policy| measure::queries(&policy.spec, cx.now)).unwrap_or_default()
+}
+
+/// Plans for one decision.
+pub fn plan(cx: &Context, name: &str) -> Plan {
+    let Some(decision) = cx.world.get::<Decision>(name) else { return Plan::nothing() };
+    if decision.status.ended_at.is_some() {
+        return alert::settle(cx, decision, Plan::new(Intent::Observe));
+    }
+    let plan = Plan { again_at: Some(cx.now + EVERY), ..Plan::new(Intent::Observe) };
+    let mut turn = Turn { cx, decision, plan, status: decision.status.clone() };
+    if decision.status.acted_at.is_some() {
+        turn.measure();
+    } else {
+        turn.decide();
+    }
+    turn.done()
+}
+
+/// One turn of one decision.
+struct Turn<'a> {
+    cx: &'a Context<'a>,
+    decision: &'a Arc<Object<Decision>>,
+    plan: Plan,
+    status: DecisionStatus,
+}
+
+impl Turn<'_> {
+    fn measure(&mut self) {
+        let policy = self.cx.world.get::<Policy>(&self.status.policy);
+        let asks = policy.is_some_and(|policy| !policy.spec.values.is_empty());
+        if asks && self.cx.measured.answers.is_empty() {
+            return;
+        }
+        let policy = policy.map(|policy| &**policy);
+        let came = effect::measure(self.cx, self.decision, policy, &mut self.status);
+        let by = self.status.expected.as_ref().and_then(|expected| expected.by);
+        self.plan.again_at = sooner(self.plan.again_at, by.filter(|by| *by > self.cx.now));
+        if let Some(effect) = came {
+            let message = format!("{} {}", self.status.policy, effect.message);
+            self.plan.reasons.push(Reason::new("measured", message));
+            self.status.phase = DecisionPhase::Measured;
+            self.status.effect = Some(effect);
+            self.status.ended_at = Some(self.cx.now);
+        }
+    }
+
+    fn decide(&mut self) {
+        let id = &self.decision.spec.subject;
+        let weighed = weigh::weigh(self.cx, id);
+        let subject = Subject::find(self.cx.world, id);
+        self.status.reasons.clear();
+        self.status.verdict = None;
+        let (Some(subject), false) =
+            (subject, weighed.votes.is_empty() && weighed.why_not.is_none())
+        else {
+            return self.over();
+        };
+        self.keep_votes(weighed.votes);
+        let Some(policy) = weighed.followed else {
+            let why = weighed.why_not;
+            return self.skip(why.unwrap_or_else(|| Reason::new("not-followed", "no vote counts")));
+        };
+        self.status.policy = policy.meta.name.clone();
+        self.status.action = Some(policy.spec.action.clone());
+        self.status.expected = Some(effect::expected(&policy.spec));
+        if self.status.inputs.is_empty() {
+            self.keep_inputs(&subject);
+        }
+        let mode = policy.spec.mode_for(subject.environment(), subject.tier());
+        self.status.mode = self.allowed(policy, mode);
+        let deed = action::make(self.cx, &subject, &policy.spec.action);
+        let other = limit::somebody_else(self.cx, &subject, &policy.spec.action);
+        self.status.changes = deed.as_ref().map(|deed| deed.words.clone()).unwrap_or_default();
+        self.status.verdict = deed.as_ref().ok().map(|deed| self.ask(deed));
+        if self.status.mode < ActMode::Approve {
+            self.status.reasons.extend(other.or(deed.err()));
+            self.status.phase = match self.status.mode {
+                ActMode::Observe => DecisionPhase::Observed,
+                _ => DecisionPhase::Advised,
+            };
+            return;
+        }
+        match (other, deed) {
+            (Some(reason), _) | (None, Err(reason)) => self.skip(reason),
+            (None, Ok(deed)) => self.go_on(&subject, policy, deed),
+        }
+    }
+
+    /// How far it may go, with the record its policy has.
+    fn allowed(&mut self, policy: &Object<Policy>, mode: ActMode) -> ActMode {
+        let asked = policy.spec.requires.as_ref().filter(|_| mode == ActMode::Act);
+        let record = policy.status.record;
+        let Some(asked) = asked.filter(|asked| !record.meets(asked)) else { return mode };
+        let message = format!(
+            "policy/{} acts once {} of its decisions were judged and {} of them right; so far {} \
+             were right and {} wrong",
+            policy.name(),
+            asked.decisions,
+            asked.right,
+            record.right,
+            record.wrong
+        );
+        let hint = "until then it asks; say of its decisions: atoll decisions right NAME";
+        self.status.reasons.push(Reason::new("record", message).hint(hint));
+        ActMode::Approve
+    }
+
+    /// What the gate would say.
+    fn ask(&self, deed: &Deed) -> GateSays {
+        let plan = Plan { writes: deed.writes.clone(), ..Plan::new(Intent::Edit) };
+        match decide(self.cx, &Actor::controller(NAME), plan) {
+            Verdict::Commit(_) => GateSays { passes: true, reasons: Vec::new() },
+            Verdict::Hold(_, reasons) | Verdict::Deny(reasons) => {
+                GateSays { passes: false, reasons }
+            }
+        }
+    }
+
+    /// Carries it out, unless something speaks against that.
+    fn go_on(&mut self, subject: &Subject, policy: &Arc<Object<Policy>>, deed: Deed) {
+        let cx = self.cx;
+        if let Some(freeze) = super::stopped(cx) {
+            let message = format!(
+                "nothing is done by itself since freeze/{}: {}",
+                freeze.name(),
+                freeze.spec.reason
+            );
+            let hint = "to go on: atoll decisions resume";
+            return self.skip(Reason::new("stopped", message).hint(hint));
+        }
+        let asked = Asked { cx, decision: self.decision, subject, policy };
+        let vain = asked.in_vain();
+        let after = policy.spec.escalate_after;
+        if after > 0 && vain >= after {
+            let message = format!(
+                "policy/{} has acted {vain} times about {} without help; a person is to look",
+                policy.name(),
+                subject.root()
+            );
+            let hint = "say of the last one whether it was right, and it is tried again: atoll \
+                        decisions right|wrong NAME";
+            self.status.phase = DecisionPhase::Escalated;
+            return self.status.reasons.push(Reason::new("escalated", message).hint(hint));
+        }
+        if let Some((reason, again)) = asked.limit() {
+            self.plan.again_at = sooner(self.plan.again_at, again);
+            return self.skip(reason);
+        }
+        if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
+            let reasons = verdict.reasons.clone();
+            self.status.phase = DecisionPhase::Skipped;
+            return self.status.reasons.extend(reasons);
+        }
+        if self.status.mode == ActMode::Approve {
+            let given = cx.world.derived::<Approval>(self.decision.name());
+            let subject = format!("decision/{}", self.decision.name());
+            let given = given.filter(|approval| approval.spec.subject == subject);
+            self.status.approved_by = given.map(|approval| approval.spec.by.clone()).collect();
+            if self.status.approved_by.is_empty() {
+                self.status.phase = DecisionPhase::Waiting;
+                return;
+            }
+        }
+        self.act(subject, policy, deed);
+    }
+
+    fn act(&mut self, subject: &Subject, policy: &Object<Policy>, deed: Deed) {
+        let now = self.cx.now;
+        self.keep_inputs(subject);
+        self.status.phase = DecisionPhase::Acting;
+        self.status.acted_at = Some(now);
+        if let Some(expected) = &mut self.status.expected {
+            expected.by = Some(now + policy.spec.expect.within);
+        }
+        let because = self.status.votes.first().map_or("", |vote| vote.message.as_str());
+        let by = match self.status.approved_by.as_slice() {
+            [] => String::new(),
+            some => format!(", approved by {}", some.join(", ")),
+        };
+        let message = format!(
+            "decision/{}: policy/{}, {}{by}: {because}",
+            self.decision.name(),
+            policy.name(),
+            policy.spec.action.word()
+        );
+        self.plan.intent = Intent::Edit;
+        self.plan.reasons.push(Reason::new("decision", message));
+        self.plan.writes = deed.writes;
+    }
+
+    /// Nothing is left to be decided.
+    fn over(&mut self) {
+        let message = "nobody votes for it any more";
+        self.status.reasons.push(Reason::new("ended", message));
+        self.status.ended_at = Some(self.cx.now);
+    }
+
+    fn skip(&mut self, reason: Reason) {
+        self.status.phase = DecisionPhase::Skipped;
+        self.status.reasons.push(reason);
+    }
+
+    /// Votes as they were, where nothing but what was measured has changed: that goes up and down.
+    fn keep_votes(&mut self, votes: Vec<Vote>) {
+        let old = std::mem::take(&mut self.status.votes);
+        let same = |new: &Vote| {
+            let mut old = old.iter();
+            let is = |o: &&Vote| {
+                (&o.policy, &o.action, o.since, &o.when, &o.not_followed)
+                    == (&new.policy, &new.action, new.since, &new.when, &new.not_followed)
+            };
+            old.find(is).cloned()
+        };
+        self.status.votes = votes.into_iter().map(|new| same(&new).unwrap_or(new)).collect();
+    }
+
+    /// Keeps all that expressions see now, and what may be the cause.
+    fn keep_inputs(&mut self, subject: &Subject) {
+        let votes = self.status.votes.iter();
+        let values = votes.flat_map(|vote| vote.values.clone()).collect();
+        let firing = Firing::of(self.cx.world);
+        self.status.inputs = Scene::new(self.cx, subject, &firing, &values).all();
+        let since = self.status.votes.first().map_or(self.cx.now, |vote| vote.since);
+        self.status.suspects = suspects(self.cx.world, &subject.id(), since);
+    }
+
+    fn done(mut self) -> Plan {
+        if self.status == self.decision.status {
+            return alert::settle(self.cx, self.decision, self.plan);
+        }
+        let mut new = Object::clone(self.decision);
+        new.status = self.status;
+        let new = Arc::new(new);
+        self.plan.reasons.extend(match self.plan.intent {
+            Intent::Edit => Vec::new(),
+            _ => new.status.reasons.clone(),
+        });
+        self.plan.writes.insert(0, Write::Put(Any::Decision(new.clone())));
+        alert::settle(self.cx, &new, self.plan)
+    }
+}
+
+/// What a decision is, if the gate holds what it would do: it was not done.
+pub(crate) fn held(status: &mut DecisionStatus, old: &DecisionStatus, reasons: &[Reason]) {
+    if status.acted_at.is_some() && old.acted_at.is_none() {
+        status.phase = DecisionPhase::Skipped;
+        status.acted_at = None;
+        status.verdict = Some(GateSays { passes: false, reasons: reasons.to_vec() });
+        if let Some(expected) = &mut status.expected {
+            expected.by = None;
+        }
+    }
+}
+
+/// The decisions a changed object may concern.
+pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let open = |subject: &str| open_about(world, subject).map(|d| d.meta.name.clone());
+    match (old, new) {
+        (Some(Any::Decision(old)), Some(Any::Decision(new)))
+            if old.status.ended_at == new.status.ended_at =>
+        {
+            Vec::new()
+        }
+        (_, Some(Any::Decision(decision))) => vec![decision.meta.name.clone()],
+        (_, Some(Any::Approval(approval))) => {
+            let name = approval.spec.subject.strip_prefix("decision/");
+            name.map(str::to_owned).into_iter().collect()
+        }
+        (Some(Any::Freeze(_)), _) | (_, Some(Any::Freeze(_))) => all_open(world),
+        (old @ (Some(Any::Policy(_)) | None), Some(Any::Policy(new))) => {
+            let old = old.and_then(|old| old.of::<Policy>());
+            if old.is_none_or(|old| old.spec != new.spec || old.status.record != new.status.record)
+            {
+                return all_open(world);
+            }
+            let before = old.map_or(&[][..], |old| subjects(&old.status));
+            let after = subjects(&new.status);
+            let differs = |a: &[atoll_model::centre::Standing], id: &str| {
+                let one = a.iter().find(|one| one.subject == id);
+                one.map(|one| (one.since, one.blind.is_some(), one.damped_until))
+            };
+            let ids = before.iter().chain(after).map(|one| one.subject.as_str());
+            let changed = ids.filter(|id| differs(before, id) != differs(after, id));
+            changed.filter_map(open).collect()
+        }
+        (Some(Any::Policy(_)), None) => all_open(world),
+        (_, Some(any @ (Any::Instance(_) | Any::Host(_) | Any::Deployment(_))))
+        | (Some(any @ (Any::Instance(_) | Any::Host(_) | Any::Deployment(_))), None) => {
+            let same = old
+                .zip(new)
+                .is_some_and(|(old, new)| super::subject::phase(old) == super::subject::phase(new));
+            if same { Vec::new() } else { open(&any.id()).into_iter().collect() }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn subjects(status: &PolicyStatus) -> &[atoll_model::centre::Standing] {
+    &status.standing
+}
+
+fn all_open(world: &Snapshot) -> Vec<String> {
+    let open = world.all::<Decision>().filter(|decision| decision.status.ended_at.is_none());
+    open.map(|decision| decision.meta.name.clone()).collect()
+}
+
+/// Whether somebody's approval is waited for.
+pub(crate) fn waits(world: &Snapshot, name: &str) -> bool {
+    let decision = world.get::<Decision>(name);
+    decision.is_some_and(|decision| decision.status.phase == DecisionPhase::Waiting)
+}

@@ -1,0 +1,205 @@
+//! What keeps an action from being carried out by itself: somebody else who does it, another one
+//! under way, how often and how much at once. The gate is asked besides.
+
+use std::sync::Arc;
+
+use atoll_model::centre::Action;
+use atoll_model::centre::decision::Helped;
+use atoll_model::cmdb::HostPhase;
+use atoll_model::guard::GuardMode;
+use atoll_model::{Any, Decision, Kind, Migration, Object, Policy, Pool, Reason, Span, Timestamp};
+
+use super::facts::host_of;
+use super::subject::{Subject, root_of};
+use crate::{Context, elasticity};
+
+const HOUR: Span = Span::seconds(3_600);
+const DAY: Span = Span::seconds(86_400);
+
+/// Who does it without the centre, or would undo it: there is one writer for each field.
+pub(super) fn somebody_else(cx: &Context, subject: &Subject, action: &Action) -> Option<Reason> {
+    let who = match action {
+        Action::Restart => restarts(cx, subject),
+        Action::Drain => drains(cx, subject),
+        Action::RollBack => rolls_back(subject),
+        Action::Raise(_) | Action::Lower(_) => {
+            let name = subject.deployment?.name();
+            let kept = elasticity::kept(cx.world, name)?;
+            Some(format!("autoscaler/{name} acts: it keeps {kept} instances"))
+        }
+        Action::Switch(_) | Action::Borrow(_) => None,
+        Action::Evacuate => evacuates(cx, subject),
+    };
+    who.map(|who| Reason::new("other-acts", who))
+}
+
+fn restarts(cx: &Context, subject: &Subject) -> Option<String> {
+    let deployment = subject.deployment?;
+    let host = host_of(cx.world, subject);
+    if host.is_none_or(|host| host.status.phase == HostPhase::Unknown) {
+        return Some(format!("deployment/{} acts: it replaces what is lost", deployment.name()));
+    }
+    if let Some(Any::Instance(instance)) = &subject.any
+        && crate::migration::moves(cx.world, instance.name()).is_some()
+    {
+        return Some("a migration moves it".to_owned());
+    }
+    let rollout = deployment.status.rollout.as_ref()?;
+    Some(format!("the rollout of {} acts: it goes on, or back", rollout.to))
+}
+
+fn drains(cx: &Context, subject: &Subject) -> Option<String> {
+    let host = host_of(cx.world, subject)?;
+    if host.status.phase == HostPhase::Unknown {
+        return Some("deployments act: they replace what was on a lost host".to_owned());
+    }
+    let closing = crate::migration::closing(cx.world, host.name());
+    if let Some(migration) = closing.filter(|migration| !migration.status.phase.is_over()) {
+        return Some(format!("migration/{} acts: it moves what runs there", migration.name()));
+    }
+    let mut pools = cx.world.all::<Pool>();
+    let pool = pools.find(|pool| {
+        let machine = pool.status.machines.get(host.name());
+        machine.is_some_and(|machine| {
+            use atoll_model::pool::MachinePhase;
+            machine.failed.is_some()
+                || !matches!(machine.phase, MachinePhase::Ready | MachinePhase::Joining)
+        })
+    })?;
+    Some(format!("pool/{} acts: it replaces the machine", pool.name()))
+}
+
+fn rolls_back(subject: &Subject) -> Option<String> {
+    let rollout = subject.deployment?.status.rollout.as_ref()?;
+    if rollout.back {
+        return Some(format!("it is on its way back to {} already", rollout.to));
+    }
+    let guard = &subject.application?.spec.rollout.guard;
+    let watched = guard.mode == GuardMode::Enforce;
+    watched.then(|| format!("the guard acts: it watches the rollout of {}", rollout.to))
+}
+
+fn evacuates(cx: &Context, subject: &Subject) -> Option<String> {
+    let of_zone = |host: &&Arc<Object<atoll_model::Host>>| host.zone() == subject.name;
+    let mut hosts = cx.world.all::<atoll_model::Host>().filter(of_zone);
+    let closing = |host: &Arc<Object<atoll_model::Host>>| {
+        let migration: Option<&Arc<Object<Migration>>> =
+            crate::migration::closing(cx.world, host.name());
+        migration.filter(|migration| !migration.status.phase.is_over())
+    };
+    let migration = hosts.find_map(|host| closing(host))?;
+    Some(format!("migration/{} acts: it moves what runs there", migration.name()))
+}
+
+/// One decision and what it is about, for whom limits are asked.
+pub(super) struct Asked<'a> {
+    pub cx: &'a Context<'a>,
+    pub decision: &'a Object<Decision>,
+    pub subject: &'a Subject<'a>,
+    pub policy: &'a Object<Policy>,
+}
+
+impl Asked<'_> {
+    fn others(&self) -> impl Iterator<Item = &Arc<Object<Decision>>> {
+        let own = self.decision.name();
+        self.cx.world.all::<Decision>().filter(move |other| other.name() != own)
+    }
+
+    fn acted(&self, within: Span) -> u32 {
+        let now = self.cx.now;
+        let own = self.others().filter(|other| other.status.policy == self.policy.name());
+        let acted = own.filter_map(|other| other.status.acted_at);
+        acted.filter(|at| now.since(*at) < within).count() as u32
+    }
+
+    /// Why it is not done now, and when to look again.
+    ///
+    /// **Invariant:** no policy acts more often than its limits say, nor on more at once, nor on
+    /// one thing that something is done to already.
+    pub fn limit(&self) -> Option<(Reason, Option<Timestamp>)> {
+        let limits = &self.policy.spec.limits;
+        self.under_way().map(|reason| (reason, None)).or_else(|| self.rest()).or_else(|| {
+            let often = |count: u32, most: u32, of: &str| {
+                (count >= most).then(|| {
+                    let message = format!(
+                        "policy/{} has acted {count} times within {of}; its limit is {most}",
+                        self.policy.name()
+                    );
+                    Reason::new("rate", message).hint("do it by hand, or raise its limits")
+                })
+            };
+            often(self.acted(HOUR), limits.per_hour, "an hour")
+                .or_else(|| often(self.acted(DAY), limits.per_day, "a day"))
+                .or_else(|| self.radius())
+                .map(|reason| (reason, None))
+        })
+    }
+
+    /// Something else is done to what it hangs together with.
+    fn under_way(&self) -> Option<Reason> {
+        let root = self.subject.root();
+        let flying = self.others().filter(|other| other.status.is_in_flight());
+        let mut near = flying.filter(|other| {
+            let peer = self.subject.kind == Kind::Instance
+                && other.spec.subject.starts_with("instance/")
+                && other.spec.subject != self.subject.id();
+            root_of(&other.spec.subject) == root && !peer
+        });
+        let other = near.next()?;
+        let message = format!("decision/{} is under way, and not measured yet", other.name());
+        Some(Reason::new("in-flight", message))
+    }
+
+    fn rest(&self) -> Option<(Reason, Option<Timestamp>)> {
+        let id = self.subject.id();
+        let same = self.others().filter(|other| other.spec.subject == id);
+        let last = same.filter_map(|other| other.status.acted_at).max()?;
+        let until = last + self.policy.spec.limits.cool_down;
+        (self.cx.now < until).then(|| {
+            let message = format!("something was done to {id} at {last}; it rests until {until}");
+            (Reason::new("cool-down", message), Some(until))
+        })
+    }
+
+    /// Too much of what is like it would be under way.
+    fn radius(&self) -> Option<Reason> {
+        let world = self.cx.world;
+        let flying = self.others().filter(|other| other.status.is_in_flight());
+        let like = |other: &&Arc<Object<Decision>>| match Subject::find(world, &other.spec.subject)
+        {
+            Some(other) => self.subject.is_peer(&other),
+            // An instance that is being replaced.
+            None => root_of(&other.spec.subject) == self.subject.root(),
+        };
+        let flying = flying.filter(like).count() as u32;
+        let (peers, _) = self.subject.peers(world);
+        let most = self.policy.spec.limits.share.floor_of(peers).max(1);
+        (flying >= most).then(|| {
+            let message = format!(
+                "{flying} of {peers} like {} are under way; at most {most} may be at once",
+                self.subject.id()
+            );
+            Reason::new("radius", message)
+        })
+    }
+
+    /// How many actions of the policy in a row did not help the thing, as far as is known, since
+    /// a person last looked.
+    pub fn in_vain(&self) -> u32 {
+        let root = self.subject.root();
+        let own = self.others().filter(|other| {
+            other.status.policy == self.policy.name() && root_of(&other.spec.subject) == root
+        });
+        let lately = |at: Timestamp| self.cx.now.since(at) < DAY;
+        let mut measured: Vec<&Arc<Object<Decision>>> = own
+            .filter(|other| other.status.acted_at.is_some_and(lately))
+            .filter(|other| other.status.effect.is_some())
+            .collect();
+        measured.sort_by_key(|other| std::cmp::Reverse(other.status.acted_at));
+        let looked = |other: &&&Arc<Object<Decision>>| other.spec.feedback.is_none();
+        let vain = |other: &&&Arc<Object<Decision>>| {
+            other.status.effect.as_ref().is_some_and(|e| e.verdict != Helped::Helped)
+        };
+        measured.iter().take_while(looked).take_while(vain).count() as u32
+    }
+}

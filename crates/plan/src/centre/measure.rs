@@ -1,0 +1,176 @@
+//! What is measured of each subject of a policy, and whether it can be relied on: what is missing,
+//! old, impossible or has not moved at all is no value.
+
+use std::collections::BTreeMap;
+
+use atoll_model::centre::Measured;
+use atoll_model::{Policy, Reason, Span, Timestamp};
+
+use crate::query::{Answer, Answers, Period, Query, Series};
+
+/// So much of each value is looked at.
+const LOOKED_AT: Span = Span::seconds(600);
+/// What is older is not what is.
+const FRESH: Span = Span::seconds(60);
+/// What did not move over so many points, of those of the whole time, is frozen.
+const STILL: usize = 30;
+/// What did not move over so many points, and may be old, is old.
+const STALE: usize = 5;
+
+/// The questions of a policy, one for each value.
+pub(super) fn queries(policy: &Policy, at: Timestamp) -> Vec<Query> {
+    let ask = |signal: &Measured| {
+        let mut query = Query::at(&signal.name, &signal.query, at);
+        query.period = Period::Range { from: at - LOOKED_AT, to: at, step: super::EVERY };
+        query
+    };
+    policy.values.iter().map(ask).collect()
+}
+
+/// What was answered to the questions of a policy.
+pub(super) struct Values<'a> {
+    signals: Vec<(&'a Measured, Answered<'a>)>,
+    now: Timestamp,
+}
+
+/// The series of one value by subject; the empty name stands for all.
+type Answered<'a> = Result<(&'a Answer, BTreeMap<&'a str, &'a Series>), String>;
+
+impl<'a> Values<'a> {
+    pub fn of(policy: &'a Policy, answers: &'a Answers, now: Timestamp) -> Values<'a> {
+        let kind = policy.subjects.kind.lower();
+        let signals = policy.values.iter().map(|signal| {
+            let by = signal.by.as_deref().unwrap_or(&kind);
+            (signal, answered(signal, by, answers))
+        });
+        Values { signals: signals.collect(), now }
+    }
+
+    /// The values of one subject.
+    ///
+    /// # Errors
+    /// Which cannot be relied on, and why.
+    pub fn about(&self, subject: &str) -> Result<BTreeMap<String, f64>, String> {
+        let mut all = BTreeMap::new();
+        for (signal, answered) in &self.signals {
+            let name = &signal.name;
+            let value = answered.as_ref().map_err(Clone::clone).and_then(|(answer, series)| {
+                let series = series.get(subject).or(series.get(""));
+                let series = series.ok_or_else(|| "is not measured".to_owned())?;
+                sound(signal, answer, series, self.now)
+            });
+            all.insert(name.clone(), value.map_err(|why| format!("{name} {why}"))?);
+        }
+        Ok(all)
+    }
+}
+
+fn answered<'a>(signal: &Measured, by: &str, answers: &'a Answers) -> Answered<'a> {
+    let answer = match answers.get(&signal.name) {
+        Some(Ok(answer)) => answer,
+        Some(Err(Reason { message, .. })) => return Err(format!("was not answered: {message}")),
+        None => return Err("was not asked for".to_owned()),
+    };
+    let mut by_subject = BTreeMap::new();
+    for series in &answer.series {
+        let subject = if by.is_empty() { "" } else { series.labels.get(by).map_or("", |s| s) };
+        if subject.is_empty() && !by.is_empty() {
+            continue;
+        }
+        if by_subject.insert(subject, series).is_some() {
+            let of = if subject.is_empty() { "all" } else { subject };
+            return Err(format!("has more than one series of {of}; sum or average them"));
+        }
+    }
+    Ok((answer, by_subject))
+}
+
+/// The last value of a series, if it can be relied on.
+fn sound(
+    signal: &Measured,
+    answer: &Answer,
+    series: &Series,
+    now: Timestamp,
+) -> Result<f64, String> {
+    let (at, value) = *series.points.last().ok_or("is not measured")?;
+    if now.since(at) > FRESH {
+        return Err(format!("was last measured {} ago", now.since(at).rough()));
+    }
+    let of = answer.completeness;
+    if let Some(newest) = of.newest.filter(|newest| at.since(*newest) > FRESH) {
+        return Err(format!("was last measured {} ago", now.since(newest).rough()));
+    }
+    let last = series.points.iter().rev();
+    let same = last.take_while(|(_, other)| other.to_bits() == value.to_bits()).count();
+    let old = of.stalest.is_some_and(|stalest| at.since(stalest) > FRESH);
+    if old && same >= STALE {
+        return Err("may be old: some of what it is made of is measured no more".to_owned());
+    }
+    if !value.is_finite() {
+        return Err(format!("is {value}, which is no number"));
+    }
+    let (least, most) = (signal.least, signal.most);
+    if least.is_some_and(|least| value < least) || most.is_some_and(|most| value > most) {
+        return Err(format!("is {value}, which cannot be"));
+    }
+    if !signal.steady && same >= STILL {
+        let still = super::EVERY.0 * same as u64;
+        return Err(format!("has stood still for {}: it may be frozen", Span(still)));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn signal() -> Measured {
+        serde_json::from_str(r#"{"name":"cpu","query":"x","least":0}"#).unwrap()
+    }
+
+    fn series(values: impl DoubleEndedIterator<Item = f64>) -> Series {
+        let at = |i: usize| NOW - Span(super::super::EVERY.0 * i as u64);
+        let mut points: Vec<_> = values.rev().enumerate().map(|(i, v)| (at(i), v)).collect();
+        points.reverse();
+        Series { points, ..Series::default() }
+    }
+
+    fn told(series: &Series, answer: &Answer) -> Result<f64, String> {
+        sound(&signal(), answer, series, NOW)
+    }
+
+    #[test]
+    fn what_cannot_be_relied_on_is_no_value() {
+        let fresh = Answer::default();
+        let moving = series((0..40).map(f64::from));
+        assert_eq!(told(&moving, &fresh), Ok(39.0));
+        assert!(told(&Series::default(), &fresh).unwrap_err().contains("not measured"));
+        let mut late = moving.clone();
+        late.points.truncate(35);
+        assert!(told(&late, &fresh).unwrap_err().contains("1m15s ago"));
+        let still = series((0..40).map(|_| 7.0));
+        assert!(told(&still, &fresh).unwrap_err().contains("frozen"));
+        let steady = Measured { steady: true, ..signal() };
+        assert_eq!(sound(&steady, &fresh, &still, NOW), Ok(7.0));
+        let absurd = series([1.0, -4.0].into_iter());
+        assert!(told(&absurd, &fresh).unwrap_err().contains("cannot be"));
+        let none = series([1.0, f64::NAN].into_iter());
+        assert!(told(&none, &fresh).is_err());
+    }
+
+    #[test]
+    fn what_a_query_only_carries_on_is_old() {
+        let moving = series((0..40).map(f64::from));
+        let mut old = Answer::default();
+        old.completeness.newest = Some(NOW - Span::seconds(120));
+        assert!(told(&moving, &old).unwrap_err().contains("2m ago"));
+        let mut partly = Answer::default();
+        partly.completeness.stalest = Some(NOW - Span::seconds(120));
+        assert_eq!(told(&moving, &partly), Ok(39.0));
+        let carried = series((0..40).map(|i| f64::from(i.min(30))));
+        assert!(told(&carried, &partly).unwrap_err().contains("old"));
+        assert_eq!(told(&carried, &Answer::default()), Ok(30.0));
+    }
+}

@@ -1,0 +1,174 @@
+//! Decides again what was decided, on the inputs that were kept, with other policies: what would
+//! have come out differently. Only what led to a decision is kept, so a policy that would have
+//! voted where nobody did is not found here.
+
+use std::collections::BTreeMap;
+
+use atoll_model::centre::Direction;
+use atoll_model::centre::decision::DecisionStatus;
+use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
+use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
+use serde_json::Value;
+
+use super::facts::Kept;
+use super::vote::{Ready, holds};
+use crate::Context;
+
+/// What a policy says of the inputs that were kept.
+enum Said {
+    No,
+    Yes,
+    Unknown,
+}
+
+/// Decides again with these policies in place of those of the same names.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn replay(
+    cx: &Context,
+    changed: &[Object<Policy>],
+    since: Option<Span>,
+) -> Result<DecisionReplay, Vec<Reason>> {
+    let mut policies: BTreeMap<&str, &Policy> = BTreeMap::new();
+    for policy in cx.world.all::<Policy>() {
+        policies.insert(policy.name(), &policy.spec);
+    }
+    let mut wrong = Vec::new();
+    for policy in changed {
+        policies.insert(policy.name(), &policy.spec);
+        let said = super::check::problems(&policy.spec).into_iter();
+        wrong.extend(said.map(|p| Reason::new("invalid", format!("{}: {p}", policy.name()))));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let from = since.map_or(Timestamp(i64::MIN), |span| cx.now - span);
+    let made = |decision: &Object<Decision>| decision.meta.created_at.unwrap_or_default();
+    let mut all: Vec<_> = cx.world.all::<Decision>().filter(|d| made(d) >= from).collect();
+    all.sort_by_key(|decision| std::cmp::Reverse((made(decision), decision.meta.name.clone())));
+    let mut told = DecisionReplay::default();
+    for decision in all {
+        told.decisions += 1;
+        if decision.status.inputs.is_empty() {
+            told.unknown += 1;
+            continue;
+        }
+        match again(decision, &policies) {
+            Ok((would, because)) => {
+                let was = in_words(&decision.status);
+                if was == would {
+                    told.same += 1;
+                } else {
+                    told.differences.push(DecidedOtherwise {
+                        decision: decision.meta.name.clone(),
+                        subject: decision.spec.subject.clone(),
+                        at: decision.meta.created_at,
+                        was,
+                        would,
+                        because,
+                    });
+                }
+            }
+            Err(()) => told.unknown += 1,
+        }
+    }
+    Ok(told)
+}
+
+fn in_words(status: &DecisionStatus) -> String {
+    let Some(action) = &status.action else { return "nothing".to_owned() };
+    word(&status.policy, action, status.mode)
+}
+
+fn word(
+    policy: &str,
+    action: &atoll_model::centre::Action,
+    mode: atoll_model::centre::ActMode,
+) -> String {
+    let mode = serde_json::to_value(mode).ok();
+    let mode = mode.as_ref().and_then(Value::as_str).unwrap_or_default();
+    format!("{mode}: {} by policy/{policy}", action.word())
+}
+
+/// What would be decided, and why; an error, where it cannot be told.
+fn again(
+    decision: &Object<Decision>,
+    policies: &BTreeMap<&str, &Policy>,
+) -> Result<(String, String), ()> {
+    let inputs = &decision.status.inputs;
+    let kind = decision.spec.subject.split_once('/').map_or("", |(kind, _)| kind);
+    let of_kind = policies.iter().filter(|(_, policy)| {
+        policy.subjects.kind.lower() == kind && !policy.off && meant(policy, inputs)
+    });
+    let said: Vec<(&str, &Policy, Said)> =
+        of_kind.map(|(name, policy)| (*name, *policy, ask(policy, inputs))).collect();
+    let up = said.iter().any(|(_, policy, said)| {
+        policy.action.direction() == Direction::Up && matches!(said, Said::Yes)
+    });
+    let mut yes: Vec<(&str, &Policy)> = said
+        .iter()
+        .filter(|(_, _, said)| matches!(said, Said::Yes))
+        .map(|(name, policy, _)| (*name, *policy))
+        .filter(|(_, policy)| !(up && policy.action.direction() == Direction::Down))
+        .collect();
+    yes.sort_by_key(|(name, policy)| (policy.action.rank(), *name));
+    if let Some((name, policy)) = yes.first() {
+        let mut mode = policy.mode_for(environment(inputs), tier(inputs));
+        if decision.status.reasons.iter().any(|reason| reason.code == "record")
+            && decision.status.policy == *name
+        {
+            mode = mode.min(decision.status.mode);
+        }
+        let because = format!("policy/{name} would be followed: {}", policy.when);
+        return Ok((word(name, &policy.action, mode), because));
+    }
+    let own = decision.status.policy.as_str();
+    match said.iter().find(|(name, _, _)| *name == own) {
+        Some((_, _, Said::Unknown)) => Err(()),
+        Some((_, policy, _)) => {
+            Ok(("nothing".to_owned(), format!("not so on what was seen then: {}", policy.when)))
+        }
+        None => {
+            Ok(("nothing".to_owned(), format!("policy/{own} is off, gone, or not meant for it")))
+        }
+    }
+}
+
+fn ask(policy: &Policy, inputs: &BTreeMap<String, Value>) -> Said {
+    let ready = match Ready::read(policy) {
+        Ok(ready) => ready,
+        Err(_) => return Said::Unknown,
+    };
+    match holds(&ready.when, &Kept(inputs)) {
+        Ok(true) => Said::Yes,
+        Ok(false) => Said::No,
+        Err(_) => Said::Unknown,
+    }
+}
+
+fn text<'a>(inputs: &'a BTreeMap<String, Value>, fact: &str, path: &str) -> Option<&'a str> {
+    inputs.get(fact)?.pointer(path)?.as_str()
+}
+
+fn environment(inputs: &BTreeMap<String, Value>) -> Option<&str> {
+    text(inputs, "deployment", "/spec/environment")
+}
+
+fn tier(inputs: &BTreeMap<String, Value>) -> &str {
+    text(inputs, "application", "/metadata/labels/tier").unwrap_or_default()
+}
+
+/// Whether the inputs are of what a policy is about.
+fn meant(policy: &Policy, inputs: &BTreeMap<String, Value>) -> bool {
+    let of = &policy.subjects;
+    let here = of.environments.is_empty()
+        || environment(inputs).is_some_and(|name| of.environments.iter().any(|e| e == name));
+    let phase = text(inputs, "subject", "/status/phase");
+    let phase = of.phases.is_empty() || phase.is_some_and(|p| of.phases.iter().any(|o| o == p));
+    let whose = if of.kind == atoll_model::Kind::Host { "subject" } else { "application" };
+    let labels = inputs.get(whose).and_then(|fact| fact.pointer("/metadata/labels")).cloned();
+    let labels: BTreeMap<String, String> =
+        labels.and_then(|labels| serde_json::from_value(labels).ok()).unwrap_or_default();
+    here && phase && of.labels.matches(&labels)
+}

@@ -1,0 +1,127 @@
+//! From all votes about one thing to the one that is followed. The rule: votes count once they
+//! have held long enough; whoever asks for more, or cannot tell, keeps anything from being taken
+//! away; of what is left, what may be the cause goes before what only carries it
+//! ([`Action::rank`](atoll_model::centre::Action::rank)), and then the name decides. All are kept.
+
+use std::sync::Arc;
+
+use atoll_model::centre::decision::Vote;
+use atoll_model::centre::{Direction, Standing};
+use atoll_model::{Object, Policy, Reason, Timestamp};
+
+use crate::Context;
+
+/// One policy with what it says of the thing.
+struct Voter<'a> {
+    policy: &'a Arc<Object<Policy>>,
+    standing: &'a Standing,
+}
+
+impl Voter<'_> {
+    fn direction(&self) -> Direction {
+        self.policy.spec.action.direction()
+    }
+
+    fn due(&self) -> Timestamp {
+        self.standing.since + self.policy.spec.hold
+    }
+}
+
+/// What came of weighing.
+pub(super) struct Weighed<'a> {
+    /// All votes, the one that is followed first.
+    pub votes: Vec<Vote>,
+    /// The policy that is followed.
+    pub followed: Option<&'a Arc<Object<Policy>>>,
+    /// Why none is, where there are votes or it cannot be told.
+    pub why_not: Option<Reason>,
+}
+
+/// Weighs all votes about a thing.
+pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str) -> Weighed<'a> {
+    let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
+    let said = policies.filter_map(|policy| {
+        let mut all = policy.status.standing.iter();
+        Some(Voter { policy, standing: all.find(|one| one.subject == subject)? })
+    });
+    let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
+        said.partition(|voter| voter.standing.blind.is_some());
+    voters.sort_by(|a, b| {
+        let order = |voter: &Voter| voter.policy.spec.action.rank();
+        (order(a), a.policy.name()).cmp(&(order(b), b.policy.name()))
+    });
+    let more = against_less(&voters, &blind);
+    let mut followed: Option<&Arc<Object<Policy>>> = None;
+    let mut votes = Vec::new();
+    for voter in &voters {
+        let why = not_followed(cx, voter, more.as_deref(), followed.map(|policy| policy.name()));
+        if why.is_none() {
+            followed = Some(voter.policy);
+        }
+        votes.push(vote(voter, why));
+    }
+    // Stable: the others stay in their order.
+    votes.sort_by_key(|vote| vote.not_followed.is_some());
+    let why_not = match followed {
+        Some(_) => None,
+        None => none_followed(&votes, &blind),
+    };
+    Weighed { votes, followed, why_not }
+}
+
+/// Why nothing is taken away, if somebody asks for more or cannot tell whether they would.
+fn against_less(voters: &[Voter], blind: &[Voter]) -> Option<String> {
+    let up = |voter: &&Voter| voter.direction() == Direction::Up;
+    if let Some(more) = voters.iter().find(up) {
+        let name = more.policy.name();
+        return Some(format!("policy/{name} asks for more, which goes before less"));
+    }
+    let cannot = blind.iter().find(up)?;
+    let (name, why) = (cannot.policy.name(), cannot.standing.blind.as_deref().unwrap_or_default());
+    Some(format!("policy/{name} cannot tell whether more is needed: {why}"))
+}
+
+fn not_followed(
+    cx: &Context,
+    voter: &Voter,
+    more: Option<&str>,
+    followed: Option<&str>,
+) -> Option<String> {
+    if let Some(until) = voter.standing.damped_until.filter(|until| cx.now < *until) {
+        return Some(format!("it comes and goes, and is not listened to until {until}"));
+    }
+    if cx.now < voter.due() {
+        return Some(format!("it has to hold until {}", voter.due()));
+    }
+    if voter.direction() == Direction::Down
+        && let Some(more) = more
+    {
+        return Some(more.to_owned());
+    }
+    followed.map(|name| format!("policy/{name} goes first"))
+}
+
+fn vote(voter: &Voter, why: Option<String>) -> Vote {
+    Vote {
+        policy: voter.policy.name().to_owned(),
+        action: voter.policy.spec.action.clone(),
+        since: voter.standing.since,
+        when: voter.policy.spec.when.clone(),
+        values: voter.standing.values.clone(),
+        message: voter.standing.message.clone(),
+        not_followed: why,
+    }
+}
+
+fn none_followed(votes: &[Vote], blind: &[Voter]) -> Option<Reason> {
+    if let Some(vote) = votes.first() {
+        let why = vote.not_followed.clone().unwrap_or_default();
+        let message = format!("policy/{} is not followed: {why}", vote.policy);
+        return Some(Reason::new("not-followed", message));
+    }
+    let first = blind.first()?;
+    let why = first.standing.blind.as_deref().unwrap_or_default();
+    let message = format!("policy/{} cannot tell any more: {why}", first.policy.name());
+    let hint = "nothing is done on what is not measured";
+    Some(Reason::new("no-data", message).hint(hint))
+}

@@ -1,0 +1,125 @@
+//! The decision centre in words: what a policy sees, and how far a decision is.
+
+use atoll_model::centre::decision::{DecisionPhase, Helped};
+use atoll_model::centre::{ActMode, PolicyPhase};
+use atoll_model::{Decision, Object, Policy};
+
+use super::{Told, count, word};
+use crate::Context;
+
+pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
+    let (name, spec, status) = (it.name(), &it.spec, &it.status);
+    let votes: Vec<_> = status.standing.iter().filter(|one| one.blind.is_none()).collect();
+    let sees = match status.phase {
+        PolicyPhase::Off => "is switched off".to_owned(),
+        PolicyPhase::Quiet => "sees nothing to be done".to_owned(),
+        PolicyPhase::Voting => format!("votes about {}", count(votes.len(), "thing")),
+        PolicyPhase::Damped => "comes and goes, and is not listened to".to_owned(),
+        PolicyPhase::Blind => "cannot tell everywhere".to_owned(),
+    };
+    let mode = match spec.mode {
+        ActMode::Observe => "only records",
+        ActMode::Advise => "says",
+        ActMode::Approve => "asks somebody to approve",
+        ActMode::Act => "does",
+    };
+    let other = if spec.modes.is_empty() { "" } else { ", elsewhere by its other modes" };
+    let record = &status.record;
+    told.state = format!(
+        "{name} {sees}. It {mode} what is to be done{other}: {} a {}. Of {} {} were carried out; \
+         {} helped, {} did not, of {} it is not known; people said of {} that they were right, of \
+         {} wrong.",
+        spec.action.word(),
+        spec.subjects.kind.lower(),
+        count(record.decisions as usize, "decision"),
+        record.acted,
+        record.helped,
+        record.did_not,
+        record.unknown,
+        record.right,
+        record.wrong,
+    );
+    if let Some(asked) = spec.requires.as_ref().filter(|asked| !record.meets(asked)) {
+        told.waiting_for.push(format!(
+            "its record, before it acts: {} decisions that people judged, {} of them right",
+            asked.decisions, asked.right
+        ));
+    }
+    for one in votes {
+        let due = one.since + spec.hold;
+        if cx.now < due {
+            told.waiting_for.push(format!("{} to be so until {due}", one.subject));
+        }
+        told.see(one.subject.clone());
+    }
+    let open = cx
+        .world
+        .all::<Decision>()
+        .filter(|decision| decision.status.policy == name && decision.status.ended_at.is_none());
+    open.take(5).for_each(|decision| told.see(format!("decision/{}", decision.name())));
+}
+
+pub(super) fn decision(it: &Object<Decision>, told: &mut Told) {
+    let status = &it.status;
+    let what = match &status.action {
+        Some(action) => format!("to {} {}", action.word(), it.spec.subject),
+        None => format!("about {}", it.spec.subject),
+    };
+    let over = status.ended_at.is_some();
+    let how = match status.phase {
+        DecisionPhase::Open => "was just made",
+        DecisionPhase::Observed => "is only recorded",
+        DecisionPhase::Advised => "is advice",
+        DecisionPhase::Waiting => "waits for somebody to approve",
+        DecisionPhase::Skipped if over => "was not carried out",
+        DecisionPhase::Skipped => "is not carried out for now",
+        DecisionPhase::Acting => "was carried out, and is being measured",
+        DecisionPhase::Measured => match status.effect.as_ref().map(|effect| effect.verdict) {
+            Some(Helped::Helped) => "was carried out, and helped",
+            Some(Helped::DidNot) => "was carried out, and did not help",
+            Some(Helped::Unknown) | None => "was carried out; whether it helped is not known",
+        },
+        DecisionPhase::Escalated => "is left to people",
+    };
+    let because = status.votes.first().map(|vote| format!(": {}", vote.message));
+    let ended = if over && status.acted_at.is_none() { "; it is over" } else { "" };
+    told.state = format!(
+        "The decision {what}, of policy/{} in mode {}, {how}{ended}{}.",
+        status.policy,
+        word(&status.mode),
+        because.unwrap_or_default()
+    );
+    let others = status.votes.iter().filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
+    for (vote, why) in others {
+        let message = format!("policy/{} wants to {}: {why}", vote.policy, vote.action.word());
+        told.reasons.push(atoll_model::Reason::new("other-vote", message));
+    }
+    match status.phase {
+        DecisionPhase::Waiting => {
+            told.waiting_for.push(format!("an approval: atoll approve decision/{}", it.name()));
+        }
+        DecisionPhase::Acting => {
+            if let Some(expected) = &status.expected {
+                let by = expected.by.map(|by| format!(" by {by}")).unwrap_or_default();
+                told.waiting_for.push(format!("{}{by}", expected.that));
+            }
+        }
+        _ => {}
+    }
+    if let Some(effect) = &status.effect {
+        told.reasons.push(atoll_model::Reason::new("effect", effect.message.clone()));
+    }
+    for suspect in &status.suspects {
+        let message = format!("{}: {}", suspect.change, suspect.why);
+        told.reasons.push(atoll_model::Reason::new("suspect", message));
+    }
+    if !over && status.acted_at.is_none() {
+        told.next.extend(status.changes.iter().map(|change| format!("would be done: {change}")));
+    }
+    told.see(it.spec.subject.clone());
+    told.see(format!("policy/{}", status.policy));
+    let subject = it.spec.subject.strip_prefix("instance/").and_then(|i| i.rsplit_once('.'));
+    if let Some((deployment, _)) = subject {
+        told.see(format!("deployment/{deployment}"));
+    }
+}
