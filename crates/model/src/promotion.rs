@@ -306,7 +306,8 @@ impl Spec for Promotion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approval {
-    /// What is approved: `promotion/NAME`, or that `budget/NAME` is broken this month.
+    /// What is approved: `promotion/NAME`, that `budget/NAME` is broken this month, or that
+    /// `decision/NAME` is carried out.
     pub subject: String,
     /// Who approves: `user/anna`.
     pub by: String,
@@ -332,8 +333,12 @@ impl Spec for Approval {
         match self.subject.split_once('/') {
             Some(("promotion", name)) => invalid.nest("subject", name::check_derived(name)),
             Some(("budget", name)) => invalid.nest("subject", name::check_simple(name)),
-            _ => invalid
-                .add("subject", "is neither; write promotion/RELEASE.ENVIRONMENT or budget/NAME"),
+            Some(("decision", name)) => invalid.nest("subject", name::check_derived(name)),
+            _ => {
+                let ways = "is none; write promotion/RELEASE.ENVIRONMENT, budget/NAME or \
+                            decision/NAME";
+                invalid.add("subject", ways);
+            }
         }
         invalid.into_result()
     }

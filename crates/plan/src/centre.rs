@@ -66,7 +66,7 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
     let Some(policy) = cx.world.get::<Policy>(name).filter(|p| !p.spec.off) else {
         return Vec::new();
     };
-    measure::queries(&policy.spec, due_at(name, cx.now))
+    measure::queries(&policy.spec, cx.now)
 }
 
 /// Spread over the time from one look to the next.
@@ -96,6 +96,13 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     }
     turn.keep_house();
     turn.done()
+}
+
+/// When a vote counts. What was done about the thing is given as long to show as the vote itself:
+/// what was measured before it is no ground to do it again.
+fn due(world: &Snapshot, standing: &Standing, hold: Span) -> Timestamp {
+    let ended = decision::last_acted(world, &standing.subject);
+    ended.unwrap_or(standing.since).max(standing.since) + hold
 }
 
 /// One turn of one policy.
@@ -199,7 +206,7 @@ impl Turn<'_> {
             if standing.blind.is_some() || standing.damped_until.is_some() {
                 continue;
             }
-            let due = standing.since + hold;
+            let due = due(cx.world, standing, hold);
             if cx.now < due {
                 self.plan.again_at = sooner(self.plan.again_at, Some(due));
                 continue;

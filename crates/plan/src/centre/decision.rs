@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atoll_model::access::Actor;
 use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
 use atoll_model::centre::{ActMode, Policy, PolicyStatus};
-use atoll_model::{Any, Approval, Decision, Intent, Object, Reason, Snapshot, Write};
+use atoll_model::{Any, Approval, Decision, Intent, Object, Reason, Snapshot, Timestamp, Write};
 
 use super::action::{self, Deed};
 use super::facts::{Firing, Scene};
@@ -35,6 +35,12 @@ fn about<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>
     let all: Vec<_> = world.derived::<Decision>(&parent).collect();
     // What is named alike may be about something else.
     all.into_iter().filter(|decision| decision.spec.subject == subject).collect()
+}
+
+/// When it was known what came of the last that was carried out about a thing.
+pub(super) fn last_acted(world: &Snapshot, subject: &str) -> Option<Timestamp> {
+    let acted = about(world, subject).into_iter().filter(|d| d.status.acted_at.is_some());
+    acted.filter_map(|decision| decision.status.ended_at).max()
 }
 
 /// The name of the next decision about a thing.
@@ -182,17 +188,23 @@ impl Turn<'_> {
             let hint = "to go on: atoll decisions resume";
             return self.skip(Reason::new("stopped", message).hint(hint));
         }
+        let said = self.decision.spec.feedback.as_ref();
+        if said.is_some_and(|said| !said.right) {
+            return self.skip(Reason::new("judged-wrong", "somebody said that it is wrong"));
+        }
         let asked = Asked { cx, decision: self.decision, subject, policy };
         let vain = asked.in_vain();
         let after = policy.spec.escalate_after;
-        if after > 0 && vain >= after {
+        if after > 0 && vain >= after && said.is_none() {
             let message = format!(
                 "policy/{} has acted {vain} times about {} without help; a person is to look",
                 policy.name(),
                 subject.root()
             );
-            let hint = "say of the last one whether it was right, and it is tried again: atoll \
-                        decisions right|wrong NAME";
+            let hint = format!(
+                "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
+                self.decision.name()
+            );
             self.status.phase = DecisionPhase::Escalated;
             return self.status.reasons.push(Reason::new("escalated", message).hint(hint));
         }
@@ -311,7 +323,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     let open = |subject: &str| open_about(world, subject).map(|d| d.meta.name.clone());
     match (old, new) {
         (Some(Any::Decision(old)), Some(Any::Decision(new)))
-            if old.status.ended_at == new.status.ended_at =>
+            if old.status.ended_at == new.status.ended_at && old.spec == new.spec =>
         {
             Vec::new()
         }

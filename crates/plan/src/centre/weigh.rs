@@ -15,15 +15,12 @@ use crate::Context;
 struct Voter<'a> {
     policy: &'a Arc<Object<Policy>>,
     standing: &'a Standing,
+    due: Timestamp,
 }
 
 impl Voter<'_> {
     fn direction(&self) -> Direction {
         self.policy.spec.action.direction()
-    }
-
-    fn due(&self) -> Timestamp {
-        self.standing.since + self.policy.spec.hold
     }
 }
 
@@ -42,7 +39,9 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str) -> Weighed<'a> {
     let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
     let said = policies.filter_map(|policy| {
         let mut all = policy.status.standing.iter();
-        Some(Voter { policy, standing: all.find(|one| one.subject == subject)? })
+        let standing = all.find(|one| one.subject == subject)?;
+        let due = super::due(cx.world, standing, policy.spec.hold);
+        Some(Voter { policy, standing, due })
     });
     let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
@@ -64,7 +63,15 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str) -> Weighed<'a> {
     votes.sort_by_key(|vote| vote.not_followed.is_some());
     let why_not = match followed {
         Some(_) => None,
-        None => none_followed(&votes, &blind),
+        None => {
+            // Those that only have to wait say least.
+            let waits = |vote: &&Vote| {
+                let mut own = voters.iter().filter(|voter| voter.policy.name() == vote.policy);
+                own.any(|voter| cx.now < voter.due)
+            };
+            let first = votes.iter().find(|vote| !waits(vote)).or(votes.first());
+            none_followed(first, &blind)
+        }
     };
     Weighed { votes, followed, why_not }
 }
@@ -90,8 +97,8 @@ fn not_followed(
     if let Some(until) = voter.standing.damped_until.filter(|until| cx.now < *until) {
         return Some(format!("it comes and goes, and is not listened to until {until}"));
     }
-    if cx.now < voter.due() {
-        return Some(format!("it has to hold until {}", voter.due()));
+    if cx.now < voter.due {
+        return Some(format!("it has to hold until {}", voter.due));
     }
     if voter.direction() == Direction::Down
         && let Some(more) = more
@@ -113,8 +120,8 @@ fn vote(voter: &Voter, why: Option<String>) -> Vote {
     }
 }
 
-fn none_followed(votes: &[Vote], blind: &[Voter]) -> Option<Reason> {
-    if let Some(vote) = votes.first() {
+fn none_followed(first: Option<&Vote>, blind: &[Voter]) -> Option<Reason> {
+    if let Some(vote) = first {
         let why = vote.not_followed.clone().unwrap_or_default();
         let message = format!("policy/{} is not followed: {why}", vote.policy);
         return Some(Reason::new("not-followed", message));

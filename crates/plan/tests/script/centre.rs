@@ -124,6 +124,12 @@ impl Script {
         let [_, query, label, value, rest @ ..] = words else {
             return Err("gauge QUERY LABEL=VALUE NUMBER|none [still]".to_owned());
         };
+        // The query of a policy may be long.
+        let policy = query.strip_prefix("of:").map(|name| self.sim.world.get::<Policy>(name));
+        let query = &match policy {
+            Some(policy) => policy.ok_or("no such policy")?.spec.values[0].query.clone(),
+            None => query.clone(),
+        };
         let value: Option<f64> = match value.as_str() {
             "none" => None,
             number => Some(number.parse().map_err(|_| "a number, or none")?),
