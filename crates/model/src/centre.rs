@@ -298,7 +298,7 @@ pub struct ActLimits {
     /// hosts of one zone, deployments of one environment. One always may.
     #[serde(default = "ActLimits::usual_share")]
     pub share: Portion,
-    /// So long nothing more is done to the same subject.
+    /// So long it does nothing more to the same subject.
     #[serde(default = "ActLimits::usual_rest")]
     pub cool_down: Span,
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use atoll_model::centre::{Action, Change, Setting};
 use atoll_model::{
-    Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Snapshot, Write,
+    Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Release, Snapshot,
+    Write,
 };
 
 use super::subject::Subject;
@@ -75,7 +76,14 @@ fn roll_back(cx: &Context, deployment: &Object<Deployment>) -> Result<Deed, Reas
     }
     let present = status.release.as_ref();
     let known = [&status.last_good, &status.good_before].into_iter().flatten();
-    let Some(good) = known.into_iter().find(|good| present != Some(good)) else {
+    // Back is to what is older: what was good before a way back is what it came from.
+    let number = |name: &String| cx.world.get::<Release>(name).map(|release| release.spec.number);
+    let newest = present.and_then(number);
+    let vetoed = |name: &String| {
+        cx.world.get::<Release>(name).is_none_or(|release| release.spec.veto.is_some())
+    };
+    let older = |good: &&String| number(good) < newest && !vetoed(good);
+    let Some(good) = known.into_iter().find(older) else {
         let message = format!("deployment/{name} has no release to go back to");
         return Err(Reason::new("nothing-to-do", message));
     };

@@ -106,8 +106,8 @@ impl Turn<'_> {
 
     fn decide(&mut self) {
         let id = &self.decision.spec.subject;
-        let weighed = weigh::weigh(self.cx, id);
         let subject = Subject::find(self.cx.world, id);
+        let weighed = weigh::weigh(self.cx, id, subject.as_ref());
         self.status.reasons.clear();
         self.status.verdict = None;
         let (Some(subject), false) =

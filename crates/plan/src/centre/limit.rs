@@ -152,11 +152,15 @@ impl Asked<'_> {
 
     fn rest(&self) -> Option<(Reason, Option<Timestamp>)> {
         let id = self.subject.id();
-        let same = self.others().filter(|other| other.spec.subject == id);
+        let own = self.others().filter(|other| other.status.policy == self.policy.name());
+        let same = own.filter(|other| other.spec.subject == id);
         let last = same.filter_map(|other| other.status.acted_at).max()?;
         let until = last + self.policy.spec.limits.cool_down;
         (self.cx.now < until).then(|| {
-            let message = format!("something was done to {id} at {last}; it rests until {until}");
+            let message = format!(
+                "policy/{} did something to {id} at {last}, and rests until {until}",
+                self.policy.name()
+            );
             (Reason::new("cool-down", message), Some(until))
         })
     }

@@ -1,14 +1,17 @@
 //! From all votes about one thing to the one that is followed. The rule: votes count once they
 //! have held long enough; whoever asks for more, or cannot tell, keeps anything from being taken
-//! away; of what is left, what may be the cause goes before what only carries it
+//! away; of what is left, what can be done goes before what cannot, what may be done before what is
+//! only said, what may be the cause before what only carries it
 //! ([`Action::rank`](atoll_model::centre::Action::rank)), and then the name decides. All are kept.
 
 use std::sync::Arc;
 
 use atoll_model::centre::decision::Vote;
-use atoll_model::centre::{Direction, Standing};
+use atoll_model::centre::{ActMode, Direction, Standing};
 use atoll_model::{Object, Policy, Reason, Timestamp};
 
+use super::subject::Subject;
+use super::{action, limit};
 use crate::Context;
 
 /// One policy with what it says of the thing.
@@ -16,6 +19,10 @@ struct Voter<'a> {
     policy: &'a Arc<Object<Policy>>,
     standing: &'a Standing,
     due: Timestamp,
+    /// What it wants cannot be done, or is somebody else's to do.
+    cannot: bool,
+    /// It only says.
+    says: bool,
 }
 
 impl Voter<'_> {
@@ -35,18 +42,24 @@ pub(super) struct Weighed<'a> {
 }
 
 /// Weighs all votes about a thing.
-pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str) -> Weighed<'a> {
+pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -> Weighed<'a> {
     let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
     let said = policies.filter_map(|policy| {
         let mut all = policy.status.standing.iter();
         let standing = all.find(|one| one.subject == subject)?;
         let due = super::due(cx.world, standing, policy.spec.hold);
-        Some(Voter { policy, standing, due })
+        let spec = &policy.spec;
+        let cannot = of.is_none_or(|of| {
+            action::make(cx, of, &spec.action).is_err()
+                || limit::somebody_else(cx, of, &spec.action).is_some()
+        });
+        let mode = of.map_or(spec.mode, |of| spec.mode_for(of.environment(), of.tier()));
+        Some(Voter { policy, standing, due, cannot, says: mode < ActMode::Approve })
     });
     let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
     voters.sort_by(|a, b| {
-        let order = |voter: &Voter| voter.policy.spec.action.rank();
+        let order = |voter: &Voter| (voter.cannot, voter.says, voter.policy.spec.action.rank());
         (order(a), a.policy.name()).cmp(&(order(b), b.policy.name()))
     });
     let more = against_less(&voters, &blind);
