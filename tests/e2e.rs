@@ -10,6 +10,8 @@ mod config;
 mod contained;
 #[path = "e2e/containers.rs"]
 mod containers;
+#[path = "e2e/decisions.rs"]
+mod decisions;
 #[path = "e2e/delivery.rs"]
 mod delivery;
 #[path = "e2e/dock.rs"]

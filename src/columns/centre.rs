@@ -33,7 +33,6 @@ pub(super) fn policy(o: &Object<Policy>, now: Timestamp) -> Vec<Cell> {
         cell("RIGHT", format!("{}/{}", record.right, record.right + record.wrong)),
         cell("HELPED", format!("{}/{}", record.helped, record.helped + record.did_not)),
         cell("UNKNOWN", record.unknown.to_string()).wide(),
-        cell("WHEN", spec.when.clone()).wide(),
         aged(&o.meta, now),
         reason(&status.reasons),
     ]

@@ -343,7 +343,8 @@ pub struct Requirement {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expectation {
-    /// In CEL, over what `when` sees; that `when` no longer holds, if empty.
+    /// In CEL, over what `when` sees, and what it saw when something was done, as `before`; that
+    /// `when` no longer holds, if empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub that: String,
     /// Within so long.

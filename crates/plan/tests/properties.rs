@@ -56,6 +56,11 @@ fn every_run_ends_and_no_task_is_begun_twice() {
 }
 
 #[test]
+fn decisions_stay_within_their_limits_and_rest_on_what_is_measured() {
+    on_seeds(fleet::centre::play);
+}
+
+#[test]
 fn nothing_grows_past_a_budget_that_refuses() {
     on_seeds(fleet::budgets::stays_within);
 }

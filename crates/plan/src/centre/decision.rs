@@ -95,6 +95,9 @@ impl Turn<'_> {
         let came = effect::measure(self.cx, self.decision, policy, &mut self.status);
         let by = self.status.expected.as_ref().and_then(|expected| expected.by);
         self.plan.again_at = sooner(self.plan.again_at, by.filter(|by| *by > self.cx.now));
+        let since = self.status.expected.as_ref().and_then(|expected| expected.since);
+        let held = since.zip(policy).map(|(since, policy)| since + policy.spec.expect.hold);
+        self.plan.again_at = sooner(self.plan.again_at, held);
         if let Some(effect) = came {
             let message = format!("{} {}", self.status.policy, effect.message);
             self.plan.reasons.push(Reason::new("measured", message));
@@ -355,10 +358,24 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let same = old
                 .zip(new)
                 .is_some_and(|(old, new)| super::subject::phase(old) == super::subject::phase(new));
-            if same { Vec::new() } else { open(&any.id()).into_iter().collect() }
+            let own = (!same).then(|| open(&any.id())).flatten();
+            own.into_iter().chain(of_instances(world, old, new)).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// What was done to instances shows in how many their deployment lacks.
+fn of_instances(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let (Some(Any::Deployment(old)), Some(Any::Deployment(new))) = (old, new) else {
+        return Vec::new();
+    };
+    if old.status.unavailable == new.status.unavailable {
+        return Vec::new();
+    }
+    let parent = format!("instance.{}", new.name());
+    let flying = world.derived::<Decision>(&parent).filter(|decision| decision.status.is_in_flight());
+    flying.map(|decision| decision.meta.name.clone()).collect()
 }
 
 fn subjects(status: &PolicyStatus) -> &[atoll_model::centre::Standing] {

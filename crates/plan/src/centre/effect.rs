@@ -101,5 +101,7 @@ fn look(
         Err(_) => std::collections::BTreeMap::new(),
     };
     let firing = Firing::of(cx.world);
-    holds(that, &Scene::new(cx, &subject, &firing, &measured))
+    let mut scene = Scene::new(cx, &subject, &firing, &measured);
+    scene.before = Some(&decision.status.inputs);
+    holds(that, &scene)
 }

@@ -17,7 +17,7 @@ use crate::budget::scope;
 use crate::expression::Facts;
 
 /// The names of the facts.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "subject",
     "application",
     "deployment",
@@ -32,6 +32,7 @@ pub const NAMES: [&str; 14] = [
     "instances",
     "zone",
     "seconds",
+    "before",
 ];
 /// Where `values` stands among them.
 pub(super) const VALUES: usize = 6;
@@ -74,6 +75,8 @@ pub(super) struct Scene<'a> {
     pub firing: &'a Firing<'a>,
     pub values: &'a BTreeMap<String, f64>,
     pub now: Timestamp,
+    /// What was seen when something was done about it.
+    pub before: Option<&'a BTreeMap<String, Value>>,
     pub cells: [OnceCell<Value>; NAMES.len()],
 }
 
@@ -85,7 +88,7 @@ impl<'a> Scene<'a> {
         values: &'a BTreeMap<String, f64>,
     ) -> Scene<'a> {
         let (world, now, cells) = (cx.world, cx.now, Default::default());
-        Scene { world, subject, firing, values, now, cells }
+        Scene { world, subject, firing, values, now, before: None, cells }
     }
 
     /// All facts, to be kept.
@@ -136,6 +139,7 @@ impl<'a> Scene<'a> {
                 json!({ "count": count, "ready": ready })
             }
             "instances" => self.instances(),
+            "before" => self.before.map_or(Value::Null, |before| json!(before)),
             "zone" => zone_of(world, subject).map_or(Value::Null, |name| zone(world, &name)),
             _ => self.seconds(),
         }

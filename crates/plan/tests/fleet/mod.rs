@@ -15,6 +15,7 @@ use atoll_plan::sim::{Behaviour, Faults, Loss, Random, Sim};
 use atoll_plan::{CONTROLLERS, edit};
 
 pub mod budgets;
+pub mod centre;
 mod check;
 pub mod pools;
 pub mod runs;
