@@ -9,6 +9,8 @@ const PLURALS = {
   hosts: "Host",
   zones: "Zone",
   freezes: "Freeze",
+  policies: "Policy",
+  decisions: "Decision",
   monitors: "Monitor",
   objectives: "Objective",
   rules: "Rule",

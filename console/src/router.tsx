@@ -6,6 +6,7 @@ import type { Level } from "./logic/inventory";
 import type { SpanSearch } from "./logic/period";
 import { HostPage } from "./pages/cmdb/host";
 import { HostsPage } from "./pages/cmdb/hosts";
+import { DecisionsPage } from "./pages/decision/decisions";
 import { FreezesPage } from "./pages/decision/freezes";
 import { ReleasesPage } from "./pages/delivery/releases";
 import { ApplicationsPage } from "./pages/deployment/applications";
@@ -227,6 +228,12 @@ const releases = createRoute({
   component: () => <ReleasesPage {...releases.useSearch()} />,
 });
 const freezes = createRoute({ ...parent, path: "/freezes", component: FreezesPage });
+const decisions = createRoute({
+  ...parent,
+  path: "/decisions",
+  validateSearch: (search: Search): { tab?: string } => ({ tab: text(search.tab) }),
+  component: () => <DecisionsPage {...decisions.useSearch()} />,
+});
 const query = createRoute({
   ...parent,
   path: "/query",
@@ -444,6 +451,7 @@ export const router = createRouter({
     host,
     releases,
     freezes,
+    decisions,
     query,
     alerts,
     objectives,

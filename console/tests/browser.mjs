@@ -16,6 +16,7 @@ const PLACES = [
   "/hosts",
   "/releases",
   "/freezes",
+  "/decisions",
   "/alerts",
   "/alerts?tab=rules",
   "/alerts?tab=silences",

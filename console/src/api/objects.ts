@@ -39,9 +39,12 @@ export type Runbook = Whole<wire.Runbook>;
 export type Standard = Whole<wire.Standard>;
 export type Waiver = Whole<wire.Waiver>;
 export type Scorecard = Whole<wire.Scorecard>;
+export type Policy = Whole<wire.Policy>;
+export type Decision = Whole<wire.Decision>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
 export type { Drift } from "./inventory";
+export type { Action, ActMode, DecisionPhase } from "./types";
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {
@@ -72,6 +75,8 @@ export interface Kinds {
   standards: Standard;
   waivers: Waiver;
   scorecards: Scorecard;
+  policies: Policy;
+  decisions: Decision;
   drifts: Drift;
 }
 
@@ -106,6 +111,8 @@ export const PLURALS = [
   "standards",
   "waivers",
   "scorecards",
+  "policies",
+  "decisions",
   "drifts",
 ] as const satisfies readonly Plural[];
 
@@ -137,6 +144,8 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Standard: "standards",
   Waiver: "waivers",
   Scorecard: "scorecards",
+  Policy: "policies",
+  Decision: "decisions",
   Drift: "drifts",
 };
 

@@ -3856,6 +3856,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/replay/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What would have been decided with other policies. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DecisionReplayRequest"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DecisionReplay"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/replay/standards": {
         parameters: {
             query?: never;
@@ -4823,6 +4872,44 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description How often a policy acts, and on how much at once. */
+        ActLimits: {
+            /**
+             * @description So long it does nothing more to the same subject.
+             * @default 10m
+             */
+            coolDown: components["schemas"]["Span"];
+            /**
+             * Format: uint32
+             * @description So many in any day.
+             * @default 20
+             */
+            perDay: number;
+            /**
+             * Format: uint32
+             * @description So many actions in any hour.
+             * @default 6
+             */
+            perHour: number;
+            /**
+             * @description So much of what is like the subject may be under way at once: instances of one deployment,
+             *     hosts of one zone, deployments of one environment. One always may.
+             * @default 25%
+             */
+            share: components["schemas"]["Portion"];
+        };
+        /** @description How far a policy goes. */
+        ActMode: "observe" | "advise" | "approve" | "act";
+        /** @description What can be done: each a change of a target that an operator could make by hand, and take back. */
+        Action: "restart" | "drain" | "rollBack" | {
+            raise: components["schemas"]["Change"];
+        } | {
+            lower: components["schemas"]["Change"];
+        } | {
+            switch: components["schemas"]["Setting"];
+        } | {
+            borrow: components["schemas"]["Change"];
+        } | "evacuate";
         /** @description What the number of hosts would be. */
         Advice: {
             /** @description From what, in words. */
@@ -5123,7 +5210,10 @@ export interface components {
             comment?: string;
             /** @description With this role. */
             role: string;
-            /** @description What is approved: `promotion/NAME`, or that `budget/NAME` is broken this month. */
+            /**
+             * @description What is approved: `promotion/NAME`, that `budget/NAME` is broken this month, or that
+             *     `decision/NAME` is carried out.
+             */
             subject: string;
         };
         /** @description Who must approve a change. */
@@ -5410,7 +5500,7 @@ export interface components {
             /** @description What it should be; absent, where nobody says. */
             should?: unknown;
             /** @description How they stand to each other. */
-            standing: components["schemas"]["Standing"];
+            standing: components["schemas"]["Standing2"];
             /** @description What a consumer met who relied on it. */
             used?: components["schemas"]["Used"] | (null);
         };
@@ -5908,6 +5998,19 @@ export interface components {
         };
         /** @description The state of a cell in one word. */
         CellPhase: "waiting" | "going" | "succeeded" | "failed" | "skipped" | "cancelled";
+        /** @description How many instances more, or fewer. */
+        Change: {
+            /**
+             * Format: uint32
+             * @description Not beyond this: the most when it is more, the least when it is fewer.
+             */
+            bound?: number | null;
+            /**
+             * @description So many, or this share of those there are; one at least.
+             * @default 25%
+             */
+            by: components["schemas"]["Portion"];
+        };
         /** @description How somebody is told. */
         Channel: {
             webhook: {
@@ -6347,6 +6450,114 @@ export interface components {
              */
             score?: number | null;
         };
+        /** @description One decision that comes out otherwise. */
+        DecidedOtherwise: {
+            /** @description When it was made. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /** @description Why. */
+            because: string;
+            /** @description Which. */
+            decision: string;
+            /** @description About what. */
+            subject: string;
+            /** @description What was decided. */
+            was: string;
+            /** @description What would be. */
+            would: string;
+        };
+        Decision: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Decision";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Decision2"];
+            /** @default null */
+            status: components["schemas"]["DecisionStatus"] | (null);
+        };
+        /**
+         * @description One decision. It is made by the centre and named `KIND.SUBJECT.NUMBER`; people say whether it
+         *     was right, and nothing else of it.
+         */
+        Decision2: {
+            /** @description Whether it was right, and why, as a person sees it. */
+            feedback?: components["schemas"]["Feedback"] | (null);
+            /** @description What it is about, as `instance/shop.prod.3`. */
+            subject: string;
+        };
+        /** @description The state of a decision in one word. */
+        DecisionPhase: "open" | "observed" | "advised" | "waiting" | "skipped" | "acting" | "measured" | "escalated";
+        /** @description What would have been decided. */
+        DecisionReplay: {
+            /**
+             * Format: uint32
+             * @description So many decisions were looked at.
+             */
+            decisions: number;
+            /** @description The others, the latest first. */
+            differences: components["schemas"]["DecidedOtherwise"][];
+            /**
+             * Format: uint32
+             * @description So many come out the same.
+             */
+            same: number;
+            /**
+             * Format: uint32
+             * @description So many were kept without their inputs, or cannot be told with them.
+             */
+            unknown: number;
+        };
+        /** @description Asks to decide again. */
+        DecisionReplayRequest: {
+            /**
+             * @description Policies as manifests, in place of those of the same names.
+             * @default []
+             */
+            policies: unknown[];
+            /** @description Decisions since so long; all that are kept, if absent. */
+            since?: components["schemas"]["Span"] | (null);
+        };
+        /** @description How far a decision is, and all it rests on. */
+        DecisionStatus: {
+            /** @description When it was carried out. */
+            actedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What is to be done. */
+            action?: components["schemas"]["Action"] | (null);
+            /** @description Who approved. */
+            approvedBy?: string[];
+            /** @description What changes, in words. */
+            changes?: string[];
+            /** @description What came of it. */
+            effect?: components["schemas"]["Effect"] | (null);
+            /** @description When it was over: measured, or with nothing left to be done. */
+            endedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What is expected of it. */
+            expected?: components["schemas"]["Expected"] | (null);
+            /** @description All that expressions saw, so that it can be decided again. */
+            inputs?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description How far the policy went here.
+             * @default advise
+             */
+            mode: components["schemas"]["ActMode"];
+            /**
+             * @description In one word.
+             * @default open
+             */
+            phase: components["schemas"]["DecisionPhase"];
+            /** @description The policy that was followed. */
+            policy?: string;
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description What may have caused what it is about, the most likely first. */
+            suspects?: components["schemas"]["Suspect"][];
+            /** @description What the gate says of that. */
+            verdict?: components["schemas"]["GateSays"] | (null);
+            /** @description Who voted, the one that was followed first; those that were not say why. */
+            votes?: components["schemas"]["Vote"][];
+        };
         /** @description What a provider is asked for. */
         Deed: "create" | "delete";
         /** @description What is done on each host, and how it goes from host to host. */
@@ -6630,6 +6841,15 @@ export interface components {
             /** @description What a consumer met who relied on it. */
             used?: components["schemas"]["Used"] | (null);
         };
+        /** @description What came of an action. */
+        Effect: {
+            /** @description When that was known. */
+            at: components["schemas"]["Timestamp"];
+            /** @description In one sentence. */
+            message: string;
+            /** @description In one word. */
+            verdict: components["schemas"]["Helped"];
+        };
         /** @description What drives the instances of an environment. */
         Engine: "fleet";
         /** @description A signed statement, as DSSE writes it. */
@@ -6758,6 +6978,33 @@ export interface components {
         };
         /** @description What becomes of a change that would break a budget. */
         Exceed: "warn" | "approve" | "refuse";
+        /** @description What is to be so after an action. */
+        Expectation: {
+            /**
+             * @description It has to be so for this long, to count.
+             * @default 30s
+             */
+            for: components["schemas"]["Span"];
+            /**
+             * @description In CEL, over what `when` sees, and what it saw when something was done, as `before`; that
+             *     `when` no longer holds, if empty.
+             */
+            that?: string;
+            /**
+             * @description Within so long.
+             * @default 5m
+             */
+            within: components["schemas"]["Span"];
+        };
+        /** @description What is expected of an action. */
+        Expected: {
+            /** @description By when, once it was done. */
+            by?: components["schemas"]["Timestamp"] | (null);
+            /** @description Since when it is so, while that is looked at. */
+            since?: components["schemas"]["Timestamp"] | (null);
+            /** @description What is to be so, in CEL. */
+            that: string;
+        };
         /** @description `GET /v1/why/{plural}/{name}`. */
         Explanation: {
             /** @description The writes that led here, newest first. */
@@ -7088,6 +7335,8 @@ export interface components {
             environments?: string[];
             /** @description When it begins; at once, if absent. */
             from?: components["schemas"]["Timestamp"] | (null);
+            /** @description What it holds. */
+            holds?: components["schemas"]["Holds"];
             /** @description Why, for those it stops. */
             reason: string;
             /** @description When it ends; when it is deleted, if absent. */
@@ -7095,6 +7344,13 @@ export interface components {
         };
         /** @description Freezes have no status. */
         FreezeStatus: Record<string, never>;
+        /** @description What the gate says of an action. */
+        GateSays: {
+            /** @description Whether it lets it through. */
+            passes: boolean;
+            /** @description Its objections. */
+            reasons?: components["schemas"]["Reason"][];
+        };
         /** @description How a change goes out: to more and more instances, each step watched. */
         Gray: {
             /**
@@ -7276,6 +7532,8 @@ export interface components {
              */
             unhealthyAfter: number;
         };
+        /** @description Whether an action helped. */
+        Helped: "helped" | "didNot" | "unknown";
         /** @description Rows of history or audit, newest first. */
         History: {
             /** @description The rows. */
@@ -7310,6 +7568,8 @@ export interface components {
              */
             revision: number;
         };
+        /** @description What a freeze holds. */
+        Holds: "changes" | "decisions";
         Host: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -7886,7 +8146,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard" | "Policy" | "Decision";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
         /** @description An instance that has not acknowledged what is meant for it. */
@@ -8180,6 +8440,33 @@ export interface components {
              */
             parallel?: number | null;
         };
+        /** @description Something measured of each subject. */
+        Measured: {
+            /**
+             * @description The label that names the subject; the kind of the subject, if absent; the query gives one
+             *     series for all, if empty.
+             */
+            by?: string | null;
+            /**
+             * Format: double
+             * @description What is less cannot be.
+             */
+            least?: number | null;
+            /**
+             * Format: double
+             * @description What is more cannot be.
+             */
+            most?: number | null;
+            /** @description Expressions see it as `values.NAME`. */
+            name: string;
+            /** @description PromQL that gives one series for each subject. */
+            query: string;
+            /**
+             * @description It may stand still for long. Of others, what has not moved at all for ten minutes is taken
+             *     to be frozen.
+             */
+            steady?: boolean;
+        };
         /** @description an amount of memory like 256Mi or 1Gi */
         Memory: string | number;
         /** @description From how much memory is always had to how much may be had. */
@@ -8378,6 +8665,15 @@ export interface components {
         Missing: "closed" | "open";
         /** @description What is done about what breaks a standard. */
         Mode: "off" | "trial" | "warn" | "enforce";
+        /** @description A mode for some environments and tiers. */
+        ModeRule: {
+            /** @description In these; in all, if empty. What is of no environment, as a host, is in none. */
+            environments?: string[];
+            /** @description The mode there. */
+            mode: components["schemas"]["ActMode"];
+            /** @description Of applications whose label `tier` is one of these; of all, if empty. */
+            tiers?: string[];
+        };
         /** @description an amount of money like 12.50 */
         Money: string | number;
         Monitor: {
@@ -8685,7 +8981,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Pool"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Pool"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"] | components["schemas"]["Policy"] | components["schemas"]["Decision"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -9012,6 +9308,124 @@ export interface components {
         };
         /** @description When a standard is looked at. */
         Point: "commit" | "promotion" | "audit";
+        Policy: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Policy";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Policy2"];
+            /** @default null */
+            status: components["schemas"]["PolicyStatus"] | (null);
+        };
+        /** @description One thing that may be done by itself, and when. */
+        Policy2: {
+            /** @description What is to be done. */
+            action: components["schemas"]["Action"];
+            /** @description What it is good for. */
+            description?: string;
+            /**
+             * Format: uint32
+             * @description After so many actions in a row that did not help, about one thing, people are called
+             *     instead; never, if 0.
+             * @default 2
+             */
+            escalateAfter: number;
+            /**
+             * @description What is to be so afterwards. Absent, that `when` no longer holds.
+             * @default {
+             *       "for": "30s",
+             *       "within": "5m"
+             *     }
+             */
+            expect: components["schemas"]["Expectation"];
+            /**
+             * @description How long that has to hold.
+             * @default 0s
+             */
+            for: components["schemas"]["Span"];
+            /**
+             * @description How often, and how much of it at once.
+             * @default {
+             *       "coolDown": "10m",
+             *       "perDay": 20,
+             *       "perHour": 6,
+             *       "share": "25%"
+             *     }
+             */
+            limits: components["schemas"]["ActLimits"];
+            /** @description What is so, in one sentence; `{{ CEL }}` is filled in. */
+            message?: string;
+            /**
+             * @description Whether it is, where no rule of `modes` says otherwise.
+             * @default advise
+             */
+            mode: components["schemas"]["ActMode"];
+            /** @description Other modes for some environments and tiers. The first that fits holds. */
+            modes?: components["schemas"]["ModeRule"][];
+            /** @description It is left out, without being deleted. */
+            off?: boolean;
+            /** @description The record it must have before it acts. Without it, it asks for approval. */
+            requires?: components["schemas"]["Requirement"] | (null);
+            /** @description What it is about. */
+            subjects: components["schemas"]["Subjects"];
+            /**
+             * @description What is measured of each subject. Where one of them is missing, stale or frozen, nothing is
+             *     decided by an expression that looks at any.
+             */
+            values?: components["schemas"]["Measured"][];
+            /** @description When something is to be done about a subject, in CEL. */
+            when: string;
+        };
+        /** @description The state of a policy in one word. */
+        PolicyPhase: "quiet" | "voting" | "blind" | "damped" | "off";
+        /** @description How a policy stands. */
+        PolicyStatus: {
+            /**
+             * @description Of these, of those that are no longer kept.
+             * @default {
+             *       "acted": 0,
+             *       "decisions": 0,
+             *       "didNot": 0,
+             *       "helped": 0,
+             *       "right": 0,
+             *       "unknown": 0,
+             *       "wrong": 0
+             *     }
+             */
+            forgotten: components["schemas"]["TrackRecord"];
+            /**
+             * Format: uint32
+             * @description So many more subjects it would vote about are not followed.
+             */
+            more?: number;
+            /**
+             * @description In one word.
+             * @default quiet
+             */
+            phase: components["schemas"]["PolicyPhase"];
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /**
+             * @description What became of all its decisions.
+             * @default {
+             *       "acted": 0,
+             *       "decisions": 0,
+             *       "didNot": 0,
+             *       "helped": 0,
+             *       "right": 0,
+             *       "unknown": 0,
+             *       "wrong": 0
+             *     }
+             */
+            record: components["schemas"]["TrackRecord"];
+            /** @description When its figures were last written. */
+            seenAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What it votes for, and of what it cannot tell. */
+            standing?: components["schemas"]["Standing"][];
+            /** @description When its votes began lately, to tell that it flaps. */
+            starts?: components["schemas"]["Start"][];
+        };
         Pool: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -9666,6 +10080,16 @@ export interface components {
             tests?: components["schemas"]["Suite"][];
             /** @description It enters at these times only; at any, if empty. */
             windows?: components["schemas"]["Window"][];
+        };
+        /** @description What a policy has to have shown before it acts. */
+        Requirement: {
+            /**
+             * Format: uint32
+             * @description People have said of so many of its decisions whether they were right.
+             */
+            decisions: number;
+            /** @description So many of these were. */
+            right: components["schemas"]["Portion"];
         };
         /** @description What one instance is given. */
         Resources: {
@@ -10345,6 +10769,15 @@ export interface components {
             /** @description The instance or task. */
             instance: string;
         };
+        /** @description A value of a configuration. */
+        Setting: {
+            /** @description The configuration; the first of the application's, if absent. */
+            config?: string | null;
+            /** @description The key. */
+            key: string;
+            /** @description What it becomes. */
+            value: unknown;
+        };
         /** @description What of the hosts is used, and may be. */
         Share: {
             /** @description Of what others are guaranteed, or nobody is, it has so much. */
@@ -10619,8 +11052,32 @@ export interface components {
              */
             waived: number;
         };
+        /** @description A vote that stands, or that cannot be told. */
+        Standing: {
+            /** @description Why it cannot be told: then it is no vote. */
+            blind?: string | null;
+            /** @description Until then it is not listened to, since it came and went too often. */
+            dampedUntil?: components["schemas"]["Timestamp"] | (null);
+            /** @description What is so. */
+            message?: string;
+            /** @description Since when. */
+            since: components["schemas"]["Timestamp"];
+            /** @description About this, as `instance/shop.prod.3`. */
+            subject: string;
+            /** @description What was measured of it. */
+            values?: {
+                [key: string]: number;
+            };
+        };
         /** @description How should, is and used stand to each other. */
-        Standing: "agrees" | "differs" | "unseen" | "stale" | "unusable" | "undeclared";
+        Standing2: "agrees" | "differs" | "unseen" | "stale" | "unusable" | "undeclared";
+        /** @description A vote that began. */
+        Start: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description About this. */
+            subject: string;
+        };
         /** @description How a forge is told of runs. */
         StatusRule: {
             /** @description The address of its API; derived from the repository's, if absent. */
@@ -10796,6 +11253,17 @@ export interface components {
         };
         /** @description The order of events of a rollout. */
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
+        /** @description What a policy is about. */
+        Subjects: {
+            /** @description Only in these environments; in all, if empty. */
+            environments?: string[];
+            /** @description Instance, Host, Deployment or Zone. */
+            kind: components["schemas"]["Kind"];
+            /** @description Only of applications with these labels; of hosts, those with these labels of their own. */
+            labels?: components["schemas"]["Selector"];
+            /** @description Only in one of these phases; in any, if empty. Others are not looked at, which is cheap. */
+            phases?: string[];
+        };
         /** @description What kind of tests: kept apart, since they promise different things. */
         Suite: "unit" | "integration" | "system";
         /** @description A group of samples in short. */
@@ -11263,6 +11731,44 @@ export interface components {
         };
         /** @description Tokens have no status. */
         TokenStatus: Record<string, never>;
+        /** @description What became of decisions. */
+        TrackRecord: {
+            /**
+             * Format: uint32
+             * @description So many were carried out.
+             */
+            acted: number;
+            /**
+             * Format: uint32
+             * @description So many there were.
+             */
+            decisions: number;
+            /**
+             * Format: uint32
+             * @description So many did not.
+             */
+            didNot: number;
+            /**
+             * Format: uint32
+             * @description So many actions helped.
+             */
+            helped: number;
+            /**
+             * Format: uint32
+             * @description Of so many people say that they were right.
+             */
+            right: number;
+            /**
+             * Format: uint32
+             * @description Of so many it is not known.
+             */
+            unknown: number;
+            /**
+             * Format: uint32
+             * @description Of so many that they were wrong.
+             */
+            wrong: number;
+        };
         /** @description What begins a run. */
         Triggers: {
             /**
@@ -11376,6 +11882,25 @@ export interface components {
             name: string;
             /** @description Where it is seen in the container. */
             path: string;
+        };
+        /** @description One vote. */
+        Vote: {
+            /** @description For what. */
+            action: components["schemas"]["Action"];
+            /** @description What is so. */
+            message: string;
+            /** @description Why it was not followed. */
+            notFollowed?: string | null;
+            /** @description Whose. */
+            policy: string;
+            /** @description Since when it holds. */
+            since: components["schemas"]["Timestamp"];
+            /** @description What was measured. */
+            values?: {
+                [key: string]: number;
+            };
+            /** @description What had to be so, in CEL. */
+            when: string;
         };
         Waiver: {
             /** @enum {unknown} */
@@ -11620,6 +12145,9 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type ActLimits = components['schemas']['ActLimits'];
+export type ActMode = components['schemas']['ActMode'];
+export type Action = components['schemas']['Action'];
 export type Advice = components['schemas']['Advice'];
 export type AgentStatus = components['schemas']['AgentStatus'];
 export type Alert = components['schemas']['Alert'];
@@ -11679,6 +12207,7 @@ export type Cause = components['schemas']['Cause'];
 export type Cause2 = components['schemas']['Cause2'];
 export type Cell = components['schemas']['Cell'];
 export type CellPhase = components['schemas']['CellPhase'];
+export type Change = components['schemas']['Change'];
 export type Channel = components['schemas']['Channel'];
 export type Check = components['schemas']['Check'];
 export type CheckState = components['schemas']['CheckState'];
@@ -11703,6 +12232,13 @@ export type CpuBounds = components['schemas']['CpuBounds'];
 export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type DayScore = components['schemas']['DayScore'];
+export type DecidedOtherwise = components['schemas']['DecidedOtherwise'];
+export type Decision = components['schemas']['Decision'];
+export type Decision2 = components['schemas']['Decision2'];
+export type DecisionPhase = components['schemas']['DecisionPhase'];
+export type DecisionReplay = components['schemas']['DecisionReplay'];
+export type DecisionReplayRequest = components['schemas']['DecisionReplayRequest'];
+export type DecisionStatus = components['schemas']['DecisionStatus'];
 export type Deed = components['schemas']['Deed'];
 export type Deed2 = components['schemas']['Deed2'];
 export type DeliveryFigure = components['schemas']['DeliveryFigure'];
@@ -11717,6 +12253,7 @@ export type Drift = components['schemas']['Drift'];
 export type Drift2 = components['schemas']['Drift2'];
 export type DriftCause = components['schemas']['DriftCause'];
 export type DriftStatus = components['schemas']['DriftStatus'];
+export type Effect = components['schemas']['Effect'];
 export type Engine = components['schemas']['Engine'];
 export type Envelope = components['schemas']['Envelope'];
 export type Environment = components['schemas']['Environment'];
@@ -11726,6 +12263,8 @@ export type Ephemeral = components['schemas']['Ephemeral'];
 export type Evidence = components['schemas']['Evidence'];
 export type Example = components['schemas']['Example'];
 export type Exceed = components['schemas']['Exceed'];
+export type Expectation = components['schemas']['Expectation'];
+export type Expected = components['schemas']['Expected'];
 export type Explanation = components['schemas']['Explanation'];
 export type Facet = components['schemas']['Facet'];
 export type FacetValue = components['schemas']['FacetValue'];
@@ -11757,6 +12296,7 @@ export type FoundImage = components['schemas']['FoundImage'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
 export type FreezeStatus = components['schemas']['FreezeStatus'];
+export type GateSays = components['schemas']['GateSays'];
 export type Gray = components['schemas']['Gray'];
 export type GrayStatus = components['schemas']['GrayStatus'];
 export type GrayStep = components['schemas']['GrayStep'];
@@ -11765,8 +12305,10 @@ export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
 export type HardwareFacts = components['schemas']['HardwareFacts'];
 export type Health = components['schemas']['Health'];
+export type Helped = components['schemas']['Helped'];
 export type History = components['schemas']['History'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
+export type Holds = components['schemas']['Holds'];
 export type Host = components['schemas']['Host'];
 export type Host2 = components['schemas']['Host2'];
 export type HostFacts = components['schemas']['HostFacts'];
@@ -11824,6 +12366,7 @@ export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
 export type Match = components['schemas']['Match'];
 export type Matrix = components['schemas']['Matrix'];
+export type Measured = components['schemas']['Measured'];
 export type Memory = components['schemas']['Memory'];
 export type MemoryBounds = components['schemas']['MemoryBounds'];
 export type Meta = components['schemas']['Meta'];
@@ -11835,6 +12378,7 @@ export type MigrationPhase = components['schemas']['MigrationPhase'];
 export type MigrationStatus = components['schemas']['MigrationStatus'];
 export type Missing = components['schemas']['Missing'];
 export type Mode = components['schemas']['Mode'];
+export type ModeRule = components['schemas']['ModeRule'];
 export type Money = components['schemas']['Money'];
 export type Monitor = components['schemas']['Monitor'];
 export type Monitor2 = components['schemas']['Monitor2'];
@@ -11883,6 +12427,10 @@ export type Pipeline2 = components['schemas']['Pipeline2'];
 export type PipelineStatus = components['schemas']['PipelineStatus'];
 export type PipelineTests = components['schemas']['PipelineTests'];
 export type Point = components['schemas']['Point'];
+export type Policy = components['schemas']['Policy'];
+export type Policy2 = components['schemas']['Policy2'];
+export type PolicyPhase = components['schemas']['PolicyPhase'];
+export type PolicyStatus = components['schemas']['PolicyStatus'];
 export type Pool = components['schemas']['Pool'];
 export type Pool2 = components['schemas']['Pool2'];
 export type PoolPhase = components['schemas']['PoolPhase'];
@@ -11922,6 +12470,7 @@ export type ReplayRequest = components['schemas']['ReplayRequest'];
 export type Report = components['schemas']['Report'];
 export type Repository = components['schemas']['Repository'];
 export type Require = components['schemas']['Require'];
+export type Requirement = components['schemas']['Requirement'];
 export type Resources = components['schemas']['Resources'];
 export type Restart = components['schemas']['Restart'];
 export type Retry = components['schemas']['Retry'];
@@ -11961,6 +12510,7 @@ export type Secret2 = components['schemas']['Secret2'];
 export type SecretStatus = components['schemas']['SecretStatus'];
 export type Selector = components['schemas']['Selector'];
 export type Session = components['schemas']['Session'];
+export type Setting = components['schemas']['Setting'];
 export type Share = components['schemas']['Share'];
 export type SignIn = components['schemas']['SignIn'];
 export type Signal = components['schemas']['Signal'];
@@ -11981,6 +12531,8 @@ export type Standard = components['schemas']['Standard'];
 export type Standard2 = components['schemas']['Standard2'];
 export type StandardStatus = components['schemas']['StandardStatus'];
 export type Standing = components['schemas']['Standing'];
+export type Standing2 = components['schemas']['Standing2'];
+export type Start = components['schemas']['Start'];
 export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
@@ -11989,6 +12541,7 @@ export type Stop2 = components['schemas']['Stop2'];
 export type Stopped = components['schemas']['Stopped'];
 export type StorageFacts = components['schemas']['StorageFacts'];
 export type Strategy = components['schemas']['Strategy'];
+export type Subjects = components['schemas']['Subjects'];
 export type Suite = components['schemas']['Suite'];
 export type Summary = components['schemas']['Summary'];
 export type Suspect = components['schemas']['Suspect'];
@@ -12019,6 +12572,7 @@ export type Token2 = components['schemas']['Token2'];
 export type TokenMade = components['schemas']['TokenMade'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenStatus = components['schemas']['TokenStatus'];
+export type TrackRecord = components['schemas']['TrackRecord'];
 export type Triggers = components['schemas']['Triggers'];
 export type Trouble = components['schemas']['Trouble'];
 export type Unpriced = components['schemas']['Unpriced'];
@@ -12032,6 +12586,7 @@ export type Verdict = components['schemas']['Verdict'];
 export type VerdictWord = components['schemas']['VerdictWord'];
 export type Veto = components['schemas']['Veto'];
 export type Volume = components['schemas']['Volume'];
+export type Vote = components['schemas']['Vote'];
 export type Waiver = components['schemas']['Waiver'];
 export type Waiver2 = components['schemas']['Waiver2'];
 export type WaiverStatus = components['schemas']['WaiverStatus'];

@@ -36,7 +36,8 @@ interface Place {
     | "/audit"
     | "/standards"
     | "/jobs"
-    | "/inventory";
+    | "/inventory"
+    | "/decisions";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -65,6 +66,7 @@ const PLACES: readonly (readonly Place[])[] = [
   ],
   [
     { to: "/alerts", word: "Alerts", icon: "alerts" },
+    { to: "/decisions", word: "Decisions", icon: "decisions", more: true },
     { to: "/objectives", word: "Objectives", icon: "objectives", more: true },
     { to: "/query", word: "Query", icon: "query", more: true },
     { to: "/logs", word: "Logs", icon: "logs", more: true },

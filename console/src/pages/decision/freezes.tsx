@@ -29,7 +29,9 @@ export function FreezesPage() {
   const freezes = fleet.freezes
     .map((freeze) => ({ freeze, state: freezeState(freeze, now) }))
     .sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
-  const active = freezes.filter((f) => f.state === "active").length;
+  const active = freezes.filter(
+    (f) => f.state === "active" && f.freeze.spec.holds !== "decisions",
+  ).length;
   return (
     <>
       <Head
@@ -94,6 +96,7 @@ function Row({ freeze, state, now }: { freeze: Freeze; state: FreezeState; now: 
           {until === undefined ? "open" : moment(until, now)}
         </p>
         <p className="quiet">
+          {spec.holds === "decisions" && "only what is done by itself, in "}
           {spec.environments?.length ? spec.environments.join(", ") : "every environment"}
           {spec.applications ? `, applications with ${JSON.stringify(spec.applications)}` : ""}
         </p>

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Decision, Freeze, Policy } from "../api/objects";
+import { actionWord, becauseOf, helpedOf, ordered, rightOf, stateOf, stopOf } from "./decisions";
+
+const decision = (name: string, createdAt: string, status: Partial<Decision["status"]>): Decision =>
+  ({
+    apiVersion: "atoll/v1",
+    kind: "Decision",
+    metadata: { name, createdAt },
+    spec: { subject: "instance/web.prod.1" },
+    status,
+  }) as Decision;
+
+test("what asks for somebody comes first, then the latest", () => {
+  const all = [
+    decision("old", "2026-01-01T00:00:00Z", { phase: "measured", endedAt: "2026-01-01T00:01:00Z" }),
+    decision("new", "2026-01-03T00:00:00Z", { phase: "measured", endedAt: "2026-01-03T00:01:00Z" }),
+    decision("said", "2026-01-02T00:00:00Z", { phase: "advised" }),
+    decision("asks", "2026-01-01T00:00:00Z", { phase: "waiting" }),
+  ];
+  assert.deepEqual(
+    ordered(all).map((d) => d.metadata.name),
+    ["asks", "said", "new", "old"],
+  );
+});
+
+test("what is not measured is never said to have helped", () => {
+  const at = "2026-01-01T00:00:00Z";
+  const effect = { verdict: "unknown", at, message: "not measured" } as const;
+  const state = stateOf(decision("d", at, { phase: "measured", effect, endedAt: at }));
+  assert.deepEqual(state, { word: "effect not known", tone: "unknown" });
+  const policy = { status: { record: { unknown: 3 } } } as unknown as Policy;
+  assert.equal(helpedOf(policy), "–");
+  assert.equal(rightOf(policy), "–");
+});
+
+test("what is in the way is told while it is not done, and what spoke for it afterwards", () => {
+  const votes = [{ message: "it hangs" }] as Decision["status"]["votes"];
+  const reasons = [{ code: "stopped", message: "stopped" }];
+  const at = "2026-01-01T00:00:00Z";
+  assert.equal(becauseOf(decision("d", at, { phase: "skipped", votes, reasons })), "stopped");
+  const acted = decision("d", at, { phase: "acting", actedAt: at, votes, reasons });
+  assert.equal(becauseOf(acted), "it hangs");
+});
+
+test("only a freeze of decisions stops them", () => {
+  const freeze = (holds?: "decisions") =>
+    ({ metadata: { name: "f" }, spec: { reason: "x", holds } }) as unknown as Freeze;
+  assert.equal(stopOf([freeze()], 0), undefined);
+  assert.ok(stopOf([freeze("decisions")], 0));
+});
+
+test("actions are told in words", () => {
+  assert.equal(actionWord("rollBack"), "roll back");
+  assert.equal(actionWord({ raise: { by: "25%" } }), "raise");
+});

@@ -1,0 +1,91 @@
+// The decision centre as pages show it: how far a decision is, what it does, and what stops all of
+// it. What is decided is the server's.
+import type { Action, ActMode, Decision, DecisionPhase, Freeze, Policy } from "../api/objects";
+import { freezeState } from "./freeze";
+import type { Tone } from "./phases";
+import { parseTime } from "./time";
+
+const PHASE: Readonly<Record<DecisionPhase, { word: string; tone: Tone }>> = {
+  open: { word: "just made", tone: "move" },
+  observed: { word: "observed", tone: "off" },
+  advised: { word: "advised", tone: "held" },
+  waiting: { word: "waits for approval", tone: "warn" },
+  skipped: { word: "not done", tone: "held" },
+  acting: { word: "done, being measured", tone: "move" },
+  measured: { word: "measured", tone: "ok" },
+  escalated: { word: "left to people", tone: "bad" },
+};
+
+const EFFECT = {
+  helped: { word: "helped", tone: "ok" },
+  didNot: { word: "did not help", tone: "bad" },
+  unknown: { word: "effect not known", tone: "unknown" },
+} as const;
+
+export const isOver = (decision: Decision): boolean => Boolean(decision.status.endedAt);
+
+/** How a decision stands, in a word. */
+export function stateOf(decision: Decision): { word: string; tone: Tone } {
+  const { phase = "open", effect } = decision.status;
+  if (effect) return EFFECT[effect.verdict];
+  const { word, tone } = PHASE[phase];
+  return isOver(decision) ? { word: `${word}, over`, tone: "off" } : { word, tone };
+}
+
+const WORDS: Readonly<Record<string, string>> = { rollBack: "roll back" };
+
+/** An action in words: the wire has a word, or one with its details. */
+export function actionWord(action: Action | null | undefined): string {
+  if (!action) return "";
+  const word = typeof action === "string" ? action : (Object.keys(action)[0] ?? "");
+  return WORDS[word] ?? word;
+}
+
+export const MODE: Readonly<Record<ActMode, string>> = {
+  observe: "only records",
+  advise: "advises",
+  approve: "asks for approval",
+  act: "acts",
+};
+
+const RANK: readonly DecisionPhase[] = [
+  "escalated",
+  "waiting",
+  "acting",
+  "open",
+  "skipped",
+  "advised",
+  "observed",
+  "measured",
+];
+
+/** What asks for somebody first, then the latest. */
+export function ordered(decisions: Iterable<Decision>): Decision[] {
+  const rank = (d: Decision) => (isOver(d) ? RANK.length : RANK.indexOf(d.status.phase ?? "open"));
+  const made = (d: Decision) => parseTime(d.metadata.createdAt) ?? 0;
+  return [...decisions].sort((a, b) => rank(a) - rank(b) || made(b) - made(a));
+}
+
+/** What stops everything that is done by itself, if something does. */
+export function stopOf(freezes: readonly Freeze[], now: number): Freeze | undefined {
+  return freezes.find((f) => f.spec.holds === "decisions" && freezeState(f, now) === "active");
+}
+
+/** What speaks for a decision, or against it while it is not done. */
+export function becauseOf({ status }: Decision): string {
+  const vote = status.votes?.[0]?.message ?? "";
+  if (status.actedAt || status.phase === "waiting") return vote;
+  return status.reasons?.[0]?.message ?? vote;
+}
+
+/** How many of a policy's actions of which it is known helped: `3 of 4`. */
+export function helpedOf({ status }: Policy): string {
+  const { helped = 0, didNot = 0 } = status.record ?? {};
+  return helped + didNot === 0 ? "–" : `${helped} of ${helped + didNot}`;
+}
+
+/** How many people called right, of those they judged. */
+export function rightOf({ status }: Policy): string {
+  const { right = 0, wrong = 0 } = status.record ?? {};
+  return right + wrong === 0 ? "–" : `${right} of ${right + wrong}`;
+}

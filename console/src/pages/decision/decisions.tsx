@@ -1,0 +1,292 @@
+// Decisions: what is to be done, was done or is not, by whose vote, and whether it helped; the
+// policies behind them with their records; and the switch that stops all of it.
+import { useState } from "react";
+import { useCoarseNow, useFleet, useSynced } from "../../api/live";
+import type { Decision, Freeze, Policy } from "../../api/objects";
+import {
+  actionWord,
+  becauseOf,
+  helpedOf,
+  isOver,
+  MODE,
+  ordered,
+  rightOf,
+  stateOf,
+  stopOf,
+} from "../../logic/decisions";
+import { counted } from "../../logic/quantity";
+import { Ago } from "../../parts/ago";
+import { Empty, Skeleton } from "../../parts/empty";
+import { Icon } from "../../parts/icon";
+import { ObjectLink, SubjectLink } from "../../parts/object-link";
+import { State } from "../../parts/phase";
+import { Reasons } from "../../parts/reasons";
+import { Tabs } from "../../parts/tabs";
+import { Head } from "../../shell/head";
+import { useMayWrite } from "../../shell/who";
+import { type Asked, Judge } from "./judge";
+import "./decisions.css";
+
+const TABS = [
+  { id: "open", word: "Open" },
+  { id: "all", word: "All" },
+  { id: "policies", word: "Policies" },
+];
+
+/** So many are drawn. */
+const MOST = 200;
+
+export function DecisionsPage({ tab = "open" }: { tab?: string }) {
+  const { tables, freezes } = useFleet();
+  const synced = useSynced();
+  const now = useCoarseNow(1000);
+  const mayWrite = useMayWrite();
+  const [asked, setAsked] = useState<Asked | null>(null);
+  if (!synced) return <Skeleton lines={6} />;
+  const all = ordered(tables.decisions.values());
+  const open = all.filter((decision) => !isOver(decision));
+  const waiting = open.filter((d) => d.status.phase === "waiting").length;
+  const stop = stopOf(freezes, now);
+  const shown = (tab === "all" ? all : open).slice(0, MOST);
+  return (
+    <>
+      <Head
+        title="Decisions"
+        lead={
+          waiting > 0
+            ? `${counted(waiting, "decision")} ${waiting === 1 ? "waits" : "wait"} for approval`
+            : `${counted(open.length, "decision")} open; what is done by itself is an edit like any other`
+        }
+      >
+        {mayWrite && !stop && (
+          <button type="button" className="button" onClick={() => setAsked({ what: "stop" })}>
+            <Icon name="stop" size={14} /> Stop all
+          </button>
+        )}
+      </Head>
+      <div className="stack">
+        {stop && <Stopped stop={stop} mayWrite={mayWrite} ask={setAsked} />}
+        <Tabs tabs={TABS} now={tab} label="views" />
+        {tab === "policies" ? (
+          <Policies policies={[...tables.policies.values()]} />
+        ) : (
+          <section className="panel" aria-label="decisions">
+            {shown.length === 0 ? (
+              <Empty title={tab === "all" ? "Nothing was decided yet" : "Nothing is open"}>
+                <p>A decision is made when a policy has voted for something long enough.</p>
+              </Empty>
+            ) : (
+              <ul data-list>
+                {shown.map((decision) => (
+                  <Row
+                    key={decision.metadata.name}
+                    decision={decision}
+                    mayWrite={mayWrite}
+                    ask={setAsked}
+                  />
+                ))}
+              </ul>
+            )}
+          </section>
+        )}
+      </div>
+      {asked && <Judge asked={asked} onClose={() => setAsked(null)} />}
+    </>
+  );
+}
+
+interface StoppedProps {
+  stop: Freeze;
+  mayWrite: boolean;
+  ask: (asked: Asked) => void;
+}
+
+function Stopped({ stop, mayWrite, ask }: StoppedProps) {
+  return (
+    <section className="decisions-stopped" role="status">
+      <p>
+        <b>Nothing is done by itself</b>: {stop.spec.reason}{" "}
+        <span className="quiet">
+          (<ObjectLink plural="freezes" name={stop.metadata.name} />)
+        </span>
+      </p>
+      {mayWrite && (
+        <button type="button" className="button slim" onClick={() => ask({ what: "resume", stop })}>
+          <Icon name="play" size={14} /> Let it go on
+        </button>
+      )}
+    </section>
+  );
+}
+
+interface RowProps {
+  decision: Decision;
+  mayWrite: boolean;
+  ask: (asked: Asked) => void;
+}
+
+function Row({ decision, mayWrite, ask }: RowProps) {
+  const { spec, status, metadata } = decision;
+  const said = spec.feedback;
+  return (
+    <li className={isOver(decision) ? "decision over" : "decision"} data-row>
+      <details>
+        <summary>
+          <span className="decision-what">
+            <span className="strong">
+              {actionWord(status.action)} {spec.subject}
+            </span>
+            <span className="second">{becauseOf(decision)}</span>
+          </span>
+          <span className="decision-how">
+            <State {...stateOf(decision)} />
+            <span className="small quiet">
+              {status.policy} {status.mode && MODE[status.mode]}, <Ago at={metadata.createdAt} />
+            </span>
+          </span>
+        </summary>
+        <Evidence decision={decision} />
+      </details>
+      {mayWrite && (
+        <div className="decision-do">
+          {status.phase === "waiting" && !isOver(decision) && (
+            <button
+              type="button"
+              className="button slim main"
+              onClick={() => ask({ what: "approve", decision })}
+            >
+              Approve
+            </button>
+          )}
+          <button
+            type="button"
+            className="button slim"
+            aria-pressed={said?.right === true}
+            onClick={() => ask({ what: "right", decision })}
+          >
+            <Icon name="check" size={14} /> Right
+          </button>
+          <button
+            type="button"
+            className="button slim"
+            aria-pressed={said?.right === false}
+            onClick={() => ask({ what: "wrong", decision })}
+          >
+            <Icon name="close" size={14} /> Wrong
+          </button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+function Evidence({ decision }: { decision: Decision }) {
+  const { spec, status, metadata } = decision;
+  const { votes = [], changes = [], suspects = [], reasons = [], verdict, expected } = status;
+  return (
+    <div className="decision-evidence">
+      <dl>
+        <dt>about</dt>
+        <dd>
+          <SubjectLink subject={spec.subject} />,{" "}
+          <ObjectLink plural="decisions" name={metadata.name} />
+        </dd>
+        {votes.map((vote) => (
+          <Line key={vote.policy} name={vote.notFollowed ? "other vote" : "vote"}>
+            <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
+            {vote.message}
+            {Object.entries(vote.values ?? {}).map(([name, value]) => (
+              <code key={name}> {`${name} ${value.toPrecision(4)}`}</code>
+            ))}
+            <span className="quiet">
+              {" "}
+              for <Ago at={vote.since} />
+            </span>
+            {vote.notFollowed && <p className="quiet">{vote.notFollowed}</p>}
+          </Line>
+        ))}
+        {changes.length > 0 && (
+          <Line name={status.actedAt ? "was done" : "would be done"}>{changes.join("; ")}</Line>
+        )}
+        {verdict && <Line name="the gate">{verdict.passes ? "lets it through" : "holds it"}</Line>}
+        {expected && (
+          <Line name="expected">
+            <code>{expected.that}</code>
+          </Line>
+        )}
+        {status.effect && <Line name="effect">{status.effect.message}</Line>}
+        {(status.approvedBy ?? []).length > 0 && (
+          <Line name="approved by">{status.approvedBy?.join(", ")}</Line>
+        )}
+        {spec.feedback && (
+          <Line name="said to be">
+            {spec.feedback.right ? "right" : "wrong"}
+            {spec.feedback.comment && `: ${spec.feedback.comment}`}
+          </Line>
+        )}
+        {suspects.map((suspect, i) => (
+          <Line key={suspect.object} name={i === 0 ? "likely cause" : "or"}>
+            <SubjectLink subject={suspect.object} />: {suspect.change}
+            <span className="quiet">, {suspect.why}</span>
+          </Line>
+        ))}
+      </dl>
+      <Reasons reasons={[...reasons, ...(verdict?.reasons ?? [])]} />
+    </div>
+  );
+}
+
+function Line({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+const LOOK = {
+  quiet: { word: "quiet", tone: "ok" },
+  voting: { word: "votes", tone: "warn" },
+  blind: { word: "cannot tell", tone: "unknown" },
+  damped: { word: "comes and goes", tone: "held" },
+  off: { word: "off", tone: "off" },
+} as const;
+
+function Policies({ policies }: { policies: readonly Policy[] }) {
+  const sorted = [...policies].sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
+  return (
+    <section className="panel" aria-label="policies">
+      {sorted.length === 0 && <Empty title="There are no policies" />}
+      <ul data-list>
+        {sorted.map((policy) => (
+          <li key={policy.metadata.name} className="policy" data-row>
+            <div>
+              <ObjectLink plural="policies" name={policy.metadata.name} className="strong" />
+              <p className="second">{policy.spec.description}</p>
+              <Reasons reasons={policy.status.reasons ?? []} most={2} />
+            </div>
+            <div>
+              <State {...LOOK[policy.status.phase ?? "quiet"]} />
+              <p className="small quiet">
+                {MODE[policy.spec.mode ?? "advise"]}
+                {(policy.spec.modes ?? []).length > 0 && ", elsewhere otherwise"}:{" "}
+                {actionWord(policy.spec.action)}
+              </p>
+            </div>
+            <dl className="policy-record">
+              <dt>decisions</dt>
+              <dd>{policy.status.record?.decisions ?? 0}</dd>
+              <dt>done</dt>
+              <dd>{policy.status.record?.acted ?? 0}</dd>
+              <dt>right</dt>
+              <dd>{rightOf(policy)}</dd>
+              <dt>helped</dt>
+              <dd>{helpedOf(policy)}</dd>
+            </dl>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
