@@ -91,10 +91,8 @@ fn an_instance_that_does_not_answer_is_made_anew_and_that_helps() {
     });
 
     // A policy that had waited for longer would have decided otherwise.
-    let other = manifest("x", "y").replace(
-        "when: peers.ready * 2 >= peers.count",
-        "when: seconds.phase > 3600",
-    );
+    let other = manifest("x", "y")
+        .replace("when: peers.ready * 2 >= peers.count", "when: seconds.phase > 3600");
     let policy = other.split("---").last().unwrap_or_default().to_owned();
     let file = site.write("other.yaml", &policy);
     let told = site.json(&["decisions", "replay", "--policy", &file, "-o", "json"]);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use atoll_model::centre::{MOST_STANDING, PolicyPhase, PolicyStatus, Standing, Start, TrackRecord};
 use atoll_model::decision::Holds;
 use atoll_model::{
-    Alert, Any, Approval, Decision, Freeze, Intent, Kind, Object, Policy, Reason, Snapshot, Span,
-    Timestamp, Write, manifest,
+    Alert, Any, Decision, Freeze, Intent, Kind, Object, Policy, Reason, Snapshot, Span, Timestamp,
+    Write, manifest,
 };
 
 use crate::query::Query;
@@ -232,12 +232,7 @@ impl Turn<'_> {
         let kept = record::of(self.cx.world, self.policy.name());
         for old in &kept.over {
             self.status.forgotten = self.status.forgotten.plus(record::one(old));
-            let (name, revision) = (old.meta.name.clone(), old.meta.revision);
-            for approval in self.cx.world.derived::<Approval>(&name) {
-                let (name, revision) = (approval.meta.name.clone(), approval.meta.revision);
-                self.plan.writes.push(Write::Delete { kind: Kind::Approval, name, revision });
-            }
-            self.plan.writes.push(Write::Delete { kind: Kind::Decision, name, revision });
+            self.plan.writes.extend(decision::forget(self.cx.world, old));
         }
         self.status.record = self.status.forgotten.plus(kept.sum);
     }

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ActMode, Action};
+use super::ActMode;
+use super::action::Action;
 use crate::Kind;
 use crate::alerting::Suspect;
 use crate::cmdb::explained;

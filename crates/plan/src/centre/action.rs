@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::{Action, Change, Setting};
+use atoll_model::centre::action::{Action, Change, Setting};
 use atoll_model::{
     Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Release, Snapshot,
     Write,

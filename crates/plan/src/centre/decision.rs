@@ -7,7 +7,9 @@ use std::sync::Arc;
 use atoll_model::access::Actor;
 use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
 use atoll_model::centre::{ActMode, Policy, PolicyStatus};
-use atoll_model::{Any, Approval, Decision, Intent, Object, Reason, Snapshot, Timestamp, Write};
+use atoll_model::{
+    Any, Approval, Decision, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+};
 
 use super::action::{self, Deed};
 use super::facts::{Firing, Scene};
@@ -21,6 +23,8 @@ use crate::{Context, Plan, sooner};
 
 /// The planner's name, by which the gate knows it.
 pub const NAME: &str = "decision";
+/// What is over stays at least so long.
+const DAY: Span = Span::seconds(86_400);
 
 /// The decision about a thing that is not over, if there is one.
 pub(crate) fn open_about<'a>(
@@ -64,7 +68,8 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
 pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(decision) = cx.world.get::<Decision>(name) else { return Plan::nothing() };
     if decision.status.ended_at.is_some() {
-        return alert::settle(cx, decision, Plan::new(Intent::Observe));
+        let plan = Plan { writes: forgotten(cx, decision), ..Plan::new(Intent::Observe) };
+        return alert::settle(cx, decision, plan);
     }
     let plan = Plan { again_at: Some(cx.now + EVERY), ..Plan::new(Intent::Observe) };
     let mut turn = Turn { cx, decision, plan, status: decision.status.clone() };
@@ -74,6 +79,29 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         turn.decide();
     }
     turn.done()
+}
+
+/// What is over goes with its policy, a day after that; while that is there, it sees to it.
+fn forgotten(cx: &Context, decision: &Object<Decision>) -> Vec<Write> {
+    let status = &decision.status;
+    let old = status.ended_at.is_some_and(|ended| cx.now.since(ended) >= DAY);
+    if !old || cx.world.get::<Policy>(&status.policy).is_some() {
+        return Vec::new();
+    }
+    forget(cx.world, decision)
+}
+
+/// Deletes a decision with what people approved of it.
+pub(super) fn forget(world: &Snapshot, decision: &Object<Decision>) -> Vec<Write> {
+    let approvals = world.derived::<Approval>(decision.name()).map(|approval| Write::Delete {
+        kind: Kind::Approval,
+        name: approval.meta.name.clone(),
+        revision: approval.meta.revision,
+    });
+    let mut writes: Vec<Write> = approvals.collect();
+    let (name, revision) = (decision.meta.name.clone(), decision.meta.revision);
+    writes.push(Write::Delete { kind: Kind::Decision, name, revision });
+    writes
 }
 
 /// One turn of one decision.
@@ -290,7 +318,11 @@ impl Turn<'_> {
         let firing = Firing::of(self.cx.world);
         self.status.inputs = Scene::new(self.cx, subject, &firing, &values).all();
         let since = self.status.votes.first().map_or(self.cx.now, |vote| vote.since);
-        self.status.suspects = suspects(self.cx.world, &subject.id(), since);
+        let mut suspects = suspects(self.cx.world, &subject.id(), since);
+        for suspect in &mut suspects {
+            suspect.why = suspect.why.replace("the alert began to hold", "this began");
+        }
+        self.status.suspects = suspects;
     }
 
     fn done(mut self) -> Plan {
@@ -374,7 +406,8 @@ fn of_instances(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<S
         return Vec::new();
     }
     let parent = format!("instance.{}", new.name());
-    let flying = world.derived::<Decision>(&parent).filter(|decision| decision.status.is_in_flight());
+    let flying =
+        world.derived::<Decision>(&parent).filter(|decision| decision.status.is_in_flight());
     flying.map(|decision| decision.meta.name.clone()).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::Action;
+use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::Helped;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::guard::GuardMode;
@@ -87,7 +87,7 @@ fn evacuates(cx: &Context, subject: &Subject) -> Option<String> {
             crate::migration::closing(cx.world, host.name());
         migration.filter(|migration| !migration.status.phase.is_over())
     };
-    let migration = hosts.find_map(|host| closing(host))?;
+    let migration = hosts.find_map(closing)?;
     Some(format!("migration/{} acts: it moves what runs there", migration.name()))
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::centre::Direction;
+use atoll_model::centre::action::Direction;
 use atoll_model::centre::decision::DecisionStatus;
 use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
 use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
@@ -83,7 +83,7 @@ fn in_words(status: &DecisionStatus) -> String {
 
 fn word(
     policy: &str,
-    action: &atoll_model::centre::Action,
+    action: &atoll_model::centre::action::Action,
     mode: atoll_model::centre::ActMode,
 ) -> String {
     let mode = serde_json::to_value(mode).ok();

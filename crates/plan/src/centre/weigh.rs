@@ -1,13 +1,14 @@
 //! From all votes about one thing to the one that is followed. The rule: votes count once they
 //! have held long enough; whoever asks for more, or cannot tell, keeps anything from being taken
 //! away; of what is left, what can be done goes before what cannot, what may be done before what is
-//! only said, what may be the cause before what only carries it
-//! ([`Action::rank`](atoll_model::centre::Action::rank)), and then the name decides. All are kept.
+//! only said, what may be the cause before what only carries it (`Action::rank`), and then the name
+//! decides. All are kept.
 
 use std::sync::Arc;
 
+use atoll_model::centre::action::Direction;
 use atoll_model::centre::decision::Vote;
-use atoll_model::centre::{ActMode, Direction, Standing};
+use atoll_model::centre::{ActMode, Standing};
 use atoll_model::{Object, Policy, Reason, Timestamp};
 
 use super::subject::Subject;

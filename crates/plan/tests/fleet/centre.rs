@@ -1,7 +1,7 @@
-//! The decision centre in random worlds: people change modes and limits, approve, stop it and let it
-//! go on; instances fade, and what is measured comes, goes and stands still. It never does more than
-//! its limits say, nothing in a mode that does not act, nothing on what is not measured, nothing
-//! while it is stopped; and once all is well it does nothing more.
+//! The decision centre in random worlds: people change modes and limits, approve, stop it and let
+//! it go on; instances fade, and what is measured comes and goes. It never does more than its limits
+//! say, nothing in a mode that does not act, nothing on what is not measured, nothing while it is
+//! stopped; and once all is well it does nothing more.
 
 use atoll_model::centre::ActMode;
 use atoll_model::centre::decision::DecisionStatus;
@@ -49,7 +49,12 @@ impl Play {
         }
         put(&mut sim, "Environment", "prod", json!({}));
         let run = json!({ "command": ["x"], "resources": { "cpu": "100m", "memory": "16Mi" } });
-        put(&mut sim, "Application", "web", json!({ "run": run, "scaling": { "min": 5, "max": 20 } }));
+        put(
+            &mut sim,
+            "Application",
+            "web",
+            json!({ "run": run, "scaling": { "min": 5, "max": 20 } }),
+        );
         assert!(sim.settle(Span::seconds(3_600)));
         sim.journal.clear();
         let acted = BTreeMap::new();
@@ -59,7 +64,9 @@ impl Play {
     }
 
     fn policies(&mut self) {
-        let mode = |random: &mut Random| ["observe", "advise", "approve", "act", "act"][random.below(5) as usize];
+        let mode = |random: &mut Random| {
+            ["observe", "advise", "approve", "act", "act"][random.below(5) as usize]
+        };
         let limits = |random: &mut Random| {
             json!({
                 "perHour": 1 + random.below(4), "perDay": 2 + random.below(9),
@@ -197,9 +204,9 @@ impl Play {
             assert!(lately && measured.is_some(), "{} acts on no data", policy.name());
         }
         let up = |policy: &Policy| {
-            policy.action.direction() == atoll_model::centre::Direction::Up
+            policy.action.direction() == atoll_model::centre::action::Direction::Up
         };
-        if policy.spec.action.direction() == atoll_model::centre::Direction::Down {
+        if policy.spec.action.direction() == atoll_model::centre::action::Direction::Down {
             let standing = entry.before.all::<Policy>().filter(|p| up(&p.spec));
             let more = standing.flat_map(|p| &p.status.standing);
             let more = more.filter(|one| one.subject == new.spec.subject).count();
@@ -226,8 +233,9 @@ pub fn play(seed: u64) {
     play.sim.advance(Span::seconds(1_200));
     play.sim.journal.clear();
     play.sim.advance(Span::seconds(300));
-    let by = play.sim.journal.iter().filter(|entry| {
-        entry.actor == "controller/decision" || entry.actor == "controller/policy"
-    });
+    let by =
+        play.sim.journal.iter().filter(|entry| {
+            entry.actor == "controller/decision" || entry.actor == "controller/policy"
+        });
     assert_eq!(by.count(), 0, "a settled world is written to");
 }

@@ -4,8 +4,9 @@
 //! [value=NAME:QUERY] [phases=] [hour=] [day=] [share=] [rest=] [requires=5:80%] [that=] [within=]
 //! [hold=] [escalate=]` makes one; `built-in` makes those that come with the program, `mode NAME
 //! MODE` sets a mode, `gauge QUERY LABEL=VALUE NUMBER|none [still]` says what is measured from now
-//! on, `judge NAME approve|right|wrong` is what people say of a decision, `hold-decisions`/`let-decisions` is the
-//! switch for all, `decisions` and `policies` print what there is.
+//! on, `judge NAME approve|right|wrong` is what people say of a decision, `hold-decisions` and
+//! `let-decisions` are the switch for all, `replay NAME …` decides again with another policy,
+//! `switchable APP` gives it a switch, `decisions [all]` and `policies` print what there is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

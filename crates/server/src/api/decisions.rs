@@ -1,5 +1,5 @@
-//! Decisions, decided again with other policies. It is worked out by the planner; here manifests are
-//! read.
+//! Decisions, decided again with other policies. It is worked out by the planner; here manifests
+//! are read.
 
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
 use atoll_model::{Any, Object, Policy, Reason};

@@ -1,0 +1,128 @@
+//! What the decision centre may do by itself. How it is done is a planner's.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Kind;
+use crate::quantity::Portion;
+
+/// What can be done: each a change of a target that an operator could make by hand, and take back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Action {
+    /// The instance is made anew.
+    Restart,
+    /// What runs on the host is moved elsewhere, and nothing new is placed there.
+    Drain,
+    /// The deployment goes back: a rollout under way is given up; otherwise to the last release
+    /// that was good before the present one.
+    RollBack,
+    /// The deployment gets more instances.
+    Raise(Change),
+    /// The deployment gets fewer instances.
+    Lower(Change),
+    /// A value of a configuration is set, to do less so that the rest is done.
+    Switch(Setting),
+    /// Another deployment of the same environment, that is not of the core tier and has the most
+    /// instances, gives some up, so that this one finds room.
+    Borrow(Change),
+    /// What runs in the zone is moved to others, in waves.
+    Evacuate,
+}
+
+impl Action {
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Restart => "restart",
+            Action::Drain => "drain",
+            Action::RollBack => "roll back",
+            Action::Raise(_) => "raise",
+            Action::Lower(_) => "lower",
+            Action::Switch(_) => "switch",
+            Action::Borrow(_) => "borrow",
+            Action::Evacuate => "evacuate",
+        }
+    }
+
+    /// Whether it gives a deployment more to serve with, less, or neither.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Action::Raise(_) | Action::Borrow(_) => Direction::Up,
+            Action::Lower(_) => Direction::Down,
+            _ => Direction::Other,
+        }
+    }
+
+    /// What it can be done to.
+    pub fn subject(&self) -> Kind {
+        match self {
+            Action::Restart => Kind::Instance,
+            Action::Drain => Kind::Host,
+            Action::Evacuate => Kind::Zone,
+            Action::RollBack
+            | Action::Raise(_)
+            | Action::Lower(_)
+            | Action::Switch(_)
+            | Action::Borrow(_) => Kind::Deployment,
+        }
+    }
+
+    /// Where several are asked for at once, the one with the least number is done first: what may
+    /// be the cause before what only carries it.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Action::RollBack => 0,
+            Action::Evacuate => 1,
+            Action::Drain => 2,
+            Action::Restart => 3,
+            Action::Raise(_) => 4,
+            Action::Borrow(_) => 5,
+            Action::Switch(_) => 6,
+            Action::Lower(_) => 7,
+        }
+    }
+}
+
+/// Whether an action gives more to serve with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It does.
+    Up,
+    /// It takes some away.
+    Down,
+    /// Neither.
+    Other,
+}
+
+/// How many instances more, or fewer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Change {
+    /// So many, or this share of those there are; one at least.
+    #[serde(default = "Change::usual")]
+    pub by: Portion,
+    /// Not beyond this: the most when it is more, the least when it is fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<u32>,
+}
+
+impl Change {
+    fn usual() -> Portion {
+        Portion::percent(25)
+    }
+}
+
+/// A value of a configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Setting {
+    /// The configuration; the first of the application's, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// The key.
+    pub key: String,
+    /// What it becomes.
+    pub value: Value,
+}
