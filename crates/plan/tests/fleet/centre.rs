@@ -129,7 +129,7 @@ impl Play {
                 self.sim.behaviours.insert(name.clone(), Behaviour::Fades(Span::seconds(2)));
                 self.sim.crash(&name);
             }
-            4 => drop(self.sim.behaviours.clear()),
+            4 => self.sim.behaviours.clear(),
             5 => self.policies(),
             6 => self.stop_or_go_on(),
             7 => self.approve(),

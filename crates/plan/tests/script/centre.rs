@@ -24,7 +24,10 @@ use super::{Done, Script, word};
 
 /// What each query says of each label: the value from a time on, and whether it stands still.
 #[derive(Default)]
-pub struct Gauges(BTreeMap<String, BTreeMap<String, Vec<(Timestamp, Option<f64>, bool)>>>);
+pub struct Gauges(BTreeMap<String, BTreeMap<String, Vec<Said>>>);
+
+/// From when on a value is so, and whether it stands still.
+type Said = (Timestamp, Option<f64>, bool);
 
 impl Script {
     /// Commands of the decision centre; whether it was one.
