@@ -1,5 +1,6 @@
 //! The standards and policies that come with the program: made once, on the first start that knows
-//! them, as objects like all others. What an operator makes of them, or that they delete one, is left alone.
+//! them, as objects like all others. What an operator makes of them, or that they delete one, is
+//! left alone.
 
 use atoll_model::access::Actor;
 use atoll_model::policy::BUILT_IN_LABEL;

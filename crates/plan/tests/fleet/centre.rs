@@ -1,7 +1,7 @@
 //! The decision centre in random worlds: people change modes and limits, approve, stop it and let
-//! it go on; instances fade, and what is measured comes and goes. It never does more than its limits
-//! say, nothing in a mode that does not act, nothing on what is not measured, nothing while it is
-//! stopped; and once all is well it does nothing more.
+//! it go on; instances fade, and what is measured comes and goes. It never does more than its
+//! limits say, nothing in a mode that does not act, nothing on what is not measured, nothing while
+//! it is stopped; and once all is well it does nothing more.
 
 use atoll_model::centre::ActMode;
 use atoll_model::centre::decision::DecisionStatus;
