@@ -275,7 +275,7 @@ function Policies({ policies }: { policies: readonly Policy[] }) {
               </p>
             </div>
             <dl className="policy-record">
-              <dt>decisions</dt>
+              <dt>made</dt>
               <dd>{policy.status.record?.decisions ?? 0}</dd>
               <dt>done</dt>
               <dd>{policy.status.record?.acted ?? 0}</dd>
