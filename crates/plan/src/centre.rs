@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::centre::{MOST_STANDING, PolicyPhase, PolicyStatus, Standing, Start, TrackRecord};
-use atoll_model::decision::Holds;
 use atoll_model::{
-    Alert, Any, Decision, Freeze, Intent, Kind, Object, Policy, Reason, Snapshot, Span, Timestamp,
-    Write, manifest,
+    Alert, Any, Decision, Intent, Kind, Object, Policy, Reason, Snapshot, Span, Timestamp, Write,
+    manifest,
 };
 
 use crate::query::Query;
@@ -283,14 +282,6 @@ fn is_news(old: &PolicyStatus, new: &PolicyStatus, now: Timestamp) -> bool {
         || votes(old) != votes(new)
         || codes(old) != codes(new)
         || (late && other)
-}
-
-/// What people have stopped the centre with, if they have.
-pub(crate) fn stopped(cx: &Context) -> Option<Arc<Object<Freeze>>> {
-    let stops = |freeze: &&Arc<Object<Freeze>>| {
-        freeze.spec.holds == Holds::Decisions && freeze.spec.active(cx.now)
-    };
-    cx.world.all::<Freeze>().find(stops).cloned()
 }
 
 /// The policies a changed object may concern.

@@ -210,14 +210,11 @@ impl Turn<'_> {
     /// Carries it out, unless something speaks against that.
     fn go_on(&mut self, subject: &Subject, policy: &Arc<Object<Policy>>, deed: Deed) {
         let cx = self.cx;
-        if let Some(freeze) = super::stopped(cx) {
-            let message = format!(
-                "nothing is done by itself since freeze/{}: {}",
-                freeze.name(),
-                freeze.spec.reason
-            );
-            let hint = "to go on: atoll decisions resume";
-            return self.skip(Reason::new("stopped", message).hint(hint));
+        // What stops everything is the gate's, and is said before what holds this one.
+        if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
+            let reasons = verdict.reasons.clone();
+            self.status.phase = DecisionPhase::Skipped;
+            return self.status.reasons.extend(reasons);
         }
         let said = self.decision.spec.feedback.as_ref();
         if said.is_some_and(|said| !said.right) {
@@ -242,11 +239,6 @@ impl Turn<'_> {
         if let Some((reason, again)) = asked.limit() {
             self.plan.again_at = sooner(self.plan.again_at, again);
             return self.skip(reason);
-        }
-        if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
-            let reasons = verdict.reasons.clone();
-            self.status.phase = DecisionPhase::Skipped;
-            return self.status.reasons.extend(reasons);
         }
         if self.status.mode == ActMode::Approve {
             let given = cx.world.derived::<Approval>(self.decision.name());

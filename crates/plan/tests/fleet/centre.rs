@@ -85,7 +85,11 @@ impl Play {
         let action = if up { json!({ "raise": {} }) } else { json!({ "lower": {} }) };
         for (name, action, when) in [
             ("more", action, "values.load > 100.0"),
-            ("less", json!({ "lower": { "by": "1" } }), "values.load < 20.0"),
+            (
+                "less",
+                json!({ "lower": { "by": "1" } }),
+                "values.load > 60.0 && values.load < 120.0 || values.load < 20.0",
+            ),
         ] {
             let spec = json!({
                 "subjects": { "kind": "Deployment" }, "when": when, "for": "30s",
@@ -120,8 +124,8 @@ impl Play {
         let which = self.random.below(9);
         match which {
             0 | 1 => {
-                let load = [None, Some(5.0), Some(50.0), Some(150.0)];
-                let load = load[self.random.below(4) as usize];
+                let load = [None, Some(5.0), Some(50.0), Some(110.0), Some(150.0)];
+                let load = load[self.random.below(5) as usize];
                 self.measure(load);
             }
             2 | 3 => {
