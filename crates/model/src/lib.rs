@@ -33,6 +33,7 @@ pub mod pool;
 pub mod promotion;
 pub mod provenance;
 pub mod quantity;
+pub mod rehearsal;
 pub mod rollout;
 pub mod run;
 pub mod schema;

@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::name::{Invalid, Problem};
+use crate::name::{self, Invalid, Problem};
+use crate::rehearsal::Scenario;
 use crate::{Any, Kind, Rule};
 
 /// The largest manifest text that is read, in bytes.
@@ -58,6 +59,31 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Any>, Vec<ManifestError>> {
         errors.push(at(1, 1, "holds no manifest".to_owned()));
     }
     if errors.is_empty() { Ok(objects) } else { Err(errors) }
+}
+
+/// Reads the one scenario of a rehearsal in a text.
+///
+/// # Errors
+/// Every problem of it.
+pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestError>> {
+    let error = |line, problem| ManifestError { file: file.to_owned(), line, column: 1, problem };
+    let plain = |line, message: String| vec![error(line, Problem { path: String::new(), message })];
+    if bytes.len() > LARGEST {
+        return Err(plain(1, format!("is larger than {} MiB", LARGEST >> 20)));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| plain(1, "is not UTF-8 text; save it as UTF-8".to_owned()))?;
+    let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
+        let line = e.location().map_or(1, |location| location.line() as usize);
+        plain(line, first_line(&e.to_string()))
+    })?;
+    let mut track = serde_path_to_error::Track::new();
+    let from = serde_path_to_error::Deserializer::new(value, &mut track);
+    let read = Scenario::deserialize(from)
+        .map_err(|e| name::explain_serde(&track.path().to_string(), &e.to_string()));
+    let valid = read.and_then(|scenario| scenario.validate().map(|()| scenario));
+    let place = |problem: Problem| error(line_of(text, &problem.path).unwrap_or(1), problem);
+    valid.map_err(|Invalid(problems)| problems.into_iter().map(place).collect())
 }
 
 /// Splits at lines that are a document marker; a marker in column 1 is never part of a scalar.

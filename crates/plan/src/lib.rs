@@ -32,6 +32,7 @@ pub mod placement;
 pub mod policy;
 pub mod pool;
 pub mod query;
+pub mod rehearsal;
 pub mod rehearse;
 pub mod report;
 mod schedule;

@@ -16,6 +16,7 @@ use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
 use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
 use agent::{Agent, Due};
+use twin::Twin;
 
 mod agent;
 mod clouds;
@@ -23,6 +24,7 @@ mod hosts;
 mod jobs;
 mod quiet;
 mod random;
+pub(crate) mod twin;
 
 pub use agent::Behaviour;
 pub use clouds::{Cloud, Made};
@@ -120,6 +122,8 @@ pub struct Sim {
     due: BTreeMap<Key, Timestamp>,
     by_time: BTreeSet<(Timestamp, Key)>,
     full_pass_at: Timestamp,
+    /// What is different in a rehearsal.
+    twin: Option<Box<Twin>>,
 }
 
 impl Sim {
@@ -150,6 +154,7 @@ impl Sim {
             due: BTreeMap::new(),
             by_time: BTreeSet::new(),
             full_pass_at: now + FULL_PASS,
+            twin: None,
         }
     }
 
@@ -216,12 +221,17 @@ impl Sim {
         if plan.writes.is_empty() {
             return Ok(plan.again_at);
         }
-        let before = self.world.clone();
+        // A copy makes every write after it dear; nobody looks back in a rehearsal.
+        let before = if self.twin.is_some() { None } else { Some(self.world.clone()) };
         for write in &plan.writes {
             self.check_revision(write)?;
             let (old, new) = rehearse::apply(&mut self.world, write);
             self.signal(old.as_ref(), new.as_ref());
+            if let Some(twin) = &mut self.twin {
+                twin.note(self.now, actor, &plan, old.as_ref(), new.as_ref());
+            }
         }
+        let Some(before) = before else { return Ok(plan.again_at) };
         self.journal.push(Entry {
             at: self.now,
             actor: actor.name.clone(),
@@ -288,6 +298,8 @@ impl Sim {
             if loss == Loss::Off {
                 agent.power_off();
             }
+            self.recount(host);
+            self.last_word(host);
         }
     }
 
@@ -345,7 +357,11 @@ impl Sim {
     }
 
     fn mark_all(&mut self) {
-        self.full_pass_at = self.now + FULL_PASS;
+        self.full_pass_at = match &self.twin {
+            // Signals do not get lost in a twin.
+            Some(twin) => twin.end + FULL_PASS,
+            None => self.now + FULL_PASS,
+        };
         for (at, controller) in CONTROLLERS.iter().enumerate() {
             let names = self.world.after(controller.kind, "").map(|any| any.name().to_owned());
             self.dirty.extend(names.map(|name| (at, name)));
@@ -397,9 +413,10 @@ impl Sim {
             && let Some((_, event)) = self.queue.pop_first()
         {
             self.happen(event);
+            self.happen_with_it();
         }
         self.work();
-        true
+        !self.is_stopped()
     }
 
     /// The loop of a server: plan, decide, commit, until nothing is marked.
@@ -416,7 +433,11 @@ impl Sim {
                 self.by_time.remove(&(at, key.clone()));
             }
             let controller = &CONTROLLERS[key.0];
-            self.measured.answers = self.measure((controller.queries)(&self.context(), &key.1));
+            if self.is_stopped() || self.leaves_out(controller) {
+                continue;
+            }
+            let queries = (controller.queries)(&self.context(), &key.1);
+            self.measured.answers = self.measure(controller.name, &key.1, queries);
             let plan = (controller.plan)(&self.context(), &key.1);
             self.measured.answers.clear();
             let actor = Actor::controller(controller.name);
@@ -426,7 +447,7 @@ impl Sim {
                     self.due.insert(key, at);
                 }
                 Ok(None) => {}
-                Err(reasons) => unreachable!("{} {}: {reasons:?}", controller.name, key.1),
+                Err(reasons) => self.refused(&format!("{} {}", controller.name, key.1), reasons),
             }
         }
     }
@@ -443,7 +464,12 @@ impl Sim {
     }
 
     /// What is asked is answered from `metrics`; there is no data of what is not there.
-    fn measure(&self, queries: Vec<Query>) -> Answers {
+    fn measure(&mut self, controller: &str, subject: &str, queries: Vec<Query>) -> Answers {
+        if let Some(twin) = &mut self.twin {
+            let all = queries.into_iter();
+            let world = &self.world;
+            return all.map(|query| twin.answer(world, controller, subject, query)).collect();
+        }
         let answer = |query: Query| {
             let bare = if query.unfiltered { "unfiltered " } else { "" };
             let known = self.metrics.get(&format!("{bare}{}", query.expression));

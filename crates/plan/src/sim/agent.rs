@@ -9,7 +9,7 @@ use atoll_model::agent::{
 use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::config::{AssignedConfig, ConfigAck};
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Reason, Span, Timestamp};
+use atoll_model::{Host, Instance, Object, Reason, Snapshot, Span, Timestamp};
 
 use super::jobs::Jobs;
 use super::random::Random;
@@ -103,6 +103,51 @@ impl Agent {
         }
     }
 
+    /// The agent of a host as a world knows it: what is up and ready there runs, and is not news.
+    /// What is under way begins anew.
+    pub fn of(world: &Snapshot, host: &Object<Host>) -> Agent {
+        let mut agent = Agent::new(host.status.capacity);
+        agent.engine.clone_from(&host.status.agent.engine);
+        agent.foreign.clone_from(&host.status.taken_ports);
+        agent.say_all = false;
+        for assigned in crate::report::assignment(world, host.name()).instances {
+            let Some(instance) = world.get::<Instance>(&assigned.name) else { continue };
+            let status = &instance.status;
+            let serves = matches!(status.phase, InstancePhase::Ready | InstancePhase::Unready);
+            let same = status.observed_generation == assigned.generation && !assigned.stop;
+            if !serves || !same {
+                continue;
+            }
+            agent.lives += 1;
+            let said = InstanceReport {
+                name: assigned.name.clone(),
+                generation: assigned.generation,
+                phase: status.phase,
+                release: status.release.clone(),
+                pid: status.pid,
+                restarts: status.restarts,
+                started_at: status.started_at,
+                prefetched: status.prefetched.clone(),
+                image: None,
+                reasons: status.reasons.clone(),
+            };
+            agent.configs.insert(assigned.name.clone(), status.configs.clone());
+            let name = assigned.name.clone();
+            let process = Process { assigned, said, life: agent.lives, deaths: 0 };
+            agent.processes.insert(name, process);
+        }
+        agent
+    }
+
+    /// The deployment and release of every process that serves.
+    pub fn serving(&self) -> impl Iterator<Item = (&str, &str)> {
+        let ready = |p: &&Process| p.said.phase == InstancePhase::Ready;
+        self.processes.values().filter(ready).map(|process| {
+            let release = process.said.release.as_ref().unwrap_or(&process.assigned.release);
+            (process.assigned.deployment.as_str(), release.as_str())
+        })
+    }
+
     /// Acts on an assignment, unless it has acted on a newer one.
     pub fn take(
         &mut self,
@@ -143,8 +188,11 @@ impl Agent {
         };
         self.configs.retain(|instance, _| assigned.contains_key(instance));
         for (instance, configs) in assigned {
-            let acks = configs.iter().map(ack).collect();
-            if self.configs.get(instance) != Some(&acks) {
+            let acks: BTreeMap<String, ConfigAck> = configs.iter().map(ack).collect();
+            let versions = |acks: &BTreeMap<String, ConfigAck>| {
+                acks.iter().map(|(name, ack)| (name.clone(), ack.version)).collect::<Vec<_>>()
+            };
+            if self.configs.get(instance).map(versions) != Some(versions(&acks)) {
                 self.configs.insert(instance.clone(), acks);
                 self.unsaid.insert(instance.clone());
             }

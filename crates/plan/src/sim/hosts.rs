@@ -55,9 +55,13 @@ impl Sim {
                 if behaviour == Behaviour::Good && self.random.per_mille(self.faults.slow) {
                     behaviour = Behaviour::Slow(Span::seconds(30));
                 }
+                if let Some(twin) = self.twin.as_ref().filter(|_| step.is_none()) {
+                    behaviour = twin.start(&self.world, &due.instance, behaviour);
+                }
                 if let Some(next) = agent.step(&due, behaviour, self.now, &mut self.random) {
                     self.soon(&host, next);
                 }
+                self.recount(&host);
                 self.say(&host);
             }
         }
@@ -68,7 +72,9 @@ impl Sim {
             return;
         }
         self.polls.remove(host);
-        self.wake(host, HEARTBEAT);
+        if self.twin.is_none() {
+            self.wake(host, HEARTBEAT);
+        }
         let known = self.world.get::<Host>(host).is_some();
         let Some(agent) = self.agents.get_mut(host) else { return };
         if !agent.up || !agent.linked || !known {
@@ -81,11 +87,14 @@ impl Sim {
             let due = agent.take(assigned, self.now, &mut self.random);
             due.into_iter().for_each(|due| self.soon(host, due));
         }
+        self.recount(host);
         self.say(host);
     }
 
     fn note_heard(&mut self, host: &str) {
-        let before = self.measured.last_heard.insert(host.to_owned(), self.now);
+        // In a twin nobody falls silent without being told to, so nobody is waited for.
+        let at = self.twin.as_ref().map_or(self.now, |twin| twin.end);
+        let before = self.measured.last_heard.insert(host.to_owned(), at);
         let away = before.is_none_or(|at| self.now.since(at) >= self.measured.host_timeout);
         if away {
             let cmdb = CONTROLLERS.iter().position(|c| c.kind == Kind::Host);
@@ -131,7 +140,7 @@ impl Sim {
         let plan = report(&self.context(), host, said);
         let actor = Actor::host(host);
         if let Err(reasons) = self.commit(&actor, plan) {
-            unreachable!("a report was refused: {reasons:?}");
+            self.refused(&format!("a report of {host}"), reasons);
         }
     }
 

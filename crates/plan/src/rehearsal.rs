@@ -1,0 +1,267 @@
+//! Rehearsals: the real planners and the real gate drive a twin of a fleet for some hours of its
+//! own time, under the load and the faults a scenario supposes. Nothing of the world is written;
+//! the same scenario comes out the same. What a twin is, is the simulator's (`sim/twin.rs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_model::capacity::Known;
+use atoll_model::deployment::InstancePhase;
+use atoll_model::rehearsal::report::RehearsalReport;
+use atoll_model::rehearsal::{Fleet, Load, Scenario};
+use atoll_model::{
+    Application, Capacity, Deployment, Instance, Kind, Reason, Snapshot, Span, Timestamp,
+};
+
+use crate::Measurements;
+use crate::sim::Sim;
+use crate::sim::twin::Twin;
+use course::Courses;
+use deeds::Deeds;
+use load::{Base, Loads, Own, is_of};
+use measures::Measures;
+use stage::Stage;
+
+pub mod about;
+mod checks;
+mod course;
+pub(crate) mod deeds;
+mod fleet;
+mod load;
+pub(crate) mod measures;
+mod past;
+mod report;
+pub mod show;
+mod stage;
+mod watched;
+
+/// A fleet that is made up is given so much time before the beginning.
+const BEFORE: Span = Span::seconds(1_800);
+/// When a rehearsal of a fleet that is made up begins, where nobody says: a Monday.
+const USUAL_FROM: Timestamp = Timestamp(1_767_571_200_000);
+
+/// The fleet there is.
+#[derive(Clone, Debug, Default)]
+pub struct Today {
+    /// All objects.
+    pub world: Snapshot,
+    /// What is measured of hosts, and who signs packages.
+    pub measured: Measurements,
+    /// The load of deployments as it was measured, each in steps of [`HISTORY_STEP`].
+    pub history: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// From one value of a history to the next.
+pub const HISTORY_STEP: Span = Span::seconds(300);
+
+/// Asked now and then whether to stop before the end.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Rehearses a scenario.
+///
+/// # Errors
+/// What the scenario names and is not there; that it was stopped.
+pub fn run(scenario: &Scenario, today: &Today, stop: &Stop) -> Result<RehearsalReport, Vec<Reason>> {
+    let mut rehearsal = match &scenario.spec.fleet {
+        Fleet::Today => of_today(scenario, today, stop)?,
+        Fleet::Made(made) => fleet::made(scenario, made, stop)?,
+    };
+    rehearsal.play()?;
+    Ok(report::report(&mut rehearsal))
+}
+
+/// One rehearsal under way.
+struct Rehearsal<'a> {
+    scenario: &'a Scenario,
+    sim: Sim,
+    from: Timestamp,
+    to: Timestamp,
+    courses: Courses,
+    stage: Stage,
+    assumed: Vec<String>,
+}
+
+impl<'a> Rehearsal<'a> {
+    /// One whose twin is ready, its load known.
+    fn ready(
+        scenario: &'a Scenario,
+        mut sim: Sim,
+        from: Timestamp,
+        assumed: Vec<String>,
+    ) -> Result<Rehearsal<'a>, Vec<Reason>> {
+        let to = from + scenario.spec.lasts;
+        let stage = Stage::new(&scenario.spec, from, &mut sim)?;
+        let courses = Courses::new(from, scenario.spec.lasts, scenario.spec.step);
+        Ok(Rehearsal { scenario, sim, from, to, courses, stage, assumed })
+    }
+
+    fn play(&mut self) -> Result<(), Vec<Reason>> {
+        let step = self.scenario.spec.step;
+        let mut at = self.from;
+        self.courses.begin(&mut self.sim);
+        while at < self.to {
+            let next = (at + step).min(self.to);
+            while let Some(due) = self.stage.next().filter(|due| *due < next) {
+                self.sim.advance(due.since(self.sim.now()));
+                self.stage.act(&mut self.sim, self.from);
+            }
+            self.sim.advance(next.since(self.sim.now()));
+            if self.sim.was_stopped() {
+                let message = format!(
+                    "it took too long: stopped {} after its beginning",
+                    self.sim.now().since(self.from).rough()
+                );
+                let hint = "rehearse a shorter time, or a smaller fleet";
+                return Err(vec![Reason::new("too-long", message).hint(hint)]);
+            }
+            self.courses.look(&mut self.sim, next, step, &self.stage);
+            at = next;
+        }
+        self.courses.end();
+        Ok(())
+    }
+}
+
+fn twin(scenario: &Scenario, measures: Measures, from: Timestamp, stop: &Stop) -> Twin {
+    let end = from + scenario.spec.lasts + Span::seconds(86_400);
+    Twin::new(measures, Deeds::new(from), (end, scenario.spec.start), Arc::clone(stop))
+}
+
+/// The twin of the fleet there is.
+fn of_today<'a>(
+    scenario: &'a Scenario,
+    today: &Today,
+    stop: &Stop,
+) -> Result<Rehearsal<'a>, Vec<Reason>> {
+    let spec = &scenario.spec;
+    let from = spec.from.unwrap_or(today.now).max(today.now);
+    let mut assumed = Vec::new();
+    if from > today.now {
+        let ahead = from.since(today.now).rough();
+        assumed.push(format!("the fleet is as it is now, {ahead} before the beginning"));
+    }
+    let each = each(&today.world, &mut assumed);
+    let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed)?;
+    let loads = Loads::new(&today.world, own, from, spec.seed);
+    let mut twin = twin(scenario, Measures::new(loads, each), from, stop);
+    twin.starts = starts(&today.world);
+    assumed.push(started(&twin.starts, spec.start));
+    let mut sim = Sim::twin(spec.seed, today.world.clone(), from, twin);
+    sim.trust(&today.measured);
+    Rehearsal::ready(scenario, sim, from, assumed)
+}
+
+/// The load of one instance of each deployment, and what is taken for granted of it.
+fn each(world: &Snapshot, assumed: &mut Vec<String>) -> BTreeMap<String, f64> {
+    let mut all = BTreeMap::new();
+    let mut declared = Vec::new();
+    for deployment in world.all::<Deployment>() {
+        let name = deployment.meta.name.clone();
+        let application = world.get::<Application>(&deployment.spec.application);
+        let scaling = application.and_then(|application| application.spec.scaling.as_ref());
+        let Some(load) = scaling.and_then(|scaling| scaling.per_instance.as_ref()) else {
+            continue;
+        };
+        let capacity = world.get::<Capacity>(&name);
+        let known = capacity.map_or(Known::Declared, |capacity| capacity.status.known);
+        let set = capacity.and_then(|capacity| capacity.spec.each);
+        let seen = capacity.and_then(|capacity| capacity.status.each);
+        let each = match known {
+            Known::Declared => set,
+            Known::Set | Known::Proven | Known::Bounded => set.or(seen),
+        };
+        if each.is_none() {
+            declared.push(name.clone());
+        }
+        all.insert(name, each.unwrap_or(load.target));
+    }
+    if !declared.is_empty() {
+        let names = named(&declared);
+        assumed.push(format!(
+            "what an instance carries is not measured of {names}: what is declared is taken"
+        ));
+    }
+    all
+}
+
+/// The first few of some names.
+fn named(names: &[String]) -> String {
+    let more = names.len().saturating_sub(5);
+    let first = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
+}
+
+/// How long instances took to serve, for each application: in the middle.
+fn starts(world: &Snapshot) -> BTreeMap<String, Span> {
+    let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for instance in world.all::<Instance>() {
+        let status = &instance.status;
+        let ready = status.phase == InstancePhase::Ready && status.restarts == 0;
+        if let (Some(began), Some(since), true) = (instance.meta.created_at, status.since, ready) {
+            let application = instance.spec.deployment.rsplit_once('.').map_or("", |(a, _)| a);
+            let took = since.since(began).0.min(3_600_000);
+            all.entry(application.to_owned()).or_default().push(took);
+        }
+    }
+    let middle = |mut took: Vec<u64>| {
+        let half = took.len() / 2;
+        Span(*took.select_nth_unstable(half).1)
+    };
+    all.into_iter().map(|(name, took)| (name, middle(took))).collect()
+}
+
+fn started(known: &BTreeMap<String, Span>, usual: Span) -> String {
+    let measured = known.len();
+    format!(
+        "an instance serves after {usual}; of {measured} applications, after what theirs took"
+    )
+}
+
+/// The own load of each deployment, as the scenario supposes it.
+fn owns(
+    spec: &atoll_model::rehearsal::Rehearsal,
+    world: &Snapshot,
+    each: &BTreeMap<String, f64>,
+    today: Option<&Today>,
+    from: Timestamp,
+    assumed: &mut Vec<String>,
+) -> Result<BTreeMap<String, Own>, Vec<Reason>> {
+    let usual = Load { known: Some(atoll_model::rehearsal::Known::Forecast), ..Load::default() };
+    let all = spec.load.get("*").or(spec.load.is_empty().then_some(&usual));
+    let mut own = BTreeMap::new();
+    let mut missing = Vec::new();
+    for name in spec.load.keys().filter(|name| *name != "*") {
+        if !each.keys().any(|deployment| is_of(deployment, name)) {
+            let known = world.find(Kind::Application, name).is_some()
+                || world.find(Kind::Deployment, name).is_some();
+            let message = match known {
+                true => format!("load of {name}: it does not say what an instance carries"),
+                false => format!("load of {name}: there is no such application or deployment"),
+            };
+            let hint = "see scaling.perInstance in docs/guide/elasticity.md";
+            missing.push(Reason::new("not-found", message).hint(hint));
+        }
+    }
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    for deployment in each.keys() {
+        let exact = spec.load.get(deployment);
+        let named = spec.load.iter().find(|(name, _)| is_of(deployment, name));
+        let Some(load) = exact.or(named.map(|(_, load)| load)).or(all) else { continue };
+        let found = match today.filter(|_| load.known.is_some()) {
+            Some(today) => past::known(today, deployment, load, (from, spec.lasts), assumed),
+            None if load.known.is_some() => {
+                let message = format!("load of {deployment}: nothing is known of what is made up");
+                return Err(vec![Reason::new("no-data", message).hint("write level")]);
+            }
+            None => Some(Base::of(load)),
+        };
+        if let Some(base) = found {
+            own.insert(deployment.clone(), Own::new(base, load));
+        }
+    }
+    Ok(own)
+}

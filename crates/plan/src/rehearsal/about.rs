@@ -1,0 +1,139 @@
+//! What is rehearsed of one object, where no scenario is written: of a deployment, its release that
+//! waits or the loss of a zone at its next peak; of a migration, itself; of a pool, that its provider
+//! fails at the peak.
+
+use atoll_model::deployment::Phase;
+use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};
+use atoll_model::{
+    Capacity, Deployment, Host, Instance, Kind, Migration, Pool, Reason, Snapshot, Span, Timestamp,
+};
+use serde_json::json;
+
+/// What happens, happens so long after the beginning.
+const SOON: Span = Span::seconds(600);
+const HOUR: Span = Span::seconds(3_600);
+
+/// The scenario of an object.
+///
+/// # Errors
+/// There is none of it, or no such object.
+pub fn scenario(
+    world: &Snapshot,
+    (kind, name): (Kind, &str),
+    now: Timestamp,
+) -> Result<Scenario, Vec<Reason>> {
+    let missing = || {
+        let message = format!("there is no {}/{name}", kind.lower());
+        vec![Reason::new("not-found", message)]
+    };
+    let spec = match kind {
+        Kind::Deployment => deployment(world, name, now).ok_or_else(missing)?,
+        Kind::Migration => migration(world, name).ok_or_else(missing)?,
+        Kind::Pool => pool(world, name, now).ok_or_else(missing)?,
+        _ => {
+            let message = format!("{}/{name} cannot be rehearsed by itself", kind.lower());
+            let hint = "deployment/NAME, migration/NAME and pool/NAME can; write a scenario, see \
+                        docs/guide/rehearsal.md";
+            return Err(vec![Reason::new("invalid", message).hint(hint)]);
+        }
+    };
+    Ok(Scenario::new(format!("{}-{}", kind.lower(), name.replace('.', "-")), spec))
+}
+
+fn forecast() -> std::collections::BTreeMap<String, Load> {
+    [("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() })].into()
+}
+
+fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
+    let deployment = world.get::<Deployment>(name)?;
+    let status = &deployment.status;
+    let newest = world.newest_release(&deployment.spec.application);
+    let waits = newest.filter(|newest| {
+        let settled = status.phase == Phase::Settled || deployment.spec.paused;
+        status.release.as_deref() != Some(newest.name())
+            && status.failed.as_ref().is_none_or(|failed| failed.release != newest.name())
+            && (settled || status.rollout.is_none())
+    });
+    if let Some(release) = waits {
+        let (of, release) = (name.to_owned(), Some(release.meta.name.clone()));
+        let served = Check::Served { of: Some(name.to_owned()), at_least: "99.5%".to_owned() };
+        return Some(Rehearsal {
+            lasts: Span(HOUR.0 * 2),
+            load: forecast(),
+            changes: vec![Change::Deploy { at: SOON, of, release }],
+            checks: vec![served, Check::Settled { of: Some(name.to_owned()) }],
+            ..Rehearsal::default()
+        });
+    }
+    let peak = peak(world, name, now);
+    let fault = match zone(world, name) {
+        Some(zone) => Fault::Loss { at: HOUR, of: format!("zone/{zone}"), lasts: None },
+        None => Fault::Load { at: HOUR, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
+    };
+    Some(Rehearsal {
+        from: Some(peak),
+        lasts: Span(HOUR.0 * 3),
+        load: forecast(),
+        faults: vec![fault],
+        checks: vec![Check::Served { of: Some(name.to_owned()), at_least: "99%".to_owned() }],
+        ..Rehearsal::default()
+    })
+}
+
+/// An hour before the highest load that is expected of the next days.
+fn peak(world: &Snapshot, name: &str, now: Timestamp) -> Timestamp {
+    let capacity = world.get::<Capacity>(name);
+    let days = capacity.map(|capacity| capacity.status.days.as_slice()).unwrap_or_default();
+    let ahead = days.iter().filter(|day| day.at > now);
+    let highest = ahead.max_by(|a, b| a.high.total_cmp(&b.high));
+    highest.map_or(now, |day| (day.at - HOUR).max(now))
+}
+
+/// The zone most of its instances are in, if there is another.
+fn zone(world: &Snapshot, name: &str) -> Option<String> {
+    let mut zones: std::collections::BTreeMap<&str, u32> = Default::default();
+    for instance in world.derived::<Instance>(name) {
+        if let Some(host) = world.get::<Host>(&instance.spec.host) {
+            *zones.entry(host.zone()).or_default() += 1;
+        }
+    }
+    let others = world.all::<Host>().any(|host| !zones.contains_key(host.zone()));
+    let more = zones.len() > 1 || others;
+    let fullest = zones.into_iter().max_by_key(|(zone, count)| (*count, std::cmp::Reverse(*zone)));
+    fullest.filter(|_| more).map(|(zone, _)| zone.to_owned())
+}
+
+fn migration(world: &Snapshot, name: &str) -> Option<Rehearsal> {
+    world.get::<Migration>(name)?;
+    let go = Change::Edit {
+        at: Span::seconds(60),
+        of: format!("migration/{name}"),
+        patch: json!({ "spec": { "paused": false } }),
+    };
+    Some(Rehearsal {
+        lasts: Span(HOUR.0 * 12),
+        load: forecast(),
+        changes: vec![go],
+        checks: vec![
+            Check::Moved { within: None },
+            Check::Served { of: None, at_least: "99.5%".to_owned() },
+        ],
+        ..Rehearsal::default()
+    })
+}
+
+fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
+    world.get::<Pool>(name)?;
+    let peaks = world.all::<Capacity>().flat_map(|capacity| &capacity.status.days);
+    let highest = peaks.filter(|day| day.at > now).max_by_key(|day| day.instances);
+    let from = highest.map_or(now, |day| (day.at - Span(HOUR.0 * 2)).max(now));
+    let fails = Fault::Provider { at: HOUR, of: name.to_owned(), lasts: Some(HOUR) };
+    Some(Rehearsal {
+        from: Some(from),
+        lasts: Span(HOUR.0 * 6),
+        load: forecast(),
+        faults: vec![fails],
+        checks: vec![Check::Served { of: None, at_least: "99.5%".to_owned() }],
+        ..Rehearsal::default()
+    })
+}

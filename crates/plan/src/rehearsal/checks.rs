@@ -1,0 +1,146 @@
+//! Whether what a scenario says must hold did.
+
+use atoll_model::deployment::Phase;
+use atoll_model::rehearsal::report::Checked;
+use atoll_model::rehearsal::{Check, share};
+use atoll_model::{Deployment, Migration, Object};
+
+use super::Rehearsal;
+use super::load::is_of;
+use super::show::percent;
+
+/// Looks at all checks, at the end.
+pub(super) fn checked(rehearsal: &Rehearsal) -> Vec<Checked> {
+    rehearsal.scenario.spec.checks.iter().map(|check| one(rehearsal, check)).collect()
+}
+
+fn one(rehearsal: &Rehearsal, check: &Check) -> Checked {
+    let courses = &rehearsal.courses;
+    let (what, verdict) = match check {
+        Check::Served { of, at_least } => (
+            format!("{} served in {at_least} of the minutes", of.as_deref().unwrap_or("all")),
+            served(rehearsal, of.as_deref(), share(at_least).unwrap_or(1.0)),
+        ),
+        Check::Cost { at_most } => (
+            format!("hosts cost no more than {at_most}"),
+            match &courses.cost {
+                Some(cost) => {
+                    let told = format!("{:.2} {}", cost.amount, cost.currency);
+                    if cost.amount <= *at_most { Ok(told) } else { Err(told) }
+                }
+                None => Err("there are no prices".to_owned()),
+            },
+        ),
+        Check::Instances { of, at_least, at_most } => (
+            format!("{of} has {} instances", bounds(*at_least, *at_most)),
+            instances(rehearsal, of, *at_least, *at_most),
+        ),
+        Check::Hosts { at_least, at_most } => (
+            format!("there are {} hosts", bounds(*at_least, *at_most)),
+            within(courses.host_range.unwrap_or_default(), *at_least, *at_most),
+        ),
+        Check::Runs { of, release } => (
+            format!("{of} runs {release} at the end"),
+            at_end(rehearsal, Some(of), |deployment| {
+                let runs = deployment.status.release.as_deref().unwrap_or("nothing");
+                (runs == release).then_some(()).ok_or_else(|| format!("it runs {runs}"))
+            }),
+        ),
+        Check::Settled { of } => (
+            format!("{} settled at the end", of.as_deref().unwrap_or("all")),
+            at_end(rehearsal, of.as_deref(), |deployment| {
+                let status = &deployment.status;
+                let why = status.reasons.first().map_or("", |reason| reason.message.as_str());
+                let phase = format!("{:?}", status.phase).to_lowercase();
+                (status.phase == Phase::Settled).then_some(()).ok_or(format!("{phase}: {why}"))
+            }),
+        ),
+        Check::Moved { within } => (
+            match within {
+                Some(within) => format!("all is moved within {within}"),
+                None => "all is moved".to_owned(),
+            },
+            moved(rehearsal, *within),
+        ),
+    };
+    let held = verdict.is_ok();
+    Checked { what, held, found: verdict.unwrap_or_else(|found| found) }
+}
+
+type Verdict = Result<String, String>;
+
+fn served(rehearsal: &Rehearsal, of: Option<&str>, least: f64) -> Verdict {
+    let all = rehearsal.courses.all.iter();
+    let meant = all.filter(|(name, _)| of.is_none_or(|of| is_of(name, of)));
+    let worst = meant.min_by(|(_, a), (_, b)| a.served().total_cmp(&b.served()));
+    let Some((name, worst)) = worst else { return Err("it has no load".to_owned()) };
+    let told = match of {
+        Some(_) => percent(worst.served()),
+        None => format!("{} of {name}", percent(worst.served())),
+    };
+    if worst.served() + 1e-9 >= least { Ok(told) } else { Err(told) }
+}
+
+fn instances(
+    rehearsal: &Rehearsal,
+    of: &str,
+    at_least: Option<u32>,
+    at_most: Option<u32>,
+) -> Verdict {
+    let mut meant = rehearsal.courses.all.iter().filter(|(name, _)| is_of(name, of));
+    match meant.next() {
+        Some((_, one)) => within((one.least, one.most), at_least, at_most),
+        None => Err("it has no load".to_owned()),
+    }
+}
+
+fn within((least, most): (u32, u32), at_least: Option<u32>, at_most: Option<u32>) -> Verdict {
+    let told = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let held =
+        at_least.is_none_or(|bound| least >= bound) && at_most.is_none_or(|bound| most <= bound);
+    if held { Ok(told) } else { Err(told) }
+}
+
+fn bounds(at_least: Option<u32>, at_most: Option<u32>) -> String {
+    match (at_least, at_most) {
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("{least} or more"),
+        (None, Some(most)) => format!("{most} or fewer"),
+        (None, None) => "any number of".to_owned(),
+    }
+}
+
+fn at_end(
+    rehearsal: &Rehearsal,
+    of: Option<&str>,
+    look: impl Fn(&Object<Deployment>) -> Result<(), String>,
+) -> Verdict {
+    let world = &rehearsal.sim.world;
+    let all = world.all::<Deployment>();
+    let meant: Vec<_> = all.filter(|d| of.is_none_or(|of| is_of(d.name(), of))).collect();
+    if meant.is_empty() {
+        return Err("there is no such deployment".to_owned());
+    }
+    let wrong = meant.iter().find_map(|d| look(d).err().map(|why| format!("{}: {why}", d.name())));
+    wrong.map_or(Ok("so it is".to_owned()), Err)
+}
+
+fn moved(rehearsal: &Rehearsal, within: Option<atoll_model::Span>) -> Verdict {
+    let migrations: Vec<_> = rehearsal.sim.world.all::<Migration>().collect();
+    if migrations.is_empty() {
+        return Err("there is no migration".to_owned());
+    }
+    for migration in migrations {
+        let status = &migration.status;
+        let (name, left) = (migration.name(), status.left);
+        let Some(ended) = status.ended_at else {
+            let phase = format!("{:?}", status.phase).to_lowercase();
+            return Err(format!("{name} is {phase}, {} of {} moved", status.moved, status.moved + left));
+        };
+        let took = ended.since(status.started_at.unwrap_or(ended)).rough();
+        if within.is_some_and(|within| took > within) {
+            return Err(format!("{name} took {took}"));
+        }
+    }
+    Ok("so it is".to_owned())
+}

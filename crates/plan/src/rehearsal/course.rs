@@ -1,0 +1,348 @@
+//! How a rehearsal goes, looked at in regular steps: what each deployment has to carry and can, what
+//! is not served and why, and what hosts cost.
+
+use std::collections::BTreeMap;
+
+use atoll_model::rehearsal::report::{Broken, Cost, Course};
+use atoll_model::{Application, Autoscaler, Deployment, Host, Snapshot, Span, Timestamp};
+
+use super::stage::Stage;
+use crate::budget::book::{Book, currencies};
+use crate::budget::cost::Tariff;
+use crate::sim::Sim;
+use crate::sim::twin::Twin;
+
+/// So small a share of requests that fail counts as none.
+pub(super) const NONE_FAILS: f64 = 0.001;
+/// So many values a course has.
+const VALUES: u64 = 240;
+/// What fails again within this time has not been mended in between.
+const TOGETHER: Span = Span::seconds(120);
+/// Costs are looked at so often, in a rehearsal.
+const LOOKS: u64 = 192;
+const MINUTE: i64 = 60_000;
+/// What fails is followed from who is called to who calls, so far.
+const DEEPEST: usize = 8;
+
+/// The courses of all.
+pub(super) struct Courses {
+    from: Timestamp,
+    bucket: Span,
+    /// Each deployment that has load.
+    pub all: BTreeMap<String, One>,
+    /// Hosts that are up, for each part of the time.
+    hosts: Vec<u32>,
+    /// The fewest and most hosts.
+    pub host_range: Option<(u32, u32)>,
+    pub cost: Option<Cost>,
+    /// So many hosts had no price.
+    pub unpriced: u32,
+    costs_every: Span,
+    costs_at: Timestamp,
+    /// Hosts and instances at the beginning.
+    pub begun: (u32, u32),
+}
+
+/// The course of one deployment.
+#[derive(Debug, Default)]
+pub(super) struct One {
+    pub each: f64,
+    pub minutes: u32,
+    pub bad_minutes: u32,
+    minute: Option<(i64, bool)>,
+    pub load: f64,
+    pub lost: f64,
+    pub least: u32,
+    pub most: u32,
+    pub broken: Vec<Broken>,
+    parts: Vec<Part>,
+    /// Whom it calls, and how often.
+    calls: Vec<(String, f64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    instances: u32,
+    load: f64,
+    capacity: f64,
+    errors: f64,
+}
+
+/// What one deployment has and can, at one time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Now {
+    instances: u32,
+    load: f64,
+    capacity: f64,
+    own: f64,
+    errors: f64,
+}
+
+impl Courses {
+    pub fn new(from: Timestamp, lasts: Span, step: Span) -> Courses {
+        Courses {
+            from,
+            bucket: Span((lasts.0 / VALUES).max(step.0)),
+            all: BTreeMap::new(),
+            hosts: Vec::new(),
+            host_range: None,
+            cost: None,
+            unpriced: 0,
+            costs_every: Span((lasts.0 / LOOKS).max(step.0)),
+            costs_at: from,
+            begun: (0, 0),
+        }
+    }
+
+    /// Notes what there is at the beginning.
+    pub fn begin(&mut self, sim: &mut Sim) {
+        let hosts = sim.hosts().filter(|(_, up)| *up).count() as u32;
+        let world = sim.world.clone();
+        let Some(twin) = sim.as_twin() else { return };
+        let mut instances = 0;
+        for name in twin.measures.loads.names() {
+            let each = twin.measures.each.get(name).copied().unwrap_or_default();
+            let calls = called(&world, name);
+            self.all.insert(name.clone(), One { each, least: u32::MAX, calls, ..One::default() });
+        }
+        for all in twin.serving.values() {
+            instances += all.values().sum::<u32>();
+        }
+        self.begun = (hosts, instances);
+    }
+
+    /// Looks at a step that ends now.
+    pub fn look(&mut self, sim: &mut Sim, at: Timestamp, step: Span, stage: &Stage) {
+        let up = sim.hosts().filter(|(_, up)| *up).count() as u32;
+        let part = (at.since(self.from).0.saturating_sub(1) / self.bucket.0.max(1)) as usize;
+        self.hosts.resize(self.hosts.len().max(part + 1), up);
+        self.hosts[part] = self.hosts[part].min(up);
+        let (least, most) = self.host_range.unwrap_or((up, up));
+        self.host_range = Some((least.min(up), most.max(up)));
+        self.pay(&sim.world, at);
+        let Some(twin) = sim.as_twin() else { return };
+        let now = self.now(twin, at, stage);
+        for (name, now) in &now {
+            twin.measures.note(name, at, now.load * step.0 as f64 / 1_000.0, now.errors);
+        }
+        let world = &sim.world;
+        for (name, now) in now {
+            let since = at.since(self.from);
+            let Some(one) = self.all.get_mut(&name) else { continue };
+            one.note(at, (step, since), part, &now);
+            if now.errors > NONE_FAILS {
+                let why = || why(world, &name, &now, stage, &one.calls);
+                fail(&mut one.broken, (Span(since.0.saturating_sub(step.0)), since), now.errors, why);
+            }
+        }
+    }
+
+    fn now(&self, twin: &Twin, at: Timestamp, stage: &Stage) -> BTreeMap<String, Now> {
+        let mut all = BTreeMap::new();
+        let mut any = false;
+        for (name, one) in &self.all {
+            let load = twin.measures.loads.at(name, at).filter(|l| l.is_finite());
+            let mut now = Now { load: load.unwrap_or_default(), ..Now::default() };
+            let mut failing = 0.0;
+            for (release, count) in twin.serving.get(name).into_iter().flatten() {
+                let weak = stage.weak.contains(release);
+                let carries = f64::from(*count) * one.each * if weak { 0.5 } else { 1.0 };
+                now.instances += count;
+                now.capacity += carries;
+                failing += carries * twin.measures.failing.get(release).copied().unwrap_or(0.0);
+            }
+            if now.load > 0.0 {
+                let served = (now.capacity / now.load).min(1.0);
+                let failing = if now.capacity > 0.0 { failing / now.capacity } else { 0.0 };
+                now.own = 1.0 - served * (1.0 - failing);
+                any |= now.own > 0.0;
+            }
+            now.errors = now.own;
+            all.insert(name.clone(), now);
+        }
+        for _ in 0..if any { DEEPEST } else { 0 } {
+            let before: BTreeMap<String, f64> =
+                all.iter().map(|(name, now)| (name.clone(), now.errors)).collect();
+            for (name, one) in self.all.iter().filter(|(_, one)| !one.calls.is_empty()) {
+                let Some(now) = all.get_mut(name).filter(|now| now.load > 0.0) else { continue };
+                let mut good = 1.0 - now.own;
+                for (callee, times) in &one.calls {
+                    let failed = before.get(callee).copied().unwrap_or_default();
+                    good *= 1.0 - failed * times.min(1.0);
+                }
+                now.errors = 1.0 - good;
+            }
+        }
+        all
+    }
+
+    fn pay(&mut self, world: &Snapshot, at: Timestamp) {
+        if at < self.costs_at + self.costs_every {
+            return;
+        }
+        let hours = at.since(self.costs_at).0 as f64 / 3_600_000.0;
+        self.costs_at = at;
+        let Some(currency) = currencies(world, at).into_iter().next() else { return };
+        let book = Book::of(world, currency, at);
+        let (mut rate, mut unpriced) = (0.0, 0);
+        for host in world.all::<Host>() {
+            match Tariff::of(world, &book, host) {
+                Ok(tariff) => rate += tariff.total.0 as f64 / 1e6,
+                Err(_) => unpriced += 1,
+            }
+        }
+        self.unpriced = self.unpriced.max(unpriced);
+        let empty = || Cost { amount: 0.0, currency: currency.to_owned() };
+        self.cost.get_or_insert_with(empty).amount += rate * hours;
+    }
+
+    /// Ends what is open.
+    pub fn end(&mut self) {
+        for one in self.all.values_mut() {
+            one.close();
+            one.least = one.least.min(one.most);
+        }
+    }
+
+    /// The whole fleet over time.
+    pub fn fleet(&self) -> Course {
+        let mut course = Course { step: self.bucket, ..Course::default() };
+        course.hosts = self.hosts.iter().map(|hosts| f64::from(*hosts)).collect();
+        let longest = self.all.values().map(|one| one.parts.len()).max().unwrap_or(0);
+        for i in 0..longest {
+            let parts = self.all.values().filter_map(|one| one.parts.get(i));
+            let (mut instances, mut load, mut lost) = (0.0, 0.0, 0.0);
+            for part in parts {
+                instances += f64::from(part.instances);
+                load += part.load;
+                lost += part.load * part.errors;
+            }
+            course.instances.push(instances);
+            course.errors.push(if load > 0.0 { lost / load } else { 0.0 });
+        }
+        course
+    }
+
+    /// One deployment over time.
+    pub fn course(&self, one: &One) -> Course {
+        Course {
+            step: self.bucket,
+            hosts: Vec::new(),
+            instances: one.parts.iter().map(|part| f64::from(part.instances)).collect(),
+            load: one.parts.iter().map(|part| part.load).collect(),
+            capacity: one.parts.iter().map(|part| part.capacity).collect(),
+            errors: one.parts.iter().map(|part| part.errors).collect(),
+        }
+    }
+}
+
+impl One {
+    fn note(&mut self, at: Timestamp, (step, _): (Span, Span), part: usize, now: &Now) {
+        let failed = now.errors > NONE_FAILS;
+        let minute = (at.0 - 1).div_euclid(MINUTE);
+        match &mut self.minute {
+            Some((of, bad)) if *of == minute => *bad |= failed,
+            _ => {
+                self.close();
+                self.minute = Some((minute, failed));
+            }
+        }
+        let seconds = step.0 as f64 / 1_000.0;
+        self.load += now.load * seconds;
+        self.lost += now.load * now.errors * seconds;
+        self.least = self.least.min(now.instances);
+        self.most = self.most.max(now.instances);
+        let new = Part {
+            instances: now.instances,
+            load: now.load,
+            capacity: now.capacity,
+            errors: now.errors,
+        };
+        self.parts.resize(self.parts.len().max(part + 1), new);
+        let kept = &mut self.parts[part];
+        kept.instances = kept.instances.min(new.instances);
+        kept.load = kept.load.max(new.load);
+        kept.capacity = kept.capacity.min(new.capacity);
+        kept.errors = kept.errors.max(new.errors);
+    }
+
+    fn close(&mut self) {
+        if let Some((_, bad)) = self.minute.take() {
+            self.minutes += 1;
+            self.bad_minutes += u32::from(bad);
+        }
+    }
+
+    /// The share of minutes in which everything was served.
+    pub fn served(&self) -> f64 {
+        1.0 - f64::from(self.bad_minutes) / f64::from(self.minutes.max(1))
+    }
+}
+
+fn fail(
+    broken: &mut Vec<Broken>,
+    (from, to): (Span, Span),
+    errors: f64,
+    why: impl FnOnce() -> String,
+) {
+    match broken.last_mut() {
+        Some(last) if from.0 <= last.to.0 + TOGETHER.0 => {
+            last.to = to;
+            if errors > last.worst + 0.02 {
+                last.why = why();
+            }
+            last.worst = last.worst.max(errors);
+        }
+        _ => broken.push(Broken { from, to, worst: errors, why: why() }),
+    }
+}
+
+/// Why not everything is served, as far as that is seen.
+fn why(
+    world: &Snapshot,
+    name: &str,
+    now: &Now,
+    stage: &Stage,
+    calls: &[(String, f64)],
+) -> String {
+    let mut all: Vec<String> = Vec::new();
+    if now.own < now.errors / 2.0 {
+        let called: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
+        all.push(format!("it calls {}", called.join(", ")));
+    } else {
+        let few = now.capacity < now.load;
+        all.push(match few {
+            true => format!(
+                "{} carry {:.0} of {:.0}",
+                crate::instances(now.instances as usize),
+                now.capacity,
+                now.load
+            ),
+            false => "requests to a release fail".to_owned(),
+        });
+        let scaler = world.get::<Autoscaler>(name).map(|scaler| &scaler.status.reasons);
+        let limits = ["at-max", "budget", "blind", "no-data", "sudden-fall"];
+        let limit = scaler
+            .into_iter()
+            .flatten()
+            .find(|reason| limits.iter().any(|code| reason.code.starts_with(code)));
+        all.extend(limit.filter(|_| few).map(|reason| reason.message.clone()));
+        let deployment = world.get::<Deployment>(name);
+        let stuck = ["unplaceable", "frozen", "budget", "rolled-back", "guard", "no-room"];
+        let reasons = deployment.into_iter().flat_map(|deployment| &deployment.status.reasons);
+        let told = reasons.filter(|reason| stuck.iter().any(|code| reason.code.starts_with(code)));
+        all.extend(told.take(1).map(|reason| reason.message.clone()));
+    }
+    all.extend(stage.wrong(name));
+    all.join("; ")
+}
+
+/// Whom a deployment calls.
+fn called(world: &Snapshot, name: &str) -> Vec<(String, f64)> {
+    let Some(deployment) = world.get::<Deployment>(name) else { return Vec::new() };
+    let application = world.get::<Application>(&deployment.spec.application);
+    let scaling = application.and_then(|application| application.spec.scaling.as_ref());
+    let environment = &deployment.spec.environment;
+    let calls = scaling.map(|scaling| &scaling.calls);
+    calls.into_iter().flatten().map(|(to, each)| (format!("{to}.{environment}"), *each)).collect()
+}

@@ -1,0 +1,235 @@
+//! What planners ask in a rehearsal, answered as the metrics store would if the load were what is
+//! supposed: for each deployment and not for each instance. It evaluates no PromQL: what a query is
+//! for follows from who asks it.
+
+use std::collections::BTreeMap;
+
+use atoll_model::{Application, Autoscaler, Deployment, Objective, Reason, Snapshot, Timestamp};
+
+use super::load::Loads;
+use super::watched;
+use crate::monitoring::series::{BAD_1H, BAD_SO_FAR, EVENTS, EVENTS_EXPECTED, EVENTS_SO_FAR};
+use crate::query::{Answer, Period, Query, Series};
+
+/// A forecast reaches an hour ahead and is used for half of one; it is not made oftener than this.
+const FORECAST_EVERY: u64 = 25 * 60_000;
+
+/// What is measured.
+#[derive(Debug, Default)]
+pub(crate) struct Measures {
+    /// The load that is supposed.
+    pub loads: Loads,
+    /// The load one instance of each deployment carries.
+    pub each: BTreeMap<String, f64>,
+    /// What failed, in one step after the other.
+    failed: BTreeMap<String, Failed>,
+    /// Releases of which so large a share of requests fails.
+    pub failing: BTreeMap<String, f64>,
+    recent: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    forecast: BTreeMap<String, Timestamp>,
+}
+
+/// Requests of a deployment since the beginning, and those of them that failed, after each step.
+#[derive(Debug, Default)]
+struct Failed {
+    at: Vec<Timestamp>,
+    sums: Vec<(f64, f64)>,
+}
+
+impl Failed {
+    fn until(&self, at: Timestamp) -> (f64, f64) {
+        match self.at.partition_point(|time| *time <= at) {
+            0 => (0.0, 0.0),
+            next => self.sums[next - 1],
+        }
+    }
+
+    /// All and bad of the time between.
+    fn between(&self, from: Timestamp, to: Timestamp) -> (f64, f64) {
+        let (a, b) = (self.until(from), self.until(to));
+        (b.0 - a.0, b.1 - a.1)
+    }
+}
+
+impl Measures {
+    pub fn new(loads: Loads, each: BTreeMap<String, f64>) -> Measures {
+        Measures { loads, each, ..Measures::default() }
+    }
+
+    /// Notes so many requests of a step that ends then, and the share of them that failed.
+    pub fn note(&mut self, deployment: &str, at: Timestamp, requests: f64, share: f64) {
+        if !self.failed.contains_key(deployment) {
+            self.failed.insert(deployment.to_owned(), Failed::default());
+        }
+        let Some(failed) = self.failed.get_mut(deployment) else { return };
+        let last = failed.sums.last().copied().unwrap_or_default();
+        failed.at.push(at);
+        failed.sums.push((last.0 + requests, last.1 + requests * share));
+    }
+
+    /// The answer to a planner.
+    pub fn answer(
+        &mut self,
+        world: &Snapshot,
+        controller: &str,
+        subject: &str,
+        query: &Query,
+    ) -> Result<Answer, Reason> {
+        match controller {
+            "autoscaler" => self.signal(world, subject, query),
+            "capacity" => self.carried(world, subject, query),
+            "objective" => Ok(self.promise(world, subject, query).map_or_else(nothing, one)),
+            "deployment" => Ok(watched::answer(self, world, subject, query)),
+            _ => Ok(nothing()),
+        }
+    }
+
+    /// What the autoscaler of a deployment asks.
+    fn signal(
+        &mut self,
+        world: &Snapshot,
+        deployment: &str,
+        query: &Query,
+    ) -> Result<Answer, Reason> {
+        let Period::Range { from, to, step } = query.period else {
+            // It is kept as a series, which is what is asked for next.
+            return Ok(nothing());
+        };
+        let name = query.name.strip_prefix("recent ");
+        let Some(signal) = name else {
+            let last = self.forecast.get(deployment);
+            if last.is_some_and(|last| to.since(*last).0 < FORECAST_EVERY) {
+                return Err(Reason::new("not-yet", "there is a forecast that is young enough"));
+            }
+            self.forecast.insert(deployment.to_owned(), to);
+            return Ok(self.history(deployment, query));
+        };
+        if !self.recent.contains_key(deployment) {
+            self.recent.insert(deployment.to_owned(), Vec::new());
+        }
+        let Some(kept) = self.recent.get_mut(deployment) else { return Ok(nothing()) };
+        kept.retain(|(at, _)| *at >= from);
+        let mut at = kept.last().map_or(from, |(at, _)| *at + step);
+        while at <= to {
+            let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+            kept.extend(load.map(|load| (at, load)));
+            at = at + step;
+        }
+        let mut points = kept.clone();
+        if let Some(factor) = self.as_signal(world, deployment, signal) {
+            points.iter_mut().for_each(|(_, value)| *value *= factor);
+        }
+        Ok(Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() })
+    }
+
+    /// By how much the load is multiplied to be what a signal says; none where the load is that.
+    /// What is not the load is taken to ask for as many instances as the load does.
+    fn as_signal(&self, world: &Snapshot, deployment: &str, signal: &str) -> Option<f64> {
+        if signal == atoll_model::elasticity::LOAD {
+            return None;
+        }
+        let of = world.get::<Deployment>(deployment)?;
+        let scaler = world.get::<Autoscaler>(deployment)?;
+        let application = world.get::<Application>(&of.spec.application)?;
+        let scaling = application.spec.scaling.as_ref()?;
+        let signals = scaling.all_signals();
+        let each = match &scaling.per_instance {
+            Some(load) => crate::capacity::target(world, scaler.name(), load.target),
+            None => *self.each.get(deployment)?,
+        };
+        let asked = signals.iter().find(|one| one.name == signal)?;
+        match (asked.per_instance, asked.below) {
+            (Some(own), _) => Some(own / each),
+            (None, Some(below)) => Some(below / each / f64::from(of.status.ready.max(1))),
+            (None, None) => None,
+        }
+    }
+
+    fn history(&self, deployment: &str, query: &Query) -> Answer {
+        let Period::Range { from, to, step } = query.period else { return nothing() };
+        let times = std::iter::successors(Some(from), |at| Some(*at + step));
+        let known = |at: Timestamp| {
+            let load = self.loads.at(deployment, at)?;
+            load.is_finite().then_some((at, load))
+        };
+        let points = times.take_while(|at| *at <= to).filter_map(known).collect();
+        Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() }
+    }
+
+    /// What the planner of capacities asks.
+    fn carried(
+        &self,
+        world: &Snapshot,
+        deployment: &str,
+        query: &Query,
+    ) -> Result<Answer, Reason> {
+        let Period::At(at) = query.period else {
+            // The days to come are told of today, and a rehearsal decides nothing by them.
+            return Err(Reason::new("rehearsal", "the days to come are not forecast anew"));
+        };
+        if query.name == "load" {
+            let times = (0..10).map(|i| at - atoll_model::Span::seconds(i * 30));
+            let loads: Vec<f64> = times
+                .filter_map(|at| self.loads.at(deployment, at))
+                .filter(|load| load.is_finite())
+                .collect();
+            let mean = loads.iter().sum::<f64>() / loads.len().max(1) as f64;
+            return Ok(if loads.is_empty() { nothing() } else { one((at, mean)) });
+        }
+        let Some((what, promise)) = query.name.split_once(' ') else { return Ok(nothing()) };
+        let objective = format!("{deployment}.{promise}");
+        let Some((all, bad)) = self.lately(world, &objective, at, 300) else {
+            return Ok(nothing());
+        };
+        let value = if what == "bad" { bad / all.max(1e-9) } else { all };
+        Ok(one((at, value)))
+    }
+
+    /// All and bad requests of an objective's deployment in the last so many seconds.
+    fn lately(
+        &self,
+        world: &Snapshot,
+        objective: &str,
+        at: Timestamp,
+        seconds: u64,
+    ) -> Option<(f64, f64)> {
+        let objective = world.get::<Objective>(objective)?;
+        let failed = self.failed.get(&objective.spec.deployment)?;
+        let sums = failed.between(at - atoll_model::Span::seconds(seconds), at);
+        (sums.0 > 0.0).then_some(sums)
+    }
+
+    /// What the planner of objectives asks. A rehearsal begins with a whole budget.
+    fn promise(
+        &self,
+        world: &Snapshot,
+        objective: &str,
+        query: &Query,
+    ) -> Option<(Timestamp, f64)> {
+        let Period::At(at) = query.period else { return None };
+        let object = world.get::<Objective>(objective)?;
+        let window = object.spec.promise.window.0 / 1_000;
+        let metric = query.expression.split('{').next()?;
+        let value = match metric {
+            EVENTS => self.lately(world, objective, at, 300)?.0,
+            BAD_SO_FAR => self.lately(world, objective, at, window)?.1,
+            EVENTS_SO_FAR => self.lately(world, objective, at, window)?.0,
+            EVENTS_EXPECTED => self.lately(world, objective, at, 3_600)?.0 / 3_600.0 * window as f64,
+            BAD_1H => {
+                let (all, bad) = self.lately(world, objective, at, 3_600)?;
+                bad / all
+            }
+            _ => return None,
+        };
+        Some((at, value))
+    }
+}
+
+fn nothing() -> Answer {
+    Answer::default()
+}
+
+fn one(point: (Timestamp, f64)) -> Answer {
+    let series = vec![Series { labels: BTreeMap::new(), points: vec![point] }];
+    Answer { series, ..Answer::default() }
+}

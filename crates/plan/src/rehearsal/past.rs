@@ -1,0 +1,93 @@
+//! The load that is known of the fleet there is: as it was measured, or as it is forecast from
+//! that.
+
+use std::collections::BTreeMap;
+
+use atoll_model::rehearsal::{Known, Load};
+use atoll_model::{Capacity, Span, Timestamp};
+
+use super::load::Base;
+use super::{HISTORY_STEP, Today};
+use crate::forecast::{Series, forecast};
+
+/// Where the last so many steps are looked at for how wrong forecasts were.
+const LEAD: usize = 12;
+
+/// What is known of a deployment's load; none where nothing is.
+pub(super) fn known(
+    today: &Today,
+    deployment: &str,
+    load: &Load,
+    (from, lasts): (Timestamp, Span),
+    assumed: &mut Vec<String>,
+) -> Option<Base> {
+    let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
+    let capacity = today.world.get::<Capacity>(deployment);
+    let level = capacity.and_then(|capacity| capacity.status.load);
+    let Some((start, values)) = grid(measured) else {
+        let Some(level) = level else {
+            assumed.push(format!("nothing is known of the load of {deployment}: it has none"));
+            return None;
+        };
+        assumed.push(format!("the load of {deployment} stays at {level}: no past is known of it"));
+        return Some(Base::Shape(level, vec![1.0]));
+    };
+    let filled = fill(&values);
+    if load.known == Some(Known::Recorded) {
+        assumed.push(format!("the load of {deployment} is what was measured days before"));
+        return Some(recorded(start, filled, level));
+    }
+    let end = start + Span(HISTORY_STEP.0 * values.len() as u64);
+    let steps = ((from + lasts).since(end).0 / HISTORY_STEP.0) as usize + 1;
+    let series = Series { start: start.0, step: HISTORY_STEP.0 as i64, values: &values };
+    match forecast(&series, &[], steps, LEAD) {
+        Ok(found) => {
+            let mut all = filled;
+            all.extend(found.points.iter().map(|point| point.expected.max(0.0)));
+            let error = found.accuracy.wape * 100.0;
+            assumed.push(format!(
+                "the load of {deployment} is forecast: {}, usually {error:.0} % wrong",
+                found.method.words()
+            ));
+            Some(Base::Values(start, HISTORY_STEP, all))
+        }
+        Err(refused) => {
+            assumed.push(format!(
+                "the load of {deployment} is what was measured days before: it cannot be forecast, \
+                 {refused}"
+            ));
+            Some(recorded(start, filled, level))
+        }
+    }
+}
+
+/// What was measured; less than a day of it stays as it was last.
+fn recorded(start: Timestamp, values: Vec<f64>, level: Option<f64>) -> Base {
+    let day = 86_400_000 / HISTORY_STEP.0 as usize;
+    if values.len() < day {
+        let last = values.last().copied().unwrap_or_default();
+        return Base::Shape(level.unwrap_or(last), vec![1.0]);
+    }
+    Base::Values(start, HISTORY_STEP, values)
+}
+
+/// Values at regular times, from the first measured to the last.
+fn grid(measured: &[(Timestamp, f64)]) -> Option<(Timestamp, Vec<Option<f64>>)> {
+    let slot = |at: Timestamp| at.0.div_euclid(HISTORY_STEP.0 as i64);
+    let known: BTreeMap<i64, f64> = measured.iter().map(|(at, v)| (slot(*at), *v)).collect();
+    let (first, last) = (*known.keys().next()?, *known.keys().next_back()?);
+    let values = (first..=last).map(|slot| known.get(&slot).copied()).collect();
+    Some((Timestamp(first * HISTORY_STEP.0 as i64), values))
+}
+
+/// What is missing is as it was before.
+fn fill(values: &[Option<f64>]) -> Vec<f64> {
+    let mut last = values.iter().flatten().next().copied().unwrap_or_default();
+    values
+        .iter()
+        .map(|value| {
+            last = value.filter(|value| value.is_finite() && *value >= 0.0).unwrap_or(last);
+            last
+        })
+        .collect()
+}

@@ -1,0 +1,75 @@
+//! What is told of a rehearsal once it is over.
+
+use atoll_model::rehearsal::report::{RehearsalReport, Served};
+
+use super::course::One;
+use super::{Rehearsal, checks};
+
+/// The courses of so many deployments are told.
+const COURSES: usize = 20;
+/// So many times in which a deployment did not serve everything are told.
+const BROKEN: usize = 20;
+/// So many of what was taken for granted are told, and so many deeds.
+const TOLD: usize = 200;
+
+/// What is told.
+pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
+    let checks = checks::checked(rehearsal);
+    let courses = &rehearsal.courses;
+    let mut all: Vec<(&String, &One)> = courses.all.iter().collect();
+    all.sort_by(|(a, one), (b, other)| {
+        let order = one.served().total_cmp(&other.served());
+        order.then(other.lost.total_cmp(&one.lost)).then(a.cmp(b))
+    });
+    let deployments = all.iter().enumerate().map(|(i, (name, one))| Served {
+        deployment: (*name).clone(),
+        each: one.each,
+        served: one.served(),
+        lost: if one.load > 0.0 { one.lost / one.load } else { 0.0 },
+        least: one.least,
+        most: one.most,
+        broken: one.broken.iter().take(BROKEN).cloned().collect(),
+        course: if i < COURSES { courses.course(one) } else { Default::default() },
+    });
+    let deployments = deployments.collect();
+    let mut assumed = std::mem::take(&mut rehearsal.assumed);
+    if courses.unpriced > 0 {
+        assumed.push(format!("{} hosts have no price and cost nothing", courses.unpriced));
+    }
+    if assumed.len() > TOLD {
+        let more = assumed.len() - TOLD;
+        assumed.truncate(TOLD);
+        assumed.push(format!("and {more} more"));
+    }
+    assumed.push("rules are not evaluated, and nobody is told anything".to_owned());
+    let (hosts, instances) = courses.begun;
+    let (fleet, cost) = (courses.fleet(), courses.cost.clone());
+    let scenario = rehearsal.scenario;
+    let (mut decisions, mut plans, mut writes) = (Vec::new(), 0, 0);
+    if let Some(twin) = rehearsal.sim.as_twin() {
+        decisions = twin.deeds.told();
+        decisions.truncate(TOLD);
+        (plans, writes) = (twin.plans, twin.writes);
+        if twin.deeds.left_out > 0 {
+            assumed.push(format!("{} more writes are not among the decisions", twin.deeds.left_out));
+        }
+    }
+    RehearsalReport {
+        name: scenario.metadata.name.clone(),
+        from: rehearsal.from,
+        lasts: scenario.spec.lasts,
+        held: checks.iter().all(|check| check.held),
+        checks,
+        hosts,
+        instances,
+        deployments,
+        fleet,
+        cost,
+        events: rehearsal.stage.events.clone(),
+        decisions,
+        assumed,
+        plans,
+        writes,
+        took: None,
+    }
+}
