@@ -238,6 +238,8 @@ pub enum Command {
     Autoscale(commands::autoscale::Args),
     /// Move what runs on some hosts to others, in waves
     Migrate(commands::migrate::Args),
+    /// What would come of a scenario, played on a twin of the fleet
+    Rehearse(commands::rehearse::Args),
     /// What the fleet can carry, as it is and as it would be
     Capacity(commands::capacity::Args),
     /// What is spent of each budget, and what the fleet costs whom
@@ -503,6 +505,9 @@ mod tests {
             "atoll migrate balance --pause 1m",
             "atoll migrate back migration/h1-17 --waves 2",
             "atoll capacity",
+            "atoll rehearse peak.yaml",
+            "atoll rehearse deployment/shop.prod -o json",
+            "atoll schema rehearsal",
             "atoll budget",
             "atoll budget trade -o json",
             "atoll budget --by team --currency EUR",

@@ -41,6 +41,7 @@ pub mod plan;
 pub mod promote;
 pub mod provider;
 pub mod query;
+pub mod rehearse;
 pub mod relation;
 pub mod rollback;
 pub mod rollout;
@@ -91,6 +92,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Budget(args) => budget::run(&global, args).await,
         Command::Capacity(args) => capacity::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
+        Command::Rehearse(args) => rehearse::run(&global, args).await,
         Command::Deploy(args) => deploy::run(&global, args).await,
         Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
         Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,

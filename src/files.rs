@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use atoll_model::Any;
 use atoll_model::manifest::{self, ManifestError};
 use atoll_model::name::Problem;
+use atoll_model::rehearsal::Scenario;
 
 use crate::caret;
 use crate::exit::{Exit, Failure};
@@ -41,6 +42,25 @@ pub fn read(named: &[PathBuf]) -> Result<Vec<Any>, Failure> {
     // Kinds are declared in the order they are applied in.
     objects.sort_by_key(Any::kind);
     Ok(objects)
+}
+
+/// Reads the scenario of a rehearsal.
+///
+/// # Errors
+/// A usage failure whose message holds every error of it.
+pub fn scenario(named: &Path) -> Result<Scenario, Failure> {
+    let mut files = open(&[named.to_owned()])?;
+    let Some((file, bytes)) = files.pop().filter(|_| files.is_empty()) else {
+        let message = format!("{} is not one file with a scenario", named.display());
+        return Err(Failure::usage(message));
+    };
+    manifest::read_scenario(&file, &bytes).map_err(|errors| {
+        let sources = BTreeMap::from([(file, String::from_utf8_lossy(&bytes).into_owned())]);
+        let text = caret::render(&errors, &sources, Paint::stderr());
+        let count = if errors.len() == 1 { "error" } else { "errors" };
+        let message = format!("{text}nothing was sent: {} {count}", errors.len());
+        Failure { exit: Exit::Usage, message, reasons: Vec::new() }
+    })
 }
 
 /// The contents of everything named, by the name errors are told under.

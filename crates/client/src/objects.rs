@@ -8,6 +8,8 @@ use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
 use atoll_model::policy::{Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
+use atoll_model::rehearsal::Scenario;
+use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::{Any, Kind, Migration, Span};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
@@ -16,6 +18,9 @@ use serde_json::Value;
 use crate::error::ClientError;
 use crate::pages::{object, with_query};
 use crate::transport::{Ask, Client};
+
+/// A rehearsal takes at most two minutes, after the past was read.
+const REHEARSED: std::time::Duration = std::time::Duration::from_secs(180);
 
 /// Which objects of a kind are listed.
 #[derive(Clone, Debug, Default)]
@@ -262,6 +267,24 @@ impl Client {
         asked: &[(&str, Option<String>)],
     ) -> Result<CapacityReport, ClientError> {
         self.read(Ask::get(with_query("/v1/capacity", asked))).await
+    }
+
+    /// What would come of a scenario.
+    ///
+    /// # Errors
+    /// `Invalid`, where it names what is not there, or takes too long.
+    pub async fn rehearse(&self, scenario: &Scenario) -> Result<RehearsalReport, ClientError> {
+        let ask = Ask::of(Method::POST, "/v1/rehearse".to_owned()).json(scenario);
+        self.read(ask.timeout(Some(REHEARSED))).await
+    }
+
+    /// What would come of one object, by its kind and name.
+    ///
+    /// # Errors
+    /// As of a scenario.
+    pub async fn rehearse_object(&self, of: String) -> Result<RehearsalReport, ClientError> {
+        let ask = Ask::get(with_query("/v1/rehearse", &[("of", Some(of))]));
+        self.read(ask.timeout(Some(REHEARSED))).await
     }
 
     /// What a migration would do.

@@ -19,15 +19,18 @@ pub use fleet::Fleet;
 
 mod fault;
 mod fleet;
+pub mod page;
 pub mod report;
 
 /// The kind a scenario says it is.
 pub const KIND: &str = "Rehearsal";
 /// The longest time that is rehearsed.
 pub const LONGEST: Span = Span::seconds(14 * 86_400);
-/// The most hosts of a fleet that is made up.
+/// The most steps that are looked at.
+pub const MOST_STEPS: u64 = 100_000;
+/// The most hosts of a fleet.
 pub const MOST_HOSTS: u32 = 20_000;
-/// The most instances of a fleet that is made up.
+/// The most instances of a fleet, as they are at the beginning.
 pub const MOST_INSTANCES: u32 = 250_000;
 
 /// A scenario as it is written.
@@ -42,6 +45,11 @@ pub struct Scenario {
     pub metadata: ScenarioMeta,
     /// What is supposed.
     pub spec: Rehearsal,
+}
+
+/// The JSON Schema of scenarios.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Scenario)
 }
 
 /// What a scenario is called.
@@ -286,6 +294,8 @@ impl Rehearsal {
         invalid.add_if(out, "lasts", format!("is not between 1m and {LONGEST}"));
         let out = !(1_000..=300_000).contains(&self.step.0);
         invalid.add_if(out, "step", "is not between 1s and 5m");
+        let many = self.lasts.0 / self.step.0.max(1) > MOST_STEPS;
+        invalid.add_if(many && !out, "step", format!("makes more than {MOST_STEPS} steps of it"));
         invalid.add_if(self.start > Span::seconds(86_400), "start", "is more than 1d");
         if let Fleet::Made(made) = &self.fleet {
             invalid.nest("fleet", made.validate());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use atoll_model::capacity::Known;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::rehearsal::report::RehearsalReport;
-use atoll_model::rehearsal::{Fleet, Load, Scenario};
+use atoll_model::rehearsal::{Fleet, Load, MOST_HOSTS, MOST_INSTANCES, Scenario};
 use atoll_model::{
     Application, Capacity, Deployment, Instance, Kind, Reason, Snapshot, Span, Timestamp,
 };
@@ -31,7 +31,6 @@ mod load;
 pub(crate) mod measures;
 mod past;
 mod report;
-pub mod show;
 mod stage;
 mod watched;
 
@@ -63,7 +62,11 @@ pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 ///
 /// # Errors
 /// What the scenario names and is not there; that it was stopped.
-pub fn run(scenario: &Scenario, today: &Today, stop: &Stop) -> Result<RehearsalReport, Vec<Reason>> {
+pub fn run(
+    scenario: &Scenario,
+    today: &Today,
+    stop: &Stop,
+) -> Result<RehearsalReport, Vec<Reason>> {
     let mut rehearsal = match &scenario.spec.fleet {
         Fleet::Today => of_today(scenario, today, stop)?,
         Fleet::Made(made) => fleet::made(scenario, made, stop)?,
@@ -136,6 +139,14 @@ fn of_today<'a>(
     stop: &Stop,
 ) -> Result<Rehearsal<'a>, Vec<Reason>> {
     let spec = &scenario.spec;
+    let counts = [(Kind::Host, MOST_HOSTS), (Kind::Instance, MOST_INSTANCES)];
+    for (kind, most) in counts {
+        let count = today.world.count(kind);
+        if count > most as usize {
+            let message = format!("there are {count} {}; {most} can be rehearsed", kind.plural());
+            return Err(vec![Reason::new("too-many", message)]);
+        }
+    }
     let from = spec.from.unwrap_or(today.now).max(today.now);
     let mut assumed = Vec::new();
     if from > today.now {
@@ -214,9 +225,7 @@ fn starts(world: &Snapshot) -> BTreeMap<String, Span> {
 
 fn started(known: &BTreeMap<String, Span>, usual: Span) -> String {
     let measured = known.len();
-    format!(
-        "an instance serves after {usual}; of {measured} applications, after what theirs took"
-    )
+    format!("an instance serves after {usual}; of {measured} applications, after what theirs took")
 }
 
 /// The own load of each deployment, as the scenario supposes it.

@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod packages;
 pub mod pipelines;
 pub mod prometheus;
+pub mod rehearsal;
 pub mod routes;
 pub mod secrets;
 pub mod session;

@@ -86,6 +86,8 @@ pub struct Server {
     pub reports: Reports,
     /// Everything measured.
     pub metrics: Arc<Metrics>,
+    /// Turns of rehearsals.
+    pub rehearsals: Arc<tokio::sync::Semaphore>,
     /// Who watches values of configurations.
     pub fan: fan::Fan,
     /// Messages of remote write on their way.

@@ -171,6 +171,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         blobs,
         sessions: auth::Sessions::default(),
         passwords: Default::default(),
+        rehearsals: Arc::new(tokio::sync::Semaphore::new(crate::api::rehearsal::AT_ONCE)),
         provider,
         auditor,
         relay: Arc::default(),

@@ -92,9 +92,8 @@ impl MadeFleet {
             u64::from(application.instances.unwrap_or(application.min))
         };
         let instances: u64 = self.applications.values().map(most).sum();
-        let many = format!(
-            "have {instances} instances together; at most {MOST_INSTANCES} are rehearsed"
-        );
+        let many =
+            format!("have {instances} instances together; at most {MOST_INSTANCES} are rehearsed");
         invalid.add_if(instances > u64::from(MOST_INSTANCES), "applications", many);
         invalid.into_result()
     }

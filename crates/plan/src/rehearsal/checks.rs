@@ -1,13 +1,13 @@
 //! Whether what a scenario says must hold did.
 
 use atoll_model::deployment::Phase;
+use atoll_model::rehearsal::page::percent;
 use atoll_model::rehearsal::report::Checked;
 use atoll_model::rehearsal::{Check, share};
 use atoll_model::{Deployment, Migration, Object};
 
 use super::Rehearsal;
 use super::load::is_of;
-use super::show::percent;
 
 /// Looks at all checks, at the end.
 pub(super) fn checked(rehearsal: &Rehearsal) -> Vec<Checked> {
@@ -135,7 +135,11 @@ fn moved(rehearsal: &Rehearsal, within: Option<atoll_model::Span>) -> Verdict {
         let (name, left) = (migration.name(), status.left);
         let Some(ended) = status.ended_at else {
             let phase = format!("{:?}", status.phase).to_lowercase();
-            return Err(format!("{name} is {phase}, {} of {} moved", status.moved, status.moved + left));
+            return Err(format!(
+                "{name} is {phase}, {} of {} moved",
+                status.moved,
+                status.moved + left
+            ));
         };
         let took = ended.since(status.started_at.unwrap_or(ended)).rough();
         if within.is_some_and(|within| took > within) {

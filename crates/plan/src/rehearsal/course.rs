@@ -1,10 +1,12 @@
 //! How a rehearsal goes, looked at in regular steps: what each deployment has to carry and can, what
 //! is not served and why, and what hosts cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::rehearsal::report::{Broken, Cost, Course};
-use atoll_model::{Application, Autoscaler, Deployment, Host, Snapshot, Span, Timestamp};
+use atoll_model::{
+    Application, Autoscaler, Deployment, Host, Objective, Snapshot, Span, Timestamp,
+};
 
 use super::stage::Stage;
 use crate::budget::book::{Book, currencies};
@@ -120,9 +122,14 @@ impl Courses {
         let (least, most) = self.host_range.unwrap_or((up, up));
         self.host_range = Some((least.min(up), most.max(up)));
         self.pay(&sim.world, at);
+        let promised: BTreeSet<String> = sim
+            .world
+            .all::<Objective>()
+            .map(|objective| objective.spec.deployment.clone())
+            .collect();
         let Some(twin) = sim.as_twin() else { return };
         let now = self.now(twin, at, stage);
-        for (name, now) in &now {
+        for (name, now) in now.iter().filter(|(name, _)| promised.contains(*name)) {
             twin.measures.note(name, at, now.load * step.0 as f64 / 1_000.0, now.errors);
         }
         let world = &sim.world;
@@ -132,7 +139,12 @@ impl Courses {
             one.note(at, (step, since), part, &now);
             if now.errors > NONE_FAILS {
                 let why = || why(world, &name, &now, stage, &one.calls);
-                fail(&mut one.broken, (Span(since.0.saturating_sub(step.0)), since), now.errors, why);
+                fail(
+                    &mut one.broken,
+                    (Span(since.0.saturating_sub(step.0)), since),
+                    now.errors,
+                    why,
+                );
             }
         }
     }
@@ -298,13 +310,7 @@ fn fail(
 }
 
 /// Why not everything is served, as far as that is seen.
-fn why(
-    world: &Snapshot,
-    name: &str,
-    now: &Now,
-    stage: &Stage,
-    calls: &[(String, f64)],
-) -> String {
+fn why(world: &Snapshot, name: &str, now: &Now, stage: &Stage, calls: &[(String, f64)]) -> String {
     let mut all: Vec<String> = Vec::new();
     if now.own < now.errors / 2.0 {
         let called: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();

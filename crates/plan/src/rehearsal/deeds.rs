@@ -96,17 +96,14 @@ impl Deeds {
 
     /// The rows, the earliest first.
     pub fn told(&self) -> Vec<Decided> {
-        let mut all: Vec<Decided> = self.rows.iter().map(|(key, deed)| row(self.from, key, deed)).collect();
+        let mut all: Vec<Decided> =
+            self.rows.iter().map(|(key, deed)| row(self.from, key, deed)).collect();
         all.sort_by(|a, b| (a.first, &a.by, &a.what).cmp(&(b.first, &b.by, &b.what)));
         all
     }
 }
 
-fn row(
-    from: Timestamp,
-    (by, what, subject): &(String, String, String),
-    deed: &Deed,
-) -> Decided {
+fn row(from: Timestamp, (by, what, subject): &(String, String, String), deed: &Deed) -> Decided {
     let mut parts = Vec::new();
     let counts = [(deed.made, "made"), (deed.gone, "taken away"), (deed.changed, "changed")];
     for (count, word) in counts.into_iter().filter(|(count, _)| *count > 0) {
@@ -134,12 +131,8 @@ fn said(reason: &Reason) -> String {
 fn deed(plan: &Plan, old: Option<&Any>, new: Option<&Any>) -> Option<(String, String, Of)> {
     let intent = || format!("{:?}", plan.intent).to_lowercase();
     match (old, new) {
-        (None, Some(Any::Instance(new))) => {
-            Some((intent(), new.spec.deployment.clone(), Of::Made))
-        }
-        (Some(Any::Instance(old)), None) => {
-            Some((intent(), old.spec.deployment.clone(), Of::Gone))
-        }
+        (None, Some(Any::Instance(new))) => Some((intent(), new.spec.deployment.clone(), Of::Made)),
+        (Some(Any::Instance(old)), None) => Some((intent(), old.spec.deployment.clone(), Of::Gone)),
         (Some(Any::Instance(old)), Some(Any::Instance(new))) => {
             let changed = old.spec != new.spec;
             changed.then(|| (intent(), new.spec.deployment.clone(), Of::Changed))

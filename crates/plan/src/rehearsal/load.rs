@@ -224,12 +224,8 @@ mod tests {
             rise: Span::seconds(1_200),
             lasts: Span::seconds(600),
         };
-        let load = Load {
-            level: Some(100.0),
-            day: vec![1.0, 2.0],
-            peaks: vec![peak],
-            ..Load::default()
-        };
+        let load =
+            Load { level: Some(100.0), day: vec![1.0, 2.0], peaks: vec![peak], ..Load::default() };
         let own = Own::new(Base::of(&load), &load);
         assert_eq!((at(&own, 0), at(&own, 720)), (100.0, 200.0));
         let (usual, half, full, after) = (at(&own, 30), at(&own, 50), at(&own, 65), at(&own, 120));

@@ -29,7 +29,8 @@ pub(crate) struct Measures {
     forecast: BTreeMap<String, Timestamp>,
 }
 
-/// Requests of a deployment since the beginning, and those of them that failed, after each step.
+/// Requests of a deployment since the beginning, and those of them that failed, at the end of each
+/// minute.
 #[derive(Debug, Default)]
 struct Failed {
     at: Vec<Timestamp>,
@@ -56,15 +57,24 @@ impl Measures {
         Measures { loads, each, ..Measures::default() }
     }
 
-    /// Notes so many requests of a step that ends then, and the share of them that failed.
+    /// Notes so many requests of a step that ends then, and the share of them that failed. Only what
+    /// promises something is asked for them.
     pub fn note(&mut self, deployment: &str, at: Timestamp, requests: f64, share: f64) {
         if !self.failed.contains_key(deployment) {
             self.failed.insert(deployment.to_owned(), Failed::default());
         }
         let Some(failed) = self.failed.get_mut(deployment) else { return };
         let last = failed.sums.last().copied().unwrap_or_default();
-        failed.at.push(at);
-        failed.sums.push((last.0 + requests, last.1 + requests * share));
+        let sums = (last.0 + requests, last.1 + requests * share);
+        let minute = |at: Timestamp| (at.0 - 1).div_euclid(60_000);
+        match failed.at.last_mut().filter(|last| minute(**last) == minute(at)) {
+            Some(last) => {
+                *last = at;
+                failed.sums.pop();
+            }
+            None => failed.at.push(at),
+        }
+        failed.sums.push(sums);
     }
 
     /// The answer to a planner.
@@ -157,12 +167,7 @@ impl Measures {
     }
 
     /// What the planner of capacities asks.
-    fn carried(
-        &self,
-        world: &Snapshot,
-        deployment: &str,
-        query: &Query,
-    ) -> Result<Answer, Reason> {
+    fn carried(&self, world: &Snapshot, deployment: &str, query: &Query) -> Result<Answer, Reason> {
         let Period::At(at) = query.period else {
             // The days to come are told of today, and a rehearsal decides nothing by them.
             return Err(Reason::new("rehearsal", "the days to come are not forecast anew"));
@@ -214,7 +219,9 @@ impl Measures {
             EVENTS => self.lately(world, objective, at, 300)?.0,
             BAD_SO_FAR => self.lately(world, objective, at, window)?.1,
             EVENTS_SO_FAR => self.lately(world, objective, at, window)?.0,
-            EVENTS_EXPECTED => self.lately(world, objective, at, 3_600)?.0 / 3_600.0 * window as f64,
+            EVENTS_EXPECTED => {
+                self.lately(world, objective, at, 3_600)?.0 / 3_600.0 * window as f64
+            }
             BAD_1H => {
                 let (all, bad) = self.lately(world, objective, at, 3_600)?;
                 bad / all

@@ -51,7 +51,8 @@ pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
         decisions.truncate(TOLD);
         (plans, writes) = (twin.plans, twin.writes);
         if twin.deeds.left_out > 0 {
-            assumed.push(format!("{} more writes are not among the decisions", twin.deeds.left_out));
+            assumed
+                .push(format!("{} more writes are not among the decisions", twin.deeds.left_out));
         }
     }
     RehearsalReport {

@@ -120,7 +120,8 @@ impl Stage {
                 }
                 None => {
                     let of = what.strip_prefix("the load of ").and_then(|w| w.split(' ').next());
-                    self.wrong.push((what.clone(), of.filter(|of| *of != "all").map(str::to_owned)));
+                    self.wrong
+                        .push((what.clone(), of.filter(|of| *of != "all").map(str::to_owned)));
                     what
                 }
             },
@@ -186,18 +187,19 @@ impl Stage {
             }
             Change::Deploy { of, release: Some(release), .. } => {
                 let what = format!("{release} is deployed to {of}");
-                (what, edited::<Deployment>(sim, &of, |spec| {
-                    spec.release = Some(release);
-                    spec.paused = false;
-                }))
+                (
+                    what,
+                    edited::<Deployment>(sim, &of, |spec| {
+                        spec.release = Some(release);
+                        spec.paused = false;
+                    }),
+                )
             }
             Change::Scale { of, to, .. } => {
                 let what = format!("{of} is set to {to}");
                 let objects = match of.split_once('/') {
                     Some(("pool", name)) => edited::<Pool>(sim, name, |spec| spec.count = to),
-                    Some((_, name)) => {
-                        edited::<Deployment>(sim, name, |spec| spec.instances = to)
-                    }
+                    Some((_, name)) => edited::<Deployment>(sim, name, |spec| spec.instances = to),
                     None => Err(format!("there is no {of}")),
                 };
                 (what, objects)
@@ -216,9 +218,8 @@ impl Stage {
             Change::Edit { of, patch, .. } => (format!("{of} is edited"), patched(sim, &of, patch)),
             Change::Apply { objects, .. } => {
                 let read = parse(&objects).map_err(|reasons| said(&reasons));
-                let ids = |all: &Vec<Any>| {
-                    all.iter().map(Any::id).collect::<Vec<String>>().join(", ")
-                };
+                let ids =
+                    |all: &Vec<Any>| all.iter().map(Any::id).collect::<Vec<String>>().join(", ");
                 let what = read.as_ref().map(ids).unwrap_or_default();
                 (format!("applied: {what}"), read)
             }
@@ -261,9 +262,8 @@ fn fault_acts(
         Fault::Load { of, times, lasts, .. } => {
             let end = ends(lasts).unwrap_or(Timestamp(i64::MAX));
             let twin = sim.as_twin();
-            let any = twin.is_some_and(|twin| {
-                twin.measures.loads.multiply(of.as_deref(), (at, end), *times)
-            });
+            let any = twin
+                .is_some_and(|twin| twin.measures.loads.multiply(of.as_deref(), (at, end), *times));
             let name = of.as_deref().unwrap_or("all");
             if !any {
                 return Err(missing(format!("load of {name}")));

@@ -30,7 +30,7 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{capacity, costs, decisions, delivery, inventory, packages, standards, state};
+use super::{capacity, costs, decisions, delivery, inventory, packages, rehearsal, standards, state};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 
@@ -155,7 +155,7 @@ impl Route {
         self
     }
 
-    fn open(mut self) -> Route {
+    pub(super) fn open(mut self) -> Route {
         self.stays_open = true;
         self
     }
@@ -176,6 +176,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(inventory::routes());
     all.extend(capacity::routes());
     all.extend(costs::routes());
+    all.extend(rehearsal::routes());
     all
 }
 

@@ -1,9 +1,9 @@
 //! The report of a rehearsal as a page of text of 80 columns, with charts.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use atoll_model::Span;
-use atoll_model::rehearsal::report::{Course, Decided, RehearsalReport, Served};
+use super::report::{Course, Decided, RehearsalReport, Served};
+use crate::time::Span;
 
 /// No line is longer.
 const WIDE: usize = 80;
@@ -15,8 +15,13 @@ const DRAWN: usize = 4;
 const SHOWN: usize = 12;
 const DECISIONS: usize = 24;
 
-/// The page.
-pub fn text(report: &RehearsalReport) -> String {
+impl fmt::Display for RehearsalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text(self))
+    }
+}
+
+fn text(report: &RehearsalReport) -> String {
     let mut page = String::new();
     let out = &mut page;
     let speed = report.took.map(|took| {
@@ -98,9 +103,10 @@ fn served(out: &mut String, report: &RehearsalReport) {
         );
     }
     more(out, report.deployments.len(), SHOWN);
-    let broken = report.deployments.iter().flat_map(|one| {
-        one.broken.iter().map(move |broken| (&one.deployment, broken))
-    });
+    let broken = report
+        .deployments
+        .iter()
+        .flat_map(|one| one.broken.iter().map(move |broken| (&one.deployment, broken)));
     let mut broken: Vec<_> = broken.collect();
     broken.sort_by_key(|(name, broken)| (broken.from, (*name).clone()));
     for (name, broken) in broken.iter().take(SHOWN) {
@@ -160,7 +166,7 @@ fn bars(out: &mut String, name: &str, values: &[f64], top: f64, share: bool) {
     if values.is_empty() {
         return;
     }
-    let drawn: String = columns(values, name == "can carry" || name == "hosts")
+    let drawn: String = columns(values, ["can carry", "hosts", "instances"].contains(&name))
         .into_iter()
         .map(|value| {
             let level = if top > 0.0 { (value / top * 8.0).ceil() as usize } else { 0 };
@@ -244,7 +250,7 @@ fn clock(at: Span) -> String {
 }
 
 /// A share in percent, never rounded to all.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let rounded = (percent * 100.0).round() / 100.0;
     match rounded {

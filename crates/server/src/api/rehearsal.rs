@@ -1,0 +1,174 @@
+//! Rehearsals: what would come of a scenario, or of one object. They are played by the planners; here
+//! the fleet there is and its past are put together, and what a rehearsal may take is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atoll_metrics::promql::Value;
+use atoll_model::rehearsal::report::RehearsalReport;
+use atoll_model::rehearsal::{Fleet, Scenario};
+use atoll_model::{Autoscaler, Kind, Reason, Snapshot, Span, Timestamp};
+use atoll_plan::elasticity::SIGNAL;
+use atoll_plan::rehearsal::{HISTORY_STEP, Stop, Today, about, run};
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{Method, StatusCode};
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::{Answer, ApiError, reasons_of};
+use super::routes::{Access, Route};
+use crate::App;
+use crate::metrics::lanes::Lane;
+use crate::metrics::{Ask, Period};
+
+/// A rehearsal takes at most this long.
+const LONGEST: Duration = Duration::from_secs(120);
+/// The past is read for at most this long.
+const READ: Duration = Duration::from_secs(20);
+/// So much of it.
+const PAST: Span = Span::seconds(28 * 86_400);
+/// So many are played at the same time: each takes a core, and the memory of a second fleet.
+pub const AT_ONCE: usize = 1;
+
+/// Which object is rehearsed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RehearsalQuery {
+    /// `deployment/NAME`, `migration/NAME` or `pool/NAME`.
+    pub of: String,
+}
+
+/// The rows of the route table.
+pub fn routes() -> Vec<Route> {
+    // The whole fleet is in it, so whoever asks must be allowed to see the whole fleet.
+    let r = Route::new;
+    vec![
+        r(Method::POST, "/v1/rehearse", Access::ReadAll, "What would come of a scenario.", {
+            post(scenario)
+        })
+        .takes::<Scenario>()
+        .gives::<RehearsalReport>()
+        .open(),
+        r(Method::GET, "/v1/rehearse", Access::ReadAll, "What would come of an object.", {
+            get(object)
+        })
+        .query::<RehearsalQuery>()
+        .gives::<RehearsalReport>()
+        .open(),
+    ]
+}
+
+/// `POST /v1/rehearse`.
+pub async fn scenario(
+    State(app): State<App>,
+    Json(scenario): Json<Scenario>,
+) -> Answer<Json<RehearsalReport>> {
+    if let Err(invalid) = scenario.validate() {
+        return Err(ApiError::invalid(invalid.to_string(), reasons_of("scenario", &invalid)));
+    }
+    rehearse(&app, scenario).await
+}
+
+/// `GET /v1/rehearse`.
+pub async fn object(
+    State(app): State<App>,
+    Query(query): Query<RehearsalQuery>,
+) -> Answer<Json<RehearsalReport>> {
+    let wrong = || {
+        let message = format!("of: {:?} is not KIND/NAME", query.of);
+        ApiError::invalid(message.clone(), vec![Reason::new("invalid", message)])
+    };
+    let (kind, name) = query.of.split_once('/').ok_or_else(wrong)?;
+    let kind: Kind = kind.parse().map_err(|_| wrong())?;
+    let scenario = about::scenario(&app.cache.world(), (kind, name), app.clock.now());
+    rehearse(&app, scenario.map_err(refused)?).await
+}
+
+/// Sets the mark when it is dropped: whoever asked has gone, or has the answer.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>> {
+    let Ok(turn) = Arc::clone(&app.rehearsals).try_acquire_owned() else {
+        let title = "another rehearsal is under way: ask again when it is over";
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many", title));
+    };
+    let today = match &scenario.spec.fleet {
+        Fleet::Today => today(app, &scenario).await,
+        Fleet::Made(_) => Today { now: app.clock.now(), ..Today::default() },
+    };
+    let gone = Arc::new(AtomicBool::new(false));
+    let _gone = Gone(Arc::clone(&gone));
+    let began = app.clock.elapsed();
+    let of = Arc::clone(app);
+    let stop: Stop = Arc::new(move || {
+        gone.load(Ordering::Relaxed) || of.clock.elapsed().saturating_sub(began) > LONGEST
+    });
+    let played = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        run(&scenario, &today, &stop)
+    });
+    let mut report = played.await.map_err(ApiError::internal)?.map_err(refused)?;
+    let took = app.clock.elapsed().saturating_sub(began).as_millis();
+    report.took = Some(Span(u64::try_from(took).unwrap_or(u64::MAX)));
+    Ok(Json(report))
+}
+
+fn refused(reasons: Vec<Reason>) -> ApiError {
+    let title = reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
+    let missing = reasons.iter().all(|reason| reason.code == "not-found");
+    if missing {
+        return ApiError::because(StatusCode::NOT_FOUND, "not-found", title, reasons);
+    }
+    ApiError::invalid(title, reasons)
+}
+
+/// The fleet there is, with the past of its load where the scenario goes by that.
+async fn today(app: &App, scenario: &Scenario) -> Today {
+    let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
+    let load = &scenario.spec.load;
+    let wanted = load.is_empty() || load.values().any(|load| load.known.is_some());
+    let history = if wanted { history(app, &world, now).await } else { BTreeMap::new() };
+    Today { world: Snapshot::clone(&world), measured, history, now }
+}
+
+/// The load of deployments as it was measured. What cannot be read in time is not known.
+async fn history(
+    app: &App,
+    world: &Snapshot,
+    now: Timestamp,
+) -> BTreeMap<String, Vec<(Timestamp, f64)>> {
+    let began = app.clock.elapsed();
+    let mut all = BTreeMap::new();
+    let step = i64::try_from(HISTORY_STEP.0).unwrap_or(i64::MAX);
+    let to = Timestamp(now.0.div_euclid(step) * step);
+    for scaler in world.all::<Autoscaler>() {
+        let name = scaler.meta.name.clone();
+        let left = READ.saturating_sub(app.clock.elapsed().saturating_sub(began));
+        if left.is_zero() {
+            break;
+        }
+        let query = format!(
+            "avg_over_time({SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}[{HISTORY_STEP}])"
+        );
+        let period = Period::Range((to - PAST).0, to.0, step);
+        let ask = Ask { query, period, lookback: None, patience: left };
+        let found = app.metrics.ask(Lane::Planner, ask).await;
+        if let Ok(Value::Matrix(series)) = found.map(|answer| answer.value)
+            && let Some(one) = series.first()
+        {
+            let points = one.samples.iter().map(|s| (Timestamp(s.at), s.value));
+            all.insert(name, points.collect());
+        }
+    }
+    all
+}
