@@ -18,6 +18,7 @@ mod pipelines;
 mod planning;
 mod processes;
 mod program;
+mod rehearsal;
 mod standards;
 mod table;
 mod watchers;
@@ -79,6 +80,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(contained(args).await?);
     rows.extend(rest);
     rows.extend(planning(args).await?);
+    rows.extend(rehearsal::rows(args).await?);
     rows.extend(standards::rows(args).await?);
     rows.extend(pipelines::rows(args).await?);
     rows.extend(jobs::rows(args).await?);

@@ -112,7 +112,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         Some(Any::Objective(objective)) => {
             names.insert(objective.spec.deployment.clone());
         }
-        Some(Any::Autoscaler(autoscaler)) => {
+        Some(Any::Autoscaler(autoscaler)) if is_rescaled(old, new) => {
             names.insert(autoscaler.spec.deployment.clone());
         }
         Some(Any::Promotion(promotion)) => {
@@ -124,6 +124,16 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         _ => {}
     }
     names.into_iter().collect()
+}
+
+/// What an autoscaler keeps, or may keep, is another: most of what it writes is what it has seen.
+fn is_rescaled(old: Option<&Any>, new: Option<&Any>) -> bool {
+    match (old, new) {
+        (Some(Any::Autoscaler(old)), Some(Any::Autoscaler(new))) => {
+            old.keeps() != new.keeps() || old.spec != new.spec
+        }
+        _ => true,
+    }
 }
 
 /// The deployments a migration's wave moves instances of.

@@ -168,7 +168,7 @@ impl<'a> Placer<'a> {
     pub fn place(&mut self, seed: u64) -> Option<Place> {
         loop {
             let (zone, name, is_fresh) = self.best()?;
-            let host = self.world.get::<Host>(name)?;
+            let host = self.world.host(name)?;
             let ports = self.pick_ports(host, seed);
             self.take(zone, name, is_fresh, host, ports.as_ref());
             if let Some(ports) = ports {
@@ -208,7 +208,7 @@ impl<'a> Placer<'a> {
         }
         let good = |name: &str, more: Option<&Room>| {
             world
-                .get::<Host>(name)
+                .host(name)
                 .is_some_and(|host| exclusion(host, world.usage(name), need, more).is_none())
         };
         while let Some((_, name)) = zone.fresh.peek() {

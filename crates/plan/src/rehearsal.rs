@@ -31,6 +31,7 @@ mod load;
 pub(crate) mod measures;
 mod past;
 mod report;
+pub mod sample;
 mod stage;
 mod watched;
 

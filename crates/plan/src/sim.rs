@@ -14,7 +14,7 @@ use atoll_model::{
 use crate::decision::{Verdict, decide};
 use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
-use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
+use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse, sooner};
 use agent::{Agent, Due};
 use twin::Twin;
 
@@ -183,6 +183,7 @@ impl Sim {
             let _ = self.apply(vec![Any::Host(host.into())]);
         }
         let mut agent = Agent::new(capacity);
+        agent.terse = self.twin.is_some();
         if !labels.contains(&("engine", "none")) {
             agent.engine = "docker 20.10.24".to_owned();
         }
@@ -416,7 +417,7 @@ impl Sim {
             self.happen_with_it();
         }
         self.work();
-        !self.is_stopped()
+        !self.was_stopped()
     }
 
     /// The loop of a server: plan, decide, commit, until nothing is marked.
@@ -441,7 +442,12 @@ impl Sim {
             let plan = (controller.plan)(&self.context(), &key.1);
             self.measured.answers.clear();
             let actor = Actor::controller(controller.name);
-            match self.commit(&actor, plan) {
+            let later = self.looks_later(controller, &plan);
+            let done = self.commit(&actor, plan).map(|at| match later {
+                Some(later) if self.dirty.remove(&key) => sooner(at, Some(later)),
+                _ => at,
+            });
+            match done {
                 Ok(Some(at)) => {
                     self.by_time.insert((at, key.clone()));
                     self.due.insert(key, at);

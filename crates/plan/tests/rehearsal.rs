@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atoll_model::manifest::read_scenario;
+use atoll_model::rehearsal::Fleet;
 use atoll_model::rehearsal::Scenario;
-use atoll_plan::rehearsal::{Stop, Today, run};
+use atoll_plan::rehearsal::{Stop, Today, run, sample};
 
 fn never() -> Stop {
     Arc::new(|| false)
@@ -50,44 +51,55 @@ fn scenarios_come_out_as_written() {
     assert!(wrong.is_empty(), "{}\n{again}", wrong.join("\n"));
 }
 
-/// A fleet of so many hosts with ten times as many instances, at its busiest.
-fn large(hosts: u32) -> Scenario {
-    let applications = (hosts / 50).max(2);
-    let each = hosts * 10 / applications;
-    let day: Vec<f64> = (0..24)
-        .map(|hour| 0.7 + 0.3 * (f64::from(hour - 14) / 24.0 * std::f64::consts::TAU).cos())
-        .collect();
-    let mut fleet = serde_json::json!({
-        "zones": { "a": hosts / 4, "b": hosts / 4, "c": hosts / 4, "d": hosts - hosts / 4 * 3 },
-        "host": { "cpu": "8", "memory": "16Gi" },
-        "applications": {},
-    });
-    let mut load = serde_json::json!({});
-    for i in 0..applications {
-        fleet["applications"][format!("app-{i:03}")] = serde_json::json!({
-            "capacity": 100, "min": 2, "max": each * 2,
-            "resources": { "cpu": "500m", "memory": "512Mi" },
-        });
-        let level = f64::from(each) * 80.0;
-        load[format!("app-{i:03}")] =
-            serde_json::json!({ "level": level, "day": day, "noise": 0.02 });
-    }
-    let spec = serde_json::json!({
-        "lasts": "24h", "fleet": fleet, "load": load,
-        "faults": [{ "fault": "loss", "at": "13h", "of": "zone/a", "for": "1h" }],
-    });
-    Scenario::new("large", serde_json::from_value(spec).expect("a good scenario"))
-}
-
 /// `ATOLL_HOSTS=10000 cargo test -p atoll-plan --release --test rehearsal large -- --nocapture`
 /// says how long it takes.
 #[test]
 fn a_day_of_a_large_fleet_is_rehearsed() {
     let hosts = std::env::var("ATOLL_HOSTS").ok().and_then(|hosts| hosts.parse().ok());
-    let report = run(&large(hosts.unwrap_or(20)), &Today::default(), &never()).unwrap();
+    let report = run(&sample::large(hosts.unwrap_or(20)), &Today::default(), &never()).unwrap();
     let counts = (report.hosts, report.instances, report.deployments.len());
     println!("{counts:?}, {} plans, {} writes", report.plans, report.writes);
+    let steps: u32 =
+        report.decisions.iter().filter(|d| d.by == "autoscaler").map(|d| d.times).sum();
+    println!("{steps} decisions of autoscalers");
     let served: f64 = report.deployments.iter().map(|one| one.served).sum();
     let mean = served / report.deployments.len() as f64;
     assert!(mean > 0.95, "{mean}:\n{report}");
+}
+
+#[test]
+fn the_same_scenario_comes_out_the_same() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rehearsal/load-five-times.yaml");
+    let mut scenario = read(&here);
+    let told = |scenario: &Scenario| {
+        let report = run(scenario, &Today::default(), &never()).unwrap();
+        serde_json::to_string(&report).unwrap()
+    };
+    let first = told(&scenario);
+    assert_eq!(first, told(&scenario));
+    scenario.spec.seed += 1;
+    assert_ne!(first, told(&scenario), "another seed is another noise");
+}
+
+#[test]
+fn examples_come_out_as_they_say() {
+    let all = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/rehearsal"));
+    assert!(all.len() >= 3, "{all:?}");
+    for file in all {
+        let scenario = read(&file);
+        if scenario.spec.fleet == Fleet::Today {
+            continue;
+        }
+        let report = run(&scenario, &Today::default(), &never()).unwrap();
+        assert!(report.held, "{}:\n{report}", file.display());
+        let wide = report.to_string().lines().map(|line| line.chars().count()).max();
+        assert!(wide.is_some_and(|wide| wide <= 80), "{report}");
+    }
+}
+
+#[test]
+fn one_that_takes_too_long_is_ended() {
+    let stop: Stop = Arc::new(|| true);
+    let ended = run(&sample::large(20), &Today::default(), &stop).unwrap_err();
+    assert_eq!(ended[0].code, "too-long");
 }

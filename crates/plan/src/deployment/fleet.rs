@@ -43,7 +43,7 @@ pub(crate) struct Member<'a> {
 
 impl<'a> Member<'a> {
     fn of(world: &'a Snapshot, object: &'a Arc<Object<Instance>>) -> Member<'a> {
-        let host = world.get::<Host>(&object.spec.host);
+        let host = world.host(&object.spec.host);
         let place = match host {
             None => Place::Gone,
             Some(host) if host.status.phase == HostPhase::Unknown => Place::Lost,
@@ -150,7 +150,8 @@ pub(crate) struct Fleet<'a>(pub Vec<Member<'a>>);
 impl<'a> Fleet<'a> {
     pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Fleet<'a> {
         let instances = world.derived::<Instance>(deployment.name());
-        let mut members: Vec<_> = instances.map(|i| Member::of(world, i)).collect();
+        let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
+        members.extend(instances.map(|i| Member::of(world, i)));
         members.sort_unstable_by_key(|member| member.object.spec.ordinal);
         Fleet(members)
     }

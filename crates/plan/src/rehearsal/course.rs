@@ -34,6 +34,8 @@ pub(super) struct Courses {
     pub all: BTreeMap<String, One>,
     /// Hosts that are up, for each part of the time.
     hosts: Vec<u32>,
+    /// Hosts that were up, in the last minute that was looked at.
+    counted: (u32, u64),
     /// The fewest and most hosts.
     pub host_range: Option<(u32, u32)>,
     pub cost: Option<Cost>,
@@ -87,6 +89,7 @@ impl Courses {
             bucket: Span((lasts.0 / VALUES).max(step.0)),
             all: BTreeMap::new(),
             hosts: Vec::new(),
+            counted: (0, 0),
             host_range: None,
             cost: None,
             unpriced: 0,
@@ -115,7 +118,12 @@ impl Courses {
 
     /// Looks at a step that ends now.
     pub fn look(&mut self, sim: &mut Sim, at: Timestamp, step: Span, stage: &Stage) {
-        let up = sim.hosts().filter(|(_, up)| *up).count() as u32;
+        // Once a minute: of a large fleet that is not for nothing.
+        let minute = at.since(self.from).0 / 60_000;
+        if minute != self.counted.1 || self.hosts.is_empty() {
+            self.counted = (sim.hosts().filter(|(_, up)| *up).count() as u32, minute);
+        }
+        let up = self.counted.0;
         let part = (at.since(self.from).0.saturating_sub(1) / self.bucket.0.max(1)) as usize;
         self.hosts.resize(self.hosts.len().max(part + 1), up);
         self.hosts[part] = self.hosts[part].min(up);

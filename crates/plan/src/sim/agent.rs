@@ -74,6 +74,9 @@ pub(super) struct Agent {
     pub foreign: BTreeSet<u16>,
     /// Its tasks.
     pub jobs: Jobs,
+    /// It says what comes of a process that is started for the first time, or stopped, and not on
+    /// the way.
+    pub terse: bool,
     /// It says nothing before: what it said last was not answered yet.
     pub waits_until: Timestamp,
     acted_on: u64,
@@ -93,6 +96,7 @@ impl Agent {
             engine: String::new(),
             foreign: BTreeSet::new(),
             jobs: Jobs::default(),
+            terse: false,
             waits_until: Timestamp(0),
             acted_on: 0,
             processes: BTreeMap::new(),
@@ -216,6 +220,7 @@ impl Agent {
         let fetched = known.and_then(|p| p.said.prefetched.clone());
         let ran = known.filter(|p| p.said.phase != InstancePhase::Stopped);
         let (ran, release) = (ran.is_some(), ran.and_then(|p| p.said.release.clone()));
+        let is_new = known.is_none();
         let is_fetched = fetched.as_ref() == Some(&assigned.release);
         let (phase, step) = match (assigned.stop, is_fetched) {
             (true, _) if !ran => (InstancePhase::Stopped, None),
@@ -240,7 +245,10 @@ impl Agent {
             life: self.lives,
             deaths: 0,
         };
-        self.unsaid.insert(name.clone());
+        let on_the_way = process.said.phase != InstancePhase::Stopped;
+        if !(self.terse && on_the_way && (is_new || process.assigned.stop)) {
+            self.unsaid.insert(name.clone());
+        }
         self.processes.insert(name.clone(), process);
         let after = random.span(Span(50), Span(500));
         step.map(|step| Due { after, instance: name, life: self.lives, step })
@@ -270,7 +278,10 @@ impl Agent {
         let foreign = &self.foreign;
         let process = self.processes.get_mut(&due.instance).filter(|p| p.life == due.life)?;
         let taken = process.assigned.ports.values().find(|p| foreign.contains(p)).copied();
-        self.unsaid.insert(due.instance.clone());
+        let first = due.step == Step::Fetched && process.said.started_at.is_none();
+        if !(self.terse && first && process.deaths == 0 && process.said.restarts == 0) {
+            self.unsaid.insert(due.instance.clone());
+        }
         let said = &mut process.said;
         let next = match due.step {
             Step::Ended => None,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::access::Actor;
-use atoll_model::{Any, Host, Instance, Reason, Snapshot, Span, Timestamp};
+use atoll_model::{Any, Host, Instance, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 
 use super::agent::{Agent, Behaviour};
 use super::{Loss, Sim};
@@ -17,6 +17,8 @@ use crate::{CONTROLLERS, Controller, Measurements, Plan};
 
 /// What happens within this time is planned for together, as a busy server does.
 const TOGETHER: Span = Span::seconds(1);
+/// A deployment is looked at again so much later, where only it itself was the cause.
+const LATER: Span = Span::seconds(120);
 /// Whether it is to stop is asked once for so many plans.
 const ASK_AFTER: u64 = 256;
 /// What these do reaches nobody, or needs what no twin has: rules are PromQL over series that are
@@ -136,7 +138,7 @@ impl Sim {
         for host in hosts {
             let mut agent = Agent::of(&sim.world, &host);
             let known = host.status.phase != atoll_model::cmdb::HostPhase::Unknown;
-            (agent.linked, agent.up) = (known, known);
+            (agent.linked, agent.up, agent.terse) = (known, known, true);
             sim.agents.insert(host.meta.name.clone(), agent);
             if known {
                 let end = sim.twin.as_ref().map_or(now, |twin| twin.end);
@@ -169,6 +171,25 @@ impl Sim {
 
     pub(super) fn is_stopped(&mut self) -> bool {
         self.twin.as_mut().is_some_and(|twin| twin.is_stopped())
+    }
+
+    /// In a twin, when a deployment is looked at again that is about to be because of what is
+    /// written of it now. Outside rollouts nothing comes of that, but the cost of looking; should
+    /// something, it comes so much later.
+    pub(super) fn looks_later(&self, controller: &Controller, plan: &Plan) -> Option<Timestamp> {
+        if self.twin.is_none() || controller.name != "deployment" {
+            return None;
+        }
+        let acts = |write: &Write| write.kind() == Kind::Instance;
+        let looked = plan.intent == Intent::Observe || plan.writes.iter().any(acts);
+        let calm = plan.writes.iter().all(|write| match write {
+            Write::Put(Any::Deployment(new)) => {
+                let status = &new.status;
+                status.rollout.is_none() && status.failed.is_none() && !new.meta.deleting()
+            }
+            write => acts(write),
+        });
+        (looked && calm && !plan.writes.is_empty()).then(|| self.now + LATER)
     }
 
     pub(super) fn leaves_out(&self, controller: &Controller) -> bool {
