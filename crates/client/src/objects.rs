@@ -19,8 +19,8 @@ use crate::error::ClientError;
 use crate::pages::{object, with_query};
 use crate::transport::{Ask, Client};
 
-/// A rehearsal takes at most two minutes, after the past was read.
-const REHEARSED: std::time::Duration = std::time::Duration::from_secs(180);
+/// A rehearsal takes at most ten minutes, after the past was read.
+const REHEARSED: std::time::Duration = std::time::Duration::from_secs(660);
 
 /// Which objects of a kind are listed.
 #[derive(Clone, Debug, Default)]

@@ -225,8 +225,13 @@ fn starts(world: &Snapshot) -> BTreeMap<String, Span> {
 }
 
 fn started(known: &BTreeMap<String, Span>, usual: Span) -> String {
-    let measured = known.len();
-    format!("an instance serves after {usual}; of {measured} applications, after what theirs took")
+    match known.len() {
+        0 => format!("an instance serves after {usual}"),
+        1 => format!("an instance serves after {usual}; of one application, after what its took"),
+        n => {
+            format!("an instance serves after {usual}; of {n} applications, after what theirs took")
+        }
+    }
 }
 
 /// The own load of each deployment, as the scenario supposes it.

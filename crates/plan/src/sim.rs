@@ -14,7 +14,7 @@ use atoll_model::{
 use crate::decision::{Verdict, decide};
 use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
-use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse, sooner};
+use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
 use agent::{Agent, Due};
 use twin::Twin;
 
@@ -444,8 +444,11 @@ impl Sim {
             let actor = Actor::controller(controller.name);
             let later = self.looks_later(controller, &plan);
             let done = self.commit(&actor, plan).map(|at| match later {
-                Some(later) if self.dirty.remove(&key) => sooner(at, Some(later)),
-                _ => at,
+                Some(later) => {
+                    self.dirty.remove(&key);
+                    Some(later)
+                }
+                None => at,
             });
             match done {
                 Ok(Some(at)) => {

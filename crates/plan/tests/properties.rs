@@ -69,3 +69,8 @@ fn nothing_grows_past_a_budget_that_refuses() {
 fn no_machine_is_left_over_or_made_twice_whatever_providers_do() {
     on_seeds(fleet::pools::play);
 }
+
+#[test]
+fn the_twin_of_a_fleet_at_rest_stays_at_rest() {
+    on_seeds(fleet::twins::stays_at_rest);
+}

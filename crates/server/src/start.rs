@@ -157,8 +157,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let scheme = if given.is_some() { "https" } else { "http" };
     let address = options.advertise.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
     let metrics = open_metrics(&options, &store, authority.as_ref(), clock).await?;
-    let vault = Vault::open(&store, options.secret_key.as_deref()).await;
-    let vault = vault.map_err(StartError::Secrets)?;
+    let vault = open_vault(&options, &store).await?;
     let provider = options.provider.clone().map(Provider::new).transpose();
     let provider = provider.map_err(StartError::Provider)?;
     let (reports, queue) = Reports::new();
@@ -207,6 +206,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(take_reports(server.clone(), queue));
     tasks.spawn(listen::serve(server.clone(), listener, config, stopped));
     Ok(Running { server, stop, tasks, _lock: lock })
+}
+
+async fn open_vault(options: &Options, store: &Store) -> Result<Vault, StartError> {
+    let vault = Vault::open(store, options.secret_key.as_deref()).await;
+    vault.map_err(StartError::Secrets)
 }
 
 /// Everything that goes on by itself in a server.

@@ -32,12 +32,12 @@ fn text(report: &RehearsalReport) -> String {
         out,
         0,
         &format!(
-            "{}: {} from {}, {} hosts, {} instances{}",
+            "{}: {} from {}, {}, {}{}",
             report.name,
             report.lasts,
             report.from,
-            report.hosts,
-            report.instances,
+            many(report.hosts, "host"),
+            many(report.instances, "instance"),
             speed.unwrap_or_default()
         ),
     );
@@ -192,6 +192,11 @@ fn columns(values: &[f64], lowest: bool) -> Vec<f64> {
 fn axis(out: &mut String, lasts: Span) {
     let quarter = |part: u64| clock(Span(lasts.0 * part / 4));
     let each = CHART / 4;
+    // The last one has only what is left of the line.
+    let end = match quarter(4) {
+        short if short.len() <= 7 => short,
+        _ => Span(lasts.0 - lasts.0 % 3_600_000).to_string(),
+    };
     let _ = writeln!(
         out,
         "  {:>10} {:each$}{:each$}{:each$}{:each$}{}",
@@ -200,7 +205,7 @@ fn axis(out: &mut String, lasts: Span) {
         quarter(1),
         quarter(2),
         quarter(3),
-        quarter(4)
+        end
     );
 }
 
@@ -267,6 +272,10 @@ fn short(value: f64) -> String {
         value if value >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         value => format!("{value:.1}"),
     }
+}
+
+fn many(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn cut(text: &str, most: usize) -> String {

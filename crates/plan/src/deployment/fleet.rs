@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Deployment, Host, Instance, Object, Reason, Release, Snapshot, Span, Timestamp};
+use atoll_model::{
+    Deployment, Host, Instance, Kind, Object, Reason, Release, Snapshot, Span, Timestamp,
+};
 
 /// What an agent says of an instance whose container engine does not answer.
 const ENGINE_AWAY: &str = "docker-missing";
@@ -42,13 +44,15 @@ pub(crate) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn of(world: &'a Snapshot, object: &'a Arc<Object<Instance>>) -> Member<'a> {
+    fn of(world: &'a Snapshot, object: &'a Arc<Object<Instance>>, moving: bool) -> Member<'a> {
         let host = world.host(&object.spec.host);
         let place = match host {
             None => Place::Gone,
             Some(host) if host.status.phase == HostPhase::Unknown => Place::Lost,
             Some(host) if is_leaving(host) => Place::Leaving,
-            Some(_) if crate::migration::moves(world, object.name()).is_some() => Place::Leaving,
+            Some(_) if moving && crate::migration::moves(world, object.name()).is_some() => {
+                Place::Leaving
+            }
             Some(_) => Place::Staying,
         };
         let ready = is_ready(object) && matches!(place, Place::Staying | Place::Leaving);
@@ -151,7 +155,9 @@ impl<'a> Fleet<'a> {
     pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Fleet<'a> {
         let instances = world.derived::<Instance>(deployment.name());
         let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
-        members.extend(instances.map(|i| Member::of(world, i)));
+        // Asked once, and not of each of them.
+        let moving = world.count(Kind::Migration) > 0;
+        members.extend(instances.map(|i| Member::of(world, i, moving)));
         members.sort_unstable_by_key(|member| member.object.spec.ordinal);
         Fleet(members)
     }

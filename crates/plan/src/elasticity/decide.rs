@@ -56,7 +56,10 @@ impl Needs<'_> {
         let level = level.min(latest.max_by(f64::total_cmp)?);
         let recent = self.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
-        let slope = slope(early).min(slope(late)).max(0.0);
+        let slope = match slope(early) {
+            falls if falls <= 0.0 => 0.0,
+            rises => rises.min(slope(late)).max(0.0),
+        };
         // The level is that of half its time ago.
         let lead = (lead.0 + LEVEL.0 / 2) as f64;
         Some((level + slope * lead).min(level * 2.0))
@@ -69,13 +72,20 @@ impl Needs<'_> {
     /// The level at each time of a window.
     fn levels(&self, now: Timestamp, window: Span) -> Vec<f64> {
         let first = self.points.len() - self.since(now - window).len();
-        let of = |end: usize| {
-            let (at, _) = self.points[end];
-            let start = self.points.partition_point(|(time, _)| *time <= at - LEVEL);
-            let part = &self.points[start..=end];
-            part.iter().map(|(_, need)| need).sum::<f64>() / part.len() as f64
-        };
-        (first..self.points.len()).map(of).collect()
+        let mut levels = Vec::with_capacity(self.points.len() - first);
+        // A sum that goes along: this is most of what a decision costs.
+        let (mut start, mut sum) = (0, 0.0);
+        for (end, (at, need)) in self.points.iter().enumerate() {
+            sum += need;
+            while self.points[start].0 <= *at - LEVEL {
+                sum -= self.points[start].1;
+                start += 1;
+            }
+            if end >= first {
+                levels.push((sum / (end + 1 - start) as f64).max(0.0));
+            }
+        }
+        levels
     }
 
     /// What is kept beyond the level: what it goes up and down by, from the median of how far it
@@ -198,12 +208,12 @@ fn reactive<'a>(question: &Question<'a>, reasons: &mut Vec<Reason>) -> u32 {
     }
     // What was begun is there only after the time to start, so that is how far one looks.
     let lead = Span(question.start.0 + EVERY.0);
-    let ask = |signal: &Needs<'a>| {
-        let spread = signal.spread(now);
+    let spreads: Vec<f64> = question.signals.iter().map(|signal| signal.spread(now)).collect();
+    let ask = |(signal, spread): (&Needs<'a>, &f64)| {
         let ahead = signal.ahead(now, lead)?;
         Some((signal.now(now)?.max(ahead + spread), signal.name))
     };
-    let asks = question.signals.iter().filter_map(ask);
+    let asks = question.signals.iter().zip(&spreads).filter_map(ask);
     let Some((need, name)) = asks.max_by(|a, b| a.0.total_cmp(&b.0)) else { return current };
     let up = whole(need);
     if up > current {
@@ -213,17 +223,17 @@ fn reactive<'a>(question: &Question<'a>, reasons: &mut Vec<Reason>) -> u32 {
     if up == current {
         return current;
     }
-    down(question, reasons).unwrap_or(current).min(current)
+    down(question, &spreads, reasons).unwrap_or(current).min(current)
 }
 
 /// To how many it may shrink; none where it may not.
-fn down(question: &Question, reasons: &mut Vec<Reason>) -> Option<u32> {
+fn down(question: &Question, spreads: &[f64], reasons: &mut Vec<Reason>) -> Option<u32> {
     let (now, window) = (question.now, question.down_after);
     if question.since.is_some_and(|since| now.since(since) < CALM) {
         return None;
     }
     let mut most = 0_u32;
-    for signal in question.signals {
+    for (signal, spread) in question.signals.iter().zip(spreads) {
         // One that is silent was told of already.
         let latest = signal.now(now)?;
         let Some(need) = signal.most(now, window) else {
@@ -243,7 +253,7 @@ fn down(question: &Question, reasons: &mut Vec<Reason>) -> Option<u32> {
             reasons.push(Reason::new("sudden-fall", message));
             return None;
         }
-        most = most.max(whole(need + signal.spread(now)));
+        most = most.max(whole(need + spread));
     }
     if most < question.current {
         let message = format!("no signal asked for more than {most} for {window}");

@@ -1,6 +1,6 @@
 //! What is rehearsed of one object, where no scenario is written: of a deployment, its release that
-//! waits or the loss of a zone at its next peak; of a migration, itself; of a pool, that its provider
-//! fails at the peak.
+//! waits or the loss of a zone at its next peak; of a migration, itself; of a pool, that its
+//! provider fails at the peak.
 
 use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};

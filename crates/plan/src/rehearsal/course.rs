@@ -1,5 +1,5 @@
-//! How a rehearsal goes, looked at in regular steps: what each deployment has to carry and can, what
-//! is not served and why, and what hosts cost.
+//! How a rehearsal goes, looked at in regular steps: what each deployment has to carry and can,
+//! what is not served and why, and what hosts cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 

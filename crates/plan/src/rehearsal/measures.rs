@@ -57,8 +57,8 @@ impl Measures {
         Measures { loads, each, ..Measures::default() }
     }
 
-    /// Notes so many requests of a step that ends then, and the share of them that failed. Only what
-    /// promises something is asked for them.
+    /// Notes so many requests of a step that ends then, and the share of them that failed. Only
+    /// of what promises something is it asked.
     pub fn note(&mut self, deployment: &str, at: Timestamp, requests: f64, share: f64) {
         if !self.failed.contains_key(deployment) {
             self.failed.insert(deployment.to_owned(), Failed::default());

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use atoll_model::elasticity::LOAD;
 use atoll_model::rehearsal::{Known, Load};
-use atoll_model::{Capacity, Span, Timestamp};
+use atoll_model::{Autoscaler, Capacity, Span, Timestamp};
 
 use super::load::Base;
 use super::{HISTORY_STEP, Today};
@@ -23,7 +24,10 @@ pub(super) fn known(
 ) -> Option<Base> {
     let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
     let capacity = today.world.get::<Capacity>(deployment);
-    let level = capacity.and_then(|capacity| capacity.status.load);
+    let scaler = today.world.get::<Autoscaler>(deployment);
+    let mut signals = scaler.iter().flat_map(|scaler| &scaler.status.signals);
+    let latest = signals.find(|signal| signal.name == LOAD).and_then(|signal| signal.value);
+    let level = latest.or(capacity.and_then(|capacity| capacity.status.load));
     let Some((start, values)) = grid(measured) else {
         let Some(level) = level else {
             assumed.push(format!("nothing is known of the load of {deployment}: it has none"));
@@ -33,9 +37,14 @@ pub(super) fn known(
         return Some(Base::Shape(level, vec![1.0]));
     };
     let filled = fill(&values);
+    let base = recorded(start, filled.clone(), level);
+    let told = match &base {
+        Base::Shape(level, _) => format!("the load of {deployment} stays at {level}"),
+        Base::Values(..) => format!("the load of {deployment} is what was measured days before"),
+    };
     if load.known == Some(Known::Recorded) {
-        assumed.push(format!("the load of {deployment} is what was measured days before"));
-        return Some(recorded(start, filled, level));
+        assumed.push(told);
+        return Some(base);
     }
     let end = start + Span(HISTORY_STEP.0 * values.len() as u64);
     let steps = ((from + lasts).since(end).0 / HISTORY_STEP.0) as usize + 1;
@@ -52,11 +61,8 @@ pub(super) fn known(
             Some(Base::Values(start, HISTORY_STEP, all))
         }
         Err(refused) => {
-            assumed.push(format!(
-                "the load of {deployment} is what was measured days before: it cannot be forecast, \
-                 {refused}"
-            ));
-            Some(recorded(start, filled, level))
+            assumed.push(format!("{told}: it cannot be forecast, {refused}"));
+            Some(base)
         }
     }
 }

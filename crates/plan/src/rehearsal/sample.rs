@@ -1,4 +1,4 @@
-//! A scenario of any size, to measure with: a day of a fleet at its busiest. Not a test of anything.
+//! A scenario of any size to measure with, a day of a busy fleet. Not a test of anything.
 
 use std::f64::consts::TAU;
 
@@ -12,8 +12,8 @@ const ZONES: [&str; 4] = ["a", "b", "c", "d"];
 const HOUR: u64 = 3_600;
 
 /// So many hosts in four zones, ten times as many instances of an application for each 50 of them
-/// at the peak of the day and four tenths of that at night, and a zone that is lost for an hour near
-/// the peak.
+/// at the peak of the day and four tenths of that at night, and a zone that is lost for an hour
+/// near the peak.
 pub fn large(hosts: u32) -> Scenario {
     let applications = (hosts / 50).max(2);
     let each = hosts * 10 / applications;

@@ -266,7 +266,9 @@ fn fault_acts(
                 .is_some_and(|twin| twin.measures.loads.multiply(of.as_deref(), (at, end), *times));
             let name = of.as_deref().unwrap_or("all");
             if !any {
-                return Err(missing(format!("load of {name}")));
+                let message = format!("faults: nothing is known of the load of {name}");
+                let hint = "say in a scenario what it is: load, with a level";
+                return Err(Reason::new("no-data", message).hint(hint));
             }
             let what = format!("the load of {name} is {times} times what was thought");
             let over = Act::Say(format!("no more: {what}"));
@@ -298,7 +300,7 @@ fn edited<S: atoll_model::object::Stored>(
     name: &str,
     edit: impl FnOnce(&mut S),
 ) -> Result<Vec<Any>, String> {
-    let missing = || format!("there is no {}", format!("{}/{name}", S::KIND.lower()));
+    let missing = || format!("there is no {}/{name}", S::KIND.lower());
     let stored = sim.world.get::<S>(name).ok_or_else(missing)?;
     let mut new = Object::clone(stored);
     edit(&mut new.spec);

@@ -13,12 +13,14 @@ use super::{Loss, Sim};
 use crate::query::{Answer, Query};
 use crate::rehearsal::deeds::Deeds;
 use crate::rehearsal::measures::Measures;
-use crate::{CONTROLLERS, Controller, Measurements, Plan};
+use crate::{CONTROLLERS, Controller, Measurements, Plan, sooner};
 
 /// What happens within this time is planned for together, as a busy server does.
 const TOGETHER: Span = Span::seconds(1);
-/// A deployment is looked at again so much later, where only it itself was the cause.
-const LATER: Span = Span::seconds(120);
+/// A deployment is looked at again so much later, where only it itself was the cause;
+const LATER: Span = Span::seconds(300);
+/// and so much later at least, where it wants that because time has passed.
+const SOON: Span = Span::seconds(60);
 /// Whether it is to stop is asked once for so many plans.
 const ASK_AFTER: u64 = 256;
 /// What these do reaches nobody, or needs what no twin has: rules are PromQL over series that are
@@ -180,6 +182,7 @@ impl Sim {
         if self.twin.is_none() || controller.name != "deployment" {
             return None;
         }
+        let soon = plan.again_at.map(|at| at.max(self.now + SOON));
         let acts = |write: &Write| write.kind() == Kind::Instance;
         let looked = plan.intent == Intent::Observe || plan.writes.iter().any(acts);
         let calm = plan.writes.iter().all(|write| match write {
@@ -189,7 +192,8 @@ impl Sim {
             }
             write => acts(write),
         });
-        (looked && calm && !plan.writes.is_empty()).then(|| self.now + LATER)
+        let later = (looked && calm && !plan.writes.is_empty()).then(|| self.now + LATER);
+        later.and_then(|later| sooner(soon, Some(later)))
     }
 
     pub(super) fn leaves_out(&self, controller: &Controller) -> bool {

@@ -19,6 +19,7 @@ pub mod centre;
 mod check;
 pub mod pools;
 pub mod runs;
+pub mod twins;
 
 /// After peace has come, everything is settled within this time.
 const PEACE: Span = Span::seconds(4 * 3600);

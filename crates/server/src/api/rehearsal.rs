@@ -1,5 +1,6 @@
-//! Rehearsals: what would come of a scenario, or of one object. They are played by the planners; here
-//! the fleet there is and its past are put together, and what a rehearsal may take is bounded.
+//! Rehearsals: what would come of a scenario, or of one object. They are played by the planners;
+//! here the fleet there is and its past are put together, and what a rehearsal may take is
+//! bounded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use crate::App;
 use crate::metrics::lanes::Lane;
 use crate::metrics::{Ask, Period};
 
-/// A rehearsal takes at most this long.
-const LONGEST: Duration = Duration::from_secs(120);
+/// A rehearsal takes at most this long: a day of the largest fleets takes half of it.
+const LONGEST: Duration = Duration::from_secs(600);
 /// The past is read for at most this long.
 const READ: Duration = Duration::from_secs(20);
 /// So much of it.
