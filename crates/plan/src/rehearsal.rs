@@ -255,7 +255,7 @@ fn owns(
                 true => format!("load of {name}: it does not say what an instance carries"),
                 false => format!("load of {name}: there is no such application or deployment"),
             };
-            let hint = "see scaling.perInstance in docs/guide/elasticity.md";
+            let hint = "see scaling.perInstance in docs/guide/scaling.md";
             missing.push(Reason::new("not-found", message).hint(hint));
         }
     }
