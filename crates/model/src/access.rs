@@ -10,10 +10,13 @@ use crate::name::{self, Invalid};
 use crate::object::{Explained, Spec};
 use crate::time::Timestamp;
 
+pub mod author;
 pub mod role;
 pub mod team;
 pub mod user;
 pub mod wire;
+
+pub use author::Author;
 
 /// The roles that are built in: what a token lets its bearer do by itself, whatever else is bound
 /// to it.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::access::Author;
 use crate::ci::pipeline::{Param, Schedule};
 use crate::cmdb::explained;
 use crate::name::{self, Invalid};
@@ -334,6 +335,9 @@ pub struct RunbookStatus {
     /// For each schedule, the last of its times that was seen to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scheduled: Vec<Timestamp>,
+    /// Who wrote it last: what the clock begins may no more than they may when it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

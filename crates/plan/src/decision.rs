@@ -1,5 +1,6 @@
 //! The one gate: every plan of everybody passes here before it is committed, and here only is a
-//! change refused. It changes no plan but to hold it.
+//! change refused. It changes no plan but to hold it, and to sign what begins by itself later with
+//! who wrote it.
 //!
 //! The rules are asked in order and the first that objects decides: whoever asked is told all its
 //! reasons. For a person an objection denies the change; for a planner it holds it, and the
@@ -133,6 +134,10 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
         } else {
             return Verdict::Deny(opinion.objections);
         }
+    }
+    if case.is_edit() && !case.by_planner() {
+        let signed = plan.writes.iter().map(|write| access::signed(&case, write)).collect();
+        plan.writes = signed;
     }
     plan.reasons.extend(notes);
     Verdict::Commit(plan)

@@ -8,7 +8,10 @@ use atoll_model::access::role::{OF_ACCESS, OWN, Permission, Verb};
 use atoll_model::access::{Actor, Level};
 use atoll_model::{Any, Kind, Reason, Role, Snapshot, Team, Token};
 
+mod author;
 mod belongs;
+
+pub use author::is_good;
 
 /// So many of those who could give a right are named.
 const MOST_GIVERS: usize = 4;

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use atoll_model::access::Actor;
-use atoll_model::{Level, Object, Snapshot, Span, Timestamp, Token, User};
+use atoll_model::{Level, Object, Snapshot, Span, Timestamp, Token};
+use atoll_plan::permission::is_good;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
 
@@ -107,18 +108,6 @@ pub fn bearer(world: &Snapshot, secret: &str, now: Timestamp) -> Option<Actor> {
         token: Some(token.name().to_owned()),
         ..Actor::new(name, spec.level)
     })
-}
-
-/// Whether a token is worth anything: it has not ended, the user it speaks for is there, and
-/// neither they nor whom it was made for are disabled.
-fn is_good(world: &Snapshot, token: &Object<Token>, now: Timestamp) -> bool {
-    let user = |name: &String| world.get::<User>(name);
-    let speaks = match &token.spec.user {
-        Some(name) => user(name).is_some_and(|user| !user.spec.disabled),
-        None => true,
-    };
-    let owner = token.spec.owner.as_ref().and_then(user);
-    speaks && !token.spec.expired(now) && owner.is_none_or(|owner| !owner.spec.disabled)
 }
 
 /// Whether what somebody showed when they asked is still good: a stream may outlive it.
@@ -222,6 +211,8 @@ fn kernel_form(address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use atoll_model::User;
+
     use super::*;
 
     #[test]

@@ -120,7 +120,10 @@ impl Server {
         }
         let (plan, held) = match decide(&cx, actor, plan) {
             Verdict::Commit(plan) => (plan, None),
-            Verdict::Hold(plan, reasons) => (plan, Some(reasons)),
+            Verdict::Hold(plan, reasons) => {
+                self.tell_refused(actor, &plan, &reasons);
+                (plan, Some(reasons))
+            }
             Verdict::Deny(reasons) => return Err(Refusal::Denied(reasons)),
         };
         if plan.writes.is_empty() {
@@ -146,6 +149,15 @@ impl Server {
             self.catch_up().await;
         }
         Ok(committed)
+    }
+
+    /// Puts on record that what would have begun by itself was refused for want of a right.
+    fn tell_refused(&self, actor: &Actor, held: &Plan, reasons: &[Reason]) {
+        let denied = reasons.iter().any(|reason| reason.code == "denied");
+        if let Some(write) = held.writes.first().filter(|_| denied) {
+            let about = format!("{}/{}", write.kind().lower(), write.name());
+            self.auditor.refused(actor, &about, None, reasons.to_vec());
+        }
     }
 
     /// Commits many plans that touch different objects, in one transaction of the store; each

@@ -2,13 +2,19 @@
 //! nothing is moved out of, or into, where one has no right. What a right is worth is said by
 //! [`Permissions`].
 
+use std::sync::Arc;
+
+use atoll_model::access::Author;
 use atoll_model::access::role::Verb;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Write};
+use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Runbook, Snapshot, Write};
 
 use super::{Case, Opinion};
 use crate::permission::Permissions;
+
+/// So many hosts are named on which the clock may not begin something.
+const MOST_REFUSED: usize = 3;
 
 /// One thing a write needs.
 struct Need {
@@ -29,6 +35,9 @@ pub(super) fn access(case: &Case) -> Opinion {
         let message = format!("{} may not report for a host", permissions.called());
         let hint = "agents report, with the token they were given when they joined";
         return vec![Reason::new("denied", message).hint(hint)].into();
+    }
+    if case.by_planner() {
+        return by_clock(case);
     }
     let needs: Vec<Need> = case.plan.writes.iter().flat_map(|write| needs(case, write)).collect();
     let mut opinion = Opinion::default();
@@ -52,6 +61,58 @@ pub(super) fn access(case: &Case) -> Opinion {
         }
     }
     opinion
+}
+
+/// What the clock begins is held against the rights of whoever wrote last what it is made of, as
+/// they are now.
+fn by_clock(case: &Case) -> Opinion {
+    let world = case.cx.world;
+    let mut objections: Vec<Reason> = Vec::new();
+    for write in &case.plan.writes {
+        let Write::Put(any @ Any::Job(job)) = write else { continue };
+        let Some(book) = job.spec.runbook.as_ref().filter(|_| case.stored(any).is_none()) else {
+            continue;
+        };
+        let author = world.get::<Runbook>(book).and_then(|book| book.status.author.as_ref());
+        let permissions = match author {
+            Some(author) => Permissions::of_author(world, author, case.cx.now),
+            None => Err(unsigned(book)),
+        };
+        match permissions {
+            Err(reason) => objections.push(reason),
+            Ok(permissions) => {
+                let after = case.after();
+                let refused = needs(case, write).into_iter().filter_map(|need| {
+                    let there: &Snapshot = if need.after { &after } else { world };
+                    permissions.check(there, need.verb, &need.any).err()
+                });
+                objections.extend(refused.take(MOST_REFUSED));
+            }
+        }
+    }
+    objections.into()
+}
+
+/// A runbook from before its author was put on record.
+fn unsigned(book: &str) -> Reason {
+    let message = format!("nobody is known to have written runbook {book}, so it begins nothing");
+    let hint = "change its spec, be it its description, and apply it: it then goes by your rights";
+    Reason::new("denied", message).hint(hint)
+}
+
+/// A write with its author, where what is written begins by itself later. Whoever changes no more
+/// than labels makes it do nothing else, and signs nothing.
+pub(super) fn signed(case: &Case, write: &Write) -> Write {
+    match write {
+        Write::Put(any @ Any::Runbook(book))
+            if case.stored(any).is_none_or(|stored| !stored.same_spec(any)) =>
+        {
+            let mut book = book.clone();
+            Arc::make_mut(&mut book).status.author = Some(Author::from(case.actor));
+            Write::Put(Any::Runbook(book))
+        }
+        _ => write.clone(),
+    }
 }
 
 fn needs(case: &Case, write: &Write) -> Vec<Need> {

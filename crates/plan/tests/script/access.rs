@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_model::access::Actor;
 use atoll_model::access::role::{Permission, Verb};
-use atoll_model::{Any, Application, Deployment, Kind, Level, Object, Role, Team, User};
+use atoll_model::{Any, Application, Deployment, Host, Kind, Level, Object, Role, Team, User};
 use atoll_plan::edit;
 use atoll_plan::permission::Permissions;
 use atoll_plan::sim::Sim;
@@ -12,10 +12,10 @@ use atoll_plan::sim::Sim;
 use super::{Done, Options, Script};
 
 impl Script {
-    /// `user NAME`, `team NAME MEMBER,…`, `role NAME to=… verbs=… kinds=… environments=… teams=…
-    /// labels=…` (once more: another rule), `as NAME` (`as local`: the admin), `may NAME VERB
-    /// KIND/NAME`, `own KIND/NAME OWNER`, `rename-env DEPLOYMENT ENVIRONMENT`; false, where it is
-    /// something else.
+    /// `user NAME`, `disable NAME`, `team NAME MEMBER,…`, `role NAME to=… verbs=… kinds=…
+    /// environments=… teams=… labels=…` (once more: another rule), `as NAME` (`as local`: the
+    /// admin), `may NAME VERB KIND/NAME`, `label-host NAME KEY:VALUE`, `own KIND/NAME OWNER`,
+    /// `rename-env DEPLOYMENT ENVIRONMENT`; false, where it is something else.
     pub(super) fn grant(&mut self, words: &[String]) -> Result<bool, String> {
         let name = words.get(1).map_or("", String::as_str);
         let third = words.get(2).map_or("", String::as_str);
@@ -28,6 +28,10 @@ impl Script {
                 let members = third.split(',').map(str::to_owned).collect();
                 let team = Team { members, ..Team::default() };
                 self.apply(Any::Team(Arc::new(Object::new(name, team))));
+            }
+            "disable" => {
+                let user = User { disabled: true, ..User::default() };
+                self.apply(Any::User(Arc::new(Object::new(name, user))));
             }
             "role" => self.role(name, &mut Options::of(&words[1..]))?,
             "as" => {
@@ -48,6 +52,13 @@ impl Script {
                     Err(reason) => reason.to_string(),
                 };
                 self.said.push(said);
+            }
+            "label-host" => {
+                let stored = self.sim.world.get::<Host>(name).ok_or("no host")?;
+                let mut new = Object::clone(stored);
+                let (key, value) = third.split_once(':').ok_or("label-host NAME KEY:VALUE")?;
+                new.meta.labels.insert(key.to_owned(), value.to_owned());
+                self.apply(Any::Host(Arc::new(new)));
             }
             "own" => {
                 let stored = self.sim.world.get::<Application>(name).ok_or("no application")?;

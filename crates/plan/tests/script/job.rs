@@ -2,7 +2,8 @@
 //!
 //! `job NAME on=k:v hosts=h0,h1 batches=1,50% max=1 pause=each once=true` begins one, `job NAME`
 //! alone prints it; `retry-job NAME`, `resume-job NAME` and `end-job NAME` are what people say to
-//! it. `runbook NAME CRON` makes one whose jobs begin by the clock.
+//! it. `runbook NAME CRON on=k:v about=TEXT` makes one whose
+//! jobs begin by the clock.
 
 use std::sync::Arc;
 
@@ -37,12 +38,8 @@ impl Script {
                 self.said.extend(status.reasons.iter().map(|reason| format!("  {reason}")));
             }
             ("runbook", _) => {
-                let cron = words.get(2).ok_or("runbook NAME CRON")?;
-                let spec = json!({
-                    "do": { "command": ["true"] }, "schedules": [{ "cron": cron }],
-                });
-                let spec = serde_json::from_value(spec).map_err(|e| e.to_string())?;
-                self.apply(Any::Runbook(Arc::new(Object::new(name.clone(), spec))));
+                let book = runbook(name, words)?;
+                self.apply(book);
             }
             ("job", _) => {
                 let mut options = Options::of(&words[2..]);
@@ -82,4 +79,18 @@ impl Script {
         }
         Ok(())
     }
+}
+
+fn runbook(name: &str, words: &[String]) -> Result<Any, String> {
+    let cron = words.get(2).ok_or("runbook NAME CRON")?;
+    let mut options = Options::of(&words[3..]);
+    let on = options.take::<String>("on")?.unwrap_or_default().replace(':', "=");
+    let description = options.take::<String>("about")?.unwrap_or_default();
+    options.done()?;
+    let spec = json!({
+        "do": { "command": ["true"] }, "schedules": [{ "cron": cron }],
+        "on": on, "description": description,
+    });
+    let spec = serde_json::from_value(spec).map_err(|e| e.to_string())?;
+    Ok(Any::Runbook(Arc::new(Object::new(name, spec))))
 }
