@@ -46,7 +46,12 @@ const NO_USER: &str = "no-user-per-instance";
 /// The address others reach this machine by: the one from which the first server that has a route
 /// is reached.
 pub fn address(servers: &[String]) -> IpAddr {
-    servers.iter().find_map(|s| route(s)).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    way(servers).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// The same; none, where no server has a route now.
+pub fn way(servers: &[String]) -> Option<IpAddr> {
+    servers.iter().find_map(|server| route(server))
 }
 
 /// Every port of this machine that is listened on.

@@ -12,6 +12,7 @@ use crate::configs::Configs;
 use crate::engine::Engine;
 use crate::files::Packages;
 use crate::images::Images;
+use crate::probe::own_address;
 use crate::report::Board;
 use crate::runtime::cgroup::{Group, Layout};
 use crate::runtime::users;
@@ -22,10 +23,8 @@ pub struct Machine {
     pub host: String,
     /// Its zone.
     pub zone: String,
-    /// Where others reach it.
-    pub address: IpAddr,
-    /// Where its own instances are asked.
-    pub own_address: IpAddr,
+    /// Where others reach it, and where its own instances are asked.
+    pub addresses: Addresses,
     /// The agent's directory.
     pub data: PathBuf,
     /// A short name for that; see [`Machine::owner`].
@@ -54,6 +53,44 @@ pub struct Machine {
     pub task_paths: Vec<PathBuf>,
     /// Users given to instances and tasks.
     pub users: Mutex<BTreeSet<u32>>,
+}
+
+/// The addresses of a machine. One that was not given by hand follows the machine to another.
+#[derive(Debug)]
+pub struct Addresses {
+    given: bool,
+    /// The one others reach it by, and the one its own instances are asked at.
+    now: RwLock<(IpAddr, IpAddr)>,
+}
+
+impl Addresses {
+    /// Begins with an address; `given`, if somebody has said it and it is never found anew.
+    pub fn new(address: IpAddr, given: bool) -> Addresses {
+        Addresses { given, now: RwLock::new((address, own_address(address))) }
+    }
+
+    /// Where others reach this machine.
+    pub fn outer(&self) -> IpAddr {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Where its own instances are asked.
+    pub fn own(&self) -> IpAddr {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Looks whether the machine has another address now. One that it still has is kept, should
+    /// the way to a server be another one today; without any way nothing is known.
+    pub fn look_again(&self, way: impl FnOnce() -> Option<IpAddr>) {
+        let known = self.outer();
+        if self.given || (own_address(known) == known && !known.is_loopback()) {
+            return;
+        }
+        let Some(found) = way().filter(|found| *found != known) else { return };
+        tracing::info!(%known, %found, "this machine has another address");
+        let own = own_address(found);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = (found, own);
+    }
 }
 
 impl Machine {
@@ -86,8 +123,9 @@ impl Machine {
     /// The address ports of containers are published on: the one others reach this host by, or
     /// every one, where that is none of its own.
     pub fn published_on(&self) -> IpAddr {
-        if self.own_address == self.address {
-            self.address
+        let address = self.addresses.outer();
+        if self.addresses.own() == address {
+            address
         } else {
             IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)
         }
@@ -108,5 +146,33 @@ impl Machine {
     /// Gives a user back.
     pub fn free_user(&self, user: u32) {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_the_machine_has_no_more_is_found_anew() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        // One of the addresses that are kept for documents: no machine has it.
+        let (gone, found) = (ip("192.0.2.7"), ip("192.0.2.8"));
+        let moved = Addresses::new(gone, false);
+        assert_eq!((moved.outer(), moved.own()), (gone, ip("127.0.0.1")));
+        moved.look_again(|| None);
+        assert_eq!(moved.outer(), gone, "without a way nothing is known");
+        moved.look_again(|| Some(found));
+        assert_eq!((moved.outer(), moved.own()), (found, ip("127.0.0.1")));
+        moved.look_again(|| Some(ip("127.0.0.1")));
+        assert_eq!((moved.outer(), moved.own()), (ip("127.0.0.1"), ip("127.0.0.1")));
+
+        let given = Addresses::new(gone, true);
+        given.look_again(|| Some(found));
+        assert_eq!(given.outer(), gone, "what was given stays");
+        // The way from a loopback address leads elsewhere once there is a network.
+        let early = Addresses::new(ip("127.0.0.1"), false);
+        early.look_again(|| Some(found));
+        assert_eq!(early.outer(), found);
     }
 }

@@ -57,6 +57,27 @@ pub struct Questions {
     pub timeout: Duration,
 }
 
+impl Question {
+    /// The same at another address of this host: it may have changed since it was thought of.
+    fn at(self, here: IpAddr) -> Question {
+        let moved = |at: SocketAddr| SocketAddr::new(here, at.port());
+        match self {
+            Question::Http(at, path) => Question::Http(moved(at), path),
+            Question::Tcp(at) => Question::Tcp(moved(at)),
+            Question::Forwarded(at) => Question::Forwarded(moved(at)),
+            other => other,
+        }
+    }
+}
+
+impl Questions {
+    /// The same, asked at this address of the host.
+    pub fn at(self, here: IpAddr) -> Questions {
+        let live = self.live.map(|question| question.at(here));
+        Questions { ready: self.ready.at(here), live, ..self }
+    }
+}
+
 /// The address of this host that instances are asked at: the one others reach them by, where it
 /// is one of this machine's own.
 pub fn own_address(advertised: IpAddr) -> IpAddr {

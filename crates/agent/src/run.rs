@@ -21,13 +21,14 @@ use tokio::task::JoinSet;
 use crate::collect::Collector;
 use crate::configs::{Configs, deliver, serve};
 use crate::engine::Engine;
-use crate::facts::facts;
+
 use crate::facts::watch::{Wish, watch as watch_facts};
+use crate::facts::{facts, way};
 use crate::files::Packages;
 use crate::images::Images;
 use crate::join::{address, authority, client, join, passing};
 use crate::keeper::{Keeper, Record, Wanted};
-use crate::machine::Machine;
+use crate::machine::{Addresses, Machine};
 use crate::reconcile::{Action, Order, admits, reconcile};
 use crate::report::{Board, tell};
 use crate::runtime::cgroup::Layout;
@@ -36,7 +37,7 @@ use crate::state::StateFile;
 use crate::sweep::sweep;
 use crate::task::decide::Record as TaskRecord;
 use crate::task::{self, Doer};
-use crate::{AgentError, Options, disk, probe, sessions};
+use crate::{AgentError, Options, disk, sessions};
 
 /// How long a question for the assignment may wait for an answer; asking is the heartbeat.
 const WAIT: Span = Span::seconds(10);
@@ -86,8 +87,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         owner: blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned(),
         host: state.memory.host.clone().unwrap_or_default(),
         zone: zone_of(&options),
-        address,
-        own_address: probe::own_address(address),
+        addresses: Addresses::new(address, options.address.is_some()),
         program: options.program.clone(),
         packages: Arc::new(packages),
         configs,
@@ -179,7 +179,9 @@ async fn look(machine: &Arc<Machine>, ports: &Mutex<BTreeSet<u16>>) {
         let ours = ports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let machine_here = Arc::clone(machine);
         let found = tokio::task::spawn_blocking(move || {
-            facts(machine_here.address, &machine_here.layout, &machine_here.data, &ours)
+            let here = &machine_here.addresses;
+            here.look_again(|| way(&machine_here.client().servers()));
+            facts(here.outer(), &machine_here.layout, &machine_here.data, &ours)
         });
         if let Ok(mut facts) = found.await {
             facts.agent.engine = machine.engine.version().await.unwrap_or_default();
@@ -433,7 +435,7 @@ impl Agent {
         };
         let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (machine, options) = (&self.machine, &self.options);
-        let mut facts = facts(machine.address, &machine.layout, &machine.data, &ports);
+        let mut facts = facts(machine.addresses.outer(), &machine.layout, &machine.data, &ports);
         facts.agent.engine = machine.engine.version().await.unwrap_or_default();
         match join(options, &facts, &client, &mut self.state).await {
             Ok(client) => {

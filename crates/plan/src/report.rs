@@ -50,6 +50,17 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
             pin(cx, instance, said, &mut plan);
         }
     }
+    if address != object.status.address {
+        // The host has moved, and all that runs there with it, also what has nothing to report.
+        let there = |i: &&Arc<Object<Instance>>| {
+            let told = !report.full || mentioned.contains(i.name());
+            told && !i.status.address.is_empty()
+        };
+        for instance in cx.world.instances_on(host).filter(there) {
+            let status = changed.entry(instance.name());
+            status.or_insert_with(|| instance.status.clone()).address = address.to_owned();
+        }
+    }
     for (name, said) in &report.configs {
         let instance = cx.world.get::<Instance>(name).filter(|i| i.spec.host == host);
         let Some(instance) = instance else { continue };
@@ -340,6 +351,28 @@ mod tests {
             crate::rehearse::apply(&mut world, write);
         }
         assert_eq!(since(&world), Some(later));
+    }
+
+    #[test]
+    fn instances_move_with_the_address_of_their_host() {
+        let mut world = world([host("h0"), instance("web.prod.0", "h0")]);
+        let ready = said("web.prod.0", 1, InstancePhase::Ready);
+        let told = |world: &Snapshot, address: &str, instances: &[InstanceReport]| {
+            let facts = HostFacts { address: address.to_owned(), ..HostFacts::default() };
+            let told =
+                Report { facts: Some(facts), instances: instances.to_vec(), ..Report::default() };
+            let measured = Measurements::default();
+            let cx = Context { world, measured: &measured, now: Timestamp(0) };
+            report(&cx, "h0", &told).writes
+        };
+        for (address, instances) in [("10.0.0.1", vec![ready]), ("10.0.0.2", Vec::new())] {
+            for write in &told(&world, address, &instances) {
+                crate::rehearse::apply(&mut world, write);
+            }
+            assert_eq!(world.get::<Instance>("web.prod.0").unwrap().status.address, address);
+            assert_eq!(world.get::<Host>("h0").unwrap().status.address, address);
+        }
+        assert_eq!(told(&world, "10.0.0.2", &[]), []);
     }
 
     #[test]

@@ -262,7 +262,7 @@ fn wish<'a>(seen: &'a Seen, machine: &Machine) -> Option<(SocketAddr, &'a str, i
     let endpoint = order.release.run.metrics.as_ref()?;
     let port = *order.instance.ports.get(&endpoint.port)?;
     let every = i64::try_from(endpoint.every.0).unwrap_or(i64::MAX / 2).max(SHORTEST);
-    let address = SocketAddr::new(machine.own_address, port);
+    let address = SocketAddr::new(machine.addresses.own(), port);
     let base = labels(seen, &machine.host, &order.instance.application);
     Some((address, &endpoint.path, every, base))
 }

@@ -209,7 +209,7 @@ pub(super) fn names(machine: &Machine, place: &Place, order: &Order) -> Names {
         ]),
         host: pairs(&[
             ("name", machine.host.clone()),
-            ("address", machine.address.to_string()),
+            ("address", machine.addresses.outer().to_string()),
             ("zone", machine.zone.clone()),
         ]),
         dirs: match instance.runtime {

@@ -1,7 +1,7 @@
 //! Watching an instance that runs: what its shim says, what its probes answer, and what follows
 //! for its phase.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,7 @@ impl Watching {
     }
 
     /// Asks, if it is time to.
-    fn ask_if_due(&mut self) {
+    fn ask_if_due(&mut self, here: IpAddr) {
         if self.due.is_none_or(|due| due > clock::instant()) {
             return;
         }
@@ -144,6 +144,7 @@ impl Watching {
         self.due = None;
         let (Some(process), Some(health)) = (self.process, &self.health) else { return };
         let Some(questions) = self.questions.clone() else { return };
+        let questions = questions.at(here);
         let live = questions.live.clone().filter(|_| health.asks_live(self.age()));
         let asked = async move {
             let ready = ask(&questions.ready, questions.timeout).await;
@@ -244,7 +245,7 @@ impl Keeper {
                 Event::Prefetched => {
                     self.watching.prefetched = self.watching.fetching.take().map(|(r, _)| r);
                 }
-                Event::Time => self.watching.ask_if_due(),
+                Event::Time => self.watching.ask_if_due(self.machine.addresses.own()),
             }
         }
     }
@@ -274,7 +275,7 @@ impl Keeper {
                     orders.and_then(|o| questions(&self.machine, record, &self.place, &o));
             }
         }
-        self.watching.ask_if_due();
+        self.watching.ask_if_due(self.machine.addresses.own());
         let died = |s: &State| s.last.as_ref().map(|e| e.at);
         if before.as_ref().and_then(died) != died(state) && state.app.is_none() {
             let ports = self.record.as_ref().map(|r| &r.order.instance.ports);
@@ -365,7 +366,7 @@ fn questions(
     let health = record.order.release.run.health.as_ref()?;
     let ports = &record.order.instance.ports;
     let port = health.port.as_ref().map_or_else(|| ports.values().next(), |name| ports.get(name));
-    let at = port.map(|port| SocketAddr::new(machine.own_address, *port));
+    let at = port.map(|port| SocketAddr::new(machine.addresses.own(), *port));
     let http = |path: &String| Some(Question::Http(at?, fill(path, &names).ok()?));
     let command = |words: &Vec<String>| command(words, &names, machine, orders);
     let ready = match health {
@@ -409,7 +410,7 @@ mod tests {
         let mut watching = Watching::default();
         watching.due = Some(now);
         assert!(watching.wake() <= now);
-        watching.ask_if_due();
+        watching.ask_if_due(IpAddr::from([127, 0, 0, 1]));
         assert!(watching.wake() > now + LOOK / 2);
     }
 }
