@@ -20,6 +20,31 @@ fn readiness(site: &Site, url: &str) -> Value {
     done.ok().and_then(|_| serde_json::from_str(body).ok()).unwrap_or(Value::Null)
 }
 
+/// Opens a log as a browser does, and reads until the other side is silent or has told enough.
+fn handshake(site: &Site, url: &str, path: &str) -> String {
+    use std::io::{Read, Write};
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let patience = std::time::Duration::from_secs(10);
+    stream.set_read_timeout(Some(patience)).expect("a time limit");
+    let ask = "%7B%22type%22%3A%22logs%22%2C%22follow%22%3Atrue%7D";
+    let head = format!(
+        "GET {path}?ask={ask} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
+        site.token
+    );
+    stream.write_all(head.as_bytes()).expect("it reads");
+    let (mut told, mut piece) = (String::new(), [0; 4_096]);
+    while !told.contains("listens on") {
+        match stream.read(&mut piece) {
+            Ok(read) if read > 0 => told += &String::from_utf8_lossy(&piece[..read]),
+            _ => break,
+        }
+    }
+    told
+}
+
 struct Replica {
     child: Child,
     url: String,
@@ -68,6 +93,10 @@ fn a_killed_leader_is_followed_within_five_seconds() {
         for (name, _) in site.ready("shop.prod") {
             let said = site.atoll_at(url, &["logs", &format!("instance/{name}")]);
             assert!(said.out.contains("listens on"), "{url} {name}: {}", said.err);
+            // As a browser opens them, which follows no redirect.
+            let told = handshake(&site, url, &format!("/v1/instances/{name}/session"));
+            assert!(told.starts_with("HTTP/1.1 101 "), "{url} {name}: {told}");
+            assert!(told.contains("listens on"), "{url} {name}: {told}");
         }
     }
 

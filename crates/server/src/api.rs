@@ -18,6 +18,7 @@ pub mod login;
 pub mod logs;
 pub mod objects;
 pub mod oidc;
+mod onward;
 pub mod openapi;
 pub mod packages;
 pub mod pipelines;

@@ -25,7 +25,7 @@ async fn every_route_refuses_without_a_right() {
             Access::Write | Access::OwnHost | Access::Join | Access::Collect | Access::Deposit => {
                 &viewer
             }
-            Access::Read | Access::ReadAll | Access::Fetch => &host,
+            Access::Read | Access::ReadAll | Access::Session | Access::Fetch => &host,
             Access::Anybody | Access::Public => continue,
         };
         assert_eq!(weak.call(method, &path, Some(&ask)).await.0, 403, "{method} {path}");

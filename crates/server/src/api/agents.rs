@@ -1,5 +1,6 @@
 //! What agents ask and report. A host's token speaks for that host only; the guard sees to it.
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,15 +13,18 @@ use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Token, Writ
 use atoll_plan::{Context, Plan, cmdb, edit, pool, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use hyper::upgrade::OnUpgrade;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
 use super::error::{Answer, ApiError};
+use super::onward;
 use crate::listen::PeerAddress;
 use crate::{App, auth};
 
@@ -227,7 +231,7 @@ pub async fn open_session(
     Path(name): Path<String>,
     Query(query): Query<SessionQuery>,
     ConnectInfo(PeerAddress(peer)): ConnectInfo<PeerAddress>,
-    uri: Uri,
+    shown: Shown,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     let ask = asked(&query)?;
@@ -237,7 +241,7 @@ pub async fn open_session(
     let host = instance.spec.host.clone();
     let from = peer.ip().to_string();
     let wish = Wish { actor, verb, any: Any::Instance(instance), host, from };
-    announce(&app, wish, ask, &uri, upgrade).await
+    announce(&app, wish, ask, shown, upgrade).await
 }
 
 /// `GET /v1/tasks/{name}/session`: the log of a task that is not over, as it grows.
@@ -247,7 +251,7 @@ pub async fn open_task_session(
     Path(name): Path<String>,
     Query(query): Query<SessionQuery>,
     ConnectInfo(PeerAddress(peer)): ConnectInfo<PeerAddress>,
-    uri: Uri,
+    shown: Shown,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     let ask = asked(&query)?;
@@ -265,15 +269,35 @@ pub async fn open_task_session(
     };
     let from = peer.ip().to_string();
     let wish = Wish { actor, verb: Verb::Logs, any: Any::Task(task), host, from };
-    announce(&app, wish, ask, &uri, upgrade).await
+    announce(&app, wish, ask, shown, upgrade).await
 }
 
 fn asked(query: &SessionQuery) -> Answer<Ask> {
     serde_json::from_str(&query.ask).map_err(|e| ApiError::invalid(format!("ask: {e}"), Vec::new()))
 }
 
+/// What came with the question for a session, apart from what it asks.
+#[derive(Debug)]
+pub struct Shown {
+    uri: Uri,
+    headers: HeaderMap,
+    near: Option<OnUpgrade>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Shown, Infallible> {
+        Ok(Shown {
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            near: parts.extensions.get::<OnUpgrade>().cloned(),
+        })
+    }
+}
+
 /// Who wants a session with what, and by what right.
-struct Wish {
+pub(super) struct Wish {
     actor: Actor,
     verb: Verb,
     any: Any,
@@ -283,7 +307,7 @@ struct Wish {
 
 impl Wish {
     /// Ends when the right is taken away, or what was shown for it is no longer good.
-    async fn taken_away(&self, app: &App) {
+    pub(super) async fn taken_away(&self, app: &App) {
         loop {
             tokio::time::sleep(ASKED_AGAIN).await;
             let sight = app.sight(&self.actor);
@@ -300,18 +324,29 @@ async fn announce(
     app: &App,
     wish: Wish,
     ask: Ask,
-    uri: &Uri,
+    shown: Shown,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
     app.exchange().await;
+    let name = wish.any.name().to_owned();
+    let passed_on = app.passed_on(&shown.headers).is_some();
     if let Some(address) = app.measure.polled_at(&wish.host) {
         // The agent is told of sessions by the replica it polls.
-        let path = uri.path_and_query().map_or("", |path| path.as_str());
-        return Ok(Redirect::temporary(&format!("{address}{path}")).into_response());
+        let Some(near) = shown.near.filter(|_| !passed_on) else {
+            let title = format!("host {} has moved to another replica; ask again", wish.host);
+            return Err(ApiError::conflict(title));
+        };
+        let _proper = upgrade.map_err(|e| ApiError::invalid(e.to_string(), Vec::new()))?;
+        let path = shown.uri.path_and_query().map_or("", |path| path.as_str());
+        app.record_exec(&wish.actor, &name, &ask, Some(wish.from.clone())).await?;
+        let who = &wish.actor.name;
+        let opened = onward::open(app, &address, path, &shown.headers, who).await?;
+        return Ok(onward::join(app, wish, near, opened));
     }
     let upgrade = upgrade.map_err(|e| ApiError::invalid(e.to_string(), Vec::new()))?;
-    let name = wish.any.name().to_owned();
-    app.record_exec(&wish.actor, &name, &ask, Some(wish.from.clone())).await?;
+    if !passed_on {
+        app.record_exec(&wish.actor, &name, &ask, Some(wish.from.clone())).await?;
+    }
     let (id, agent) = app.relay.announce(&wish.host, &name, ask);
     app.cache.host(&wish.host).changed.notify_waiters();
     let app = app.clone();

@@ -63,6 +63,9 @@ pub enum Access {
     ReadAll,
     /// To write the kind named in the path, or anything where none is.
     Write,
+    /// To open a session with what the path names: as to read; and another replica, for a person
+    /// whom it has let.
+    Session,
     /// To hand in metrics: agents of themselves, and people who may write.
     Collect,
     /// To read pieces of packages: people and agents.
@@ -278,7 +281,7 @@ fn history_routes() -> Vec<Route> {
 }
 
 fn agent_routes() -> Vec<Route> {
-    use Access::{Join as MayJoin, OwnHost, Read};
+    use Access::{Join as MayJoin, OwnHost, Read, Session};
     let r = Route::new;
     vec![
         r(Method::POST, "/v1/agents/join", MayJoin, "A machine becomes a host.", {
@@ -308,7 +311,7 @@ fn agent_routes() -> Vec<Route> {
         r(Method::GET, "/v1/logs", Read, "Searches logs over the agents.", get(logs::search))
             .query::<LogQuery>()
             .gives::<LogLines>(),
-        r(Method::GET, "/v1/instances/{name}/session", Read, "Logs or a command.", {
+        r(Method::GET, "/v1/instances/{name}/session", Session, "Logs or a command.", {
             get(agents::open_session)
         })
         .query::<SessionQuery>()

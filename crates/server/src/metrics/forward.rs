@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use atoll_metrics::remote::{self, Version};
 use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::mpsc;
 
 use crate::metrics::write::Giver;
@@ -79,6 +80,24 @@ impl Peers {
     pub fn knows(&self, secret: &str) -> bool {
         // Hashes are compared, so that timing tells nothing of the secret.
         crate::auth::hash(secret) == crate::auth::hash(&self.shared.secret)
+    }
+
+    /// Opens what stays open at another replica, in the name of somebody it need not know.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn ask(
+        &self,
+        url: &str,
+        name: &str,
+        headers: HeaderMap,
+    ) -> Result<reqwest::Response, String> {
+        let asked = self.shared.http.get(url).headers(headers);
+        let asked = asked.header(SECRET_HEADER, &self.shared.secret);
+        // Whoever has a name that fits in no header is told of as another replica.
+        let name = HeaderValue::from_str(name);
+        let name = name.unwrap_or_else(|_| HeaderValue::from_static("replica"));
+        asked.header(SOURCE_HEADER, name).send().await.map_err(|e| e.to_string())
     }
 
     /// Queues a message for the replicas at these addresses, which are those there are at `now` on

@@ -52,7 +52,7 @@ async fn admit(
     if access == Access::Public {
         return next.run(request).await;
     }
-    if access == Access::Collect
+    if matches!(access, Access::Collect | Access::Session)
         && let Some(source) = app.passed_on(request.headers())
     {
         request.extensions_mut().insert(Actor::new(source, Level::Operator));
@@ -105,7 +105,7 @@ fn permit(app: &App, actor: &Actor, access: Access, path: &str, uri: &Uri) -> Re
         Access::Public | Access::Anybody => (true, Verb::Read),
         Access::Join => (may.may_join(), Verb::Write),
         Access::OwnHost => (named("{name}").is_some_and(|host| may.may_be(&host)), Verb::Write),
-        Access::Read => (may.somewhere(Verb::Read, kind), Verb::Read),
+        Access::Read | Access::Session => (may.somewhere(Verb::Read, kind), Verb::Read),
         Access::ReadAll => (may.reads_everything(), Verb::Read),
         Access::Write => (may.changes_somewhere(kind), Verb::Write),
         Access::Collect => (actor.host.is_some() || writes_all(&may), Verb::Write),

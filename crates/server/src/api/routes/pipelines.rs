@@ -14,7 +14,7 @@ use crate::api::{git, hooks, jobs, pipelines, secrets};
 
 /// Every row.
 pub(super) fn routes() -> Vec<Route> {
-    use Access::{Deposit, Read, Write};
+    use Access::{Deposit, Read, Session, Write};
     let r = Route::new;
     vec![
         r(Method::POST, "/v1/pipelines/{name}/runs", Write, "Begins a run.", {
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
         })
         .gives_raw("application/x-tar")
         .open(),
-        r(Method::GET, "/v1/tasks/{name}/session", Read, "The log of a task as it grows.", {
+        r(Method::GET, "/v1/tasks/{name}/session", Session, "The log of a task as it grows.", {
             get(agents::open_task_session)
         })
         .query::<SessionQuery>()
