@@ -3,7 +3,10 @@
 
 mod support;
 
-use atoll_model::Level;
+use atoll_model::access::Actor;
+use atoll_model::api::JobRequest;
+use atoll_model::{Any, Intent, Level, Runbook, Write};
+use atoll_plan::job::begin::begin;
 use atoll_server::api::routes::{Access, routes};
 use serde_json::{Value, json};
 use support::{Caller, TestServer, concrete, serve, until};
@@ -414,4 +417,46 @@ async fn a_secret_is_for_the_pipelines_it_names() {
     assert_eq!(status, 403, "{said}");
     assert!(said.to_string().contains("secret-foreign"), "{said}");
     assert_eq!(apply(&admin, &[pipeline("shop")]).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_clock_may_not_begin_is_put_on_record() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let host = object("Host", "h1", json!({}));
+    let rule = json!([{ "verbs": ["read", "write", "run"], "kinds": ["Runbook", "Job"] }]);
+    let role = object("Role", "books", json!({ "to": ["user/anna"], "rules": rule }));
+    let made = apply(&admin, &[object("User", "anna", json!({})), role]).await;
+    assert_eq!(made.0, 200, "{}", made.1);
+    let anna = speaking_for(&server, &admin, "anna").await;
+    // Whatever a manifest says of its author, it is whoever sends it.
+    let mut book = object("Runbook", "nightly", json!({ "do": { "command": ["id"] } }));
+    book["status"] = json!({ "author": { "name": "user/local", "level": "admin" } });
+    let made = apply(&anna, &[book]).await;
+    assert_eq!(made.0, 200, "{}", made.1);
+    let (_, kept) = anna.call("GET", "/v1/runbooks/nightly", None).await;
+    assert_eq!(kept["status"]["author"]["name"], "user/anna", "{kept}");
+    let made = apply(&admin, &[host]).await;
+    assert_eq!(made.0, 200, "{}", made.1);
+
+    let server = &server.running.server;
+    let clock = Actor::controller("runbook");
+    let done = server.commit(&clock, None, |cx| {
+        let (mut plan, _) = begin(cx, "nightly", &JobRequest::default())?;
+        plan.intent = Intent::Observe;
+        let mut book = (**cx.world.get::<Runbook>("nightly").expect("it is there")).clone();
+        book.status.last_job = 1;
+        plan.writes.push(Write::Put(Any::Runbook(book.into())));
+        Ok(plan)
+    });
+    let held = done.await.expect("it is decided").held.expect("it is held");
+    assert!(held[0].message.contains("user/anna"), "{held:?}");
+    assert!(held[0].message.contains("host/h1"), "{held:?}");
+    until(async || {
+        let (_, audit) = admin.call("GET", "/v1/audit?refused=true", None).await;
+        let all = audit["entries"].as_array().cloned().unwrap_or_default();
+        let told = |e: &Value| e["name"] == "runbook/nightly" && e["op"] == "refused";
+        all.iter().any(told).then_some(())
+    })
+    .await;
 }
