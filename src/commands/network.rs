@@ -16,6 +16,19 @@ use crate::subject::Subject;
 pub enum Command {
     /// The next free address, or with --length the next free prefix
     Next(Next),
+    /// Give an address back
+    Free(Free),
+}
+
+/// What `atoll network free` takes.
+#[derive(Debug, clap::Args)]
+pub struct Free {
+    /// The network
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The address
+    #[arg(value_name = "ADDRESS")]
+    address: std::net::IpAddr,
 }
 
 /// What `atoll network next` takes.
@@ -40,8 +53,11 @@ const ATTEMPTS: usize = 5;
 /// # Errors
 /// The client's; nothing is left.
 pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
-    let Command::Next(args) = command;
     let client = global.client()?;
+    let args = match command {
+        Command::Next(args) => args,
+        Command::Free(args) => return free(&client, args).await,
+    };
     let name = args.name.trim_start_matches("network/");
     let Some(whom) = &args.take else {
         output::print_line(&client.next_free(name, args.length).await?.next)?;
@@ -57,6 +73,24 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Err(error) => return Err(error),
         }
     }
+    Ok(Exit::Done)
+}
+
+/// Gives an address back.
+async fn free(client: &Client, args: Free) -> anyhow::Result<Exit> {
+    let name = args.name.trim_start_matches("network/");
+    let subject = Subject { kind: Kind::Network, name: name.to_owned() };
+    let any = client.get(Kind::Network, name).await?;
+    let given = any.of::<Network>().and_then(|n| n.spec.assigned.get(&args.address).cloned());
+    let Some(whom) = given else {
+        output::say(&format!("{} of {subject} is given to nobody", args.address));
+        return Ok(Exit::Done);
+    };
+    let patch = json!({ "spec": { "assigned": { args.address.to_string(): null } } });
+    let revision = Some(any.meta().revision);
+    let outcome = client.patch(Kind::Network, name, patch, revision, false).await?;
+    change::judge(&outcome)?;
+    output::say(&format!("{} of {subject} is {whom}'s no more", args.address));
     Ok(Exit::Done)
 }
 

@@ -132,6 +132,15 @@ fn keep_sealed(new: &mut Any, stored: &Any) {
         (Any::Secret(new), Any::Secret(old)) if new.spec.sealed.is_none() => {
             Arc::make_mut(new).spec.sealed.clone_from(&old.spec.sealed);
         }
+        (Any::Network(new), Any::Network(old)) if new.meta.generation == 0 => {
+            // A manifest does not know to whom addresses were given since it was written; whoever
+            // gives one back has read the network, or says so in a patch.
+            let kept = old.spec.assigned.iter().map(|(address, to)| (*address, to.clone()));
+            let new = Arc::make_mut(new);
+            for (address, to) in kept {
+                new.spec.assigned.entry(address).or_insert(to);
+            }
+        }
         _ => {}
     }
 }

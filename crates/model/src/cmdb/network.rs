@@ -40,7 +40,8 @@ pub struct Network {
     /// Prefixes of which no address is given out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<Prefix>,
-    /// Addresses that were given out, and to whom: `host/h1`, or words.
+    /// Addresses that were given out, and to whom: `host/h1`, or words. A manifest adds to them and
+    /// takes none back, since it may be older than what was given out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub assigned: BTreeMap<IpAddr, String>,
 }

@@ -102,9 +102,9 @@ pub fn taken(world: &Snapshot, network: &Network) -> BTreeSet<IpAddr> {
 pub fn free_address(world: &Snapshot, name: &str) -> Result<IpAddr, Reason> {
     let network = find(world, name)?;
     let mut taken = taken(world, &network.spec);
-    for child in children(world, name) {
-        taken.extend(child.spec.assigned.keys());
-    }
+    // Given out of one network is given out of all it shares addresses with.
+    let related = world.all::<Network>().filter(|n| n.spec.domain() == network.spec.domain());
+    related.for_each(|other| taken.extend(other.spec.assigned.keys()));
     let mut back = network.spec.reserved.clone();
     back.extend(children(world, name).flat_map(|child| child.spec.prefixes.iter().copied()));
     let free = network.spec.prefixes.iter().find_map(|prefix| {
@@ -247,6 +247,13 @@ mod tests {
         assert_eq!(free_address(&all, "floor").unwrap().to_string(), "10.0.0.5");
         assert_eq!(free_prefix(&all, "office", 30).unwrap().to_string(), "10.0.0.12/30");
         assert_eq!(free_prefix(&all, "office", 8).unwrap_err().code, "network-full");
+        let cut = network("cut", &["10.0.0.8/29"], Some("office"));
+        let mut with = all.clone();
+        let mut office = Object::clone(with.get::<Network>("office").unwrap());
+        office.spec.assigned.insert("10.0.0.10".parse().unwrap(), "host/h2".to_owned());
+        with.put(any(office));
+        with.put(any(cut));
+        assert_eq!(free_address(&with, "cut").unwrap().to_string(), "10.0.0.11", "10 is h2's");
         assert_eq!(free_address(&all, "cellar").unwrap_err().code, "not-found");
         let of = of_address(&all, "10.0.0.6".parse().unwrap()).unwrap();
         assert_eq!(of.name(), "floor");

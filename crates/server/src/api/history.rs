@@ -275,6 +275,8 @@ pub async fn rollback(
     objects::write(&app, &actor, query.dry_run, move |cx| {
         let mut any = past.clone();
         any.meta_mut().revision = 0;
+        // What was given out since then stays so, as where a manifest is applied.
+        any.meta_mut().generation = 0;
         any.meta_mut().deleted_at = None;
         let mut plan = edit::apply(cx, vec![any])?;
         plan.intent = Intent::Revert;
