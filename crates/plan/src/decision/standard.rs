@@ -5,9 +5,10 @@
 use atoll_model::policy::{
     BREAK_GLASS_ANNOTATION, Failing, Mode, Point, SUBJECTS, Standard as Spec,
 };
-use atoll_model::{Any, Kind, Object, Reason};
+use atoll_model::{Any, Kind, Object, Reason, Snapshot};
 
 use super::{Case, Opinion};
+use crate::Context;
 use crate::policy::check::Survey;
 use crate::policy::replay::is_worse;
 use crate::policy::{Judgement, Meter, Scene, check, judge, standards, waived};
@@ -33,7 +34,8 @@ pub(super) fn standard(case: &Case) -> Opinion {
         let before = stored.as_ref().map(|old| Scene::of(case.cx.world, old));
         let scene = Scene::of(&world, any).changed(stored.as_ref(), case.actor);
         for standard in all.iter().filter(|standard| standard.spec.kinds.contains(&any.kind())) {
-            let look = Look { case, any, scene: &scene, before: before.as_ref(), standard };
+            let look =
+                Look { case, any, world: &world, scene: &scene, before: before.as_ref(), standard };
             look.look(&mut meter, &mut opinion);
         }
     }
@@ -86,6 +88,8 @@ fn survey(case: &Case, any: &Any, opinion: &mut Opinion) {
 struct Look<'a> {
     case: &'a Case<'a>,
     any: &'a Any,
+    /// The world as it would be.
+    world: &'a Snapshot,
     /// The object as it would be, and as it is.
     scene: &'a Scene<'a>,
     before: Option<&'a Scene<'a>>,
@@ -100,7 +104,9 @@ impl Look<'_> {
             Judgement::Unknown(why) => (why, String::new(), None, false),
         };
         let (name, spec) = (self.standard.name(), &self.standard.spec);
-        if let Some(waiver) = waived(self.case.cx, name, self.any) {
+        // What is excused together with what needs it counts as well.
+        let cx = Context { world: self.world, ..*self.case.cx };
+        if let Some(waiver) = waived(&cx, name, self.any) {
             let message = format!(
                 "{} is excused from {name} until {}: {}",
                 self.any.id(),

@@ -47,7 +47,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         return Opinion::default();
     }
     let world = case.after();
-    let mut objections = Vec::new();
+    let (mut objections, mut notes) = (Vec::new(), Vec::new());
     for any in case.puts() {
         let stored = case.stored(any);
         if any.meta().deleting() || stored.is_some_and(|stored| stored.same_spec(any)) {
@@ -58,6 +58,7 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("missing", format!("{subject} names {}/{name}: no such", kind.lower()))
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
+        notes.extend(excuses_nothing(&world, any));
         objections.extend(foreign_secrets(&world, any));
         objections.extend(double_price(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
@@ -65,7 +66,17 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("cycle", message).hint("take one of these out")
         }));
     }
-    objections.into()
+    Opinion { objections, notes, again_at: None }
+}
+
+/// A waiver of what is not there yet; should it be misspelt, this tells.
+fn excuses_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Waiver(waiver) = any else { return None };
+    let subject = waiver.spec.subject.as_deref()?;
+    let (kind, name) = subject.split_once('/')?;
+    let there = world.find(Kind::parse(kind)?, name).is_some();
+    let message = format!("there is no {subject} yet; {} is for when there is", any.id());
+    (!there).then(|| Reason::new("not-there-yet", message))
 }
 
 fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
@@ -92,14 +103,8 @@ fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {
             }
             vec![(Kind::Environment, &p.spec.environment)]
         }
-        Any::Waiver(w) => {
-            let subject = w.spec.subject.as_deref().and_then(|id| id.split_once('/'));
-            let kind = subject.and_then(|(kind, _)| Kind::parse(kind));
-            let mut named = vec![(Kind::Standard, w.spec.standard.clone())];
-            named.extend(kind.zip(subject).map(|(kind, (_, name))| (kind, name.to_owned())));
-            named.retain(|(kind, name)| world.find(*kind, name).is_none());
-            return named;
-        }
+        // What is excused may be what is refused now, and so not be there yet.
+        Any::Waiver(w) => vec![(Kind::Standard, &w.spec.standard)],
         Any::Budget(b) => {
             let team = b.spec.team.iter().filter(|team| {
                 let owned = |a: &std::sync::Arc<atoll_model::Object<Application>>| {
