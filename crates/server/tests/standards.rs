@@ -123,3 +123,20 @@ async fn history_is_replayed_and_scores_are_told() {
     assert!(text.contains("atoll_standards_findings{standard=\"resources-declared\""), "{text}");
     assert_eq!(operator.call("GET", "/v1/figures/standards?by=zone", None).await.0, 422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_passes_an_enforced_standard() {
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    assert_eq!(apply(&operator, application("shop", Some("user/kim"))).await.0, 200);
+    assert_eq!(apply(&operator, application("shop", Some("team/shop"))).await.0, 200);
+    assert_eq!(apply(&operator, standard("enforce")).await.0, 200);
+    assert_eq!(apply(&operator, application("shop", Some("user/kim"))).await.0, 403);
+    let path = "/v1/rollback/applications/shop";
+    let (status, told) = operator.call("POST", path, Some(&json!({}))).await;
+    assert_eq!(status, 200, "{told}");
+    let said = told["reasons"].to_string();
+    assert!(said.contains("the way back is never barred"), "{told}");
+    let (_, shop) = operator.call("GET", "/v1/applications/shop", None).await;
+    assert_eq!(shop["spec"]["owner"], "user/kim");
+}

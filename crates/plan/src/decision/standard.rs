@@ -5,7 +5,7 @@
 use atoll_model::policy::{
     BREAK_GLASS_ANNOTATION, Failing, Mode, Point, SUBJECTS, Standard as Spec,
 };
-use atoll_model::{Any, Kind, Object, Reason, Snapshot};
+use atoll_model::{Any, Deployment, Intent, Kind, Object, Reason, Snapshot};
 
 use super::{Case, Opinion};
 use crate::Context;
@@ -40,6 +40,19 @@ pub(super) fn standard(case: &Case) -> Opinion {
         }
     }
     opinion
+}
+
+/// Whether an object goes back to a target it has had, or to the last release that was good there:
+/// who is in need of that must not be held up.
+fn is_way_back(case: &Case, any: &Any) -> bool {
+    if case.plan.intent == Intent::Revert {
+        return true;
+    }
+    let (Any::Deployment(new), Some(Any::Deployment(old))) = (any, case.stored(any)) else {
+        return false;
+    };
+    let back = Deployment { release: old.spec.release.clone(), ..new.spec.clone() };
+    new.spec.release.is_some() && new.spec.release == old.status.last_good && back == old.spec
 }
 
 /// Something standards may be about, or a standard, whose target or labels change.
@@ -149,6 +162,11 @@ impl Look<'_> {
         if let Some(why) = said.filter(|said| before.as_ref() != Some(said)) {
             let message = format!("{what}; the glass was broken: {why}");
             opinion.notes.push(Reason::new("standard-overridden", message));
+            return;
+        }
+        if is_way_back(self.case, self.any) {
+            let message = format!("{what}; the way back is never barred");
+            opinion.notes.push(hinted("standard-warn", message, fix));
             return;
         }
         let name = self.standard.name();
