@@ -17,6 +17,8 @@ use crate::run::{Resources, check_variable};
 use crate::selector::Selector;
 use crate::time::{Span, Timestamp};
 
+pub mod filled;
+
 /// The longest a job may let one host work, in milliseconds: a week.
 const LONGEST: u64 = 7 * 24 * 3_600_000;
 /// The most that is kept of what one host says: a log travels as one blob.
@@ -355,6 +357,7 @@ impl Spec for Runbook {
         for (key, param) in &self.params {
             invalid.nest(&format!("params.{key}"), param.validate());
         }
+        filled::check(&self.deed, &self.params, &mut invalid);
         for (i, schedule) in self.schedules.iter().enumerate() {
             if let Err(wrong) = schedule.check() {
                 invalid.add(&format!("schedules[{i}].cron"), wrong);
@@ -412,5 +415,56 @@ mod tests {
             let said = check(wrong).unwrap_err();
             assert!(said.contains(says), "{said}");
         }
+    }
+
+    #[test]
+    fn what_a_runbook_fills_in_is_there_and_in_no_script() {
+        let check = |command: serde_json::Value, env: serde_json::Value| {
+            let book: Runbook = serde_json::from_value(serde_json::json!({
+                "params": { "a-b": {}, "user": {} }, "do": { "command": command, "env": env },
+            }))
+            .unwrap();
+            book.validate().map_err(|e| e.to_string())
+        };
+        let none = || serde_json::json!({});
+        for good in [
+            serde_json::json!(["echo", "{{params.user}}"]),
+            serde_json::json!(["sh", "-c", "echo \"$PARAM_USER\""]),
+            serde_json::json!(["sh", "-c", "echo \"$1\"", "x", "{{params.user}}"]),
+            serde_json::json!(["sh", "./it.sh", "{{params.user}}", "{{pipeline}}"]),
+            serde_json::json!(["bash", "-c", "echo {{pipeline}}"]),
+        ] {
+            assert_eq!(check(good.clone(), none()), Ok(()), "{good}");
+        }
+        assert_eq!(
+            check(serde_json::json!(["x"]), serde_json::json!({"A": "{{params.user}}"})),
+            Ok(())
+        );
+        for bad in [
+            serde_json::json!(["sh", "-c", "echo {{params.a-b}}"]),
+            serde_json::json!(["sh", "-c", "echo {{ params['a-b'] | upper }}"]),
+        ] {
+            assert!(check(bad.clone(), none()).is_err(), "{bad}");
+        }
+        for bad in [
+            serde_json::json!(["sh", "-c", "echo {{params.user}}"]),
+            serde_json::json!(["/bin/bash", "-euo", "pipefail", "-c", "echo {{params.user}}"]),
+            serde_json::json!(["sh", "-ec", "echo {{ params.user }}"]),
+            serde_json::json!(["timeout", "5", "busybox", "sh", "-c", "x {{params.user}}"]),
+            serde_json::json!(["su", "-", "app", "-c", "x {{params.user}}"]),
+        ] {
+            let said = check(bad.clone(), none()).unwrap_err();
+            assert!(said.contains("write \"$PARAM_USER\" instead"), "{bad}: {said}");
+        }
+        for (bad, env) in [
+            (serde_json::json!(["echo", "{{params.usr}}"]), none()),
+            (serde_json::json!(["echo"]), serde_json::json!({ "A": "{{params.usr}}" })),
+        ] {
+            let said = check(bad, env).unwrap_err();
+            assert!(said.contains("there is no params.usr"), "{said}");
+            assert!(said.contains("there are params.a-b, params.user, pipeline"), "{said}");
+        }
+        assert!(check(serde_json::json!(["echo", "{{nosuch}}"]), none()).is_err());
+        assert!(check(serde_json::json!(["echo", "{{params.user"]), none()).is_err());
     }
 }

@@ -136,6 +136,28 @@ impl Names {
     }
 }
 
+/// What is named between `{{` and `}}` in a text.
+///
+/// # Errors
+/// What stands there is not closed, or no expression.
+pub(crate) fn named(text: &str) -> Result<Vec<String>, String> {
+    let (mut all, mut rest) = (Vec::new(), text);
+    while let Some((_, after)) = rest.split_once("{{") {
+        let Some((inner, behind)) = after.split_once("}}") else {
+            return Err(format!("{:?} is not closed by }}}}", shorten(after)));
+        };
+        let environment = Environment::empty();
+        let expression = environment.compile_expression(inner.trim()).map_err(|e| {
+            let what = e.detail().unwrap_or("is not an expression");
+            format!("{:?}: {what}", shorten(inner.trim()))
+        })?;
+        all.extend(expression.undeclared_variables(true));
+        rest = behind;
+    }
+    all.sort();
+    Ok(all)
+}
+
 /// Whether there is a `*` outside quotes: a text times a billion is a way to fill the memory.
 fn multiplies(text: &str) -> bool {
     let mut quote = None;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::api::JobRequest;
 use atoll_model::ci::fill::Names;
+use atoll_model::job::filled::variable;
 use atoll_model::job::{Deed, Runbook};
 use atoll_model::{Any, Intent, Job, Object, Reason, Write};
 use serde_json::Value;
@@ -66,9 +67,8 @@ fn fill(deed: &Deed, runbook: &str, params: BTreeMap<String, Value>) -> Result<D
     let mut deed = deed.clone();
     // For scripts: a value in the environment is no part of their text, whatever is in it.
     let told = params.iter().map(|(name, value)| {
-        let name = name.to_uppercase().replace(['-', '.'], "_");
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        (format!("PARAM_{name}"), text)
+        (variable(name), text)
     });
     let told: Vec<(String, String)> = told.collect();
     let names = Names { pipeline: runbook.to_owned(), params, ..Names::default() };
