@@ -3809,6 +3809,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rehearse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What would come of an object. */
+        get: {
+            parameters: {
+                query: {
+                    of: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RehearsalReport"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** What would come of a scenario. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Scenario"];
+                };
+            };
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RehearsalReport"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/releases/{name}/journey": {
         parameters: {
             query?: never;
@@ -5579,6 +5659,21 @@ export interface components {
             /** @description What is wrong with it. */
             what?: string | null;
         };
+        /** @description Who wrote the target of an object last, as the server knew them. Nobody sends it. */
+        Author: {
+            /** @description The groups an identity provider said they are in. */
+            groups?: string[];
+            /** @description What they might then whatever was bound to them. */
+            level: components["schemas"]["Level"];
+            /** @description `user/anna`, `token/t-…`. */
+            name: string;
+            /** @description The roles their token was given. */
+            roles?: string[];
+            /** @description The token they showed. */
+            token?: string | null;
+            /** @description The user they are. */
+            user?: string | null;
+        };
         /** @description Which sources are believed of an attribute. */
         Authority: {
             /** @description Sources, the one believed most first. Those not named come after all of them. */
@@ -5674,6 +5769,8 @@ export interface components {
             /** @description Since when it is that number. */
             since?: components["schemas"]["Timestamp"] | (null);
         };
+        /** @description In which way a release is bad. */
+        Bad: "dies" | "deaf" | "fails" | "weak";
         /** @description Something that runs beside a step: a database, say. */
         Beside: {
             /** @description Program and arguments; the image's own, if empty. */
@@ -5698,6 +5795,20 @@ export interface components {
             ports?: {
                 [key: string]: number;
             };
+        };
+        /** @description A time in which not everything was served. */
+        Broken: {
+            /** @description From when, after the beginning. */
+            from: components["schemas"]["Span"];
+            /** @description Until when. */
+            to: components["schemas"]["Span"];
+            /** @description Why, as far as that is seen. */
+            why: string;
+            /**
+             * Format: double
+             * @description The largest share of the load that was not served.
+             */
+            worst: number;
         };
         Budget: {
             /** @enum {unknown} */
@@ -6011,6 +6122,54 @@ export interface components {
              */
             by: components["schemas"]["Portion"];
         };
+        /** @description Something people do. */
+        Change2: {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            change: "deploy";
+            /** @description The deployment, or the application where a new release is made. */
+            of: string;
+            /** @description The release; a new one that is good, if absent. */
+            release?: string | null;
+        } | {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            change: "scale";
+            /** @description `deployment/NAME` or `pool/NAME`. */
+            of: string;
+            /**
+             * Format: uint32
+             * @description To so many.
+             */
+            to: number;
+        } | {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            change: "migrate";
+            /** @description A filter of hosts, as `atoll find` takes it. */
+            off: string;
+            /** @description So many instances at a time; a tenth, if absent. */
+            wave?: components["schemas"]["Portion"] | (null);
+        } | {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            change: "edit";
+            /** @description `KIND/NAME`. */
+            of: string;
+            /** @description What of it becomes different, as a merge patch of the whole object. */
+            patch: unknown;
+        } | {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            change: "apply";
+            /** @description They. */
+            objects: unknown[];
+        };
         /** @description How somebody is told. */
         Channel: {
             webhook: {
@@ -6066,8 +6225,79 @@ export interface components {
             /** @description When that changes by itself, where it does. */
             until?: components["schemas"]["Timestamp"] | (null);
         };
+        /** @description Something that must hold. */
+        Check2: {
+            /** @description The share of the minutes, as `99.5%`. */
+            atLeast: string;
+            /** @enum {string} */
+            check: "served";
+            /** @description The application or deployment; each, if absent. */
+            of?: string | null;
+        } | {
+            /**
+             * Format: double
+             * @description In the currency there are prices of.
+             */
+            atMost: number;
+            /** @enum {string} */
+            check: "cost";
+        } | {
+            /**
+             * Format: uint32
+             * @description No fewer.
+             */
+            atLeast?: number | null;
+            /**
+             * Format: uint32
+             * @description No more.
+             */
+            atMost?: number | null;
+            /** @enum {string} */
+            check: "instances";
+            /** @description The application or deployment. */
+            of: string;
+        } | {
+            /**
+             * Format: uint32
+             * @description No fewer.
+             */
+            atLeast?: number | null;
+            /**
+             * Format: uint32
+             * @description No more.
+             */
+            atMost?: number | null;
+            /** @enum {string} */
+            check: "hosts";
+        } | {
+            /** @enum {string} */
+            check: "runs";
+            /** @description The application or deployment. */
+            of: string;
+            /** @description The release. */
+            release: string;
+        } | {
+            /** @enum {string} */
+            check: "settled";
+            /** @description The application or deployment; each, if absent. */
+            of?: string | null;
+        } | {
+            /** @enum {string} */
+            check: "moved";
+            /** @description Within this time after it began. */
+            within?: components["schemas"]["Span"] | (null);
+        };
         /** @description Whether what is asked is there. */
         CheckState: "passed" | "waiting" | "refused" | "skipped";
+        /** @description One check. */
+        Checked: {
+            /** @description What was found instead, or that it held. */
+            found: string;
+            /** @description It did. */
+            held: boolean;
+            /** @description What had to hold, in words. */
+            what: string;
+        };
         /** @description How good the inventory is of one class. */
         ClassFigures: {
             /** @description `host`, or the name of a class. */
@@ -6335,6 +6565,16 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description What hosts cost. */
+        Cost: {
+            /**
+             * Format: double
+             * @description In all.
+             */
+            amount: number;
+            /** @description In what. */
+            currency: string;
+        };
         /** @description What the fleet costs an hour, as it is now. What is used, shared and idle is all there is. */
         CostReport: {
             /** @description Of this time. */
@@ -6406,6 +6646,21 @@ export interface components {
              */
             ready: number;
         };
+        /** @description Values over time, one for each part of it. */
+        Course: {
+            /** @description What instances carry, the least. */
+            capacity?: number[];
+            /** @description The share of the load that is not served. */
+            errors: number[];
+            /** @description Hosts that are up; of the fleet only. */
+            hosts?: number[];
+            /** @description Instances that serve, the fewest. */
+            instances: number[];
+            /** @description The load, the highest. */
+            load?: number[];
+            /** @description From one to the next. */
+            step: components["schemas"]["Span"];
+        };
         /** @description an amount of cpu like 500m, 2 or 1.5 */
         Cpu: string | number;
         /** @description From how much cpu is always had to how much may be had. */
@@ -6449,6 +6704,24 @@ export interface components {
              * @description 0 to 100; absent where nothing was asked.
              */
             score?: number | null;
+        };
+        /** @description What one planner did of one kind, put together. */
+        Decided: {
+            /** @description Which planner. */
+            by: string;
+            /** @description First, after the beginning. */
+            first: components["schemas"]["Span"];
+            /** @description Last. */
+            last: components["schemas"]["Span"];
+            /**
+             * Format: uint32
+             * @description So often.
+             */
+            times: number;
+            /** @description What it did. */
+            what: string;
+            /** @description Why, the first time. */
+            why?: string;
         };
         /** @description One decision that comes out otherwise. */
         DecidedOtherwise: {
@@ -6917,6 +7190,13 @@ export interface components {
             /** @description When it goes. */
             until: components["schemas"]["Timestamp"];
         };
+        /** @description Something that happened from outside. */
+        Event: {
+            /** @description When, after the beginning. */
+            at: components["schemas"]["Span"];
+            /** @description What. */
+            what: string;
+        };
         /** @description What one signal showed. */
         Evidence: {
             /** @description The changed instances after it. */
@@ -7151,6 +7431,63 @@ export interface components {
         };
         /** @description What an object counts as over which a standard cannot be evaluated. */
         Failing: "open" | "closed";
+        /** @description Something that goes wrong. */
+        Fault: {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            fault: "loss";
+            /** @description They are back after this time; never, if absent. */
+            for?: components["schemas"]["Span"] | (null);
+            /** @description `zone/NAME` or `host/NAME`. */
+            of: string;
+        } | {
+            /** @description When that begins. */
+            at: components["schemas"]["Span"];
+            /** @description So much longer. */
+            by: components["schemas"]["Span"];
+            /** @enum {string} */
+            fault: "slow";
+            /** @description It ends after this time; never, if absent. */
+            for?: components["schemas"]["Span"] | (null);
+            /** @description The application; all, if absent. */
+            of?: string | null;
+        } | {
+            /** @description When. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            fault: "release";
+            /**
+             * @description In which way.
+             * @default dies
+             */
+            how: components["schemas"]["Bad"];
+            /** @description The application. */
+            of: string;
+        } | {
+            /** @description When that begins. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            fault: "load";
+            /** @description It ends after this time; never, if absent. */
+            for?: components["schemas"]["Span"] | (null);
+            /** @description The application or deployment; all, if absent. */
+            of?: string | null;
+            /**
+             * Format: double
+             * @description So many times.
+             */
+            times: number;
+        } | {
+            /** @description When that begins. */
+            at: components["schemas"]["Span"];
+            /** @enum {string} */
+            fault: "provider";
+            /** @description It ends after this time; never, if absent. */
+            for?: components["schemas"]["Span"] | (null);
+            /** @description The pool. */
+            of: string;
+        };
         /** @description What a person says of a verdict. */
         Feedback: {
             /** @description Why. */
@@ -7227,6 +7564,7 @@ export interface components {
         };
         /** @description How an object that does not keep a standard stands to it. */
         FindingState: "broken" | "unknown" | "waived";
+        Fleet: "today" | components["schemas"]["MadeFleet"];
         /** @description A least number of instances for a time that comes again and again. */
         Floor: {
             /**
@@ -8149,6 +8487,8 @@ export interface components {
         Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard" | "Policy" | "Decision";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
+        /** @description What is known of a load. */
+        Known2: "recorded" | "forecast";
         /** @description An instance that has not acknowledged what is meant for it. */
         Laggard: {
             /**
@@ -8291,6 +8631,33 @@ export interface components {
              */
             unhealthyAfter: number;
         };
+        /** @description The load of a deployment over the time of a rehearsal. One of `level` and `known` is given. */
+        Load: {
+            /**
+             * @description With `level`, the shape of a day: values for times evenly spread over it from 00:00 UTC,
+             *     with what lies between drawn straight.
+             */
+            day?: number[];
+            /** @description Instead: what was measured a day ago, or what is forecast. */
+            known?: components["schemas"]["Known2"] | (null);
+            /**
+             * Format: double
+             * @description The load where the shape of the day is 1.
+             */
+            level?: number | null;
+            /**
+             * Format: double
+             * @description It goes up and down by chance by up to this share.
+             */
+            noise?: number | null;
+            /** @description Peaks on top of it. */
+            peaks?: components["schemas"]["Peak2"][];
+            /**
+             * Format: double
+             * @description So many times as much.
+             */
+            times?: number | null;
+        };
         /** @description Bounds of the log files of an instance. */
         LogFiles: {
             /**
@@ -8394,6 +8761,83 @@ export interface components {
             sbom?: string | null;
             /** @description Its version. */
             version: string;
+        };
+        /** @description An application of a fleet that is made up. */
+        MadeApplication: {
+            /** @description So much load on another application comes with one unit of load on this one. */
+            calls?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description The load one instance carries.
+             */
+            capacity: number;
+            /**
+             * Format: uint32
+             * @description So many instances there are at the beginning; as many as the load takes, if absent.
+             */
+            instances?: number | null;
+            /**
+             * Format: uint32
+             * @description See `min`. Where both are the same the number stays.
+             * @default 1000
+             */
+            max: number;
+            /**
+             * Format: uint32
+             * @description Its number is kept between this and `max`.
+             * @default 1
+             */
+            min: number;
+            /**
+             * @description Whether a forecast may raise its number.
+             * @default false
+             */
+            predict: boolean;
+            /** @description The share of requests it promises to serve, as `99.9%`. */
+            promise?: string | null;
+            /**
+             * @description What an instance may use.
+             * @default {
+             *       "cpu": "100m",
+             *       "memory": "128Mi"
+             *     }
+             */
+            resources: components["schemas"]["Resources"];
+            /** @description How it is rolled out. */
+            rollout?: components["schemas"]["Rollout"] | (null);
+            /** @description An instance serves so long after it was put on a host. */
+            start?: components["schemas"]["Span"] | (null);
+            /**
+             * Format: double
+             * @description The load of one instance that is aimed at; four fifths of `capacity`, if absent.
+             */
+            target?: number | null;
+        };
+        /** @description A fleet that is made up. */
+        MadeFleet: {
+            /**
+             * @description The applications, each in the environment `prod`.
+             * @default {}
+             */
+            applications: {
+                [key: string]: components["schemas"]["MadeApplication"];
+            };
+            /**
+             * @description What each host has.
+             * @default {
+             *       "cpu": "8",
+             *       "memory": "32Gi"
+             *     }
+             */
+            host: components["schemas"]["Resources"];
+            /** @description Further objects, as manifests: prices, budgets, pools, whole applications. */
+            objects?: unknown[];
+            /** @description So many hosts in each zone. */
+            zones: {
+                [key: string]: number;
+            };
         };
         /** @description How a connection to a mail server is encrypted. */
         MailEncryption: "starttls" | "tls" | "none";
@@ -8822,7 +9266,10 @@ export interface components {
         };
         /** @description Prefixes of addresses that belong together. */
         Network2: {
-            /** @description Addresses that were given out, and to whom: `host/h1`, or words. */
+            /**
+             * @description Addresses that were given out, and to whom: `host/h1`, or words. A manifest adds to them and
+             *     takes none back, since it may be older than what was given out.
+             */
             assigned?: {
                 [key: string]: string;
             };
@@ -9210,6 +9657,26 @@ export interface components {
              * @description So many instances the higher one takes, the buffer among them.
              */
             instances: number;
+        };
+        /** @description A peak of load: it rises straight, stays, and falls as it rose. */
+        Peak2: {
+            /** @description When it is reached, after the beginning. */
+            at: components["schemas"]["Span"];
+            /**
+             * @description It stays so long.
+             * @default 1h
+             */
+            lasts: components["schemas"]["Span"];
+            /**
+             * @description It takes so long to be reached, and so long to be over.
+             * @default 30m
+             */
+            rise: components["schemas"]["Span"];
+            /**
+             * Format: double
+             * @description So many times what it would be.
+             */
+            times: number;
         };
         /** @description What one instance can carry. */
         PerInstance: {
@@ -9873,6 +10340,94 @@ export interface components {
             source: string;
             /** @description The class. */
             type: string;
+        };
+        /** @description What is supposed of a fleet for some hours, and what must hold in them. */
+        Rehearsal: {
+            /** @description What people do. */
+            changes?: components["schemas"]["Change2"][];
+            /** @description What must hold. With checks a scenario is a test. */
+            checks?: components["schemas"]["Check2"][];
+            /** @description What goes wrong. */
+            faults?: components["schemas"]["Fault"][];
+            /**
+             * @description The fleet: `today`, as the server knows it, or one that is made up.
+             * @default today
+             */
+            fleet: components["schemas"]["Fleet"];
+            /** @description When it begins; now, if absent. */
+            from?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description How long it lasts.
+             * @default 1d
+             */
+            lasts: components["schemas"]["Span"];
+            /** @description The load of each application or deployment, by its name; `*` for all others. */
+            load?: {
+                [key: string]: components["schemas"]["Load"];
+            };
+            /**
+             * Format: uint64
+             * @description The same scenario with the same seed comes out the same.
+             * @default 1
+             */
+            seed: number;
+            /**
+             * @description An instance serves so long after it was put on a host, where nothing else is known.
+             * @default 1m
+             */
+            start: components["schemas"]["Span"];
+            /**
+             * @description Load and capacity are compared so often.
+             * @default 15s
+             */
+            step: components["schemas"]["Span"];
+        };
+        /** @description What came of a rehearsal. */
+        RehearsalReport: {
+            /** @description What was taken for granted. */
+            assumed: string[];
+            /** @description What had to hold. */
+            checks: components["schemas"]["Checked"][];
+            /** @description What the hosts cost in all, where there are prices. */
+            cost?: components["schemas"]["Cost"] | (null);
+            /** @description What the planners did, put together. */
+            decisions: components["schemas"]["Decided"][];
+            /** @description Each deployment that has load, those that served worst first. */
+            deployments: components["schemas"]["Served"][];
+            /** @description What went wrong and what people did. */
+            events: components["schemas"]["Event"][];
+            /** @description The whole fleet over time. */
+            fleet: components["schemas"]["Course"];
+            /** @description When it began, by its own time. */
+            from: components["schemas"]["Timestamp"];
+            /** @description Every check held. */
+            held: boolean;
+            /**
+             * Format: uint32
+             * @description So many hosts at the beginning.
+             */
+            hosts: number;
+            /**
+             * Format: uint32
+             * @description So many instances at the beginning.
+             */
+            instances: number;
+            /** @description How long it lasted. */
+            lasts: components["schemas"]["Span"];
+            /** @description The scenario. */
+            name: string;
+            /**
+             * Format: uint64
+             * @description So many plans were made.
+             */
+            plans: number;
+            /** @description How long it took; known to who ran it only. */
+            took?: components["schemas"]["Span"] | (null);
+            /**
+             * Format: uint64
+             * @description So many objects were written, on the twin.
+             */
+            writes: number;
         };
         /** @description What one thing has to do with another. */
         Relation: {
@@ -10556,6 +11111,8 @@ export interface components {
         };
         /** @description What is known of a runbook. */
         RunbookStatus: {
+            /** @description Who wrote it last: what the clock begins may no more than they may when it begins. */
+            author?: components["schemas"]["Author"] | (null);
             /**
              * Format: uint64
              * @description The number of its newest job.
@@ -10632,6 +11189,22 @@ export interface components {
         };
         /** @description Whether the number of instances is changed. */
         ScalingMode: "act" | "observe";
+        /** @description A scenario as it is written. */
+        Scenario: {
+            /** @description `atoll/v1`. */
+            apiVersion: string;
+            /** @description `Rehearsal`. */
+            kind: string;
+            /** @description Its name. */
+            metadata: components["schemas"]["ScenarioMeta"];
+            /** @description What is supposed. */
+            spec: components["schemas"]["Rehearsal"];
+        };
+        /** @description What a scenario is called. */
+        ScenarioMeta: {
+            /** @description Its name. */
+            name: string;
+        };
         /** @description A time at which a run begins again and again. */
         Schedule: {
             /** @description The branch that is run; the repository's own, if absent. */
@@ -10760,6 +11333,40 @@ export interface components {
         SecretStatus: Record<string, never>;
         /** @description a label selector like zone in (a, b), tier=core */
         Selector: string | number;
+        /** @description How one deployment served. */
+        Served: {
+            /** @description When it did not serve everything. */
+            broken: components["schemas"]["Broken"][];
+            /** @description Over time. */
+            course: components["schemas"]["Course"];
+            /** @description Which. */
+            deployment: string;
+            /**
+             * Format: double
+             * @description The load one instance carries.
+             */
+            each: number;
+            /**
+             * Format: uint32
+             * @description The fewest instances that served, and the most.
+             */
+            least: number;
+            /**
+             * Format: double
+             * @description The share of its load that was not served.
+             */
+            lost: number;
+            /**
+             * Format: uint32
+             * @description See `least`.
+             */
+            most: number;
+            /**
+             * Format: double
+             * @description The share of minutes in which all its load was served.
+             */
+            served: number;
+        };
         /** @description A person's request that is answered on a host over a WebSocket, relayed by a server. */
         Session: {
             /** @description What is asked. */
@@ -12180,6 +12787,7 @@ export type Attribute = components['schemas']['Attribute'];
 export type Audit = components['schemas']['Audit'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditVerified = components['schemas']['AuditVerified'];
+export type Author = components['schemas']['Author'];
 export type Authority = components['schemas']['Authority'];
 export type Autoscale = components['schemas']['Autoscale'];
 export type AutoscaleMode = components['schemas']['AutoscaleMode'];
@@ -12187,7 +12795,9 @@ export type Autoscaler = components['schemas']['Autoscaler'];
 export type Autoscaler2 = components['schemas']['Autoscaler2'];
 export type AutoscalerPhase = components['schemas']['AutoscalerPhase'];
 export type AutoscalerStatus = components['schemas']['AutoscalerStatus'];
+export type Bad = components['schemas']['Bad'];
 export type Beside = components['schemas']['Beside'];
+export type Broken = components['schemas']['Broken'];
 export type Budget = components['schemas']['Budget'];
 export type Budget2 = components['schemas']['Budget2'];
 export type BudgetPhase = components['schemas']['BudgetPhase'];
@@ -12208,9 +12818,12 @@ export type Cause2 = components['schemas']['Cause2'];
 export type Cell = components['schemas']['Cell'];
 export type CellPhase = components['schemas']['CellPhase'];
 export type Change = components['schemas']['Change'];
+export type Change2 = components['schemas']['Change2'];
 export type Channel = components['schemas']['Channel'];
 export type Check = components['schemas']['Check'];
+export type Check2 = components['schemas']['Check2'];
 export type CheckState = components['schemas']['CheckState'];
+export type Checked = components['schemas']['Checked'];
 export type ClassFigures = components['schemas']['ClassFigures'];
 export type CloudFacts = components['schemas']['CloudFacts'];
 export type Commit = components['schemas']['Commit'];
@@ -12224,14 +12837,17 @@ export type Configuration = components['schemas']['Configuration'];
 export type Containers = components['schemas']['Containers'];
 export type Content = components['schemas']['Content'];
 export type Content2 = components['schemas']['Content2'];
+export type Cost = components['schemas']['Cost'];
 export type CostReport = components['schemas']['CostReport'];
 export type CostRow = components['schemas']['CostRow'];
 export type Counts = components['schemas']['Counts'];
+export type Course = components['schemas']['Course'];
 export type Cpu = components['schemas']['Cpu'];
 export type CpuBounds = components['schemas']['CpuBounds'];
 export type CpuFacts = components['schemas']['CpuFacts'];
 export type Day = components['schemas']['Day'];
 export type DayScore = components['schemas']['DayScore'];
+export type Decided = components['schemas']['Decided'];
 export type DecidedOtherwise = components['schemas']['DecidedOtherwise'];
 export type Decision = components['schemas']['Decision'];
 export type Decision2 = components['schemas']['Decision2'];
@@ -12260,6 +12876,7 @@ export type Environment = components['schemas']['Environment'];
 export type Environment2 = components['schemas']['Environment2'];
 export type EnvironmentStatus = components['schemas']['EnvironmentStatus'];
 export type Ephemeral = components['schemas']['Ephemeral'];
+export type Event = components['schemas']['Event'];
 export type Evidence = components['schemas']['Evidence'];
 export type Example = components['schemas']['Example'];
 export type Exceed = components['schemas']['Exceed'];
@@ -12278,6 +12895,7 @@ export type FactsWanted = components['schemas']['FactsWanted'];
 export type Failed = components['schemas']['Failed'];
 export type FailedVersion = components['schemas']['FailedVersion'];
 export type Failing = components['schemas']['Failing'];
+export type Fault = components['schemas']['Fault'];
 export type Feedback = components['schemas']['Feedback'];
 export type FieldDiff = components['schemas']['FieldDiff'];
 export type FileFormat = components['schemas']['FileFormat'];
@@ -12285,6 +12903,7 @@ export type FileRule = components['schemas']['FileRule'];
 export type Filesystem = components['schemas']['Filesystem'];
 export type Finding = components['schemas']['Finding'];
 export type FindingState = components['schemas']['FindingState'];
+export type Fleet = components['schemas']['Fleet'];
 export type Floor = components['schemas']['Floor'];
 export type ForecastPoint = components['schemas']['ForecastPoint'];
 export type ForecastStatus = components['schemas']['ForecastStatus'];
@@ -12343,6 +12962,7 @@ export type Journey = components['schemas']['Journey'];
 export type Kept = components['schemas']['Kept'];
 export type Kind = components['schemas']['Kind'];
 export type Known = components['schemas']['Known'];
+export type Known2 = components['schemas']['Known2'];
 export type Laggard = components['schemas']['Laggard'];
 export type Level = components['schemas']['Level'];
 export type Limit = components['schemas']['Limit'];
@@ -12352,6 +12972,7 @@ export type List = components['schemas']['List'];
 export type Listed = components['schemas']['Listed'];
 export type Listener = components['schemas']['Listener'];
 export type Live = components['schemas']['Live'];
+export type Load = components['schemas']['Load'];
 export type LogFiles = components['schemas']['LogFiles'];
 export type LogLine = components['schemas']['LogLine'];
 export type LogLines = components['schemas']['LogLines'];
@@ -12362,6 +12983,8 @@ export type LossWord = components['schemas']['LossWord'];
 export type Machine = components['schemas']['Machine'];
 export type MachinePhase = components['schemas']['MachinePhase'];
 export type Made = components['schemas']['Made'];
+export type MadeApplication = components['schemas']['MadeApplication'];
+export type MadeFleet = components['schemas']['MadeFleet'];
 export type MailEncryption = components['schemas']['MailEncryption'];
 export type Making = components['schemas']['Making'];
 export type Match = components['schemas']['Match'];
@@ -12419,6 +13042,7 @@ export type Param = components['schemas']['Param'];
 export type ParamKind = components['schemas']['ParamKind'];
 export type Pause = components['schemas']['Pause'];
 export type Peak = components['schemas']['Peak'];
+export type Peak2 = components['schemas']['Peak2'];
 export type PerInstance = components['schemas']['PerInstance'];
 export type Permission = components['schemas']['Permission'];
 export type Phase = components['schemas']['Phase'];
@@ -12457,6 +13081,8 @@ export type Receiver = components['schemas']['Receiver'];
 export type Receiver2 = components['schemas']['Receiver2'];
 export type ReceiverStatus = components['schemas']['ReceiverStatus'];
 export type Records = components['schemas']['Records'];
+export type Rehearsal = components['schemas']['Rehearsal'];
+export type RehearsalReport = components['schemas']['RehearsalReport'];
 export type Relation = components['schemas']['Relation'];
 export type RelationRule = components['schemas']['RelationRule'];
 export type RelationSource = components['schemas']['RelationSource'];
@@ -12499,6 +13125,8 @@ export type Runtime = components['schemas']['Runtime'];
 export type Scaled = components['schemas']['Scaled'];
 export type Scaling = components['schemas']['Scaling'];
 export type ScalingMode = components['schemas']['ScalingMode'];
+export type Scenario = components['schemas']['Scenario'];
+export type ScenarioMeta = components['schemas']['ScenarioMeta'];
 export type Schedule = components['schemas']['Schedule'];
 export type ScoreRow = components['schemas']['ScoreRow'];
 export type Scorecard = components['schemas']['Scorecard'];
@@ -12509,6 +13137,7 @@ export type Secret = components['schemas']['Secret'];
 export type Secret2 = components['schemas']['Secret2'];
 export type SecretStatus = components['schemas']['SecretStatus'];
 export type Selector = components['schemas']['Selector'];
+export type Served = components['schemas']['Served'];
 export type Session = components['schemas']['Session'];
 export type Setting = components['schemas']['Setting'];
 export type Share = components['schemas']['Share'];

@@ -31,6 +31,8 @@ const MOST_FAMILIES: usize = 20_000;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Blocks are cut and merged this often.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
+/// A question that takes longer than this moves aside.
+const LONG: Duration = Duration::from_millis(500);
 /// A log of so many bytes is put into blocks when the server stops.
 const WORTH_A_BLOCK: u64 = 1 << 20;
 
@@ -133,22 +135,46 @@ impl Metrics {
                 lookback: ask.lookback.unwrap_or(QueryOptions::default().lookback),
                 budget: Budget { cancelled, ..Budget::default() },
             };
-            let done = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                match ask.period {
-                    Period::At(at) => promql::instant(&*storage, &ask.query, at, &options),
-                    Period::Range(from, to, step) => {
-                        promql::range(&*storage, &ask.query, from, to, step, &options)
-                    }
+            let work = move || match ask.period {
+                Period::At(at) => promql::instant(&*storage, &ask.query, at, &options),
+                Period::Range(from, to, step) => {
+                    promql::range(&*storage, &ask.query, from, to, step, &options)
                 }
-            });
-            done.await.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
+            };
+            self.in_turn(lane, turn, work).await
         };
         let answer = tokio::time::timeout(patience, work).await;
         answer.unwrap_or_else(|_| match &self.remote {
             Some(remote) if elsewhere.load(Ordering::Relaxed) => Err(remote.late(patience)),
             _ => Err(QueryError::Cancelled),
         })
+    }
+
+    /// Does work on a thread that may block, which has the turn until it ends, though nobody may
+    /// wait for it any more. What takes long moves aside, so that what is short gets its turn.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        lane: lanes::Lane<'_>,
+        turn: lanes::Turn,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let place = Arc::new(Mutex::new(turn));
+        let held = place.clone();
+        let mut done = tokio::task::spawn_blocking(move || {
+            let _held = held;
+            work()
+        });
+        let result = match tokio::time::timeout(LONG, &mut done).await {
+            Ok(result) => result,
+            Err(_) => {
+                if let Some(aside) = self.lanes.aside(lane) {
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = aside;
+                }
+                drop(place);
+                done.await
+            }
+        };
+        result.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
     }
 
     /// Does work on the store in its turn, on a thread that may block.
@@ -164,11 +190,7 @@ impl Metrics {
         let storage = self.storage.clone();
         let all = async {
             let turn = self.lanes.turn(lane).await;
-            let done = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                work(&storage)
-            });
-            done.await.unwrap_or_else(|e| Err(QueryError::Execution(e.to_string())))
+            self.in_turn(lane, turn, move || work(&storage)).await
         };
         tokio::time::timeout(patience, all).await.unwrap_or(Err(QueryError::Cancelled))
     }

@@ -30,7 +30,9 @@ use super::logs::{self, LogLines, LogQuery};
 use super::objects::{self, GetQuery, ListQuery, WriteQuery};
 use super::session;
 use super::watch::{self, WatchQuery};
-use super::{capacity, costs, decisions, delivery, inventory, packages, rehearsal, standards, state};
+use super::{
+    capacity, costs, decisions, delivery, inventory, packages, rehearsal, standards, state,
+};
 use crate::listen::PeerAddress;
 use crate::{App, auth, blobs, console};
 

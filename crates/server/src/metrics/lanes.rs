@@ -1,6 +1,7 @@
 //! Who may ask the store at the same time: people take turns, each in the order they asked, and
-//! none takes every place, so that one who asks a lot does not starve others; planners have a lane
-//! of their own.
+//! none takes every place, so that one who asks a lot does not starve others; a question that takes
+//! long moves aside, so that it does not starve the short ones behind it; planners have a lane of
+//! their own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,10 @@ use tokio::sync::oneshot;
 const PEOPLE: usize = 3;
 /// of them so many of one person.
 const EACH: usize = PEOPLE - 1;
+/// So many questions that take long are worked on aside, of all people,
+const ASIDE: usize = 3;
+/// and of one person.
+const ASIDE_EACH: usize = ASIDE - 1;
 /// So many questions of planners.
 const PLANNERS: usize = 2;
 
@@ -27,6 +32,7 @@ pub enum Lane<'a> {
 #[derive(Debug)]
 pub struct Lanes {
     people: Arc<Queue>,
+    aside: Arc<Queue>,
     planners: Arc<Queue>,
 }
 
@@ -58,7 +64,20 @@ impl Lanes {
     /// Nobody asks yet.
     pub fn new() -> Lanes {
         let queue = |places, each| Arc::new(Queue { places, each, state: Mutex::default() });
-        Lanes { people: queue(PEOPLE, EACH), planners: queue(PLANNERS, PLANNERS) }
+        Lanes {
+            people: queue(PEOPLE, EACH),
+            aside: queue(ASIDE, ASIDE_EACH),
+            planners: queue(PLANNERS, PLANNERS),
+        }
+    }
+
+    /// A place for a question that has taken long, in exchange for its turn; none where too many
+    /// take long, or where it is a planner's.
+    pub fn aside(&self, lane: Lane<'_>) -> Option<Turn> {
+        match lane {
+            Lane::Person(name) => Queue::take(&self.aside, name),
+            Lane::Planner => None,
+        }
     }
 
     /// Waits for a turn.
@@ -83,13 +102,28 @@ impl Default for Lanes {
 }
 
 impl Queue {
+    /// A place, if one is free.
+    fn take(queue: &Arc<Queue>, name: &str) -> Option<Turn> {
+        let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = queue.admits(&mut state, name);
+        admitted.then(|| Turn { queue: queue.clone(), name: name.to_owned() })
+    }
+
+    /// Takes a place, if one is free.
+    fn admits(&self, state: &mut State, name: &str) -> bool {
+        let free = state.taken.values().sum::<usize>() < self.places;
+        let admitted = free && state.has(name) < self.each;
+        if admitted {
+            state.take(name);
+        }
+        admitted
+    }
+
     async fn wait(queue: &Arc<Queue>, name: &str) -> Turn {
         let turn = || Turn { queue: queue.clone(), name: name.to_owned() };
         let receiver = {
             let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let all: usize = state.taken.values().sum();
-            if all < queue.places && state.has(name) < queue.each {
-                state.take(name);
+            if queue.admits(&mut state, name) {
                 return turn();
             }
             let (sender, receiver) = oneshot::channel();
@@ -179,6 +213,24 @@ mod tests {
         drop(more.await);
         drop(held);
         assert!(lanes.people.state.lock().unwrap().taken.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_moves_aside_for_what_is_short() {
+        let lanes = Lanes::new();
+        let ann = Lane::Person("ann");
+        let mut long = Vec::new();
+        for _ in 0..ASIDE_EACH {
+            let turn = lanes.turn(ann).await;
+            long.push(lanes.aside(ann).expect("there is a place"));
+            drop(turn);
+        }
+        assert!(lanes.aside(ann).is_none(), "one takes not every place there either");
+        let short = [lanes.turn(ann).await, lanes.turn(ann).await];
+        assert!(lanes.aside(Lane::Person("bob")).is_some());
+        assert!(lanes.aside(Lane::Planner).is_none());
+        drop((short, long));
+        assert!(lanes.aside.state.lock().unwrap().taken.is_empty());
     }
 
     #[tokio::test]
