@@ -421,7 +421,7 @@ mod tests {
     fn what_a_runbook_fills_in_is_there_and_in_no_script() {
         let check = |command: serde_json::Value, env: serde_json::Value| {
             let book: Runbook = serde_json::from_value(serde_json::json!({
-                "params": { "a-b": {}, "user": {} }, "do": { "command": command, "env": env },
+                "params": { "a-b": {}, "n": { "type": "number" }, "user": {} }, "do": { "command": command, "env": env },
             }))
             .unwrap();
             book.validate().map_err(|e| e.to_string())
@@ -432,7 +432,7 @@ mod tests {
             serde_json::json!(["sh", "-c", "echo \"$PARAM_USER\""]),
             serde_json::json!(["sh", "-c", "echo \"$1\"", "x", "{{params.user}}"]),
             serde_json::json!(["sh", "./it.sh", "{{params.user}}", "{{pipeline}}"]),
-            serde_json::json!(["bash", "-c", "echo {{pipeline}}"]),
+            serde_json::json!(["bash", "-c", "echo {{pipeline}} {{params.n}}"]),
         ] {
             assert_eq!(check(good.clone(), none()), Ok(()), "{good}");
         }
@@ -462,7 +462,10 @@ mod tests {
         ] {
             let said = check(bad, env).unwrap_err();
             assert!(said.contains("there is no params.usr"), "{said}");
-            assert!(said.contains("there are params.a-b, params.user, pipeline"), "{said}");
+            assert!(
+                said.contains("there are params.a-b, params.n, params.user, pipeline"),
+                "{said}"
+            );
         }
         assert!(check(serde_json::json!(["echo", "{{nosuch}}"]), none()).is_err());
         assert!(check(serde_json::json!(["echo", "{{params.user"]), none()).is_err());

@@ -1,11 +1,11 @@
-//! What may stand between `{{` and `}}` in a runbook: names that exist, and no parameter in the
-//! script of a shell, where its value would be part of the program. How it is filled in is no
+//! What may stand between `{{` and `}}` in a runbook: names that exist, and no free text in the
+//! script of a shell, where it would be part of the program. How it is filled in is no
 //! matter of this file.
 
 use std::collections::BTreeMap;
 
 use crate::ci::fill;
-use crate::ci::pipeline::Param;
+use crate::ci::pipeline::{Param, ParamKind};
 use crate::job::Deed;
 use crate::name::Invalid;
 
@@ -18,7 +18,7 @@ pub(super) fn check(deed: &Deed, params: &BTreeMap<String, Param>, invalid: &mut
     for (i, word) in deed.command.iter().enumerate() {
         let path = format!("do.command[{i}]");
         let named = check_text(word, &path, params, invalid);
-        let given = named.iter().find(|name| name.starts_with("params"));
+        let given = named.iter().find(|name| is_free(name, params));
         let Some(given) = given.filter(|_| script == Some(i)) else { continue };
         let name = given.strip_prefix("params.").unwrap_or("NAME");
         let variable = variable(name.split('.').next().unwrap_or(name));
@@ -33,6 +33,13 @@ pub(super) fn check(deed: &Deed, params: &BTreeMap<String, Param>, invalid: &mut
     for (key, value) in &deed.env {
         check_text(value, &format!("do.env.{key}"), params, invalid);
     }
+}
+
+/// Whether what is named may be any text: numbers, and what is one of a few, end no word.
+fn is_free(name: &str, params: &BTreeMap<String, Param>) -> bool {
+    let Some(rest) = name.strip_prefix("params") else { return false };
+    let param = rest.strip_prefix('.').and_then(|rest| params.get(rest.split('.').next()?));
+    param.is_none_or(|param| param.kind == ParamKind::String && param.one_of.is_empty())
 }
 
 /// The variable a parameter is told by.
