@@ -10,7 +10,7 @@ use atoll_model::access::Actor;
 use atoll_model::{Level, Span};
 use atoll_server::{Encryption, Keep, MetricsOptions, Options, Running, auth};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 
 /// What a test waits for at most.
@@ -201,14 +201,27 @@ impl Caller {
         (status, if chunked { unchunk(body) } else { body.to_owned() })
     }
 
+    /// A stream of events, as it is told.
+    pub async fn stream(&self, path: &str) -> Events {
+        Events(self.open("GET", path, b"", "").await.lines())
+    }
+
     /// The data of the first events of a stream.
     pub async fn events(&self, path: &str, count: usize) -> Vec<Value> {
+        self.stream(path).await.next(count).await
+    }
+}
+
+/// Events that are told as they happen.
+pub struct Events(Lines<BufReader<TcpStream>>);
+
+impl Events {
+    /// The data of the next so many.
+    pub async fn next(&mut self, count: usize) -> Vec<Value> {
         let read = async {
-            let reader = self.open("GET", path, b"", "").await;
-            let mut lines = reader.lines();
             let mut events = Vec::new();
             while events.len() < count {
-                let line = lines.next_line().await.expect("a line").expect("no end");
+                let line = self.0.next_line().await.expect("a line").expect("no end");
                 if let Some(data) = line.strip_prefix("data:") {
                     events.push(serde_json::from_str(data).expect("JSON"));
                 }
