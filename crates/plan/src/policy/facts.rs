@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::access::Actor;
 use atoll_model::{
-    Any, Application, Environment, Host, Instance, Object, Release, Snapshot, cmdb::DEFAULT_ZONE,
+    Any, Application, Environment, Host, Instance, Object, Release, Snapshot, Team, User,
+    cmdb::DEFAULT_ZONE,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::expression::Facts;
 use crate::permission::Permissions;
 
 /// The names of the facts.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "object",
     "old",
     "actor",
@@ -25,6 +26,7 @@ pub const NAMES: [&str; 9] = [
     "release",
     "pkg",
     "instances",
+    "owner",
     "zones",
 ];
 
@@ -143,12 +145,26 @@ impl<'a> Scene<'a> {
                 let package = release.and_then(|it| package_of(self.world, &it.spec));
                 package.map_or(Value::Null, |it| serde_json::to_value(it).unwrap_or_default())
             }
+            "owner" => self.owner().unwrap_or_default(),
             "instances" => Value::Array(self.instances().map(|(value, _)| value).collect()),
             _ => {
                 let zones: BTreeSet<String> = self.instances().map(|(_, zone)| zone).collect();
                 json!(zones)
             }
         }
+    }
+
+    /// The team or user that the subject says answers for it; none, where there is no such.
+    fn owner(&self) -> Option<Value> {
+        let subject = self.subject.to_value();
+        let (kind, name) = subject.pointer("/spec/owner")?.as_str()?.split_once('/')?;
+        let there = match kind {
+            "team" => self.world.get::<Team>(name).is_some(),
+            // The user the server runs as is no object.
+            "user" => name == "local" || self.world.get::<User>(name).is_some(),
+            _ => false,
+        };
+        there.then(|| json!({ "kind": kind, "name": name }))
     }
 
     fn stored_release(&self) -> Option<&'a Object<Release>> {

@@ -97,6 +97,8 @@ fn by_rule(world: &Snapshot, kind: Kind, old: Option<&Any>, new: Option<&Any>) -
             });
             if about && target_changed(old, new) { all() } else { Vec::new() }
         }
+        // Whoever names one as an owner, of which there was or is none.
+        Some(Any::Team(_) | Any::User(_)) if old.is_none() || new.is_none() => all(),
         Some(Any::Waiver(_)) => {
             let mut names = BTreeSet::new();
             for any in [old, new].into_iter().flatten() {
