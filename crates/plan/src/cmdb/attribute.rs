@@ -9,6 +9,7 @@ use atoll_model::cmdb::view::{Attribute, Standing};
 use atoll_model::{Host, Item, ItemType, Object, Snapshot, Span, Timestamp};
 use serde_json::Value;
 
+use super::identity::says_nothing;
 use super::{compare, facts};
 use crate::Context;
 
@@ -50,7 +51,8 @@ pub fn of_item(cx: &Context, item: &Object<Item>) -> Vec<Attribute> {
         let seen = all.iter().filter_map(|record| record.status.seen.get(name)).flatten();
         let authority = class.and_then(|class| class.spec.authority.get(name));
         let usual = class.map_or(Span::seconds(7 * 86_400), |class| class.spec.stale_after);
-        let is = ranked(seen.cloned().collect(), authority, usual, cx.now);
+        let junk = class.map_or(&[][..], |class| class.spec.junk.as_slice());
+        let is = ranked(seen.cloned().collect(), authority, usual, junk, cx.now);
         let should = all.iter().find_map(|record| record.spec.attributes.get(name));
         let used = all.iter().filter_map(|record| record.status.used.get(name));
         let used = used.filter(|used| counts(used, cx.now));
@@ -67,12 +69,14 @@ pub(crate) fn records<'a>(world: &'a Snapshot, item: &'a Object<Item>) -> Vec<&'
 
 /// What sources say, the one that is believed first.
 ///
-/// **Invariant:** a source that has gone stale is believed only where no other is left, whatever
-/// its authority; of two with the same authority the later word counts.
+/// **Invariant:** what says nothing, and a source that has gone stale, are believed only where no
+/// other is left, whatever their authority; of two with the same authority, and of two that are
+/// stale, the later word counts.
 fn ranked(
     seen: Vec<Observed>,
     authority: Option<&Authority>,
     usual: Span,
+    junk: &[String],
     now: Timestamp,
 ) -> Vec<(Observed, bool, Timestamp)> {
     let stale_after = authority.and_then(|a| a.stale_after).unwrap_or(usual);
@@ -89,7 +93,13 @@ fn ranked(
         })
         .collect();
     all.sort_by(|(a, a_stale, _), (b, b_stale, _)| {
-        let key = |said: &Observed, stale: bool| (stale, rank(&said.source), -said.at.0);
+        let key = |said: &Observed, stale: bool| {
+            let empty = said.value.as_str().is_some_and(|text| says_nothing(text, junk));
+            // Once a word is old its source vouches for nothing: what was taken up from the next
+            // when the first went stale is not given up again when that one does.
+            let rank = if stale { 0 } else { rank(&said.source) };
+            (empty, stale, rank, -said.at.0)
+        };
         key(a, *a_stale).cmp(&key(b, *b_stale))
     });
     all
@@ -161,13 +171,29 @@ mod tests {
         let authority = Authority { sources, stale_after: Some(Span::seconds(10)) };
         let believed = |now: i64| {
             let seen = vec![said("old", "import/a.csv", 5_000), said("new", "agent/h1", 1_000)];
-            let all = ranked(seen, Some(&authority), Span::seconds(60), Timestamp(now));
+            let all = ranked(seen, Some(&authority), Span::seconds(60), &[], Timestamp(now));
             let (first, stale, _) = all[0].clone();
             (first.value, stale)
         };
         assert_eq!(believed(6_000), (json!("new"), false), "the agent is believed");
         assert_eq!(believed(12_000), (json!("old"), false), "the agent has gone stale");
-        assert_eq!(believed(30_000), (json!("new"), true), "both have; nobody else is left");
+        assert_eq!(believed(30_000), (json!("old"), true), "both have; the later word stays");
+    }
+
+    #[test]
+    fn what_makers_leave_in_is_passed_over() {
+        let sources = vec!["agent".to_owned(), "import".to_owned()];
+        let authority = Authority { sources, stale_after: None };
+        let first = |agent: &str, import: &str| {
+            let seen = vec![said(agent, "agent/h1", 1), said(import, "import/a.csv", 0)];
+            let junk = ["tbd".to_owned()];
+            let now = Timestamp(2);
+            ranked(seen, Some(&authority), Span::seconds(60), &junk, now)[0].0.value.clone()
+        };
+        assert_eq!(first("Default string", "R740"), json!("R740"));
+        assert_eq!(first("TBD", "R740"), json!("R740"), "junk of the class");
+        assert_eq!(first("7", "12"), json!("7"), "short is not empty");
+        assert_eq!(first("none", "unknown"), json!("none"), "nothing else is left");
     }
 
     #[test]

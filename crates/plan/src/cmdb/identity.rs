@@ -50,6 +50,15 @@ pub fn is_junk(value: &str, more: &[String]) -> bool {
         || more.iter().any(|junk| junk.trim().eq_ignore_ascii_case(&bare))
 }
 
+/// Whether a value says nothing at all, as what makers leave in does. Less is passed over than
+/// where somebody is to be told by it: what is short is a value as good as any.
+pub(super) fn says_nothing(value: &str, more: &[String]) -> bool {
+    let bare = value.trim().to_lowercase();
+    bare != "0" && JUNK.contains(&bare.as_str())
+        || bare.len() >= 6 && is_junk(&bare, &[])
+        || more.iter().any(|junk| junk.trim().eq_ignore_ascii_case(&bare))
+}
+
 /// The signs a machine is told by, the strongest first: what each is called, and its value. Those
 /// that say nothing are left out.
 pub fn signs(system: &SystemFacts) -> Vec<(&'static str, String)> {
