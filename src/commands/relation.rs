@@ -37,11 +37,18 @@ pub async fn impact(global: &Global, args: Impact) -> anyhow::Result<Exit> {
         });
         output::table(lines.collect(), format == Format::Wide)
     })?;
+    let more = "more suffers than you may read";
     if told.losses.is_empty() && format.is_table() {
-        output::say(&format!("nothing suffers when {} is lost", told.subject));
+        output::say(&match told.hidden {
+            true => format!("{more} when {} is lost", told.subject),
+            false => format!("nothing suffers when {} is lost", told.subject),
+        });
         return Ok(Exit::Done);
     }
     output::print(&text)?;
+    if told.hidden {
+        output::say(more);
+    }
     Ok(Exit::Done)
 }
 

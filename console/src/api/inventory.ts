@@ -125,7 +125,7 @@ export function useThing(plural: string, name: string, version: number) {
 
 /** Who suffers when something is lost. */
 export function useImpact(of: string) {
-  return useQuery<{ readonly losses: readonly Loss[] }, Problem>({
+  return useQuery<{ readonly losses: readonly Loss[]; readonly hidden?: boolean }, Problem>({
     queryKey: ["impact", of],
     queryFn: ({ signal }) => call("GET", "/v1/inventory/impact", { query: { of }, signal }),
     refetchInterval: CALM,

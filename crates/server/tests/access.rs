@@ -174,6 +174,16 @@ async fn what_may_not_be_read_shows_neither_in_the_inventory_nor_in_scores() {
         let (status, said) = anna.call("GET", path, None).await;
         assert!(status == 200 && !said.to_string().contains("pay"), "{path}: {said}");
     }
+    // Somebody else's suffers too: not what, but that it does.
+    let mut ledger = application("ledger", "team/money");
+    ledger["spec"]["needs"] = json!(["application/shop"]);
+    assert_eq!(apply(&admin, &[ledger]).await.0, 200);
+    for (caller, hidden) in [(&admin, Value::Null), (&anna, json!(true))] {
+        let path = "/v1/inventory/impact?of=application/shop";
+        let (_, told) = caller.call("GET", path, None).await;
+        assert_eq!(told["hidden"], hidden, "{told}");
+        assert_eq!(told.to_string().contains("ledger"), hidden.is_null(), "{told}");
+    }
     // Not even how many there are of what.
     assert_eq!(apply(&admin, &[object("ItemType", "vault", json!({}))]).await.0, 200);
     for (caller, told) in [(&admin, true), (&anna, false)] {

@@ -214,7 +214,13 @@ function Suffers({ of }: { of: string }) {
         <h2>If it is lost</h2>
       </header>
       {losses.length === 0 ? (
-        <div className="body small quiet">{impact.isPending ? "…" : "nothing suffers"}</div>
+        <div className="body small quiet">
+          {impact.isPending
+            ? "…"
+            : impact.data?.hidden
+              ? "more suffers than you may read"
+              : "nothing suffers"}
+        </div>
       ) : (
         <ul className="relations" data-list>
           {losses.slice(0, 60).map((loss) => (

@@ -97,6 +97,9 @@ pub struct Impact {
     pub subject: String,
     /// Who suffers, the worst first.
     pub losses: Vec<Loss>,
+    /// More suffers than whoever asks may read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// One that suffers.

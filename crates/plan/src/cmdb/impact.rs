@@ -38,7 +38,7 @@ pub fn impact(world: &Snapshot, subject: &str) -> Option<Impact> {
     losses.extend(applications);
     losses.sort_by(|a, b| (a.word, kind_of(a), &a.subject).cmp(&(b.word, kind_of(b), &b.subject)));
     losses.dedup_by(|a, b| a.subject == b.subject);
-    Some(Impact { subject: subject.to_owned(), losses })
+    Some(Impact { subject: subject.to_owned(), losses, hidden: false })
 }
 
 fn kind_of(loss: &Loss) -> usize {

@@ -260,7 +260,13 @@ pub async fn lost(
 ) -> Answer<Json<Impact>> {
     let of = written(&query.of)?;
     let missing = || ApiError::not_found(format!("{of}, nor anything that has to do with it"));
-    impact::impact(&app.seen(&actor), &of).map(Json).ok_or_else(missing)
+    let sight = app.sight(&actor);
+    let mut told = impact::impact(&app.seen(&actor), &of).ok_or_else(missing)?;
+    if !sight.may.reads_everything() {
+        let all = impact::impact(&sight.world, &of);
+        told.hidden = all.is_some_and(|all| all.losses.len() > told.losses.len());
+    }
+    Ok(Json(told))
 }
 
 /// `GET /v1/inventory/path`.
