@@ -9,15 +9,20 @@ use super::{Cell, aged, cell, name, reason, text, word};
 use crate::clock::short;
 use crate::terminal::Tone;
 
+/// So many of something, in words.
+fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 pub(super) fn facts(o: &Object<Facts>, now: Timestamp) -> Vec<Cell> {
     let entries = match &o.status.data {
         Some(FactsData::System(system)) => system.os.pretty.clone(),
-        Some(FactsData::Storage(all)) => format!("{} disks", all.disks.len()),
-        Some(FactsData::Network(all)) => format!("{} interfaces", all.interfaces.len()),
-        Some(FactsData::Listeners(all)) => format!("{} ports", all.len()),
-        Some(FactsData::Links(all)) => format!("{} links", all.len()),
-        Some(FactsData::Packages(all)) => format!("{} packages", all.len()),
-        Some(FactsData::Custom(all)) => format!("{} plug-ins", all.len()),
+        Some(FactsData::Storage(all)) => count(all.disks.len(), "disk"),
+        Some(FactsData::Network(all)) => count(all.interfaces.len(), "interface"),
+        Some(FactsData::Listeners(all)) => count(all.len(), "port"),
+        Some(FactsData::Links(all)) => count(all.len(), "link"),
+        Some(FactsData::Packages(all)) => count(all.len(), "package"),
+        Some(FactsData::Custom(all)) => count(all.len(), "plug-in"),
         Some(FactsData::Mends(all)) => format!("{} not mended", all.len()),
         None => String::new(),
     };

@@ -38,7 +38,7 @@ pub struct Source {
     /// The class of the items
     #[arg(long = "type", value_name = "CLASS")]
     of: String,
-    /// The column that says what the source calls each [default: name]
+    /// The column that says what the source calls each
     #[arg(long, value_name = "COLUMN", default_value = "name")]
     key: String,
     /// Who says so [default: import/FILE]

@@ -234,7 +234,8 @@ fn users(cx: &Context, stored: &Any) -> Vec<String> {
         Any::ItemType(class) => {
             let of = |item: &&Arc<Object<Item>>| item.spec.of == *class.name();
             let count = cx.world.all::<Item>().filter(of).count();
-            (count > 0).then(|| format!("{count} items")).into_iter().collect()
+            let s = if count == 1 { "" } else { "s" };
+            (count > 0).then(|| format!("{count} item{s}")).into_iter().collect()
         }
         Any::Network(network) => {
             let within =

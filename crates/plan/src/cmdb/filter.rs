@@ -196,7 +196,7 @@ impl Filter {
         let term = parse::term(text).map_err(wrong)?;
         match term.unknown_kind() {
             Some(kind) => {
-                let hint = "the kinds there are: atoll explain; an item's own is its type";
+                let hint = "the kinds there are: atoll get --help; an item's own is its type";
                 Err(Reason::new("filter", format!("there is no kind {kind}")).hint(hint))
             }
             None => Ok(Filter(term)),

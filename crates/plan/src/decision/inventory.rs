@@ -117,10 +117,13 @@ fn left_behind(world: &Snapshot, class: &Object<ItemType>) -> Option<Reason> {
         .map(|item| item.name());
     let first = names.next()?;
     let count = 1 + names.count();
-    let message = format!("{count} items of {} do not fit it, item/{first} first", class.name());
+    let name = class.name();
+    let message = match count {
+        1 => format!("item/{first} of {name} does not fit it"),
+        count => format!("{count} items of {name} do not fit it, item/{first} first"),
+    };
     Some(Reason::new("misfits", message).hint(format!(
-        "they stay as they are and are found by atoll drift --of {}; each fits again once it is \
-         edited",
-        class.name()
+        "what does not fit stays as it is and is found by atoll drift --of {name}, until it is \
+         edited"
     )))
 }

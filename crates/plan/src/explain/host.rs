@@ -16,10 +16,11 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     let usable = it.spec.usable(it.status.capacity);
     let since = ago(cx, it.status.since);
     told.state = format!(
-        "{name} in zone {} is {}{since}; {} take {} of {} cpu and {} of {} memory.",
+        "{name} in zone {} is {}{since}; {} {} {} of {} cpu and {} of {} memory.",
         it.zone(),
         word(&it.status.phase),
         count(usage.instances.len(), "instance"),
+        if usage.instances.len() == 1 { "takes" } else { "take" },
         usage.amount.cpu,
         usable.cpu,
         usage.amount.memory,

@@ -221,10 +221,15 @@ pub async fn apply(
         }
     }
     if !reasons.is_empty() {
-        let title = format!("{} problems; nothing was applied", reasons.len());
+        let title = format!("{}; nothing was applied", problems(reasons.len()));
         return Err(ApiError::invalid(title, reasons));
     }
     write(&app, &actor, query.dry_run, move |cx| edit::apply(cx, objects.clone())).await
+}
+
+/// So many problems, in words.
+pub(super) fn problems(count: usize) -> String {
+    format!("{count} problem{}", if count == 1 { "" } else { "s" })
 }
 
 fn subject_of(value: &Value, index: usize) -> String {

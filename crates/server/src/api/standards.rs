@@ -97,7 +97,7 @@ pub async fn replay(
     if !problems.is_empty() {
         let said = problems.iter().map(|p| format!("{}: spec.{p}", standard.name()));
         let reasons: Vec<Reason> = said.map(|message| Reason::new("invalid", message)).collect();
-        let title = format!("{} problems of the standard", reasons.len());
+        let title = format!("{} of the standard", super::objects::problems(reasons.len()));
         return Err(ApiError::invalid(title, reasons));
     }
     let now = app.clock.now();
