@@ -8026,6 +8026,8 @@ export interface components {
         };
         /** @description `GET /v1/inventory/impact`: who suffers when something is lost. */
         Impact: {
+            /** @description More suffers than whoever asks may read. */
+            hidden?: boolean;
             /** @description Who suffers, the worst first. */
             losses: components["schemas"]["Loss"][];
             /** @description What is lost: `host/h1`. */
