@@ -15,6 +15,7 @@ import {
 } from "../../logic/configs";
 import { ChangeDialog } from "../../parts/change";
 import { Diff } from "../../parts/diff";
+import { Remark } from "../../parts/judging";
 import { proposalOf } from "../deployment/actions";
 import { Field } from "./field";
 
@@ -210,17 +211,7 @@ function Ask({ what, values, config, onClose }: AskProps) {
       proposal={proposalOf({ plural: "configs", name, generation: seen, spec: patch }, done)}
       onClose={onClose}
     >
-      {what === "draft" && (
-        <div className="field">
-          <label htmlFor="draft-note">What for</label>
-          <input
-            id="draft-note"
-            data-first
-            value={note}
-            onChange={(event) => setNote(event.target.value)}
-          />
-        </div>
-      )}
+      {what === "draft" && <Remark label="What for" value={note} onChange={setNote} />}
     </ChangeDialog>
   );
 }

@@ -18,6 +18,7 @@ import { counted } from "../../logic/quantity";
 import { Ago } from "../../parts/ago";
 import { Empty, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
+import { RightWrong } from "../../parts/judging";
 import { ObjectLink, SubjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Reasons } from "../../parts/reasons";
@@ -158,22 +159,10 @@ function Row({ decision, mayWrite, ask }: RowProps) {
               Approve
             </button>
           )}
-          <button
-            type="button"
-            className="button slim"
-            aria-pressed={said?.right === true}
-            onClick={() => ask({ what: "right", decision })}
-          >
-            <Icon name="check" size={14} /> Right
-          </button>
-          <button
-            type="button"
-            className="button slim"
-            aria-pressed={said?.right === false}
-            onClick={() => ask({ what: "wrong", decision })}
-          >
-            <Icon name="close" size={14} /> Wrong
-          </button>
+          <RightWrong
+            said={said?.right}
+            onSay={(right) => ask({ what: right ? "right" : "wrong", decision })}
+          />
         </div>
       )}
     </li>

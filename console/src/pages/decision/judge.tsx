@@ -3,9 +3,9 @@
 import { useState } from "react";
 import { create, remove } from "../../api/change";
 import type { Decision, Freeze } from "../../api/objects";
-import { useWhoami } from "../../api/queries";
 import { actionWord } from "../../logic/decisions";
 import { ChangeDialog, type Proposal } from "../../parts/change";
+import { Approve, Remark } from "../../parts/judging";
 import { proposalOf } from "../deployment/actions";
 
 export type Asked =
@@ -14,30 +14,10 @@ export type Asked =
   | { what: "stop" }
   | { what: "resume"; stop: Freeze };
 
-interface WhyProps {
-  label: string;
-  value: string;
-  onChange: (text: string) => void;
-}
-
-function Why({ label, value, onChange }: WhyProps) {
-  return (
-    <div className="field">
-      <label htmlFor="judge-why">{label}</label>
-      <input
-        id="judge-why"
-        data-first
-        value={value}
-        onChange={(event) => onChange(event.target.value)}
-      />
-    </div>
-  );
-}
-
 export function Judge({ asked, onClose }: { asked: Asked; onClose: () => void }) {
   switch (asked.what) {
     case "approve":
-      return <Approve decision={asked.decision} onClose={onClose} />;
+      return <ApproveDecision decision={asked.decision} onClose={onClose} />;
     case "stop":
       return <Stop onClose={onClose} />;
     case "resume":
@@ -47,38 +27,16 @@ export function Judge({ asked, onClose }: { asked: Asked; onClose: () => void })
   }
 }
 
-function Approve({ decision, onClose }: { decision: Decision; onClose: () => void }) {
-  const who = useWhoami().data;
-  const [comment, setComment] = useState("");
+function ApproveDecision({ decision, onClose }: { decision: Decision; onClose: () => void }) {
   const { name } = decision.metadata;
-  const by = who?.name ?? "";
-  const mine = by.replace(/^.*\//, "").replaceAll(/[^a-z0-9-]+/g, "-");
-  const approval = {
-    kind: "Approval",
-    metadata: { name: `${name}.${mine}` },
-    spec: {
-      subject: `decision/${name}`,
-      by,
-      role: who?.roles?.[0] ?? who?.role ?? "",
-      comment: comment.trim(),
-    },
-  };
-  const proposal: Proposal | undefined = who && {
-    key: `approve ${name} ${comment}`,
-    preview: (signal) => create("approvals", approval, true, signal),
-    apply: () => create("approvals", approval, false),
-    done: `${name} is approved`,
-  };
   return (
-    <ChangeDialog
+    <Approve
+      subject={`decision/${name}`}
       title={`Approve: ${actionWord(decision.status.action)} ${decision.spec.subject}`}
-      lead={`As ${by || "…"}. It is carried out at once, if nothing is in the way by then.`}
-      word="Approve"
-      proposal={proposal}
+      lead="It is carried out at once, if nothing is in the way by then."
+      done={`${name} is approved`}
       onClose={onClose}
-    >
-      <Why label="What you say of it" value={comment} onChange={setComment} />
-    </ChangeDialog>
+    />
   );
 }
 
@@ -107,7 +65,7 @@ function Say({ decision, right, onClose }: SayProps) {
       proposal={proposalOf({ plural: "decisions", name, generation, spec }, "it is kept")}
       onClose={onClose}
     >
-      <Why label="Why, if you like" value={comment} onChange={setComment} />
+      <Remark label="Why, if you like" value={comment} onChange={setComment} />
     </ChangeDialog>
   );
 }
@@ -134,7 +92,7 @@ function Stop({ onClose }: { onClose: () => void }) {
       proposal={why.trim() === "" ? undefined : proposal}
       onClose={onClose}
     >
-      <Why label="Why" value={why} onChange={setWhy} />
+      <Remark label="Why" value={why} onChange={setWhy} />
     </ChangeDialog>
   );
 }

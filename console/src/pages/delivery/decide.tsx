@@ -1,12 +1,12 @@
 // What people decide of releases: let one on, approve it, forbid it, keep an environment at it.
 // Each is a change like any other: shown by a dry run, then made.
 import { useState } from "react";
-import { applyEdit, create, type Edit, previewEdit } from "../../api/change";
+import { applyEdit, type Edit, previewEdit } from "../../api/change";
 import { rulesOf } from "../../api/delivery";
 import { store } from "../../api/live";
 import type { Deployment, Promotion } from "../../api/objects";
-import { useWhoami } from "../../api/queries";
 import { ChangeDialog, type Proposal } from "../../parts/change";
+import { Approve, Remark } from "../../parts/judging";
 
 export type Asked =
   | { what: "promote" | "approve"; promotion: Promotion }
@@ -23,7 +23,9 @@ function edited(edit: Edit, done: string): Proposal {
 }
 
 export function Decide({ asked, onClose }: { asked: Asked; onClose: () => void }) {
-  if (asked.what === "approve") return <Approve promotion={asked.promotion} onClose={onClose} />;
+  if (asked.what === "approve") {
+    return <ApprovePromotion promotion={asked.promotion} onClose={onClose} />;
+  }
   if (asked.what === "promote") return <Promote promotion={asked.promotion} onClose={onClose} />;
   if (asked.what === "pin" || asked.what === "unpin") {
     return <Pin {...asked} off={asked.what === "unpin"} onClose={onClose} />;
@@ -32,28 +34,6 @@ export function Decide({ asked, onClose }: { asked: Asked; onClose: () => void }
     return <VetoForm release={asked.release} off={asked.what === "unveto"} onClose={onClose} />;
   }
   return null;
-}
-
-interface Reasoned {
-  label: string;
-  value: string;
-  placeholder: string;
-  onChange: (text: string) => void;
-}
-
-function Reason({ label, value, placeholder, onChange }: Reasoned) {
-  return (
-    <div className="field">
-      <label htmlFor="decide-why">{label}</label>
-      <input
-        id="decide-why"
-        data-first
-        value={value}
-        placeholder={placeholder}
-        onChange={(event) => onChange(event.target.value)}
-      />
-    </div>
-  );
 }
 
 function Promote({ promotion, onClose }: { promotion: Promotion; onClose: () => void }) {
@@ -93,7 +73,7 @@ function Promote({ promotion, onClose }: { promotion: Promotion; onClose: () => 
         It may not wait: an emergency
       </label>
       {emergency && (
-        <Reason
+        <Remark
           label="Why it may not wait"
           value={why}
           placeholder="kept in the audit"
@@ -104,43 +84,18 @@ function Promote({ promotion, onClose }: { promotion: Promotion; onClose: () => 
   );
 }
 
-function Approve({ promotion, onClose }: { promotion: Promotion; onClose: () => void }) {
-  const who = useWhoami().data;
-  const { name } = promotion.metadata;
+function ApprovePromotion({ promotion, onClose }: { promotion: Promotion; onClose: () => void }) {
   const { release, environment } = promotion.spec;
-  const [comment, setComment] = useState("");
-  const by = who?.name ?? "";
   const rules = store.snapshot().tables.environments.get(environment);
-  const roles = rules ? (rulesOf(rules).approval?.roles ?? []) : [];
-  const mineAre = who?.roles ?? [];
-  const role = mineAre.find((mine) => roles.includes(mine)) ?? mineAre[0] ?? who?.role ?? "";
-  const mine = by.replace(/^.*\//, "").replaceAll(/[^a-z0-9-]+/g, "-");
-  const approval = {
-    kind: "Approval",
-    metadata: { name: `${name}.${mine}` },
-    spec: { subject: `promotion/${name}`, by, role, comment: comment.trim() },
-  };
-  const proposal: Proposal | undefined = who && {
-    key: `approve ${name} ${comment}`,
-    preview: (signal) => create("approvals", approval, true, signal),
-    apply: () => create("approvals", approval, false),
-    done: `${release} is approved for ${environment}`,
-  };
   return (
-    <ChangeDialog
+    <Approve
+      subject={`promotion/${promotion.metadata.name}`}
       title={`Approve ${release} for ${environment}`}
-      lead={`As ${by || "…"}. An approval is never changed; the audit keeps it.`}
-      word="Approve"
-      proposal={proposal}
+      lead="An approval is never changed; the audit keeps it."
+      done={`${release} is approved for ${environment}`}
+      roles={rules && rulesOf(rules).approval?.roles}
       onClose={onClose}
-    >
-      <Reason
-        label="What you say of it"
-        value={comment}
-        placeholder="may stay empty"
-        onChange={setComment}
-      />
-    </ChangeDialog>
+    />
   );
 }
 
@@ -174,7 +129,7 @@ function VetoForm({ release, off, onClose }: VetoProps) {
     >
       {!off && (
         <>
-          <Reason label="Why" value={why} placeholder="kept with the release" onChange={setWhy} />
+          <Remark label="Why" value={why} placeholder="kept with the release" onChange={setWhy} />
           <label className="check">
             <input type="checkbox" checked={back} onChange={(e) => setBack(e.target.checked)} />
             Take it back where it runs already
@@ -212,7 +167,7 @@ function Pin({ deployment, release, off, onClose }: PinProps) {
       onClose={onClose}
     >
       {!off && (
-        <Reason label="Why" value={why} placeholder="kept with the deployment" onChange={setWhy} />
+        <Remark label="Why" value={why} placeholder="kept with the deployment" onChange={setWhy} />
       )}
     </ChangeDialog>
   );

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import type { Analysis } from "../../api/objects";
 import { ChangeDialog } from "../../parts/change";
-import { Icon } from "../../parts/icon";
+import { Remark, RightWrong } from "../../parts/judging";
 import { proposalOf } from "../deployment/actions";
 
 export function FeedbackButtons({ analysis }: { analysis: Analysis }) {
@@ -20,22 +20,7 @@ export function FeedbackButtons({ analysis }: { analysis: Analysis }) {
           "Was the guard right?"
         )}
       </p>
-      <button
-        type="button"
-        className="button slim"
-        aria-pressed={feedback?.right === true}
-        onClick={() => setRight(true)}
-      >
-        <Icon name="check" size={14} /> Right
-      </button>
-      <button
-        type="button"
-        className="button slim"
-        aria-pressed={feedback?.right === false}
-        onClick={() => setRight(false)}
-      >
-        <Icon name="close" size={14} /> Wrong
-      </button>
+      <RightWrong said={feedback?.right} onSay={setRight} />
       {right !== null && <Say analysis={analysis} right={right} onClose={() => setRight(null)} />}
     </div>
   );
@@ -65,15 +50,7 @@ function Say({ analysis, right, onClose }: SayProps) {
       proposal={proposalOf(edit, "thank you: it is kept")}
       onClose={onClose}
     >
-      <div className="field">
-        <label htmlFor="comment">Why, if you like</label>
-        <input
-          id="comment"
-          value={comment}
-          data-first
-          onChange={(event) => setComment(event.target.value)}
-        />
-      </div>
+      <Remark label="Why, if you like" value={comment} onChange={setComment} />
     </ChangeDialog>
   );
 }
