@@ -2,27 +2,22 @@
 
 use atoll_model::cmdb::drift::DriftCause;
 use atoll_model::cmdb::facts::FactsData;
-use atoll_model::{Drift, Facts, Item, ItemType, Network, Object, Timestamp};
+use atoll_model::{Drift, Facts, Item, ItemType, Network, Object, Timestamp, many};
 use serde_json::Value;
 
 use super::{Cell, aged, cell, name, reason, text, word};
 use crate::clock::short;
 use crate::terminal::Tone;
 
-/// So many of something, in words.
-fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 pub(super) fn facts(o: &Object<Facts>, now: Timestamp) -> Vec<Cell> {
     let entries = match &o.status.data {
         Some(FactsData::System(system)) => system.os.pretty.clone(),
-        Some(FactsData::Storage(all)) => count(all.disks.len(), "disk"),
-        Some(FactsData::Network(all)) => count(all.interfaces.len(), "interface"),
-        Some(FactsData::Listeners(all)) => count(all.len(), "port"),
-        Some(FactsData::Links(all)) => count(all.len(), "link"),
-        Some(FactsData::Packages(all)) => count(all.len(), "package"),
-        Some(FactsData::Custom(all)) => count(all.len(), "plug-in"),
+        Some(FactsData::Storage(all)) => many(all.disks.len(), "disk"),
+        Some(FactsData::Network(all)) => many(all.interfaces.len(), "interface"),
+        Some(FactsData::Listeners(all)) => many(all.len(), "port"),
+        Some(FactsData::Links(all)) => many(all.len(), "link"),
+        Some(FactsData::Packages(all)) => many(all.len(), "package"),
+        Some(FactsData::Custom(all)) => many(all.len(), "plug-in"),
         Some(FactsData::Mends(all)) => format!("{} not mended", all.len()),
         None => String::new(),
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use atoll_model::Timestamp;
 use atoll_model::capacity::{CapacityReport, CapacityRow, ZoneRoom};
+use atoll_model::many;
 
 use crate::args::{Global, Output};
 use crate::columns::{Cell, cell, word};
@@ -79,10 +80,8 @@ fn text(report: &CapacityReport, format: Format) -> String {
         text.push_str(&output::table(report.zones.iter().map(zone).collect(), wide));
     }
     if report.unplaced > 0 {
-        let (count, s) = (report.unplaced, if report.unplaced == 1 { "" } else { "s" });
-        text.push_str(&format!(
-            "\nNo host has room for {count} instance{s} that would be lacking.\n"
-        ));
+        let unplaced = many(report.unplaced, "instance");
+        text.push_str(&format!("\nNo host has room for {unplaced} that would be lacking.\n"));
     }
     text
 }

@@ -2,7 +2,7 @@
 //! take.
 
 use atoll_model::migration::MigrationForecast;
-use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span};
+use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span, many};
 use serde_json::json;
 
 use crate::args::{Global, Output, Override, Wait};
@@ -175,17 +175,13 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         ]
     });
     let mut text = output::table(lines.collect(), format == Format::Wide);
-    let plural = |count: u32, of: &str| match count {
-        1 => format!("1 {of}"),
-        count => format!("{count} {of}s"),
-    };
     text.push_str(&format!(
         "\n{} off {} in {}, in about {}; packed closely they take {} (no fewer than {}).\n",
-        plural(told.instances, "instance"),
-        plural(told.hosts.len() as u32, "host"),
-        plural(told.waves, "wave"),
+        many(told.instances, "instance"),
+        many(told.hosts.len(), "host"),
+        many(told.waves, "wave"),
         told.takes,
-        plural(told.packed, "host"),
+        many(told.packed, "host"),
         told.least
     ));
     for risk in &told.risks {

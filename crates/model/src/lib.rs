@@ -80,7 +80,7 @@ pub use object::{Meta, Object, Reason, Spec};
 pub use policy::{Scorecard, Standard, Waiver};
 pub use pool::Pool;
 pub use promotion::{Approval, Promotion};
-pub use quantity::{Cpu, Memory, Portion};
+pub use quantity::{Cpu, Memory, Portion, many};
 pub use selector::Selector;
 pub use snapshot::Snapshot;
 pub use time::{Span, Timestamp};

@@ -1,4 +1,4 @@
-//! Amounts: cpu, memory, and portions of a count. Not spans of time, which are in `time.rs`.
+//! Amounts: cpu, memory, portions of a count, and counts in words. Not spans of time, which are in `time.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,6 +8,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::time::as_text;
+
+/// So many of something, in words for people: `1 host`, `3 hosts`. `what` is one of them, and takes
+/// an `s` where there are more or none.
+pub fn many(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
 
 /// Processor time in thousandths of a core; written as `500m` or `2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

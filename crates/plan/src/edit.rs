@@ -8,7 +8,7 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Item, Kind, Network, Notification,
-    Object, Reason, Release, Task, Write,
+    Object, Reason, Release, Task, Write, many,
 };
 
 use crate::delivery::used_releases;
@@ -234,8 +234,7 @@ fn users(cx: &Context, stored: &Any) -> Vec<String> {
         Any::ItemType(class) => {
             let of = |item: &&Arc<Object<Item>>| item.spec.of == *class.name();
             let count = cx.world.all::<Item>().filter(of).count();
-            let s = if count == 1 { "" } else { "s" };
-            (count > 0).then(|| format!("{count} item{s}")).into_iter().collect()
+            (count > 0).then(|| many(count, "item")).into_iter().collect()
         }
         Any::Network(network) => {
             let within =

@@ -156,11 +156,6 @@ fn next(cx: &Context, kind: Kind, name: &str, over: bool, told: &mut Told) {
     }
 }
 
-/// `3 instances`, `1 instance`.
-fn count(n: usize, of: &str) -> String {
-    if n == 1 { format!("1 {of}") } else { format!("{n} {of}s") }
-}
-
 /// The word of a phase as users know it.
 fn word(value: &impl serde::Serialize) -> String {
     let word = serde_json::to_value(value).ok();

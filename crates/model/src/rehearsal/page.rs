@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::report::{Course, Decided, RehearsalReport, Served};
+use crate::quantity::many;
 use crate::time::Span;
 
 /// No line is longer.
@@ -272,10 +273,6 @@ fn short(value: f64) -> String {
         value if value >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         value => format!("{value:.1}"),
     }
-}
-
-fn many(count: u32, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn cut(text: &str, most: usize) -> String {

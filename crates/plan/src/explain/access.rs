@@ -2,9 +2,9 @@
 //! asked for each request.
 
 use atoll_model::access::role::Permission;
-use atoll_model::{Level, Object, Role, Team, Token, User};
+use atoll_model::{Level, Object, Role, Team, Token, User, many};
 
-use super::{Context, Told, count};
+use super::{Context, Told};
 use crate::permission::Permissions;
 
 /// A token.
@@ -61,7 +61,7 @@ pub(super) fn team(cx: &Context, it: &Object<Team>, told: &mut Told) {
         groups => format!(", and whoever is in {}", groups.join(", ")),
     };
     let bound = if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") };
-    let members = count(it.spec.members.len(), "member");
+    let members = many(it.spec.members.len(), "member");
     told.state = format!("{} has {members}{groups}; roles: {bound}.", it.name());
     it.spec.members.iter().for_each(|member| told.see(format!("user/{member}")));
     roles.iter().for_each(|role| told.see(format!("role/{role}")));

@@ -1,9 +1,9 @@
 //! How a budget stands, and what a price is of, in words.
 
 use atoll_model::budget::{Exceed, MONTH_HOURS, Share, Take};
-use atoll_model::{Budget, Host, Object, Price, Reason};
+use atoll_model::{Budget, Host, Object, Price, Reason, many};
 
-use super::{Told, count, word};
+use super::{Told, word};
 use crate::Context;
 use crate::budget::{bound, scope};
 
@@ -16,7 +16,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Budget>, told: &mut Told) {
     told.state = format!(
         "{name} is {}: {} of {}.",
         word(&status.phase),
-        count(status.instances as usize, "instance"),
+        many(status.instances as usize, "instance"),
         of.join(" and ")
     );
     if let (Some(limit), Some(spend)) = (&spec.month, &status.spend) {
@@ -84,7 +84,7 @@ pub(super) fn tell_price(cx: &Context, it: &Object<Price>, told: &mut Told) {
     let until = spec.until.map_or("without end".to_owned(), |until| format!("until {until}"));
     let hosts = cx.world.all::<Host>().filter(|h| spec.hosts.matches(&h.meta.labels)).count();
     told.state =
-        format!("{} {state}, from {} {until}, for {}.", it.name(), spec.from, count(hosts, "host"));
+        format!("{} {state}, from {} {until}, for {}.", it.name(), spec.from, many(hosts, "host"));
     for (field, price) in spec.all() {
         let Some(price) = price else { continue };
         let month = price.times(MONTH_HOURS).rounded();

@@ -2,9 +2,9 @@
 
 use atoll_model::centre::decision::{DecisionPhase, Helped};
 use atoll_model::centre::{ActMode, PolicyPhase};
-use atoll_model::{Decision, Object, Policy};
+use atoll_model::{Decision, Object, Policy, many};
 
-use super::{Told, count, word};
+use super::{Told, word};
 use crate::Context;
 
 pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
@@ -13,7 +13,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     let sees = match status.phase {
         PolicyPhase::Off => "is switched off".to_owned(),
         PolicyPhase::Quiet => "sees nothing to be done".to_owned(),
-        PolicyPhase::Voting => format!("votes about {}", count(votes.len(), "thing")),
+        PolicyPhase::Voting => format!("votes about {}", many(votes.len(), "thing")),
         PolicyPhase::Damped => "comes and goes, and is not listened to".to_owned(),
         PolicyPhase::Blind => "cannot tell everywhere".to_owned(),
     };
@@ -31,7 +31,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
          {} wrong.",
         spec.action.word(),
         spec.subjects.kind.lower(),
-        count(record.decisions as usize, "decision"),
+        many(record.decisions as usize, "decision"),
         record.acted,
         record.helped,
         record.did_not,

@@ -1,9 +1,9 @@
 //! Why pipelines, runs and tasks are as they are, and what they wait for.
 
 use atoll_model::ci::run::{CellPhase, RunPhase};
-use atoll_model::{Any, Object, Pipeline, Run, Task};
+use atoll_model::{Any, Object, Pipeline, Run, Task, many};
 
-use super::{Told, ago, count, word};
+use super::{Told, ago, word};
 use crate::Context;
 use crate::ci::queue::why_it_waits;
 use crate::ci::run::LAST_STEPS;
@@ -17,7 +17,7 @@ pub(super) fn tell_pipeline(cx: &Context, it: &Object<Pipeline>, told: &mut Told
         Some(run) => format!("the newest, {}, is {}", run.name(), word(&run.status.phase)),
         None => "it was never run".to_owned(),
     };
-    told.state = format!("{name} has {}, {going} of them going; {last}.", count(runs.len(), "run"));
+    told.state = format!("{name} has {}, {going} of them going; {last}.", many(runs.len(), "run"));
     if let Some(run) = newest {
         told.see(format!("run/{}", run.name()));
     }
@@ -49,7 +49,7 @@ pub(super) fn tell_run(cx: &Context, it: &Object<Run>, told: &mut Told) {
         "{}{of} is {}{since}; {done} of {} done.",
         it.name(),
         word(&status.phase),
-        count(status.cells.len(), "step"),
+        many(status.cells.len(), "step"),
     );
     match status.phase {
         RunPhase::Pending => told.waiting_for.push("its source".to_owned()),

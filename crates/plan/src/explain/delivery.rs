@@ -7,10 +7,10 @@ use atoll_model::figures::Stop;
 use atoll_model::promotion::{CheckState, PromotionPhase};
 use atoll_model::{
     Any, Approval, Deployment, Environment, Host, Instance, Object, Package, Promotion, Release,
-    provenance,
+    many, provenance,
 };
 
-use super::{NAMED, Told, ago, count, word};
+use super::{NAMED, Told, ago, word};
 use crate::Context;
 use crate::delivery::admission::package_of;
 use crate::delivery::journey::journey;
@@ -28,7 +28,7 @@ pub(super) fn environment(cx: &Context, it: &Object<Environment>, told: &mut Tol
         true => format!(", and asks of what enters: {}", asked(&it.spec)),
         false => String::new(),
     });
-    let (name, held) = (it.name(), count(deployments.len(), "deployment"));
+    let (name, held) = (it.name(), many(deployments.len(), "deployment"));
     told.state = match (&it.spec.template, &it.spec.ephemeral) {
         (Some(template), _) => {
             format!("{name} is a pattern: a branch with a release has one for {}.", template.ttl)
@@ -37,13 +37,13 @@ pub(super) fn environment(cx: &Context, it: &Object<Environment>, told: &mut Tol
             "{name} is made of {} for branch {} of {}, and goes at {}; it holds {held}.",
             of.of, of.branch, of.application, of.until
         ),
-        _ => format!("{name} holds {held} on {}{after}.", count(hosts, "host")),
+        _ => format!("{name} holds {held} on {}{after}.", many(hosts, "host")),
     };
     for deployment in deployments.iter().take(NAMED) {
         told.see(Any::Deployment(Arc::clone(deployment)).id());
     }
     if it.meta.deleting() {
-        told.waiting_for.push(format!("{} to go", count(deployments.len(), "deployment")));
+        told.waiting_for.push(format!("{} to go", many(deployments.len(), "deployment")));
     }
 }
 
@@ -65,7 +65,7 @@ fn asked(environment: &Environment) -> String {
         all.push("objectives kept".to_owned());
     }
     if let Some(rule) = &environment.approval {
-        all.push(count(rule.count as usize, "approval"));
+        all.push(many(rule.count as usize, "approval"));
     }
     if !rules.windows.is_empty() {
         all.push("the right time".to_owned());
@@ -84,7 +84,7 @@ pub(super) fn release(cx: &Context, it: &Object<Release>, told: &mut Told) {
         let instances = of.filter(|instance| instance.spec.release == *name).count();
         let failed = deployment.status.failed.as_ref().filter(|failed| failed.release == name);
         if instances > 0 {
-            runs.push(format!("{} in {}", count(instances, "instance"), deployment.name()));
+            runs.push(format!("{} in {}", many(instances, "instance"), deployment.name()));
         }
         if let Some(failed) = failed {
             told.reasons.push(failed.reason.clone());
@@ -171,7 +171,7 @@ pub(super) fn package(cx: &Context, it: &Object<Package>, told: &mut Told) {
     };
     let releases: Vec<_> = cx.world.all::<Release>().filter(uses).collect();
     let (name, version) = (&it.spec.name, &it.spec.version);
-    let (size, used) = (it.spec.size, count(releases.len(), "release"));
+    let (size, used) = (it.spec.size, many(releases.len(), "release"));
     told.state = match it.spec.image_reference() {
         Some(image) => format!("{name}:{version} is the image {image} and is used by {used}."),
         None => format!("{name}:{version} holds {size} bytes and is used by {used}."),

@@ -6,10 +6,10 @@ use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
 use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
 use atoll_model::{
-    Application, Autoscaler, Deployment, Host, Instance, Object, Reason, Release, Timestamp,
+    Application, Autoscaler, Deployment, Host, Instance, Object, Reason, Release, Timestamp, many,
 };
 
-use super::{Told, ago, count, word};
+use super::{Told, ago, word};
 use crate::Context;
 use crate::deployment::fleet::{Fleet, Member, Place};
 
@@ -228,7 +228,7 @@ pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut
     told.state = format!("{name} on {} {runs}; it is {phase}{since}.", spec.host);
     if status.restarts > 0 {
         told.state
-            .push_str(&format!(" It was restarted {}.", count(status.restarts as usize, "time")));
+            .push_str(&format!(" It was restarted {}.", many(status.restarts as usize, "time")));
     }
     if let Some(release) = cx.world.get::<Release>(&spec.release) {
         told.state.push_str(&volumes(&release.spec.run.volumes, spec));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
-use atoll_model::{Drift, Host, Object, Reason, Zone};
+use atoll_model::{Drift, Host, Object, Reason, Zone, many};
 
-use super::{NAMED, Told, ago, count, word};
+use super::{NAMED, Told, ago, word};
 use crate::Context;
 use crate::decision::is_disturbed;
 
@@ -19,7 +19,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
         "{name} in zone {} is {}{since}; {} {} {} of {} cpu and {} of {} memory.",
         it.zone(),
         word(&it.status.phase),
-        count(usage.instances.len(), "instance"),
+        many(usage.instances.len(), "instance"),
         if usage.instances.len() == 1 { "takes" } else { "take" },
         usage.amount.cpu,
         usable.cpu,
@@ -38,7 +38,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     }
     findings(cx, name, told);
     let left = |verb: &str| {
-        by.iter().map(|(d, n)| format!("{} of {d} to {verb}", count(*n, "instance"))).collect()
+        by.iter().map(|(d, n)| format!("{} of {d} to {verb}", many(*n, "instance"))).collect()
     };
     if it.status.phase == HostPhase::Unknown {
         told.waiting_for.push("its agent to be heard".to_owned());
@@ -82,7 +82,7 @@ pub(super) fn tell_zone(cx: &Context, it: &Object<Zone>, told: &mut Told) {
     told.state = format!(
         "{} has {}, of which {} draining or unknown; {most} may be before drains are refused.",
         it.name(),
-        count(hosts.len(), "host"),
+        many(hosts.len(), "host"),
         disturbed.len()
     );
     for host in disturbed {

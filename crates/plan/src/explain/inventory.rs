@@ -2,9 +2,9 @@
 
 use atoll_model::cmdb::drift::DriftCause;
 use atoll_model::cmdb::item::Match;
-use atoll_model::{Any, Drift, Facts, Item, ItemType, Kind, Network, Object};
+use atoll_model::{Any, Drift, Facts, Item, ItemType, Kind, Network, Object, many};
 
-use super::{Told, ago, count};
+use super::{Told, ago};
 use crate::Context;
 use crate::cmdb::{attribute, compare, network};
 
@@ -37,8 +37,11 @@ fn of_network(cx: &Context, it: &Object<Network>, told: &mut Told) {
         Err(reason) => reason.message,
     };
     let prefixes = prefixes.join(", ");
-    told.state = format!("{name} has {prefixes}; {} taken, {next}.", count(taken, "address is"));
-    told.state = told.state.replace("address iss", "addresses are");
+    let taken = match taken {
+        1 => "1 address is".to_owned(),
+        count => format!("{count} addresses are"),
+    };
+    told.state = format!("{name} has {prefixes}; {taken} taken, {next}.");
     told.reasons.extend(network::conflicts(cx.world, it));
     it.spec.parent.iter().for_each(|parent| told.see(format!("network/{parent}")));
 }
@@ -50,7 +53,7 @@ fn class(cx: &Context, it: &Object<ItemType>, told: &mut Told) {
         true => "told apart by their names".to_owned(),
         false => format!("told apart by {}", rules.join(", then ")),
     };
-    told.state = format!("{} is a class of {}, {rules}.", it.name(), count(items, "item"));
+    told.state = format!("{} is a class of {}, {rules}.", it.name(), many(items, "item"));
 }
 
 fn item(cx: &Context, it: &Object<Item>, told: &mut Told) {
@@ -64,7 +67,7 @@ fn item(cx: &Context, it: &Object<Item>, told: &mut Told) {
     let all = attribute::of_item(cx, it);
     let seen = all.iter().filter(|attribute| !attribute.is.is_empty()).count();
     let of = &it.spec.of;
-    told.state = format!("{name} is a {of} with {}; {seen} seen.", count(all.len(), "attribute"));
+    told.state = format!("{name} is a {of} with {}; {seen} seen.", many(all.len(), "attribute"));
     for Match { source, key, explanation, .. } in &it.status.matches {
         told.next.push(format!("{source} calls it {key:?}: {explanation}"));
     }

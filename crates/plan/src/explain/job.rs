@@ -1,9 +1,9 @@
 //! Why jobs and runbooks are as they are, and what they wait for.
 
 use atoll_model::job::{JobPhase, RunbookStatus};
-use atoll_model::{Job, Object, Runbook, Task};
+use atoll_model::{Job, Object, Runbook, Task, many};
 
-use super::{Told, ago, count, word};
+use super::{Told, ago, word};
 use crate::Context;
 
 pub(super) fn tell(cx: &Context, it: &Object<Job>, told: &mut Told) {
@@ -14,7 +14,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Job>, told: &mut Told) {
         "{name} ({command:?}) is {}{since}: {} of {} have done it, {} failed, {} lost.",
         word(&status.phase),
         status.succeeded,
-        count(status.targets.len(), "host"),
+        many(status.targets.len(), "host"),
         status.failed,
         status.lost,
     );

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use atoll_model::migration::MigrationPhase;
-use atoll_model::{Migration, Object};
+use atoll_model::{Migration, Object, many};
 
-use super::{Told, ago, count};
+use super::{Told, ago};
 use crate::Context;
 
 pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
     let (name, status) = (it.name(), &it.status);
     let what = match it.spec.balance {
-        true => format!("{} fuller than the others", count(status.hosts.len(), "host")),
-        false => format!("{} ({})", count(status.hosts.len(), "host"), it.spec.off),
+        true => format!("{} fuller than the others", many(status.hosts.len(), "host")),
+        false => format!("{} ({})", many(status.hosts.len(), "host"), it.spec.off),
     };
     let how_far = format!("{} moved, {} left", status.moved, status.left);
     told.state = match status.phase {

@@ -6,10 +6,10 @@ use atoll_model::alerting::AlertPhase;
 use atoll_model::monitoring::ObjectivePhase;
 use atoll_model::notification::NotificationPhase;
 use atoll_model::{
-    Alert, Analysis, Any, Monitor, Notification, Object, Objective, Receiver, Rule, Silence,
+    Alert, Analysis, Any, Monitor, Notification, Object, Objective, Receiver, Rule, Silence, many,
 };
 
-use super::{NAMED, Told, ago, count, word};
+use super::{NAMED, Told, ago, word};
 use crate::Context;
 use crate::alerting::next_try;
 use crate::alerting::quiet::Quiet;
@@ -118,12 +118,12 @@ fn hold(cx: &Context, it: &Object<Alert>) -> Option<atoll_model::Span> {
 
 fn rule(cx: &Context, it: &Object<Rule>, told: &mut Told) {
     let rules: usize = it.spec.groups.iter().map(|group| group.rules.len()).sum();
-    let groups = count(it.spec.groups.len(), "group");
+    let groups = many(it.spec.groups.len(), "group");
     let (firing, pending) = (it.status.firing, it.status.pending);
     told.state = format!(
         "{} holds {} in {groups}; {firing} of its alerts fire, {pending} are pending.",
         it.name(),
-        count(rules, "rule")
+        many(rules, "rule")
     );
     if it.name().contains('.') {
         told.state.push_str(" It is made from the application's objectives.");
@@ -156,7 +156,7 @@ fn silence(cx: &Context, it: &Object<Silence>, told: &mut Told) {
         it.name(),
         spec.matchers.join(", "),
         spec.reason,
-        count(held.len(), "alert")
+        many(held.len(), "alert")
     );
     for alert in held.iter().take(NAMED) {
         told.see(format!("alert/{}", alert.name()));
@@ -179,7 +179,7 @@ fn receiver(cx: &Context, it: &Object<Receiver>, told: &mut Told) {
             true => format!("; the next try is at {at}, in {}", at.since(cx.now).rough()),
             false => "; it is tried now".to_owned(),
         });
-        let messages = count(waits, "message");
+        let messages = many(waits, "message");
         told.waiting_for.push(format!("{messages} to be sent{}", tried.unwrap_or_default()));
     }
     let messages: Vec<_> = cx.world.derived::<Notification>(name).collect();
@@ -254,7 +254,7 @@ fn monitor(cx: &Context, it: &Object<Monitor>, told: &mut Told) {
     told.state = format!(
         "{} looks at {} by {} every {every}; it is {}{}: {} up, {} down.",
         it.name(),
-        count(it.spec.probe.targets().len(), "target"),
+        many(it.spec.probe.targets().len(), "target"),
         it.spec.probe.word(),
         word(&status.phase),
         ago(cx, status.since),

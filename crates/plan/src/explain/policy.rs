@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use atoll_model::policy::{Finding, FindingState, Mode};
-use atoll_model::{Any, Object, Reason, Scorecard, Standard, Waiver};
+use atoll_model::{Any, Object, Reason, Scorecard, Standard, Waiver, many};
 
-use super::{NAMED, Told, count, word};
+use super::{NAMED, Told, word};
 use crate::Context;
 use crate::policy::{card_name, findings_of, waivers_of};
 
@@ -71,7 +71,7 @@ pub(super) fn scorecard(it: &Arc<Object<Scorecard>>, told: &mut Told) {
         Some(score) => format!("keeps {score} of 100"),
         None => "is asked nothing that counts".to_owned(),
     };
-    let (checks, broken) = (count(status.checks as usize, "check"), status.broken);
+    let (checks, broken) = (many(status.checks as usize, "check"), status.broken);
     told.state = format!("{subject} {score}: {broken} of {checks} broken.");
     told.see(subject.clone());
     list(status.findings.iter(), told);

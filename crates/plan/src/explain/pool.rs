@@ -1,14 +1,14 @@
 //! How far a pool is, in words.
 
 use atoll_model::pool::{Machine, MachinePhase, Pool, PoolPhase};
-use atoll_model::{Host, Object};
+use atoll_model::{Host, Object, many};
 
-use super::{Told, ago, count};
+use super::{Told, ago};
 use crate::Context;
 
 pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
     let (name, status) = (it.name(), &it.status);
-    let wanted = count(status.wanted as usize, "host");
+    let wanted = many(status.wanted as usize, "host");
     let ready = status.counts.ready;
     told.state = match status.phase {
         PoolPhase::Waiting => format!("{name} was not looked at yet."),
@@ -16,9 +16,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
         PoolPhase::Growing => format!("{name} has {ready} of the {wanted} it is to have."),
         PoolPhase::Shrinking => format!(
             "{name} has {} and is to have {}; {} on the way out.",
-            count(ready as usize, "host"),
+            many(ready as usize, "host"),
             status.wanted,
-            count((status.counts.draining + status.counts.deleting) as usize, "machine")
+            many((status.counts.draining + status.counts.deleting) as usize, "machine")
         ),
         PoolPhase::Stuck => {
             format!(
@@ -45,7 +45,7 @@ fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
         .map(|(fewer, since)| format!("; {fewer} would be enough since {since}"));
     let word = if it.status.wanted == advice.count { "takes" } else { "would take" };
     let fewer = fewer.unwrap_or_default();
-    let hosts = count(advice.count as usize, "host");
+    let hosts = many(advice.count as usize, "host");
     format!("what is to run {word} {hosts}: {}{fewer}", advice.because)
 }
 

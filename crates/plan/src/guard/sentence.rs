@@ -2,6 +2,7 @@
 //! Every number that leaves here is finite.
 
 use atoll_model::guard::{Signal, SignalKind, Summary, Worse};
+use atoll_model::many;
 
 use super::contrast::{Against, Contrast};
 use super::grid::{Frame, Row, Rows, Scale};
@@ -98,8 +99,7 @@ fn short(value: f64) -> String {
 }
 
 fn count(instances: u32, what: &str) -> String {
-    let s = if instances == 1 { "" } else { "s" };
-    format!("{instances} {what} instance{s}")
+    many(instances, &format!("{what} instance"))
 }
 
 /// What is measured, in words. A promise is named after what is good, and measured by what is bad.

@@ -8,6 +8,7 @@ use atoll_model::rehearsal::report::Event;
 use atoll_model::rehearsal::{Bad, Change, Fault, Rehearsal};
 use atoll_model::{
     Any, Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Span, Timestamp,
+    many,
 };
 use serde_json::Value;
 
@@ -343,8 +344,4 @@ fn slow(of: Option<&str>, by: Span) -> String {
 fn said(reasons: &[Reason]) -> String {
     let all: Vec<String> = reasons.iter().map(|r| format!("{} ({})", r.message, r.code)).collect();
     all.join("; ")
-}
-
-fn many(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

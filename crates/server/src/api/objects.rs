@@ -4,7 +4,7 @@
 use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::api::{self, Apply, List, Outcome, VerdictWord, WriteView};
-use atoll_model::{Any, Kind, Reason, Selector, Snapshot, Write};
+use atoll_model::{Any, Kind, Reason, Selector, Snapshot, Write, many};
 use atoll_plan::decision::{COST, Verdict, decide};
 use atoll_plan::permission::Permissions;
 use atoll_plan::{Context, Plan, edit, rehearse};
@@ -221,15 +221,10 @@ pub async fn apply(
         }
     }
     if !reasons.is_empty() {
-        let title = format!("{}; nothing was applied", problems(reasons.len()));
+        let title = format!("{}; nothing was applied", many(reasons.len(), "problem"));
         return Err(ApiError::invalid(title, reasons));
     }
     write(&app, &actor, query.dry_run, move |cx| edit::apply(cx, objects.clone())).await
-}
-
-/// So many problems, in words.
-pub(super) fn problems(count: usize) -> String {
-    format!("{count} problem{}", if count == 1 { "" } else { "s" })
 }
 
 fn subject_of(value: &Value, index: usize) -> String {

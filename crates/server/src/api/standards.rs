@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::access::Actor;
 use atoll_model::policy::{KEPT_DAYS, Replay, ReplayRequest, Scores};
-use atoll_model::{Any, Intent, Kind, Object, Reason, Standard, Timestamp};
+use atoll_model::{Any, Intent, Kind, Object, Reason, Standard, Timestamp, many};
 use atoll_plan::Context;
 use atoll_plan::policy::check;
 use atoll_plan::policy::replay::{Change, Replaying};
@@ -97,7 +97,7 @@ pub async fn replay(
     if !problems.is_empty() {
         let said = problems.iter().map(|p| format!("{}: spec.{p}", standard.name()));
         let reasons: Vec<Reason> = said.map(|message| Reason::new("invalid", message)).collect();
-        let title = format!("{} of the standard", super::objects::problems(reasons.len()));
+        let title = format!("{} of the standard", many(reasons.len(), "problem"));
         return Err(ApiError::invalid(title, reasons));
     }
     let now = app.clock.now();
