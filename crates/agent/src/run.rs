@@ -21,7 +21,6 @@ use tokio::task::JoinSet;
 use crate::collect::Collector;
 use crate::configs::{Configs, deliver, serve};
 use crate::engine::Engine;
-
 use crate::facts::watch::{Wish, watch as watch_facts};
 use crate::facts::{facts, way};
 use crate::files::Packages;

@@ -74,7 +74,8 @@ pub enum Period {
 }
 
 /// Sets the mark when it is dropped: whoever asked has gone, or has the answer.
-struct Cancel(Arc<AtomicBool>);
+#[derive(Debug, Default)]
+pub struct Cancel(pub Arc<AtomicBool>);
 
 impl Drop for Cancel {
     fn drop(&mut self) {
@@ -118,8 +119,8 @@ impl Metrics {
         if ask.patience.is_zero() {
             return Err(QueryError::Cancelled);
         }
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let _cancel = Cancel(cancelled.clone());
+        let cancel = Cancel::default();
+        let cancelled = cancel.0.clone();
         let patience = ask.patience;
         let elsewhere = AtomicBool::new(false);
         let work = async {
@@ -198,11 +199,7 @@ impl Metrics {
     /// Puts what the log holds into blocks, where it is worth a block: they take a fraction of the
     /// room, and the next start has nothing to read again. Whoever is killed over it loses nothing.
     pub async fn close(&self) {
-        let work = |storage: &Storage| match storage.status().log_bytes {
-            ..WORTH_A_BLOCK => storage.sync(),
-            _ => storage.flush(),
-        };
-        blocking(self, "put the metrics away", work).await;
+        blocking(self, "put the metrics away", |storage| storage.close(WORTH_A_BLOCK)).await;
     }
 
     /// Takes over what is said about metrics.
@@ -270,4 +267,43 @@ async fn blocking(
 /// Where the store is kept beside a server's directory.
 pub fn usual_dir(data: &Path) -> std::path::PathBuf {
     data.join("metrics")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_short_does_not_wait_for_what_takes_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = MetricsOptions::new(dir.path().join("metrics"));
+        let metrics = Arc::new(Metrics::open(&options, Timestamp(0)).unwrap());
+        let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let look = |until: std::sync::mpsc::Receiver<()>| {
+            let (metrics, begins) = (metrics.clone(), begins.clone());
+            let work = move |_: &Storage| {
+                let _ = begins.send(());
+                // Ends when the sender goes.
+                let _ = until.recv();
+                Ok(())
+            };
+            let ann = lanes::Lane::Person("ann");
+            async move { metrics.look(ann, Duration::from_secs(20), work).await }
+        };
+        let (mut ends, mut long) = (Vec::new(), Vec::new());
+        // As many as one person may have at a time.
+        for _ in 0..2 {
+            let (end, until) = std::sync::mpsc::channel();
+            ends.push(end);
+            long.push(tokio::spawn(look(until)));
+            begun.recv().await.expect("it begins");
+        }
+        let (end, until) = std::sync::mpsc::channel();
+        drop(end);
+        look(until).await.expect("it has its turn while the others go on");
+        drop(ends);
+        for one in long {
+            one.await.unwrap().unwrap();
+        }
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_metrics::promql::Value;
@@ -24,12 +24,14 @@ use super::error::{Answer, ApiError, reasons_of};
 use super::routes::{Access, Route};
 use crate::App;
 use crate::metrics::lanes::Lane;
-use crate::metrics::{Ask, Period};
+use crate::metrics::{Ask, Cancel, Period};
 
 /// A rehearsal takes at most this long: a day of the largest fleets takes half of it.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The past is read for at most this long.
 const READ: Duration = Duration::from_secs(20);
+/// It is read in the turns of people, under this name: planners do not wait for it.
+const READER: &str = "rehearsal";
 /// So much of it.
 const PAST: Span = Span::seconds(28 * 86_400);
 /// So many are played at the same time: each takes a core, and the memory of a second fleet.
@@ -89,15 +91,6 @@ pub async fn object(
     rehearse(&app, scenario.map_err(refused)?).await
 }
 
-/// Sets the mark when it is dropped: whoever asked has gone, or has the answer.
-struct Gone(Arc<AtomicBool>);
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>> {
     let Ok(turn) = Arc::clone(&app.rehearsals).try_acquire_owned() else {
         let title = "another rehearsal is under way: ask again when it is over";
@@ -107,8 +100,8 @@ async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>
         Fleet::Today => today(app, &scenario).await,
         Fleet::Made(_) => Today { now: app.clock.now(), ..Today::default() },
     };
-    let gone = Arc::new(AtomicBool::new(false));
-    let _gone = Gone(Arc::clone(&gone));
+    let cancel = Cancel::default();
+    let gone = Arc::clone(&cancel.0);
     let began = app.clock.elapsed();
     let of = Arc::clone(app);
     let stop: Stop = Arc::new(move || {
@@ -163,7 +156,7 @@ async fn history(
         );
         let period = Period::Range((to - PAST).0, to.0, step);
         let ask = Ask { query, period, lookback: None, patience: left };
-        let found = app.metrics.ask(Lane::Planner, ask).await;
+        let found = app.metrics.ask(Lane::Person(READER), ask).await;
         if let Ok(Value::Matrix(series)) = found.map(|answer| answer.value)
             && let Some(one) = series.first()
         {
