@@ -8775,6 +8775,8 @@ export interface components {
              * @description The load one instance carries.
              */
             capacity: number;
+            /** @description The guard of a rollout takes back what breaks the promise, and does not only ask. */
+            critical?: boolean;
             /**
              * Format: uint32
              * @description So many instances there are at the beginning; as many as the load takes, if absent.

@@ -146,6 +146,9 @@ pub struct MadeApplication {
     /// The share of requests it promises to serve, as `99.9%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promise: Option<String>,
+    /// The guard of a rollout takes back what breaks the promise, and does not only ask.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
     /// How it is rolled out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,

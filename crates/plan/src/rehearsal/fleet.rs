@@ -107,7 +107,10 @@ fn manifest(name: &str, made: &MadeApplication) -> Value {
     });
     if let Some(promise) = &made.promise {
         spec["objectives"] = json!([
-            { "name": "success", "good": "good", "total": "all", "target": promise }
+            {
+                "name": "success", "good": "good", "total": "all", "target": promise,
+                "critical": made.critical,
+            }
         ]);
     }
     if let Some(rollout) = &made.rollout {

@@ -39,6 +39,7 @@ pub fn large(hosts: u32) -> Scenario {
             resources: Resources { cpu: Cpu(500), memory: Memory(512 << 20) },
             start: None,
             promise: None,
+            critical: false,
             rollout: None,
         };
         let load = Load {

@@ -1,5 +1,5 @@
-//! What the guard of a rollout asks in a rehearsal: which instance ran which release, and how many
-//! of the requests to it failed.
+//! What the guard of a rollout asks in a rehearsal: which instance ran which release, how many
+//! requests it got, and how many of these failed.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,9 @@ pub(super) fn answer(
         None if what == "releases" => Value::One,
         None => return Answer::default(),
     };
+    // Shared evenly by those that serve now: how many did is not kept.
+    let serving = f64::from(of.status.ready.max(1));
+    let share = |at: Timestamp| measures.loads.at(deployment, at).unwrap_or_default() / serving;
     let mut series = Vec::new();
     for instance in world.derived::<Instance>(deployment).take(MOST) {
         let status = &instance.status;
@@ -44,7 +47,7 @@ pub(super) fn answer(
         };
         let point = |release: &str, at: Timestamp| {
             let failing = measures.failing.get(release).copied().unwrap_or_default();
-            (at, value.of(failing))
+            (at, value.of(failing, share(at)))
         };
         let is_new = *release != old;
         let own: Vec<_> = times(began.max(from), to).map(|at| point(release, at)).collect();
@@ -78,11 +81,14 @@ enum Value {
     Failing,
     /// The share that does not.
     Good,
+    /// How many requests it gets in a second.
+    Requests,
 }
 
 impl Value {
-    fn of(&self, failing: f64) -> f64 {
+    fn of(&self, failing: f64, requests: f64) -> f64 {
         match self {
+            Value::Requests => requests,
             Value::One => 1.0,
             Value::Failing => failing,
             Value::Good => 1.0 - failing,
@@ -91,8 +97,10 @@ impl Value {
 }
 
 fn value(world: &Snapshot, application: &str, signal: &str) -> Option<Value> {
-    if signal == "errors" {
-        return Some(Value::Failing);
+    match signal {
+        "errors" => return Some(Value::Failing),
+        "requests" => return Some(Value::Requests),
+        _ => {}
     }
     let application = world.get::<Application>(application)?;
     let promise = application.spec.objectives.iter().find(|promise| promise.name == signal)?;
