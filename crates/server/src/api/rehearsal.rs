@@ -26,7 +26,7 @@ use crate::App;
 use crate::metrics::lanes::Lane;
 use crate::metrics::{Ask, Cancel, Period};
 
-/// A rehearsal takes at most this long: a day of the largest fleets takes half of it.
+/// A rehearsal takes at most this long: a day of a large fleet takes half of it.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The past is read for at most this long.
 const READ: Duration = Duration::from_secs(20);
