@@ -288,8 +288,8 @@ impl Storage {
         self.cut(&locked(&self.cutting)).map(|_| ())
     }
 
-    /// Ends the work with the store: writes all the head holds to blocks, where the log has at least
-    /// so many bytes and is worth blocks of its own, and makes sure of the log otherwise.
+    /// Ends the work with the store: writes all the head holds to blocks, where the log has at
+    /// least so many bytes and is worth blocks of its own, and makes sure of the log otherwise.
     ///
     /// # Errors
     /// A block or the log could not be written; the log still has the samples.

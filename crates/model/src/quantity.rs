@@ -1,4 +1,5 @@
-//! Amounts: cpu, memory, portions of a count, and counts in words. Not spans of time, which are in `time.rs`.
+//! Amounts: cpu, memory, portions of a count, and counts in words. Not spans of time, which are in
+//! `time.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
