@@ -12,6 +12,7 @@ mod author;
 mod belongs;
 
 pub use author::is_good;
+pub(crate) use belongs::owner;
 
 /// So many of those who could give a right are named.
 const MOST_GIVERS: usize = 4;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Application, Deployment, Instance, Kind, Monitor, Snapshot};
+use atoll_model::{Kind, Snapshot};
+
+use crate::permission;
 
 /// Labels that may name the object an alert is about, the closest first. Series of a host itself
 /// have its name as their `instance`, which is all that is left of it in a sum by `instance`.
@@ -34,18 +36,8 @@ pub(super) fn exists(world: &Snapshot, subject: &str) -> bool {
     parts(subject).is_some_and(|(kind, name)| world.find(kind, name).is_some())
 }
 
-/// Who answers for the object.
+/// Who answers for the object: as permissions see it, by what it is a part of and by its label.
 pub(super) fn owner(world: &Snapshot, subject: &str) -> Option<String> {
     let (kind, name) = parts(subject)?;
-    let application = match kind {
-        Kind::Instance => {
-            let instance = world.get::<Instance>(name)?;
-            &world.get::<Deployment>(&instance.spec.deployment)?.spec.application
-        }
-        Kind::Deployment => &world.get::<Deployment>(name)?.spec.application,
-        Kind::Application => return world.get::<Application>(name)?.spec.owner.clone(),
-        Kind::Monitor => return world.get::<Monitor>(name)?.spec.owner.clone(),
-        _ => return None,
-    };
-    world.get::<Application>(application)?.spec.owner.clone()
+    permission::owner(world, &world.find(kind, name)?)
 }

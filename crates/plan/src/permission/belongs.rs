@@ -120,7 +120,7 @@ fn application(world: &Snapshot, any: &Any) -> Option<String> {
 }
 
 /// Who answers for an object, as `team/NAME` or `user/NAME`.
-pub(super) fn owner(world: &Snapshot, any: &Any) -> Option<String> {
+pub(crate) fn owner(world: &Snapshot, any: &Any) -> Option<String> {
     if let Some(subject) = subject(world, any) {
         return owner(world, &subject);
     }
