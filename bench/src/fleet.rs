@@ -142,8 +142,7 @@ impl Host {
                 agent: AgentStatus {
                     version: "bench".to_owned(),
                     system: "hollow".to_owned(),
-                    isolation: Vec::new(),
-                    engine: String::new(),
+                    ..AgentStatus::default()
                 },
                 taken_ports: std::collections::BTreeSet::new(),
             },

@@ -13,6 +13,7 @@ mod interrupt;
 mod inventory;
 mod jobs;
 mod metrics;
+mod migration;
 mod peers;
 mod pipelines;
 mod planning;
@@ -81,6 +82,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Row>> {
     rows.extend(rest);
     rows.extend(planning(args).await?);
     rows.extend(rehearsal::rows(args).await?);
+    rows.extend(migration::rows(args).await?);
     rows.extend(standards::rows(args).await?);
     rows.extend(pipelines::rows(args).await?);
     rows.extend(jobs::rows(args).await?);

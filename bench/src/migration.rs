@@ -1,0 +1,136 @@
+//! The rows about migrations: how long it takes to say what moving 10,000 instances would do and to
+//! begin, and how near to the best it packs them. Moving itself is what deployments do.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+use atoll_model::cmdb::{Amount, HostPhase, ZONE_LABEL};
+use atoll_model::deployment::InstancePhase;
+use atoll_model::run::Resources;
+use atoll_model::{
+    Any, Application, Cpu, Deployment, Environment, Host, Instance, Memory, Migration, Object,
+    Snapshot, Timestamp, Write,
+};
+use atoll_plan::{Context, Measurements, migration};
+use serde_json::json;
+
+use crate::table::{Goal, Row};
+use crate::{Args, clock};
+
+const TIME: &str = "planning a migration of 10,000 instances";
+const HOSTS: &str = "hosts it packs them on, beside what none can better";
+const DEPLOYMENTS: u32 = 200;
+const EACH: u32 = 50;
+/// So many hosts in each of two zones, one full and one empty.
+const EACH_ZONE: u32 = 1_000;
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// What one run found.
+struct Found {
+    seconds: f64,
+    ratio: f64,
+}
+
+/// Measures what is asked for of the rows about migrations.
+///
+/// # Errors
+/// Something does not work; a missed goal is no error.
+pub async fn rows(args: &Args) -> anyhow::Result<Vec<Row>> {
+    if !args.wants(TIME) && !args.wants(HOSTS) {
+        return Ok(Vec::new());
+    }
+    let mut runs = Vec::new();
+    for _ in 0..args.runs {
+        runs.push(crate::apart(once).await?);
+    }
+    let how = "off one of two zones of 1,000 hosts; 200 deployments, each of another size of cpu \
+               and memory: the dry run and the beginning";
+    Ok(args.pick(vec![
+        Row::new(TIME, crate::over(&runs, |run| run.seconds), "s", Goal::AtMost(2.0)).noted(how),
+        Row::new(HOSTS, crate::over(&runs, |run| run.ratio), "×", Goal::AtMost(1.05))
+            .noted("beside the fewest hosts that have as much cpu, or memory, together"),
+    ]))
+}
+
+fn once() -> anyhow::Result<Found> {
+    let mut world = world()?;
+    let spec: Migration = serde_json::from_value(json!({ "off": "zone = \"a\"", "wave": "20%" }))?;
+    let measured = Measurements::default();
+    let began = clock::now();
+    let forecast = migration::forecast::forecast(
+        &Context { world: &world, measured: &measured, now: NOW },
+        &spec,
+    );
+    world.put(Any::Migration(Arc::new(Object::new("bench", spec))));
+    let cx = Context { world: &world, measured: &measured, now: NOW };
+    let plan = migration::plan(&cx, "bench");
+    let seconds = began.elapsed().as_secs_f64();
+    let all = DEPLOYMENTS * EACH;
+    ensure!(forecast.instances == all, "{} are to be moved", forecast.instances);
+    ensure!(forecast.unplaced == 0, "{} find no room", forecast.unplaced);
+    let hosts = plan.writes.iter().find_map(|write| match write {
+        Write::Put(Any::Migration(migration)) => Some(migration.status.hosts.len()),
+        _ => None,
+    });
+    ensure!(hosts == Some(EACH_ZONE as usize), "it begins with {hosts:?} hosts");
+    Ok(Found { seconds, ratio: f64::from(forecast.packed) / f64::from(forecast.least) })
+}
+
+fn world() -> anyhow::Result<Snapshot> {
+    let mut world = Snapshot::default();
+    world.put(Any::Environment(Arc::new(Object::new("bench", Environment::default()))));
+    for zone in ["a", "b"] {
+        for number in 0..EACH_ZONE {
+            world.put(host(zone, number));
+        }
+    }
+    let mut count = 0;
+    for number in 0..DEPLOYMENTS {
+        // Primes, so that cpu and memory are in all proportions.
+        let cpu = 100 + u64::from(number * 37 % 41) * 50;
+        let memory = 256 + u64::from(number * 53 % 59) * 128;
+        let resources = Resources { cpu: Cpu(cpu), memory: Memory(memory << 20) };
+        let name = format!("app{number:03}");
+        let application: Application = serde_json::from_value(json!({
+            "run": { "command": ["./app"], "resources": resources },
+            "environments": ["bench"],
+        }))?;
+        world.put(Any::Application(Arc::new(Object::new(name.clone(), application))));
+        let deployment = format!("{name}.bench");
+        world.put(settled(&name, &deployment)?);
+        for ordinal in 0..EACH {
+            let on = format!("a{:04}", count % EACH_ZONE);
+            world.put(instance(&deployment, ordinal, on, resources)?);
+            count += 1;
+        }
+    }
+    Ok(world)
+}
+
+fn host(zone: &str, number: u32) -> Any {
+    let mut host = Object::new(format!("{zone}{number:04}"), Host::default());
+    host.meta.labels.insert(ZONE_LABEL.to_owned(), zone.to_owned());
+    host.status.phase = HostPhase::Ready;
+    host.status.capacity = Amount { cpu: Cpu(16_000), memory: Memory(64 << 30), instances: 0 };
+    Any::Host(Arc::new(host))
+}
+
+fn settled(application: &str, name: &str) -> anyhow::Result<Any> {
+    let spec: Deployment = serde_json::from_value(json!({
+        "application": application, "environment": "bench", "instances": EACH,
+    }))?;
+    let mut deployment = Object::new(name, spec);
+    deployment.status.phase = atoll_model::deployment::Phase::Settled;
+    (deployment.status.instances, deployment.status.ready) = (EACH, EACH);
+    Ok(Any::Deployment(Arc::new(deployment)))
+}
+
+fn instance(of: &str, ordinal: u32, host: String, each: Resources) -> anyhow::Result<Any> {
+    let spec: Instance = serde_json::from_value(json!({
+        "deployment": of, "ordinal": ordinal, "release": "r-1", "host": host, "resources": each,
+    }))?;
+    let mut instance = Object::new(format!("{of}.{ordinal}"), spec);
+    instance.status.phase = InstancePhase::Ready;
+    instance.status.release = Some("r-1".to_owned());
+    Ok(Any::Instance(Arc::new(instance)))
+}
