@@ -12,6 +12,7 @@ import { packageOf, startDelivery } from "./delivery.mjs";
 import { world as fleet, instancesOf } from "./fleet.mjs";
 import { answer } from "./metrics.mjs";
 import { logs, start } from "./monitoring.mjs";
+import { startPeaks } from "./peak.mjs";
 import { diff, KINDS, World } from "./world.mjs";
 
 const port = Number(process.argv[2] ?? 7412);
@@ -22,6 +23,7 @@ if (!process.env.EMPTY) {
   startPipelines();
   startDelivery();
   startConfig();
+  startPeaks();
 }
 const asksForToken = Boolean(process.env.SIGNIN);
 const POLICY =

@@ -11,6 +11,7 @@ const PLURALS = {
   freezes: "Freeze",
   policies: "Policy",
   decisions: "Decision",
+  peaks: "Peak",
   monitors: "Monitor",
   objectives: "Objective",
   rules: "Rule",
@@ -59,7 +60,7 @@ export class World {
   }
 
   all(plural) {
-    return [...this.tables[plural].values()];
+    return [...(this.tables[plural]?.values() ?? [])];
   }
 
   /** Writes an object; a changed spec counts as an edit of its target. */

@@ -103,6 +103,29 @@ export interface StandardsSearch {
   by?: "application" | "team";
 }
 
+/** What is supposed: see `WhatIf`. */
+export interface CapacitySearch {
+  times?: number;
+  without?: string;
+  peak?: boolean;
+  demand?: string;
+}
+
+export interface BudgetsSearch {
+  by?: "application" | "team" | "environment" | "host";
+  currency?: string;
+  per?: "hour" | "month";
+}
+
+export interface RehearsalSearch {
+  /** The object that is rehearsed: `deployment/NAME`. */
+  of?: string;
+}
+
+export interface BoardSearch {
+  days?: number;
+}
+
 /** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
 const QueryPage = lazy(() => import("./pages/metrics/query"));
 const AlertsPage = lazy(async () => ({
@@ -111,6 +134,7 @@ const AlertsPage = lazy(async () => ({
 const ObjectivesPage = lazy(async () => ({
   default: (await import("./pages/monitoring/objectives")).ObjectivesPage,
 }));
+const PeaksPage = lazy(async () => ({ default: (await import("./pages/peak/peaks")).PeaksPage }));
 const LogsPage = lazy(async () => ({ default: (await import("./pages/logs/logs")).LogsPage }));
 const AnalysisPage = lazy(async () => ({
   default: (await import("./pages/guard/analysis")).AnalysisPage,
@@ -157,6 +181,34 @@ const InventoryPage = lazy(async () => ({
   default: (await import("./pages/cmdb/inventory")).InventoryPage,
 }));
 const ItemPage = lazy(async () => ({ default: (await import("./pages/cmdb/item")).ItemPage }));
+const CapacityPage = lazy(async () => ({
+  default: (await import("./pages/capacity/capacity")).CapacityPage,
+}));
+const DeploymentCapacityPage = lazy(async () => ({
+  default: (await import("./pages/capacity/deployment")).DeploymentCapacityPage,
+}));
+const BudgetsPage = lazy(async () => ({
+  default: (await import("./pages/budget/budgets")).BudgetsPage,
+}));
+const PoolsPage = lazy(async () => ({
+  default: (await import("./pages/pool/pools")).PoolsPage,
+}));
+const PoolPage = lazy(async () => ({ default: (await import("./pages/pool/pool")).PoolPage }));
+const MigrationsPage = lazy(async () => ({
+  default: (await import("./pages/migration/migrations")).MigrationsPage,
+}));
+const MigrationPage = lazy(async () => ({
+  default: (await import("./pages/migration/migration")).MigrationPage,
+}));
+const RehearsalPage = lazy(async () => ({
+  default: (await import("./pages/rehearsal/rehearsal")).RehearsalPage,
+}));
+const BoardPage = lazy(async () => ({
+  default: (await import("./pages/board/board")).BoardPage,
+}));
+const RecordPage = lazy(async () => ({
+  default: (await import("./pages/cmdb/record")).RecordPage,
+}));
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
 
@@ -233,6 +285,11 @@ const decisions = createRoute({
   path: "/decisions",
   validateSearch: (search: Search): { tab?: string } => ({ tab: text(search.tab) }),
   component: () => <DecisionsPage {...decisions.useSearch()} />,
+});
+const peaks = createRoute({
+  ...parent,
+  path: "/peaks",
+  component: () => later(<PeaksPage />),
 });
 const query = createRoute({
   ...parent,
@@ -426,6 +483,95 @@ const item = createRoute({
     return later(<ItemPage key={name} tab={item.useSearch().tab} name={name} />);
   },
 });
+const capacity = createRoute({
+  ...parent,
+  path: "/capacity",
+  validateSearch: (search: Search): CapacitySearch => ({
+    times: number(search.times),
+    without: text(search.without),
+    peak: flag(search.peak),
+    demand: text(search.demand),
+  }),
+  component: () => later(<CapacityPage {...capacity.useSearch()} />),
+});
+const deploymentCapacity = createRoute({
+  ...parent,
+  path: "/capacities/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = deploymentCapacity.useParams();
+    const { tab } = deploymentCapacity.useSearch();
+    return later(<DeploymentCapacityPage key={name} tab={tab} name={name} />);
+  },
+});
+const budgets = createRoute({
+  ...parent,
+  path: "/budgets",
+  validateSearch: (search: Search): BudgetsSearch => ({
+    by: (["team", "environment", "host"] as const).find((by) => by === search.by),
+    currency: text(search.currency),
+    per: search.per === "month" ? "month" : undefined,
+  }),
+  component: () => later(<BudgetsPage {...budgets.useSearch()} />),
+});
+const pools = createRoute({ ...parent, path: "/pools", component: () => later(<PoolsPage />) });
+const pool = createRoute({
+  ...parent,
+  path: "/pools/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = pool.useParams();
+    return later(<PoolPage key={name} tab={pool.useSearch().tab} name={name} />);
+  },
+});
+const migrations = createRoute({
+  ...parent,
+  path: "/migrations",
+  component: () => later(<MigrationsPage />),
+});
+const migration = createRoute({
+  ...parent,
+  path: "/migrations/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = migration.useParams();
+    return later(<MigrationPage key={name} tab={migration.useSearch().tab} name={name} />);
+  },
+});
+const rehearsal = createRoute({
+  ...parent,
+  path: "/rehearsal",
+  validateSearch: (search: Search): RehearsalSearch => ({ of: text(search.of) }),
+  component: () => later(<RehearsalPage {...rehearsal.useSearch()} />),
+});
+const board = createRoute({
+  ...parent,
+  path: "/board",
+  validateSearch: (search: Search): BoardSearch => ({
+    days: [7, 90].find((days) => days === number(search.days)),
+  }),
+  component: () => later(<BoardPage {...board.useSearch()} />),
+});
+const network = createRoute({
+  ...parent,
+  path: "/networks/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = network.useParams();
+    const { tab } = network.useSearch();
+    return later(<RecordPage key={name} plural="networks" tab={tab} name={name} />);
+  },
+});
+const itemType = createRoute({
+  ...parent,
+  path: "/itemtypes/$name",
+  validateSearch: thing,
+  component: () => {
+    const { name } = itemType.useParams();
+    const { tab } = itemType.useSearch();
+    return later(<RecordPage key={name} plural="itemtypes" tab={tab} name={name} />);
+  },
+});
 const object = createRoute({
   ...parent,
   path: "/$plural/$name",
@@ -452,6 +598,7 @@ export const router = createRouter({
     releases,
     freezes,
     decisions,
+    peaks,
     query,
     alerts,
     objectives,
@@ -473,6 +620,17 @@ export const router = createRouter({
     standard,
     inventory,
     item,
+    capacity,
+    deploymentCapacity,
+    budgets,
+    pools,
+    pool,
+    migrations,
+    migration,
+    rehearsal,
+    board,
+    network,
+    itemType,
     object,
   ]),
   defaultPreload: false,

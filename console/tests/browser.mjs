@@ -39,6 +39,16 @@ const PLACES = [
   "/inventory?tab=quality",
   "/audit",
   "/people",
+  "/capacity",
+  "/capacity?times=3",
+  "/capacities/shop.prod",
+  "/capacities/shop.prod?tab=manifest",
+  "/budgets",
+  "/budgets?by=host&per=month",
+  "/pools",
+  "/migrations",
+  "/rehearsal",
+  "/board",
 ];
 
 const browser = await browse();
@@ -596,6 +606,164 @@ await test("the inventory is searched, and standards have a score", async () => 
   await go("/standards");
   await heading("Standards");
   await see("the fleet’s score");
+});
+
+await test("what the fleet can carry is told, and what it would with more load", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("k");
+  await heading("Capacity");
+  const row = page.getByRole("row", { name: /shop\.prod/ });
+  await row.getByText("120").waitFor();
+  await row.getByText("enough", { exact: true }).waitFor();
+  await button("10×").click();
+  await row.getByText(/^\d+ lacking/).waitFor();
+  must(new URL(page.url()).searchParams.get("times") === "10", "the address does not say so");
+  await page.getByLabel("Without").selectOption("zone/default");
+  await page.getByText("taken to be lost").waitFor();
+  await button("As it is").click();
+  await row.getByText("enough", { exact: true }).waitFor();
+  await row.getByRole("link", { name: "shop.prod" }).click();
+  await heading("shop.prod");
+  await page.getByText("The days ahead are not known").waitFor();
+  await page.locator(".score-line", { hasText: "a week ago" }).getByText("not known").waitFor();
+});
+
+await test("what it costs whom is told with budgets, and what has no price", async () => {
+  await go("/budgets");
+  await heading("Budgets");
+  await see("Nobody has a budget yet");
+  await see("There is no price");
+  const from = "2026-01-01T00:00:00Z";
+  const object = (kind, name, spec) => ({ apiVersion: "atoll/v1", kind, metadata: { name }, spec });
+  const objects = [
+    object("Price", "browser", { from, currency: "EUR", cpuHour: "0.02", memoryGiBHour: "0.01" }),
+    object("Budget", "browser", {
+      application: "shop",
+      month: { limit: "500", currency: "EUR" },
+      resources: { cpu: { guaranteed: "500m", ceiling: 1 } },
+      exceed: "refuse",
+    }),
+  ];
+  const made = await ask("POST", "/v1/apply", { objects });
+  must(made.status === 200, `no budget was made: ${JSON.stringify(made.body)}`);
+  const budget = page.getByLabel("browser", { exact: true });
+  await budget.getByText(/of 500\.00 EUR/).waitFor();
+  await budget.getByText("what breaks it is refused").waitFor();
+  await budget.getByText("500m guaranteed").or(budget.getByText("0.5 guaranteed")).waitFor();
+  const total = page.locator(".costs-table tfoot td.strong");
+  await until(async () => Number(await total.textContent()) > 0, "nothing costs anything");
+  await page.locator(".costs-table").getByRole("link", { name: "shop" }).waitFor();
+  await page.getByRole("button", { name: "host", exact: true }).click();
+  await page.locator(".costs-table th", { hasText: "host" }).first().waitFor();
+  await ask("DELETE", "/v1/budgets/browser");
+  await ask("DELETE", "/v1/prices/browser");
+  await see("Nobody has a budget yet");
+});
+
+await test("a pool tells of its machines, and is asked for more after showing what that does", async () => {
+  await go("/pools");
+  await heading("Pools");
+  await see("No hosts come and go by themselves");
+  const spec = { count: 0, max: 4, provider: { static: { hosts: ["no.such-1", "no.such-2"] } } };
+  const pool = { apiVersion: "atoll/v1", kind: "Pool", metadata: { name: "browser" }, spec };
+  const made = await ask("PUT", "/v1/pools/browser", pool);
+  must(made.status === 200, `no pool was made: ${JSON.stringify(made.body)}`);
+  await page.getByRole("link", { name: "browser" }).click();
+  await heading("browser");
+  await see("It has no machines");
+  await see("of 0 hosts ready");
+  await button("How many").click();
+  await dialog().getByRole("button", { name: "one more" }).click();
+  await see("Can be done");
+  await dialog().getByRole("button", { name: "Apply" }).click();
+  await closed();
+  await see("of 1 host ready");
+  const gone = await ask("DELETE", "/v1/pools/browser");
+  must(gone.status === 200, `the pool was not deleted: ${JSON.stringify(gone.body)}`);
+  await see("There is no pool named browser");
+});
+
+await test("what a migration would do is told before it begins; it is paused, and cancelled", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("m");
+  await heading("Migrations");
+  await see("Nothing is moved, and nothing was");
+  await button("Move something").click();
+  await dialog().getByLabel("Zone").selectOption("default");
+  await dialog().getByLabel("forecast").getByText("3 instances", { exact: true }).waitFor();
+  await dialog().getByText("3 instances would find no room").waitFor();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Begin" }).click();
+  await closed();
+  await page.locator(".migration-row a").first().click();
+  // There is nowhere to go: whatever is moved stays where it is until somebody cancels.
+  await button("Pause").click();
+  await button("Resume").click();
+  await button("Pause").waitFor();
+  await button("Cancel").click();
+  await dialog().getByText("Can be done").waitFor();
+  await dialog().getByRole("button", { name: "Cancel the migration" }).click();
+  await closed();
+  await page
+    .locator(".page-head .state", { hasText: /^(ends with this wave|cancelled)$/ })
+    .waitFor();
+  must((await button("Pause").count()) === 0, "what ends can be paused");
+  const name = await page.locator("h1").textContent();
+  await ask("DELETE", `/v1/migrations/${name}`);
+  await see(`There is no migration named ${name}`);
+});
+
+await test("a scenario is rehearsed, and what came of it played over its time", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("y");
+  await heading("Rehearsal");
+  const scenario = page.getByLabel("Scenario");
+  const example = await scenario.inputValue();
+  await scenario.fill("spec: { lasts: 1h");
+  await button("Rehearse").click();
+  await page
+    .getByRole("alert")
+    .getByText(/^line \d+: /)
+    .waitFor();
+  await scenario.fill("kind: Pool");
+  await button("Rehearse").click();
+  await page
+    .getByRole("alert")
+    .getByText(/not Rehearsal/)
+    .waitFor();
+  await scenario.fill(example.replace("name: bad-release", "name: browser"));
+  await button("Rehearse").click();
+  await page.getByRole("heading", { name: "browser" }).waitFor();
+  await see("every check held");
+  await see("Nothing yet.");
+  await page.locator(".player-now").getByText("not known").waitFor();
+  await button("fast").click();
+  await button("Play").click();
+  await page.locator(".told-entry", { hasText: "one request in five to it fails" }).waitFor();
+  await button("To the end").click();
+  await see("all of it", { exact: true });
+  await page.locator(".told-entry", { hasText: "serves everything again" }).first().waitFor();
+  await page.getByLabel("time", { exact: true }).fill("0");
+  await see("Nothing yet.");
+  await page.locator(".when-not button").first().click();
+  await page.locator(".player-now", { hasText: "shop.prod in trouble" }).waitFor();
+});
+
+await test("the board tells what is recorded, and of the rest that it is not known", async () => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("s");
+  await heading("Board");
+  const tile = (name) =>
+    page.locator(".board-tile").filter({
+      has: page.getByRole("heading", { name, exact: true }),
+    });
+  await tile("Health").getByText("100 %").waitFor();
+  await tile("Health").getByText("3 of 3 ready").waitFor();
+  await tile("Cost").locator(".board-value", { hasText: "not known" }).waitFor();
+  await tile("Decisions").locator(".board-value", { hasText: "not known" }).waitFor();
+  await tile("Automation").getByText("of changes and repairs").waitFor();
+  await button("7d").click();
+  must(new URL(page.url()).searchParams.get("days") === "7", "the address does not say so");
 });
 
 await test("what is not there is said so", async () => {

@@ -20,6 +20,8 @@ export interface Found {
   readonly items: readonly Thing[];
   readonly total: number;
   readonly facets?: readonly Facet[];
+  /** Names in the filter that nothing has, where nothing passes. */
+  readonly notes?: readonly { readonly message: string }[];
   readonly revision: number;
   readonly continue?: string | null;
 }
@@ -75,8 +77,8 @@ export interface ClassFigures {
   readonly class: string;
   readonly things: number;
   readonly coverage: number;
-  readonly freshness: number;
-  readonly correctness: number;
+  readonly freshness?: number | null;
+  readonly correctness?: number | null;
   readonly drift: number;
 }
 
@@ -156,6 +158,17 @@ export function useUnwatched(plural: string, name: string) {
     queryKey: ["object", plural, name],
     queryFn: ({ signal }) => call("GET", `/v1/${plural}/${encodeURIComponent(name)}`, { signal }),
     refetchInterval: CALM,
+  });
+}
+
+/** The next free address of a network. */
+export function useNextFree(network: string) {
+  return useQuery<{ readonly next: string }, Problem>({
+    queryKey: ["next", network],
+    queryFn: ({ signal }) =>
+      call("GET", `/v1/inventory/networks/${encodeURIComponent(network)}/next`, { signal }),
+    refetchInterval: CALM,
+    retry: false,
   });
 }
 

@@ -41,6 +41,13 @@ export type Waiver = Whole<wire.Waiver>;
 export type Scorecard = Whole<wire.Scorecard>;
 export type Policy = Whole<wire.Policy>;
 export type Decision = Whole<wire.Decision>;
+export type Autoscaler = Whole<OfKind<"Autoscaler">>;
+export type Capacity = Whole<OfKind<"Capacity">>;
+export type Budget = Whole<OfKind<"Budget">>;
+export type Price = Whole<OfKind<"Price">>;
+export type Pool = Whole<OfKind<"Pool">>;
+export type Migration = Whole<OfKind<"Migration">>;
+export type Peak = Whole<OfKind<"Peak">>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
 export type { Drift } from "./inventory";
@@ -77,6 +84,13 @@ export interface Kinds {
   scorecards: Scorecard;
   policies: Policy;
   decisions: Decision;
+  autoscalers: Autoscaler;
+  capacities: Capacity;
+  budgets: Budget;
+  prices: Price;
+  pools: Pool;
+  migrations: Migration;
+  peaks: Peak;
   drifts: Drift;
 }
 
@@ -113,6 +127,13 @@ export const PLURALS = [
   "scorecards",
   "policies",
   "decisions",
+  "autoscalers",
+  "capacities",
+  "budgets",
+  "prices",
+  "pools",
+  "migrations",
+  "peaks",
   "drifts",
 ] as const satisfies readonly Plural[];
 
@@ -146,6 +167,13 @@ const BY_KIND: Readonly<Record<string, Plural>> = {
   Scorecard: "scorecards",
   Policy: "policies",
   Decision: "decisions",
+  Autoscaler: "autoscalers",
+  Capacity: "capacities",
+  Budget: "budgets",
+  Price: "prices",
+  Pool: "pools",
+  Migration: "migrations",
+  Peak: "peaks",
   Drift: "drifts",
 };
 
@@ -157,7 +185,20 @@ export function pluralOf(kind: string): Plural | undefined {
 
 /** The kind as it is typed before the slash: `deployment`. */
 export function singular(plural: Plural): string {
-  return plural === "analyses" ? "analysis" : plural.slice(0, -1);
+  if (plural === "analyses") return "analysis";
+  return plural.endsWith("ies") ? `${plural.slice(0, -3)}y` : plural.slice(0, -1);
+}
+
+/** What is supposed when capacity is asked for; nothing of it: as it is. */
+export interface WhatIf {
+  /** So many times the load. */
+  readonly times?: number;
+  /** `zone/NAME` or `host/NAME` that is lost. */
+  readonly without?: string;
+  /** The highest load expected in the next days. */
+  readonly peak?: boolean;
+  /** What the business counts in a second: `orders=500,returns=20`. */
+  readonly demand?: string;
 }
 
 export type Team = Whole<wire.Team>;
@@ -169,11 +210,16 @@ export type {
   Audit,
   AuditEntry,
   AuditVerified,
+  CapacityReport,
+  CapacityRow,
+  CostReport,
+  CostRow,
   Evidence,
   Explanation,
   Feedback,
   FieldDiff,
   Finding,
+  GroupRow,
   Guard,
   GuardStatus,
   History,
@@ -182,14 +228,19 @@ export type {
   InstancePhase,
   LoginWays,
   Meta,
+  MigrationForecast,
   Mode,
   ObjectivePhase,
   Outcome,
+  PeakApplication,
+  PeakCheck,
+  PeakPhase,
   Permission,
   Phase,
   ProblemJson,
   Promise as Promised,
   Reason,
+  RehearsalReport,
   Replay,
   Resources,
   Rollout,

@@ -3816,17 +3816,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What would come of an object. */
-        get: {
+        get?: never;
+        put?: never;
+        /** What would come of a scenario. */
+        post: {
             parameters: {
-                query: {
-                    of: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Scenario"];
+                };
+            };
             responses: {
                 /** @description Done. */
                 200: {
@@ -3848,20 +3852,33 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rehearse/{plural}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
         put?: never;
-        /** What would come of a scenario. */
+        /** What would come of an object. */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
-                path?: never;
+                path: {
+                    plural: string;
+                    name: string;
+                };
                 cookie?: never;
             };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["Scenario"];
-                };
-            };
+            requestBody?: never;
             responses: {
                 /** @description Done. */
                 200: {
@@ -4989,7 +5006,9 @@ export interface components {
             switch: components["schemas"]["Setting"];
         } | {
             borrow: components["schemas"]["Change"];
-        } | "evacuate";
+        } | "evacuate" | {
+            giveBack: components["schemas"]["GiveBack"];
+        };
         /** @description What the number of hosts would be. */
         Advice: {
             /** @description From what, in words. */
@@ -5018,6 +5037,8 @@ export interface components {
              *     what is missing, with `no-` in front.
              */
             isolation?: string[];
+            /** @description Why no container engine answers, where none does. */
+            noEngine?: string;
             /** @description Operating system and kernel. */
             system?: string;
             /** @description The version of the program. */
@@ -5531,6 +5552,8 @@ export interface components {
          *     changed after revision N, otherwise when it changes or after S seconds. Asking is the heartbeat.
          */
         Assignment: {
+            /** @description Releases whose packages and images are fetched before any instance of them is here. */
+            ahead?: string[];
             /** @description Dynamic configuration, by the name of the instance. */
             configs?: {
                 [key: string]: components["schemas"]["AssignedConfig"][];
@@ -5539,10 +5562,16 @@ export interface components {
             instances: components["schemas"]["AssignedInstance"][];
             /** @description Somebody relied on a recorded fact and failed then: everything is to be looked at again. */
             look?: components["schemas"]["Timestamp"] | (null);
-            /** @description Facts that are to be made so, by their paths. */
+            /** @description Facts that are to be made so, by their paths: those that are not so, as far as is known. */
             mend?: {
                 [key: string]: unknown;
             };
+            /**
+             * Format: uint32
+             * @description Where another number stands than before, what failed is tried again.
+             * @default 0
+             */
+            mendRound: number;
             /** @description The releases they name. */
             releases: {
                 [key: string]: components["schemas"]["AssignedRelease"];
@@ -5954,6 +5983,10 @@ export interface components {
         CapacityReport: {
             /** @description Each deployment whose application says what an instance carries, those that lack most first. */
             deployments: components["schemas"]["CapacityRow"][];
+            /** @description Each environment such deployments are in. */
+            environments: components["schemas"]["GroupRow"][];
+            /** @description All of them together. */
+            fleet: components["schemas"]["GroupRow"];
             /**
              * Format: uint32
              * @description So many instances would be lacking, and no host has room for them.
@@ -6304,9 +6337,10 @@ export interface components {
             class: string;
             /**
              * Format: double
-             * @description Of what should be and was seen, the share that is so.
+             * @description Of what should be and was seen, the share that is so; not known, where nothing was seen
+             *     that should be something.
              */
-            correctness: number;
+            correctness?: number | null;
             /**
              * Format: double
              * @description The share of them that somebody has seen.
@@ -6319,9 +6353,9 @@ export interface components {
             drift: number;
             /**
              * Format: double
-             * @description Of what was seen, the share that is not stale.
+             * @description Of what was seen, the share that is not stale; not known, where nothing was.
              */
-            freshness: number;
+            freshness?: number | null;
             /**
              * Format: uint
              * @description How many things there are.
@@ -6449,6 +6483,8 @@ export interface components {
              * @default 0
              */
             acknowledged: number;
+            /** @description What was wanted when the draft was begun. */
+            draftedOn?: components["schemas"]["Content2"] | (null);
             /** @description The version that was given up; not tried again until the content is edited. */
             failed?: components["schemas"]["FailedVersion"] | (null);
             /** @description The gray release under way, if one is. */
@@ -6805,7 +6841,7 @@ export interface components {
             /** @description When it was over: measured, or with nothing left to be done. */
             endedAt?: components["schemas"]["Timestamp"] | (null);
             /** @description What is expected of it. */
-            expected?: components["schemas"]["Expected"] | (null);
+            expected?: components["schemas"]["Expected2"] | (null);
             /** @description All that expressions saw, so that it can be decided again. */
             inputs?: {
                 [key: string]: unknown;
@@ -6826,6 +6862,8 @@ export interface components {
             reasons?: components["schemas"]["Reason"][];
             /** @description What may have caused what it is about, the most likely first. */
             suspects?: components["schemas"]["Suspect"][];
+            /** @description What it took and nobody else has changed since, until that is given back. */
+            taken?: components["schemas"]["Taken"] | (null);
             /** @description What the gate says of that. */
             verdict?: components["schemas"]["GateSays"] | (null);
             /** @description Who voted, the one that was followed first; those that were not say why. */
@@ -6916,7 +6954,7 @@ export interface components {
              * @description Changes that ended well, for each day.
              */
             perDay: number;
-            /** @description From failure to being whole again, the middle one. */
+            /** @description From the beginning of what failed to being whole again, the middle one. */
             timeToRestore?: components["schemas"]["Span"] | (null);
             /**
              * Format: double
@@ -7024,6 +7062,8 @@ export interface components {
              * @default 0
              */
             unavailable: number;
+            /** @description That its instances lie unevenly over the zones, and how far that is mended. */
+            uneven?: components["schemas"]["Uneven"] | (null);
             /**
              * Format: uint32
              * @description Of them, on the release being rolled out.
@@ -7276,8 +7316,16 @@ export interface components {
              */
             within: components["schemas"]["Span"];
         };
+        /** @description What is expected of one application. */
+        Expected: number | {
+            /**
+             * Format: double
+             * @description In what its load is counted in: mostly, requests a second.
+             */
+            volume: number;
+        };
         /** @description What is expected of an action. */
-        Expected: {
+        Expected2: {
             /** @description By when, once it was done. */
             by?: components["schemas"]["Timestamp"] | (null);
             /** @description Since when it is so, while that is looked at. */
@@ -7287,7 +7335,7 @@ export interface components {
         };
         /** @description `GET /v1/why/{plural}/{name}`. */
         Explanation: {
-            /** @description The writes that led here, newest first. */
+            /** @description The writes that led here, newest first, without those that only say how far it is. */
             lately: components["schemas"]["HistoryEntry"][];
             /** @description What happens next, and when. */
             next: string[];
@@ -7579,11 +7627,11 @@ export interface components {
         };
         /** @description One time of a forecast. */
         ForecastPoint: {
-            /** @description When. */
+            /** @description The end of its step. */
             at: components["schemas"]["Timestamp"];
             /**
              * Format: double
-             * @description What is expected.
+             * @description The highest that is expected.
              */
             expected: number;
             /**
@@ -7608,7 +7656,10 @@ export interface components {
             error?: number | null;
             /** @description How it was made, or why there is none. */
             method: string;
-            /** @description The load that is expected, and between what it most likely is. */
+            /**
+             * @description The highest load of each step of five minutes that is expected, and between what it most
+             *     likely is.
+             */
             points?: components["schemas"]["ForecastPoint"][];
         };
         /** @description A place that keeps repositories, by how it is spoken to. */
@@ -7627,6 +7678,8 @@ export interface components {
             facets?: components["schemas"]["Facet"][];
             /** @description The objects, by kind and name; at most as many as were asked for. */
             items: components["schemas"]["Object"][];
+            /** @description Names in the filter that nothing has, and those there are, where nothing passes. */
+            notes?: components["schemas"]["Reason"][];
             /**
              * Format: uint64
              * @description The revision this is true of.
@@ -7675,6 +7728,8 @@ export interface components {
             from?: components["schemas"]["Timestamp"] | (null);
             /** @description What it holds. */
             holds?: components["schemas"]["Holds"];
+            /** @description Only for these applications, by their names; for all of the others too, if empty. */
+            named?: string[];
             /** @description Why, for those it stops. */
             reason: string;
             /** @description When it ends; when it is deleted, if absent. */
@@ -7682,12 +7737,19 @@ export interface components {
         };
         /** @description Freezes have no status. */
         FreezeStatus: Record<string, never>;
+        /** @description Of what releases are held. */
+        Freezes: "applications" | "environment" | "nothing";
         /** @description What the gate says of an action. */
         GateSays: {
             /** @description Whether it lets it through. */
             passes: boolean;
             /** @description Its objections. */
             reasons?: components["schemas"]["Reason"][];
+        };
+        /** @description Which decision took what is given back. */
+        GiveBack: {
+            /** @description Its name. */
+            decision: string;
         };
         /** @description How a change goes out: to more and more instances, each step watched. */
         Gray: {
@@ -7749,6 +7811,48 @@ export interface components {
             soak: components["schemas"]["Span"];
             /** @description Instances with these labels; see [`Overlay::labels`]. */
             where?: components["schemas"]["Selector"] | (null);
+        };
+        /** @description Several deployments of a report together. */
+        GroupRow: {
+            /**
+             * Format: uint32
+             * @description So many deployments.
+             */
+            deployments: number;
+            /**
+             * Format: double
+             * @description The share of what serves that is not used, weighed by instances.
+             */
+            headroom?: number | null;
+            /**
+             * Format: uint32
+             * @description So many instances would be left.
+             */
+            left: number;
+            /**
+             * Format: uint32
+             * @description So many are lacking.
+             */
+            missing: number;
+            /** @description The environment; empty where it is all of them. */
+            name: string;
+            /**
+             * Format: uint32
+             * @description So many the loads take, the buffers among them.
+             */
+            needed: number;
+            /**
+             * Format: uint32
+             * @description So many of those that are lacking find room on hosts.
+             */
+            placed: number;
+            /** @description The deployment that has the least of it: what the whole has is no use to one that lacks. */
+            tightest?: string | null;
+            /**
+             * Format: uint32
+             * @description The load of so many of them is not known: they do not count in `headroom`.
+             */
+            unmeasured: number;
         };
         /** @description How the rollouts of an application are watched. */
         Guard: {
@@ -7907,7 +8011,7 @@ export interface components {
             revision: number;
         };
         /** @description What a freeze holds. */
-        Holds: "changes" | "decisions";
+        Holds: "changes" | "releases" | "decisions";
         Host: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -7933,6 +8037,11 @@ export interface components {
             };
             /** @description Of these, what its agent is to make so, by its programs in `mend.d`. */
             mend?: string[];
+            /**
+             * Format: uint32
+             * @description Counts how often that was asked for again; with each, what failed is tried once more.
+             */
+            mendRound?: number;
             /** @description Kept free for the machine itself, out of its capacity. */
             reserve?: components["schemas"]["Resources"] | (null);
         };
@@ -7979,6 +8088,8 @@ export interface components {
              *     }
              */
             capacity: components["schemas"]["Amount"];
+            /** @description Releases whose packages and images are on it though no instance of them has to be. */
+            fetched?: string[];
             /** @description When its agent was last heard; kept by the server in memory and stored with transitions. */
             lastSeen?: components["schemas"]["Timestamp"] | (null);
             /**
@@ -8234,6 +8345,10 @@ export interface components {
         };
         /** @description One record. Described under a longer name: the short one is TypeScript's own. */
         ItemRecord: {
+            /** @description Annotations it is to have; others it has stay. */
+            annotations?: {
+                [key: string]: string;
+            };
             /**
              * @description What it is like.
              * @default {}
@@ -8243,6 +8358,12 @@ export interface components {
             };
             /** @description What the source calls it. */
             key: string;
+            /** @description Labels it is to have; others it has stay. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Who answers for it; left as it is, if absent. */
+            owner?: string | null;
             /**
              * @description What it is related to.
              * @default {}
@@ -8486,7 +8607,7 @@ export interface components {
             size: number;
         };
         /** @enum {string} */
-        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard" | "Policy" | "Decision";
+        Kind: "Application" | "Environment" | "Package" | "Release" | "Deployment" | "Autoscaler" | "Capacity" | "Price" | "Budget" | "Instance" | "Host" | "Pool" | "Zone" | "Migration" | "Peak" | "Facts" | "Network" | "ItemType" | "Item" | "Drift" | "Freeze" | "Monitor" | "Objective" | "Rule" | "Alert" | "Silence" | "Receiver" | "Notification" | "Analysis" | "Team" | "User" | "Role" | "Token" | "Pipeline" | "Run" | "Task" | "Job" | "Runbook" | "Secret" | "Config" | "Promotion" | "Approval" | "Standard" | "Waiver" | "Scorecard" | "Policy" | "Decision";
         /** @description How it is known what an instance carries. */
         Known: "declared" | "set" | "proven" | "bounded";
         /** @description What is known of a load. */
@@ -8510,6 +8631,44 @@ export interface components {
             /** @description Why, as far as that is known. */
             why: string;
         };
+        /** @description How long before a peak what is due. */
+        Lead: {
+            /**
+             * @description Releases are held from here on.
+             * @default 2h
+             */
+            freeze: components["schemas"]["Span"];
+            /**
+             * @description What was kept for it is let go bit by bit for so long after it.
+             * @default 1h
+             */
+            giveBack: components["schemas"]["Span"];
+            /**
+             * @description Hosts begin to be made.
+             * @default 2d
+             */
+            hosts: components["schemas"]["Span"];
+            /**
+             * @description The plan stands, and budgets hold.
+             * @default 7d
+             */
+            plan: components["schemas"]["Span"];
+            /**
+             * @description Packages and images begin to be fetched to hosts.
+             * @default 1d
+             */
+            prefetch: components["schemas"]["Span"];
+            /**
+             * @description It has been rehearsed.
+             * @default 12h
+             */
+            rehearse: components["schemas"]["Span"];
+            /**
+             * @description Instances begin to be made.
+             * @default 6h
+             */
+            scale: components["schemas"]["Span"];
+        };
         /**
          * @description The roles that are built in: what a token lets its bearer do by itself, whatever else is bound
          *     to it.
@@ -8521,6 +8680,15 @@ export interface components {
             currency: string;
             /** @description So much. */
             limit: components["schemas"]["Money"];
+        };
+        /** @description A limit that must be set. */
+        LimitAt: {
+            /** @description The application it limits the load of. */
+            application: string;
+            /** @description The configuration it is in. */
+            config: string;
+            /** @description The key of its values, or the switch, that is a number. */
+            key: string;
         };
         /** @description What a step may use. */
         Limits: {
@@ -8653,7 +8821,7 @@ export interface components {
              */
             noise?: number | null;
             /** @description Peaks on top of it. */
-            peaks?: components["schemas"]["Peak2"][];
+            peaks?: components["schemas"]["Peak4"][];
             /**
              * Format: double
              * @description So many times as much.
@@ -8731,6 +8899,8 @@ export interface components {
         Machine: {
             /** @description What the provider was asked last, for as long as that matters. */
             ask?: components["schemas"]["Asked"] | (null);
+            /** @description When the provider was asked for it, until it has joined. */
+            askedAt?: components["schemas"]["Timestamp"] | (null);
             /** @description It will go before long, and gets nothing new until then. */
             closed?: boolean;
             /** @description Why it was given up. */
@@ -9251,6 +9421,15 @@ export interface components {
              */
             instances: number;
         };
+        /** @description An instance that is moved to another zone. */
+        Moving: {
+            /** @description Which. */
+            instance: string;
+            /** @description When that began. */
+            since: components["schemas"]["Timestamp"];
+            /** @description The zone it goes to. */
+            to: string;
+        };
         /** @description A label and the value selectors are narrowed to. */
         Narrow: {
             /** @description The label. */
@@ -9432,7 +9611,7 @@ export interface components {
             /** @description When it is tried again. */
             retryAt?: components["schemas"]["Timestamp"] | (null);
         };
-        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Pool"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"] | components["schemas"]["Policy"] | components["schemas"]["Decision"];
+        Object: components["schemas"]["Application"] | components["schemas"]["Environment"] | components["schemas"]["Package"] | components["schemas"]["Release"] | components["schemas"]["Deployment"] | components["schemas"]["Autoscaler"] | components["schemas"]["Capacity"] | components["schemas"]["Price"] | components["schemas"]["Budget"] | components["schemas"]["Instance"] | components["schemas"]["Host"] | components["schemas"]["Pool"] | components["schemas"]["Zone"] | components["schemas"]["Migration"] | components["schemas"]["Peak2"] | components["schemas"]["Facts"] | components["schemas"]["Network"] | components["schemas"]["ItemType"] | components["schemas"]["Item"] | components["schemas"]["Drift"] | components["schemas"]["Freeze"] | components["schemas"]["Monitor"] | components["schemas"]["Objective"] | components["schemas"]["Rule"] | components["schemas"]["Alert"] | components["schemas"]["Silence"] | components["schemas"]["Receiver"] | components["schemas"]["Notification"] | components["schemas"]["Analysis"] | components["schemas"]["Team"] | components["schemas"]["User"] | components["schemas"]["Role"] | components["schemas"]["Token"] | components["schemas"]["Pipeline"] | components["schemas"]["Run2"] | components["schemas"]["Task"] | components["schemas"]["Job"] | components["schemas"]["Runbook"] | components["schemas"]["Secret"] | components["schemas"]["Config"] | components["schemas"]["Promotion"] | components["schemas"]["Approval"] | components["schemas"]["Standard"] | components["schemas"]["Waiver"] | components["schemas"]["Scorecard"] | components["schemas"]["Policy"] | components["schemas"]["Decision"];
         Objective: {
             /** @enum {unknown} */
             apiVersion: "atoll/v1";
@@ -9662,8 +9841,64 @@ export interface components {
              */
             instances: number;
         };
-        /** @description A peak of load: it rises straight, stays, and falls as it rose. */
         Peak2: {
+            /** @enum {unknown} */
+            apiVersion: "atoll/v1";
+            /** @enum {unknown} */
+            kind: "Peak";
+            metadata: components["schemas"]["Meta"];
+            spec: components["schemas"]["Peak3"];
+            /** @default null */
+            status: components["schemas"]["PeakStatus"] | (null);
+        };
+        /** @description A time with so many times the usual load. */
+        Peak3: {
+            /**
+             * @description What is expected of each application by its name: so many times its usual load of that
+             *     hour, or a volume. What they call follows.
+             */
+            applications: {
+                [key: string]: components["schemas"]["Expected"];
+            };
+            /** @description When it ends, written alike. */
+            ends: string;
+            /** @description Where. */
+            environment: string;
+            /**
+             * @description Of what releases are held, from `lead.freeze` before it until it ends.
+             * @default applications
+             */
+            freezes: components["schemas"]["Freezes"];
+            /**
+             * @description How long before it starts what is due, and how long afterwards is given back.
+             * @default {
+             *       "freeze": "2h",
+             *       "giveBack": "1h",
+             *       "hosts": "2d",
+             *       "plan": "7d",
+             *       "prefetch": "1d",
+             *       "rehearse": "12h",
+             *       "scale": "6h"
+             *     }
+             */
+            lead: components["schemas"]["Lead"];
+            /** @description Limits that must be set: no lower than what is expected, no higher than what is proven. */
+            limits?: components["schemas"]["LimitAt"][];
+            /**
+             * @description When it starts: `2026-11-11T00:00:00` on the clocks of `timeZone`, or a point in time
+             *     with an offset or `Z`.
+             */
+            starts: string;
+            /** @description Switches that must be ready: each there, with an owner, and taken up by all that have it. */
+            switches?: components["schemas"]["Ready"][];
+            /**
+             * @description The zone whose clocks are meant, and by whose days the usual load is known:
+             *     `Asia/Shanghai`. UTC, if absent.
+             */
+            timeZone?: string | null;
+        };
+        /** @description A peak of load: it rises straight, stays, and falls as it rose. */
+        Peak4: {
             /** @description When it is reached, after the beginning. */
             at: components["schemas"]["Span"];
             /**
@@ -9681,6 +9916,267 @@ export interface components {
              * @description So many times what it would be.
              */
             times: number;
+        };
+        /** @description What a peak takes of one application. */
+        PeakApplication: {
+            /** @description It is not named; others that are call it. */
+            called?: boolean;
+            /** @description What is expected, bit by bit. */
+            course?: components["schemas"]["PeakSlot"][];
+            /** @description The deployment. */
+            deployment: string;
+            /**
+             * Format: double
+             * @description The load one instance carries.
+             */
+            each?: number | null;
+            /**
+             * Format: double
+             * @description The most load that is expected.
+             */
+            expected?: number | null;
+            /**
+             * Format: uint32
+             * @description So many serve.
+             * @default 0
+             */
+            have: number;
+            /**
+             * Format: uint32
+             * @description The autoscaler keeps no fewer for it now.
+             * @default 0
+             */
+            keep: number;
+            /**
+             * @description How that is known.
+             * @default declared
+             */
+            known: components["schemas"]["Known"];
+            /**
+             * Format: double
+             * @description The load as it was last seen.
+             */
+            load?: number | null;
+            /**
+             * Format: uint32
+             * @description So many are lacking.
+             * @default 0
+             */
+            missing: number;
+            /**
+             * Format: uint32
+             * @description So many instances it takes, the buffer among them; absent where that is not known.
+             */
+            needed?: number | null;
+            /** @description What stands in the way of a plan, and what to know about it. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description The release that is fetched to hosts ahead. */
+            release?: string | null;
+            /**
+             * Format: uint32
+             * @description Pools keep room for no fewer now.
+             * @default 0
+             */
+            room: number;
+            /**
+             * Format: double
+             * @description The usual load of the hour with the most that is expected.
+             */
+            usual?: number | null;
+        };
+        /** @description What a budget says of a peak. */
+        PeakBudget: {
+            /** @description How it would be broken; it holds, if absent. */
+            broken?: string | null;
+            /** @description Which. */
+            budget: string;
+            /**
+             * @description What it costs of that budget.
+             * @default 0.00
+             */
+            cost: components["schemas"]["Money"];
+        };
+        /** @description One thing that must be so by a time. */
+        PeakCheck: {
+            /** @description By when. */
+            due: components["schemas"]["Timestamp"];
+            /** @description What to do. */
+            hint?: string;
+            /** @description What is so. */
+            message: string;
+            /** @description In one word. */
+            name: string;
+            /** @description Whether it is so. */
+            state: components["schemas"]["State"];
+        };
+        /** @description What a peak costs. */
+        PeakCost: {
+            /** @description Three letters. */
+            currency: string;
+            /** @description So much an hour more than usual, while all of it is there. */
+            rate: components["schemas"]["Money"];
+            /** @description So much in all. */
+            total: components["schemas"]["Money"];
+            /** @description The price of some of it is not known, and none of that is in here. */
+            unpriced?: string[];
+        };
+        /** @description The hosts there are for a peak. */
+        PeakHosts: {
+            /**
+             * Format: uint32
+             * @description So many find none either if pools made all they may.
+             * @default 0
+             */
+            beyond: number;
+            /**
+             * Format: uint32
+             * @description So many hosts have fetched all that is to run on them.
+             * @default 0
+             */
+            fetched: number;
+            /**
+             * Format: uint32
+             * @description So many hosts its environment may use are open.
+             * @default 0
+             */
+            have: number;
+            /**
+             * Format: uint32
+             * @description So many more pools could make.
+             * @default 0
+             */
+            pools: number;
+            /**
+             * Format: uint32
+             * @description So many instances that are lacking find no room on those there are.
+             * @default 0
+             */
+            unplaced: number;
+        };
+        /** @description The state of a peak in one word. */
+        PeakPhase: "planned" | "procuring" | "fetching" | "scaling" | "frozen" | "live" | "givingBack" | "over";
+        /** @description What was seen of a peak. */
+        PeakReport: {
+            /**
+             * @description Alerts that fired about what is of it, by name.
+             * @default []
+             */
+            alerts: string[];
+            /**
+             * @description Of each deployment, by its name.
+             * @default {}
+             */
+            applications: {
+                [key: string]: components["schemas"]["Shortfall"];
+            };
+            /**
+             * @description How long each objective was broken, in milliseconds, by its name.
+             * @default {}
+             */
+            broken: {
+                [key: string]: number;
+            };
+            /**
+             * @description It is complete.
+             * @default false
+             */
+            closed: boolean;
+            /**
+             * @description What the decision centre decided about what is of it, by name.
+             * @default []
+             */
+            decisions: string[];
+            /**
+             * Format: uint32
+             * @description The most hosts its environment had.
+             * @default 0
+             */
+            hosts: number;
+            /**
+             * @description So much was spent on what is of it, in each currency.
+             * @default {}
+             */
+            spent: {
+                [key: string]: components["schemas"]["Money"];
+            };
+            /** @description It was looked at until then. */
+            until: components["schemas"]["Timestamp"];
+        };
+        /** @description What is expected from one time to the next. */
+        PeakSlot: {
+            /** @description From when on. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description The most load.
+             */
+            expected: number;
+        };
+        /** @description How far a peak is. */
+        PeakStatus: {
+            /** @description What it takes, each application that is named or called. */
+            applications?: components["schemas"]["PeakApplication"][];
+            /** @description The budgets that pay for it. */
+            budgets?: components["schemas"]["PeakBudget"][];
+            /** @description What must be ready and when: the calendar. */
+            checks?: components["schemas"]["PeakCheck"][];
+            /** @description What that costs more than usual, in each currency there are prices in. */
+            cost?: components["schemas"]["PeakCost"][];
+            /** @description Packages and images are fetched to hosts. */
+            fetching?: boolean;
+            /** @description So many instances of each deployment the gate let through: no more is kept. */
+            granted?: {
+                [key: string]: number;
+            };
+            /**
+             * @description The hosts of its environment.
+             * @default {
+             *       "beyond": 0,
+             *       "fetched": 0,
+             *       "have": 0,
+             *       "pools": 0,
+             *       "unplaced": 0
+             *     }
+             */
+            hosts: components["schemas"]["PeakHosts"];
+            /**
+             * Format: uint64
+             * @description The generation this speaks of.
+             * @default 0
+             */
+            observedGeneration: number;
+            /**
+             * @description In one word.
+             * @default planned
+             */
+            phase: components["schemas"]["PeakPhase"];
+            /** @description When the usual load was last looked up. */
+            plannedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description When the gate let it through: hosts and instances are kept for it from its times on. */
+            raisedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description Why it is as it is. */
+            reasons?: components["schemas"]["Reason"][];
+            /** @description The last rehearsal of it. */
+            rehearsed?: components["schemas"]["Rehearsed"] | (null);
+            /** @description What was seen since it started. */
+            report?: components["schemas"]["PeakReport"] | (null);
+            /** @description When what is above was last written. */
+            seenAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * @description When what is due.
+             * @default {
+             *       "back": "1970-01-01T00:00:00.000Z",
+             *       "ends": "1970-01-01T00:00:00.000Z",
+             *       "freeze": "1970-01-01T00:00:00.000Z",
+             *       "hosts": "1970-01-01T00:00:00.000Z",
+             *       "plan": "1970-01-01T00:00:00.000Z",
+             *       "prefetch": "1970-01-01T00:00:00.000Z",
+             *       "rehearse": "1970-01-01T00:00:00.000Z",
+             *       "scale": "1970-01-01T00:00:00.000Z",
+             *       "starts": "1970-01-01T00:00:00.000Z"
+             *     }
+             */
+            times: components["schemas"]["Times"];
         };
         /** @description What one instance can carry. */
         PerInstance: {
@@ -9815,6 +10311,12 @@ export interface components {
              * @default 0s
              */
             for: components["schemas"]["Span"];
+            /**
+             * @description What `switch` and `borrow` took is given back once `when` has not held for so long; twice as
+             *     long after each time within a day that it came again. Never, if 0.
+             * @default 15m
+             */
+            giveBackAfter: components["schemas"]["Span"];
             /**
              * @description How often, and how much of it at once.
              * @default {
@@ -10021,6 +10523,8 @@ export interface components {
             reasons?: components["schemas"]["Reason"][];
             /** @description When it answered again after it had not: what was silent meanwhile is given time from then. */
             recoveredAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description How long the last machines took from being asked for to being hosts, the latest last. */
+            took?: components["schemas"]["Span"][];
             /**
              * Format: uint32
              * @description So many machines in a row were made and did not join.
@@ -10281,6 +10785,15 @@ export interface components {
              */
             revision: number;
         };
+        /** @description A switch that must be ready. */
+        Ready: {
+            /** @description The configuration it is in. */
+            config: string;
+            /** @description Somebody will want it first when all else fails. */
+            kill?: boolean;
+            /** @description Its name there; all of them, if absent. */
+            switch?: string | null;
+        };
         /** @description Why something is as it is, or why it was refused. */
         Reason: {
             /** @description A stable code in kebab case, the same in CLI, API and console. */
@@ -10433,6 +10946,24 @@ export interface components {
              */
             writes: number;
         };
+        /** @description The last rehearsal of a peak. */
+        Rehearsed: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint64
+             * @description Of what generation of the peak.
+             */
+            generation: number;
+            /** @description All that was to hold did. */
+            held: boolean;
+            /** @description What each deployment was to have then: who needs many more now has not been rehearsed. */
+            needed: {
+                [key: string]: number;
+            };
+            /** @description What came of it, in one sentence. */
+            told: string;
+        };
         /** @description What one thing has to do with another. */
         Relation: {
             /** @description From: `instance/shop.prod.0`. */
@@ -10570,6 +11101,8 @@ export interface components {
         };
         /** @description `POST /v1/agents/{host}/report`: what has changed, or everything. */
         Report: {
+            /** @description Releases of [`Assignment::ahead`] that are here, where that has changed. */
+            ahead?: string[] | null;
             /**
              * @description What instances have of their dynamic configuration, by instance and configuration; an
              *     instance that is named is told of in full.
@@ -10739,12 +11272,13 @@ export interface components {
              */
             healthyFor: components["schemas"]["Span"];
             /**
-             * @description How many instances there may be beyond those wanted.
+             * @description How many instances there may be beyond those wanted: so many are made beside the old ones,
+             *     where there is room, while others are updated where they are.
              * @default 25%
              */
             maxSurge: components["schemas"]["Portion"];
             /**
-             * @description How many of the wanted instances may be missing.
+             * @description How many of the wanted instances may be missing: so many are updated at once where they are.
              * @default 0
              */
             maxUnavailable: components["schemas"]["Portion"];
@@ -11160,7 +11694,9 @@ export interface components {
                 [key: string]: number;
             };
             /**
-             * @description Instances are taken away only after every signal has asked for fewer for this long.
+             * @description Instances are taken away only after every signal has asked for fewer for this long. At the
+             *     default of five minutes, for as long as a load is as its forecast says only for the time an
+             *     instance takes to start.
              * @default 5m
              */
             downAfter: components["schemas"]["Span"];
@@ -11399,6 +11935,31 @@ export interface components {
             may: components["schemas"]["Take"];
             /** @description The instances that are wanted take so much. */
             wanted: components["schemas"]["Take"];
+        };
+        /** @description What was expected of a deployment and what came. */
+        Shortfall: {
+            /** @description When that was. */
+            at?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: double
+             * @description The most load that was expected.
+             */
+            expected?: number | null;
+            /**
+             * Format: double
+             * @description The most there was.
+             */
+            highest?: number | null;
+            /**
+             * Format: uint32
+             * @description The fewest instances that served.
+             */
+            least: number;
+            /**
+             * Format: uint32
+             * @description The most.
+             */
+            most: number;
         };
         /** @description `POST /v1/session`: a token, or a user and a password. */
         SignIn: {
@@ -11669,6 +12230,8 @@ export interface components {
             blind?: string | null;
             /** @description Until then it is not listened to, since it came and went too often. */
             dampedUntil?: components["schemas"]["Timestamp"] | (null);
+            /** @description It does not hold any more, and what this decision took is to be given back. */
+            givesBack?: string | null;
             /** @description What is so. */
             message?: string;
             /** @description Since when. */
@@ -11689,6 +12252,8 @@ export interface components {
             /** @description About this. */
             subject: string;
         };
+        /** @description Whether something that must be so is. */
+        State: "open" | "done" | "late";
         /** @description How a forge is told of runs. */
         StatusRule: {
             /** @description The address of its API; derived from the repository's, if absent. */
@@ -12007,6 +12572,13 @@ export interface components {
             /** @description Memory. */
             memory: components["schemas"]["Memory"];
         };
+        /** @description What a decision took, for as long as it is to be given back. */
+        Taken: {
+            /** @description When it was given back. */
+            returnedAt?: components["schemas"]["Timestamp"] | (null);
+            /** @description What. */
+            what: components["schemas"]["What"];
+        };
         /** @description One group of targets, as Prometheus' HTTP service discovery has it. */
         TargetGroup: {
             /** @description Labels of all of them. */
@@ -12271,6 +12843,27 @@ export interface components {
         };
         /** @description Who comes first where there is too little for all. */
         Tier: "core" | "bestEffort";
+        /** @description When what is due. */
+        Times: {
+            /** @description All is given back. */
+            back: components["schemas"]["Timestamp"];
+            /** @description It ends. */
+            ends: components["schemas"]["Timestamp"];
+            /** @description Releases are held. */
+            freeze: components["schemas"]["Timestamp"];
+            /** @description Hosts begin to be made. */
+            hosts: components["schemas"]["Timestamp"];
+            /** @description The plan stands. */
+            plan: components["schemas"]["Timestamp"];
+            /** @description Packages begin to be fetched. */
+            prefetch: components["schemas"]["Timestamp"];
+            /** @description It has been rehearsed. */
+            rehearse: components["schemas"]["Timestamp"];
+            /** @description Instances begin to be made. */
+            scale: components["schemas"]["Timestamp"];
+            /** @description It starts. */
+            starts: components["schemas"]["Timestamp"];
+        };
         /** @description a time like 2026-11-11T00:00:00Z */
         Timestamp: string | number;
         Token: {
@@ -12407,6 +13000,18 @@ export interface components {
              * @description How often that failed in a row.
              */
             times?: number;
+        };
+        /** @description Some zone has two instances more than another that could have one of them. */
+        Uneven: {
+            /**
+             * Format: uint32
+             * @description So many attempts came to nothing, one after the other.
+             */
+            failed?: number;
+            /** @description The instance that goes, once another serves in another zone. */
+            moving?: components["schemas"]["Moving"] | (null);
+            /** @description Since when that is so, or since the last attempt to mend it came to nothing. */
+            since: components["schemas"]["Timestamp"];
         };
         /** @description A host that has no price. */
         Unpriced: {
@@ -12569,6 +13174,34 @@ export interface components {
              * @description Which.
              */
             number: number;
+        };
+        /** @description What was taken: how it was, and how it was left. */
+        What: {
+            value: {
+                /** @description The configuration. */
+                config: string;
+                /** @description What it became. */
+                is: unknown;
+                /** @description The key. */
+                key: string;
+                /** @description What it was; its default, if absent. */
+                was?: unknown;
+            };
+        } | {
+            instances: {
+                /** @description The deployment. */
+                deployment: string;
+                /**
+                 * Format: uint32
+                 * @description How many it was left.
+                 */
+                is: number;
+                /**
+                 * Format: uint32
+                 * @description How many it was to have.
+                 */
+                was: number;
+            };
         };
         /** @description `GET /v1/whoami`. */
         Whoami: {
@@ -12886,6 +13519,7 @@ export type Example = components['schemas']['Example'];
 export type Exceed = components['schemas']['Exceed'];
 export type Expectation = components['schemas']['Expectation'];
 export type Expected = components['schemas']['Expected'];
+export type Expected2 = components['schemas']['Expected2'];
 export type Explanation = components['schemas']['Explanation'];
 export type Facet = components['schemas']['Facet'];
 export type FacetValue = components['schemas']['FacetValue'];
@@ -12919,10 +13553,13 @@ export type FoundImage = components['schemas']['FoundImage'];
 export type Freeze = components['schemas']['Freeze'];
 export type Freeze2 = components['schemas']['Freeze2'];
 export type FreezeStatus = components['schemas']['FreezeStatus'];
+export type Freezes = components['schemas']['Freezes'];
 export type GateSays = components['schemas']['GateSays'];
+export type GiveBack = components['schemas']['GiveBack'];
 export type Gray = components['schemas']['Gray'];
 export type GrayStatus = components['schemas']['GrayStatus'];
 export type GrayStep = components['schemas']['GrayStep'];
+export type GroupRow = components['schemas']['GroupRow'];
 export type Guard = components['schemas']['Guard'];
 export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
@@ -12968,8 +13605,10 @@ export type Kind = components['schemas']['Kind'];
 export type Known = components['schemas']['Known'];
 export type Known2 = components['schemas']['Known2'];
 export type Laggard = components['schemas']['Laggard'];
+export type Lead = components['schemas']['Lead'];
 export type Level = components['schemas']['Level'];
 export type Limit = components['schemas']['Limit'];
+export type LimitAt = components['schemas']['LimitAt'];
 export type Limits = components['schemas']['Limits'];
 export type Link = components['schemas']['Link'];
 export type List = components['schemas']['List'];
@@ -13014,6 +13653,7 @@ export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Move = components['schemas']['Move'];
 export type MovedDeployment = components['schemas']['MovedDeployment'];
+export type Moving = components['schemas']['Moving'];
 export type Narrow = components['schemas']['Narrow'];
 export type Network = components['schemas']['Network'];
 export type Network2 = components['schemas']['Network2'];
@@ -13047,6 +13687,17 @@ export type ParamKind = components['schemas']['ParamKind'];
 export type Pause = components['schemas']['Pause'];
 export type Peak = components['schemas']['Peak'];
 export type Peak2 = components['schemas']['Peak2'];
+export type Peak3 = components['schemas']['Peak3'];
+export type Peak4 = components['schemas']['Peak4'];
+export type PeakApplication = components['schemas']['PeakApplication'];
+export type PeakBudget = components['schemas']['PeakBudget'];
+export type PeakCheck = components['schemas']['PeakCheck'];
+export type PeakCost = components['schemas']['PeakCost'];
+export type PeakHosts = components['schemas']['PeakHosts'];
+export type PeakPhase = components['schemas']['PeakPhase'];
+export type PeakReport = components['schemas']['PeakReport'];
+export type PeakSlot = components['schemas']['PeakSlot'];
+export type PeakStatus = components['schemas']['PeakStatus'];
 export type PerInstance = components['schemas']['PerInstance'];
 export type Permission = components['schemas']['Permission'];
 export type Phase = components['schemas']['Phase'];
@@ -13080,6 +13731,7 @@ export type Provider = components['schemas']['Provider'];
 export type PublicKey = components['schemas']['PublicKey'];
 export type Quota = components['schemas']['Quota'];
 export type Readiness = components['schemas']['Readiness'];
+export type Ready = components['schemas']['Ready'];
 export type Reason = components['schemas']['Reason'];
 export type Receiver = components['schemas']['Receiver'];
 export type Receiver2 = components['schemas']['Receiver2'];
@@ -13087,6 +13739,7 @@ export type ReceiverStatus = components['schemas']['ReceiverStatus'];
 export type Records = components['schemas']['Records'];
 export type Rehearsal = components['schemas']['Rehearsal'];
 export type RehearsalReport = components['schemas']['RehearsalReport'];
+export type Rehearsed = components['schemas']['Rehearsed'];
 export type Relation = components['schemas']['Relation'];
 export type RelationRule = components['schemas']['RelationRule'];
 export type RelationSource = components['schemas']['RelationSource'];
@@ -13145,6 +13798,7 @@ export type Served = components['schemas']['Served'];
 export type Session = components['schemas']['Session'];
 export type Setting = components['schemas']['Setting'];
 export type Share = components['schemas']['Share'];
+export type Shortfall = components['schemas']['Shortfall'];
 export type SignIn = components['schemas']['SignIn'];
 export type Signal = components['schemas']['Signal'];
 export type Signal2 = components['schemas']['Signal2'];
@@ -13166,6 +13820,7 @@ export type StandardStatus = components['schemas']['StandardStatus'];
 export type Standing = components['schemas']['Standing'];
 export type Standing2 = components['schemas']['Standing2'];
 export type Start = components['schemas']['Start'];
+export type State = components['schemas']['State'];
 export type StatusRule = components['schemas']['StatusRule'];
 export type Step = components['schemas']['Step'];
 export type Step2 = components['schemas']['Step2'];
@@ -13182,6 +13837,7 @@ export type Switch = components['schemas']['Switch'];
 export type SwitchType = components['schemas']['SwitchType'];
 export type SystemFacts = components['schemas']['SystemFacts'];
 export type Take = components['schemas']['Take'];
+export type Taken = components['schemas']['Taken'];
 export type TargetGroup = components['schemas']['TargetGroup'];
 export type Task = components['schemas']['Task'];
 export type Task2 = components['schemas']['Task2'];
@@ -13199,6 +13855,7 @@ export type TestRun = components['schemas']['TestRun'];
 export type TestTotals = components['schemas']['TestTotals'];
 export type ThingView = components['schemas']['ThingView'];
 export type Tier = components['schemas']['Tier'];
+export type Times = components['schemas']['Times'];
 export type Timestamp = components['schemas']['Timestamp'];
 export type Token = components['schemas']['Token'];
 export type Token2 = components['schemas']['Token2'];
@@ -13208,6 +13865,7 @@ export type TokenStatus = components['schemas']['TokenStatus'];
 export type TrackRecord = components['schemas']['TrackRecord'];
 export type Triggers = components['schemas']['Triggers'];
 export type Trouble = components['schemas']['Trouble'];
+export type Uneven = components['schemas']['Uneven'];
 export type Unpriced = components['schemas']['Unpriced'];
 export type UseReport = components['schemas']['UseReport'];
 export type Used = components['schemas']['Used'];
@@ -13225,6 +13883,7 @@ export type Waiver2 = components['schemas']['Waiver2'];
 export type WaiverStatus = components['schemas']['WaiverStatus'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Wave = components['schemas']['Wave'];
+export type What = components['schemas']['What'];
 export type Whoami = components['schemas']['Whoami'];
 export type Window = components['schemas']['Window'];
 export type Work = components['schemas']['Work'];

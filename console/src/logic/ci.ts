@@ -15,7 +15,7 @@ export interface Look {
   readonly tone: Tone;
 }
 
-export const RUN: Readonly<Record<RunPhase, Look>> = {
+const RUN: Readonly<Record<RunPhase, Look>> = {
   pending: { word: "pending", tone: "held" },
   waiting: { word: "waiting", tone: "held" },
   running: { word: "running", tone: "move" },
@@ -24,6 +24,13 @@ export const RUN: Readonly<Record<RunPhase, Look>> = {
   timedOut: { word: "timed out", tone: "bad" },
   cancelled: { word: "cancelled", tone: "off" },
 };
+
+/** How a run is; one that succeeded though tests failed is not simply well. */
+export function runLook(run: Run): Look {
+  const { phase } = run.status;
+  const doubtful = phase === "succeeded" && totalsOf(run).failed > 0;
+  return doubtful ? { word: "succeeded, tests failed", tone: "warn" } : RUN[phase];
+}
 
 export const CELL: Readonly<Record<CellPhase, Look>> = {
   waiting: { word: "waiting", tone: "held" },
@@ -153,6 +160,13 @@ export function totalsOf(run: Run): { passed: number; failed: number; skipped: n
     failed: all.reduce((sum, t) => sum + t.failed, 0),
     skipped: all.reduce((sum, t) => sum + t.skipped, 0),
   };
+}
+
+/** How many of these runs ended well, and of how many more that succeeded tests had failed. */
+export function wellOf(runs: readonly Run[]): { good: number; doubtful: number } {
+  const succeeded = runs.filter((r) => r.status.phase === "succeeded");
+  const good = succeeded.filter((r) => totalsOf(r).failed === 0).length;
+  return { good, doubtful: succeeded.length - good };
 }
 
 const OUTCOMES = ["failed", "passed", "skipped"];

@@ -50,6 +50,8 @@ export interface FormField {
   readonly required: boolean;
   readonly options: readonly unknown[];
   readonly bounds: string;
+  readonly least?: number;
+  readonly most?: number;
 }
 
 interface SchemaNode {
@@ -97,6 +99,8 @@ function walk(node: SchemaNode, path: readonly string[], required: boolean): For
       required,
       options: node.enum ?? [],
       bounds: boundsOf(node),
+      least: node.minimum,
+      most: node.maximum,
     },
   ];
 }
@@ -118,6 +122,12 @@ function boundsOf({ minimum, maximum, pattern, minLength, maxLength }: SchemaNod
   if (maxLength !== undefined) told.push(`${maxLength} characters or fewer`);
   if (pattern !== undefined) told.push(`like ${pattern}`);
   return told.join(", ");
+}
+
+/** Whether a value is beyond what a field may be. */
+export function isBeyond({ least, most }: FormField, value: unknown): boolean {
+  if (typeof value !== "number") return false;
+  return (least !== undefined && value < least) || (most !== undefined && value > most);
 }
 
 export function valueAt(values: Values, path: readonly string[]): unknown {

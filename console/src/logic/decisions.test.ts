@@ -54,4 +54,5 @@ test("only a freeze of decisions stops them", () => {
 test("actions are told in words", () => {
   assert.equal(actionWord("rollBack"), "roll back");
   assert.equal(actionWord({ raise: { by: "25%" } }), "raise");
+  assert.equal(actionWord({ giveBack: { decision: "deployment.shop.prod.1" } }), "give back");
 });

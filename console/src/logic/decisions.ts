@@ -32,7 +32,7 @@ export function stateOf(decision: Decision): { word: string; tone: Tone } {
   return isOver(decision) ? { word: `${word}, over`, tone: "off" } : { word, tone };
 }
 
-const WORDS: Readonly<Record<string, string>> = { rollBack: "roll back" };
+const WORDS: Readonly<Record<string, string>> = { rollBack: "roll back", giveBack: "give back" };
 
 /** An action in words: the wire has a word, or one with its details. */
 export function actionWord(action: Action | null | undefined): string {

@@ -5,6 +5,7 @@ import { firstOf, sortedTests, stepPhase, stepsOf, tookWords, usualMs } from "./
 import {
   contentDiff,
   fieldsOf,
+  isBeyond,
   mergePatch,
   readValues,
   stepWords,
@@ -73,6 +74,10 @@ test("figures are of what is recorded, and unknown where nothing is", () => {
   assert.equal(told.deliveries, 3);
   assert.equal(told.leadTime, 4 * 3_600_000);
   assert.equal(told.restore, 3_600_000);
+  // What failed on its way in did harm since its rollout began; what had been good, since it failed.
+  const since = (status: object) => figures([promotion("shop-4", status)], 0, NOW).restore;
+  assert.equal(since({ beganAt: at(3), failedAt: at(2), restoredAt: at(2) }), 3_600_000);
+  assert.equal(since({ beganAt: at(9), goodAt: at(8), failedAt: at(2), restoredAt: at(2) }), 0);
   assert.equal(told.unaided, 2 / 3);
   assert.equal(told.failureRate, 1 / 3);
   const weeks = weekly(all, 2, NOW);
@@ -164,6 +169,13 @@ test("a schema becomes fields, what a form cannot show is raw", () => {
     ],
   );
   assert.deepEqual(fieldsOf(undefined), []);
+  const [size, level] = fields;
+  assert.ok(size && level);
+  assert.deepEqual(
+    [0, 1, 9, 10, undefined, "x"].map((value) => isBeyond(size, value)),
+    [true, false, false, true, false, false],
+  );
+  assert.equal(isBeyond(level, 99), false);
 });
 
 test("values are changed by their path, and told apart field by field", () => {

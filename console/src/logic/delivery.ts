@@ -38,6 +38,11 @@ export function road(environments: Iterable<Environment>): Environment[] {
   return all.sort((a, b) => depth(a, 0) - depth(b, 0) || order(a.metadata.name, b.metadata.name));
 }
 
+/** Whether releases of an application that names these environments go to one: to all, if none. */
+export function goesTo(named: readonly string[] | null | undefined, to: Environment): boolean {
+  return !named || named.includes(to.metadata.name);
+}
+
 export interface Stop {
   readonly environment: string;
   readonly deployment: Deployment | undefined;
@@ -128,6 +133,15 @@ export function endOf(promotion: Promotion): number | undefined {
   return parseTime(failedAt) ?? parseTime(goodAt);
 }
 
+/** Since when what failed did harm: since its rollout began, unless it had been good. */
+export function harmedAt(promotion: Promotion): string | undefined {
+  const { beganAt, goodAt, failedAt } = promotion.status;
+  const [began, good, failed] = [beganAt, goodAt, failedAt].map((at) => parseTime(at));
+  if (failed === undefined) return undefined;
+  const wasGood = good !== undefined && good < failed;
+  return (began !== undefined && began < failed && !wasGood ? beganAt : failedAt) ?? undefined;
+}
+
 export function figures(promotions: readonly Promotion[], from: number, to: number): Figures {
   const done = promotions.filter((p) => {
     const at = endOf(p);
@@ -144,7 +158,7 @@ export function figures(promotions: readonly Promotion[], from: number, to: numb
     perWeek: to > from ? done.length / ((to - from) / WEEK) : undefined,
     leadTime: middle(done.flatMap((p) => between(p.status.commit?.at, p.status.goodAt))),
     failureRate: share(failed.length),
-    restore: middle(failed.flatMap((p) => between(p.status.failedAt, p.status.restoredAt))),
+    restore: middle(failed.flatMap((p) => between(harmedAt(p), p.status.restoredAt))),
     unaided: share(done.filter((p) => !p.status.byHand).length),
   };
 }

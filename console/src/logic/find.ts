@@ -27,6 +27,13 @@ const KINDS: readonly Plural[] = [
   "analyses",
   "pipelines",
   "configs",
+  "budgets",
+  "pools",
+  "migrations",
+  "autoscalers",
+  "capacities",
+  "policies",
+  "prices",
   "runs",
   "promotions",
 ];

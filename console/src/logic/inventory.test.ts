@@ -3,7 +3,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import { test } from "node:test";
 import type { Relation } from "../api/inventory";
 import { layout } from "./graph";
-import { drawn, has, MOST_DRAWN, quoted, toggled } from "./inventory";
+import { drawn, has, MOST_DRAWN, quoted, toggled, waysToMend } from "./inventory";
 
 test("a chosen value becomes a condition, and goes again", () => {
   const one = toggled("", "zone", "a");
@@ -13,6 +13,16 @@ test("a chosen value becomes a condition, and goes again", () => {
   equal(has(two, "os.name", "Debian 12"), true);
   equal(toggled(two, "zone", "a"), 'os.name = "Debian 12"');
   equal(quoted('say "x"'), '"say \\"x\\""');
+});
+
+test("a finding is mended where there is another value, and a host's agent can do it", () => {
+  const of = (subject: string, cause: "differs" | "missing" | "twin" | "stale") =>
+    waysToMend({ spec: { subject, attribute: "os.version" }, status: { cause } });
+  deepEqual(of("host/h1", "differs"), ["accept", "mend"]);
+  deepEqual(of("host/h1", "missing"), ["accept", "mend"]);
+  deepEqual(of("item/r1", "differs"), ["accept"]);
+  deepEqual(of("host/h1", "twin"), []);
+  deepEqual(of("item/r1", "stale"), []);
 });
 
 const relation = (from: string, name: string, to: string): Relation => ({

@@ -29,6 +29,17 @@ export const CAUSE: Readonly<
   twin: { tone: "warn", word: "may be another" },
 };
 
+/** The ways a finding can be mended from here: taking what is, and, of hosts, making it so. */
+export function waysToMend({
+  spec,
+  status,
+}: Pick<Drift, "spec" | "status">): ("accept" | "mend")[] {
+  const cause = status.cause ?? "differs";
+  if (cause !== "differs" && cause !== "missing") return [];
+  // Nobody here can change a thing that has no agent.
+  return spec.subject.startsWith("host/") ? ["accept", "mend"] : ["accept"];
+}
+
 /** A value as it stands in a filter. */
 export function quoted(value: string): string {
   const plain = value !== "" && !/[\s()",=!<>~]/.test(value);

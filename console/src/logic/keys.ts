@@ -10,6 +10,7 @@ export const SHORTCUTS: readonly (readonly [string, readonly Shortcut[]])[] = [
     "Go to",
     [
       { keys: "g o", does: "overview" },
+      { keys: "g s", does: "board" },
       { keys: "g a", does: "applications" },
       { keys: "g h", does: "hosts" },
       { keys: "g p", does: "pipelines" },
@@ -17,6 +18,9 @@ export const SHORTCUTS: readonly (readonly [string, readonly Shortcut[]])[] = [
       { keys: "g r", does: "releases" },
       { keys: "g c", does: "configuration" },
       { keys: "g d", does: "delivery in figures" },
+      { keys: "g k", does: "capacity" },
+      { keys: "g m", does: "migrations" },
+      { keys: "g y", does: "rehearsal" },
       { keys: "g f", does: "freezes" },
       { keys: "g t", does: "alerts" },
       { keys: "g b", does: "objectives and their budgets" },

@@ -54,6 +54,14 @@ export function share(value: number): string {
   return `${digits(percent)} %`;
 }
 
+/** Whole percent; what is not quite nothing or all is not told as that. */
+export function wholeShare(value: number): string {
+  const percent = Math.abs(value) * 100;
+  const whole =
+    percent > 0 && percent < 1 ? 1 : percent > 99 && percent < 100 ? 99 : Math.round(percent);
+  return `${value < 0 && whole > 0 ? "−" : ""}${whole} %`;
+}
+
 export function measured(value: number | null | undefined, unit: Unit = "plain"): string {
   if (value === null || value === undefined) return "–";
   if (Number.isNaN(value)) return "NaN";

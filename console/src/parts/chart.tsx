@@ -28,6 +28,8 @@ interface Props {
   legend?: boolean;
   /** Lines drawn as if they were others: their places in the palette. */
   colours?: readonly number[];
+  /** Pairs of lines, a lower and an upper one, between which something lies: the space is filled. */
+  spans?: readonly (readonly [number, number])[];
 }
 
 interface Tip {
@@ -44,7 +46,7 @@ const FEW = 20_000;
 
 export const Chart = memo(function Chart(props: Props) {
   const { grid, names, label, unit = "plain", height = 200, stack = false, log = false } = props;
-  const { group, window: shown, onZoom, marks, band, legend = true, colours } = props;
+  const { group, window: shown, onZoom, marks, band, legend = true, colours, spans } = props;
   const box = useRef<HTMLDivElement>(null);
   const drawing = useRef<Drawing | null>(null);
   const dark = useDark();
@@ -92,6 +94,7 @@ export const Chart = memo(function Chart(props: Props) {
         log,
         group,
         colours,
+        spans,
         zooms: zoom.current !== undefined,
         onZoom: (a, b) => zoom.current?.(a, b),
         onCursor: setTip,
@@ -104,7 +107,7 @@ export const Chart = memo(function Chart(props: Props) {
       made?.end();
       drawing.current = null;
     };
-  }, [width > 0, height, unit, count, stack, log, group, dark, colours?.join()]);
+  }, [width > 0, height, unit, count, stack, log, group, dark, colours?.join(), spans?.join()]);
 
   const latest = useRef({
     times: seen.times,

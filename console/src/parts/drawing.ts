@@ -39,6 +39,8 @@ interface Options {
   readonly log: boolean;
   readonly group: string | undefined;
   readonly colours: readonly number[] | undefined;
+  /** Pairs of lines, a lower and an upper one, between which something lies. */
+  readonly spans: readonly (readonly [number, number])[] | undefined;
   readonly zooms: boolean;
   readonly onZoom: (from: number, to: number) => void;
   readonly onCursor: (
@@ -158,7 +160,10 @@ export class Drawing {
             series: [i + 2, i + 1] as [number, number],
             fill: faint(this.colourOf(i + 1), 0.45),
           }))
-        : [],
+        : (this.options.spans ?? []).map(([low, high]) => ({
+            series: [high + 1, low + 1] as [number, number],
+            fill: faint(this.colourOf(high), 0.18),
+          })),
       hooks: {
         drawAxes: [() => this.under()],
         draw: [() => this.over()],
@@ -178,10 +183,11 @@ export class Drawing {
     const { stack, count } = this.options;
     const colour = this.colourOf(index);
     const filled = stack ? index === 0 : count === 1;
+    const edge = this.options.spans?.some((span) => span.includes(index)) ?? false;
     return {
       // In a stack a line without amount would draw its colour over the one below it.
       stroke: stack ? () => (this.amounts(index) ? colour : "transparent") : colour,
-      width: count > MANY ? 1 : 1.5,
+      width: count > MANY ? 1 : edge ? 0.75 : 1.5,
       dash: count > MANY ? undefined : dashOf(this.options.colours?.[index] ?? index),
       fill: filled ? faint(colour, stack ? 0.45 : 0.1) : undefined,
       spanGaps: false,

@@ -18,13 +18,20 @@ export function ObjectLink({ plural, name, children, className = "plain" }: Prop
   );
 }
 
+const UNWATCHED: Readonly<Record<string, string>> = {
+  item: "items",
+  network: "networks",
+  itemtype: "itemtypes",
+};
+
 /** A link for `host/h1`, as the server writes subjects; plain text for what has no page. */
 export function SubjectLink({ subject }: { subject: string }) {
   const slash = subject.indexOf("/");
-  // Items have a page, though they are too many to be watched.
-  if (subject.startsWith("item/")) {
+  // These have a page, though they are not watched.
+  const unwatched = UNWATCHED[subject.slice(0, slash)];
+  if (unwatched) {
     return (
-      <Link to={`/items/${subject.slice(slash + 1)}` as "/"} className="plain">
+      <Link to={`/${unwatched}/${subject.slice(slash + 1)}` as "/"} className="plain">
         {subject}
       </Link>
     );

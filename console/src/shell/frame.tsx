@@ -37,7 +37,14 @@ interface Place {
     | "/standards"
     | "/jobs"
     | "/inventory"
-    | "/decisions";
+    | "/decisions"
+    | "/capacity"
+    | "/budgets"
+    | "/pools"
+    | "/migrations"
+    | "/rehearsal"
+    | "/board"
+    | "/peaks";
   word: string;
   icon: IconName;
   /** Further pages that belong to it. */
@@ -50,6 +57,7 @@ interface Place {
 const PLACES: readonly (readonly Place[])[] = [
   [
     { to: "/", word: "Overview", icon: "overview" },
+    { to: "/board", word: "Board", icon: "board", more: true },
     { to: "/applications", word: "Applications", icon: "applications", also: "/deployments" },
     { to: "/hosts", word: "Hosts", icon: "hosts" },
     { to: "/jobs", word: "Jobs", icon: "jobs", more: true },
@@ -67,9 +75,17 @@ const PLACES: readonly (readonly Place[])[] = [
   [
     { to: "/alerts", word: "Alerts", icon: "alerts" },
     { to: "/decisions", word: "Decisions", icon: "decisions", more: true },
+    { to: "/peaks", word: "Peaks", icon: "peaks", more: true },
     { to: "/objectives", word: "Objectives", icon: "objectives", more: true },
     { to: "/query", word: "Query", icon: "query", more: true },
     { to: "/logs", word: "Logs", icon: "logs", more: true },
+  ],
+  [
+    { to: "/capacity", word: "Capacity", icon: "capacity", also: "/capacities", more: true },
+    { to: "/budgets", word: "Budgets", icon: "budgets", more: true },
+    { to: "/pools", word: "Pools", icon: "pools", more: true },
+    { to: "/migrations", word: "Migrations", icon: "migrations", more: true },
+    { to: "/rehearsal", word: "Rehearsal", icon: "rehearsal", more: true },
   ],
   [
     { to: "/people", word: "People", icon: "people", more: true },

@@ -18,6 +18,10 @@ const PLACES: Readonly<Record<string, string>> = {
   "g e": "/environments",
   "g c": "/configs",
   "g d": "/delivery",
+  "g k": "/capacity",
+  "g m": "/migrations",
+  "g y": "/rehearsal",
+  "g s": "/board",
 };
 
 const TYPING = "input, textarea, select, [contenteditable]:not([contenteditable='false'])";

@@ -1,11 +1,12 @@
 // What asks for attention by rule: alerts, the rules behind them, what keeps them quiet, and who is
 // told.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useMemo } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Alert, Rule } from "../../api/objects";
 import { alertname, grouped, quietBy, silenceState, toldOf } from "../../logic/alerts";
 import { counted } from "../../logic/quantity";
+import { useAdjust } from "../../parts/adjust";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { found, Search } from "../../parts/search";
 import { Tabs } from "../../parts/tabs";
@@ -21,7 +22,7 @@ import "./alerts.css";
 export function AlertsPage({ tab = "alerts", q = "", by = "alertname" }: AlertsSearch) {
   const { tables } = useFleet();
   const synced = useSynced();
-  const navigate = useNavigate();
+  const set = useAdjust<AlertsSearch>();
   const now = useCoarseNow(5000);
   const silences = useMemo(() => [...tables.silences.values()], [tables.silences]);
   const alerts = useMemo(() => [...tables.alerts.values()], [tables.alerts]);
@@ -29,13 +30,6 @@ export function AlertsPage({ tab = "alerts", q = "", by = "alertname" }: AlertsS
   const firing = alerts.filter((a) => a.status.phase === "firing");
   const quiet = firing.filter((a) => quietBy(a, silences, firing, now).length > 0).length;
   const active = silences.filter((s) => silenceState(s, now) === "active").length;
-  const set = (change: AlertsSearch) =>
-    void navigate({
-      to: ".",
-      search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-      replace: true,
-      resetScroll: false,
-    } as never);
   return (
     <>
       <Head

@@ -15,6 +15,7 @@ import { callText, type Problem } from "../../api/http";
 import { appendText, LogStream, type LogView, tasksLog } from "../../api/session";
 import { hitsIn, type JobLine, jobLines } from "../../logic/joblog";
 import { pieces } from "../../logic/loglines";
+import { counted } from "../../logic/quantity";
 import { clock, parseTime } from "../../logic/time";
 import { Icon } from "../../parts/icon";
 import { rangeOf } from "../../parts/window";
@@ -194,7 +195,7 @@ function State({ view, live, lines }: { view: LogView; live: boolean; lines: num
   const words = {
     connecting: "reading…",
     following: "live",
-    ended: live ? "ended" : `${lines.toLocaleString("en")} lines`,
+    ended: live ? "ended" : counted(lines, "line"),
     failed: "not available",
   };
   return <span className={`log-state ${view.state}`}>{words[view.state]}</span>;

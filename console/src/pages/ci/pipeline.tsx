@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 import { useObject, useSnapshot, useSynced } from "../../api/live";
 import type { Pipeline, Run } from "../../api/objects";
-import { RUN, runsOf } from "../../logic/ci";
+import { runLook, runsOf } from "../../logic/ci";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
 import { HistoryView } from "../../parts/history";
@@ -38,7 +38,7 @@ export function PipelinePage({ name, tab = "runs" }: ThingSearch & { name: strin
       <Head
         title={name}
         crumbs={[{ word: "pipelines", to: "/pipelines" }]}
-        beside={newest && <State {...RUN[newest.status.phase]} />}
+        beside={newest && <State {...runLook(newest)} />}
       >
         {mayWrite && (
           <button

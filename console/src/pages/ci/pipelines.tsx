@@ -1,11 +1,20 @@
 // The pipelines: what each does with a commit, and how its newest runs went.
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import { useSnapshot, useSynced } from "../../api/live";
 import type { Pipeline, Run } from "../../api/objects";
-import { commitOf, isOver, RUN, runsOf, tookMs, tookWords, usualMs } from "../../logic/ci";
+import {
+  commitOf,
+  isOver,
+  runLook,
+  runsOf,
+  tookMs,
+  tookWords,
+  usualMs,
+  wellOf,
+} from "../../logic/ci";
 import { order } from "../../logic/fleet";
-import { counted } from "../../logic/quantity";
+import { counted, percent } from "../../logic/quantity";
 import { spanWords } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { Empty, Example, Skeleton } from "../../parts/empty";
@@ -39,6 +48,8 @@ export function PipelinesPage({ q = "" }: ListSearch) {
   const shown = pipelines.filter((p) =>
     found(q, p.metadata.name, p.spec.source?.git, p.spec.application),
   );
+  // What was run from a directory, and is kept nowhere as a pipeline.
+  const handedIn = [...runs].filter(([name]) => !tables.pipelines.has(name) && found(q, name));
   const going = [...tables.runs.values()].filter((r) => !isOver(r.status.phase)).length;
   return (
     <>
@@ -46,7 +57,7 @@ export function PipelinesPage({ q = "" }: ListSearch) {
         title="Pipelines"
         lead={`${counted(pipelines.length, "pipeline")}, ${going === 0 ? "nothing runs" : `${counted(going, "run")} under way`}`}
       >
-        {pipelines.length > 0 && (
+        {pipelines.length + handedIn.length > 0 && (
           <Search
             value={q}
             label="Search pipelines"
@@ -57,7 +68,7 @@ export function PipelinesPage({ q = "" }: ListSearch) {
         )}
       </Head>
       <section className="panel" aria-label="pipelines">
-        {pipelines.length === 0 ? (
+        {pipelines.length === 0 && handedIn.length === 0 ? (
           <Empty title="There are no pipelines yet">
             <p>A pipeline tests each commit, and makes a release of it:</p>
             <Example>{FIRST}</Example>
@@ -65,12 +76,20 @@ export function PipelinesPage({ q = "" }: ListSearch) {
               Apply it once, or try it on a directory with <code>atoll pipeline run</code>.
             </p>
           </Empty>
-        ) : shown.length === 0 ? (
+        ) : shown.length === 0 && handedIn.length === 0 ? (
           <Empty title="No pipeline matches" />
         ) : (
           <ul className="pipelines" data-list>
             {shown.map((p) => (
-              <Row key={p.metadata.name} pipeline={p} runs={runs.get(p.metadata.name) ?? []} />
+              <Row
+                key={p.metadata.name}
+                title={<ObjectLink plural="pipelines" name={p.metadata.name} className="strong" />}
+                source={sourceWords(p)}
+                runs={runs.get(p.metadata.name) ?? []}
+              />
+            ))}
+            {handedIn.map(([name, its]) => (
+              <Row key={name} title={<b>{name}</b>} source="run from a directory" runs={its} />
             ))}
           </ul>
         )}
@@ -79,23 +98,28 @@ export function PipelinesPage({ q = "" }: ListSearch) {
   );
 }
 
-function Row({ pipeline, runs }: { pipeline: Pipeline; runs: readonly Run[] }) {
-  const { name } = pipeline.metadata;
+interface RowProps {
+  readonly title: ReactNode;
+  readonly source: string;
+  readonly runs: readonly Run[];
+}
+
+function Row({ title, source, runs }: RowProps) {
   const [newest] = runs;
   const over = runs.filter((r) => isOver(r.status.phase)).slice(0, 20);
-  const good = over.filter((r) => r.status.phase === "succeeded").length;
+  const { good, doubtful } = wellOf(over);
   const usual = usualMs(runs);
   return (
     <li className="pipeline-row" data-row>
       <div className="pipeline-what">
-        <ObjectLink plural="pipelines" name={name} className="strong" />
-        <p className="small quiet cut">{sourceWords(pipeline)}</p>
+        {title}
+        <p className="small quiet cut">{source}</p>
       </div>
       <div className="pipeline-newest">
         {newest ? (
           <>
             <Link to={`/runs/${newest.metadata.name}` as "/"} className="row">
-              <State {...RUN[newest.status.phase]} />
+              <State {...runLook(newest)} />
               <span className="quiet">#{newest.spec.number}</span>
             </Link>
             <p className="small second cut" title={newest.status.commit?.subject}>
@@ -110,7 +134,12 @@ function Row({ pipeline, runs }: { pipeline: Pipeline; runs: readonly Run[] }) {
       <div className="pipeline-figures small">
         {over.length > 0 && (
           <span title={`of the newest ${over.length} that ended`}>
-            <b>{Math.round((good / over.length) * 100)} %</b> <span className="quiet">good</span>
+            <b>{percent(good, over.length)} %</b> <span className="quiet">good</span>
+          </span>
+        )}
+        {doubtful > 0 && (
+          <span className="quiet" title="no step failed, and yet tests did">
+            {doubtful} with failed tests
           </span>
         )}
         {usual !== undefined && (
@@ -140,7 +169,7 @@ export function RunBars({ runs }: { runs: readonly Run[] }) {
   return (
     <span className="run-bars">
       {shown.map((run, i) => {
-        const look = RUN[run.status.phase];
+        const look = runLook(run);
         const words = `#${run.spec.number} ${look.word}, ${tookWords(run.status, Date.now())}`;
         return (
           <Link
@@ -161,7 +190,7 @@ export function RunBars({ runs }: { runs: readonly Run[] }) {
 
 /** A run as a row of a list. */
 export function RunRow({ run }: { run: Run }) {
-  const look = RUN[run.status.phase];
+  const look = runLook(run);
   const { commit } = run.status;
   return (
     <li className="run-row" data-row>

@@ -8,7 +8,7 @@ import {
   commitOf,
   firstOf,
   isOver,
-  RUN,
+  runLook,
   stepsOf,
   tookWords,
   totalsOf,
@@ -50,7 +50,7 @@ export function RunPage({ name, tab = "steps", cell }: RunSearch & { name: strin
           { word: "pipelines", to: "/pipelines" },
           { word: run.spec.pipeline, to: `/pipelines/${run.spec.pipeline}` },
         ]}
-        beside={<State {...RUN[run.status.phase]} />}
+        beside={<State {...runLook(run)} />}
       >
         {mayWrite && !isOver(run.status.phase) && <Cancel run={run} />}
       </Head>

@@ -20,6 +20,7 @@ import { ProblemView } from "../../parts/problem";
 import { Tabs } from "../../parts/tabs";
 import type { InventorySearch } from "../../router";
 import { Head } from "../../shell/head";
+import { FindingActs } from "./acts";
 import { Topology } from "./topology";
 import "./inventory.css";
 
@@ -127,6 +128,11 @@ function Things({ q, at }: { q: string; at: string | undefined }) {
           <Skeleton lines={8} />
         ) : found.data.items.length === 0 ? (
           <Empty title="Nothing passes the filter">
+            {(found.data.notes ?? []).map((note) => (
+              <p key={note.message} className="warn-text">
+                {note.message}
+              </p>
+            ))}
             <p>Classes of your own are made with a manifest:</p>
             <Example>{"atoll apply -f examples/inventory.yaml"}</Example>
           </Empty>
@@ -216,6 +222,7 @@ export function Findings({ all, q }: { all: readonly Drift[]; q: string }) {
                 <span className="finding-what">
                   <SubjectLink subject={drift.spec.subject} /> <b>{drift.spec.attribute}</b>
                   <span className="small quiet finding-why">{reason?.message}</span>
+                  <FindingActs drift={drift} />
                 </span>
                 <span className="small second">{drift.status.owner ?? "nobody"}</span>
                 <span className="small quiet nowrap">
@@ -268,9 +275,14 @@ function Quality() {
 }
 
 function QualityRow({ of }: { of: ClassFigures }) {
-  const cell = (share: number) => (
-    <td className={share < 0.9 ? "warn-text" : ""}>{percent(share)}</td>
-  );
+  const cell = (share: number | null | undefined) =>
+    share == null ? (
+      <td className="muted" title="nothing was seen that could be judged">
+        not known
+      </td>
+    ) : (
+      <td className={share < 0.9 ? "warn-text" : ""}>{percent(share)}</td>
+    );
   return (
     <tr data-row>
       <th scope="row">{of.class}</th>

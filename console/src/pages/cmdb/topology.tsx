@@ -1,12 +1,13 @@
 // What has to do with what, drawn: who talks to whom, or what stands where. Of very many things the
 // most related are drawn; one that is pointed at stands out with its neighbours, and one that is
 // chosen is drawn with them alone.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useMemo, useState } from "react";
 import { useRelations } from "../../api/inventory";
 import { layout } from "../../logic/graph";
 import { drawn, type Level } from "../../logic/inventory";
 import { counted } from "../../logic/quantity";
+import { useAdjust } from "../../parts/adjust";
 import { Empty, Skeleton } from "../../parts/empty";
 import { SubjectLink } from "../../parts/object-link";
 import { ProblemView } from "../../parts/problem";
@@ -21,7 +22,7 @@ const NONE: never[] = [];
 
 export function Topology({ level = "talk", of }: { level?: Level; of?: string }) {
   const relations = useRelations();
-  const navigate = useNavigate();
+  const set = useAdjust<{ level?: Level; of?: string | undefined }>();
   const [pointed, setPointed] = useState<string | null>(null);
   const all = relations.data?.relations ?? NONE;
   const part = useMemo(() => drawn(all, level, of), [all, level, of]);
@@ -31,13 +32,6 @@ export function Topology({ level = "talk", of }: { level?: Level; of?: string })
   );
   if (relations.error) return <ProblemView problem={relations.error} />;
   if (!relations.data) return <Skeleton lines={8} />;
-  const set = (change: { level?: Level; of?: string | undefined }) =>
-    void navigate({
-      to: ".",
-      search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-      replace: true,
-      resetScroll: false,
-    } as never);
   const near = new Set([pointed]);
   for (const { from, to } of part.edges) {
     if (from === pointed) near.add(to);

@@ -1,6 +1,6 @@
 // One field of a form made from a JSON Schema.
 import { useId, useState } from "react";
-import type { FormField } from "../../logic/configs";
+import { type FormField, isBeyond } from "../../logic/configs";
 
 interface Props {
   field: FormField;
@@ -12,6 +12,7 @@ interface Props {
 export function Field({ field, value, mayWrite, onChange }: Props) {
   const id = useId();
   const named = field.path.join(".");
+  const beyond = isBeyond(field, value);
   return (
     <div className="config-field">
       <label htmlFor={id}>
@@ -20,9 +21,12 @@ export function Field({ field, value, mayWrite, onChange }: Props) {
         {field.required && <span className="quiet small"> required</span>}
       </label>
       <Input id={id} field={field} value={value} mayWrite={mayWrite} onChange={onChange} />
-      {(field.about || field.bounds) && (
-        <p className="small quiet">{[field.about, field.bounds].filter(Boolean).join("; ")}</p>
+      {(field.about || (field.bounds && !beyond)) && (
+        <p className="small quiet">
+          {[field.about, !beyond && field.bounds].filter(Boolean).join("; ")}
+        </p>
       )}
+      {beyond && <p className="bad-text small">it may be {field.bounds}</p>}
     </div>
   );
 }
@@ -72,6 +76,9 @@ function Input({ id, field, value, mayWrite, onChange }: Props & { id: string })
       id={id}
       type={numeric ? "number" : "text"}
       step={field.kind === "integer" ? 1 : "any"}
+      min={field.least}
+      max={field.most}
+      aria-invalid={isBeyond(field, value) || undefined}
       value={value === undefined || value === null ? "" : String(value)}
       placeholder="not set"
       readOnly={!mayWrite}

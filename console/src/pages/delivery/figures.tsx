@@ -1,6 +1,6 @@
 // How fast and how safely changes reach an environment: from the records of promotions, as a whole,
 // per application and per team, with the trend of weeks. What is not recorded is said, not zero.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useMemo } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Promotion } from "../../api/objects";
@@ -8,11 +8,13 @@ import { type Figures, figures, road, weekly } from "../../logic/delivery";
 import { order } from "../../logic/fleet";
 import { counted } from "../../logic/quantity";
 import { spanWords } from "../../logic/time";
+import { useAdjust } from "../../parts/adjust";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
 import { Trend } from "../../parts/trend";
 import type { FiguresSearch } from "../../router";
 import { Head } from "../../shell/head";
+import "../../parts/figures.css";
 import "./delivery.css";
 
 const DAY = 86_400_000;
@@ -69,7 +71,7 @@ const SPANS = [7, 30, 90] as const;
 export function FiguresPage({ days = 30, environment, by = "application" }: FiguresSearch) {
   const { tables } = useFleet();
   const synced = useSynced();
-  const navigate = useNavigate();
+  const set = useAdjust<FiguresSearch>();
   const now = useCoarseNow(60_000);
   const environments = useMemo(() => road(tables.environments.values()), [tables.environments]);
   const place = environment ?? environments.at(-1)?.metadata.name ?? "";
@@ -78,13 +80,6 @@ export function FiguresPage({ days = 30, environment, by = "application" }: Figu
     [tables.promotions, place],
   );
   if (!synced) return <Skeleton lines={10} />;
-  const set = (change: FiguresSearch) =>
-    void navigate({
-      to: ".",
-      search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-      replace: true,
-      resetScroll: false,
-    } as never);
   const from = now - days * DAY;
   const whole = figures(here, from, now);
   return (

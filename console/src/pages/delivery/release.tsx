@@ -7,7 +7,7 @@ import { type PackageView, rulesOf, vetoOf } from "../../api/delivery";
 import { call, type Problem } from "../../api/http";
 import { useNow, useObject, useSnapshot, useSynced } from "../../api/live";
 import type { Environment, Promotion, Release } from "../../api/objects";
-import { PROMOTION, packageObject, phaseOf, road } from "../../logic/delivery";
+import { goesTo, harmedAt, PROMOTION, packageObject, phaseOf, road } from "../../logic/delivery";
 import type { Tone } from "../../logic/phases";
 import { memoryWords } from "../../logic/quantity";
 import { moment, parseTime, spanWords, type Written } from "../../logic/time";
@@ -127,7 +127,11 @@ interface JourneyProps {
 function Journey({ release, onAsk }: JourneyProps) {
   const { tables } = useSnapshot();
   const name = release.metadata.name;
-  const environments = useMemo(() => road(tables.environments.values()), [tables.environments]);
+  const meant = tables.applications.get(release.spec.application)?.spec.environments;
+  const environments = useMemo(
+    () => road(tables.environments.values()).filter((e) => goesTo(meant, e)),
+    [tables.environments, meant],
+  );
   const pack = release.spec.package;
   const files = useQuery<PackageView, Problem>({
     queryKey: ["package", pack?.name, pack?.version],
@@ -347,7 +351,7 @@ function Times({ promotion }: { promotion: Promotion }) {
     return from === undefined || to === undefined ? undefined : spanWords(Math.max(0, to - from));
   };
   const proved = between(beganAt, goodAt);
-  const restored = between(failedAt, restoredAt);
+  const restored = between(harmedAt(promotion), restoredAt);
   const told = [
     proved && `rolled out in ${proved}`,
     failedAt && (restored ? `whole again after ${restored}` : "not whole again yet"),

@@ -1,10 +1,11 @@
 // Instances, of a deployment or on a host: as cells by where they run, and as a table.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useCallback, useMemo, useState } from "react";
 import type { Instance, InstancePhase } from "../../api/objects";
 import { environmentOrder } from "../../logic/applications";
 import { type Fleet, order, tally, zoneOf } from "../../logic/fleet";
 import { badness, INSTANCE, INSTANCE_ORDER } from "../../logic/phases";
+import { useAdjust } from "../../parts/adjust";
 import { CellGrid, type CellGroup, type CellSection } from "../../parts/cells";
 import { Empty } from "../../parts/empty";
 import { Dot } from "../../parts/phase";
@@ -28,20 +29,10 @@ interface Props {
 }
 
 export function Instances({ instances, fleet, to, by, open, phase, label }: Props) {
-  const navigate = useNavigate();
+  const set = useAdjust<{ instance?: string; phase?: string }>();
   const [query, setQuery] = useState("");
   const [sorting, setSorting] = useState<Sorting>({ by: "phase", down: true });
 
-  const set = useCallback(
-    (search: { instance?: string; phase?: string }) =>
-      void navigate({
-        to: ".",
-        search: (old: Record<string, unknown>) => ({ ...old, ...search }),
-        replace: true,
-        resetScroll: false,
-      } as never),
-    [navigate],
-  );
   const openInstance = useCallback((name: string) => set({ instance: name }), [set]);
   const sections = useMemo(() => sectionsOf(instances, fleet, by), [instances, fleet, by]);
   const rows = useMemo(

@@ -1,7 +1,7 @@
 // Searches the logs of instances, over the agents of their hosts, and shows which kinds of errors
 // there are. What is asked for stands in the address.
+
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useEffect, useId, useMemo, useState } from "react";
 import { call, type Problem } from "../../api/http";
 import { useNow } from "../../api/live";
@@ -10,6 +10,7 @@ import { type LogSearchAsked, logQuery, pieces } from "../../logic/loglines";
 import type { SpanSearch } from "../../logic/period";
 import { counted } from "../../logic/quantity";
 import { moment, parseTime } from "../../logic/time";
+import { useAdjust } from "../../parts/adjust";
 import { Empty, Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
 import { ProblemView } from "../../parts/problem";
@@ -37,7 +38,7 @@ const USUAL = 3_600_000;
 
 export function LogSearch({ subject, search, children }: Props) {
   const { contains = "", level = "", fields = "" } = search;
-  const navigate = useNavigate();
+  const set = useAdjust<LogSearchIn>();
   const { span, set: setSpan } = useSpan(search, USUAL);
   const asked: LogSearchAsked = { subject, contains, level, fields };
   const answer = useQuery<LogAnswer, Problem>({
@@ -47,13 +48,6 @@ export function LogSearch({ subject, search, children }: Props) {
     staleTime: 5_000,
     gcTime: 30_000,
   });
-  const set = (change: LogSearchIn) =>
-    void navigate({
-      to: ".",
-      search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-      replace: true,
-      resetScroll: false,
-    } as never);
 
   return (
     <div className="stack">

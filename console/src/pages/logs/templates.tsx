@@ -60,7 +60,9 @@ export function Templates({ subject, span, onPick }: Props) {
         <h2>
           Kinds of errors <span className="quiet">{rows.length}</span>
         </h2>
-        <span className="quiet small templates-lines">{measured(Math.round(total))} lines</span>
+        <span className="quiet small templates-lines">
+          {measured(Math.round(total))} {Math.round(total) === 1 ? "line" : "lines"}
+        </span>
         <Trust quality={data?.quality} span={span} />
       </header>
       <ul className="templates" data-list>

@@ -1,6 +1,6 @@
 // Asks the metrics store: a query, a span of time, and the answer as a graph or a table. All of it
 // stands in the address.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useRange, useVector, type VectorItem } from "../../api/metrics";
 import { lengthOf, type Period, type Span, stepOf, writeSpan } from "../../logic/period";
@@ -9,6 +9,7 @@ import { counted } from "../../logic/quantity";
 import { type Frame, parseValue, seriesName, shortNames } from "../../logic/series";
 import { parseSpan, spanWords } from "../../logic/time";
 import { guessUnit, measured } from "../../logic/units";
+import { useAdjust } from "../../parts/adjust";
 import { Chart } from "../../parts/chart";
 import { Empty, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
@@ -24,7 +25,7 @@ import "./query.css";
 
 export default function QueryPage(search: QuerySearch) {
   const { q = "", view = "graph", stack = false, log = false, step } = search;
-  const navigate = useNavigate();
+  const set = useAdjust<QuerySearch>();
   const { span, set: setSpan, zoom } = useSpan(search);
   const [text, setText] = useState(q);
   const [recent, remember] = useRecent();
@@ -35,16 +36,6 @@ export default function QueryPage(search: QuerySearch) {
   }, []);
   useEffect(() => put(q), [q, put]);
 
-  const set = useCallback(
-    (change: QuerySearch, replace = true) =>
-      void navigate({
-        to: ".",
-        search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-        replace,
-        resetScroll: false,
-      } as never),
-    [navigate],
-  );
   const [run, setRun] = useState(0);
   const fault = useFault(text);
   const [offers, setOffers] = useState(false);

@@ -1,4 +1,6 @@
 // The page of any object that has none of its own: its manifest, why it is as it is, its history.
+
+import type { Drift } from "../../api/inventory";
 import { useObject, useSynced } from "../../api/live";
 import type { Plural, Reason } from "../../api/objects";
 import { Ago } from "../../parts/ago";
@@ -12,6 +14,7 @@ import { Why } from "../../parts/why";
 import type { ThingSearch } from "../../router";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
+import { FindingActs } from "../cmdb/acts";
 import { ApplicationDeployments } from "../deployment/of-application";
 import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
 import { ApplicationStandards } from "../policy/of-application";
@@ -44,6 +47,9 @@ const HOMES: Readonly<
       | "/pipelines"
       | "/environments"
       | "/standards"
+      | "/decisions"
+      | "/capacity"
+      | "/budgets"
     >
   >
 > = {
@@ -62,6 +68,12 @@ const HOMES: Readonly<
   notifications: "/alerts",
   monitors: "/alerts",
   objectives: "/objectives",
+  policies: "/decisions",
+  decisions: "/decisions",
+  autoscalers: "/capacity",
+  capacities: "/capacity",
+  budgets: "/budgets",
+  prices: "/budgets",
   waivers: "/standards",
   scorecards: "/standards",
 };
@@ -100,6 +112,7 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
               ))}
             </Facts>
             <Reasons reasons={reasons} />
+            {object.kind === "Drift" && <FindingActs drift={object as unknown as Drift} />}
           </div>
         </section>
         {plural === "applications" && <ApplicationDeployments name={name} />}

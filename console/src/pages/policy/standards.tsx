@@ -1,12 +1,13 @@
 // How well the standards are kept: the fleet's score and where it is going, whose is lowest, what is
 // not kept, and the standards themselves.
-import { useNavigate } from "@tanstack/react-router";
+
 import { useMemo } from "react";
 import { useCoarseNow, useSnapshot, useSynced } from "../../api/live";
 import type { Scorecard, Standard } from "../../api/objects";
 import { order } from "../../logic/fleet";
 import { counted } from "../../logic/quantity";
 import { allFindings, type By, MODE, MODES, modeOf, scores } from "../../logic/standards";
+import { useAdjust } from "../../parts/adjust";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
@@ -30,17 +31,10 @@ spec:
 export function StandardsPage({ tab = "scores", q = "", by = "team" }: StandardsSearch) {
   const { tables } = useSnapshot();
   const synced = useSynced();
-  const navigate = useNavigate();
+  const set = useAdjust<StandardsSearch>();
   const standards = useMemo(() => sorted(tables.standards.values()), [tables.standards]);
   const findings = useMemo(() => allFindings(tables.scorecards.values()), [tables.scorecards]);
   if (!synced) return <Skeleton lines={10} />;
-  const set = (change: StandardsSearch) =>
-    void navigate({
-      to: ".",
-      search: (old: Record<string, unknown>) => ({ ...old, ...change }),
-      replace: true,
-      resetScroll: false,
-    } as never);
   const count = (mode: string) => standards.filter((s) => modeOf(s) === mode).length;
   const open = findings.filter((f) => f.state !== "waived" && f.mode !== "trial").length;
   const tabs = [

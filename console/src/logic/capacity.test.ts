@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Autoscaler, CapacityRow } from "../api/objects";
+import { forecastUse, rowState, simplest, supposes } from "./capacity";
+import { moneyWords } from "./money";
+import { wholeShare } from "./units";
+
+const row = (part: Partial<CapacityRow>): CapacityRow => ({
+  deployment: "shop.prod",
+  each: 10,
+  known: "declared",
+  ready: 4,
+  left: 4,
+  needed: 2,
+  missing: 0,
+  placed: 0,
+  room: 9,
+  ...part,
+});
+
+test("what lacks and finds no room is worst; what is not measured is not enough", () => {
+  assert.equal(rowState(row({ load: 1, missing: 3, placed: 1 })).tone, "bad");
+  assert.equal(rowState(row({ load: 1, missing: 3, placed: 3 })).tone, "warn");
+  assert.equal(rowState(row({})).tone, "unknown");
+  assert.equal(rowState(row({ load: 1 })).tone, "ok");
+});
+
+test("the simplest forecasts are measured over what there is, gaps left out", () => {
+  const days = [10, 20, 10, 20, 10, null, 10, 20];
+  const score = simplest(days, 2, 1, 100);
+  assert.equal(score.dayAgo, 0);
+  assert.equal(score.weekAgo, undefined);
+  assert.equal(score.points, 5);
+  assert.equal(score.last, (10 * 5) / (20 + 10 + 20 + 10 + 20));
+  assert.deepEqual(simplest([], 2, 1, 100).last, undefined);
+});
+
+test("a forecast is used while it is there, new, and its autoscaler acts", () => {
+  const of = (status: object) => ({ status }) as unknown as Autoscaler;
+  const at = new Date(0).toISOString();
+  const points = [{ at, expected: 1, low: 1, high: 1 }];
+  assert.ok(
+    forecastUse(of({ phase: "acting", forecast: { at, method: "", points } }), 60_000).used,
+  );
+  const old = forecastUse(of({ phase: "acting", forecast: { at, method: "", points } }), 2e6);
+  assert.match(old.why, /old/);
+  const none = forecastUse(of({ forecast: { at, method: "none: too short" } }), 0);
+  assert.deepEqual(none, { used: false, why: "too short" });
+  assert.ok(!forecastUse(of({ phase: "observing", forecast: { at, method: "", points } }), 0).used);
+  assert.ok(!forecastUse(undefined, 0).used);
+});
+
+test("once the load and nothing lost is nothing supposed", () => {
+  assert.ok(!supposes({ times: 1, peak: undefined }));
+  assert.ok(supposes({ times: 2 }));
+  assert.ok(supposes({ without: "zone/a" }));
+});
+
+test("small amounts of money are not said to be zero", () => {
+  assert.equal(moneyWords(0.00031, "EUR"), "0.00031 EUR");
+  assert.equal(moneyWords(0.0375, "EUR"), "0.0375 EUR");
+  assert.equal(moneyWords(1234.5, "EUR"), "1,234.50 EUR");
+  assert.equal(moneyWords(123456.7), "123,457");
+  assert.equal(moneyWords(0), "0.00");
+});
+
+test("whole percents do not say nothing or all where it is not so", () => {
+  const told = [0, 0.002, 0.214, 0.999, 1, -0.27].map(wholeShare);
+  assert.deepEqual(told, ["0 %", "1 %", "21 %", "99 %", "100 %", "−27 %"]);
+});

@@ -1,0 +1,93 @@
+// What deployments can carry in words, and how good forecasts are beside the simplest ones. What is
+// not measured is not counted as zero.
+import type { Autoscaler, Capacity, CapacityRow } from "../api/objects";
+import type { Tone } from "./phases";
+import type { Values } from "./series";
+
+type Phase = NonNullable<Capacity["status"]["phase"]>;
+
+export const CAPACITY: Readonly<Record<Phase, { word: string; tone: Tone }>> = {
+  unknown: { word: "load not measured", tone: "unknown" },
+  ample: { word: "ample", tone: "ok" },
+  tight: { word: "runs out", tone: "warn" },
+  short: { word: "short", tone: "bad" },
+};
+
+export const KNOWN: Readonly<Record<CapacityRow["known"], string>> = {
+  declared: "as declared",
+  set: "set by a person",
+  proven: "proven",
+  bounded: "an objective broke with more",
+};
+
+/** How a row stands: what lacks and finds no room is worst. */
+export function rowState(row: CapacityRow): { word: string; tone: Tone } {
+  if (typeof row.load !== "number") return CAPACITY.unknown;
+  if (row.missing > row.placed) {
+    return {
+      word: `${row.missing} lacking, ${row.missing - row.placed} without room`,
+      tone: "bad",
+    };
+  }
+  if (row.missing > 0) return { word: `${row.missing} lacking`, tone: "warn" };
+  return { word: "enough", tone: "ok" };
+}
+
+/** How wrong forecasts are, each as a share of the load. */
+export interface Score {
+  readonly last: number | undefined;
+  readonly dayAgo: number | undefined;
+  readonly weekAgo: number | undefined;
+  /** How many values were compared. */
+  readonly points: number;
+}
+
+/**
+ * How wrong it would have been to say the last value again, that of a day before and that of a week
+ * before, `lead` steps ahead, over the last `most` values. Values without the one they are compared
+ * with are left out.
+ */
+export function simplest(values: Values, day: number, lead: number, most: number): Score {
+  const from = Math.max(0, values.length - most);
+  const wrong = (back: number) => {
+    let [error, load, points] = [0, 0, 0];
+    for (let i = Math.max(from, back); i < values.length; i += 1) {
+      const [is, said] = [values[i], values[i - back]];
+      if (typeof is !== "number" || typeof said !== "number") continue;
+      error += Math.abs(is - said);
+      load += Math.abs(is);
+      points += 1;
+    }
+    return { share: load > 0 ? error / load : undefined, points };
+  };
+  const last = wrong(lead);
+  return {
+    last: last.share,
+    dayAgo: wrong(day).share,
+    weekAgo: wrong(7 * day).share,
+    points: last.points,
+  };
+}
+
+/** Whether the forecast may raise the number of instances, and why not where it may not. */
+export function forecastUse(
+  autoscaler: Autoscaler | undefined,
+  now: number,
+): { used: boolean; why: string } {
+  const forecast = autoscaler?.status.forecast;
+  if (!forecast)
+    return { used: false, why: "no forecast is asked for: scaling.predict is not set" };
+  const { points = [], method } = forecast;
+  if (points.length === 0) return { used: false, why: method.replace(/^none: /, "") };
+  if (now - Date.parse(String(forecast.at)) > 1_800_000) {
+    return { used: false, why: "it is more than half an hour old" };
+  }
+  if (autoscaler.status.phase === "observing") {
+    return { used: false, why: "its autoscaler only observes" };
+  }
+  return { used: true, why: "it may raise the number of instances, and never lowers it" };
+}
+
+/** Whether something is supposed. */
+export const supposes = (asked: object): boolean =>
+  Object.values(asked).some((value) => value !== undefined && value !== false && value !== 1);

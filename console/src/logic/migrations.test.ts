@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Migration } from "../api/objects";
+import { backable, orderedMigrations, specOf, stateOf, wavesOf } from "./migrations";
+
+const migration = (status: object, spec: object = {}, name = "m"): Migration =>
+  ({ metadata: { name }, spec: { off: "zone = a", ...spec }, status }) as unknown as Migration;
+
+const at = "2026-01-01T00:00:00Z";
+const wave = (number: number, moved: object, back = false) => ({
+  number,
+  began: at,
+  ended: at,
+  moved,
+  back,
+});
+
+test("waves are those that are over, the one under way, and what is left", () => {
+  const moving = {
+    "web.prod.3": { deployment: "web.prod", from: "h1" },
+    "pay.prod.1": { deployment: "pay.prod", from: "h1" },
+  };
+  const waves = [wave(1, { "web.prod": 2, "pay.prod": 1 }), wave(2, { "web.prod": 2 }, true)];
+  const told = wavesOf(migration({ phase: "moving", waves, moving, wave: 3, left: 6 }));
+  assert.deepEqual(
+    told.map((w) => [w.state, w.number, w.instances]),
+    [
+      ["done", 1, 3],
+      ["back", 2, 2],
+      ["going", 3, 2],
+      ["ahead", undefined, 4],
+    ],
+  );
+  assert.deepEqual(told[2]?.moved, [
+    ["pay.prod", 1],
+    ["web.prod", 1],
+  ]);
+});
+
+test("nothing is to come once it is over", () => {
+  const told = wavesOf(migration({ phase: "cancelled", waves: [wave(1, { a: 1 })], left: 5 }));
+  assert.deepEqual(
+    told.map((w) => w.state),
+    ["done"],
+  );
+});
+
+test("waves that were taken back, or are about to be, are not taken back again", () => {
+  const waves = [wave(1, { a: 1 }), wave(2, { a: 1 }), wave(3, { a: 1 })];
+  assert.equal(backable(migration({ waves })), 3);
+  assert.equal(backable(migration({ waves, back: 1 }, { back: 2 })), 1);
+  assert.equal(
+    backable(migration({ waves: [wave(1, { a: 1 }), wave(1, { a: 1 }, true)], back: 1 })),
+    0,
+  );
+});
+
+test("what goes on comes first", () => {
+  const all = [migration({ phase: "done" }, {}, "old"), migration({ phase: "stuck" }, {}, "new")];
+  assert.deepEqual(
+    orderedMigrations(all).map((m) => m.metadata.name),
+    ["new", "old"],
+  );
+});
+
+test("a target is made of what is chosen, with names as text", () => {
+  const how = { wave: "10%", pause: "0s", retire: true };
+  const rest = { wave: "10%", pause: "0s" };
+  assert.deepEqual(specOf({ what: "zone", of: "a" }, how), {
+    off: 'zone = "a"',
+    retire: true,
+    ...rest,
+  });
+  assert.deepEqual(specOf({ what: "host", of: 'h"1' }, how)?.off, 'name = "h\\"1"');
+  assert.deepEqual(specOf({ what: "balance" }, how), { balance: true, ...rest });
+  assert.equal(specOf({ what: "zone", of: " " }, how), undefined);
+  assert.equal(specOf({ what: "balance" }, { ...how, wave: "0%" }), undefined);
+  assert.equal(specOf({ what: "balance" }, { ...how, pause: "soon" }), undefined);
+});
+
+test("one that was cancelled is told to end until it has", () => {
+  const word = (phase: string) => stateOf(migration({ phase }, { cancelled: true })).word;
+  assert.equal(word("moving"), "ends with this wave");
+  assert.equal(word("cancelled"), "cancelled");
+  assert.equal(stateOf(migration({ phase: "moving" })).word, "moving");
+});

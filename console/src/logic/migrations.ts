@@ -1,0 +1,139 @@
+// Migrations as pages show them: waves that are over, the one under way and those to come, and what
+// people may do about it as it stands. What is moved when is the server's.
+import type { Instance, Migration } from "../api/objects";
+import { order } from "./fleet";
+import type { Tone } from "./phases";
+import { parseTime } from "./time";
+
+type Phase = NonNullable<Migration["status"]["phase"]>;
+
+export const MIGRATION: Readonly<Record<Phase, { word: string; tone: Tone }>> = {
+  waiting: { word: "waiting", tone: "held" },
+  moving: { word: "moving", tone: "move" },
+  paused: { word: "paused", tone: "held" },
+  stuck: { word: "stuck", tone: "bad" },
+  goingBack: { word: "going back", tone: "warn" },
+  done: { word: "done", tone: "ok" },
+  cancelled: { word: "cancelled", tone: "off" },
+};
+
+export const phaseOf = ({ status }: Migration): Phase => status.phase ?? "waiting";
+
+export const isOver = (migration: Migration): boolean =>
+  ["done", "cancelled"].includes(phaseOf(migration));
+
+/** How it stands, in words: one that was cancelled goes on until the wave under way has ended. */
+export function stateOf(migration: Migration): { word: string; tone: Tone } {
+  const ends = migration.spec.cancelled && !isOver(migration);
+  return ends ? { word: "ends with this wave", tone: "held" } : MIGRATION[phaseOf(migration)];
+}
+
+/** What it is about, in words. */
+export function aboutWords({ spec }: Migration): string {
+  return spec.balance ? "from hosts that are fuller than the average" : `off hosts: ${spec.off}`;
+}
+
+/** Those that go on first, then the latest. */
+export function orderedMigrations(migrations: Iterable<Migration>): Migration[] {
+  const at = (m: Migration) => parseTime(m.metadata.createdAt) ?? 0;
+  return [...migrations].sort(
+    (a, b) =>
+      Number(isOver(a)) - Number(isOver(b)) ||
+      at(b) - at(a) ||
+      order(a.metadata.name, b.metadata.name),
+  );
+}
+
+export interface WaveView {
+  readonly key: string;
+  readonly state: "done" | "back" | "going" | "ahead";
+  /** Which it is; none for what is still to come. */
+  readonly number: number | undefined;
+  readonly instances: number;
+  readonly began: number | undefined;
+  readonly ended: number | undefined;
+  readonly moved: readonly (readonly [string, number])[];
+}
+
+const sorted = (moved: Readonly<Record<string, number>>) =>
+  Object.entries(moved).sort(([a], [b]) => order(a, b));
+
+/** The waves in their order: over, under way, and what is left as one. */
+export function wavesOf(migration: Migration): WaveView[] {
+  const { waves = [], moving = {}, wave = 0, waveAt, left = 0 } = migration.status;
+  const views: WaveView[] = waves.map((one) => ({
+    key: `${one.number}${one.back ? " back" : ""} ${one.began}`,
+    state: one.back ? "back" : "done",
+    number: one.number,
+    instances: Object.values(one.moved).reduce((sum, n) => sum + n, 0),
+    began: parseTime(one.began),
+    ended: parseTime(one.ended),
+    moved: sorted(one.moved),
+  }));
+  const going = Object.values(moving);
+  if (going.length > 0 && !isOver(migration)) {
+    const moved: Record<string, number> = {};
+    for (const { deployment } of going) moved[deployment] = (moved[deployment] ?? 0) + 1;
+    views.push({
+      key: "going",
+      state: "going",
+      number: wave,
+      instances: going.length,
+      began: parseTime(waveAt),
+      ended: undefined,
+      moved: sorted(moved),
+    });
+  }
+  const ahead = left - (phaseOf(migration) === "goingBack" ? 0 : going.length);
+  if (ahead > 0 && !isOver(migration)) {
+    const none = { number: undefined, began: undefined, ended: undefined, moved: [] };
+    views.push({ key: "ahead", state: "ahead", instances: ahead, ...none });
+  }
+  return views;
+}
+
+/** How many waves could still be taken back. */
+export function backable({ spec, status }: Migration): number {
+  const done = (status.waves ?? []).filter((wave) => !wave.back).length;
+  return Math.max(0, done - Math.max(spec.back ?? 0, status.back ?? 0));
+}
+
+export interface MoveRow {
+  readonly name: string;
+  readonly deployment: string;
+  readonly from: string;
+  /** As it is now; none once it is gone. */
+  readonly instance: Instance | undefined;
+}
+
+export function movesOf(migration: Migration, instances: ReadonlyMap<string, Instance>): MoveRow[] {
+  return Object.entries(migration.status.moving ?? {})
+    .map(([name, { deployment, from }]) => ({
+      name,
+      deployment,
+      from,
+      instance: instances.get(name),
+    }))
+    .sort((a, b) => order(a.name, b.name));
+}
+
+export type Asking =
+  | { readonly what: "zone" | "host" | "filter"; readonly of: string }
+  | { readonly what: "balance" };
+
+/** The target of a migration as people choose it; none while something is missing. */
+export function specOf(
+  asking: Asking,
+  how: { wave: string; pause: string; retire: boolean },
+): Record<string, unknown> | undefined {
+  const { wave, pause, retire } = how;
+  if (!/^(?!0+%?$)\d+%?$/.test(wave.trim())) return undefined;
+  if (!/^(0|(\d+(ms|[smhd]))+)$/.test(pause.trim())) return undefined;
+  const rest = { wave: wave.trim(), pause: pause.trim() };
+  if (asking.what === "balance") return { balance: true, ...rest };
+  const of = asking.of.trim();
+  if (!of) return undefined;
+  const field = { zone: "zone", host: "name", filter: "" }[asking.what];
+  const off = field ? `${field} = ${JSON.stringify(of)}` : of;
+  return { off, retire: retire || undefined, ...rest };
+}

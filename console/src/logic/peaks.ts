@@ -1,0 +1,59 @@
+// Peaks as pages show them: how far one is, when it is, and what is expected at a time. What it
+// takes and whether it is ready is the server's to say.
+import type { Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
+import type { Tone } from "./phases";
+import { countdown, parseTime, spanShort } from "./time";
+
+const PHASE: Readonly<Record<PeakPhase, { word: string; tone: Tone }>> = {
+  planned: { word: "planned", tone: "held" },
+  procuring: { word: "making hosts", tone: "move" },
+  fetching: { word: "fetching packages", tone: "move" },
+  scaling: { word: "making instances", tone: "move" },
+  frozen: { word: "releases held", tone: "soak" },
+  live: { word: "there", tone: "warn" },
+  givingBack: { word: "giving back", tone: "move" },
+  over: { word: "over", tone: "off" },
+};
+
+const CHECK: Readonly<Record<PeakCheck["state"], { word: string; tone: Tone }>> = {
+  done: { word: "done", tone: "ok" },
+  open: { word: "open", tone: "held" },
+  late: { word: "late", tone: "bad" },
+};
+
+export const phaseOf = (peak: Peak) => PHASE[peak.status.phase ?? "planned"];
+export const checkOf = (check: PeakCheck) => CHECK[check.state];
+export const isOver = (peak: Peak) => peak.status.phase === "over";
+
+/** Those that are next come first, those that are over last. */
+export function ordered(peaks: Iterable<Peak>): Peak[] {
+  const starts = (peak: Peak) => parseTime(peak.status.times?.starts) ?? 0;
+  return [...peaks].sort(
+    (a, b) =>
+      Number(isOver(a)) - Number(isOver(b)) ||
+      (isOver(a) ? starts(b) - starts(a) : starts(a) - starts(b)),
+  );
+}
+
+/** How far away it is, in words. */
+export function farOf(peak: Peak, now: number): string {
+  const starts = parseTime(peak.status.times?.starts);
+  const ends = parseTime(peak.status.times?.ends);
+  if (starts === undefined || ends === undefined) return "not planned for yet";
+  if (now < starts) return `starts in ${countdown(starts - now)}`;
+  return now < ends ? `ends in ${countdown(ends - now)}` : `ended ${spanShort(now - ends)} ago`;
+}
+
+/** A time of its calendar, counted from the start. */
+export function countedOf(check: PeakCheck, peak: Peak): string {
+  const due = parseTime(check.due);
+  const starts = parseTime(peak.status.times?.starts);
+  if (due === undefined || starts === undefined || due >= starts) return "T";
+  return `T-${spanShort(starts - due)}`;
+}
+
+/** What is expected of an application now; the most there will be, before it starts. */
+export function expectedOf(row: PeakApplication, now: number): number | undefined {
+  const past = (row.course ?? []).filter((slot) => (parseTime(slot.at) ?? 0) <= now);
+  return past.at(-1)?.expected ?? row.expected ?? undefined;
+}
