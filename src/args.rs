@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use atoll_client::{Client, Endpoint};
-use atoll_model::Span;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
 use atoll_model::policy::BREAK_GLASS_ANNOTATION;
+use atoll_model::{Memory, Span};
 use atoll_server::{MetricsOptions, MetricsPolicy, ProviderOptions, Remote, policy};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -191,6 +191,14 @@ pub struct Steps {
     pub bare: bool,
 }
 
+/// What an agent keeps though nobody needs it.
+#[derive(Clone, Debug, Args)]
+pub struct Cached {
+    /// So much of packages, and of images, is kept though nothing needs them any more
+    #[arg(long = "cache", value_name = "SIZE", default_value = "10Gi")]
+    pub bytes: Memory,
+}
+
 /// `-f`.
 #[derive(Clone, Debug, Args)]
 pub struct Files {
@@ -240,6 +248,8 @@ pub enum Command {
     Migrate(commands::migrate::Args),
     /// What would come of a scenario, played on a twin of the fleet
     Rehearse(commands::rehearse::Args),
+    /// Show peaks: what they take, what must be ready by when, what was seen
+    Peak(commands::peak::Args),
     /// What the fleet can carry, as it is and as it would be
     Capacity(commands::capacity::Args),
     /// What is spent of each budget, and what the fleet costs whom
@@ -249,7 +259,7 @@ pub enum Command {
     /// Stop a rollout where it is
     Pause(commands::rollout::Args),
     /// Let a paused rollout, or a job, go on
-    Resume(commands::rollout::Args),
+    Resume(commands::rollout::Waiting),
     /// Ask that a release enters an environment, or skip the soaks of a rollout under way
     Promote(commands::promote::Args),
     /// Approve a release's entry into an environment, a budget's breach, or a decision
@@ -263,7 +273,7 @@ pub enum Command {
     /// How fast and how well is delivered
     Delivery(commands::delivery::Args),
     /// Give a rollout up and go back to the last good release
-    Abort(commands::rollout::Args),
+    Abort(commands::rollout::Waiting),
     /// Packages: the files releases are made of
     #[command(subcommand)]
     Package(commands::package::Command),
@@ -507,6 +517,10 @@ mod tests {
             "atoll capacity",
             "atoll rehearse peak.yaml",
             "atoll rehearse deployment/shop.prod -o json",
+            "atoll rehearse peak/sale",
+            "atoll peak list",
+            "atoll peak show sale -o json",
+            "atoll peak calendar sale",
             "atoll schema rehearsal",
             "atoll budget",
             "atoll budget trade -o json",

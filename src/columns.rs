@@ -72,6 +72,7 @@ pub fn line(any: &Any, now: Timestamp) -> Vec<Cell> {
         Any::Autoscaler(o) => elasticity::autoscaler(o, now),
         Any::Capacity(o) => elasticity::capacity(o, now),
         Any::Migration(o) => elasticity::migration(o, now),
+        Any::Peak(o) => elasticity::peak(o, now),
         Any::Pool(o) => pool::pool(o, now),
         Any::Budget(o) => budget::budget(o, now),
         Any::Price(o) => budget::price(o, now),
@@ -292,13 +293,16 @@ fn freeze(o: &Object<Freeze>, now: Timestamp) -> Vec<Cell> {
         (false, _) => ("over", Tone::Dim),
     };
     let all = |list: String| if list.is_empty() { "all".to_owned() } else { list };
+    let labels = Some(spec.applications.to_string()).filter(|labels| !labels.is_empty());
+    let which: Vec<String> = spec.named.iter().cloned().chain(labels).collect();
+    let which = which.join(",");
     vec![
         name(&o.meta),
         cell("STATE", state).tone(tone),
         cell("FROM", spec.from.map(|t| t.to_string()).unwrap_or_default()),
         cell("UNTIL", spec.until.map(|t| t.to_string()).unwrap_or_default()),
         cell("ENVIRONMENTS", all(spec.environments.join(","))),
-        cell("APPLICATIONS", all(spec.applications.to_string())),
+        cell("APPLICATIONS", all(which)),
         aged(&o.meta, now),
         cell("REASON", spec.reason.clone()),
     ]

@@ -35,6 +35,7 @@ pub mod logs;
 pub mod migrate;
 pub mod network;
 pub mod package;
+pub mod peak;
 pub mod pin;
 pub mod pipeline;
 pub mod plan;
@@ -51,6 +52,7 @@ pub mod scale;
 pub mod schema;
 pub mod secret;
 pub mod server;
+mod sheet;
 pub mod silence;
 pub mod standard;
 pub mod token;
@@ -93,16 +95,17 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Capacity(args) => capacity::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Rehearse(args) => rehearse::run(&global, args).await,
+        Command::Peak(args) => peak::run(&global, args).await,
         Command::Deploy(args) => deploy::run(&global, args).await,
         Command::Pause(args) => rollout::run(&global, rollout::Step::Pause, args).await,
-        Command::Resume(args) => rollout::run(&global, rollout::Step::Resume, args).await,
+        Command::Resume(args) => rollout::follow(&global, rollout::Step::Resume, args).await,
         Command::Promote(args) => promote::run(&global, args).await,
         Command::Approve(args) => approve::run(&global, args).await,
         Command::Veto(args) => veto::run(&global, args).await,
         Command::Pin(args) => pin::run(&global, args).await,
         Command::Unpin(args) => pin::undo(&global, args).await,
         Command::Delivery(args) => delivery::run(&global, args).await,
-        Command::Abort(args) => rollout::run(&global, rollout::Step::Abort, args).await,
+        Command::Abort(args) => rollout::follow(&global, rollout::Step::Abort, args).await,
         Command::Package(command) => package::run(&global, command).await,
         Command::Pipeline(command) => pipeline::run(&global, command).await,
         Command::Secret(command) => secret::run(&global, command).await,

@@ -83,19 +83,65 @@ pub fn write(table: &Table) -> String {
 /// A field as it stands in a file. What a spreadsheet would take for a formula is quoted with a
 /// leading apostrophe, as spreadsheets themselves do.
 fn quote(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '@']) || field.starts_with("-=");
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
+    let field = if is_formula(field) { format!("'{field}") } else { field.to_owned() };
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field,
     }
 }
 
+/// A value as a field that [`unfield`] reads as the same value: a text that would be taken for
+/// something else stands as JSON has it, in quotes.
+pub fn field(value: &Value, of: Option<&str>) -> String {
+    match value {
+        // It says nothing.
+        Value::Null => String::new(),
+        Value::String(text) if !text.is_empty() && unfield(text, of) == *value => text.clone(),
+        Value::Number(number) => digits(number),
+        other => other.to_string(),
+    }
+}
+
+/// A number without an exponent, which would be taken for a name.
+fn digits(number: &serde_json::Number) -> String {
+    let text = number.to_string();
+    match number.as_f64().filter(|_| text.contains('e')) {
+        Some(float) if float.abs() >= 1.0 => format!("{float}.0"),
+        Some(float) => float.to_string(),
+        None => text,
+    }
+}
+
+/// The value of a field as [`field`] has written it, or as people write it: objects, lists and
+/// texts in quotes are JSON, and what a spreadsheet would take for a formula has an apostrophe
+/// before it.
+pub fn unfield(field: &str, of: Option<&str>) -> Value {
+    let plain = field.strip_prefix('\'').filter(|rest| is_formula(rest));
+    let field = plain.unwrap_or(field);
+    let nested = field.starts_with(['{', '[']) && of != Some("string");
+    let quoted = field.len() > 1 && field.starts_with('"') && field.ends_with('"');
+    let read = (nested || quoted).then(|| serde_json::from_str(field).ok()).flatten();
+    read.unwrap_or_else(|| value(field, of))
+}
+
+/// A number; of one with a fraction the very one that is closest.
+fn number(field: &str) -> Option<Value> {
+    let number: serde_json::Number = field.parse().ok()?;
+    match number.is_f64() {
+        true => serde_json::Number::from_f64(field.parse().ok()?).map(Value::Number),
+        false => Some(Value::Number(number)),
+    }
+}
+
+fn is_formula(field: &str) -> bool {
+    field.starts_with(['=', '+', '@']) || field.starts_with("-=")
+}
+
 /// A field as a value: of the type the schema names, or else whatever it looks like.
 pub fn value(field: &str, of: Option<&str>) -> Value {
-    let number = || field.parse::<serde_json::Number>().ok().map(Value::Number);
     match of {
         Some("string") => Value::from(field),
+        Some("number" | "integer") => number(field).unwrap_or_else(|| Value::from(field)),
         Some("array" | "object") => serde_json::from_str(field).unwrap_or_else(|_| {
             Value::from(field.split(';').map(str::trim).collect::<Vec<&str>>())
         }),
@@ -107,7 +153,7 @@ pub fn value(field: &str, of: Option<&str>) -> Value {
                 Value::from(field)
             }
             _ if field.contains(['e', 'E']) => Value::from(field),
-            _ => number().unwrap_or_else(|| Value::from(field)),
+            _ => number(field).unwrap_or_else(|| Value::from(field)),
         },
     }
 }

@@ -12,6 +12,7 @@ use atoll_model::{
 use crate::columns::word;
 use crate::subject::Subject;
 
+mod back;
 mod config;
 mod migration;
 mod pool;
@@ -27,6 +28,15 @@ pub enum Goal {
         generation: u64,
         /// A failure from before the write, which is not one of this write.
         known: Option<Failed>,
+    },
+    /// A deployment is back from a release whose rollout this generation of its target gives up.
+    Back {
+        /// Its name.
+        name: String,
+        /// The generation written.
+        generation: u64,
+        /// The release that is given up.
+        from: String,
     },
     /// Every deployment of an application runs the release this generation makes.
     Application {
@@ -119,7 +129,7 @@ impl Goal {
     /// The object it is about.
     pub fn subject(&self) -> Subject {
         let (kind, name) = match self {
-            Goal::Deployment { name, .. } => (Kind::Deployment, name),
+            Goal::Deployment { name, .. } | Goal::Back { name, .. } => (Kind::Deployment, name),
             Goal::Application { name, .. } | Goal::Released { name, .. } => {
                 (Kind::Application, name)
             }
@@ -136,7 +146,7 @@ impl Goal {
     /// The kinds that tell whether it is reached.
     pub fn kinds(&self) -> &[Kind] {
         match self {
-            Goal::Deployment { .. } => &[Kind::Deployment],
+            Goal::Deployment { .. } | Goal::Back { .. } => &[Kind::Deployment],
             Goal::Released { .. } => &[Kind::Application],
             Goal::Application { .. } | Goal::Environment { .. } => {
                 &[Kind::Application, Kind::Environment, Kind::Deployment]
@@ -178,6 +188,10 @@ pub fn state(world: &Snapshot, goal: &Goal) -> State {
     match goal {
         Goal::Deployment { name, generation, known } => match world.get::<Deployment>(name) {
             Some(object) => deployment(object, *generation, None, known.as_ref()),
+            None => absent(goal),
+        },
+        Goal::Back { name, generation, from } => match world.get::<Deployment>(name) {
+            Some(object) => back::back(object, *generation, from),
             None => absent(goal),
         },
         Goal::Application { name, generation, environment } => {

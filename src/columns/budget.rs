@@ -18,7 +18,8 @@ pub(super) fn budget(o: &Object<Budget>, now: Timestamp) -> Vec<Cell> {
         BudgetPhase::Tight => Tone::Busy,
         BudgetPhase::Over => Tone::Bad,
     };
-    let spend = status.spend.as_ref();
+    let blind = status.is_blind();
+    let spend = status.spend.as_ref().filter(|_| !blind);
     let limit = spec.month.as_ref().map(|month| month.limit);
     let money = |amount: Option<Money>| amount.map(Money::rounded).unwrap_or_default();
     let spent = spend.map(|spend| spend.spent_at(now));
@@ -29,7 +30,7 @@ pub(super) fn budget(o: &Object<Budget>, now: Timestamp) -> Vec<Cell> {
         name(&o.meta),
         cell("PHASE", word(&status.phase)).tone(tone),
         cell("OF", of.join(",")),
-        cell("SPENT", money(spent)),
+        cell("SPENT", if blind { "no price".to_owned() } else { money(spent) }),
         cell("RATE/H", spend.map(|spend| spend.rate.fine()).unwrap_or_default()),
         cell("FORECAST", money(spend.map(|spend| spend.forecast))).tone(tone),
         cell("MONTH", money(limit)),
@@ -87,6 +88,26 @@ pub(super) fn price(o: &Object<Price>, now: Timestamp) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_price_does_not_cost_nothing() {
+        let told = |instances: u32| -> Vec<String> {
+            let text = format!(
+                r#"{{"apiVersion":"atoll/v1","kind":"Budget","metadata":{{"name":"b"}},
+                "spec":{{"team":"x","month":{{"limit":"100","currency":"EUR"}}}},
+                "status":{{"instances":{instances},"spend":{{"currency":"EUR","month":"2026-01",
+                "spent":"0","rate":"0","forecast":"0","countedUntil":"2026-01-01T00:00:00Z",
+                "countedFrom":"2026-01-01T00:00:00Z"}}}}}}"#
+            );
+            let any = atoll_model::Any::from_json(&text).unwrap();
+            let cells = budget(any.of::<Budget>().unwrap(), Timestamp(1_767_225_600_000));
+            let titles = ["SPENT", "RATE/H", "FORECAST", "USED"];
+            let shown = cells.iter().filter(|cell| titles.contains(&cell.title));
+            shown.map(|cell| cell.text.clone()).collect()
+        };
+        assert_eq!(told(2), ["no price", "", "", ""]);
+        assert_eq!(told(0)[0], "0.00", "nothing is of it");
+    }
 
     #[test]
     fn a_bar_is_as_full_as_the_budget() {

@@ -1,9 +1,11 @@
-//! Lines of what keeps the number of instances, of what they carry, and of what moves them.
+//! Lines of what keeps the number of instances, of what they carry, of peaks, and of what moves
+//! them.
 
 use atoll_model::capacity::CapacityPhase;
 use atoll_model::elasticity::AutoscalerPhase;
 use atoll_model::migration::MigrationPhase;
-use atoll_model::{Autoscaler, Capacity, Migration, Object, Timestamp};
+use atoll_model::peak::{Expected, PeakPhase, State, when};
+use atoll_model::{Autoscaler, Capacity, Migration, Object, Peak, Timestamp};
 
 use super::{Cell, aged, cell, name, reason, word};
 use crate::terminal::Tone;
@@ -73,6 +75,46 @@ pub(super) fn migration(o: &Object<Migration>, now: Timestamp) -> Vec<Cell> {
         cell("WAVE", status.wave.to_string()),
         cell("MOVED", status.moved.to_string()),
         cell("LEFT", status.left.to_string()),
+        aged(&o.meta, now),
+        reason(&status.reasons),
+    ]
+}
+
+pub(super) fn peak(o: &Object<Peak>, now: Timestamp) -> Vec<Cell> {
+    let (status, zone) = (&o.status, o.spec.time_zone.as_deref());
+    let late = status.checks.iter().filter(|check| check.state == State::Late).count();
+    let done = status.checks.iter().filter(|check| check.state == State::Done).count();
+    let tone = match status.phase {
+        PeakPhase::Over => Tone::Plain,
+        PeakPhase::Planned => Tone::Good,
+        _ => Tone::Busy,
+    };
+    let shown = |at: Option<Timestamp>| at.map(|at| when::shown(at, zone)).unwrap_or_default();
+    let window = o.spec.window().ok();
+    let needed: u32 = status.applications.iter().filter_map(|row| row.needed).sum();
+    let have: u32 = status.applications.iter().map(|row| row.have).sum();
+    let times: Vec<String> = o
+        .spec
+        .applications
+        .iter()
+        .map(|(name, expected)| match expected {
+            Expected::Times(times) => format!("{name} x{times}"),
+            Expected::Volume { volume } => format!("{name} {volume}"),
+        })
+        .collect();
+    vec![
+        name(&o.meta),
+        cell("PHASE", word(&status.phase)).tone(tone),
+        cell("STARTS", shown(window.map(|(starts, _)| starts))),
+        cell("ENDS", shown(window.map(|(_, ends)| ends))).wide(),
+        cell("IN", o.spec.environment.clone()),
+        cell("EXPECTS", times.join(", ")),
+        cell("INSTANCES", format!("{have}/{needed}")),
+        cell("READY", format!("{done}/{}", status.checks.len())).tone(if late > 0 {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        }),
         aged(&o.meta, now),
         reason(&status.reasons),
     ]

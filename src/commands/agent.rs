@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::server::{init_logging, until_stopped};
-use crate::args::{Global, Steps};
+use crate::args::{Cached, Global, Steps};
 use crate::exit::{Exit, Failure};
 
 /// Flags of `agent`, beside `--server` and `--token`, which every verb takes.
@@ -28,6 +28,9 @@ pub struct Args {
     /// How it does the steps of pipelines
     #[command(flatten)]
     pub steps: Steps,
+    /// What it keeps though nobody needs it
+    #[command(flatten)]
+    pub cached: Cached,
 }
 
 /// Runs until told to stop; instances run on.
@@ -46,7 +49,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         address: args.address,
         ca_pem: whom.ca,
         program: std::env::current_exe().context("finding this program")?,
-        cache_bytes: atoll_agent::Options::CACHE_BYTES,
+        cache_bytes: args.cached.bytes.0,
         engine: None,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
         bare_tasks: args.steps.bare,

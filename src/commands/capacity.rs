@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::Timestamp;
-use atoll_model::capacity::{CapacityReport, CapacityRow, ZoneRoom};
+use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, ZoneRoom};
 use atoll_model::many;
 
 use crate::args::{Global, Output};
@@ -75,6 +75,11 @@ fn pairs(demand: &BTreeMap<String, f64>) -> String {
 fn text(report: &CapacityReport, format: Format) -> String {
     let wide = format == Format::Wide;
     let mut text = output::table(report.deployments.iter().map(line).collect(), wide);
+    if !report.deployments.is_empty() {
+        text.push('\n');
+        let groups = report.environments.iter().chain([&report.fleet]);
+        text.push_str(&output::table(groups.map(group).collect(), wide));
+    }
     if !report.zones.is_empty() {
         text.push('\n');
         text.push_str(&output::table(report.zones.iter().map(zone).collect(), wide));
@@ -88,17 +93,7 @@ fn text(report: &CapacityReport, format: Format) -> String {
 
 fn line(row: &CapacityRow) -> Vec<Cell> {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let tone = match (row.missing, row.placed) {
-        (0, _) => Tone::Good,
-        (missing, placed) if missing == placed => Tone::Busy,
-        _ => Tone::Bad,
-    };
-    let headroom = row.headroom.map(|share| format!("{:.0}%", share * 100.0));
-    let lacks = match (row.missing, row.missing - row.placed) {
-        (0, _) => String::new(),
-        (missing, 0) => missing.to_string(),
-        (missing, without) => format!("{missing}, {without} without room"),
-    };
+    let tone = tone(row.missing, row.placed);
     vec![
         cell("DEPLOYMENT", row.deployment.clone()).tone(Tone::Strong),
         cell("LOAD", number(row.load)),
@@ -106,12 +101,52 @@ fn line(row: &CapacityRow) -> Vec<Cell> {
         cell("KNOWN", word(&row.known)),
         cell("SERVE", row.left.to_string()),
         cell("NEEDED", row.needed.to_string()).tone(tone),
-        cell("HEADROOM", headroom.unwrap_or_default()).tone(tone),
-        cell("LACKING", lacks).tone(tone),
+        cell("HEADROOM", headroom(row.headroom)).tone(tone),
+        cell("LACKING", lacks(row.missing, row.placed)).tone(tone),
         cell("ROOM", row.room.to_string()),
         cell("RUNS OUT", row.runs_out.map(|at: Timestamp| at.to_string()).unwrap_or_default()),
         cell("NOTES", row.notes.join("; ")),
     ]
+}
+
+/// An environment, or the whole fleet.
+fn group(of: &GroupRow) -> Vec<Cell> {
+    let tone = tone(of.missing, of.placed);
+    let name = if of.name.is_empty() { "all".to_owned() } else { of.name.clone() };
+    let unmeasured = match of.unmeasured {
+        0 => String::new(),
+        some => format!("{some} not measured"),
+    };
+    vec![
+        cell("ENVIRONMENT", name).tone(Tone::Strong),
+        cell("DEPLOYMENTS", of.deployments.to_string()),
+        cell("SERVE", of.left.to_string()),
+        cell("NEEDED", of.needed.to_string()).tone(tone),
+        cell("HEADROOM", headroom(of.headroom)).tone(tone),
+        cell("LEAST IN", of.tightest.clone().unwrap_or_default()),
+        cell("LACKING", lacks(of.missing, of.placed)).tone(tone),
+        cell("NOTES", unmeasured),
+    ]
+}
+
+fn tone(missing: u32, placed: u32) -> Tone {
+    match (missing, placed) {
+        (0, _) => Tone::Good,
+        (missing, placed) if missing == placed => Tone::Busy,
+        _ => Tone::Bad,
+    }
+}
+
+fn headroom(share: Option<f64>) -> String {
+    share.map(|share| format!("{:.0}%", share * 100.0)).unwrap_or_default()
+}
+
+fn lacks(missing: u32, placed: u32) -> String {
+    match (missing, missing - placed) {
+        (0, _) => String::new(),
+        (missing, 0) => missing.to_string(),
+        (missing, without) => format!("{missing}, {without} without room"),
+    }
 }
 
 fn zone(of: &ZoneRoom) -> Vec<Cell> {

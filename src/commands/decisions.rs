@@ -173,6 +173,7 @@ async fn stop(client: &Client, pause: Pause) -> anyhow::Result<Exit> {
         until: pause.span.map(|span| now() + span),
         environments: Vec::new(),
         applications: Selector::default(),
+        named: Vec::new(),
         holds: Holds::Decisions,
         reason: pause.because,
     };

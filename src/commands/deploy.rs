@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_client::Client;
+use atoll_model::decision::Holds;
 use atoll_model::deployment::RETRY_ANNOTATION;
-use atoll_model::{Application, Deployment, Kind, Object};
+use atoll_model::{Application, Deployment, Environment, Freeze, Kind, Object};
 use serde_json::json;
 
 use crate::args::{Global, Override, Wait};
 use crate::change;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::goal::Goal;
 use crate::output;
@@ -66,7 +68,11 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
                 };
                 return wait::settle(&client, vec![goal], args.wait.timeout).await;
             }
-            Made::Followed(_) => return Ok(Exit::Done),
+            Made::Followed(_) => {
+                tell_entry(&client, &deployment, &args.environment).await?;
+                tell_freezes(&client, &args.application, &args.environment).await?;
+                return Ok(Exit::Done);
+            }
             Made::Late(exit) => return Ok(exit),
         },
         (None, None) => return Err(Failure::usage("say --release or --package").into()),
@@ -76,6 +82,45 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let outcome = change::patch(&client, &deployment, spec, retry, None, &args.over).await?;
     // A release that failed before and is asked for again is waited for anew.
     change::conclude(&client, &deployment, &outcome, None, args.wait).await
+}
+
+/// Says that a release enters an environment that asks for something only once that is there.
+async fn tell_entry(client: &Client, deployment: &Subject, name: &str) -> anyhow::Result<()> {
+    let any = client.get(Kind::Environment, name).await?;
+    if any.of::<Environment>().is_some_and(|environment| environment.spec.has_rules()) {
+        output::say(&format!(
+            "it enters {name} once all {name} asks of a release is there: atoll why {deployment}"
+        ));
+    }
+    Ok(())
+}
+
+/// Says which freezes hold what was asked for, and that it goes out when they end.
+async fn tell_freezes(client: &Client, application: &str, name: &str) -> anyhow::Result<()> {
+    let now = clock::now();
+    let any = client.get(Kind::Application, application).await?;
+    let list = client.list_all(Kind::Freeze, None).await?;
+    let all = list.items.iter().filter_map(|any| any.of::<Freeze>());
+    let holds = |freeze: &&Arc<Object<Freeze>>| {
+        let spec = &freeze.spec;
+        let named =
+            |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
+        spec.holds != Holds::Decisions
+            && spec.active(now)
+            && named(&spec.environments, name)
+            && named(&spec.named, application)
+            && spec.applications.matches(&any.meta().labels)
+    };
+    for freeze in all.filter(holds) {
+        let until = freeze.spec.until.map_or(String::new(), |until| format!(" until {until}"));
+        output::say(&format!(
+            "it is held in {name} by freeze/{}{until}, and goes out then: {}; so that it \
+             never does: atoll pin deployment/{application}.{name} --reason WHY",
+            freeze.name(),
+            freeze.spec.reason
+        ));
+    }
+    Ok(())
 }
 
 /// Says what else takes a new release by itself, as a release is the application's: it is made once

@@ -8,7 +8,6 @@ use crate::args::Global;
 use crate::clock::{now, short};
 use crate::columns::inventory::said;
 use crate::columns::word;
-use crate::commands::history::telling;
 use crate::commands::why::lately;
 use crate::exit::Exit;
 use crate::output;
@@ -84,7 +83,7 @@ fn render(
         let reasons = output::problem(&paint.tone(Tone::Dim, "reasons"), any.reasons(), paint);
         text.push_str(&format!("{reasons}\n"));
     }
-    let mut entries = entries.iter().filter(|e| telling(e)).peekable();
+    let mut entries = entries.iter().filter(|e| e.is_telling()).peekable();
     if entries.peek().is_some() {
         text.push_str(&format!("{}\n", paint.tone(Tone::Dim, "lately")));
         for entry in entries {

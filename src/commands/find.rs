@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_client::{Client, Search};
 use atoll_model::cmdb::facts::FactsPart;
-use atoll_model::{Any, Kind, Span, Timestamp};
+use atoll_model::{Any, Item, ItemType, Kind, Object, Span, Timestamp};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::args::{Global, Output};
 use crate::clock::now;
 use crate::columns::inventory::said;
 use crate::columns::{Cell, cell};
+use crate::commands::sheet;
 use crate::csv::{self, Table};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
@@ -54,9 +55,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let (items, revision) = client.find_all(&search).await?;
-    if items.is_empty() && format.is_table() {
-        output::say("nothing passes the filter");
-        return Ok(Exit::Done);
+    if items.is_empty() {
+        // A name that nothing has is told of, whoever reads the list.
+        let notes = client.find(&Search { limit: Some(0), ..search }).await?.notes;
+        notes.iter().for_each(|note| output::say(&note.message));
+        if format.is_table() {
+            output::say("nothing passes the filter");
+            return Ok(Exit::Done);
+        }
     }
     output::print(&output::list(items, revision, format, now())?)?;
     Ok(Exit::Done)
@@ -102,7 +108,7 @@ pub struct Export {
     /// How it is written
     #[arg(short = 'o', long = "output", value_enum, default_value_t, value_name = "FORM")]
     form: Form,
-    /// The columns of a CSV [default: the name, the type, and every attribute]
+    /// The columns of a CSV [default: of items all there is, as atoll import takes it]
     #[arg(long, value_name = "PATH,…", value_delimiter = ',')]
     columns: Vec<String>,
 }
@@ -117,10 +123,7 @@ pub async fn export(global: &Global, args: Export) -> anyhow::Result<Exit> {
     let client = global.client()?;
     let (items, revision) = client.find_all(&search).await?;
     let text = match args.form {
-        Form::Csv => {
-            let facts = Facts::read(&client, &items, &args.columns, at).await?;
-            csv::write(&table(&items, &args.columns, &facts))
-        }
+        Form::Csv => csv::write(&sheet_or_table(&client, &items, &args.columns, at).await?),
         Form::Json => output::list(items, revision, Format::Json, now())?,
         Form::Yaml => output::list(items, revision, Format::Yaml, now())?,
     };
@@ -128,9 +131,38 @@ pub async fn export(global: &Global, args: Export) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Items whole, as an import takes them again; of anything else, and of columns somebody chose, a
+/// table.
+async fn sheet_or_table(
+    client: &Client,
+    items: &[Any],
+    columns: &[String],
+    at: Option<Timestamp>,
+) -> anyhow::Result<Table> {
+    let of_items = |any: &Any| match any {
+        Any::Item(item) => Some(item.clone()),
+        _ => None,
+    };
+    let all: Option<Vec<_>> = items.iter().map(of_items).collect();
+    let Some(all) = all.filter(|_| columns.is_empty()) else {
+        let facts = Facts::read(client, items, columns, at).await?;
+        return Ok(table(items, columns, &facts));
+    };
+    let mut types = BTreeMap::new();
+    for class in all.iter().map(|item| &item.spec.of).collect::<BTreeSet<_>>() {
+        // A class that has gone, or may not be read, has no types: its texts are told by quotes.
+        let any = client.get(Kind::ItemType, class).await.ok();
+        let schema = any.as_ref().and_then(Any::of::<ItemType>);
+        let schema = schema.and_then(|class| class.spec.schema.as_ref());
+        types.insert(class.clone(), sheet::types(schema));
+    }
+    let all: Vec<&Object<Item>> = all.iter().map(|item| &**item).collect();
+    Ok(sheet::write(&all, &types))
+}
+
 /// What agents have found of hosts: for each host its parts, by their names.
 #[derive(Default)]
-pub(super) struct Facts(BTreeMap<String, BTreeMap<String, Value>>);
+struct Facts(BTreeMap<String, BTreeMap<String, Value>>);
 
 impl Facts {
     /// The parts of facts the columns of hosts are found in, as they were at a time.
@@ -204,11 +236,11 @@ fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-pub(super) fn table(items: &[Any], columns: &[String], facts: &Facts) -> Table {
+fn table(items: &[Any], columns: &[String], facts: &Facts) -> Table {
     let rows: Vec<Value> = items.iter().map(Any::to_value).collect();
     let titles = match columns.is_empty() {
         false => columns.to_vec(),
-        true => usual(items, &rows),
+        true => ["kind", "name", "labels"].map(str::to_owned).into(),
     };
     let row = |(any, value): (&Any, &Value)| {
         let fact = |path: &str| match any {
@@ -219,21 +251,6 @@ pub(super) fn table(items: &[Any], columns: &[String], facts: &Facts) -> Table {
         titles.iter().map(|path| field(value, fact(path).as_ref(), path)).collect()
     };
     Table { rows: items.iter().zip(&rows).map(row).collect(), titles: titles.clone() }
-}
-
-/// The columns of items are their attributes; of anything else, what everything has.
-fn usual(items: &[Any], rows: &[Value]) -> Vec<String> {
-    if !items.iter().all(|any| matches!(any, Any::Item(_))) {
-        return ["kind", "name", "labels"].map(str::to_owned).into();
-    }
-    let mut attributes: Vec<String> = rows
-        .iter()
-        .filter_map(|row| row["spec"]["attributes"].as_object())
-        .flat_map(|map| map.keys().cloned())
-        .collect();
-    attributes.sort();
-    attributes.dedup();
-    ["name", "type"].into_iter().map(str::to_owned).chain(attributes).collect()
 }
 
 /// What stands in a column: an attribute, a fact, or a path below the object, its target or its
@@ -262,7 +279,9 @@ mod tests {
         };
         let items = [item("r1", r#"{"units":42}"#), item("r2", r#"{"site":"fra, 1"}"#)];
         let none = Facts::default();
-        let text = csv::write(&table(&items, &[], &none));
+        let all: Vec<&Object<Item>> =
+            items.iter().filter_map(Any::of::<Item>).map(|item| &**item).collect();
+        let text = csv::write(&sheet::write(&all, &BTreeMap::new()));
         assert_eq!(text, "name,type,site,units\r\nr1,rack,,42\r\nr2,rack,\"fra, 1\",\r\n");
         let text = csv::write(&table(&items, &["name".into(), "spec.type".into()], &none));
         assert_eq!(text, "name,spec.type\r\nr1,rack\r\nr2,rack\r\n");

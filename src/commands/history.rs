@@ -47,7 +47,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let read = if some { args.limit.saturating_mul(10) } else { args.limit };
     let mut history = global.client()?.history(*kind, name, Some(read)).await?;
     if some {
-        history.entries.retain(telling);
+        history.entries.retain(HistoryEntry::is_telling);
         history.entries.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     }
     let text = output::value(&history, format, || {
@@ -56,15 +56,6 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     });
     output::print(&text?)?;
     Ok(Exit::Done)
-}
-
-/// Whether a write says more than how far something is.
-pub fn telling(entry: &HistoryEntry) -> bool {
-    const STATES: [&str; 3] = ["status.phase", "status.release", "status.lastGood"];
-    let ours = entry.actor.starts_with("controller/") || entry.actor.starts_with("host/");
-    let planner = ours && matches!(entry.intent.as_str(), "observe" | "report");
-    let state = |path: &str| !path.starts_with("status.") || STATES.contains(&path);
-    !planner || entry.op != "update" || entry.diff.iter().any(|field| state(&field.path))
 }
 
 /// One write as a line, with the object's name where several are shown.
@@ -108,11 +99,11 @@ REVISION   AGO   ACTOR                    INTENT    CHANGE                   WHY
 12         1m    user/anna                edit      spec.instances: 3 -> 5   -
 3          2m    controller/application   observe   create                   derived: shop lives in prod
 ";
-        assert!(entries.iter().all(telling));
+        assert!(entries.iter().all(HistoryEntry::is_telling));
         let mut small = entries[0].clone();
         (small.intent, small.diff[0].path) = ("observe".into(), "status.ready".into());
         small.actor = "controller/deployment".into();
-        assert!(!telling(&small));
+        assert!(!small.is_telling());
         assert_eq!(Layout::of(lines, false).render(true, Paint::OFF, None), wanted);
     }
 }

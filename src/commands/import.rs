@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use atoll_client::Client;
 use atoll_model::cmdb::view::{Record, Records};
-use atoll_model::{ItemType, Kind};
-use serde_json::Value;
+use atoll_model::object::Meta;
+use atoll_model::{Item, ItemType, Kind};
+use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::change;
 use crate::columns::inventory::said;
 use crate::commands::plan;
+use crate::commands::sheet::{self, Row, Types};
 use crate::csv;
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -90,62 +92,40 @@ async fn records(client: &Client, args: &Source) -> anyhow::Result<Records> {
         false => std::fs::read_to_string(&args.file)
             .with_context(|| format!("reading {}", args.file.display()))?,
     };
-    let types = types(schema.as_ref());
-    let rows = rows(&args.file, &text, &types)
+    let types = sheet::types(schema.as_ref());
+    let rows = rows(&args.file, &text, &args.key, &types)
         .map_err(|why| Failure::usage(format!("{}: {why}", args.file.display())))?;
     let file = args.file.file_name().map_or("stdin".into(), |name| name.to_string_lossy());
     let source = args.source.clone().unwrap_or_else(|| format!("import/{file}"));
+    let wrong = |at: usize, what: String| {
+        Failure::usage(format!("{}: record {} {what}", args.file.display(), at + 1))
+    };
+    // What is in a column called so says which class only where it does so of one.
+    let told = rows.iter().any(|row| row.of.as_ref() == Some(&args.of));
     let mut all = Vec::new();
-    for (at, row) in rows.into_iter().enumerate() {
-        let Row { name, mut attributes, relations } = row;
-        let key = match name.filter(|_| args.key == NAME) {
-            Some(name) => Some(name),
-            None => attributes.remove(&args.key).filter(|key| !key.is_null()).map(|key| said(&key)),
-        };
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
-            let message = format!(
-                "{}: record {} has no {:?}; name the column with --key",
-                args.file.display(),
-                at + 1,
-                args.key
-            );
-            return Err(Failure::usage(message).into());
-        };
-        attributes.remove("type");
-        all.push(Record { key, attributes, relations });
+    for (at, Row { record, of }) in rows.into_iter().enumerate() {
+        if record.key.is_empty() {
+            let key = &args.key;
+            return Err(wrong(at, format!("has no {key:?}; name the column with --key")).into());
+        }
+        if let Some(other) = of.filter(|of| told && *of != args.of) {
+            let how = format!("export what is of one class: type = {}", args.of);
+            return Err(wrong(at, format!("is of the class {other}; {how}")).into());
+        }
+        all.push(record);
     }
     Ok(Records { of: args.of.clone(), source, records: all })
 }
 
-/// The column records are called by where nobody says otherwise.
-const NAME: &str = "name";
-
-/// A record as it stands in a file. Of an object its name is no attribute.
-#[derive(Debug, Default, PartialEq)]
-struct Row {
-    name: Option<String>,
-    attributes: BTreeMap<String, Value>,
-    relations: BTreeMap<String, Vec<String>>,
-}
-
-/// The types a schema gives its properties.
-fn types(schema: Option<&Value>) -> BTreeMap<String, String> {
-    let properties = schema.and_then(|schema| schema["properties"].as_object());
-    let of = |(name, property): (&String, &Value)| {
-        Some((name.clone(), property["type"].as_str()?.to_owned()))
-    };
-    properties.into_iter().flatten().filter_map(of).collect()
-}
-
-fn rows(file: &Path, text: &str, types: &BTreeMap<String, String>) -> Result<Vec<Row>, String> {
+fn rows(file: &Path, text: &str, key: &str, types: &Types) -> Result<Vec<Row>, String> {
     let ending = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let values = match ending {
         "json" => listed(serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?)?,
         "yaml" | "yml" => documents(text)?,
-        _ => return csv::read(text).map(|table| of_table(&table, types)),
+        _ => return csv::read(text).map(|table| sheet::read(&table, key, types)),
     };
     let record = |(at, value): (usize, Value)| {
-        of_value(value).map_err(|why| format!("record {}: {why}", at + 1))
+        of_value(value, key).map_err(|why| format!("record {}: {why}", at + 1))
     };
     values.into_iter().enumerate().map(record).collect()
 }
@@ -176,115 +156,105 @@ fn listed(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-fn of_table(table: &csv::Table, types: &BTreeMap<String, String>) -> Vec<Row> {
-    let row = |fields: &Vec<String>| {
-        let cells = table.titles.iter().zip(fields);
-        // An empty field says nothing.
-        let told = cells.filter(|(_, field)| !field.is_empty());
-        let value = |(title, field): (&String, &String)| {
-            (title.clone(), of_field(field, types.get(title).map(String::as_str)))
-        };
-        Row { attributes: told.map(value).collect(), ..Row::default() }
-    };
-    table.rows.iter().map(row).collect()
-}
-
-/// A field as an export has written it: objects and lists are JSON, and what a spreadsheet would
-/// take for a formula has an apostrophe before it.
-fn of_field(field: &str, of: Option<&str>) -> Value {
-    let formula = |rest: &&str| rest.starts_with(['=', '+', '@']) || rest.starts_with("-=");
-    let plain = field.strip_prefix('\'').filter(formula);
-    let field = plain.unwrap_or(field);
-    let nested = field.starts_with(['{', '[']) && of != Some("string");
-    let nested = nested.then(|| serde_json::from_str(field).ok()).flatten();
-    nested.unwrap_or_else(|| csv::value(field, of))
-}
-
 /// A record by itself, or the target of an item.
-fn of_value(value: Value) -> Result<Row, String> {
+fn of_value(value: Value, key: &str) -> Result<Row, String> {
     let Value::Object(mut map) = value else { return Err("is no object".to_owned()) };
     let Some(name) = map.get("metadata").and_then(|meta| meta["name"].as_str()) else {
-        return Ok(Row { attributes: map.into_iter().collect(), ..Row::default() });
+        let mut attributes: BTreeMap<String, Value> = map.into_iter().collect();
+        let mut word = |title: &str| attributes.remove(title).filter(|value| !value.is_null());
+        let (key, of) = (word(key), word("type"));
+        let key = key.as_ref().map(said).unwrap_or_default();
+        let record = Record { key, attributes, ..Record::default() };
+        return Ok(Row { record, of: of.as_ref().map(said) });
     };
     let (name, kind) = (name.to_owned(), map.get("kind").and_then(Value::as_str));
     if let Some(kind) = kind.filter(|kind| *kind != Kind::Item.name()) {
         return Err(format!("{name} is a {kind} and no Item: atoll apply reads it"));
     }
-    let mut spec = map.remove("spec").unwrap_or_default();
-    let mut part = |key: &str| spec.get_mut(key).map(Value::take).filter(|part| !part.is_null());
     let wrong = |e: serde_json::Error| format!("{name}: {e}");
-    let (attributes, relations) = (part("attributes"), part("relations"));
-    Ok(Row {
-        attributes: attributes
-            .map_or(Ok(BTreeMap::new()), serde_json::from_value)
-            .map_err(wrong)?,
-        relations: relations.map_or(Ok(BTreeMap::new()), serde_json::from_value).map_err(wrong)?,
-        name: Some(name),
-    })
+    let spec = map.remove("spec").unwrap_or_else(|| json!({}));
+    let meta = map.remove("metadata").unwrap_or_default();
+    let spec: Item = serde_json::from_value(spec).map_err(wrong)?;
+    let meta: Meta = serde_json::from_value(meta).map_err(wrong)?;
+    let Item { of, owner, mut attributes, relations, .. } = spec;
+    let key = match key == sheet::NAME {
+        true => name,
+        false => attributes.remove(key).as_ref().map(said).unwrap_or_default(),
+    };
+    let Meta { labels, annotations, .. } = meta;
+    let record = Record { key, attributes, relations, owner, labels, annotations };
+    Ok(Row { record, of: Some(of) })
 }
 
 #[cfg(test)]
 mod tests {
-    use atoll_model::{Any, Timestamp};
-    use serde_json::json;
+    use atoll_model::{Any, Object, Timestamp};
 
     use super::*;
-    use crate::commands::find;
     use crate::output::Format;
 
     #[test]
     fn every_form_is_read_alike() {
-        let types = types(Some(&json!({ "properties": { "serial": { "type": "string" } } })));
-        let csv = "name,serial,units\nr1,123,42\nr2,,1\n";
-        let csv = rows(Path::new("a.csv"), csv, &types).unwrap();
+        let types =
+            sheet::types(Some(&json!({ "properties": { "serial": { "type": "string" } } })));
+        let rows = |file: &str, text: &str| rows(Path::new(file), text, "name", &types);
+        let csv = rows("a.csv", "name,serial,units\nr1,123,42\nr2,,1\n").unwrap();
         let json = r#"[{"name":"r1","serial":"123","units":42},{"name":"r2","units":1}]"#;
-        assert_eq!(rows(Path::new("a.json"), json, &types).unwrap(), csv);
+        assert_eq!(rows("a.json", json).unwrap(), csv);
         let yaml = "- {name: r1, serial: '123', units: 42}\n- {name: r2, units: 1}\n";
-        assert_eq!(rows(Path::new("a.yaml"), yaml, &types).unwrap(), csv);
+        assert_eq!(rows("a.yaml", yaml).unwrap(), csv);
         for (file, text) in
             [("a.json", "{"), ("a.json", "3"), ("a.csv", "a\n1,2"), ("a.yaml", "[1]")]
         {
-            assert!(rows(Path::new(file), text, &types).is_err(), "{text}");
+            assert!(rows(file, text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_was_exported_is_read_again() {
-        let item = |name: &str, spec: Value| {
+        let item = |name: &str, labels: Value, spec: Value| {
             let text = json!({
-                "apiVersion": "atoll/v1", "kind": "Item", "metadata": { "name": name },
+                "apiVersion": "atoll/v1", "kind": "Item",
+                "metadata": { "name": name, "labels": labels, "annotations": { "by": "anna" } },
                 "spec": spec,
             });
             Any::from_json(&text.to_string()).unwrap()
         };
         let full = json!({
-            "type": "rack", "relations": { "in": ["zone/a", "zone/b"] },
-            "attributes": { "labels": { "a": "b" }, "units": 42, "phone": "+49", "all": [1, "x"] },
+            "type": "rack", "relations": { "in": ["zone/a", "zone/b"] }, "owner": "team/dc",
+            "attributes": {
+                "labels": { "a": "b" }, "units": 42, "phone": "+49", "all": [1, "x"],
+                "type": "wide", "name": "", "load": 1e21, "on": "true", "row": "12",
+            },
         });
-        let items = [item("r1", full), item("r2", json!({ "type": "rack" }))];
-        let none = BTreeMap::new();
+        let items = [
+            item("r1", json!({ "site": "" }), full),
+            item("r2", json!({}), json!({ "type": "rack" })),
+        ];
+        let none = Types::default();
         let exported = |file: &str, format| {
             let text = output::list(items.to_vec(), 7, format, Timestamp(0)).unwrap();
-            rows(Path::new(file), &text, &none).unwrap()
+            rows(Path::new(file), &text, "name", &none).unwrap()
         };
         let read = exported("a.json", Format::Json);
         assert_eq!(exported("a.yaml", Format::Yaml), read);
-        assert_eq!((read.len(), read[1].name.as_deref()), (2, Some("r2")));
-        assert_eq!(read[0].relations["in"], ["zone/a", "zone/b"]);
-        assert_eq!(read[0].attributes["labels"], json!({ "a": "b" }));
+        assert_eq!((read.len(), read[1].record.key.as_str()), (2, "r2"));
+        let first = &read[0].record;
+        assert_eq!(first.relations["in"], ["zone/a", "zone/b"]);
+        assert_eq!((first.owner.as_deref(), first.labels["site"].as_str()), (Some("team/dc"), ""));
+        assert_eq!(first.annotations["by"], "anna");
+        assert_eq!((first.attributes.len(), &first.attributes["type"]), (9, &json!("wide")));
         let one = output::list(items[..1].to_vec(), 7, Format::Yaml, Timestamp(0)).unwrap();
-        assert_eq!(rows(Path::new("a.yml"), &one, &none).unwrap(), read[..1]);
-        let text = csv::write(&find::table(&items, &[], &find::Facts::default()));
-        let mut table = rows(Path::new("a.csv"), &text, &none).unwrap();
-        for key in [NAME, "type"] {
-            table.iter_mut().for_each(|row| drop(row.attributes.remove(key)));
-        }
-        assert_eq!(table[0].attributes, read[0].attributes);
-        let text = BTreeMap::from([("labels".to_owned(), "string".to_owned())]);
-        let text = rows(Path::new("a.csv"), "name,labels\nr1,[a]\n", &text).unwrap();
-        assert_eq!(text[0].attributes["labels"], json!("[a]"));
+        assert_eq!(rows(Path::new("a.yml"), &one, "name", &none).unwrap(), read[..1]);
+        let all: Vec<&Object<Item>> =
+            items.iter().filter_map(Any::of::<Item>).map(|item| &**item).collect();
+        let text = csv::write(&sheet::write(&all, &BTreeMap::new()));
+        assert_eq!(rows(Path::new("a.csv"), &text, "name", &none).unwrap(), read);
+        let text = Types::from([("labels".to_owned(), "string".to_owned())]);
+        let text = rows(Path::new("a.csv"), "name,labels\nr1,[a]\n", "name", &text).unwrap();
+        assert_eq!(text[0].record.attributes["labels"], json!("[a]"));
         let host = r#"{"items":[{"kind":"Host","metadata":{"name":"h1"},"spec":{}}]}"#;
-        let why = rows(Path::new("a.json"), host, &none).unwrap_err();
+        let why = rows(Path::new("a.json"), host, "name", &none).unwrap_err();
         assert_eq!(why, "record 1: h1 is a Host and no Item: atoll apply reads it");
     }
 }

@@ -10,7 +10,7 @@ use crate::args::{Global, Output};
 use crate::change;
 use crate::columns::{Cell, cell};
 use crate::commands::drift::would;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
 use crate::subject::Subject;
 use crate::terminal::Tone;
@@ -62,12 +62,13 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 
 fn line(of: &ClassFigures) -> Vec<Cell> {
     let share = |share: f64| format!("{:.0}%", share * 100.0);
+    let known = |part: Option<f64>| part.map_or_else(|| "-".to_owned(), share);
     vec![
         cell("CLASS", of.class.clone()).tone(Tone::Strong),
         cell("THINGS", of.things.to_string()),
         cell("COVERAGE", share(of.coverage)),
-        cell("FRESHNESS", share(of.freshness)),
-        cell("CORRECTNESS", share(of.correctness)),
+        cell("FRESHNESS", known(of.freshness)),
+        cell("CORRECTNESS", known(of.correctness)),
         cell("DRIFT", of.drift.to_string()).tone(if of.drift > 0 {
             Tone::Busy
         } else {
@@ -90,12 +91,23 @@ pub struct Merge {
     dry_run: bool,
 }
 
+/// An item; of a host it is said why there is nothing to merge.
+fn item(what: Subject) -> Result<Subject, Failure> {
+    if what.kind == Kind::Host {
+        let why = "a host is its agent, and what runs on it; two agents never become one";
+        let how =
+            format!("atoll drain {what} and then atoll delete {what} lets the one that has gone");
+        return Err(Failure::usage(format!("{what} cannot be merged or split: {why}; {how}")));
+    }
+    what.of(&[Kind::Item])
+}
+
 /// Merges; nothing is lost, so `atoll split` undoes it.
 ///
 /// # Errors
 /// The client's.
 pub async fn merge(global: &Global, args: Merge) -> anyhow::Result<Exit> {
-    let (what, into) = (args.what.of(&[Kind::Item])?, args.into.of(&[Kind::Item])?);
+    let (what, into) = (item(args.what)?, item(args.into)?);
     let outcome = global.client()?.merge(&what.name, &into.name, args.dry_run).await?;
     change::judge(&outcome)?;
     if args.dry_run {
@@ -121,7 +133,7 @@ pub struct Split {
 /// # Errors
 /// The client's.
 pub async fn split(global: &Global, args: Split) -> anyhow::Result<Exit> {
-    let what = args.what.of(&[Kind::Item])?;
+    let what = item(args.what)?;
     let outcome = global.client()?.split(&what.name, args.dry_run).await?;
     change::judge(&outcome)?;
     if args.dry_run {
@@ -129,4 +141,17 @@ pub async fn split(global: &Global, args: Split) -> anyhow::Result<Exit> {
     }
     change::tell(&outcome, &[what])?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_host_it_is_said_why_it_is_not_merged() {
+        assert_eq!(item("item/a".parse().unwrap()).unwrap().name, "a");
+        let why = item("host/a".parse().unwrap()).unwrap_err().message;
+        assert!(why.starts_with("host/a cannot be merged or split: a host is its agent"), "{why}");
+        assert!(why.contains("atoll drain host/a"), "{why}");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use atoll_model::name;
 use serde_json::{Map, Value, json};
 
-use crate::args::Global;
+use crate::args::{Global, Override};
 use crate::change;
 use crate::exit::{Exit, Failure};
 use crate::subject::Subject;
@@ -19,6 +19,8 @@ pub struct Args {
     /// KEY=VALUE to set a label, KEY- to remove it
     #[arg(required = true, value_name = "LABEL")]
     labels: Vec<String>,
+    #[command(flatten)]
+    over: Override,
 }
 
 /// Sets and removes.
@@ -26,7 +28,10 @@ pub struct Args {
 /// # Errors
 /// A label that is none; the client's.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let patch = json!({ "metadata": { "labels": patch(&args.labels)? } });
+    let mut patch = json!({ "metadata": { "labels": patch(&args.labels)? } });
+    for (name, reason) in args.over.annotations() {
+        patch["metadata"]["annotations"][name] = json!(reason);
+    }
     let client = global.client()?;
     let outcome = client.patch(args.what.kind, &args.what.name, patch, None, false).await?;
     change::judge(&outcome)?;

@@ -14,7 +14,7 @@ use crate::subject::Subject;
 /// What `atoll rehearse` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A scenario, or - for standard input; or deployment/NAME, migration/NAME, pool/NAME
+    /// A scenario, or - for standard input; or deployment, migration, peak or pool/NAME
     #[arg(value_name = "FILE|KIND/NAME")]
     what: String,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let client = || global.client();
     let report = match named(&args.what)? {
-        Some(subject) => client()?.rehearse_object(subject.to_string()).await?,
+        Some(subject) => client()?.rehearse_object(subject.kind, &subject.name).await?,
         None => {
             let scenario = files::scenario(Path::new(&args.what))?;
             client()?.rehearse(&scenario).await?
@@ -43,12 +43,12 @@ fn named(what: &str) -> Result<Option<Subject>, Failure> {
     if what == "-" || Path::new(what).exists() {
         return Ok(None);
     }
-    let known = [Kind::Deployment, Kind::Migration, Kind::Pool];
+    let known = [Kind::Deployment, Kind::Migration, Kind::Peak, Kind::Pool];
     match what.parse::<Subject>() {
         Ok(subject) => subject.of(&known).map(Some),
         Err(_) => Err(Failure::usage(format!(
-            "{what}: there is no such file, and it is not deployment/NAME, migration/NAME or \
-             pool/NAME"
+            "{what}: there is no such file, and it is not deployment/NAME, migration/NAME, \
+             peak/NAME or pool/NAME"
         ))),
     }
 }

@@ -1,14 +1,17 @@
 //! `atoll pause`, `resume`, `promote` and `abort`: what a person can say to a rollout under way;
 //! `resume` and `cancel`: to a job; `pause`, `resume` and `cancel`: to a migration.
 
+use atoll_client::Client;
+use atoll_model::api::Outcome;
 use atoll_model::job::JobPhase;
 use atoll_model::{Any, Deployment, Job, Kind, Migration, Object};
 use serde_json::{Value, json};
 
-use crate::args::{Global, Override};
-use crate::change;
+use crate::args::{Global, Override, Wait};
 use crate::exit::{Exit, Failure};
+use crate::goal::Goal;
 use crate::subject::Subject;
+use crate::{change, wait};
 
 /// What the verbs take.
 #[derive(Debug, clap::Args)]
@@ -18,6 +21,15 @@ pub struct Args {
     pub what: Subject,
     #[command(flatten)]
     pub over: Override,
+}
+
+/// What verbs take that lead somewhere.
+#[derive(Debug, clap::Args)]
+pub struct Waiting {
+    #[command(flatten)]
+    pub args: Args,
+    #[command(flatten)]
+    pub wait: Wait,
 }
 
 /// What is said.
@@ -40,13 +52,42 @@ pub enum Step {
 /// # Errors
 /// Nothing is being rolled out; the client's.
 pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit> {
+    let client = global.client()?;
+    let (what, _, outcome) = say(&client, step, args).await?;
+    change::tell(&outcome, &[what])?;
+    Ok(Exit::Done)
+}
+
+/// Says it, and waits for what comes of it where that is asked for.
+///
+/// # Errors
+/// Nothing is being rolled out; it does not come to that; the client's.
+pub async fn follow(global: &Global, step: Step, asked: Waiting) -> anyhow::Result<Exit> {
+    let Waiting { args, wait } = asked;
+    let client = global.client()?;
+    let (what, before, outcome) = say(&client, step, args).await?;
+    let rolling = before.of::<Deployment>().and_then(|it| it.status.rollout.as_ref());
+    let (Step::Abort, Some(rolling)) = (step, rolling) else {
+        return change::conclude(&client, &what, &outcome, Some(&before), wait).await;
+    };
+    change::tell(&outcome, std::slice::from_ref(&what))?;
+    if !wait.wait {
+        return Ok(Exit::Done);
+    }
+    let generation = change::written(&outcome, what.kind, &what.name);
+    let generation = generation.unwrap_or(&before).meta().generation;
+    let goal = Goal::Back { name: what.name, generation, from: rolling.to.clone() };
+    wait::settle(&client, vec![goal], wait.timeout).await
+}
+
+/// Writes what is said; returns of what, how that was before, and what came of it.
+async fn say(client: &Client, step: Step, args: Args) -> anyhow::Result<(Subject, Any, Outcome)> {
     let what = args.what.of(match step {
         Step::Resume => &[Kind::Deployment, Kind::Job, Kind::Migration],
         Step::Cancel => &[Kind::Job, Kind::Migration],
         Step::Pause => &[Kind::Deployment, Kind::Migration],
         _ => &[Kind::Deployment],
     })?;
-    let client = global.client()?;
     let any = client.get(what.kind, &what.name).await?;
     let spec = match &any {
         Any::Deployment(deployment) => target(step, deployment)?,
@@ -58,9 +99,8 @@ pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit
         }
     };
     let revision = Some(any.meta().revision);
-    let outcome = change::patch_spec(&client, &what, spec, revision, &args.over).await?;
-    change::tell(&outcome, &[what])?;
-    Ok(Exit::Done)
+    let outcome = change::patch_spec(client, &what, spec, revision, &args.over).await?;
+    Ok((what, any, outcome))
 }
 
 fn target(step: Step, object: &Object<Deployment>) -> Result<Value, Failure> {

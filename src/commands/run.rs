@@ -3,17 +3,18 @@
 
 mod follow;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_client::Client;
 use atoll_model::api::JobRequest;
 use atoll_model::ci::pipeline::ParamKind;
 use atoll_model::job::{Deed, JobPhase, Pause};
-use atoll_model::{Any, Job, Kind, Object, Portion, Reason, Runbook, Selector, Span};
+use atoll_model::{Any, Job, Kind, Object, Portion, Reason, Runbook, Selector, Span, name};
 use serde_json::{Value, json};
 
-use crate::args::{Global, Output};
+use crate::args::{Global, Output, Override};
+use crate::change;
 use crate::clock::now;
 use crate::commands::pipeline::begin::pair;
 use crate::exit::{Exit, Failure};
@@ -56,11 +57,19 @@ pub struct Args {
     /// Once on each host for this key, however often it is submitted
     #[arg(long, value_name = "KEY")]
     once: Option<String>,
+    /// The team whose job it is, which decides who may read it [default: yours, if you are in one]
+    #[arg(long, value_name = "team/NAME", value_parser = team)]
+    owner: Option<String>,
+    /// A label of the job; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
     /// Begin it only, and print its name
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    over: Override,
     /// Program and arguments, after --
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -68,6 +77,39 @@ pub struct Args {
 
 fn pause(text: &str) -> Result<Pause, String> {
     serde_json::from_value(json!(text)).map_err(|_| format!("{text:?}: first, each or never"))
+}
+
+/// The name of a team, which may be written as `team/NAME`.
+fn team(text: &str) -> Result<String, String> {
+    let team = text.strip_prefix("team/").unwrap_or(text);
+    match name::check_simple(team) {
+        Ok(()) => Ok(team.to_owned()),
+        Err(_) => Err(format!("{text:?}: a job is of a team: team/NAME")),
+    }
+}
+
+/// The label that says whose a job is: rights per team go by it.
+const TEAM_LABEL: &str = "team";
+
+/// The labels of a job: those that were given, and the team that was named or, where nobody says
+/// otherwise, the only one its author is in.
+fn labels(
+    given: &[(String, String)],
+    owner: Option<&str>,
+    teams: &[String],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut labels: BTreeMap<String, String> = given.iter().cloned().collect();
+    match (owner, labels.get(TEAM_LABEL), teams) {
+        (Some(owner), Some(other), _) if owner != other => {
+            let what = format!("--owner says team/{owner} and --label says team/{other}");
+            return Err(Failure::usage(format!("{what}: give one of them")));
+        }
+        (Some(team), ..) => drop(labels.insert(TEAM_LABEL.to_owned(), team.to_owned())),
+        (None, None, [only]) => drop(labels.insert(TEAM_LABEL.to_owned(), only.clone())),
+        _ => {}
+    }
+    name::check_labels(&labels).map_err(|e| Failure::usage(format!("--label: {e}")))?;
+    Ok(labels)
 }
 
 /// Begins the job and follows it to its end.
@@ -147,6 +189,15 @@ async fn of_runbook(client: &Client, runbook: Subject, args: &Args) -> anyhow::R
         && args.env.is_empty()
         && args.once.is_none()
         && args.run_as.is_none();
+    if args.over.annotations().next().is_some() {
+        let what =
+            "a runbook is not begun in spite of anything; the runbook itself may be edited so";
+        return Err(Failure::usage(what).into());
+    }
+    if args.owner.is_some() || !args.labels.is_empty() {
+        let what = "the jobs of a runbook are of whoever the runbook is of";
+        return Err(Failure::usage(format!("{what}: atoll edit {runbook}")).into());
+    }
     if !alone {
         let what = "a runbook says itself what is done, as whom and in which batches";
         return Err(Failure::usage(format!("{what}; give it only --on, --host and -p")).into());
@@ -182,7 +233,10 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
         None => new_name(&args.command[0]),
     };
     let once = args.once.is_some();
-    let how = How::of(&args);
+    let (how, over) = (How::of(&args), args.over.clone());
+    // Whoever cannot be told whose they are has no team.
+    let teams = client.whoami().await.map(|who| who.teams).unwrap_or_default();
+    let labels = labels(&args.labels, args.owner.as_deref(), &teams)?;
     let usual = Deed::of(args.command);
     let deed = Deed {
         env: args.env.into_iter().collect(),
@@ -206,9 +260,12 @@ async fn of_command(client: &Client, args: Args) -> anyhow::Result<(String, u32)
     if once && let Some(round) = submitted(client, &name, &spec, &how).await? {
         return Ok((name, round));
     }
-    let any = Any::Job(Arc::new(Object::new(name.clone(), spec)));
+    let mut job = Object::new(name.clone(), spec);
+    job.meta.labels = labels;
+    let mut any = Any::Job(Arc::new(job));
+    change::annotate(&mut any, &over);
     let outcome = client.put(&any, false).await?;
-    crate::change::judge(&outcome)?;
+    change::judge(&outcome)?;
     Ok((name, 1))
 }
 
@@ -339,6 +396,24 @@ mod tests {
 
     fn job(spec: Value) -> Job {
         serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_of_the_team_that_was_named_or_of_its_authors_only_one() {
+        let of = |given: &[(&str, &str)], owner: Option<&str>, teams: &[&str]| {
+            let given: Vec<_> = given.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            let teams: Vec<String> = teams.iter().map(|team| (*team).to_owned()).collect();
+            labels(&given, owner, &teams).map(|labels| labels.get(TEAM_LABEL).cloned())
+        };
+        let dc = Some("dc".to_owned());
+        assert_eq!(of(&[], None, &["dc"]).unwrap(), dc);
+        assert_eq!(of(&[], None, &["dc", "web"]).unwrap(), None, "which of them nobody says");
+        assert_eq!(of(&[], Some("dc"), &["web"]).unwrap(), dc);
+        assert_eq!(of(&[("team", "dc"), ("a", "b")], None, &["web"]).unwrap(), dc);
+        assert!(of(&[("team", "web")], Some("dc"), &[]).is_err(), "two that contradict each other");
+        assert!(of(&[("no label!", "x")], None, &[]).is_err());
+        assert_eq!((team("team/dc"), team("dc")), (Ok("dc".to_owned()), Ok("dc".to_owned())));
+        assert!(team("user/anna").is_err());
     }
 
     #[test]

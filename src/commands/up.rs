@@ -11,7 +11,7 @@ use atoll_server::pool::Places;
 use atoll_server::{Encryption, Keep, Options, Running};
 
 use super::server::{init_logging, until_stopped};
-use crate::args::{Global, Metrics, Provider, Steps};
+use crate::args::{Cached, Global, Metrics, Provider, Steps};
 use crate::context::{self, ContextFile};
 use crate::exit::Exit;
 
@@ -49,6 +49,9 @@ pub struct Args {
     /// How its agent does the steps of pipelines
     #[command(flatten)]
     pub steps: Steps,
+    /// What it keeps though nobody needs it
+    #[command(flatten)]
+    pub cached: Cached,
 }
 
 /// Serves until told to stop.
@@ -123,7 +126,7 @@ async fn start(args: &Args) -> anyhow::Result<Up> {
         address: None,
         ca_pem: ca,
         program: std::env::current_exe().context("finding this program")?,
-        cache_bytes: atoll_agent::Options::CACHE_BYTES,
+        cache_bytes: args.cached.bytes.0,
         engine: None,
         collect_every: atoll_agent::Options::COLLECT_EVERY,
         bare_tasks: args.steps.bare,

@@ -6,7 +6,6 @@ use atoll_model::api::{Explanation, HistoryEntry};
 
 use crate::args::{Global, Output};
 use crate::clock::{now, short};
-use crate::commands::history::telling;
 use crate::commands::plan::change_of;
 use crate::exit::Exit;
 use crate::output;
@@ -48,7 +47,7 @@ pub fn render(why: &Explanation, now: Timestamp, paint: Paint) -> String {
     let state = if why.state.is_empty() { String::new() } else { format!(": {}", why.state) };
     let mut text = format!("{}{}\n", paint.tone(Tone::Strong, &why.subject), plain(&state));
     text.push_str(&brief(why, paint));
-    let entries: Vec<&HistoryEntry> = why.lately.iter().filter(|e| telling(e)).collect();
+    let entries: Vec<&HistoryEntry> = why.lately.iter().filter(|e| e.is_telling()).collect();
     section(&mut text, paint, "lately", &entries, |entry| lately(entry, now, paint));
     let commands: Vec<String> = why.see.iter().map(|s| format!("atoll why {s}")).collect();
     section(&mut text, paint, "see", &commands, Clone::clone);

@@ -83,3 +83,32 @@ fn a_member_of_a_team_does_what_their_role_says() {
     site.atoll(&["user", "disable", "anna"]).ok();
     assert_ne!(as_anna(&site, &login, "a long password\n").code, 0);
 }
+
+#[test]
+fn whoever_loses_their_access_is_told_why_their_session_ends() {
+    let site = Site::up();
+    let ours = sample("shop", 1, "", "").replace("spec:\n", "spec:\n  owner: team/trade\n");
+    site.atoll(&["apply", "-f", &site.write("ours.yaml", &ours)]).ok();
+    let role = ROLE.replace("[read, logs]", "[read, exec]");
+    site.atoll(&["apply", "-f", &site.write("role.yaml", &role)]).ok();
+    site.atoll(&["user", "add", "anna", "--team", "trade"]).ok();
+    site.with_input(&["user", "password", "anna"], "a long password\n", &[]).ok();
+    let login = ["login", "--server", &site.url, "--user", "anna"];
+    as_anna(&site, &login, "a long password\n").ok();
+    // Not always the first: one whose port another process took is made anew.
+    let (name, _) = site.wait_ready("shop.prod", 1).remove(0);
+    let instance = format!("instance/{name}");
+    let command = ["exec", instance.as_str(), "--", "sleep", "300"];
+    let said = std::thread::scope(|scope| {
+        let session = scope.spawn(|| as_anna(&site, &command, ""));
+        eventually("it is on record", || {
+            let audit = site.atoll(&["audit", "--kind", "audit"]).ok();
+            audit.lines().any(|line| line.contains("exec")).then_some(())
+        });
+        site.atoll(&["apply", "-f", &site.write("role.yaml", ROLE)]).ok();
+        session.join().expect("it ends")
+    });
+    assert_ne!(said.code, 0);
+    let why = format!("access ended: user/anna may not exec {instance} any more");
+    assert!(said.err.contains(&why), "ended with {}: {}{}", said.code, said.out, said.err);
+}

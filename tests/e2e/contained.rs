@@ -156,7 +156,7 @@ fn a_step_in_a_container_is_bounded_and_told_why_it_ended() {
     }
     assert_eq!(reasons("talks").0, json!("succeeded"));
     let log = site.task_log("bounded.1.talks.0");
-    assert!(log.contains("more bytes were not kept"), "{log}");
+    assert!(log.contains("bytes left out here"), "{log}");
     assert!(log.len() < 1500, "{}", log.len());
     nothing_is_left(&dock, "bounded.1.late.0");
 }

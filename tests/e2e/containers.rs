@@ -285,6 +285,7 @@ fn a_host_without_docker_gets_no_containers() {
     site.atoll(&["apply", "-f", &file]).ok();
     eventually("it says so", || {
         let said = site.reasons("deployment/shop.box");
-        said.contains("no docker that answers").then_some(())
+        let told = said.contains("no docker that answers") && said.contains("/nowhere/docker.sock");
+        told.then_some(())
     });
 }

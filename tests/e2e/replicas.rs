@@ -1,5 +1,6 @@
 //! Two replicas on PostgreSQL: the leader killed, PostgreSQL restarted, and work going on.
 
+use std::collections::BTreeSet;
 use std::process::Child;
 
 use serde_json::{Value, json};
@@ -43,6 +44,22 @@ fn handshake(site: &Site, url: &str, path: &str) -> String {
         }
     }
     told
+}
+
+/// What a search of logs finds at one replica.
+fn search(site: &Site, url: &str, query: &str) -> Value {
+    use std::io::{Read, Write};
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let ask = format!(
+        "GET /v1/logs?{query} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
+        site.token
+    );
+    stream.write_all(ask.as_bytes()).expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
 struct Replica {
@@ -98,6 +115,13 @@ fn a_killed_leader_is_followed_within_five_seconds() {
             assert!(told.starts_with("HTTP/1.1 101 "), "{url} {name}: {told}");
             assert!(told.contains("listens on"), "{url} {name}: {told}");
         }
+        // So does a search: each replica answers for what the other one's hosts have written.
+        let found = search(&site, url, "subject=deployment/shop.prod&contains=listens%20on");
+        assert_eq!(found["problems"], json!([]), "{url}: {found}");
+        let lines = found["lines"].as_array().expect("there are lines");
+        let said: BTreeSet<&str> =
+            lines.iter().filter_map(|line| line["instance"].as_str()).collect();
+        assert_eq!(said.len(), 3, "{url}: {found}");
     }
 
     let one_leads = readiness(&site, &one.url)["leads"] == json!(true);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use atoll_model::cmdb::AgentStatus;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 pub use container::{Ended, ExecInput, ExecOutput, Execution, Seen};
@@ -119,6 +120,14 @@ impl Engine {
         Ok(format!("{} {number}", if podman { PODMAN } else { "docker" }))
     }
 
+    /// Says which it is, or why it does not answer.
+    pub async fn introduce(&self, agent: &mut AgentStatus) {
+        (agent.engine, agent.no_engine) = match self.version().await {
+            Ok(version) => (version, String::new()),
+            Err(error) => (String::new(), error.to_string()),
+        };
+    }
+
     /// What is special about it; asked once for each connection.
     ///
     /// # Errors
@@ -156,5 +165,8 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let error = engine.version().await.unwrap_err();
         assert!(error.is_away() && error.to_string().contains("docker.sock"), "{error}");
+        let mut agent = AgentStatus { engine: "docker 20".to_owned(), ..AgentStatus::default() };
+        engine.introduce(&mut agent).await;
+        assert_eq!((agent.engine, agent.no_engine), (String::new(), error.to_string()));
     }
 }

@@ -31,7 +31,7 @@ pub fn facts(address: IpAddr, layout: &Layout, data: &Path, ours: &BTreeSet<u16>
     let isolation = [layout.fact(), user, "no-new-privileges"].map(str::to_owned).into();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     // Whoever asks the engine adds it.
-    let agent = AgentStatus { version, system: system(), isolation, engine: String::new() };
+    let agent = AgentStatus { version, system: system(), isolation, ..AgentStatus::default() };
     let taken = listening().into_iter().filter(|p| PORTS.contains(p) && !ours.contains(p));
     HostFacts {
         capacity: capacity(),

@@ -14,6 +14,9 @@ use crate::disk;
 use crate::engine::{Engine, EngineError, Found};
 use crate::runtime::warden::docker_missing;
 
+/// What Podman puts before the names of images that came from no registry.
+const OF_THE_HOST: &str = "localhost";
+
 /// The images of one engine.
 pub struct Images {
     engine: Arc<Engine>,
@@ -74,7 +77,7 @@ impl Images {
         let _guard = lock.lock().await;
         let before = self.engine.image(reference).await?;
         let found = match before {
-            Some(found) if image.registry.is_none() => found,
+            Some(found) if image.registry.is_none_or(|it| it == OF_THE_HOST) => found,
             before => {
                 self.engine.pull(reference).await?;
                 let found = self.engine.image(reference).await?;
@@ -185,6 +188,9 @@ impl Images {
 /// What an image is by its content: its name and digest in the registry it is from; where it is
 /// from none, what it is on this host.
 fn pinned(image: &Image, found: &Found) -> String {
+    if image.registry == Some(OF_THE_HOST) {
+        return found.id.clone();
+    }
     let name = image.name();
     let usual = [format!("docker.io/{name}"), format!("docker.io/library/{name}")];
     let same = |digest: &&String| {
@@ -229,10 +235,12 @@ mod tests {
     #[test]
     fn content_is_named_by_its_registry_or_else_by_itself() {
         let sum = format!("sha256:{}", "a".repeat(64));
-        let digests = vec![format!("elsewhere/shop@{sum}"), format!("r:5/shop@{sum}")];
+        let digests =
+            ["elsewhere", "localhost", "r:5"].map(|of| format!("{of}/shop@{sum}")).to_vec();
         let found = Found { id: "sha256:id".to_owned(), digests, ..Found::default() };
         let of = |text| pinned(&Image::parse(text).unwrap(), &found);
         assert_eq!(of("r:5/shop:1"), format!("r:5/shop@{sum}"));
         assert_eq!(of("shop:1"), "sha256:id", "built here, whatever else it is called");
+        assert_eq!(of("localhost/shop:1"), "sha256:id", "as Podman calls it");
     }
 }

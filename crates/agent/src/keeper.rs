@@ -29,6 +29,7 @@ use crate::runtime::place::Place;
 use crate::runtime::process::Process;
 use crate::runtime::warden::leash::Leash;
 use watch::Watching;
+pub(crate) use watch::fetch_ahead;
 
 /// What a shim may take beyond the grace of its application before it is done without.
 const STOP_SLACK: Duration = Duration::from_secs(8);

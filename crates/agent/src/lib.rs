@@ -5,6 +5,7 @@
 //! purely, in `reconcile.rs`. Work that is done once is done in `task.rs` and decided in
 //! `task/decide.rs`. Processes are handled in `runtime/`.
 
+mod ahead;
 mod clock;
 mod collect;
 mod configs;

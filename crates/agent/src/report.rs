@@ -40,6 +40,9 @@ struct Inner {
     dirty_configs: BTreeSet<String>,
     dirty_tasks: BTreeSet<String>,
     dirty_facts: bool,
+    /// Releases that were fetched before any instance of them is here.
+    ahead: BTreeSet<String>,
+    dirty_ahead: bool,
     full: bool,
     /// Those of which nothing has been heard since the start.
     awaited: BTreeSet<String>,
@@ -151,6 +154,20 @@ impl Board {
         }
     }
 
+    /// Notes that what was fetched ahead of a release is here, or is not needed any more.
+    pub fn post_ahead(&self, release: &str, here: bool) {
+        let mut inner = self.inner();
+        let changed = match here {
+            true => inner.ahead.insert(release.to_owned()),
+            false => inner.ahead.remove(release),
+        };
+        if changed {
+            inner.dirty_ahead = true;
+            drop(inner);
+            self.changed.notify_one();
+        }
+    }
+
     /// The instances that have a process, with its number.
     pub fn processes(&self) -> Vec<(String, u32)> {
         let inner = self.inner();
@@ -188,6 +205,7 @@ impl Board {
         let tasks: Vec<TaskReport> =
             inner.tasks.iter().filter(|(n, _)| wanted(n)).map(|(_, r)| r.clone()).collect();
         let facts = inner.facts.clone().filter(|_| full || inner.dirty_facts);
+        let ahead = (full || inner.dirty_ahead).then(|| inner.ahead.clone());
         if full {
             inner.full = false;
         }
@@ -195,10 +213,11 @@ impl Board {
         inner.dirty_configs.clear();
         inner.dirty_tasks.clear();
         inner.dirty_facts = false;
+        inner.dirty_ahead = false;
         let quiet = instances.is_empty() && tasks.is_empty() && configs.is_empty();
-        let news = full || facts.is_some() || !quiet;
+        let news = full || facts.is_some() || ahead.is_some() || !quiet;
         let found = Vec::new();
-        news.then_some(Report { full, facts, instances, tasks, configs, found })
+        news.then_some(Report { full, facts, instances, tasks, configs, found, ahead })
     }
 
     fn give_up_waiting(&self) {
@@ -308,6 +327,19 @@ mod tests {
         board.forget("b");
         board.tell_all();
         assert_eq!(told(&board), Some((true, vec!["a".into()])));
+    }
+
+    #[test]
+    fn what_was_fetched_ahead_is_told_once() {
+        let board = Board::awaiting([], []);
+        assert_eq!(board.take().and_then(|report| report.ahead), Some(BTreeSet::new()));
+        board.post_ahead("shop-1", true);
+        let told = board.take().and_then(|report| report.ahead);
+        assert_eq!(told, Some(["shop-1".to_owned()].into()));
+        board.post_ahead("shop-1", true);
+        assert!(board.take().is_none(), "it was told");
+        board.post_ahead("shop-1", false);
+        assert_eq!(board.take().and_then(|report| report.ahead), Some(BTreeSet::new()));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use atoll_model::deployment::InstancePhase;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::ahead::Ahead;
 use crate::collect::Collector;
 use crate::configs::{Configs, deliver, serve};
 use crate::engine::Engine;
@@ -76,7 +77,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
     let engine = Arc::new(options.engine.as_deref().map_or_else(Engine::of_this_host, Engine::at));
     if state.memory.token.is_none() || state.memory.host.is_none() {
         let mut facts = facts(address, &layout, &data, &BTreeSet::new());
-        facts.agent.engine = engine.version().await.unwrap_or_default();
+        engine.introduce(&mut facts.agent).await;
         client = join(&options, &facts, &client, &mut state).await?;
     }
     let (records, tasks) = (records(&data), task::records(&data));
@@ -110,6 +111,7 @@ async fn begin(mut options: Options) -> Result<(), AgentError> {
         tasks: JoinSet::new(),
         ports: Arc::default(),
         wish: watch::Sender::default(),
+        ahead: Ahead::default(),
     };
     agent.take_up(records, tasks);
     let _collector = Collector::start(&machine, agent.options.collect_every);
@@ -183,7 +185,7 @@ async fn look(machine: &Arc<Machine>, ports: &Mutex<BTreeSet<u16>>) {
             facts(here.outer(), &machine_here.layout, &machine_here.data, &ours)
         });
         if let Ok(mut facts) = found.await {
-            facts.agent.engine = machine.engine.version().await.unwrap_or_default();
+            machine.engine.introduce(&mut facts.agent).await;
             machine.board.post_facts(facts);
         }
         tokio::time::sleep(LOOK).await;
@@ -208,6 +210,8 @@ struct Agent {
     ports: Arc<Mutex<BTreeSet<u16>>>,
     /// What is wanted of the facts.
     wish: watch::Sender<Wish>,
+    /// What is fetched before it is needed.
+    ahead: Ahead,
 }
 
 impl Agent {
@@ -299,13 +303,15 @@ impl Agent {
             }
         }
         self.order_tasks(assignment);
-        let wish = Wish { look: assignment.look, mend: assignment.mend.clone() };
+        let mend = assignment.mend.clone();
+        let wish = Wish { look: assignment.look, mend, round: assignment.mend_round };
         self.wish.send_if_modified(|known| {
             let changed = *known != wish;
             *known = wish;
             changed
         });
         self.hold_packages(assignment);
+        self.ahead.want(&self.machine, assignment);
         self.answer_sessions(assignment);
         true
     }
@@ -435,7 +441,7 @@ impl Agent {
         let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (machine, options) = (&self.machine, &self.options);
         let mut facts = facts(machine.addresses.outer(), &machine.layout, &machine.data, &ports);
-        facts.agent.engine = machine.engine.version().await.unwrap_or_default();
+        machine.engine.introduce(&mut facts.agent).await;
         match join(options, &facts, &client, &mut self.state).await {
             Ok(client) => {
                 *machine.client.write().unwrap_or_else(PoisonError::into_inner) = client;

@@ -282,8 +282,12 @@ impl Client {
     ///
     /// # Errors
     /// As of a scenario.
-    pub async fn rehearse_object(&self, of: String) -> Result<RehearsalReport, ClientError> {
-        let ask = Ask::get(with_query("/v1/rehearse", &[("of", Some(of))]));
+    pub async fn rehearse_object(
+        &self,
+        kind: Kind,
+        name: &str,
+    ) -> Result<RehearsalReport, ClientError> {
+        let ask = Ask::of(Method::POST, object("rehearse/", kind, name)?);
         self.read(ask.timeout(Some(REHEARSED))).await
     }
 

@@ -85,9 +85,15 @@ pub struct Assignment {
     /// Somebody relied on a recorded fact and failed then: everything is to be looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Timestamp>,
-    /// Facts that are to be made so, by their paths.
+    /// Releases whose packages and images are fetched before any instance of them is here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ahead: BTreeSet<String>,
+    /// Facts that are to be made so, by their paths: those that are not so, as far as is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mend: BTreeMap<String, serde_json::Value>,
+    /// Where another number stands than before, what failed is tried again.
+    #[serde(default)]
+    pub mend_round: u32,
 }
 
 /// One instance that is to be on a host.
@@ -195,6 +201,9 @@ pub struct Report {
     /// Parts of the facts that have changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<FoundFacts>,
+    /// Releases of [`Assignment::ahead`] that are here, where that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<BTreeSet<String>>,
 }
 
 /// How one task is.

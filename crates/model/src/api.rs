@@ -158,6 +158,17 @@ pub struct HistoryEntry {
     pub object: Option<Any>,
 }
 
+impl HistoryEntry {
+    /// Whether the write says more than how far something is.
+    pub fn is_telling(&self) -> bool {
+        const STATES: [&str; 3] = ["status.phase", "status.release", "status.lastGood"];
+        let ours = self.actor.starts_with("controller/") || self.actor.starts_with("host/");
+        let planner = ours && matches!(self.intent.as_str(), "observe" | "report");
+        let state = |path: &str| !path.starts_with("status.") || STATES.contains(&path);
+        !planner || self.op != "update" || self.diff.iter().any(|field| state(&field.path))
+    }
+}
+
 /// Rows of history or audit, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -180,7 +191,7 @@ pub struct Explanation {
     pub waiting_for: Vec<String>,
     /// What happens next, and when.
     pub next: Vec<String>,
-    /// The writes that led here, newest first.
+    /// The writes that led here, newest first, without those that only say how far it is.
     pub lately: Vec<HistoryEntry>,
     /// Other subjects to ask about: `host/h1`.
     pub see: Vec<String>,

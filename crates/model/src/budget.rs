@@ -159,6 +159,16 @@ pub struct BudgetStatus {
     pub reasons: Vec<Reason>,
 }
 
+impl BudgetStatus {
+    /// Whether nothing of it has a price: what would be told as zero is not known.
+    pub fn is_blind(&self) -> bool {
+        let nothing = |spend: &Spend| spend.spent.0 == 0 && spend.rate.0 == 0;
+        self.phase == BudgetPhase::Unknown
+            && self.instances > 0
+            && self.spend.as_ref().is_some_and(nothing)
+    }
+}
+
 /// The state of a budget in one word, the best first.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

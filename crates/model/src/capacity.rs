@@ -150,6 +150,10 @@ pub struct Peak {
 pub struct CapacityReport {
     /// Each deployment whose application says what an instance carries, those that lack most first.
     pub deployments: Vec<CapacityRow>,
+    /// Each environment such deployments are in.
+    pub environments: Vec<GroupRow>,
+    /// All of them together.
+    pub fleet: GroupRow,
     /// Each zone.
     pub zones: Vec<ZoneRoom>,
     /// So many instances would be lacking, and no host has room for them.
@@ -190,6 +194,32 @@ pub struct CapacityRow {
     /// What to know about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// Several deployments of a report together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRow {
+    /// The environment; empty where it is all of them.
+    pub name: String,
+    /// So many deployments.
+    pub deployments: u32,
+    /// The load of so many of them is not known: they do not count in `headroom`.
+    pub unmeasured: u32,
+    /// So many instances would be left.
+    pub left: u32,
+    /// So many the loads take, the buffers among them.
+    pub needed: u32,
+    /// The share of what serves that is not used, weighed by instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<f64>,
+    /// The deployment that has the least of it: what the whole has is no use to one that lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tightest: Option<String>,
+    /// So many are lacking.
+    pub missing: u32,
+    /// So many of those that are lacking find room on hosts.
+    pub placed: u32,
 }
 
 /// What hosts of a zone have room for.

@@ -68,6 +68,10 @@ pub struct Policy {
     /// instead; never, if 0.
     #[serde(default = "Policy::usual_escalation")]
     pub escalate_after: u32,
+    /// What `switch` and `borrow` took is given back once `when` has not held for so long; twice as
+    /// long after each time within a day that it came again. Never, if 0.
+    #[serde(default = "Policy::usual_return")]
+    pub give_back_after: Span,
     /// It is left out, without being deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub off: bool,
@@ -76,6 +80,10 @@ pub struct Policy {
 impl Policy {
     fn usual_escalation() -> u32 {
         2
+    }
+
+    fn usual_return() -> Span {
+        Span::seconds(900)
     }
 
     /// The mode for what is of an environment and a tier.
@@ -320,6 +328,9 @@ pub struct Standing {
     /// What is so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// It does not hold any more, and what this decision took is to be given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives_back: Option<String>,
     /// Why it cannot be told: then it is no vote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<String>,
@@ -396,6 +407,9 @@ impl Spec for Policy {
             let message = format!("{} is done to what is of kind {of}, not {kind}", action.word());
             invalid.add("action", message);
         }
+        let back = matches!(action, Action::GiveBack(_));
+        let message = "is what follows from switch and borrow; no policy asks for it";
+        invalid.add_if(back, "action", message);
         invalid.add_if(self.when.trim().is_empty(), "when", "is empty");
         let mut names = BTreeSet::new();
         for (i, signal) in self.values.iter().enumerate() {

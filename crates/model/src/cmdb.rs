@@ -253,6 +253,13 @@ pub struct Host {
     /// Of these, what its agent is to make so, by its programs in `mend.d`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub mend: BTreeSet<String>,
+    /// Counts how often that was asked for again; with each, what failed is tried once more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mend_round: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a host is.
@@ -283,6 +290,9 @@ pub struct HostStatus {
     /// Ports in the platform's range that something else on the machine listens on.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taken_ports: BTreeSet<u16>,
+    /// Releases whose packages and images are on it though no instance of them has to be.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fetched: BTreeSet<String>,
     /// What consumers met who relied on what is recorded of it, by the path of the fact. A failure
     /// makes its agent look again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -322,6 +332,9 @@ pub struct AgentStatus {
     /// The container engine that answers, with its version: `docker 20.10.24`; absent, if none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub engine: String,
+    /// Why no container engine answers, where none does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub no_engine: String,
 }
 
 /// The state of a host in one word.

@@ -226,6 +226,9 @@ pub struct ConfigStatus {
     /// In one word.
     #[serde(default)]
     pub phase: ConfigPhase,
+    /// What was wanted when the draft was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drafted_on: Option<Content>,
     /// The version all have that have no newer one: the generation that brought its content.
     #[serde(default)]
     pub version: u64,

@@ -25,6 +25,9 @@ pub struct Freeze {
     /// The applications it holds for, by their labels; all, if absent.
     #[serde(default)]
     pub applications: Selector,
+    /// Only for these applications, by their names; for all of the others too, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<String>,
     /// What it holds.
     #[serde(default, skip_serializing_if = "Holds::is_changes")]
     pub holds: Holds,
@@ -39,6 +42,8 @@ pub enum Holds {
     /// Changes and rollouts.
     #[default]
     Changes,
+    /// Releases and what else is rolled out; not how many instances there are.
+    Releases,
     /// Whatever the decision centre would do by itself, healing too, and nothing else.
     Decisions,
 }
@@ -50,6 +55,11 @@ impl Holds {
 }
 
 impl Freeze {
+    /// Whether one of that name is made for a peak, and goes with it.
+    pub fn is_derived(name: &str) -> bool {
+        name.contains('.')
+    }
+
     /// Whether it is in force.
     pub fn active(&self, now: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
@@ -76,13 +86,21 @@ impl Spec for Freeze {
         if let (Some(from), Some(until)) = (self.from, self.until) {
             invalid.add_if(until <= from, "until", "is not after from");
         }
-        let narrow = !self.environments.is_empty() || !self.applications.0.is_empty();
+        let named = !self.named.is_empty();
+        let narrow = named || !self.environments.is_empty() || !self.applications.0.is_empty();
         let message = "is decisions, which are stopped everywhere; leave out environments and \
                        applications";
         invalid.add_if(self.holds == Holds::Decisions && narrow, "holds", message);
         for (i, environment) in self.environments.iter().enumerate() {
             invalid.nest(&format!("environments[{i}]"), name::check_simple(environment));
         }
+        for (i, application) in self.named.iter().enumerate() {
+            invalid.nest(&format!("named[{i}]"), name::check_simple(application));
+        }
         invalid.into_result()
+    }
+
+    fn validate_name(name: &str, _: &Freeze) -> Result<(), Invalid> {
+        name::check_derived(name)
     }
 }

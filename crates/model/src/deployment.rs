@@ -104,9 +104,50 @@ pub struct DeploymentStatus {
     /// The rollout under way, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
+    /// That its instances lie unevenly over the zones, and how far that is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uneven: Option<Uneven>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+/// Some zone has two instances more than another that could have one of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Uneven {
+    /// Since when that is so, or since the last attempt to mend it came to nothing.
+    pub since: Timestamp,
+    /// The instance that goes, once another serves in another zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Moving>,
+    /// So many attempts came to nothing, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u32,
+}
+
+/// An instance that is moved to another zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Moving {
+    /// Which.
+    pub instance: String,
+    /// The zone it goes to.
+    pub to: String,
+    /// When that began.
+    pub since: Timestamp,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl DeploymentStatus {
+    /// Whether an instance is moved to another zone, so that they lie evenly.
+    pub fn moves(&self, instance: &str) -> bool {
+        let moving = self.uneven.as_ref().and_then(|uneven| uneven.moving.as_ref());
+        moving.is_some_and(|moving| moving.instance == instance)
+    }
 }
 
 /// The number of instances that an autoscaler wants. It holds in place of `spec.instances`, and

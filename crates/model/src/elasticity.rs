@@ -44,13 +44,20 @@ pub struct Scaling {
     /// So much load comes with one a second of what the business counts, by its name: `orders: 12`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub demand: BTreeMap<String, f64>,
-    /// Instances are taken away only after every signal has asked for fewer for this long.
+    /// Instances are taken away only after every signal has asked for fewer for this long. At the
+    /// default of five minutes, for as long as a load is as its forecast says only for the time an
+    /// instance takes to start.
     #[serde(default = "five_minutes")]
     pub down_after: Span,
 }
 
 fn five_minutes() -> Span {
-    Span::seconds(300)
+    Scaling::DOWN_AFTER
+}
+
+impl Scaling {
+    /// The default of [`Scaling::down_after`].
+    pub const DOWN_AFTER: Span = Span::seconds(300);
 }
 
 /// What one instance can carry.
@@ -272,7 +279,8 @@ pub struct SignalStatus {
 pub struct ForecastStatus {
     /// When it was made.
     pub at: Timestamp,
-    /// The load that is expected, and between what it most likely is.
+    /// The highest load of each step of five minutes that is expected, and between what it most
+    /// likely is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub points: Vec<ForecastPoint>,
     /// How it was made, or why there is none.
@@ -286,9 +294,9 @@ pub struct ForecastStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ForecastPoint {
-    /// When.
+    /// The end of its step.
     pub at: Timestamp,
-    /// What is expected.
+    /// The highest that is expected.
     pub expected: f64,
     /// It is lower one time in ten.
     pub low: f64,

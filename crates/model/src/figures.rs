@@ -95,7 +95,7 @@ pub struct DeliveryFigure {
     /// The share of changes that failed, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_rate: Option<f64>,
-    /// From failure to being whole again, the middle one.
+    /// From the beginning of what failed to being whole again, the middle one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_restore: Option<Span>,
     /// The share of changes in which no person had a hand, 0 to 1.

@@ -28,6 +28,7 @@ pub mod monitoring;
 pub mod name;
 pub mod notification;
 pub mod object;
+pub mod peak;
 pub mod policy;
 pub mod pool;
 pub mod promotion;
@@ -77,6 +78,7 @@ pub use monitoring::{Monitor, Objective};
 pub use name::{Invalid, Problem};
 pub use notification::{Notification, Receiver};
 pub use object::{Meta, Object, Reason, Spec};
+pub use peak::Peak;
 pub use policy::{Scorecard, Standard, Waiver};
 pub use pool::Pool;
 pub use promotion::{Approval, Promotion};
@@ -115,6 +117,8 @@ kinds::kinds! {
     Zone "zones" [],
     /// Moves what runs on some hosts to others.
     Migration "migrations" ["mig"],
+    /// A time with so many times the usual load, and what is made ready for it.
+    Peak "peaks" [],
     /// One part of what a host is, as its agent finds it.
     Facts "facts" [],
     /// Prefixes of addresses, and to whom they were given.

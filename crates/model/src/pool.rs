@@ -158,9 +158,22 @@ pub struct PoolStatus {
     /// What the number of hosts would be by what runs on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// How long the last machines took from being asked for to being hosts, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<Span>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+impl PoolStatus {
+    /// How long a machine takes from being asked for to being a host, by the last that did: the
+    /// middle of them; nothing, where none was seen.
+    pub fn boots_in(&self) -> Option<Span> {
+        let mut took = self.took.clone();
+        took.sort_unstable();
+        took.get(took.len() / 2).copied()
+    }
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -220,6 +233,9 @@ pub struct Machine {
     /// What the provider was asked last, for as long as that matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Asked>,
+    /// When the provider was asked for it, until it has joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
     /// Lists of the provider in a row that did not name it though they should have.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing: u32,

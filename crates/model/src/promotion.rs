@@ -224,6 +224,15 @@ pub struct PromotionStatus {
     pub reasons: Vec<Reason>,
 }
 
+impl PromotionStatus {
+    /// Since when what failed here did harm: since its rollout began, unless it had been good.
+    pub fn harmed_at(&self) -> Option<Timestamp> {
+        let failed = self.failed_at?;
+        let good = self.good_at.is_some_and(|good| good < failed);
+        Some(self.began_at.filter(|began| !good && *began < failed).unwrap_or(failed))
+    }
+}
+
 /// The state of a promotion in one word.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

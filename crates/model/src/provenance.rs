@@ -119,7 +119,7 @@ pub fn statement(package: &Package) -> Option<Value> {
     let commit = built.commit.as_ref();
     let dependency =
         commit.map(|commit| json!({ "uri": built.source, "digest": { "gitCommit": commit.id } }));
-    Some(json!({
+    Some(without_nulls(json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{
             "name": format!("{}:{}", package.name, package.version),
@@ -139,7 +139,19 @@ pub fn statement(package: &Package) -> Option<Value> {
                 "metadata": { "invocationId": built.run },
             },
         },
-    }))
+    })))
+}
+
+/// What is not known is left out, not said to be nothing.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let said = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(said.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(all) => Value::Array(all.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
 }
 
 /// What an envelope says, whoever signed it; null, where it cannot be read.
@@ -193,7 +205,8 @@ pub fn verify(
     if !holds(key, &bytes, &signature.sig) {
         return Err(no("altered", "has a signature that does not fit what it says"));
     }
-    if envelope.payload_type != PAYLOAD_TYPE || said(envelope) != wanted {
+    // Older versions signed what was not known as null.
+    if envelope.payload_type != PAYLOAD_TYPE || without_nulls(said(envelope)) != wanted {
         return Err(no("altered", "is not what was signed: its content or its record was changed"));
     }
     Ok(())
@@ -261,6 +274,22 @@ mod tests {
         let by_hand = Package { built: None, ..package.clone() };
         assert_eq!(code(&by_hand, Some(&envelope), &keys), "unsigned");
         assert_eq!(sign(&SECRET, &by_hand), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_said_and_older_statements_hold() {
+        let (package, keys) = (package(), [public_key(&SECRET)]);
+        let mut said = statement(&package).unwrap();
+        assert!(!said.to_string().contains("null"), "{said}");
+        said["subject"][0]["uri"] = Value::Null;
+        said["predicate"]["buildDefinition"]["externalParameters"]["branch"] = Value::Null;
+        let payload = said.to_string();
+        let key = SigningKey::from_bytes(&SECRET);
+        let signature = key.sign(&encoded(PAYLOAD_TYPE, payload.as_bytes()));
+        let sig = STANDARD.encode(signature.to_bytes());
+        let mut envelope = sign(&SECRET, &package).unwrap();
+        (envelope.payload, envelope.signatures[0].sig) = (STANDARD.encode(payload), sig);
+        assert_eq!(code(&package, Some(&envelope), &keys), "good");
     }
 
     #[test]

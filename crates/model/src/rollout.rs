@@ -19,10 +19,11 @@ pub struct Rollout {
     /// For `canary`: how many instances run the new release at each step, and for how long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-    /// How many of the wanted instances may be missing.
+    /// How many of the wanted instances may be missing: so many are updated at once where they are.
     #[serde(default = "Rollout::usual_unavailable")]
     pub max_unavailable: Portion,
-    /// How many instances there may be beyond those wanted.
+    /// How many instances there may be beyond those wanted: so many are made beside the old ones,
+    /// where there is room, while others are updated where they are.
     #[serde(default = "Rollout::usual_surge")]
     pub max_surge: Portion,
     /// How long an instance must stay ready before it counts as updated.

@@ -4,13 +4,23 @@
 use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
+use keys::{keys, merged, signs, told_by};
+use line::Lines;
+pub use line::{Cell, Line};
+use seat::Seats;
+pub use seat::{Seat, Standing};
 
-use crate::cmdb::facts::FactsData;
 use crate::cmdb::{Amount, DEFAULT_ZONE, HostPhase, ZONE_LABEL};
 use crate::object::{Object, Stored};
 use crate::quantity::{Cpu, Memory};
 use crate::run::Resources;
-use crate::{Any, Deployment, Facts, Host, Instance, Item, Kind, Release, Scorecard, Tables, Task};
+use crate::{
+    Any, Deployment, Host, Instance, Item, ItemType, Kind, Release, Scorecard, Tables, Task,
+};
+
+mod keys;
+mod line;
+mod seat;
 
 /// Objects of one kind by name.
 pub type Table<S> = OrdMap<String, Arc<Object<S>>>;
@@ -24,6 +34,8 @@ pub struct Snapshot {
     /// The hosts, for whoever looks one up for each of many instances: several times as fast as by
     /// order.
     hosts: HashMap<String, Arc<Object<Host>>>,
+    seats: Seats,
+    lines: Lines,
     usage: OrdMap<String, Usage>,
     open: OrdMap<String, OrdSet<(Load, String)>>,
     releases: OrdMap<String, OrdSet<(u64, String)>>,
@@ -34,6 +46,8 @@ pub struct Snapshot {
     signs: OrdSet<(String, String)>,
     /// Items that were merged into another: the other, and the item.
     merged: OrdSet<(String, String)>,
+    /// Items by what the rules of their class tell them by, and the item.
+    told: OrdSet<(String, String)>,
 }
 
 /// What is placed on one host.
@@ -42,7 +56,7 @@ pub struct Usage {
     /// Reserved in all.
     pub amount: Amount,
     /// The instances, by name.
-    pub instances: OrdSet<String>,
+    pub instances: OrdMap<String, Arc<Object<Instance>>>,
     /// The ports given out.
     pub ports: OrdSet<u16>,
     /// The tasks that are not over, by name.
@@ -142,6 +156,18 @@ impl Snapshot {
         self.hosts.get(name)
     }
 
+    /// The instances of a deployment, by ordinal, with what is looked at of all of them.
+    pub fn seats(&self, deployment: &str) -> impl Iterator<Item = &Seat> {
+        self.seats.of(deployment).into_iter().flat_map(|seats| seats.values())
+    }
+
+    /// How many instances of a deployment go on living in each zone, where any do: counted as they
+    /// come and go, whatever their number.
+    pub fn in_zones(&self, deployment: &str) -> impl Iterator<Item = (&str, u32)> {
+        let zones = self.seats.zones(deployment).into_iter().flat_map(|zones| zones.iter());
+        zones.map(|(zone, count)| (&**zone, *count))
+    }
+
     /// What is placed on a host.
     pub fn usage(&self, host: &str) -> Option<&Usage> {
         self.usage.get(host)
@@ -149,8 +175,7 @@ impl Snapshot {
 
     /// The instances on a host.
     pub fn instances_on(&self, host: &str) -> impl Iterator<Item = &Arc<Object<Instance>>> {
-        let names = self.usage.get(host).into_iter().flat_map(|usage| usage.instances.iter());
-        names.filter_map(|name| self.get::<Instance>(name))
+        self.usage.get(host).into_iter().flat_map(|usage| usage.instances.values())
     }
 
     /// The tasks on a host that are not over.
@@ -220,16 +245,51 @@ impl Snapshot {
         self.merged.range(from..to).filter_map(|(_, name)| self.get::<Item>(name))
     }
 
+    /// The items of a class for which a rule, by its place among those of the class, looks at these
+    /// values, whether they say anything or not.
+    pub fn items_with(
+        &self,
+        class: &str,
+        rule: usize,
+        values: &[String],
+    ) -> impl Iterator<Item = &str> {
+        let key = told_by(class, rule, values);
+        let (from, to) = ((key.clone(), String::new()), (format!("{key}\0"), String::new()));
+        self.told.range(from..to).map(|(_, item)| item.as_str())
+    }
+
+    /// Whether anything was merged into an item. Where nothing was merged at all, that is known at
+    /// once.
+    pub fn stands_for_others(&self, item: &str) -> bool {
+        !self.merged.is_empty() && self.merged_into(item).next().is_some()
+    }
+
     /// Puts an object in; returns what stood there.
     pub fn put(&mut self, any: Any) -> Option<Any> {
         let (kind, name) = (any.kind(), any.name().to_owned());
         let old = self.tables.find(kind, &name);
-        if let Some(old) = &old {
-            self.unindex(old);
+        if let (Some(Any::Instance(old)), Any::Instance(new)) = (&old, &any)
+            && old.spec == new.spec
+        {
+            self.replace(new);
+            self.tables.insert(any);
+        } else {
+            if let Some(old) = &old {
+                self.unindex(old);
+            }
+            self.tables.insert(any.clone());
+            self.index(&any);
         }
-        self.tables.insert(any.clone());
-        self.index(&any);
         old
+    }
+
+    /// An instance that is as it was but for what is said of it: it is where it was. Most writes
+    /// of large fleets are of that kind.
+    fn replace(&mut self, instance: &Arc<Object<Instance>>) {
+        if let Some(usage) = self.usage.get_mut(&instance.spec.host) {
+            usage.instances.insert(instance.meta.name.clone(), instance.clone());
+        }
+        self.seats.put(instance, self.hosts.get(&instance.spec.host));
     }
 
     /// Takes an object out; returns it.
@@ -244,10 +304,23 @@ impl Snapshot {
     fn index(&mut self, any: &Any) {
         match any {
             Any::Facts(facts) => self.signs.extend(signs(facts)),
-            Any::Item(item) => self.merged.extend(merged(item)),
-            Any::Instance(instance) => self.count_instance(instance, true),
+            Any::Item(item) => {
+                self.lines.put(item);
+                self.merged.extend(merged(item));
+                let keys = self.keys_of(item);
+                self.told.extend(keys);
+            }
+            Any::ItemType(class) => {
+                let keys = self.keys_of_all(class);
+                self.told.extend(keys);
+            }
+            Any::Instance(instance) => {
+                self.count_instance(instance, true);
+                self.seats.put(instance, self.hosts.get(&instance.spec.host));
+            }
             Any::Host(host) => {
                 self.hosts.insert(host.meta.name.clone(), host.clone());
+                self.seat_anew(host.name());
                 self.open_host(host);
             }
             Any::Release(release) => {
@@ -276,11 +349,26 @@ impl Snapshot {
     fn unindex(&mut self, any: &Any) {
         match any {
             Any::Facts(facts) => signs(facts).for_each(|key| drop(self.signs.remove(&key))),
-            Any::Item(item) => merged(item).for_each(|key| drop(self.merged.remove(&key))),
-            Any::Instance(instance) => self.count_instance(instance, false),
+            Any::Item(item) => {
+                self.lines.remove(item.name());
+                merged(item).for_each(|key| drop(self.merged.remove(&key)));
+                for key in self.keys_of(item) {
+                    self.told.remove(&key);
+                }
+            }
+            Any::ItemType(class) => {
+                for key in self.keys_of_all(class) {
+                    self.told.remove(&key);
+                }
+            }
+            Any::Instance(instance) => {
+                self.count_instance(instance, false);
+                self.seats.remove(instance);
+            }
             Any::Host(host) => {
                 self.close_host(host);
                 self.hosts.remove(&host.meta.name);
+                self.seat_anew(host.name());
             }
             Any::Release(release) => {
                 let key = (release.spec.number, release.meta.name.clone());
@@ -311,12 +399,33 @@ impl Snapshot {
         }
     }
 
-    fn count_instance(&mut self, instance: &Object<Instance>, added: bool) {
+    /// What is on a host is seen with it as it is now.
+    fn seat_anew(&mut self, host: &str) {
+        let on_it: Vec<_> = self.instances_on(host).cloned().collect();
+        for instance in on_it {
+            self.seats.put(&instance, self.hosts.get(host));
+        }
+    }
+
+    /// What an item is looked up by according to the rules its class has now.
+    fn keys_of(&self, item: &Object<Item>) -> Vec<(String, String)> {
+        self.get::<ItemType>(&item.spec.of).map(|class| keys(class, item)).unwrap_or_default()
+    }
+
+    fn keys_of_all(&self, class: &Object<ItemType>) -> Vec<(String, String)> {
+        if class.spec.identity.is_empty() {
+            return Vec::new();
+        }
+        let of = self.all::<Item>().filter(|item| item.spec.of == class.meta.name);
+        of.flat_map(|item| keys(class, item)).collect()
+    }
+
+    fn count_instance(&mut self, instance: &Arc<Object<Instance>>, added: bool) {
         let spec = &instance.spec;
         self.reserve(&spec.host, spec.resources, added, |usage| {
             let name = &instance.meta.name;
             if added {
-                usage.instances.insert(name.clone());
+                usage.instances.insert(name.clone(), instance.clone());
                 usage.ports.extend(spec.ports.values().copied());
             } else {
                 usage.instances.remove(name);
@@ -387,27 +496,10 @@ impl Snapshot {
     }
 }
 
-/// What the machine of a host is told by, as it is looked up.
-fn signs(facts: &Object<Facts>) -> impl Iterator<Item = (String, String)> {
-    let system = match &facts.status.data {
-        Some(FactsData::System(system)) => Some(system),
-        _ => None,
-    };
-    let all = system.into_iter().flat_map(|system| system.signs());
-    let known = all.filter(|(_, parts)| parts.iter().all(|part| !part.is_empty()));
-    let host = facts.spec.host.clone();
-    known.map(move |(sign, parts)| (format!("{sign}={}", parts.join("/")), host.clone()))
-}
-
-fn merged(item: &Object<Item>) -> impl Iterator<Item = (String, String)> {
-    let into = item.spec.merged_into.clone();
-    let name = item.meta.name.clone();
-    into.into_iter().map(move |into| (into, name.clone()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmdb::item::IdentityRule;
 
     fn host(name: &str) -> Any {
         let mut host = Object::new(name, Host::default());
@@ -434,6 +526,88 @@ mod tests {
 
     fn order(snapshot: &Snapshot) -> Vec<String> {
         snapshot.open_hosts().flat_map(|(_, set)| set.iter().map(|(_, n)| n.clone())).collect()
+    }
+
+    #[test]
+    fn items_are_looked_up_by_the_rules_their_class_has_now() {
+        let class = |attribute: &str| {
+            let attributes = vec![attribute.to_owned()];
+            let rule = IdentityRule { name: "one".into(), attributes, weak: false };
+            let spec = ItemType { identity: vec![rule], ..ItemType::default() };
+            Any::ItemType(Arc::new(Object::new("disk", spec)))
+        };
+        let disk = |name: &str, serial: &str| {
+            let mut disk = Object::new(name, Item { of: "disk".into(), ..Item::default() });
+            disk.spec.attributes = [
+                ("serial".to_owned(), serial.into()),
+                ("mac".to_owned(), "AA-BB-CC-00-00-01".into()),
+            ]
+            .into();
+            Any::Item(Arc::new(disk))
+        };
+        let mut snapshot = Snapshot::default();
+        let with = |snapshot: &Snapshot, value: &str| {
+            let values = [value.to_owned()];
+            snapshot.items_with("disk", 0, &values).map(str::to_owned).collect::<Vec<_>>()
+        };
+        snapshot.put(disk("a", "S1"));
+        snapshot.put(class("serial"));
+        snapshot.put(disk("b", "s1"));
+        assert_eq!(with(&snapshot, "s1"), ["a", "b"], "whichever was there first");
+        snapshot.put(disk("a", "S2"));
+        assert_eq!(with(&snapshot, "s1"), ["b"]);
+        snapshot.put(class("mac"));
+        assert_eq!(with(&snapshot, "s1"), [""; 0]);
+        assert_eq!(with(&snapshot, "aabbcc000001"), ["a", "b"]);
+        snapshot.remove(Kind::Item, "b");
+        assert_eq!(with(&snapshot, "aabbcc000001"), ["a"]);
+        snapshot.remove(Kind::ItemType, "disk");
+        assert!(snapshot.told.is_empty());
+    }
+
+    #[test]
+    fn what_is_looked_at_of_instances_follows_them_and_their_hosts() {
+        let mut snapshot = Snapshot::default();
+        let seen = |snapshot: &Snapshot| {
+            let mut zones: std::collections::BTreeMap<&str, u32> = Default::default();
+            let lives = |seat: &&Seat| !seat.deleting && seat.standing == Standing::Staying;
+            for seat in snapshot.seats("web.prod").filter(lives) {
+                *zones.entry(&seat.zone).or_default() += 1;
+            }
+            assert!(zones.into_iter().eq(snapshot.in_zones("web.prod")), "zones are counted");
+            let all = snapshot.seats("web.prod");
+            all.map(|seat| (seat.ordinal, seat.standing, seat.ready, seat.zone.to_string()))
+                .collect::<Vec<_>>()
+        };
+        snapshot.put(instance(10, "a"));
+        snapshot.put(instance(9, "a"));
+        assert_eq!(
+            seen(&snapshot),
+            [(9, Standing::Gone, false, String::new()), (10, Standing::Gone, false, String::new())]
+        );
+        snapshot.put(host("a"));
+        let zone = DEFAULT_ZONE.to_owned();
+        assert_eq!(seen(&snapshot)[0], (9, Standing::Staying, false, zone.clone()));
+
+        // Only what is said of it is another: it stays where it is, and is seen as it is now.
+        let mut ready = Object::clone(snapshot.get::<Instance>("web.prod.9").unwrap());
+        ready.status.phase = crate::deployment::InstancePhase::Ready;
+        ready.status.release = Some(ready.spec.release.clone());
+        snapshot.put(Any::Instance(Arc::new(ready)));
+        assert_eq!(seen(&snapshot)[0], (9, Standing::Staying, true, zone.clone()));
+        let on_it = snapshot.instances_on("a").find(|i| i.spec.ordinal == 9).unwrap();
+        assert!(on_it.is_ready());
+        assert_eq!(snapshot.usage("a").unwrap().amount.cpu, Cpu(200), "it is counted once");
+
+        let mut lost = Object::new("a", Host::default());
+        lost.status.phase = HostPhase::Unknown;
+        snapshot.put(Any::Host(Arc::new(lost)));
+        assert_eq!(seen(&snapshot)[0], (9, Standing::Lost, true, zone));
+        snapshot.remove(Kind::Host, "a");
+        assert_eq!(seen(&snapshot)[0], (9, Standing::Gone, true, String::new()));
+        snapshot.remove(Kind::Instance, "web.prod.9");
+        snapshot.remove(Kind::Instance, "web.prod.10");
+        assert!(seen(&snapshot).is_empty());
     }
 
     #[test]

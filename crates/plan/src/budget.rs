@@ -295,7 +295,7 @@ mod tests {
 
     fn act(world: &mut Snapshot, now: &str) -> BudgetStatus {
         for write in planned(world, now).writes {
-            crate::rehearse::apply(world, &write);
+            crate::follow::apply(world, &write);
         }
         assert_eq!(planned(world, now).writes, [], "it plans nothing twice");
         world.get::<Budget>("trade").unwrap().status.clone()

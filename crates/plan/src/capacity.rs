@@ -20,7 +20,7 @@ use crate::query::{Answer, Query};
 use crate::{Context, Plan, checksum};
 use carried::Kept;
 
-mod ahead;
+pub(crate) mod ahead;
 pub mod ask;
 mod carried;
 
@@ -113,7 +113,7 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);
     if let Some(Ok(history)) = cx.measured.answers.get(ahead::HISTORY) {
-        (days, method) = ahead::days(history, cx.now);
+        (days, method) = ahead::days(history, (cx.world, subject.deployment.name()), cx.now);
         forecast_at = Some(ahead::grid(cx.now));
     }
     for day in &mut days {

@@ -19,6 +19,7 @@ use vote::Told;
 
 mod action;
 mod alert;
+pub(crate) mod back;
 pub(crate) mod check;
 pub mod decision;
 mod effect;
@@ -99,8 +100,9 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 
 /// When a vote counts. What was done about the thing is given as long to show as the vote itself:
 /// what was measured before it is no ground to do it again.
-fn due(world: &Snapshot, standing: &Standing, hold: Span) -> Timestamp {
+pub(crate) fn due(world: &Snapshot, policy: &Object<Policy>, standing: &Standing) -> Timestamp {
     let ended = decision::last_acted(world, &standing.subject);
+    let hold = back::hold(world, policy, standing);
     ended.unwrap_or(standing.since).max(standing.since) + hold
 }
 
@@ -123,8 +125,10 @@ impl Turn<'_> {
             .collect();
         let mut blind = (0, None);
         let mut standing = Vec::new();
+        let mut over = back::outstanding(cx.world, self.policy);
+        over.retain(|taken| told.iter().all(|(subject, _)| *subject != taken.spec.subject));
         for (subject, told) in told {
-            let old = before.get(&subject);
+            let old = before.get(&subject).filter(|old| old.gives_back.is_none());
             let held = old.filter(|old| old.blind.is_none());
             let since = held.map_or(cx.now, |old| old.since);
             match told {
@@ -152,6 +156,14 @@ impl Turn<'_> {
                 }
             }
         }
+        standing.extend(over.into_iter().map(|taken| {
+            let (subject, decision) = (taken.spec.subject.clone(), taken.meta.name.clone());
+            let old = before.get(&subject);
+            let old = old.filter(|old| old.gives_back.as_ref() == Some(&decision));
+            let since = old.map_or(cx.now, |old| old.since);
+            let message = format!("what decision/{decision} was for is over");
+            Standing { subject, since, message, gives_back: Some(decision), ..Standing::default() }
+        }));
         // Votes before what cannot be told.
         standing.sort_by_key(|one| one.blind.is_some());
         self.status.more = standing.len().saturating_sub(MOST_STANDING) as u32;
@@ -195,7 +207,7 @@ impl Turn<'_> {
 
     /// Makes decisions about what has been voted for long enough and has none.
     fn open(&mut self) {
-        let (cx, hold) = (self.cx, self.policy.spec.hold);
+        let cx = self.cx;
         let name = self.policy.name();
         let open = cx.world.all::<Decision>().filter(|decision| {
             decision.status.ended_at.is_none() && decision.status.policy == name
@@ -205,7 +217,7 @@ impl Turn<'_> {
             if standing.blind.is_some() || standing.damped_until.is_some() {
                 continue;
             }
-            let due = due(cx.world, standing, hold);
+            let due = due(cx.world, self.policy, standing);
             if cx.now < due {
                 self.plan.again_at = sooner(self.plan.again_at, Some(due));
                 continue;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Any, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
+use atoll_model::{Any, Facts, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
 use serde_json::Value;
 
 use crate::{Context, Plan, migration, pool};
@@ -80,17 +80,32 @@ fn is_emptied(host: &Object<Host>) -> bool {
     host.spec.drain || host.meta.deleting() || host.status.phase == HostPhase::Draining
 }
 
-/// What a host's agent is asked: since when to look again at everything, and what to make so.
-pub(crate) fn asked(host: &Object<Host>) -> (Option<Timestamp>, BTreeMap<String, Value>) {
+/// What a host's agent is asked: since when to look again at everything, what to make so, and
+/// which time that is asked. What is as it should be is not made so again.
+pub(crate) fn asked(
+    world: &Snapshot,
+    host: &Object<Host>,
+) -> (Option<Timestamp>, BTreeMap<String, Value>, u32) {
     let failures = host.status.used.values().filter(|used| !used.works);
     let mend = host.spec.expect.iter().filter(|(fact, _)| host.spec.mend.contains(*fact));
+    let is_so = |fact: &str, value: &Value| {
+        let found = facts::lookup(world, host.name(), fact);
+        found.is_some_and(|(is, _)| compare::satisfies(&is, value))
+    };
+    let mend = mend.filter(|(fact, value)| !is_so(fact, value));
     let mend = mend.map(|(fact, value)| (fact.clone(), value.clone()));
-    (failures.map(|used| used.at).max(), mend.collect())
+    (failures.map(|used| used.at).max(), mend.collect(), host.spec.mend_round)
 }
 
 /// Whether a write of a host changes what its agent is asked.
-pub fn asks_anew(old: &Object<Host>, new: &Object<Host>) -> bool {
-    asked(old) != asked(new)
+pub fn asks_anew(world: &Snapshot, old: &Object<Host>, new: &Object<Host>) -> bool {
+    asked(world, old) != asked(world, new)
+}
+
+/// The host whose agent may be asked something else after a write of facts.
+pub fn asked_by_facts<'a>(world: &Snapshot, facts: &'a Object<Facts>) -> Option<&'a str> {
+    let host = world.get::<Host>(&facts.spec.host)?;
+    (!host.spec.mend.is_empty()).then_some(facts.spec.host.as_str())
 }
 
 fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {
@@ -226,5 +241,35 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
             by.map(told).into_iter().chain(spare).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Facts;
+    use atoll_model::cmdb::facts::{FactsData, FactsPart, SystemFacts};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{host, world};
+
+    #[test]
+    fn what_is_as_it_should_be_is_not_made_so_again() {
+        let Any::Host(host) = host("h0") else { unreachable!("it is a host") };
+        let mut host = Object::clone(&host);
+        host.spec.expect = [("kernel".to_owned(), json!("~ 6.1*"))].into();
+        host.spec.mend = ["kernel".to_owned()].into();
+        let mut world = world([Any::Host(Arc::new(host.clone()))]);
+        let mend = |world: &Snapshot| asked(world, &host).1.into_keys().collect::<Vec<_>>();
+        assert_eq!(mend(&world), ["kernel"], "nobody knows what it is");
+        for (kernel, wanted) in [("5.10", &["kernel"][..]), ("6.1.0", &[]), ("6.2", &["kernel"])] {
+            let spec = Facts { host: "h0".to_owned(), part: FactsPart::System };
+            let mut facts = Object::new("h0.system", spec);
+            let system = SystemFacts { kernel: kernel.to_owned(), ..SystemFacts::default() };
+            facts.status.data = Some(FactsData::System(Box::new(system)));
+            assert_eq!(asked_by_facts(&world, &facts), Some("h0"));
+            world.put(Any::Facts(Arc::new(facts)));
+            assert_eq!(mend(&world), wanted, "{kernel}");
+        }
     }
 }

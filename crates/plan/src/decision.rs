@@ -93,7 +93,7 @@ impl Case<'_> {
     fn after(&self) -> Snapshot {
         let mut world = self.cx.world.clone();
         for write in &self.plan.writes {
-            crate::rehearse::apply(&mut world, write);
+            crate::follow::apply(&mut world, write);
         }
         world
     }
@@ -160,6 +160,9 @@ fn hold(case: &Case, opinion: Opinion) -> Verdict {
                 status.admitted_at = old.status.admitted_at;
                 status.phase = old.status.phase;
             }
+            (Any::Peak(new), Any::Peak(old)) => {
+                crate::peak::held(case.cx.now, &mut Arc::make_mut(new).status, &old.status);
+            }
             (Any::Package(new), Any::Package(old)) => {
                 Arc::make_mut(new).status.offered = old.status.offered;
             }
@@ -202,6 +205,7 @@ fn subject(case: &Case) -> Option<(Any, Any)> {
 
 /// A step that is not taken moves nothing, and the time allowed for it does not begin.
 fn keep_clock(new: &mut Object<Deployment>, old: &Object<Deployment>) {
+    crate::deployment::spread::held(&mut new.status, &old.status);
     let Some(rollout) = &mut new.status.rollout else { return };
     match &old.status.rollout {
         Some(old) if old.to == rollout.to && old.back == rollout.back => {

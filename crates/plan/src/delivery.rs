@@ -16,7 +16,7 @@ use admission::promotion_name;
 
 pub(crate) mod admission;
 pub(crate) mod checks;
-mod ephemeral;
+pub(crate) mod ephemeral;
 pub mod figures;
 pub mod journey;
 pub mod package;

@@ -3,13 +3,15 @@
 //! permitted (`decision.rs`).
 //!
 //! Each plan has one intent, the first of these that has something to do: remove, heal, roll
-//! back, scale, roll out, observe. Whatever it does, it also writes the status as the world is.
+//! back, scale, roll out, spread evenly, observe. Whatever it does, it also writes the status as
+//! the world is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_model::deployment::{DeploymentStatus, Failed, Phase, Scaled};
 use atoll_model::rollout::Rollout;
+use atoll_model::snapshot::Standing;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Kind, Object, Reason, Release,
     Snapshot, Timestamp, Write,
@@ -18,7 +20,7 @@ use atoll_model::{
 use crate::delivery::admission;
 use crate::{Context, Plan};
 use draft::Draft;
-use fleet::{Counts, Fleet, Member, Place};
+use fleet::{Counts, Fleet, Member};
 use progress::{Progress, View};
 use target::Target;
 use watch::Watch;
@@ -32,6 +34,7 @@ mod progress;
 mod remove;
 mod rollout;
 mod scale;
+pub(crate) mod spread;
 mod status;
 pub(crate) mod target;
 pub(crate) mod watch;
@@ -102,6 +105,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             names.extend(on_it.map(|instance| instance.spec.deployment.clone()));
             if new.is_some() && host.is_open() {
                 names.extend(waiting(world, "unplaceable"));
+                names.extend(spread::opened(world, old, host));
             }
         }
         Some(Any::Environment(environment)) => {
@@ -225,6 +229,7 @@ impl<'a> Subject<'a> {
         if change == Intent::Rollout {
             stages.push((change, rollout::step));
         }
+        stages.push((Intent::Scale, spread::restore));
         let mut draft = Draft::new(self);
         let mut intent = Intent::Observe;
         for (of, stage) in stages {
@@ -259,14 +264,14 @@ impl<'a> Subject<'a> {
         if self.application.spec.run.volumes.is_empty() {
             return 0;
         }
-        let off = |member: &&Member| matches!(member.place, Place::Lost | Place::Leaving);
-        let kept = self.fleet.0.iter().filter(off).filter(|m| !m.object.meta.deleting());
+        let off = |member: &&Member| matches!(member.place, Standing::Lost | Standing::Leaving);
+        let kept = self.fleet.0.iter().filter(off).filter(|m| !m.seat.deleting);
         kept.count() as u32
     }
 
     /// Where instances that are moved go, if that is bounded.
     pub fn moved_to(&self) -> Option<&'a atoll_model::Selector> {
-        let leaving = self.fleet.0.iter().filter(|member| member.place == Place::Leaving);
+        let leaving = self.fleet.0.iter().filter(|member| member.place == Standing::Leaving);
         leaving.filter_map(|member| crate::migration::moves(self.world, member.name())).next()
     }
 
@@ -414,7 +419,7 @@ pub(crate) fn ready(world: &Snapshot, deployment: &Object<Deployment>) -> u32 {
 
 /// Whether an instance serves, as the gate counts it.
 pub(crate) fn serves(world: &Snapshot, instance: &Object<Instance>) -> bool {
-    fleet::is_ready(instance)
+    instance.is_ready()
         && world
             .get::<atoll_model::Host>(&instance.spec.host)
             .is_some_and(|host| host.status.phase != atoll_model::cmdb::HostPhase::Unknown)

@@ -8,7 +8,7 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::RETRY_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Item, Kind, Network, Notification,
-    Object, Reason, Release, Task, Write, many,
+    Object, Promotion, Reason, Release, Task, Write, many,
 };
 
 use crate::delivery::used_releases;
@@ -200,6 +200,7 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         return Err(vec![Reason::new("in-use", message)]);
     }
     plan.reasons.extend(made_again(cx, &stored));
+    plan.reasons.extend(goes_with(cx, &stored));
     plan.writes.push(if waits {
         let mut new = stored;
         new.meta_mut().deleted_at = Some(cx.now);
@@ -208,6 +209,61 @@ pub fn remove(cx: &Context, kind: Kind, name: &str) -> Result<Plan, Vec<Reason>>
         Write::Delete { kind, name: name.to_owned(), revision: stored.meta().revision }
     });
     Ok(plan)
+}
+
+/// What is lost beside an object: deployments, and what their instances keep in volumes.
+fn goes_with(cx: &Context, stored: &Any) -> Vec<Reason> {
+    const NAMED: usize = 5;
+    let inside = |deployment: &&Arc<Object<Deployment>>| match stored {
+        Any::Environment(environment) => deployment.spec.environment == environment.name(),
+        Any::Application(application) => deployment.spec.application == application.name(),
+        Any::Deployment(only) => deployment.name() == only.name(),
+        _ => false,
+    };
+    let concerned = matches!(stored.kind(), Kind::Environment | Kind::Application);
+    if !concerned && stored.kind() != Kind::Deployment {
+        return Vec::new();
+    }
+    let (mut names, mut volumes, mut instances) = (Vec::new(), BTreeSet::new(), 0);
+    for deployment in cx.world.all::<Deployment>().filter(inside) {
+        names.push(deployment.name());
+        for instance in cx.world.derived::<Instance>(deployment.name()) {
+            let Some(release) = cx.world.get::<Release>(&instance.spec.release) else { continue };
+            let kept = release.spec.run.volumes.iter();
+            volumes.extend(kept.map(|v| format!("{} of {}", v.name, deployment.name())));
+            instances += usize::from(!release.spec.run.volumes.is_empty());
+        }
+    }
+    let named = |all: Vec<&str>| match all.len().saturating_sub(NAMED) {
+        0 => all.join(", "),
+        more => format!("{} and {more} more", all[..NAMED].join(", ")),
+    };
+    let mut reasons = Vec::new();
+    if concerned && !names.is_empty() {
+        let what = many(names.len(), "deployment");
+        let message = format!("with it goes what it holds, {what}: {}", named(names));
+        reasons.push(Reason::new("goes-with-it", message));
+    }
+    let records = cx.world.all::<Promotion>().filter(|promotion| match stored {
+        Any::Environment(environment) => promotion.spec.environment == environment.name(),
+        Any::Application(application) => promotion.spec.application == application.name(),
+        _ => false,
+    });
+    let records = records.count();
+    if records > 0 {
+        let what = many(records, "promotion");
+        let message = format!("with it goes the record of {what}, of which figures are made");
+        let hint = "see them while they are there: atoll delivery; the audit keeps each step";
+        reasons.push(Reason::new("figures-go", message).hint(hint));
+    }
+    if !volumes.is_empty() {
+        let what = named(volumes.iter().map(String::as_str).collect());
+        let of = many(instances, "instance");
+        let message = format!("what {of} kept in volumes is removed: {what}");
+        let hint = "nothing brings it back: copy what is needed before the instances are gone";
+        reasons.push(Reason::new("volumes-removed", message).hint(hint));
+    }
+    reasons
 }
 
 fn users(cx: &Context, stored: &Any) -> Vec<String> {
@@ -278,5 +334,47 @@ fn made_again(cx: &Context, stored: &Any) -> Option<Reason> {
             (count > 0).then(|| Reason::new("moves", message))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Timestamp;
+
+    use super::*;
+    use crate::Measurements;
+    use crate::testing::{instance, world};
+
+    #[test]
+    fn what_goes_with_what_is_deleted_is_told() {
+        let read = |kind: &str, name: &str, spec: &str| {
+            let head = format!(r#""apiVersion":"atoll/v1","kind":"{kind}""#);
+            let text = format!(r#"{{{head},"metadata":{{"name":"{name}"}},"spec":{spec}}}"#);
+            Any::from_json(&text).unwrap()
+        };
+        let place = r#"{"application":"web","environment":"lab"}"#;
+        let release = r#"{"application":"web","number":1,"image":"web:1",
+            "run":{"volumes":[{"name":"data","path":"/data"}]}}"#;
+        let promotion = r#"{"application":"web","release":"web-1","environment":"lab"}"#;
+        let world = world([
+            read("Environment", "lab", "{}"),
+            read("Environment", "empty", "{}"),
+            read("Deployment", "web.lab", place),
+            read("Release", "web-1", release),
+            instance("web.lab.0", "h0"),
+            read("Promotion", "web-1.lab", promotion),
+        ]);
+        let measured = Measurements::default();
+        let cx = Context { world: &world, measured: &measured, now: Timestamp(0) };
+        let told = |kind: Kind, name: &str| -> Vec<String> {
+            let plan = remove(&cx, kind, name).unwrap();
+            plan.reasons.into_iter().map(|reason| reason.message).collect()
+        };
+        let volumes = "what 1 instance kept in volumes is removed: data of web.lab";
+        let deployments = "with it goes what it holds, 1 deployment: web.lab";
+        let record = "with it goes the record of 1 promotion, of which figures are made";
+        assert_eq!(told(Kind::Environment, "lab"), [deployments, record, volumes]);
+        assert_eq!(told(Kind::Deployment, "web.lab"), [volumes]);
+        assert!(told(Kind::Environment, "empty").is_empty());
     }
 }

@@ -16,8 +16,8 @@ use atoll_model::{
 };
 
 use crate::query::{Answers, Period, Query, Recording};
-use crate::{Context, Plan, budget, capacity, checksum, sooner};
-use decide::{EVERY, Needs, Question};
+use crate::{Context, Plan, budget, capacity, checksum, peak, sooner};
+use decide::{EVERY, Foreseen, Needs, Question};
 
 pub mod ahead;
 pub mod decide;
@@ -26,7 +26,7 @@ pub mod derive;
 /// The series that keeps what signals say.
 pub const SIGNAL: &str = "scaling:signal";
 /// So much of it is looked at for a decision.
-const RECENT: Span = Span::seconds(1_200);
+const RECENT: Span = Span::seconds(2_400);
 /// What is shown is written anew so often, where the number stays.
 const SHOWN: Span = Span::seconds(60);
 /// So long an instance takes to serve, where nothing else is known.
@@ -63,6 +63,16 @@ impl<'a> Subject<'a> {
         self.scaling.predict && self.scaling.per_instance.is_some()
     }
 
+    /// How long is waited before anything is taken away of a load that is as it was foreseen. What
+    /// was taken away too soon is there again after the time to start, so that is enough, where
+    /// nothing else is said.
+    fn foreseen_after(&self) -> Span {
+        match self.scaling.down_after {
+            said if said == Scaling::DOWN_AFTER => START,
+            said => said,
+        }
+    }
+
     fn bounds(&self) -> (u32, u32) {
         let spec = &self.object.spec;
         let max = spec.max.unwrap_or(self.scaling.max);
@@ -90,7 +100,7 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         all.push(recent);
     }
     if subject.is_forecast() {
-        all.extend(ahead::query(name, subject.object.status.forecast.as_ref(), at));
+        all.extend(ahead::queries(name, subject.object.status.forecast.as_ref(), at));
     }
     all
 }
@@ -141,7 +151,9 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let forecast = forecast(cx, subject);
     let bound = budget::bound::bound(cx, subject.deployment);
     let bound = bound.filter(|bound| bound.most < max);
-    let max = bound.as_ref().map_or(max, |bound| bound.most.max(min));
+    let peak = peak::kept(cx.world, subject.object.name()).map_or(0, |(keep, _)| keep);
+    // What a peak takes, the gate has asked budgets for already.
+    let max = bound.as_ref().map_or(max, |bound| bound.most.max(min).max(peak.min(max)));
     let decision = decide::decide(&Question {
         now: cx.now,
         current,
@@ -149,9 +161,11 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         min,
         max,
         floor: floors.map(|floor| floor.at_least).max().unwrap_or(0),
-        expected: expected(subject, forecast.as_ref(), &points, cx.now),
+        peak,
+        expected: expected(subject, forecast.as_ref(), cx.now),
         signals: &needs,
         down_after: subject.scaling.down_after,
+        foreseen_after: subject.foreseen_after(),
         start: START,
     });
     let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind;
@@ -189,7 +203,11 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
 fn forecast(cx: &Context, subject: &Subject) -> Option<ForecastStatus> {
     let stored = subject.object.status.forecast.clone().filter(|_| subject.is_forecast());
     match cx.measured.answers.get(ahead::HISTORY) {
-        Some(Ok(history)) => Some(ahead::made(history, cx.now)),
+        Some(Ok(history)) => {
+            let events = ahead::events(cx.world, subject.object.name(), cx.now);
+            let days = ahead::days(&cx.measured.answers);
+            Some(ahead::made(history, &days, cx.now, &events))
+        }
         Some(Err(_)) | None => stored,
     }
 }
@@ -198,13 +216,10 @@ fn forecast(cx: &Context, subject: &Subject) -> Option<ForecastStatus> {
 fn expected(
     subject: &Subject,
     forecast: Option<&ForecastStatus>,
-    points: &[Vec<(Timestamp, f64)>],
     now: Timestamp,
-) -> Option<f64> {
-    let each = subject.signals.iter().find(|signal| signal.name == LOAD)?.per_instance?;
-    let needs = points.first()?.iter().map(|(_, need)| *need);
-    let lately = needs.max_by(f64::total_cmp)?;
-    ahead::need(forecast?, each, lately, (now, now + START + EVERY))
+) -> Option<Foreseen> {
+    let first = subject.signals.first().filter(|signal| signal.name == LOAD)?;
+    ahead::need(forecast?, first.per_instance?, now, START)
 }
 
 /// How many instances each signal asked for, over the last while.
@@ -299,7 +314,11 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             Vec::new()
         }
         (_, Some(Any::Autoscaler(autoscaler))) => vec![autoscaler.meta.name.clone()],
-        (old, new) => rescaled::<Autoscaler>(world, old, new),
+        (old, new) => {
+            let mut names = rescaled::<Autoscaler>(world, old, new);
+            names.extend(peak::kept_changed(old, new));
+            names
+        }
     }
 }
 

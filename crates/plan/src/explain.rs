@@ -23,6 +23,7 @@ mod inventory;
 mod job;
 mod migration;
 mod monitoring;
+mod peak;
 mod policy;
 mod pool;
 mod words;
@@ -42,6 +43,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Autoscaler(it) => elasticity::tell(cx, it, &mut told),
         Any::Capacity(it) => capacity::tell(cx, it, &mut told),
         Any::Migration(it) => migration::tell(cx, it, &mut told),
+        Any::Peak(it) => peak::tell(cx, it, &mut told),
         Any::Pool(it) => pool::tell(cx, it, &mut told),
         Any::Budget(it) => budget::tell(cx, it, &mut told),
         Any::Price(it) => budget::tell_price(cx, it, &mut told),
@@ -68,7 +70,7 @@ pub fn explain(cx: &Context, kind: Kind, name: &str) -> Option<Explanation> {
         Any::Waiver(it) => policy::waiver(cx, it, &mut told),
         Any::Scorecard(it) => policy::scorecard(it, &mut told),
         Any::Policy(it) => centre::policy(cx, it, &mut told),
-        Any::Decision(it) => centre::decision(it, &mut told),
+        Any::Decision(it) => centre::decision(cx, it, &mut told),
         other if inventory::tell(cx, other, &mut told) => {}
         other => monitoring::tell(cx, other, &mut told),
     }
@@ -198,8 +200,12 @@ fn freeze(cx: &Context, it: &Object<Freeze>, told: &mut Told) {
         some => some.join(", "),
     };
     let which = it.spec.applications.to_string();
-    let applications =
-        if which.is_empty() { "all applications".into() } else { format!("{which:?}") };
+    let applications = match (it.spec.named.as_slice(), which.is_empty()) {
+        ([], true) => "all applications".into(),
+        ([], false) => format!("{which:?}"),
+        (named, true) => named.join(", "),
+        (named, false) => format!("{} with {which:?}", named.join(", ")),
+    };
     let when = match (it.spec.active(cx.now), it.spec.from, it.spec.until) {
         (true, _, Some(until)) => format!("is in force until {until}"),
         (true, _, None) => "is in force until it is deleted".to_owned(),

@@ -219,7 +219,14 @@ pub fn forecast(
     let trial = tried.model.try_out(lead, 1);
     let accuracy = tried.accuracy(&trial, lead);
     if accuracy.points == 0 {
-        return Err(Refused::TooManyGaps { present: 0.0 });
+        // The first forecast that can be measured is of a time `lead` after what it was made of.
+        let need = first(count, pace, measured) + lead + 1;
+        let time =
+            |steps: usize| i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(series.step);
+        return Err(match count < need {
+            true => Refused::TooShort { have: time(count), need: time(need) },
+            false => Refused::TooManyGaps { present: present(&clean, count, pace) },
+        });
     }
     let method = choose(&accuracy)?;
     let points = tried.points(method, horizon, lead, trial);
@@ -249,6 +256,13 @@ fn pace(series: &Series) -> Result<Pace, Refused> {
     Ok(Pace { day })
 }
 
+/// The share of the last week that is there, and can be believed.
+fn present(clean: &Clean, count: usize, pace: Pace) -> f64 {
+    let all = count.min(7 * pace.day);
+    let believed = clean.measured.iter().rev().take(all).filter(|value| !value.is_nan());
+    believed.count() as f64 / all.max(1) as f64
+}
+
 /// Refuses a series of which there is too little, or in which nothing happens.
 fn check(series: &Series, clean: &Clean, pace: Pace) -> Result<(), Refused> {
     let believed = || clean.measured.iter().rev().take(7 * pace.day);
@@ -263,7 +277,7 @@ fn check(series: &Series, clean: &Clean, pace: Pace) -> Result<(), Refused> {
     {
         return Err(Refused::Constant { value });
     }
-    let present = believed().filter(|value| !value.is_nan()).count() as f64 / all.max(1) as f64;
+    let present = present(clean, series.values.len(), pace);
     if present < PRESENT {
         return Err(Refused::TooManyGaps { present });
     }

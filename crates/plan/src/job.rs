@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::ci::step::Limits;
-use atoll_model::ci::task::{TaskPhase, Work};
+use atoll_model::ci::task::{HOST_LOST, TaskPhase, Work};
 use atoll_model::cmdb::{HostPhase, ZONE_LABEL};
 use atoll_model::job::{JobPhase, JobStatus};
 use atoll_model::{
@@ -386,7 +386,7 @@ fn is_gone(world: &Snapshot, host: &str) -> bool {
 
 fn host_gone(host: &str) -> Reason {
     let message = format!("{host} is not heard from: nobody knows how far it came");
-    Reason::new("host-lost", message).hint(format!("atoll why host/{host}"))
+    Reason::new(HOST_LOST, message).hint(format!("atoll why host/{host}"))
 }
 
 fn lose(cx: &Context, task: &Object<Task>, host: &str) -> Write {

@@ -22,18 +22,19 @@ pub mod edit;
 pub mod elasticity;
 pub mod explain;
 pub mod expression;
+pub mod follow;
 pub mod forecast;
 pub mod guard;
 pub mod job;
 pub mod migration;
 pub mod monitoring;
+pub mod peak;
 pub mod permission;
 pub mod placement;
 pub mod policy;
 pub mod pool;
 pub mod query;
 pub mod rehearsal;
-pub mod rehearse;
 pub mod report;
 mod schedule;
 pub mod sim;
@@ -172,6 +173,20 @@ pub const CONTROLLERS: &[Controller] = &[
         touched: cmdb::evidence::touched,
     },
     Controller {
+        name: "rollout-evidence",
+        kind: Kind::Instance,
+        plan: cmdb::evidence::work::plan_instance,
+        queries: nothing_measured,
+        touched: cmdb::evidence::work::touched_instances,
+    },
+    Controller {
+        name: "task-evidence",
+        kind: Kind::Task,
+        plan: cmdb::evidence::work::plan_task,
+        queries: nothing_measured,
+        touched: cmdb::evidence::work::touched_tasks,
+    },
+    Controller {
         name: "delivery",
         kind: Kind::Application,
         plan: delivery::plan,
@@ -212,6 +227,13 @@ pub const CONTROLLERS: &[Controller] = &[
         plan: migration::plan,
         queries: nothing_measured,
         touched: migration::touched,
+    },
+    Controller {
+        name: "peak",
+        kind: Kind::Peak,
+        plan: peak::plan,
+        queries: peak::queries,
+        touched: peak::touched,
     },
     Controller {
         name: "pool",

@@ -11,8 +11,8 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
 use atoll_model::snapshot::Load;
 use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Migration, Object, Reason, Selector, Snapshot,
-    Timestamp, Write,
+    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Selector, Snapshot,
+    Span, Timestamp, Write,
 };
 
 use crate::cmdb::filter::{Filter, Search};
@@ -21,6 +21,8 @@ use crate::{Context, Plan, sooner};
 mod arbitrate;
 pub mod forecast;
 
+/// What was moved off is left alone for so long.
+const LATELY: Span = Span::seconds(86_400);
 /// So many waves that have ended are remembered.
 const REMEMBERED: usize = 100;
 /// A host is left alone where it is no more than so many hundredths of a percent fuller than the
@@ -67,6 +69,17 @@ pub(crate) fn moves<'a>(world: &'a Snapshot, instance: &str) -> Option<&'a Selec
 /// The migration that keeps new instances off a host.
 pub(crate) fn closing<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Migration>>> {
     world.all::<Migration>().find(|migration| migration.spec.closes(&migration.status, host))
+}
+
+/// The migrations that have lately emptied hosts: what people moved off is not moved back there
+/// to lie evenly.
+pub(crate) fn lately(world: &Snapshot, now: Timestamp) -> Vec<&Arc<Object<Migration>>> {
+    let lately = |migration: &&Arc<Object<Migration>>| {
+        let status = &migration.status;
+        let ended = status.ended_at.is_some_and(|at| now.since(at) < LATELY);
+        status.phase == MigrationPhase::Done && ended
+    };
+    world.all::<Migration>().filter(lately).collect()
 }
 
 /// One turn of one migration.
@@ -144,6 +157,9 @@ impl Turn<'_> {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
             return;
         }
+        if self.migration.spec.cancelled && self.left_to_take_back() == 0 {
+            return self.give_up(began);
+        }
         self.status.phase = MigrationPhase::Stuck;
         for name in open.into_iter().take(5) {
             let why = world.get::<Deployment>(name).and_then(|d| d.status.reasons.first());
@@ -154,6 +170,22 @@ impl Turn<'_> {
             let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
             self.status.reasons.push(Reason::new("stuck", message).hint(hint));
         }
+    }
+
+    /// Ends a wave that does not end, of a migration nobody wants any more: what it has not moved
+    /// stays where it is, and what was made for that goes again.
+    fn give_up(&mut self, began: Timestamp) {
+        let world = self.cx.world;
+        let stays = |name: &String, one: &Move| {
+            world.get::<Instance>(name).is_some_and(|instance| instance.spec.host == one.from)
+        };
+        let all = self.status.moving.len();
+        self.status.moving.retain(|name, one| !stays(name, one));
+        let left = crate::instances(all - self.status.moving.len());
+        let wave = self.status.wave;
+        let message = format!("wave {wave} did not end and was given up, with {left} not moved");
+        self.end_wave(began);
+        self.status.reasons.push(Reason::new("given-up", message));
     }
 
     fn end_wave(&mut self, began: Timestamp) {
@@ -290,7 +322,7 @@ fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let found = Search::new(*cx).find(&filter).into_iter();
-    found.filter(|any| matches!(any, Any::Host(_))).map(|any| any.name().to_owned()).collect()
+    found.filter(|found| found.kind() == Kind::Host).map(|host| host.name().to_owned()).collect()
 }
 
 /// The hosts that are fuller than the average, and how many instances bring them down to it.

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use atoll_model::cmdb::{Amount, HostPhase, Spread};
 use atoll_model::delivery::Runtime;
 use atoll_model::run::Resources;
-use atoll_model::snapshot::{Load, Usage};
+use atoll_model::snapshot::{Load, Seat, Usage};
 use atoll_model::{Host, Instance, Object, Reason, Selector, Snapshot};
 
 use crate::checksum;
@@ -74,7 +75,9 @@ pub struct Placer<'a> {
     world: &'a Snapshot,
     need: Need<'a>,
     zones: Vec<Zone<'a>>,
-    taken: BTreeMap<&'a str, Room>,
+    /// By the address of the host's object in the snapshot, which is there for as long: a name
+    /// would have to be fetched for every instance there is.
+    taken: BTreeMap<*const Object<Host>, Room>,
 }
 
 struct Zone<'a> {
@@ -85,7 +88,7 @@ struct Zone<'a> {
     near: BTreeSet<(u32, Load, &'a str)>,
     /// Those of them that were not looked at yet: where instances are to be on different hosts, a
     /// fresh one is always better, so they are looked at only once there is none.
-    later: Vec<&'a Object<Host>>,
+    later: Vec<&'a Arc<Object<Host>>>,
     /// The first of each is known to be good.
     is_skipped: bool,
 }
@@ -131,22 +134,22 @@ impl Room {
 }
 
 impl<'a> Placer<'a> {
-    /// A placer for one need; `own` are the hosts of the instances that count for spreading, a
-    /// host as often as it has instances.
+    /// A placer for one need; `own` are the instances that count for spreading.
     pub fn new(
         world: &'a Snapshot,
         need: Need<'a>,
-        own: impl Iterator<Item = &'a Object<Host>>,
+        own: impl Iterator<Item = &'a Seat>,
     ) -> Placer<'a> {
         let mut in_zones: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut taken: BTreeMap<&'a str, Room> = BTreeMap::new();
-        let mut near: BTreeMap<&str, Vec<&'a Object<Host>>> = BTreeMap::new();
-        for host in own {
-            *in_zones.entry(host.zone()).or_default() += 1;
-            let on_host = taken.entry(host.name()).or_default();
+        let mut taken: BTreeMap<*const Object<Host>, Room> = BTreeMap::new();
+        let mut near: BTreeMap<&str, Vec<&'a Arc<Object<Host>>>> = BTreeMap::new();
+        for seat in own {
+            let Some(host) = &seat.host else { continue };
+            *in_zones.entry(&seat.zone).or_default() += 1;
+            let on_host = taken.entry(Arc::as_ptr(host)).or_default();
             on_host.own += 1;
-            if on_host.own == 1 && host.is_open() {
-                near.entry(host.zone()).or_default().push(host);
+            if on_host.own == 1 {
+                near.entry(&seat.zone).or_default().push(host);
             }
         }
         let zones = world.open_hosts().map(|(zone, hosts)| {
@@ -206,26 +209,28 @@ impl<'a> Placer<'a> {
         if std::mem::replace(&mut zone.is_skipped, true) {
             return;
         }
-        let good = |name: &str, more: Option<&Room>| {
-            world
-                .host(name)
-                .is_some_and(|host| exclusion(host, world.usage(name), need, more).is_none())
+        let good = |name: &str, is_fresh: bool| {
+            world.host(name).is_some_and(|host| {
+                let more = taken.get(&Arc::as_ptr(host));
+                let may = !is_fresh || more.is_none();
+                may && exclusion(host, world.usage(name), need, more).is_none()
+            })
         };
         while let Some((_, name)) = zone.fresh.peek() {
-            if !taken.contains_key(name.as_str()) && good(name, None) {
+            if good(name, true) {
                 break;
             }
             zone.fresh.next();
         }
         let by_host = need.spread.contains(&Spread::Host);
         if !by_host || zone.fresh.peek().is_none() {
-            zone.near.extend(zone.later.drain(..).map(|host| {
-                let own = if by_host { taken[host.name()].own } else { 0 };
+            zone.near.extend(zone.later.drain(..).filter(|host| host.is_open()).map(|host| {
+                let own = if by_host { taken[&Arc::as_ptr(host)].own } else { 0 };
                 (own, load_of(world, host, &Amount::default()), host.name())
             }));
         }
         while let Some((_, _, name)) = zone.near.first() {
-            if good(name, taken.get(name)) {
+            if good(name, false) {
                 break;
             }
             zone.near.pop_first();
@@ -237,7 +242,7 @@ impl<'a> Placer<'a> {
         zone: usize,
         name: &'a str,
         is_fresh: bool,
-        host: &Object<Host>,
+        host: &Arc<Object<Host>>,
         ports: Option<&BTreeMap<String, u16>>,
     ) {
         let zone = &mut self.zones[zone];
@@ -247,7 +252,7 @@ impl<'a> Placer<'a> {
         } else {
             zone.near.pop_first();
         }
-        let taken = self.taken.entry(name).or_default();
+        let taken = self.taken.entry(Arc::as_ptr(host)).or_default();
         let Some(ports) = ports else { return };
         taken.own += 1;
         taken.add(self.need.resources, ports);
@@ -256,9 +261,9 @@ impl<'a> Placer<'a> {
         zone.near.insert((own, load_of(self.world, host, &taken.amount), name));
     }
 
-    fn pick_ports(&self, host: &Object<Host>, seed: u64) -> Option<BTreeMap<String, u16>> {
+    fn pick_ports(&self, host: &Arc<Object<Host>>, seed: u64) -> Option<BTreeMap<String, u16>> {
         let usage = self.world.usage(host.name());
-        let more = self.taken.get(host.name());
+        let more = self.taken.get(&Arc::as_ptr(host));
         let mut given: BTreeMap<String, u16> = BTreeMap::new();
         let width = u64::from(PORTS.end() - PORTS.start()) + 1;
         for (name, wanted) in self.need.ports {
@@ -280,7 +285,7 @@ impl<'a> Placer<'a> {
 pub fn place_all<'a>(
     world: &'a Snapshot,
     need: Need<'a>,
-    own: impl Iterator<Item = &'a Object<Host>>,
+    own: impl Iterator<Item = &'a Seat>,
     seeds: impl Iterator<Item = u64>,
 ) -> Vec<Place> {
     let mut placer = Placer::new(world, need, own);
@@ -380,6 +385,14 @@ pub fn exclusions(world: &Snapshot, need: &Need) -> (u32, BTreeMap<Exclusion, u3
     (all, causes)
 }
 
+/// What the agent of the first such host says of its engine that does not answer, in brackets.
+pub(crate) fn no_engine(world: &Snapshot, is: impl Fn(&Object<Host>) -> bool) -> String {
+    let mut hosts = world.all::<Host>().filter(|host| !host.status.agent.no_engine.is_empty());
+    let host = hosts.find(|host| is(host));
+    host.map(|host| format!(" ({}: {})", host.name(), host.status.agent.no_engine))
+        .unwrap_or_default()
+}
+
 /// Says why `count` instances found no host.
 pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
     let (all, causes) = exclusions(world, need);
@@ -398,7 +411,10 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
             Exclusion::Unknown => format!("{n} {is} not heard from"),
             Exclusion::Draining => format!("{n} {is} draining"),
             Exclusion::Cordoned => format!("{n} {is} cordoned"),
-            Exclusion::Engine => format!("{n} {has} no docker that answers"),
+            Exclusion::Engine => {
+                let why = no_engine(world, |host| fits(world, host, need) == Err(*cause));
+                format!("{n} {has} no docker that answers{why}")
+            }
             Exclusion::Cpu => format!("{n} {lack} cpu"),
             Exclusion::Memory => format!("{n} {lack} memory"),
             Exclusion::Instances => format!("{n} {has} no more instances to give"),
@@ -421,8 +437,6 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use atoll_model::{Any, Cpu, Memory};
 
     use super::*;
@@ -524,9 +538,7 @@ mod tests {
                 put(&mut follows, "web.prod", ordinal, &host, BTreeMap::new());
             }
             let begun = follows.clone();
-            let own = begun.derived::<Instance>("web.prod");
-            let own = own.filter_map(|i| begun.get::<Host>(&i.spec.host)).map(Arc::as_ref);
-            let mut placer = Placer::new(&begun, need, own);
+            let mut placer = Placer::new(&begun, need, begun.seats("web.prod"));
             for ordinal in 100..110 {
                 let expected = by_scan(&follows, &need).map(|score| score.name.to_owned());
                 let place = placer.place(seed + u64::from(ordinal));
@@ -538,6 +550,24 @@ mod tests {
                 put(&mut follows, "web.prod", ordinal, &place.host, place.ports.clone());
             }
         }
+    }
+
+    #[test]
+    fn why_an_engine_does_not_answer_is_told() {
+        let mut host = Object::new("h0", Host::default());
+        host.status.phase = HostPhase::Ready;
+        host.status.agent.no_engine = "docker at /there does not answer".to_owned();
+        let world = crate::testing::world([Any::Host(Arc::new(host))]);
+        let need = Need {
+            resources: Resources { cpu: Cpu(0), memory: Memory(0) },
+            ports: &BTreeMap::new(),
+            hosts: &Selector::default(),
+            to: None,
+            spread: &[],
+            runtime: Runtime::Docker,
+        };
+        let told = unplaceable(&world, &need, 1).message;
+        assert!(told.ends_with("that answers (h0: docker at /there does not answer)"), "{told}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{Context, Plan, checksum, sooner};
 
 pub mod advice;
 pub mod ask;
+mod boot;
 mod choose;
 mod reserve;
 mod status;
@@ -52,19 +53,30 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 /// The pools a changed object may concern.
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
     match new.or(old) {
-        Some(Any::Pool(pool)) => vec![pool.meta.name.clone()],
+        Some(Any::Pool(pool)) => {
+            let grows =
+                |any: Option<&Any>| matches!(any, Some(Any::Pool(p)) if advice::can_grow(p));
+            // What it cannot take any more is for others.
+            let more = (grows(old) != grows(new)).then(|| following(world)).into_iter().flatten();
+            let others = more.filter(|other| *other != pool.meta.name);
+            std::iter::once(pool.meta.name.clone()).chain(others).collect()
+        }
         Some(Any::Host(host)) => {
             let of = |pool: &&Arc<Object<Pool>>| {
                 pool.status.machines.contains_key(host.name()) || lists(pool, host.name())
             };
             world.all::<Pool>().filter(of).map(|pool| pool.meta.name.clone()).collect()
         }
-        Some(Any::Deployment(_) | Any::Capacity(_)) => {
-            let following = world.all::<Pool>().filter(|pool| pool.spec.autoscale.is_some());
-            following.map(|pool| pool.meta.name.clone()).collect()
-        }
+        Some(Any::Peak(_)) if !crate::peak::room_changed(old, new) => Vec::new(),
+        Some(Any::Deployment(_) | Any::Capacity(_) | Any::Peak(_)) => following(world).collect(),
         _ => Vec::new(),
     }
+}
+
+/// The pools that say how many hosts there would be by what is to run on them.
+fn following(world: &Snapshot) -> impl Iterator<Item = String> {
+    let all = world.all::<Pool>().filter(|pool| pool.spec.autoscale.is_some());
+    all.map(|pool| pool.meta.name.clone())
 }
 
 /// The pool a host is a machine of.
@@ -247,12 +259,6 @@ impl<'a> Turn<'a> {
             let message = format!("the provider did not make it in {} times: {why}", ask.times);
             self.give_up(key, message, true);
         }
-    }
-
-    fn joined(&mut self, key: &str) {
-        self.status.unjoined = 0;
-        self.status.pause_until = None;
-        self.enter(key, MachinePhase::Ready);
     }
 
     fn look_at_joining(&mut self, key: &str, machine: &Machine) {

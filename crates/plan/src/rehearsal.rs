@@ -10,11 +10,12 @@ use atoll_model::deployment::InstancePhase;
 use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::rehearsal::{Fleet, Load, MOST_HOSTS, MOST_INSTANCES, Scenario};
 use atoll_model::{
-    Application, Capacity, Deployment, Instance, Kind, Reason, Snapshot, Span, Timestamp,
+    Application, Capacity, Deployment, Instance, Kind, Pool, Reason, Snapshot, Span, Timestamp,
 };
 
 use crate::Measurements;
 use crate::sim::Sim;
+use crate::sim::clouds::BOOT;
 use crate::sim::twin::Twin;
 use course::Courses;
 use deeds::Deeds;
@@ -120,6 +121,9 @@ impl<'a> Rehearsal<'a> {
                 let hint = "rehearse a shorter time, or a smaller fleet";
                 return Err(vec![Reason::new("too-long", message).hint(hint)]);
             }
+            if next == self.to {
+                self.sim.look_now();
+            }
             self.courses.look(&mut self.sim, next, step, &self.stage);
             at = next;
         }
@@ -157,9 +161,15 @@ fn of_today<'a>(
     let each = each(&today.world, &mut assumed);
     let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed)?;
     let loads = Loads::new(&today.world, own, from, spec.seed);
-    let mut twin = twin(scenario, Measures::new(loads, each), from, stop);
+    let mut measures = Measures::new(loads, each);
+    if measures.go_on(&today.world, from) {
+        let told = "error budgets are left as they are today; what was bad goes out of them evenly";
+        assumed.push(told.to_owned());
+    }
+    let mut twin = twin(scenario, measures, from, stop);
     twin.starts = starts(&today.world);
     assumed.push(started(&twin.starts, spec.start));
+    assumed.extend(booted(&today.world));
     let mut sim = Sim::twin(spec.seed, today.world.clone(), from, twin);
     sim.trust(&today.measured);
     Rehearsal::ready(scenario, sim, from, assumed)
@@ -232,6 +242,25 @@ fn started(known: &BTreeMap<String, Span>, usual: Span) -> String {
             format!("an instance serves after {usual}; of {n} applications, after what theirs took")
         }
     }
+}
+
+/// How long hosts of pools take to join.
+fn booted(world: &Snapshot) -> Vec<String> {
+    let (mut seen, mut others) = (Vec::new(), 0);
+    for pool in world.all::<Pool>() {
+        match pool.status.boots_in() {
+            Some(boot) => seen.push(format!("{} after {}", pool.name(), boot.rough())),
+            None => others += 1,
+        }
+    }
+    let mut told = Vec::new();
+    if !seen.is_empty() {
+        told.push(format!("hosts join as the last of their pool did: of {}", named(&seen)));
+    }
+    if others > 0 {
+        told.push(format!("hosts of {} join after {BOOT}", atoll_model::many(others, "pool")));
+    }
+    told
 }
 
 /// The own load of each deployment, as the scenario supposes it.

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::agent::{
-    AssignedInstance, AssignedRelease, AssignedTask, Assignment, HostFacts, InstanceReport, Report,
-    TaskReport,
+    AssignedInstance, AssignedRelease, AssignedTask, Assignment, InstanceReport, Report, TaskReport,
 };
 use atoll_model::ci::task::{TaskPhase, TaskStatus};
 use atoll_model::delivery::PackageRef;
@@ -32,8 +31,8 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
     let mut address = object.status.address.as_str();
     if let Some(facts) = &report.facts {
         address = &facts.address;
-        write_facts(object, facts, &mut plan);
     }
+    write_host(object, report, &mut plan);
     crate::cmdb::facts::take(cx, host, &report.found, &mut plan);
     let mut mentioned = BTreeSet::new();
     let mut changed: BTreeMap<&str, InstanceStatus> = BTreeMap::new();
@@ -148,12 +147,17 @@ fn pin(cx: &Context, instance: &Object<Instance>, said: &InstanceReport, plan: &
     plan.writes.push(Write::Put(Any::Release(Arc::new(new))));
 }
 
-fn write_facts(host: &Arc<Object<Host>>, facts: &HostFacts, plan: &mut Plan) {
+fn write_host(host: &Arc<Object<Host>>, report: &Report, plan: &mut Plan) {
     let mut new = Object::clone(host);
-    new.status.capacity = facts.capacity;
-    new.status.address = facts.address.clone();
-    new.status.agent = facts.agent.clone();
-    new.status.taken_ports = facts.taken_ports.clone();
+    if let Some(facts) = &report.facts {
+        new.status.capacity = facts.capacity;
+        new.status.address = facts.address.clone();
+        new.status.agent = facts.agent.clone();
+        new.status.taken_ports = facts.taken_ports.clone();
+    }
+    if let Some(ahead) = &report.ahead {
+        new.status.fetched.clone_from(ahead);
+    }
     if new.status != host.status {
         plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
     }
@@ -249,7 +253,12 @@ pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
     }
     assignment.tasks = world.tasks_on(host).map(|task| assigned_task(task)).collect();
     if let Some(object) = world.get::<Host>(host) {
-        (assignment.look, assignment.mend) = crate::cmdb::asked(object);
+        (assignment.look, assignment.mend, assignment.mend_round) =
+            crate::cmdb::asked(world, object);
+        for name in crate::peak::ahead(world, object) {
+            add_release(world, &name, &mut assignment.releases);
+            assignment.ahead.insert(name);
+        }
     }
     assignment
 }
@@ -288,6 +297,7 @@ fn add_release(world: &Snapshot, name: &str, releases: &mut BTreeMap<String, Ass
 
 #[cfg(test)]
 mod tests {
+    use atoll_model::agent::HostFacts;
     use atoll_model::{Span, Timestamp};
 
     use super::*;
@@ -337,7 +347,7 @@ mod tests {
         let plan = tell(&world, start, "h0", false, std::slice::from_ref(&ready));
         assert_eq!(statuses(&plan), [("web.prod.0".to_owned(), InstancePhase::Ready)]);
         for write in &plan.writes {
-            crate::rehearse::apply(&mut world, write);
+            crate::follow::apply(&mut world, write);
         }
         for full in [false, true] {
             let again = tell(&world, later, "h0", full, std::slice::from_ref(&ready));
@@ -348,7 +358,7 @@ mod tests {
         // Another process is not the one that has been ready since then.
         let anew = InstanceReport { pid: Some(8), restarts: 1, ..ready };
         for write in &tell(&world, later, "h0", false, &[anew]).writes {
-            crate::rehearse::apply(&mut world, write);
+            crate::follow::apply(&mut world, write);
         }
         assert_eq!(since(&world), Some(later));
     }
@@ -367,7 +377,7 @@ mod tests {
         };
         for (address, instances) in [("10.0.0.1", vec![ready]), ("10.0.0.2", Vec::new())] {
             for write in &told(&world, address, &instances) {
-                crate::rehearse::apply(&mut world, write);
+                crate::follow::apply(&mut world, write);
             }
             assert_eq!(world.get::<Instance>("web.prod.0").unwrap().status.address, address);
             assert_eq!(world.get::<Host>("h0").unwrap().status.address, address);

@@ -14,12 +14,12 @@ use atoll_model::{
 use crate::decision::{Verdict, decide};
 use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
-use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, rehearse};
+use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, follow};
 use agent::{Agent, Due};
 use twin::Twin;
 
 mod agent;
-mod clouds;
+pub(crate) mod clouds;
 mod hosts;
 mod jobs;
 mod quiet;
@@ -226,7 +226,7 @@ impl Sim {
         let before = if self.twin.is_some() { None } else { Some(self.world.clone()) };
         for write in &plan.writes {
             self.check_revision(write)?;
-            let (old, new) = rehearse::apply(&mut self.world, write);
+            let (old, new) = follow::apply(&mut self.world, write);
             self.signal(old.as_ref(), new.as_ref());
             if let Some(twin) = &mut self.twin {
                 twin.note(self.now, actor, &plan, old.as_ref(), new.as_ref());

@@ -9,7 +9,7 @@ use atoll_model::{Any, Host, Instance, Object, Snapshot};
 pub fn world<const N: usize>(objects: [Any; N]) -> Snapshot {
     let mut world = Snapshot::default();
     for any in objects {
-        crate::rehearse::apply(&mut world, &atoll_model::Write::Put(any));
+        crate::follow::apply(&mut world, &atoll_model::Write::Put(any));
     }
     world
 }

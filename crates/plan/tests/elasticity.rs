@@ -21,6 +21,8 @@ const START: Span = Span::seconds(60);
 const DOWN_AFTER: Span = Span::seconds(300);
 const MINUTE: i64 = 60_000;
 const DAY: usize = 1440;
+/// So many values of the past are looked at: those of 40 minutes.
+const LOOKED: usize = 160;
 /// Decisions in a minute.
 const PARTS: i64 = MINUTE / EVERY.0 as i64;
 
@@ -43,7 +45,8 @@ fn run(trace: &Trace, loads: &[f64], mut decider: Decider) -> Outcome {
     let first = loads.len() - DAY;
     let mut points: Vec<(Timestamp, f64)> = Vec::new();
     let at = |minute: usize| Timestamp(trace.start + minute as i64 * MINUTE);
-    for (minute, load) in loads.iter().enumerate().take(first).skip(first - 20) {
+    for (minute, load) in loads.iter().enumerate().take(first).skip(first - LOOKED / PARTS as usize)
+    {
         let time = |part: i64| Timestamp(at(minute).0 + part * EVERY.0 as i64);
         points.extend((0..PARTS).map(|part| (time(part), load / EACH)));
     }
@@ -59,7 +62,7 @@ fn run(trace: &Trace, loads: &[f64], mut decider: Decider) -> Outcome {
         for part in 0..PARTS {
             let now = Timestamp(at(minute).0 + part * EVERY.0 as i64);
             points.push((now, load / EACH));
-            let start = points.len().saturating_sub(80);
+            let start = points.len().saturating_sub(LOOKED);
             let next = decider(now, &points[start..], (wanted, since)).clamp(LEAST, MOST);
             if next != wanted {
                 (wanted, since) = (next, Some(now));
@@ -99,19 +102,22 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
     Box::new(move |now, points, (current, since)| {
         let minutes = (now.0 - trace.start) / MINUTE;
         if predict && now.0 % (5 * MINUTE) == 0 {
-            let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
-            // What is known: whole stretches of five minutes until now.
+            let most = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
+            // What is known: the highest of whole stretches of five minutes until now.
             let known = loads[..minutes as usize].chunks_exact(5).enumerate();
             let time = |i: usize| Timestamp(trace.start + (i as i64 + 1) * 5 * MINUTE);
-            let points = known.map(|(i, part)| (time(i), mean(part))).collect();
+            let points = known.map(|(i, part)| (time(i), most(part))).collect();
             let series = vec![Series { labels: Default::default(), points }];
             let answer = Answer { series, ..Answer::default() };
-            forecast = Some(ahead::made(&answer, now));
+            // And each minute of the coming hour on the days before.
+            let then = (1..=7).map(|days| minutes as usize - days * DAY);
+            let then = then.flat_map(|from| from..from + 60);
+            let end = |minute: usize| Timestamp(trace.start + (minute as i64 + 1) * MINUTE);
+            let days: Vec<_> = then.map(|minute| (end(minute), loads[minute])).collect();
+            forecast = Some(ahead::made(&answer, &days, now, &[]));
         }
         let signals = [Needs { name: "load", points }];
-        let lately = points.iter().map(|(_, need)| *need).fold(0.0, f64::max);
-        let until = now + START + EVERY;
-        let need = |forecast| ahead::need(forecast, EACH, lately, (now, until));
+        let need = |forecast| ahead::need(forecast, EACH, now, START);
         decide(&Question {
             now,
             current,
@@ -119,9 +125,11 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
             min: LEAST,
             max: MOST,
             floor: 0,
+            peak: 0,
             expected: forecast.as_ref().and_then(need),
             signals: &signals,
             down_after: DOWN_AFTER,
+            foreseen_after: START,
             start: START,
         })
         .desired
@@ -141,36 +149,51 @@ fn scaled(trace: &Trace) -> Vec<f64> {
     loads
 }
 
-#[test]
-fn the_number_follows_the_load_traces() {
-    let optimised = !cfg!(debug_assertions);
+/// What it comes to over traces: with a forecast, without one, and the baseline.
+fn mean(traces: &[Trace], predict: bool) -> [Outcome; 3] {
     let mut sums = [Outcome::default(); 3];
-    let mut count = 0.0;
-    let few = ["daily", "double peak", "business hours"];
-    for trace in traces::all(5) {
-        if !trace.seasonal || !(optimised || few.contains(&trace.name)) {
-            continue;
-        }
-        let loads = scaled(&trace);
+    let count = traces.len() as f64;
+    for trace in traces {
+        let loads = scaled(trace);
         let outcomes = [
-            run(&trace, &loads, own(&trace, &loads, optimised)),
-            run(&trace, &loads, own(&trace, &loads, false)),
-            run(&trace, &loads, baseline(EACH * 0.9)),
+            run(trace, &loads, own(trace, &loads, predict)),
+            run(trace, &loads, own(trace, &loads, false)),
+            run(trace, &loads, baseline(EACH * 0.9)),
         ];
-        count += 1.0;
         let mut line = format!("{:16}", trace.name);
         for (sum, outcome) in sums.iter_mut().zip(outcomes) {
-            sum.violated += outcome.violated;
-            sum.cost += outcome.cost;
+            sum.violated += outcome.violated / count;
+            sum.cost += outcome.cost / count;
             let violated = outcome.violated * 100.0;
             line += &format!("  {violated:6.2} % {:6.3} ×", outcome.cost);
         }
         println!("{line}");
     }
-    let mean = |sum: Outcome| (sum.violated / count, sum.cost / count);
-    let [own, blind, baseline] = sums.map(mean);
+    let [own, blind, baseline] = sums;
     println!("all: own {own:?}, without forecast {blind:?}, baseline {baseline:?}");
-    assert!(own.1 <= baseline.1, "it costs more: {own:?} against {baseline:?}");
-    let most = if optimised { baseline.0 } else { 0.015 };
-    assert!(own.0 <= most, "it is too low more often: {own:?} against {baseline:?}");
+    sums
+}
+
+#[test]
+fn the_number_follows_the_load_traces() {
+    let optimised = !cfg!(debug_assertions);
+    let few = ["daily", "double peak", "business hours"];
+    let mut traces = traces::all(5);
+    traces.retain(|trace| trace.seasonal && (optimised || few.contains(&trace.name)));
+    let [own, _, baseline] = mean(&traces, optimised);
+    assert!(own.cost <= baseline.cost, "it costs more: {own:?} against {baseline:?}");
+    // A third as often as the baseline, where there is time to forecast.
+    let most = if optimised { (baseline.violated / 3.0).min(0.005) } else { 0.015 };
+    assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
+}
+
+/// Others than those by which the planner's numbers were chosen.
+#[cfg(not(debug_assertions))]
+#[test]
+fn the_number_follows_random_load_traces() {
+    let [own, _, baseline] = mean(&traces::random(2, 40), true);
+    // That it costs no more is not reached on these, so it is printed and not claimed: many are so
+    // noisy that the baseline is cheaper for being too low much of the time.
+    let most = baseline.violated / 2.0;
+    assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
 }

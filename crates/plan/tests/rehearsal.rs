@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use atoll_model::cmdb::Amount;
 use atoll_model::manifest::read_scenario;
-use atoll_model::rehearsal::Fleet;
-use atoll_model::rehearsal::Scenario;
+use atoll_model::rehearsal::{Change, Check, Fault, Fleet, Load, Rehearsal, Scenario};
+use atoll_model::{Any, Cpu, Environment, Host, Memory, Object, Objective, Pool, Span};
 use atoll_plan::rehearsal::{Stop, Today, run, sample};
+use atoll_plan::sim::Sim;
 
 fn never() -> Stop {
     Arc::new(|| false)
@@ -81,6 +83,19 @@ fn the_same_scenario_comes_out_the_same() {
     assert_ne!(first, told(&scenario), "another seed is another noise");
 }
 
+/// Both scenarios are the same but for the peak, and are asked the same.
+#[test]
+fn a_peak_that_is_told_of_is_held_and_one_that_is_not_breaks() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rehearsal");
+    let report = |name: &str| run(&read(&here.join(name)), &Today::default(), &never()).unwrap();
+    let (held, missed) = (report("peak-held.yaml"), report("peak-missed.yaml"));
+    assert!(held.held, "{held}");
+    assert!(!missed.held, "{missed}");
+    let told = held.to_string();
+    assert!(told.contains("hosts open"), "a host is made for it: {told}");
+    assert!(told.contains("hosts emptied"), "and is given back: {told}");
+}
+
 #[test]
 fn examples_come_out_as_they_say() {
     let all = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/rehearsal"));
@@ -102,4 +117,120 @@ fn one_that_takes_too_long_is_ended() {
     let stop: Stop = Arc::new(|| true);
     let ended = run(&sample::large(20), &Today::default(), &stop).unwrap_err();
     assert_eq!(ended[0].code, "too-long");
+}
+
+/// A fleet whose two hosts were made by a provider that says where they are; they joined so long
+/// after they were asked for.
+fn made_by_a_provider(boot: Span) -> Today {
+    let mut sim = Sim::new(7);
+    let size = Amount { cpu: Cpu(1_000), memory: Memory(1 << 30), instances: 0 };
+    let cloud = sim.clouds.entry("web".to_owned()).or_default();
+    (cloud.size, cloud.boot) = (size, boot);
+    let pool = serde_json::json!({
+        "apiVersion": "atoll/v1", "kind": "Pool", "metadata": { "name": "web" },
+        "spec": {
+            "count": 2, "max": 6, "replaceAfter": "1m",
+            "provider": { "exec": { "create": ["x"], "list": ["x"], "delete": ["x"] } },
+        },
+    });
+    let application = serde_json::json!({
+        "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": "shop" },
+        "spec": {
+            "run": { "command": ["x"], "resources": { "cpu": "500m", "memory": "64Mi" } },
+            "scaling": { "min": 4, "max": 9 },
+        },
+    });
+    let environment = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
+    let [pool, application] = [pool, application].map(|value| Any::from_value(value).unwrap());
+    sim.apply(vec![environment, pool, application]).unwrap();
+    assert!(sim.settle(Span::seconds(600)));
+    let mut world = sim.world.clone();
+    let mut elsewhere = Object::clone(world.get::<Pool>("web").unwrap());
+    elsewhere.status.account = "123/eu-west-1".to_owned();
+    world.put(Any::Pool(Arc::new(elsewhere)));
+    let cx = sim.context();
+    Today { world, measured: cx.measured.clone(), now: cx.now, ..Today::default() }
+}
+
+#[test]
+fn hosts_a_provider_has_made_are_replaced_and_others_like_them_come() {
+    let today = made_by_a_provider(Span::seconds(20));
+    let lost = today.world.all::<Host>().next().unwrap().meta.name.clone();
+    let at = Span::seconds(300);
+    let spec = Rehearsal {
+        lasts: Span::seconds(1_800),
+        faults: vec![Fault::Loss { at, of: format!("host/{lost}"), lasts: None }],
+        checks: vec![Check::Settled { of: None }],
+        ..Rehearsal::default()
+    };
+    let report = run(&Scenario::new("lost", spec), &today, &never()).unwrap();
+    assert!(report.held, "{report}");
+    assert_eq!(report.fleet.hosts.last(), Some(&2.0), "{report}");
+    // Two instances fit on a host like those there are; on larger ones all nine would.
+    let scale = |of: &str, to| Change::Scale { at, of: of.to_owned(), to };
+    let changes = vec![scale("pool/web", 4), scale("deployment/shop.prod", 9)];
+    let spec = Rehearsal { lasts: Span::seconds(1_800), changes, ..Rehearsal::default() };
+    let report = run(&Scenario::new("more", spec), &today, &never()).unwrap();
+    assert_eq!(report.fleet.hosts.last(), Some(&4.0), "{report}");
+    assert!(report.to_string().contains("4 of 5 missing instances"), "{report}");
+}
+
+#[test]
+fn hosts_join_as_late_as_the_last_of_their_pool_did() {
+    let today = made_by_a_provider(Span::seconds(200));
+    let at = Span::seconds(600);
+    let changes = vec![Change::Scale { at, of: "pool/web".to_owned(), to: 4 }];
+    let spec = Rehearsal { lasts: Span::seconds(2_400), changes, ..Rehearsal::default() };
+    let report = run(&Scenario::new("late", spec), &today, &never()).unwrap();
+    let step = report.fleet.step.0 / 1_000;
+    let hosts = |second: u64| report.fleet.hosts[(second / step) as usize];
+    assert_eq!((hosts(600 + 150), hosts(600 + 300)), (2.0, 4.0), "{report}");
+    assert!(report.to_string().contains("of web after 3m"), "{report}");
+}
+
+/// A fleet with an application that promises something and has so much of its budget left.
+fn with_budget_left(left: f64) -> Today {
+    let mut sim = Sim::new(11);
+    let size = Amount { cpu: Cpu(4_000), memory: Memory(8 << 30), instances: 0 };
+    sim.join("h0", &[], size);
+    let application = serde_json::json!({
+        "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": "shop" },
+        "spec": {
+            "run": { "command": ["x"], "resources": { "cpu": "100m", "memory": "64Mi" } },
+            "scaling": {
+                "min": 4, "max": 9, "perInstance": { "query": "load", "target": 100 },
+            },
+            "objectives": [{ "name": "success", "good": "g", "total": "t", "target": "99%" }],
+        },
+    });
+    let environment = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
+    sim.apply(vec![environment, Any::from_value(application).unwrap()]).unwrap();
+    assert!(sim.settle(Span::seconds(600)));
+    let mut world = sim.world.clone();
+    let objective = world.get::<Objective>("shop.prod.success").unwrap();
+    let mut objective = Object::clone(objective);
+    objective.status.budget_left = Some(left);
+    world.put(Any::Objective(Arc::new(objective)));
+    let cx = sim.context();
+    Today { world, measured: cx.measured.clone(), now: cx.now, ..Today::default() }
+}
+
+#[test]
+fn error_budgets_are_left_as_they_are() {
+    let load = Load { level: Some(200.0), ..Load::default() };
+    let at = Span::seconds(600);
+    let deploy = Change::Deploy { at, of: "shop.prod".to_owned(), release: None };
+    let spec = Rehearsal {
+        lasts: Span::seconds(3_600),
+        load: [("shop".to_owned(), load)].into(),
+        changes: vec![deploy],
+        checks: vec![Check::Runs { of: "shop".to_owned(), release: "shop-2".to_owned() }],
+        ..Rehearsal::default()
+    };
+    let scenario = Scenario::new("deploy", spec);
+    let with = |left: f64| run(&scenario, &with_budget_left(left), &never()).unwrap();
+    let (whole, some, spent) = (with(1.0), with(0.05), with(-0.2));
+    assert!(whole.held && some.held, "{whole}{some}");
+    assert!(!spent.held, "releases are held: {spent}");
+    assert!(spent.to_string().contains("error budgets are left as they are"), "{spent}");
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use atoll_model::api::WatchEvent;
 use atoll_model::upgrade::upgrade;
-use atoll_model::{Any, Deployment, Instance, Kind, Snapshot};
+use atoll_model::{Any, Deployment, Host, Instance, Kind, Snapshot};
 use atoll_plan::{cmdb, config};
 use atoll_store::{Entry, RECORD, Row, Store};
 use tokio::sync::{Notify, watch};
@@ -209,15 +209,19 @@ impl Cache {
             let of_config =
                 config::hosts_to_wake(&world, event.old.as_ref(), event.new.as_ref()).into_iter();
             woken.extend(of_config.map(|host| (host, event.revision)));
+            if atoll_plan::peak::wakes_hosts(event.old.as_ref(), event.new.as_ref()) {
+                woken.extend(world.all::<Host>().map(|h| (h.meta.name.clone(), event.revision)));
+            }
             for any in [&event.old, &event.new].into_iter().flatten() {
                 let host = match any {
                     Any::Instance(instance) => Some(instance.spec.host.as_str()),
                     Any::Task(task) => task.spec.host.as_deref(),
                     Any::Host(host) => Some(host.name()),
+                    Any::Facts(facts) => cmdb::asked_by_facts(&world, facts),
                     _ => None,
                 };
                 if let Some(host) = host
-                    && concerns_agent(event)
+                    && concerns_agent(&world, event)
                 {
                     woken.insert(host.to_owned(), event.revision);
                 }
@@ -250,9 +254,10 @@ impl Cache {
 
 /// Whether a write of an instance, a task or a host changes what its agent is to do: its own
 /// reports do not.
-fn concerns_agent(event: &Event) -> bool {
+fn concerns_agent(world: &Snapshot, event: &Event) -> bool {
     match (&event.old, &event.new) {
-        (Some(Any::Host(old)), Some(Any::Host(new))) => cmdb::asks_anew(old, new),
+        (Some(Any::Host(old)), Some(Any::Host(new))) => cmdb::asks_anew(world, old, new),
+        (Some(Any::Facts(_)), _) | (_, Some(Any::Facts(_))) => true,
         (_, Some(Any::Host(_))) | (Some(Any::Host(_)), None) => false,
         (Some(old), Some(new)) => {
             !old.same_spec(new) || old.meta().deleted_at != new.meta().deleted_at

@@ -174,9 +174,11 @@ impl Server {
             return;
         }
         let now = self.clock.now();
-        let found = self.measure.exchange(&self.store, &self.replica, &self.address, now).await;
+        let (store, replica, guesses) = (&self.store, &self.replica, self.passwords.guesses(now));
+        let found = self.measure.exchange(store, replica, &self.address, now, guesses).await;
         match found {
             Ok(found) => {
+                self.passwords.learn(found.guesses);
                 *self.others.write().unwrap_or_else(PoisonError::into_inner) = found.addresses;
                 found.returned.iter().for_each(|host| self.host_returned(host));
             }

@@ -17,6 +17,8 @@ use atoll_store::Store;
 
 /// A host not heard here for so long is no longer told of.
 const FORGOTTEN: Span = Span::seconds(600);
+/// What is told beside hosts begins so.
+const GUESS: char = '!';
 
 /// When each host was last heard, here or by another replica.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Exchanged {
     pub addresses: Vec<String>,
     /// Hosts that had been away until another replica heard them.
     pub returned: Vec<String>,
+    /// Wrong passwords counted elsewhere: by which replica, of what, and when last.
+    pub guesses: Vec<(String, String, Timestamp)>,
 }
 
 impl Measure {
@@ -100,7 +104,8 @@ impl Measure {
         }
     }
 
-    /// Tells the other replicas whom this one heard, and takes over whom they did.
+    /// Tells the other replicas whom this one heard, and takes over whom they did. `guesses` are
+    /// wrong passwords, of which nothing is known here but how long ago they were, in milliseconds.
     ///
     /// # Errors
     /// What the store said.
@@ -110,12 +115,16 @@ impl Measure {
         replica: &str,
         address: &str,
         now: Timestamp,
+        guesses: BTreeMap<String, u64>,
     ) -> Result<Exchanged, String> {
-        let ages: BTreeMap<String, u64> = {
+        let mut ages: BTreeMap<String, u64> = {
             let mut here = self.here.write().unwrap_or_else(PoisonError::into_inner);
             here.retain(|_, at| now.since(*at) < FORGOTTEN);
             here.iter().map(|(host, at)| (host.clone(), now.since(*at).0)).collect()
         };
+        // They stand among the hosts, whose names begin with no such sign, so that a replica of an
+        // older version reads on.
+        ages.extend(guesses.into_iter().map(|(guess, age)| (format!("{GUESS}{guess}"), age)));
         let heard = serde_json::to_string(&ages).map_err(|e| e.to_string())?;
         store.check_in(replica, address, heard).await.map_err(|e| e.to_string())?;
         let replicas = store.replicas(10_000).await.map_err(|e| e.to_string())?;
@@ -126,6 +135,10 @@ impl Measure {
             let since = u64::try_from(other.age_ms).unwrap_or(0);
             for (host, age) in ages {
                 let at = now - Span(age.saturating_add(since));
+                if let Some(guess) = host.strip_prefix(GUESS) {
+                    exchanged.guesses.push((other.id.clone(), guess.to_owned(), at));
+                    continue;
+                }
                 let mut elsewhere = self.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
                 elsewhere.insert(host.clone(), (other.address.clone(), at));
                 drop(elsewhere);
@@ -150,12 +163,17 @@ mod tests {
         let (a, b) = (Measure::new(Span::seconds(30)), Measure::new(Span::seconds(30)));
         let now = Timestamp(1_000_000);
         assert!(a.heard("h1", now) && a.polled("h1", now));
-        a.exchange(&store, "a", "http://a", now).await.unwrap();
-        let told = b.exchange(&store, "b", "http://b", now).await.unwrap();
+        let none = BTreeMap::new;
+        let guesses = [("3:x".to_owned(), 5)].into();
+        a.exchange(&store, "a", "http://a", now, guesses).await.unwrap();
+        let told = b.exchange(&store, "b", "http://b", now, none()).await.unwrap();
+        let [(replica, guess, at)] = &told.guesses[..] else { panic!("{:?}", told.guesses) };
+        assert_eq!((replica.as_str(), guess.as_str()), ("a", "3:x"));
+        assert!(now.since(*at) >= Span(5), "{at:?}");
         assert_eq!((told.returned, told.addresses.len()), (vec!["h1".to_owned()], 2));
         assert_eq!(b.polled_at("h1").as_deref(), Some("http://a"));
         // What was only learned is not passed on, or the dead would live by rumour.
-        a.exchange(&store, "a", "http://a", now).await.unwrap();
+        a.exchange(&store, "a", "http://a", now, none()).await.unwrap();
         assert_eq!(a.polled_at("h1"), None);
         // The host moves: whoever it polled last is asked.
         b.polled("h1", now + Span(5));

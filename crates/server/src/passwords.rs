@@ -2,7 +2,7 @@
 //! OWASP recommends: 19 MiB, two passes, one lane; each hash names its own, so that they may be
 //! raised later. Where hashes are kept is not known here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -26,12 +26,16 @@ const LONGEST_WAIT: Span = Span::seconds(300);
 const FORGOTTEN: Span = Span::seconds(900);
 /// So many places and users are remembered.
 const MOST: usize = 20_000;
+/// So many of them, those with most failures, are told to other replicas.
+const MOST_TOLD: usize = 200;
 
 /// Hashes passwords, and remembers who failed.
 #[derive(Debug)]
 pub struct Passwords {
     places: Semaphore,
     failed: Mutex<HashMap<String, Failed>>,
+    /// What other replicas have counted, by who has.
+    elsewhere: Mutex<HashMap<(String, String), Failed>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +46,11 @@ struct Failed {
 
 impl Default for Passwords {
     fn default() -> Passwords {
-        Passwords { places: Semaphore::new(PLACES), failed: Mutex::default() }
+        Passwords {
+            places: Semaphore::new(PLACES),
+            failed: Mutex::default(),
+            elsewhere: Mutex::default(),
+        }
     }
 }
 
@@ -90,8 +98,16 @@ impl Passwords {
     /// How long somebody has to wait before they may try again.
     pub fn wait(&self, user: &str, from: &str, now: Timestamp) -> Option<Span> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = keys(user, from).into_iter().zip(FREE).filter_map(|(key, free)| {
-            let found = failed.get(&key)?;
+            let others = elsewhere.iter().filter(|((_, other), _)| *other == key);
+            let others = others.map(|(_, found)| found);
+            let others = others.filter(|found| now.since(found.at) < FORGOTTEN);
+            let all = failed.get(&key).into_iter().chain(others);
+            let found = all.copied().reduce(|one, other| Failed {
+                count: one.count.saturating_add(other.count),
+                at: one.at.max(other.at),
+            })?;
             let over = found.count.checked_sub(free)?;
             let wait = Span(1_000_u64 << over.min(20)).min(LONGEST_WAIT);
             let until = found.at + wait;
@@ -122,13 +138,39 @@ impl Passwords {
         let [both, _, of_user] = keys(user, from);
         failed.remove(&both);
         failed.remove(&of_user);
+        drop(failed);
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.retain(|(_, key), _| *key != both && *key != of_user);
+    }
+
+    /// What was counted here, for the other replicas: how many of what, and how long ago, in
+    /// milliseconds. Who it is about cannot be read from it.
+    pub fn guesses(&self, now: Timestamp) -> BTreeMap<String, u64> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = failed.iter().filter(|(_, found)| now.since(found.at) < FORGOTTEN);
+        let mut all: Vec<(&String, &Failed)> = fresh.collect();
+        all.sort_by_key(|(key, found)| (std::cmp::Reverse(found.count), *key));
+        let told = all.into_iter().take(MOST_TOLD);
+        told.map(|(key, found)| (format!("{}:{key}", found.count), now.since(found.at).0)).collect()
+    }
+
+    /// What other replicas have counted, as [`Passwords::guesses`] tells it: who, what and when.
+    pub fn learn(&self, told: Vec<(String, String, Timestamp)>) {
+        let read = |(replica, guess, at): (String, String, Timestamp)| {
+            let (count, key) = guess.split_once(':')?;
+            Some(((replica, key.to_owned()), Failed { count: count.parse().ok()?, at }))
+        };
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        *elsewhere = told.into_iter().filter_map(read).collect();
     }
 }
 
 fn keys(user: &str, from: &str) -> [String; 3] {
     // No name is longer; what is typed may be.
     let user: String = user.chars().take(128).collect();
-    [format!("{user} {from}"), format!(" {from}"), format!("{user} ")]
+    let all = [format!("{user} {from}"), format!(" {from}"), format!("{user} ")];
+    // What is typed for a name may be a password, and counts are told to others.
+    all.map(|key| blake3::hash(key.as_bytes()).to_hex()[..32].to_owned())
 }
 
 type Kept = ((u32, u32, u32), Vec<u8>, Vec<u8>);
@@ -198,5 +240,30 @@ mod tests {
         passwords.note_success("anna", "1.2.3.4");
         assert!(passwords.wait("anna", "9.9.9.9", at(3)).is_none());
         assert!(passwords.wait("anna", "1.2.3.4", at(1_000)).is_none());
+    }
+
+    #[test]
+    fn whoever_guesses_at_one_replica_waits_at_the_other() {
+        let (here, there) = (Passwords::default(), Passwords::default());
+        let at = |seconds: i64| Timestamp(seconds * 1_000);
+        let tell = |from: &Passwords, to: &Passwords, now: Timestamp| {
+            let told = from.guesses(now);
+            assert!(!format!("{told:?}").contains("anna"), "nobody is named");
+            let told =
+                told.into_iter().map(|(guess, age)| ("a".to_owned(), guess, now - Span(age)));
+            to.learn(told.collect());
+        };
+        for _ in 0..3 {
+            here.note_failure("anna", "1.2.3.4", at(0));
+            there.note_failure("anna", "1.2.3.4", at(1));
+        }
+        assert_eq!(there.wait("anna", "1.2.3.4", at(1)), None, "three are free");
+        tell(&here, &there, at(1));
+        assert_eq!(there.wait("anna", "1.2.3.4", at(1)), Some(Span::seconds(2)), "six are not");
+        tell(&here, &there, at(1));
+        assert_eq!(there.wait("anna", "1.2.3.4", at(1)), Some(Span::seconds(2)), "counted once");
+        assert_eq!(there.wait("anna", "1.2.3.4", at(1_000)), None, "and forgotten");
+        there.note_success("anna", "1.2.3.4");
+        assert_eq!(there.wait("anna", "1.2.3.4", at(1)), None);
     }
 }

@@ -3,16 +3,19 @@
 //! never dials a host, and does not read what passes.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atoll_model::agent::{Ask, Session, SessionNote};
 use axum::extract::ws::{Message, WebSocket};
-use futures::{SinkExt, StreamExt};
+use futures::{Sink, SinkExt, StreamExt};
 use tokio::sync::oneshot;
 
 /// An agent that is alive answers within this time.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// So long somebody whose session ends may take to hear why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Sessions that wait for their agent.
 #[derive(Debug, Default)]
@@ -81,47 +84,71 @@ impl Relay {
     }
 }
 
-/// Waits for the agent, then passes frames both ways until either side is done.
+/// Waits for the agent, then passes frames both ways until either side is done, or the access of
+/// the person has `ended`, which says why.
 pub async fn serve(
     relay: Arc<Relay>,
     id: String,
     host: String,
-    mut person: WebSocket,
-    agent: oneshot::Receiver<WebSocket>,
+    (mut person, agent): (WebSocket, oneshot::Receiver<WebSocket>),
+    ended: impl Future<Output = String>,
 ) {
-    let answered = tokio::time::timeout(PATIENCE, agent).await;
-    let Ok(Ok(agent)) = answered else {
-        relay.forget(&id);
-        let message = format!(
-            "host {host} did not answer within {} s; see `atoll why host/{host}`",
-            PATIENCE.as_secs()
-        );
-        let note = SessionNote::Failed { message };
-        let text = serde_json::to_string(&note).expect("notes are plain text");
-        // The person may have gone; there is nobody else to tell.
-        let _ = person.send(Message::Text(text.into())).await;
-        let _ = person.send(Message::Close(None)).await;
-        return;
+    let mut ended = pin!(ended);
+    let late = || {
+        let seconds = PATIENCE.as_secs();
+        format!("host {host} did not answer within {seconds} s; see `atoll why host/{host}`")
+    };
+    let answered = tokio::select! {
+        answered = tokio::time::timeout(PATIENCE, agent) => {
+            answered.ok().and_then(Result::ok).ok_or_else(late)
+        }
+        why = &mut ended => Err(why),
+    };
+    let agent = match answered {
+        Ok(agent) => agent,
+        Err(message) => {
+            relay.forget(&id);
+            return fail(&mut person, message).await;
+        }
     };
     let (mut to_person, mut from_person) = person.split();
     let (mut to_agent, mut from_agent) = agent.split();
-    let inward = async {
-        while let Some(Ok(message)) = from_person.next().await {
-            if matches!(message, Message::Close(_)) || to_agent.send(message).await.is_err() {
-                break;
+    let why = {
+        let inward = async {
+            while let Some(Ok(message)) = from_person.next().await {
+                if matches!(message, Message::Close(_)) || to_agent.send(message).await.is_err() {
+                    break;
+                }
             }
-        }
+            let _ = to_agent.close().await;
+        };
+        let outward = async {
+            while let Some(Ok(message)) = from_agent.next().await {
+                if matches!(message, Message::Close(_)) || to_person.send(message).await.is_err() {
+                    break;
+                }
+            }
+            let _ = to_person.close().await;
+        };
+        // Either direction ending ends the session; input may end long before the output does,
+        // which is told by a note and not by closing.
+        tokio::select! { () = inward => None, () = outward => None, why = ended => Some(why) }
+    };
+    if let Some(why) = why {
         let _ = to_agent.close().await;
+        fail(&mut to_person, why).await;
+    }
+}
+
+/// Says why it has failed, and closes. One who reads nothing any more is not waited for long.
+async fn fail(person: &mut (impl Sink<Message> + Unpin), message: String) {
+    let note = SessionNote::Failed { message };
+    let text = serde_json::to_string(&note).expect("notes are plain text");
+    let said = async {
+        // The person may have gone; there is nobody else to tell.
+        let _ = person.send(Message::Text(text.into())).await;
+        let _ = person.send(Message::Close(None)).await;
+        let _ = person.close().await;
     };
-    let outward = async {
-        while let Some(Ok(message)) = from_agent.next().await {
-            if matches!(message, Message::Close(_)) || to_person.send(message).await.is_err() {
-                break;
-            }
-        }
-        let _ = to_person.close().await;
-    };
-    // Either direction ending ends the session; input may end long before the output does, which
-    // is told by a note and not by closing.
-    tokio::select! { () = inward => {}, () = outward => {} }
+    let _ = tokio::time::timeout(LAST_WORDS, said).await;
 }

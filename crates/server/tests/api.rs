@@ -85,6 +85,36 @@ async fn an_agent_speaks_for_its_own_host_only() {
     assert_eq!(host["status"]["capacity"]["cpu"], json!("2"), "{host}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn why_tells_what_is_telling_however_much_came_after_it() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let join = server.caller_with(Level::Join).await;
+    let facts = |memory: u32| {
+        json!({
+            "capacity": { "cpu": "2", "memory": format!("{memory}Mi"), "instances": 0 },
+            "address": "127.0.0.1", "agent": {},
+        })
+    };
+    let ask = json!({ "name": "h1", "labels": { "zone": "a" }, "facts": facts(1) });
+    let (_, joined) = join.call("POST", "/v1/agents/join", Some(&ask)).await;
+    let h1 = server.caller(joined["token"].as_str().map(str::to_owned));
+    let cordon = json!({ "spec": { "cordon": true } });
+    assert_eq!(admin.call("PATCH", "/v1/hosts/h1", Some(&cordon)).await.0, 200);
+    for memory in 2..130 {
+        let report = json!({ "facts": facts(memory) });
+        assert_eq!(h1.call("POST", "/v1/agents/h1/report", Some(&report)).await.0, 204);
+    }
+    let (status, why) = admin.call("GET", "/v1/why/hosts/h1", None).await;
+    assert_eq!(status, 200, "{why}");
+    let lately = why["lately"].as_array().expect("a list");
+    let cordoned = lately.iter().find(|entry| {
+        let diff = entry["diff"].as_array().expect("a list");
+        diff.iter().any(|field| field["path"] == json!("spec.cordon"))
+    });
+    assert!(cordoned.is_some() && lately.len() <= 8, "{lately:?}");
+}
+
 fn environment(name: &str) -> Value {
     json!({
         "apiVersion": "atoll/v1", "kind": "Environment",

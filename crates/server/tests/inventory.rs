@@ -63,7 +63,7 @@ async fn facts_are_handed_in_by_parts_and_what_is_lost_is_asked_for() {
     let fat = json!({ "custom": { "x": "y".repeat(2 << 20) } });
     let fat = json!({ "digests": {}, "parts": [{ "digest": "x", "data": fat }] });
     let (status, answer) = agent.call("POST", path, Some(&fat)).await;
-    assert_eq!((status, &answer["refused"][0]["code"]), (200, &json!("facts-too-large")));
+    assert_eq!((status, &answer["refused"][0]["code"]), (200, &json!("facts-refused")));
     let huge = format!("{{\"digests\":{{\"system\":\"{}\"}}}}", "z".repeat(50 << 20));
     let status = agent.call_text("POST", path, &huge).await;
     assert_eq!(status, 413);

@@ -48,11 +48,13 @@ async fn what_cannot_be_rehearsed_is_refused_with_its_reason() {
     let wrong = scenario(&json!({ "step": "0s" }));
     let (status, body) = viewer.call("POST", "/v1/rehearse", Some(&wrong)).await;
     assert_eq!(status, 422, "{body}");
-    for (of, expected) in [("deployment/none", 404), ("nonsense", 422), ("deployment", 422)] {
-        let path = format!("/v1/rehearse?of={of}");
-        let (status, body) = viewer.call("GET", &path, None).await;
+    for (of, expected) in [("deployments/none", 404), ("nonsense/x", 404), ("hosts/x", 422)] {
+        let path = format!("/v1/rehearse/{of}");
+        let (status, body) = viewer.call("POST", &path, None).await;
         assert_eq!(status, expected, "{of}: {body}");
     }
+    // What may be kept on the object is not asked as if it were read only.
+    assert_eq!(viewer.call("GET", "/v1/rehearse/deployments/none", None).await.0, 405);
     let nobody = server.caller(None);
     assert_eq!(nobody.call("POST", "/v1/rehearse", Some(&wrong)).await.0, 401);
 }

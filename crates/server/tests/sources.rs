@@ -229,6 +229,22 @@ async fn a_push_to_a_repository_served_here_begins_a_run_and_is_told_elsewhere()
     let path = "/git/shop.git/info/refs?service=git-receive-pack";
     assert_eq!(viewer.call_text("GET", path, "").await, 403);
     assert_eq!(admin.call_text("GET", "/git/none.git/info/refs", "").await, 404);
+    // Git asks without a credential first, which is not worth a record; a wrong one is.
+    let guess = server.caller(Some("guess".to_owned()));
+    let refused = async |of: &str| {
+        until(async || {
+            let path = "/v1/audit?kind=audit&actor=unknown";
+            let (_, audit) = admin.call("GET", path, None).await;
+            let audit = audit["entries"].to_string();
+            audit.contains(of).then_some(audit)
+        })
+        .await
+    };
+    assert_eq!(guess.call("GET", "/v1/whoami", None).await.0, 401);
+    let before = refused("/v1/whoami").await;
+    assert!(!before.contains("/git/"), "{before}");
+    assert_eq!(guess.call_text("GET", path, "").await, 401);
+    refused("/git/").await;
 }
 
 /// The token of a caller, as a password.

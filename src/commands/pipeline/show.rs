@@ -143,7 +143,10 @@ pub(super) async fn tests(client: &Client, name: &str, format: Format) -> anyhow
             cell("LAST-FAILED", test.last_failed.as_deref().unwrap_or_default()),
         ]
     });
-    let none = format!("no test failed in the newest {} runs", told.runs.len());
+    let none = match told.runs.len() {
+        1 => "no test failed in the newest run".to_owned(),
+        count => format!("no test failed in the newest {count} runs"),
+    };
     table(lines.collect(), format, &none)
 }
 

@@ -143,7 +143,7 @@ fn used(group: &Group, ledger: &Ledger, put: &mut Put<'_>) {
         put("container_memory_cache", &[], cache);
     }
     if !group.dirs.is_empty() {
-        put("container_oom_events_total", &[], group.oom_kills() as f64);
+        put("container_oom_events_total", &[], group.denied().memory as f64);
     }
     for (resource, text) in &counts.pressure {
         pressure("container_pressure", resource, text, put);

@@ -74,11 +74,41 @@ pub fn mend(data: &Path, fact: &str, value: &Value) -> Result<(), String> {
     run(command).map(drop)
 }
 
+/// The last of what a program complains of that is looked at for its last line, in bytes.
+const COMPLAINT: usize = 4 << 10;
+/// So much of that line is told.
+const TOLD: usize = 300;
+/// What it takes to read the rest of what was complained of, once nobody can complain any more.
+const REST: Duration = Duration::from_secs(1);
+
+/// Reads to the end, and hands on the last line that is not empty.
+fn last_line(mut complaints: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (done, line) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut tail, mut piece) = (Vec::new(), [0; COMPLAINT]);
+        while let Ok(count @ 1..) = complaints.read(&mut piece) {
+            tail.extend_from_slice(&piece[..count]);
+            tail.drain(..tail.len().saturating_sub(COMPLAINT));
+        }
+        let text = String::from_utf8_lossy(&tail);
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        // Nobody waits any more: then nobody is told.
+        let _ = done.send(last.chars().take(TOLD).collect());
+    });
+    line
+}
+
 /// Runs a program to its end and returns what it printed.
 fn run(mut command: Command) -> Result<Vec<u8>, String> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|e| format!("could not be started: {e}"))?;
     let group = Pid::from_raw(child.id() as i32);
+    let complaint = child.stderr.take().map(last_line);
+    let why = |what: String| {
+        let line = complaint.as_ref().and_then(|line| line.recv_timeout(REST).ok());
+        let line = line.filter(|line| !line.is_empty());
+        line.map_or_else(|| what.clone(), |line| format!("{what}: {line}"))
+    };
     let (done, ended) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -91,7 +121,7 @@ fn run(mut command: Command) -> Result<Vec<u8>, String> {
     });
     let Ok((text, status)) = ended.recv_timeout(PATIENCE) else {
         let _ = killpg(group, Signal::SIGKILL);
-        return Err(format!("took longer than {} s", PATIENCE.as_secs()));
+        return Err(why(format!("took longer than {} s", PATIENCE.as_secs())));
     };
     // What it has started and left behind goes with it.
     let _ = killpg(group, Signal::SIGKILL);
@@ -100,7 +130,7 @@ fn run(mut command: Command) -> Result<Vec<u8>, String> {
     }
     match status.map_err(|e| e.to_string())? {
         status if status.success() => Ok(text),
-        status => Err(format!("failed: {status}")),
+        status => Err(why(format!("failed: {status}"))),
     }
 }
 
@@ -140,6 +170,12 @@ mod tests {
         plug_in(&mend_d, "os.motd", &format!("echo \"$1\" > {}", out.display()), 0o755);
         mend(dir.path(), "os.motd", &json!("hello")).unwrap();
         assert_eq!(fs::read_to_string(out).unwrap(), "hello\n");
+        plug_in(&mend_d, "os.bad", "yes >&2 & echo no such thing >&2; kill $!; exit 3", 0o755);
+        let why = mend(dir.path(), "os.bad", &json!(1)).unwrap_err();
+        assert!(why.starts_with("failed: exit status: 3: "), "{why}");
+        plug_in(&mend_d, "os.says", "echo first >&2; echo 'no such thing' >&2; exit 3", 0o755);
+        let why = mend(dir.path(), "os.says", &json!(1)).unwrap_err();
+        assert_eq!(why, "failed: exit status: 3: no such thing");
         assert!(mend(dir.path(), "os.other", &json!(1)).unwrap_err().contains("no program"));
     }
 }

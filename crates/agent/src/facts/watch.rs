@@ -33,8 +33,10 @@ const LINK_LIFE: Duration = Duration::from_secs(600);
 pub struct Wish {
     /// Somebody failed with a recorded fact at this time: everything is looked at again.
     pub look: Option<Timestamp>,
-    /// Facts to be made so.
+    /// Facts to be made so: those that are not.
     pub mend: BTreeMap<String, Value>,
+    /// Which time that is asked: with another number what failed is tried again.
+    pub round: u32,
 }
 
 /// What was found, and what the server knows of it.
@@ -48,6 +50,7 @@ struct Findings {
     /// The digests the server is known to have.
     told: BTreeMap<FactsPart, String>,
     mended: BTreeMap<String, Value>,
+    round: u32,
     /// Why what could not be mended could not.
     failed: BTreeMap<String, String>,
 }
@@ -61,7 +64,7 @@ pub async fn watch(machine: &Arc<Machine>, mut wish: watch::Receiver<Wish>) {
     loop {
         let wanted = wish.borrow_and_update().clone();
         let anew = wanted.look != looked_for;
-        look(machine, &findings, anew, wanted.mend).await;
+        look(machine, &findings, anew, &wanted).await;
         let due = digest_at.is_none_or(|at: Instant| at.elapsed() >= DIGEST);
         match tell(machine, &findings, due || anew).await {
             Ok(()) => {
@@ -80,16 +83,12 @@ pub async fn watch(machine: &Arc<Machine>, mut wish: watch::Receiver<Wish>) {
 }
 
 /// Looks at what may have changed, on a thread that may wait for disks.
-async fn look(
-    machine: &Arc<Machine>,
-    findings: &Arc<Mutex<Findings>>,
-    anew: bool,
-    mend: BTreeMap<String, Value>,
-) {
+async fn look(machine: &Arc<Machine>, findings: &Arc<Mutex<Findings>>, anew: bool, wish: &Wish) {
     let (machine, findings) = (Arc::clone(machine), Arc::clone(findings));
+    let wish = wish.clone();
     let done = tokio::task::spawn_blocking(move || {
         let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
-        let mended = findings.mend(&machine.data, mend);
+        let mended = findings.mend(&machine.data, wish);
         findings.look(&machine, anew || mended);
     });
     if let Err(error) = done.await {
@@ -138,9 +137,13 @@ impl Findings {
         FactsReport { digests: digests.collect(), parts: parts.collect() }
     }
 
-    /// Makes facts so that are not yet; each value is tried once. True, where anything was done.
-    fn mend(&mut self, data: &Path, wanted: BTreeMap<String, Value>) -> bool {
-        let mut done = false;
+    /// Makes facts so that are not yet; each value is tried once in a round. True, where anything
+    /// was done.
+    fn mend(&mut self, data: &Path, wish: Wish) -> bool {
+        let (mut done, wanted) = (false, wish.mend);
+        if std::mem::replace(&mut self.round, wish.round) != wish.round {
+            self.mended.clear();
+        }
         self.mended.retain(|fact, value| wanted.get(fact) == Some(value));
         self.failed.retain(|fact, _| self.mended.contains_key(fact));
         for (fact, value) in wanted {
@@ -257,12 +260,19 @@ mod tests {
         let mut findings = Findings::default();
         findings.tell_failed();
         assert_eq!(findings.untold(), []);
-        findings.mend(dir.path(), [("os.motd".to_owned(), "hello".into())].into());
+        let wish = |round: u32| {
+            let mend = [("os.motd".to_owned(), "hello".into())].into();
+            Wish { mend, round, ..Wish::default() }
+        };
+        assert!(findings.mend(dir.path(), wish(0)));
         findings.tell_failed();
         let report = findings.report(&findings.untold());
         let FactsData::Mends(failed) = &report.parts[0].data else { panic!("{report:?}") };
         assert!(failed["os.motd"].contains("no program"), "{failed:?}");
-        findings.mend(dir.path(), BTreeMap::new());
+        assert!(!findings.mend(dir.path(), wish(0)), "it is tried once");
+        assert!(findings.mend(dir.path(), wish(1)), "and again when that is asked for");
+        assert!(!findings.mend(dir.path(), wish(1)));
+        findings.mend(dir.path(), Wish { round: 1, ..Wish::default() });
         findings.tell_failed();
         let report = findings.report(&findings.untold());
         assert_eq!(report.parts[0].data, FactsData::Mends(BTreeMap::new()));

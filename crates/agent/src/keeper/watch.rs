@@ -340,7 +340,8 @@ impl Keeper {
     }
 }
 
-async fn fetch_ahead(
+/// Fetches a package and an image that nothing here needs yet.
+pub(crate) async fn fetch_ahead(
     machine: &Machine,
     package: Option<&PackageRef>,
     image: Option<&str>,

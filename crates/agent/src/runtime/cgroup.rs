@@ -97,6 +97,15 @@ fn v2(root: &Path) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
+/// How often bounds were met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// Something was killed for want of memory.
+    pub memory: u64,
+    /// A process or a thread was not let begin.
+    pub processes: u64,
+}
+
 impl Group {
     /// The group somebody else has put a process into.
     pub fn of(pid: i32) -> Group {
@@ -172,12 +181,19 @@ impl Group {
         pids.into_iter().filter_map(Process::of).collect()
     }
 
-    /// How often something in it was killed for want of memory.
-    pub fn oom_kills(&self) -> u64 {
+    /// What its bounds have kept from those in it until now.
+    pub fn denied(&self) -> Denied {
+        Denied {
+            memory: self.counted(&["memory.events", "memory.oom_control"], "oom_kill "),
+            processes: self.counted(&["pids.events"], "max "),
+        }
+    }
+
+    fn counted(&self, files: &[&str], name: &str) -> u64 {
         let count = |dir: &PathBuf| {
-            ["memory.events", "memory.oom_control"].iter().find_map(|file| {
+            files.iter().find_map(|file| {
                 let text = fs::read_to_string(dir.join(file)).ok()?;
-                let line = text.lines().find_map(|l| l.strip_prefix("oom_kill "))?;
+                let line = text.lines().find_map(|l| l.strip_prefix(name))?;
                 line.trim().parse::<u64>().ok()
             })
         };

@@ -130,6 +130,8 @@ pub enum How {
     Signalled(i32),
     /// The kernel killed it for want of memory.
     OutOfMemory,
+    /// By itself, with this code, after it was not let begin any more processes.
+    Crowded(i32),
     /// While nobody who could have asked was its parent.
     Unknown,
     /// With the container engine, which ended or was started anew.
@@ -208,6 +210,7 @@ impl Ended {
             How::NotStarted(nix::libc::EACCES, _) => "not-executable",
             How::NotStarted(..) => "not-started",
             How::OutOfMemory => "out-of-memory",
+            How::Crowded(_) => "too-many-processes",
             How::WithEngine => "docker-ended",
             _ => "exited",
         }
@@ -225,6 +228,9 @@ impl fmt::Display for Ended {
                 write!(f, "was ended by {name} {after}")?;
             }
             How::OutOfMemory => write!(f, "was killed for want of memory {after}")?,
+            How::Crowded(code) => {
+                write!(f, "exited with code {code} {after}, having begun too many processes")?;
+            }
             How::Unknown => {
                 write!(f, "ended {after}, while its supervisor had been replaced")?;
             }

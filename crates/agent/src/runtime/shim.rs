@@ -29,6 +29,7 @@ use nix::unistd::{ForkResult, chdir, dup2_stdin, dup2_stdout, fork, mkfifo, sets
 
 use crate::clock;
 use crate::disk;
+use crate::runtime::cgroup::Denied;
 use crate::runtime::orders::{Orders, Phase, Request, State};
 use crate::runtime::place::Place;
 use crate::runtime::process::{self, Process};
@@ -72,8 +73,8 @@ struct Shim {
     start_at: Option<Instant>,
     /// When patience with a stop ends.
     kill_at: Option<Instant>,
-    /// How often the cgroup had been short of memory at the start.
-    oom_before: u64,
+    /// What the cgroup had denied before the start.
+    denied_before: Denied,
     /// Values of secrets, by the names of environment variables.
     secrets: BTreeMap<String, String>,
     /// What stands before the log of work that is done once.
@@ -135,7 +136,7 @@ fn begin(dir: &Path) -> io::Result<Option<Shim>> {
         aim: Aim::Run,
         start_at: None,
         kill_at: None,
-        oom_before: 0,
+        denied_before: Denied::default(),
         secrets,
         tap,
         late_at: None,

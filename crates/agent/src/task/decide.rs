@@ -111,7 +111,7 @@ pub fn conclude(
 ) -> Conclusion {
     let limits = &task.work.limits;
     let code = match ended.how {
-        How::Exited(code) => Some(code),
+        How::Exited(code) | How::Crowded(code) => Some(code),
         How::Signalled(number) => Some(128 + number),
         How::OutOfMemory => Some(137),
         How::NotStarted(number, _) if number != 0 => Some(127),
@@ -136,6 +136,14 @@ pub fn conclude(
             let message = format!("it used more memory than {}", limits.resources.memory);
             let hint = "raise limits.resources.memory, or find out what uses it";
             (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
+        }
+        (How::Crowded(_), _) => {
+            let message = format!(
+                "it wanted more than {} processes and threads at the same time",
+                limits.processes
+            );
+            let hint = "raise limits.processes, or find out what begins them";
+            (TaskPhase::OverLimit, Some(Reason::new("process-limit", message).hint(hint)))
         }
         (How::Unknown | How::WithEngine, _) => {
             let message = "it ended while its supervisor had died, and nobody knows how";
@@ -308,6 +316,7 @@ mod tests {
         let disk = is(OverLimit, Some(137), "disk-limit");
         assert_eq!(said(How::Signalled(9), false, Some(Cause::Disk)), disk);
         assert_eq!(said(How::OutOfMemory, false, None), is(OverLimit, Some(137), "memory-limit"));
+        assert_eq!(said(How::Crowded(2), false, None), is(OverLimit, Some(2), "process-limit"));
         assert_eq!(said(How::Unknown, false, None), is(Lost, None, "end-unknown"));
         let none = How::NotStarted(2, "no such".to_owned());
         assert_eq!(said(none, false, None), is(Failed, Some(127), "no-such-program"));

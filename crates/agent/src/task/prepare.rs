@@ -376,8 +376,17 @@ fn environment(
         ("ATOLL_HOST", &machine.host),
     ];
     let facts = facts.map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let usual = [own_variable("PATH", PATH), own_variable("LANG", "C.UTF-8")];
+    let (name, path) = own_variable("PATH", PATH);
+    let usual = [(name, seen_there(&path, &machine.task_paths)), own_variable("LANG", "C.UTF-8")];
     usual.into_iter().chain(facts).collect()
+}
+
+/// Of the directories programs are looked for in, those a step sees; the usual ones, if it sees
+/// none. What comes of a step then does not depend on who started the agent.
+fn seen_there(path: &str, visible: &[PathBuf]) -> String {
+    let seen = |dir: &&str| visible.iter().any(|root| Path::new(dir).starts_with(root));
+    let seen: Vec<&str> = path.split(':').filter(seen).collect();
+    if seen.is_empty() { PATH.to_owned() } else { seen.join(":") }
 }
 
 /// Tells whose a process is where there are no cgroups.
@@ -416,4 +425,17 @@ fn view(machine: &Machine, place: &TaskPlace, work: PathBuf, name: &str) -> Sand
 /// a server is heard.
 pub(super) fn has_secrets(record: &Record, task: &AssignedTask) -> bool {
     record.task.work.secrets.keys().all(|name| task.secrets.contains_key(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_looks_for_programs_where_it_sees_any() {
+        let visible = ["/usr", "/bin", "/opt/rust"].map(PathBuf::from);
+        let path = "/root/.cargo/bin:/usr/bin:/bin:/opt/rust/bin:/usrlocal";
+        assert_eq!(seen_there(path, &visible), "/usr/bin:/bin:/opt/rust/bin");
+        assert_eq!(seen_there("/root/bin", &visible), PATH);
+    }
 }

@@ -91,6 +91,17 @@ async fn a_step_that_forks_for_ever_is_bounded_and_ends() {
 }
 
 #[tokio::test]
+async fn a_step_that_fails_for_want_of_processes_is_told_so() {
+    let stage = Stage::new().await;
+    let script = "i=0; while [ $i -lt 200 ]; do sleep 1000 & i=$((i + 1)); done";
+    let limits = json!({ "processes": 50 });
+    let (phase, code, log, reason) = end_of(&stage, limited(script, limits)).await;
+    assert_eq!((phase, reason.as_str()), (TaskPhase::OverLimit, "process-limit"), "{log}");
+    assert_eq!(code, Some(2), "{log}");
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn a_step_that_ignores_being_asked_is_killed() {
     let stage = Stage::new().await;
     let script = "trap '' TERM; (trap '' TERM; sleep 1000) & while :; do sleep 1; done";
@@ -118,7 +129,8 @@ async fn a_flood_of_output_is_counted_and_holds_nobody_up() {
     assert_eq!(phase, TaskPhase::Succeeded);
     assert!(log.len() < 66 << 10, "{}", log.len());
     let dropped = (1_u64 << 30) + 4 - (64 << 10);
-    assert!(log.ends_with(&format!("[{dropped} more bytes were not kept: the limit is 65536]\n")));
+    let note = format!("\n[… {dropped} bytes left out here: the limit is 65536 …]\n");
+    assert!(log.contains(&note) && log.ends_with("\0end\n"), "its end is kept");
     stage.end().await;
 }
 

@@ -1,4 +1,5 @@
-//! What the decision centre may do by itself. How it is done is a planner's.
+//! What the decision centre may do by itself, and what it has taken by that. How it is done is a
+//! planner's.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,6 +7,7 @@ use serde_json::Value;
 
 use crate::Kind;
 use crate::quantity::Portion;
+use crate::time::Timestamp;
 
 /// What can be done: each a change of a target that an operator could make by hand, and take back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +31,9 @@ pub enum Action {
     Borrow(Change),
     /// What runs in the zone is moved to others, in waves.
     Evacuate,
+    /// What an earlier decision took is given back: its cause is over. No policy asks for it; it
+    /// follows from one that asked for `switch` or `borrow`.
+    GiveBack(GiveBack),
 }
 
 impl Action {
@@ -43,6 +48,7 @@ impl Action {
             Action::Switch(_) => "switch",
             Action::Borrow(_) => "borrow",
             Action::Evacuate => "evacuate",
+            Action::GiveBack(_) => "give back",
         }
     }
 
@@ -50,7 +56,8 @@ impl Action {
     pub fn direction(&self) -> Direction {
         match self {
             Action::Raise(_) | Action::Borrow(_) => Direction::Up,
-            Action::Lower(_) => Direction::Down,
+            // What was switched off or borrowed served it.
+            Action::Lower(_) | Action::GiveBack(_) => Direction::Down,
             _ => Direction::Other,
         }
     }
@@ -65,7 +72,8 @@ impl Action {
             | Action::Raise(_)
             | Action::Lower(_)
             | Action::Switch(_)
-            | Action::Borrow(_) => Kind::Deployment,
+            | Action::Borrow(_)
+            | Action::GiveBack(_) => Kind::Deployment,
         }
     }
 
@@ -81,6 +89,7 @@ impl Action {
             Action::Borrow(_) => 5,
             Action::Switch(_) => 6,
             Action::Lower(_) => 7,
+            Action::GiveBack(_) => 8,
         }
     }
 }
@@ -125,4 +134,50 @@ pub struct Setting {
     pub key: String,
     /// What it becomes.
     pub value: Value,
+}
+
+/// Which decision took what is given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GiveBack {
+    /// Its name.
+    pub decision: String,
+}
+
+/// What a decision took, for as long as it is to be given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// What.
+    pub what: What,
+    /// When it was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_at: Option<Timestamp>,
+}
+
+/// What was taken: how it was, and how it was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum What {
+    /// A value of a configuration.
+    Value {
+        /// The configuration.
+        config: String,
+        /// The key.
+        key: String,
+        /// What it was; its default, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Value>,
+        /// What it became.
+        is: Value,
+    },
+    /// Instances of a deployment.
+    Instances {
+        /// The deployment.
+        deployment: String,
+        /// How many it was to have.
+        was: u32,
+        /// How many it was left.
+        is: u32,
+    },
 }

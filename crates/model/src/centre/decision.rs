@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ActMode;
-use super::action::Action;
+use super::action::{Action, Taken};
 use crate::Kind;
 use crate::alerting::Suspect;
 use crate::cmdb::explained;
@@ -54,6 +54,9 @@ pub struct DecisionStatus {
     /// What the gate says of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<GateSays>,
+    /// What it took and nobody else has changed since, until that is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
     /// What is expected of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Expected>,

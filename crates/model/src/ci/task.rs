@@ -16,6 +16,9 @@ use crate::run::Resources;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 
+/// The reason of a task that is lost, or ended for good, because its host is not heard from.
+pub const HOST_LOST: &str = "host-lost";
+
 /// One piece of work. A task is never begun a second time: what is tried again is another task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

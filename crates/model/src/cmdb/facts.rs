@@ -18,6 +18,8 @@ use crate::time::Timestamp;
 pub const LARGEST_PART: usize = 1 << 20;
 /// Lists of a part may have so many entries.
 pub const LONGEST_LIST: usize = 20_000;
+/// The deepest facts may be nested.
+const DEEPEST: usize = 32;
 
 /// One part of the facts of one host: whose, and which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -383,7 +385,7 @@ impl FactsData {
     /// Checks that it is of a size that may be kept.
     ///
     /// # Errors
-    /// What is too much.
+    /// What is too much, or no such thing.
     pub fn check(&self) -> Result<(), Invalid> {
         let part = self.part().name();
         let entries = match self {
@@ -405,7 +407,41 @@ impl FactsData {
             let message = format!("has {size} bytes; at most {LARGEST_PART} are kept");
             return Err(Invalid::one(part, message));
         }
-        Ok(())
+        self.misshapen().map_or(Ok(()), |message| Err(Invalid::one(part, message)))
+    }
+
+    /// What of it cannot be what an agent finds.
+    fn misshapen(&self) -> Option<String> {
+        if let FactsData::Network(all) = self {
+            let no_address = |text: &&String| {
+                let bare = text.split(['/', '%']).next().unwrap_or_default();
+                bare.parse::<std::net::IpAddr>().is_err()
+            };
+            for interface in &all.interfaces {
+                if let Some(wrong) = interface.addresses.iter().find(no_address) {
+                    return Some(format!("{:?} of {:?} is no address", wrong, interface.name));
+                }
+            }
+        }
+        serde_json::to_value(self).ok().and_then(|value| odd(&value, 0))
+    }
+}
+
+/// What no store keeps and nobody reads: texts with NUL, and what is nested without end.
+fn odd(value: &Value, depth: usize) -> Option<String> {
+    let text = |text: &String| {
+        text.contains('\0').then(|| format!("{:?}… holds a NUL", text.get(..20).unwrap_or(text)))
+    };
+    if depth > DEEPEST {
+        return Some(format!("is nested more than {DEEPEST} deep"));
+    }
+    match value {
+        Value::String(value) => text(value),
+        Value::Array(all) => all.iter().find_map(|value| odd(value, depth + 1)),
+        Value::Object(all) => {
+            all.iter().find_map(|(key, value)| text(key).or_else(|| odd(value, depth + 1)))
+        }
+        _ => None,
     }
 }
 
@@ -454,6 +490,24 @@ mod tests {
         let fat = [("x".to_owned(), Value::String("y".repeat(LARGEST_PART)))].into();
         assert!(FactsData::Custom(fat).check().is_err());
         assert!(FactsData::Listeners(vec![Listener::default()]).check().is_ok());
+    }
+
+    #[test]
+    fn what_no_agent_finds_is_refused() {
+        let network = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+            let eth0 = Interface { name: "eth0".into(), addresses, ..Interface::default() };
+            FactsData::Network(NetworkFacts { interfaces: vec![eth0], ..NetworkFacts::default() })
+        };
+        assert!(network(&["10.0.0.1/24", "fe80::1%eth0/64", "::1"]).check().is_ok());
+        let said = network(&["10.0.0.1/24", "<script>"]).check().unwrap_err().to_string();
+        assert_eq!(said, r#"network: "<script>" of "eth0" is no address"#);
+        let custom = |value: Value| FactsData::Custom([("x".to_owned(), value)].into()).check();
+        assert!(custom(serde_json::json!({ "two\nlines": ["a\tb"] })).is_ok());
+        assert!(custom(serde_json::json!({ "a": ["b\0c"] })).is_err());
+        assert!(custom(serde_json::json!({ "a\0": 1 })).is_err());
+        let deep = (0..40).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        assert!(custom(deep).unwrap_err().to_string().contains("nested more than 32 deep"));
     }
 
     #[test]

@@ -11,10 +11,12 @@ use serde_json::Value;
 use crate::Kind;
 use crate::cmdb::explained;
 use crate::name::{self, Invalid};
-use crate::object::{Explained, Reason, Spec};
+use crate::object::{Explained, Object, Reason, Spec};
 use crate::schema::Compiled;
 use crate::time::{Span, Timestamp};
 
+/// The most choices of values a rule looks at for one item whose sources disagree.
+const MOST_CHOICES: usize = 64;
 /// The most bytes the attributes of one item may have as JSON.
 pub const LARGEST_ITEM: usize = 64 << 10;
 /// Sources one attribute may have.
@@ -85,6 +87,40 @@ pub struct IdentityRule {
     pub weak: bool,
 }
 
+impl IdentityRule {
+    /// The values it looks at, as they are compared: one key for each choice of values, of which
+    /// an attribute has several where sources disagree; none, where an attribute has none.
+    pub fn keys(&self, values: impl Fn(&str) -> Vec<String>) -> Vec<Vec<String>> {
+        let mut keys: Vec<Vec<String>> = vec![Vec::new()];
+        for attribute in &self.attributes {
+            let mut all: Vec<String> = values(attribute).iter().map(|v| plain(v)).collect();
+            all.sort();
+            all.dedup();
+            let longer = |key: &Vec<String>| -> Vec<Vec<String>> {
+                let with = |value: &String| key.iter().chain([value]).cloned().collect();
+                all.iter().map(with).collect()
+            };
+            keys = keys.iter().flat_map(longer).take(MOST_CHOICES).collect();
+        }
+        if self.attributes.is_empty() { Vec::new() } else { keys }
+    }
+}
+
+/// A value as it is compared: in small letters, and a hardware address without what makers write
+/// between its digits: `aa:bb:cc:dd:ee:01`, `AA-BB-CC-DD-EE-01` and `aabb.ccdd.ee01` are one.
+pub fn plain(value: &str) -> String {
+    let value = value.trim().to_lowercase();
+    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
+    let parts = |sign: char, each: usize, count: usize| {
+        let all: Vec<&str> = value.split(sign).collect();
+        all.len() == count && all.iter().all(|part| part.len() == each && is_hex(part))
+    };
+    match parts(':', 2, 6) || parts('-', 2, 6) || parts('.', 4, 3) {
+        true => value.replace([':', '-', '.'], ""),
+        false => value,
+    }
+}
+
 /// Which sources are believed of an attribute.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -115,6 +151,19 @@ pub struct Item {
     /// It was found to be the same as this other item, which stands for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+}
+
+impl Object<Item> {
+    /// All an attribute is said to be, by its target and by what sources have seen, as text.
+    pub fn said(&self, attribute: &str) -> Vec<String> {
+        let seen = self.status.seen.get(attribute).into_iter().flatten();
+        let all = self.spec.attributes.get(attribute).into_iter();
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        all.chain(seen.map(|said| &said.value)).map(text).collect()
+    }
 }
 
 /// What was seen of an item.

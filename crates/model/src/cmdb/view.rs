@@ -171,7 +171,7 @@ pub struct Records {
 }
 
 /// One record. Described under a longer name: the short one is TypeScript's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "ItemRecord")]
 pub struct Record {
@@ -183,6 +183,15 @@ pub struct Record {
     /// What it is related to.
     #[serde(default)]
     pub relations: std::collections::BTreeMap<String, Vec<String>>,
+    /// Who answers for it; left as it is, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Labels it is to have; others it has stay.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Annotations it is to have; others it has stay.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub annotations: std::collections::BTreeMap<String, String>,
 }
 
 /// `GET /v1/inventory`: what a filter lets through.
@@ -196,6 +205,9 @@ pub struct Found {
     /// For each facet that was asked for, how many have which value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facets: Vec<Facet>,
+    /// Names in the filter that nothing has, and those there are, where nothing passes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<crate::Reason>,
     /// The revision this is true of.
     pub revision: u64,
     /// Send back as `continue` for the next page; absent on the last.
@@ -243,10 +255,13 @@ pub struct ClassFigures {
     pub things: usize,
     /// The share of them that somebody has seen.
     pub coverage: f64,
-    /// Of what was seen, the share that is not stale.
-    pub freshness: f64,
-    /// Of what should be and was seen, the share that is so.
-    pub correctness: f64,
+    /// Of what was seen, the share that is not stale; not known, where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<f64>,
+    /// Of what should be and was seen, the share that is so; not known, where nothing was seen
+    /// that should be something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correctness: Option<f64>,
     /// Open findings.
     pub drift: usize,
 }

@@ -9,8 +9,8 @@ use atoll_model::notification::{AlertNote, Cause, Receiver};
 
 use super::*;
 use crate::Measurements;
+use crate::follow::apply;
 use crate::query::{Answer, Answers, Series};
-use crate::rehearse::apply;
 use crate::testing::world;
 
 const T: Timestamp = Timestamp(1_700_000_000_000);

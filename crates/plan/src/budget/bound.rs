@@ -8,7 +8,7 @@ use atoll_model::{Approval, Deployment, Kind, Object, Reason, Snapshot, Span, Ti
 use super::book::Book;
 use super::pool;
 use super::scope::{self, Meant, price_of_one};
-use crate::Context;
+use crate::{Context, peak};
 
 /// The end of a month, in which the next one counts too.
 const LAST: Span = Span::seconds(24 * 3600);
@@ -161,7 +161,11 @@ pub fn bounded(cx: &Context, deployment: &Object<Deployment>, instances: u32) ->
         return instances;
     }
     match bound(cx, deployment) {
-        Some(bound) => instances.min(bound.most.max(deployment.wanted())),
+        Some(bound) => {
+            // What a peak takes, the gate has asked budgets for already.
+            let peak = peak::kept(cx.world, deployment.name()).map_or(0, |(keep, _)| keep);
+            instances.min(bound.most.max(deployment.wanted()).max(peak))
+        }
         None => instances,
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use atoll_model::capacity::Peak;
 use atoll_model::elasticity::LOAD;
-use atoll_model::{Span, Timestamp};
+use atoll_model::{Snapshot, Span, Timestamp};
 
 use crate::elasticity::{SIGNAL, decide};
 use crate::forecast::{Series, forecast};
+use crate::peak;
 use crate::query::{Answer, Period, Query};
 
 /// The name of the answer.
@@ -28,21 +29,31 @@ pub(super) fn query(deployment: &str, last: Option<Timestamp>, at: Timestamp) ->
     if last.is_some_and(|last| last >= to) {
         return None;
     }
+    Some(past(HISTORY.to_owned(), deployment, to))
+}
+
+/// The highest load of each hour of the past.
+pub(crate) fn past(name: String, deployment: &str, to: Timestamp) -> Query {
     let kept =
         format!("max_over_time({SIGNAL}{{deployment=\"{deployment}\",signal=\"{LOAD}\"}}[{STEP}])");
-    let mut query = Query::at(HISTORY, kept, to);
+    let mut query = Query::at(name, kept, to);
     query.period = Period::Range { from: to - PAST, to, step: STEP };
-    Some(query)
+    query
 }
 
 /// The hour a time is in.
-pub(super) fn grid(at: Timestamp) -> Timestamp {
+pub(crate) fn grid(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(STEP.0 as i64) * STEP.0 as i64)
 }
 
-/// The highest load of each day, counted from now, and how it was forecast or why it was not. The
-/// instances are left for whoever knows what one carries.
-pub(super) fn days(history: &Answer, at: Timestamp) -> (Vec<Peak>, String) {
+/// The highest load of each day, counted from now, and how it was forecast or why it was not, with
+/// the peaks there are. The instances are left for whoever knows what one carries.
+pub(super) fn days(
+    history: &Answer,
+    (world, deployment): (&Snapshot, &str),
+    at: Timestamp,
+) -> (Vec<Peak>, String) {
+    let events = peak::events(world, deployment, STEP);
     let at = grid(at);
     let points = history.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
     let known: BTreeMap<Timestamp, f64> = points.iter().copied().collect();
@@ -53,7 +64,7 @@ pub(super) fn days(history: &Answer, at: Timestamp) -> (Vec<Peak>, String) {
     let values: Vec<Option<f64>> =
         times.take_while(|time| *time <= at).map(|time| known.get(&time).copied()).collect();
     let series = Series { start: first.0, step: STEP.0 as i64, values: &values };
-    let found = match forecast(&series, &[], HORIZON, LEAD) {
+    let found = match forecast(&series, &events, HORIZON, LEAD) {
         Err(refused) => return (Vec::new(), format!("none: {refused}")),
         Ok(found) => found,
     };

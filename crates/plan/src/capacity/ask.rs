@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_model::capacity::{CapacityReport, CapacityRow, ZoneRoom};
+use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, Known, ZoneRoom};
 use atoll_model::cmdb::Amount;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::run::Resources;
@@ -69,7 +69,43 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
         row.placed = place(world, &row.deployment, row.missing, &mut hosts);
         unplaced += row.missing - row.placed;
     }
-    CapacityReport { deployments: rows, zones, unplaced }
+    let environment = |row: &CapacityRow| {
+        world.get::<Deployment>(&row.deployment).map(|of| of.spec.environment.clone())
+    };
+    let names: BTreeSet<String> = rows.iter().filter_map(environment).collect();
+    let environments = names.into_iter().map(|name| {
+        let of = rows.iter().filter(|row| environment(row).as_ref() == Some(&name));
+        let all: Vec<&CapacityRow> = of.collect();
+        GroupRow { name, ..together(&all) }
+    });
+    let environments = environments.collect();
+    let fleet = together(&rows.iter().collect::<Vec<_>>());
+    CapacityReport { deployments: rows, environments, fleet, zones, unplaced }
+}
+
+/// Several deployments as one. What is not measured is not counted as unused.
+fn together(rows: &[&CapacityRow]) -> GroupRow {
+    let sum = |of: fn(&CapacityRow) -> u32| rows.iter().map(|row| of(row)).sum::<u32>();
+    let known = || rows.iter().filter_map(|row| Some((*row, row.load?)));
+    let left: u32 = known().map(|(row, _)| row.left).sum();
+    let used: f64 = known().map(|(row, load)| load / row.each).sum();
+    let share = |row: &CapacityRow| row.headroom.unwrap_or(f64::NEG_INFINITY);
+    let tightest = known().min_by(|(a, _), (b, _)| share(a).total_cmp(&share(b)));
+    GroupRow {
+        name: String::new(),
+        deployments: rows.len() as u32,
+        unmeasured: (rows.len() - known().count()) as u32,
+        left: sum(|row| row.left),
+        needed: sum(|row| row.needed),
+        headroom: (left > 0).then(|| thousandth(1.0 - used / f64::from(left))),
+        tightest: tightest.map(|(row, _)| row.deployment.clone()),
+        missing: sum(|row| row.missing),
+        placed: sum(|row| row.placed),
+    }
+}
+
+fn thousandth(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
 }
 
 fn row(
@@ -100,10 +136,9 @@ fn row(
         ready: subject.deployment.status.ready,
         left,
         needed,
-        headroom: load.filter(|_| left > 0).map(|load| {
-            let share = 1.0 - load / (f64::from(left) * each);
-            (share * 1_000.0).round() / 1_000.0
-        }),
+        headroom: load
+            .filter(|_| left > 0)
+            .map(|load| thousandth(1.0 - load / (f64::from(left) * each))),
         missing: needed.saturating_sub(left),
         placed: 0,
         room,
@@ -144,12 +179,72 @@ fn loads(world: &Snapshot, ask: &Ask) -> BTreeMap<String, f64> {
     }
     // Where all of it grows, what is called has grown already.
     if ask.of.is_some() || !ask.demand.is_empty() {
-        let set: BTreeSet<String> = first.iter().map(|(name, _)| name.clone()).collect();
-        for (name, more) in first {
-            follow(world, &base, &set, &name, more, &mut loads, FARTHEST);
-        }
+        fan(world, &base, &first, &mut loads);
     }
     loads
+}
+
+/// Adds what comes with more load on some deployments to those they call, and so on; those that
+/// are named themselves have all of theirs.
+pub(crate) fn fan(
+    world: &Snapshot,
+    base: &BTreeMap<String, f64>,
+    more: &[(String, f64)],
+    loads: &mut BTreeMap<String, f64>,
+) {
+    let set: BTreeSet<String> = more.iter().map(|(name, _)| name.clone()).collect();
+    for (name, more) in more {
+        follow(world, base, &set, name, *more, loads, FARTHEST);
+    }
+}
+
+/// What one instance of a deployment carries, how that is known, and so much more is kept; none
+/// where nobody says what its load is.
+pub(crate) fn carries(world: &Snapshot, deployment: &str) -> Option<Carries> {
+    let subject = Subject::of(world, deployment)?;
+    let (status, spec) = (&subject.object.status, &subject.object.spec);
+    let each = spec.each.or(status.each).unwrap_or(subject.declared.target);
+    let known = if spec.each.is_some() { Known::Set } else { status.known };
+    let (buffer, max) = (spec.buffer, subject.max);
+    (each > 0.0).then_some(Carries { each, known, buffer, max })
+}
+
+/// See [`carries`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Carries {
+    /// The load of one instance.
+    pub each: f64,
+    /// How that is known.
+    pub known: Known,
+    /// So much more is kept, as a share.
+    pub buffer: f64,
+    /// The most instances it may have.
+    pub max: u32,
+}
+
+impl Carries {
+    /// So many instances a load takes, the buffer among them.
+    pub fn takes(&self, load: f64) -> u32 {
+        decide::whole(load / self.each * (1.0 + self.buffer))
+    }
+}
+
+/// How many instances would find no room on open hosts, were so many more of each deployment
+/// placed: on those there are, and beside them on `more`.
+pub(crate) fn unplaced(world: &Snapshot, lacking: &[(String, u32)], more: &[Object<Host>]) -> u32 {
+    let nothing = Ask::default();
+    let there = world.all::<Host>().map(|host| Room::of(world, host, &nothing));
+    let mut hosts: Vec<Room> = there.filter(|room| room.open).collect();
+    hosts.extend(more.iter().map(|host| Room { open: true, ..Room::of(world, host, &nothing) }));
+    let all = lacking.iter();
+    all.map(|(name, count)| count - place(world, name, *count, &mut hosts)).sum()
+}
+
+/// The names of the applications an application calls, as far as that is declared.
+pub(crate) fn called(of: &Object<Application>) -> BTreeSet<String> {
+    let needed = of.spec.needed().map(str::to_owned);
+    let calls = of.spec.scaling.iter().flat_map(|scaling| scaling.calls.keys().cloned());
+    needed.chain(calls).collect()
 }
 
 /// The load that comes with what the business counts.

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::action::{Action, Change, Setting};
+use atoll_model::centre::action::{Action, Change, Setting, Taken, What};
 use atoll_model::{
     Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Release, Snapshot,
     Write,
 };
 
+use super::back;
 use super::subject::Subject;
 use crate::{Context, edit, elasticity};
 
@@ -17,6 +18,15 @@ use crate::{Context, edit, elasticity};
 pub(super) struct Deed {
     pub writes: Vec<Write>,
     pub words: Vec<String>,
+    /// What is to be given back later.
+    pub taken: Option<Taken>,
+}
+
+impl Deed {
+    fn takes(mut self, what: What) -> Deed {
+        self.taken = Some(Taken { what, returned_at: None });
+        self
+    }
 }
 
 /// Works an action out.
@@ -41,16 +51,20 @@ pub(super) fn make(cx: &Context, subject: &Subject, action: &Action) -> Result<D
         (Action::Switch(to), _) => switch(cx, subject.application.ok_or_else(gone)?, subject, to),
         (Action::Borrow(by), _) => borrow(cx, subject.deployment.ok_or_else(gone)?, by),
         (Action::Evacuate, _) => evacuate(cx, &subject.name),
+        (Action::GiveBack(of), _) => back::make(cx, of),
         _ => Err(gone()),
     }
 }
 
-fn deed(plan: Result<crate::Plan, Vec<Reason>>, words: impl Into<String>) -> Result<Deed, Reason> {
+pub(super) fn deed(
+    plan: Result<crate::Plan, Vec<Reason>>,
+    words: impl Into<String>,
+) -> Result<Deed, Reason> {
     match plan {
         Ok(plan) if plan.writes.is_empty() => {
             Err(Reason::new("nothing-to-do", "it is as it is to be already"))
         }
-        Ok(plan) => Ok(Deed { writes: plan.writes, words: vec![words.into()] }),
+        Ok(plan) => Ok(Deed { writes: plan.writes, words: vec![words.into()], taken: None }),
         Err(mut reasons) => Err(match reasons.is_empty() {
             true => Reason::new("nothing-to-do", "it cannot be done"),
             false => reasons.swap_remove(0),
@@ -154,10 +168,12 @@ fn switch(
         return Err(Reason::new("nothing-to-do", message));
     }
     let mut new = Object::clone(config);
-    let was = new.spec.values.insert(to.key.clone(), to.value.clone());
-    let was = was.map_or_else(|| "its default".to_owned(), |was| was.to_string());
+    let before = new.spec.values.insert(to.key.clone(), to.value.clone());
+    let was = before.as_ref().map_or_else(|| "its default".to_owned(), |was| was.to_string());
     let words = format!("{} of config/{} goes from {was} to {}", to.key, config.name(), to.value);
-    deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)
+    let done = deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)?;
+    let (config, key) = (config.name().to_owned(), to.key.clone());
+    Ok(done.takes(What::Value { config, key, was: before, is: to.value.clone() }))
 }
 
 /// Another deployment gives instances up; its autoscaler's number is nobody else's to write.
@@ -182,7 +198,14 @@ fn borrow(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<
         );
         return Err(Reason::new("nothing-to-do", message));
     };
-    lower(cx, lender, by)
+    let done = lower(cx, lender, by)?;
+    let left = done.writes.iter().find_map(|write| match write {
+        Write::Put(Any::Deployment(new)) if new.name() == lender.name() => Some(new.spec.instances),
+        _ => None,
+    });
+    let (deployment, was) = (lender.name().to_owned(), lender.wanted());
+    let is = left.unwrap_or(was);
+    Ok(done.takes(What::Instances { deployment, was, is }))
 }
 
 fn evacuate(cx: &Context, zone: &str) -> Result<Deed, Reason> {

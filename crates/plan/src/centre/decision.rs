@@ -15,7 +15,7 @@ use super::action::{self, Deed};
 use super::facts::{Firing, Scene};
 use super::limit::{self, Asked};
 use super::subject::Subject;
-use super::{EVERY, alert, effect, measure, weigh};
+use super::{EVERY, alert, back, effect, measure, weigh};
 use crate::alerting::suspect::suspects;
 use crate::decision::{Verdict, decide};
 use crate::query::Query;
@@ -124,7 +124,9 @@ impl Turn<'_> {
         let by = self.status.expected.as_ref().and_then(|expected| expected.by);
         self.plan.again_at = sooner(self.plan.again_at, by.filter(|by| *by > self.cx.now));
         let since = self.status.expected.as_ref().and_then(|expected| expected.since);
-        let held = since.zip(policy).map(|(since, policy)| since + policy.spec.expect.hold);
+        let held = since
+            .zip(policy)
+            .map(|(since, policy)| since + effect::hold(&policy.spec, &self.status));
         self.plan.again_at = sooner(self.plan.again_at, held);
         if let Some(effect) = came {
             let message = format!("{} {}", self.status.policy, effect.message);
@@ -147,20 +149,20 @@ impl Turn<'_> {
             return self.over();
         };
         self.keep_votes(weighed.votes);
-        let Some(policy) = weighed.followed else {
+        let Some((policy, action)) = weighed.followed else {
             let why = weighed.why_not;
             return self.skip(why.unwrap_or_else(|| Reason::new("not-followed", "no vote counts")));
         };
         self.status.policy = policy.meta.name.clone();
-        self.status.action = Some(policy.spec.action.clone());
-        self.status.expected = Some(effect::expected(&policy.spec));
+        self.status.action = Some(action.clone());
+        self.status.expected = Some(effect::expected(&policy.spec, &action));
         if self.status.inputs.is_empty() {
             self.keep_inputs(&subject);
         }
         let mode = policy.spec.mode_for(subject.environment(), subject.tier());
         self.status.mode = self.allowed(policy, mode);
-        let deed = action::make(self.cx, &subject, &policy.spec.action);
-        let other = limit::somebody_else(self.cx, &subject, &policy.spec.action);
+        let deed = action::make(self.cx, &subject, &action);
+        let other = limit::somebody_else(self.cx, &subject, &action);
         self.status.changes = deed.as_ref().map(|deed| deed.words.clone()).unwrap_or_default();
         self.status.verdict = deed.as_ref().ok().map(|deed| self.ask(deed));
         if self.status.mode < ActMode::Approve {
@@ -266,15 +268,18 @@ impl Turn<'_> {
             [] => String::new(),
             some => format!(", approved by {}", some.join(", ")),
         };
+        let action = self.status.action.as_ref().unwrap_or(&policy.spec.action);
         let message = format!(
             "decision/{}: policy/{}, {}{by}: {because}",
             self.decision.name(),
             policy.name(),
-            policy.spec.action.word()
+            action.word()
         );
         self.plan.intent = Intent::Edit;
         self.plan.reasons.push(Reason::new("decision", message));
         self.plan.writes = deed.writes;
+        self.plan.writes.extend(back::mark(self.cx.world, action, now));
+        self.status.taken = deed.taken;
     }
 
     /// Nothing is left to be decided.
@@ -338,6 +343,7 @@ pub(crate) fn held(status: &mut DecisionStatus, old: &DecisionStatus, reasons: &
     if status.acted_at.is_some() && old.acted_at.is_none() {
         status.phase = DecisionPhase::Skipped;
         status.acted_at = None;
+        status.taken = None;
         status.verdict = Some(GateSays { passes: false, reasons: reasons.to_vec() });
         if let Some(expected) = &mut status.expected {
             expected.by = None;

@@ -1,6 +1,7 @@
 //! What came of an action: whether what was expected is so, for long enough and in time. What is
 //! not measured is never taken for help.
 
+use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionStatus, Effect, Expected, Helped};
 use atoll_model::{Decision, Object, Policy, Span, Timestamp};
 
@@ -14,12 +15,22 @@ use crate::Context;
 const LATE: Span = Span::seconds(60);
 
 /// What is expected of following a policy.
-pub(super) fn expected(policy: &Policy) -> Expected {
+pub(super) fn expected(policy: &Policy, action: &Action) -> Expected {
     let that = match policy.expect.that.trim() {
+        _ if matches!(action, Action::GiveBack(_)) => format!("!({})", policy.when),
         "" => format!("!({})", policy.when),
         that => that.to_owned(),
     };
     Expected { that, by: None, since: None }
+}
+
+/// How long that has to be so. What was given back is not to be asked for again for as long as
+/// anything else is given to help.
+pub(super) fn hold(policy: &Policy, status: &DecisionStatus) -> Span {
+    match status.action {
+        Some(Action::GiveBack(_)) => policy.expect.within,
+        _ => policy.expect.hold,
+    }
 }
 
 /// Looks once more. None, while it is not known yet.
@@ -38,14 +49,16 @@ pub(super) fn measure(
     let expect = &policy.spec.expect;
     let by = acted + expect.within;
     let is_so = look(cx, decision, policy);
-    let expected = status.expected.get_or_insert_with(|| expected(&policy.spec));
+    let hold = hold(&policy.spec, status);
+    let action = status.action.as_ref().unwrap_or(&policy.spec.action);
+    let expected = status.expected.get_or_insert_with(|| expected(&policy.spec, action));
     expected.by = Some(by);
     match &is_so {
         Ok(true) => expected.since = expected.since.or(Some(at)),
         Ok(false) | Err(_) => expected.since = None,
     }
     if let Some(since) = expected.since {
-        let long_enough = at.since(since) >= expect.hold;
+        let long_enough = at.since(since) >= hold;
         let message =
             format!("{} is so since {since}, {} after", expected.that, after(acted, since));
         return long_enough.then_some(Effect { verdict: Helped::Helped, at, message });
@@ -83,11 +96,13 @@ fn look(
 ) -> Result<bool, String> {
     let id = &decision.spec.subject;
     let ready = Ready::read(&policy.spec).map_err(|(path, wrong)| format!("{path}: {wrong}"))?;
-    let Some(that) = &ready.that else {
+    let back = matches!(decision.status.action, Some(Action::GiveBack(_)));
+    let Some(that) = ready.that.as_ref().filter(|_| !back) else {
         if policy.spec.off {
             return Err(format!("policy/{} is off", policy.name()));
         }
-        let mut standing = policy.status.standing.iter().filter(|one| one.subject == *id);
+        let votes = policy.status.standing.iter().filter(|one| one.gives_back.is_none());
+        let mut standing = votes.filter(|one| one.subject == *id);
         return match standing.next() {
             None => Ok(true),
             Some(one) => one.blind.clone().map_or(Ok(false), Err),

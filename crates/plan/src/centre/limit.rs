@@ -27,7 +27,7 @@ pub(super) fn somebody_else(cx: &Context, subject: &Subject, action: &Action) ->
             let kept = elasticity::kept(cx.world, name)?;
             Some(format!("autoscaler/{name} acts: it keeps {kept} instances"))
         }
-        Action::Switch(_) | Action::Borrow(_) => None,
+        Action::Switch(_) | Action::Borrow(_) | Action::GiveBack(_) => None,
         Action::Evacuate => evacuates(cx, subject),
     };
     who.map(|who| Reason::new("other-acts", who))

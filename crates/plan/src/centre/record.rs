@@ -23,7 +23,8 @@ pub(super) struct Kept<'a> {
 /// Sums up the decisions that followed a policy.
 ///
 /// **Invariant:** whatever goes is counted once, with what is forgotten; and what was done within
-/// a day stays, so that limits are counted on all of it.
+/// a day stays, so that limits are counted on all of it; as does what took something that is to be
+/// given back.
 pub(super) fn of<'a>(world: &'a Snapshot, policy: &str) -> Kept<'a> {
     let own = world.all::<Decision>().filter(|decision| decision.status.policy == policy);
     let own: Vec<&Arc<Object<Decision>>> = own.collect();
@@ -31,7 +32,8 @@ pub(super) fn of<'a>(world: &'a Snapshot, policy: &str) -> Kept<'a> {
     let may_go = |decision: &&&Arc<Object<Decision>>| {
         let status = &decision.status;
         let lately = |at: Timestamp| latest.0 - at.0 < DAY_MS;
-        status.ended_at.is_some() && !status.acted_at.is_some_and(lately)
+        let owes = super::back::is_open(world, decision);
+        status.ended_at.is_some() && !status.acted_at.is_some_and(lately) && !owes
     };
     let mut old: Vec<&Arc<Object<Decision>>> = own.iter().filter(may_go).copied().collect();
     old.sort_by_key(|decision| (decision.status.ended_at, &decision.meta.name));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::centre::action::Direction;
+use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::DecisionStatus;
 use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
 use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
@@ -48,6 +48,8 @@ pub fn replay(
     let mut all: Vec<_> = cx.world.all::<Decision>().filter(|d| made(d) >= from).collect();
     all.sort_by_key(|decision| std::cmp::Reverse((made(decision), decision.meta.name.clone())));
     let mut told = DecisionReplay::default();
+    // What is given back follows from what was decided before, and from nothing that was seen.
+    all.retain(|decision| !matches!(decision.status.action, Some(Action::GiveBack(_))));
     for decision in all {
         told.decisions += 1;
         if decision.status.inputs.is_empty() {

@@ -6,19 +6,21 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::action::Direction;
+use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::Vote;
 use atoll_model::centre::{ActMode, Standing};
 use atoll_model::{Object, Policy, Reason, Timestamp};
 
 use super::subject::Subject;
-use super::{action, limit};
+use super::{action, back, limit};
 use crate::Context;
 
 /// One policy with what it says of the thing.
 struct Voter<'a> {
     policy: &'a Arc<Object<Policy>>,
     standing: &'a Standing,
+    /// What it asks for.
+    action: Action,
     due: Timestamp,
     /// What it wants cannot be done, or is somebody else's to do.
     cannot: bool,
@@ -28,7 +30,7 @@ struct Voter<'a> {
 
 impl Voter<'_> {
     fn direction(&self) -> Direction {
-        self.policy.spec.action.direction()
+        self.action.direction()
     }
 }
 
@@ -36,8 +38,8 @@ impl Voter<'_> {
 pub(super) struct Weighed<'a> {
     /// All votes, the one that is followed first.
     pub votes: Vec<Vote>,
-    /// The policy that is followed.
-    pub followed: Option<&'a Arc<Object<Policy>>>,
+    /// The policy that is followed, and in what.
+    pub followed: Option<(&'a Arc<Object<Policy>>, Action)>,
     /// Why none is, where there are votes or it cannot be told.
     pub why_not: Option<Reason>,
 }
@@ -48,34 +50,36 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
     let said = policies.filter_map(|policy| {
         let mut all = policy.status.standing.iter();
         let standing = all.find(|one| one.subject == subject)?;
-        let due = super::due(cx.world, standing, policy.spec.hold);
+        let due = super::due(cx.world, policy, standing);
         let spec = &policy.spec;
+        let action = back::wanted(spec, standing);
         let cannot = of.is_none_or(|of| {
-            action::make(cx, of, &spec.action).is_err()
-                || limit::somebody_else(cx, of, &spec.action).is_some()
+            action::make(cx, of, &action).is_err()
+                || limit::somebody_else(cx, of, &action).is_some()
         });
         let mode = of.map_or(spec.mode, |of| spec.mode_for(of.environment(), of.tier()));
-        Some(Voter { policy, standing, due, cannot, says: mode < ActMode::Approve })
+        Some(Voter { policy, standing, action, due, cannot, says: mode < ActMode::Approve })
     });
     let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
     voters.sort_by(|a, b| {
-        let order = |voter: &Voter| (voter.cannot, voter.says, voter.policy.spec.action.rank());
+        let order = |voter: &Voter| (voter.cannot, voter.says, voter.action.rank());
         (order(a), a.policy.name()).cmp(&(order(b), b.policy.name()))
     });
     let more = against_less(&voters, &blind);
-    let mut followed: Option<&Arc<Object<Policy>>> = None;
+    let mut followed: Option<(&Arc<Object<Policy>>, Action)> = None;
     let mut votes = Vec::new();
+    let name = |of: &Option<(&'a Arc<Object<Policy>>, Action)>| of.as_ref().map(|(p, _)| p.name());
     for voter in &voters {
-        let why = not_followed(cx, voter, more.as_deref(), followed.map(|policy| policy.name()));
+        let why = not_followed(cx, voter, more.as_deref(), name(&followed));
         if why.is_none() {
-            followed = Some(voter.policy);
+            followed = Some((voter.policy, voter.action.clone()));
         }
         votes.push(vote(voter, why));
     }
     // Stable: the others stay in their order.
     votes.sort_by_key(|vote| vote.not_followed.is_some());
-    let why_not = match followed {
+    let why_not = match &followed {
         Some(_) => None,
         None => {
             // Those that only have to wait say least.
@@ -125,9 +129,12 @@ fn not_followed(
 fn vote(voter: &Voter, why: Option<String>) -> Vote {
     Vote {
         policy: voter.policy.name().to_owned(),
-        action: voter.policy.spec.action.clone(),
+        action: voter.action.clone(),
         since: voter.standing.since,
-        when: voter.policy.spec.when.clone(),
+        when: match voter.action {
+            Action::GiveBack(_) => format!("!({})", voter.policy.spec.when),
+            _ => voter.policy.spec.when.clone(),
+        },
         values: voter.standing.values.clone(),
         message: voter.standing.message.clone(),
         not_followed: why,

@@ -10,6 +10,7 @@ use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::snapshot::Load;
 use atoll_model::{Any, Host, Intent, Object, Reason, Selector, Snapshot, Span, Task, Write};
 
+use crate::placement::no_engine;
 use crate::{Context, Plan};
 
 /// The one subject: the queue.
@@ -29,12 +30,17 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     let mut plan = Plan::new(Intent::Observe);
     let mut lines = Lines::of(cx.world);
     let mut rooms = Rooms::default();
+    let mut left = Vec::new();
     while plan.writes.len() < AT_ONCE {
         let Some(task) = lines.next() else { break };
-        let Some(host) = rooms.place(cx.world, task) else { continue };
+        let Some(host) = rooms.place(cx.world, task) else {
+            left.push(task);
+            continue;
+        };
         lines.took(task);
         plan.writes.push(give(cx, task, host));
     }
+    tell(cx, &left, &mut plan);
     if cx.world.queued_tasks().next().is_some() {
         let full = plan.writes.len() == AT_ONCE;
         plan.again_at = Some(if full { cx.now } else { cx.now + LOOK_AGAIN });
@@ -64,6 +70,39 @@ fn give(cx: &Context, task: &Arc<Object<Task>>, host: String) -> Write {
     new.status.since = Some(cx.now);
     new.status.reasons.clear();
     Write::Put(Any::Task(Arc::new(new)))
+}
+
+/// Says of tasks that found no host what they wait for. Of those whose turn will come, only once
+/// they have waited for a while, and of none again while it is the same.
+fn tell(cx: &Context, left: &[&Arc<Object<Task>>], plan: &mut Plan) {
+    let mut known: Vec<(&Task, Vec<Reason>)> = Vec::new();
+    for task in left {
+        let alike = |spec: &Task| {
+            let engine = |task: &Task| task.work.needs_engine();
+            spec.on == task.spec.on
+                && need(spec) == need(&task.spec)
+                && engine(spec) == engine(&task.spec)
+        };
+        let at = known.iter().position(|(spec, _)| alike(spec)).unwrap_or_else(|| {
+            known.push((&task.spec, why_it_waits(cx.world, &task.spec)));
+            known.len() - 1
+        });
+        let why = &known[at].1;
+        let codes = |reasons: &[Reason]| -> Vec<String> {
+            reasons.iter().map(|reason| reason.code.clone()).collect()
+        };
+        // Where others in this plan were given the room, its turn comes too.
+        let soon = why.iter().any(|reason| reason.code == "busy");
+        let waited = cx.now.since(task.meta.created_at.unwrap_or(cx.now));
+        let free = why.iter().any(|reason| reason.code == "queued");
+        let early = free || (soon && waited < LOOK_AGAIN);
+        if early || codes(why) == codes(&task.status.reasons) || plan.writes.len() >= AT_ONCE {
+            continue;
+        }
+        let mut new = Object::clone(task);
+        new.status.reasons.clone_from(why);
+        plan.writes.push(Write::Put(Any::Task(Arc::new(new))));
+    }
 }
 
 /// The pipeline a task is of.
@@ -265,9 +304,9 @@ pub(crate) fn why_it_waits(world: &Snapshot, task: &Task) -> Vec<Reason> {
         1..=3 => of.join(", "),
         n => format!("{n} hosts"),
     };
-    for (exclusion, hosts) in &found {
+    for (cause, hosts) in &found {
         let hosts = named(hosts);
-        match exclusion {
+        match cause {
             Exclusion::NotSelected => {
                 let message = format!("{hosts}: not selected by on: {}", task.on);
                 say("not-selected", message, "label a host, or change the step's on");
@@ -277,7 +316,11 @@ pub(crate) fn why_it_waits(world: &Snapshot, task: &Task) -> Vec<Reason> {
                 say("not-open", message, "atoll uncordon host/NAME");
             }
             Exclusion::NoEngine => {
-                let message = format!("{hosts}: no container engine, and the step needs one");
+                let is = |host: &Object<Host>| {
+                    exclusion(world, host, task, Amount::default()) == Some(*cause)
+                };
+                let why = no_engine(world, is);
+                let message = format!("{hosts}: no container engine, and the step needs one{why}");
                 say("no-engine", message, "start Docker there, or leave images out");
             }
             Exclusion::TooSmall => {
@@ -297,7 +340,8 @@ pub(crate) fn why_it_waits(world: &Snapshot, task: &Task) -> Vec<Reason> {
         }
     }
     if lost > 0 {
-        say("not-heard", format!("{lost} hosts are not heard from"), "start their agents");
+        let are = if lost == 1 { "host is" } else { "hosts are" };
+        say("not-heard", format!("{lost} {are} not heard from"), "start their agents");
     }
     if found.is_empty() && lost == 0 {
         say("no-hosts", "there are no hosts".to_owned(), "join one: atoll agent --server URL");

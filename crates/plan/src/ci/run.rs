@@ -28,6 +28,8 @@ const USUAL_KEEP: Span = Span::seconds(30 * 86_400);
 pub(crate) const LAST_STEPS: Span = Span::seconds(300);
 /// The reason of a run that was ended by a newer one of its group.
 const SUPERSEDED: &str = "superseded";
+/// The reason of a run of which a task has no host.
+pub(crate) const NO_HOST: &str = "waits-for-host";
 
 /// Plans for one run.
 pub fn plan(cx: &Context, name: &str) -> Plan {
@@ -127,6 +129,7 @@ impl Turn<'_> {
         if self.status.phase.is_over() {
             return self.keep_or_forget();
         }
+        self.status.reasons.retain(|reason| reason.code != NO_HOST);
         let ending = self.ending();
         if self.status.phase == RunPhase::Pending && ending.is_none() {
             self.begin();
@@ -151,6 +154,8 @@ impl Turn<'_> {
             }
         } else if self.status.phase == RunPhase::Running && over && self.is_idle() {
             self.end();
+        } else if self.status.phase == RunPhase::Running {
+            self.tell_of_waiting();
         }
     }
 

@@ -7,7 +7,46 @@ use std::cmp::Ordering;
 use atoll_model::{Cpu, Memory};
 use serde_json::Value;
 
-use super::identity::plain;
+use atoll_model::cmdb::item::plain;
+
+/// What is compared: a value, or a text that stands in none. Very many may be, so that no value is
+/// made of a text for that.
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
+    Text(&'a str),
+    Other(&'a Value),
+}
+
+impl<'a> From<&'a Value> for Said<'a> {
+    fn from(value: &'a Value) -> Said<'a> {
+        match value {
+            Value::String(text) => Said::Text(text),
+            other => Said::Other(other),
+        }
+    }
+}
+
+impl Said<'_> {
+    fn is_array(self) -> bool {
+        matches!(self, Said::Other(Value::Array(_)))
+    }
+
+    fn is_null(self) -> bool {
+        matches!(self, Said::Other(Value::Null))
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Said::Other(Value::Number(_)))
+    }
+
+    fn is(self, other: Said) -> bool {
+        match (self, other) {
+            (Said::Text(a), Said::Text(b)) => a == b,
+            (Said::Other(a), Said::Other(b)) => a == b,
+            _ => false,
+        }
+    }
+}
 
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +82,19 @@ impl Comparison {
 
     /// Whether a value is so. A list is, where one of its members is.
     pub fn holds(self, value: &Value, wanted: &Value) -> bool {
-        if let (Value::Array(all), false) = (value, wanted.is_array()) {
+        self.is_so(value.into(), wanted.into())
+    }
+
+    /// Whether a text is so.
+    pub fn holds_text(self, text: &str, wanted: &Value) -> bool {
+        self.is_so(Said::Text(text), wanted.into())
+    }
+
+    fn is_so(self, value: Said, wanted: Said) -> bool {
+        if let (Said::Other(Value::Array(all)), false) = (value, wanted.is_array()) {
             return match self {
-                Comparison::IsNot => all.iter().all(|one| self.holds(one, wanted)),
-                _ => all.iter().any(|one| self.holds(one, wanted)),
+                Comparison::IsNot => all.iter().all(|one| self.is_so(one.into(), wanted)),
+                _ => all.iter().any(|one| self.is_so(one.into(), wanted)),
             };
         }
         match self {
@@ -76,8 +124,8 @@ pub fn satisfies(is: &Value, should: &Value) -> bool {
     Comparison::Is.holds(is, should)
 }
 
-fn same(value: &Value, wanted: &Value) -> bool {
-    if value == wanted {
+fn same(value: Said, wanted: Said) -> bool {
+    if value.is(wanted) {
         return true;
     }
     if value.is_array() || wanted.is_array() {
@@ -97,35 +145,42 @@ fn same(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn has_unit(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+fn has_unit(value: Said) -> bool {
+    matches!(value, Said::Text(text) if text.ends_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-fn order(value: &Value, wanted: &Value) -> Option<Ordering> {
+fn order(value: Said, wanted: Said) -> Option<Ordering> {
     if value.is_null() || wanted.is_null() {
         return None;
     }
     match (number(value), number(wanted)) {
         (Some(a), Some(b)) => a.partial_cmp(&b),
+        // A word is neither more nor less than a number.
+        (Some(_), None) if !begins(wanted) => None,
+        (None, Some(_)) if !begins(value) => None,
         // A version is no number, and `10` is more than `9` in one too.
         _ => Some(natural(&typed(value), &typed(wanted))),
     }
 }
 
 /// A number, or an amount with its unit.
-fn number(value: &Value) -> Option<f64> {
+fn number(value: Said) -> Option<f64> {
     match value {
-        Value::Number(number) => number.as_f64(),
+        Said::Other(Value::Number(number)) => number.as_f64(),
         // Most texts are none, and to find that out three times takes long.
-        Value::String(text) if !begins_a_number(text) => None,
-        Value::String(text) => {
+        Said::Text(text) if !begins_a_number(text) => None,
+        Said::Text(text) => {
             let plain = text.parse::<f64>().ok().filter(|n| n.is_finite());
             let memory = || text.parse::<Memory>().ok().map(|m| m.0 as f64);
             let cpu = || text.parse::<Cpu>().ok().map(|c| c.0 as f64 / 1000.0);
             plain.or_else(memory).or_else(cpu)
         }
-        _ => None,
+        Said::Other(_) => None,
     }
+}
+
+fn begins(value: Said) -> bool {
+    matches!(value, Said::Text(text) if begins_a_number(text))
 }
 
 fn begins_a_number(text: &str) -> bool {
@@ -134,13 +189,13 @@ fn begins_a_number(text: &str) -> bool {
 
 /// A value as it is typed.
 pub fn text(value: &Value) -> String {
-    typed(value).into_owned()
+    typed(value.into()).into_owned()
 }
 
-fn typed(value: &Value) -> Cow<'_, str> {
+fn typed(value: Said<'_>) -> Cow<'_, str> {
     match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
+        Said::Text(text) => Cow::Borrowed(text),
+        Said::Other(other) => Cow::Owned(other.to_string()),
     }
 }
 
@@ -220,6 +275,11 @@ mod tests {
         assert!(!is.holds(&json!("12"), &json!("12.0")), "versions are words");
         assert!(more.holds(&json!("16Gi"), &json!("8Gi")) && more.holds(&json!(2), &json!("500m")));
         assert!(more.holds(&json!("6.1.10-2"), &json!("6.1.9-18")));
+        for (value, wanted) in [("many", "3"), ("3", "many"), ("true", "0.5")] {
+            let (value, wanted) = (json!(value), json!(wanted));
+            assert!(!more.holds(&value, &wanted) && !Comparison::Less.holds(&value, &wanted));
+        }
+        assert!(more.holds(&json!("12.0.1"), &json!("9")) && more.holds(&json!("b"), &json!("a")));
         assert!(!more.holds(&json!(null), &json!(1)) && !more.holds(&json!("1Gi"), &json!("2Gi")));
         assert!(
             like.holds(&json!("web-12"), &json!("web-*")) && like.holds(&json!("web"), &json!("E"))

@@ -20,6 +20,11 @@ use crate::{Context, Plan};
 /// The label that names who answers for a host.
 const OWNER_LABEL: &str = "owner";
 
+/// The attribute that stands for who somebody is.
+const IDENTITY: &str = "identity";
+/// So many others are named.
+const TOLD_TWINS: usize = 3;
+
 /// Plans the findings of one host.
 pub fn plan_host(cx: &Context, name: &str) -> Plan {
     let subject = format!("host/{name}");
@@ -40,7 +45,10 @@ pub fn plan_host(cx: &Context, name: &str) -> Plan {
             && let Some(why) = facts::not_mended(cx.world, name, &attribute.name)
         {
             let message = format!("the agent of {name} could not make it so: {why}");
-            let hint = "take it out of the host's spec.mend and put it in again to have it tried";
+            let hint = format!(
+                "once its program is right, atoll drift mend {} has it tried again",
+                Drift::object_name(&subject, &attribute.name)
+            );
             status.reasons.push(Reason::new("not-mended", message).hint(hint));
         }
     }
@@ -62,7 +70,7 @@ pub fn plan_host(cx: &Context, name: &str) -> Plan {
             reasons: vec![Reason::new("same-identity", message).hint(hint)],
             ..DriftStatus::default()
         };
-        found.insert("identity".to_owned(), status);
+        found.insert(IDENTITY.to_owned(), status);
     }
     settle(cx, &subject, found, again_at)
 }
@@ -93,6 +101,20 @@ pub fn plan_item(cx: &Context, name: &str) -> Plan {
         }
     }
     let schema = class.and_then(|class| item::compiled(class));
+    for (attribute, why) in item::ill_seen(schema.as_ref(), &attributes) {
+        let (cause, is) = (DriftCause::Unfit, attribute.is.first().cloned());
+        let said =
+            is.as_ref().map(|is| format!("{}, says {},", compare::text(&is.value), is.source));
+        let message = format!(
+            "{} is {} which does not fit its class: {why}",
+            attribute.name,
+            said.unwrap_or_default()
+        );
+        let hint = "correct what the source sees, or the class's schema";
+        let usual = || DriftStatus { cause, is, owner: owner.clone(), ..DriftStatus::default() };
+        let status = found.entry(attribute.name.clone()).or_insert_with(usual);
+        status.reasons.push(Reason::new("unfit", message).hint(hint));
+    }
     let problems = item::problems(schema.as_ref(), item);
     let mut unfit: BTreeMap<String, Vec<Reason>> = BTreeMap::new();
     for (field, why) in problems {
@@ -112,7 +134,41 @@ pub fn plan_item(cx: &Context, name: &str) -> Plan {
         let (cause, owner) = (DriftCause::Unfit, owner.clone());
         found.insert(attribute, DriftStatus { cause, owner, reasons, ..DriftStatus::default() });
     }
+    let twins = identity::item_twins(cx.world, item);
+    found
+        .extend(twin_of_item(&subject, &twins, &owner).map(|status| (IDENTITY.to_owned(), status)));
     settle(cx, &subject, found, again_at)
+}
+
+/// That others show what an item shows; two records of one thing, or one of them is wrong.
+fn twin_of_item(
+    subject: &str,
+    twins: &[identity::ItemTwin],
+    owner: &Option<String>,
+) -> Option<DriftStatus> {
+    let first = twins.iter().find(|twin| twin.strong).or(twins.first())?;
+    let mut names: Vec<String> =
+        twins.iter().take(TOLD_TWINS).map(|twin| format!("item/{}", twin.item)).collect();
+    if let Some(more) = twins.len().checked_sub(TOLD_TWINS + 1) {
+        names.push(format!("{} more", more + 1));
+    }
+    let how = if first.strong { "is most likely" } else { "may be" };
+    let message = format!(
+        "{subject} {how} the same thing as {}: rule {} finds {} of both",
+        names.join(", "),
+        first.rule,
+        first.value
+    );
+    let hint = format!(
+        "atoll merge {subject} --into item/{} makes them one; else correct the one that is wrong",
+        first.item
+    );
+    Some(DriftStatus {
+        cause: DriftCause::Twin,
+        owner: owner.clone(),
+        reasons: vec![Reason::new("same-identity", message).hint(hint)],
+        ..DriftStatus::default()
+    })
 }
 
 /// When a failure that was met is over by itself.
@@ -260,7 +316,10 @@ pub fn touched_items(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> 
                 _ => None,
             };
             let merged = [into(old), into(new)].into_iter().flatten();
-            [item.meta.name.clone()].into_iter().chain(merged).collect()
+            let of = |any: Option<&Any>| any.and_then(Any::of::<Item>).cloned();
+            let (old, new) = (of(old), of(new));
+            let alike = identity::items_alike(world, old.as_deref(), new.as_deref());
+            [item.meta.name.clone()].into_iter().chain(merged).chain(alike).collect()
         }
         (Some(Any::ItemType(old)), Some(Any::ItemType(new))) if old.spec == new.spec => Vec::new(),
         (_, Some(Any::ItemType(class))) => {

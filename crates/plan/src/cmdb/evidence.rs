@@ -15,6 +15,8 @@ use serde_json::Value;
 use super::{attribute, compare};
 use crate::{Context, Plan};
 
+pub mod work;
+
 /// The same evidence is not written more often than this.
 const AGAIN: Span = Span::seconds(60);
 
@@ -37,11 +39,11 @@ pub fn note(cx: &Context, consumer: &str, told: &UseReport) -> Result<Plan, Vec<
     match told.subject.split_once('/') {
         Some(("host", name)) => {
             let host = cx.world.get::<Host>(name).ok_or_else(missing)?;
-            on_host(cx, host, &told.attribute, used, &mut plan);
+            on_host(host, &told.attribute, used, &mut plan);
         }
         Some(("item", name)) => {
             let item = cx.world.get::<Item>(name).ok_or_else(missing)?;
-            on_item(cx, item, &told.attribute, used, &mut plan);
+            on_item(item, &told.attribute, used, &mut plan);
         }
         _ => return Err(wrong(format!("{:?} is neither host/NAME nor item/NAME", told.subject))),
     }
@@ -49,12 +51,12 @@ pub fn note(cx: &Context, consumer: &str, told: &UseReport) -> Result<Plan, Vec<
 }
 
 /// Whether a word adds to what is known: a failure does, and a success of whoever failed before.
-fn adds(cx: &Context, known: Option<&Used>, new: &Used) -> bool {
+fn adds(known: Option<&Used>, new: &Used) -> bool {
     let Some(known) = known else { return true };
     let same =
         (known.works, &known.value, &known.consumer) == (new.works, &new.value, &new.consumer);
     if same {
-        return !new.works && cx.now.since(known.at) >= AGAIN;
+        return !new.works && new.at.since(known.at) >= AGAIN;
     }
     // Somebody else's success does not unsay a failure with the same value.
     !new.works || known.works || known.consumer == new.consumer || known.value != new.value
@@ -66,8 +68,8 @@ fn reason(subject: &str, attribute: &str, used: &Used) -> Reason {
     Reason::new("used", format!("{} {how} {attribute} {value} of {subject}", used.consumer))
 }
 
-fn on_host(cx: &Context, host: &Arc<Object<Host>>, key: &str, used: Used, plan: &mut Plan) {
-    if adds(cx, host.status.used.get(key), &used) {
+fn on_host(host: &Arc<Object<Host>>, key: &str, used: Used, plan: &mut Plan) {
+    if adds(host.status.used.get(key), &used) {
         let mut new = Object::clone(host);
         plan.reasons.push(reason(&format!("host/{}", host.name()), key, &used));
         new.status.used.insert(key.to_owned(), used);
@@ -75,13 +77,31 @@ fn on_host(cx: &Context, host: &Arc<Object<Host>>, key: &str, used: Used, plan: 
     }
 }
 
-fn on_item(cx: &Context, item: &Arc<Object<Item>>, key: &str, used: Used, plan: &mut Plan) {
-    if adds(cx, item.status.used.get(key), &used) {
+fn on_item(item: &Arc<Object<Item>>, key: &str, used: Used, plan: &mut Plan) {
+    if adds(item.status.used.get(key), &used) {
         let mut new = Object::clone(item);
         plan.reasons.push(reason(&format!("item/{}", item.name()), key, &used));
         new.status.used.insert(key.to_owned(), used);
         plan.writes.push(Write::Put(Any::Item(Arc::new(new))));
     }
+}
+
+/// Whether a failure shows that whoever has the address was there: a port that refuses, or says
+/// something nobody wanted, is no evidence against the address.
+pub(crate) fn answered(message: &str) -> bool {
+    const SIGNS: [&str; 10] = [
+        "refused",
+        "was answered",
+        "answered with",
+        "not answered in HTTP",
+        "reset",
+        "broke off",
+        "closes every",
+        "certificate",
+        "does not hold",
+        "exposes what",
+    ];
+    SIGNS.iter().any(|sign| message.contains(sign))
 }
 
 /// Plans for one monitor: it relies on the recorded address of whatever has the address it looks
@@ -98,6 +118,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     for target in monitor.spec.probe.targets() {
         let Some(address) = address_of(target) else { continue };
         let message = monitor.status.reasons.first().map(|r| r.message.clone());
+        // Somebody was there, and only what was to listen is wrong, which the monitor says itself.
+        let works = works || message.as_deref().is_some_and(answered);
         let used = Used {
             value: Value::from(address),
             consumer: format!("monitor/{name}"),
@@ -107,8 +129,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         };
         for (subject, key) in holders(cx.world, address) {
             match subject {
-                Any::Host(host) => on_host(cx, &host, &key, used.clone(), &mut plan),
-                Any::Item(item) => on_item(cx, &item, &key, used.clone(), &mut plan),
+                Any::Host(host) => on_host(&host, &key, used.clone(), &mut plan),
+                Any::Item(item) => on_item(&item, &key, used.clone(), &mut plan),
                 _ => {}
             }
         }
@@ -180,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{host, world};
-    use crate::{Measurements, rehearse};
+    use crate::{Measurements, follow};
 
     #[test]
     fn addresses_are_found_in_targets() {
@@ -213,7 +235,7 @@ mod tests {
             };
             let plan = note(&cx, "user/anna", &told).unwrap();
             let count = plan.writes.len();
-            plan.writes.iter().for_each(|write| drop(rehearse::apply(&mut world, write)));
+            plan.writes.iter().for_each(|write| drop(follow::apply(&mut world, write)));
             count
         };
         assert_eq!(tell("monitor/a", false, 0), 1);

@@ -13,13 +13,13 @@ use crate::{Context, Plan};
 
 /// Adds to a report's plan what a host says it is.
 ///
-/// **Invariant:** what has the digest that is known writes nothing, and what is too large is kept
-/// nowhere.
+/// **Invariant:** what has the digest that is known writes nothing, and what is too large, or
+/// cannot be, is kept nowhere.
 pub(crate) fn take(cx: &Context, host: &str, found: &[FoundFacts], plan: &mut Plan) {
     for found in found {
         let part = found.data.part();
         if let Err(invalid) = found.data.check() {
-            plan.reasons.push(Reason::new("facts-too-large", format!("{host}: {invalid}")));
+            plan.reasons.push(Reason::new("facts-refused", format!("{host}: {invalid}")));
             continue;
         }
         let name = part.of_host(host);
@@ -50,7 +50,7 @@ pub fn wanted(world: &Snapshot, host: &str, report: &FactsReport) -> FactsWanted
     }
     for found in &report.parts {
         if let Err(invalid) = found.data.check() {
-            wanted.refused.push(Reason::new("facts-too-large", invalid.to_string()));
+            wanted.refused.push(Reason::new("facts-refused", invalid.to_string()));
         }
     }
     wanted
@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{host, world};
-    use crate::{Measurements, rehearse};
+    use crate::{Measurements, follow};
 
     fn report(world: &mut Snapshot, found: FoundFacts) -> usize {
         let measured = Measurements::default();
@@ -182,7 +182,7 @@ mod tests {
         let mut plan = Plan::new(Intent::Report);
         take(&cx, "h0", &[found], &mut plan);
         let writes = plan.writes;
-        writes.iter().for_each(|write| drop(rehearse::apply(world, write)));
+        writes.iter().for_each(|write| drop(follow::apply(world, write)));
         writes.len()
     }
 

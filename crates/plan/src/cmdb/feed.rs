@@ -83,7 +83,7 @@ fn hosts<'a>(
 /// pass it at the port their application names for metrics.
 pub fn targets(cx: Context, filter: &Filter, port: u16) -> Vec<TargetGroup> {
     let search = Search::new(cx);
-    let groups = search.find(filter).into_iter().filter_map(|any| match &any {
+    let groups = search.find(filter).into_iter().filter_map(|found| match &found.whole() {
         Any::Host(host) => of_host(&cx, host, port),
         Any::Instance(instance) => of_instance(&cx, instance),
         _ => None,

@@ -7,10 +7,10 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::cmdb::view::{
     Attribute, ClassFigures, Facet, FacetValue, InventoryFigures, Standing,
 };
-use atoll_model::{Any, Drift, Host, Item, ItemType};
+use atoll_model::{Drift, Host, Item, ItemType};
 
-use super::filter::Search;
-use super::{attribute, compare, facts};
+use super::filter::{Candidate, Search};
+use super::{attribute, facts};
 use crate::Context;
 
 /// So many values of a facet are told.
@@ -39,12 +39,12 @@ impl Tally {
     }
 
     fn figures(&self, class: &str, drift: usize) -> ClassFigures {
-        // Of nothing, all is as it should be.
-        let share = |part: usize, of: usize| if of == 0 { 1.0 } else { part as f64 / of as f64 };
+        let share = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
         ClassFigures {
             class: class.to_owned(),
             things: self.things,
-            coverage: share(self.seen, self.things),
+            // Of nothing, all was seen.
+            coverage: share(self.seen, self.things).unwrap_or(1.0),
             freshness: share(self.fresh, self.known),
             correctness: share(self.right, self.judged),
             drift,
@@ -90,12 +90,12 @@ pub fn figures(cx: &Context) -> InventoryFigures {
 }
 
 /// How many of some objects have which values at some paths.
-pub fn facets(search: &Search, objects: &[Any], paths: &[String]) -> Vec<Facet> {
+pub fn facets(search: &Search, things: &[Candidate], paths: &[String]) -> Vec<Facet> {
     let one = |path: &String| {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for any in objects {
-            if let Some(value) = search.value(any, path) {
-                *counts.entry(compare::text(&value)).or_default() += 1;
+        for thing in things {
+            if let Some(told) = search.told(thing, path) {
+                *counts.entry(told.typed()).or_default() += 1;
             }
         }
         let mut values: Vec<FacetValue> =
@@ -106,4 +106,40 @@ pub fn facets(search: &Search, objects: &[Any], paths: &[String]) -> Vec<Facet> 
         Facet { path: path.clone(), values, more }
     };
     paths.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::cmdb::item::Observed;
+    use atoll_model::{Any, Object, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+    use crate::Measurements;
+    use crate::testing::world;
+
+    #[test]
+    fn what_nobody_has_seen_is_not_known_to_be_right() {
+        let mut item = Object::new("r1", Item { of: "rack".to_owned(), ..Item::default() });
+        item.spec.attributes.insert("units".to_owned(), json!(42));
+        let class = Any::ItemType(Arc::new(Object::new(
+            "rack",
+            ItemType { stale_after: atoll_model::Span::seconds(60), ..ItemType::default() },
+        )));
+        let told = |item: &Object<Item>| {
+            let world = world([class.clone(), Any::Item(Arc::new(item.clone()))]);
+            let measured = Measurements::default();
+            let cx = Context { world: &world, measured: &measured, now: Timestamp(1) };
+            let rack = figures(&cx).classes.pop().unwrap();
+            (rack.coverage, rack.freshness, rack.correctness)
+        };
+        assert_eq!(told(&item), (0.0, None, None));
+        let said = |value| Observed { value, source: "scan".to_owned(), at: Timestamp(0) };
+        item.status.seen.insert("units".to_owned(), vec![said(json!(40))]);
+        assert_eq!(told(&item), (1.0, Some(1.0), Some(0.0)));
+        item.status.seen.insert("units".to_owned(), vec![said(json!(42))]);
+        assert_eq!(told(&item), (1.0, Some(1.0), Some(1.0)));
+    }
 }

@@ -3,18 +3,21 @@
 //! runs(application/shop)`. It is not CEL: what operators ask is a list of conditions, and these
 //! read as they are said; amounts, versions and relations mean here what people mean by them.
 
+mod candidate;
+pub mod names;
 mod parse;
 
-use std::borrow::Cow;
 use std::num::NonZero;
 use std::sync::OnceLock;
 
+use atoll_model::snapshot::Line;
 use atoll_model::{Any, Drift, Kind, Reason, Span, Timestamp};
 use serde_json::Value;
 
+pub use candidate::{Candidate, Told};
+
 use super::compare::Comparison;
 use super::graph::{Graph, id};
-use super::{attribute, facts};
 use crate::Context;
 
 /// The longest filter, in bytes.
@@ -70,80 +73,23 @@ impl<'a> Search<'a> {
     }
 
     /// Everything a filter lets through, by kind and name.
-    pub fn find(&self, filter: &Filter) -> Vec<Any> {
-        let world = self.cx.world;
-        let all: Vec<Any> =
-            filter.kinds().into_iter().flat_map(|kind| world.after(kind, "")).collect();
-        // What was merged into another is found as the other.
-        let stands = |any: &Any| !matches!(any, Any::Item(i) if i.spec.merged_into.is_some());
-        let passes = |any: &&Any| stands(any) && filter.matches(self, any);
-        let sift = |part: &[Any]| part.iter().filter(passes).cloned().collect::<Vec<Any>>();
-        // What takes the time is to fetch the objects from memory, which two can do at once.
-        let threads =
-            std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE);
-        let part = all.len().div_ceil(threads).max(FEW);
-        std::thread::scope(|scope| {
-            let mut parts = all.chunks(part);
-            let own = parts.next().unwrap_or_default();
-            let others: Vec<_> = parts.map(|part| scope.spawn(move || sift(part))).collect();
-            let mut found = sift(own);
-            for other in others {
-                match other.join() {
-                    Ok(more) => found.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
+    pub fn find(&self, filter: &Filter) -> Vec<Candidate<'a>> {
+        let passes = |candidate: &Candidate| filter.0.holds(self, candidate);
+        let mut found = Vec::new();
+        for kind in filter.kinds() {
+            if kind == Kind::Item {
+                // What was merged into another is found as the other.
+                let stand = self.cx.world.lines().filter(|(_, line)| line.stands);
+                let lines: Vec<(&'a String, &'a Line)> = stand.collect();
+                let line = |(name, line): &(&'a String, &'a Line)| Candidate::Line(name, line);
+                found.extend(sift(&lines, |one| Some(line(one)).filter(passes)));
+            } else {
+                let all: Vec<Any> = self.cx.world.after(kind, "").collect();
+                let whole = |any: &Any| Candidate::Whole(any.clone());
+                found.extend(sift(&all, |any| Some(whole(any)).filter(passes)));
             }
-            found
-        })
-    }
-
-    /// The value at a path of an object, as filters see it.
-    pub fn value<'o>(&self, any: &'o Any, path: &str) -> Option<Cow<'o, Value>> {
-        let owned = |text: &str| Some(Cow::Owned(Value::from(text)));
-        let meta = any.meta();
-        match path {
-            "kind" => return owned(&any.kind().lower()),
-            "name" => return owned(&meta.name),
-            _ => {}
         }
-        if let Some(label) = path.strip_prefix("labels.") {
-            return meta.labels.get(label).and_then(|value| owned(value));
-        }
-        match any {
-            Any::Host(host) => {
-                let found = facts::lookup(self.cx.world, host.name(), path);
-                if let Some((value, _)) = found.filter(|(value, _)| !value.is_null()) {
-                    return Some(Cow::Owned(value));
-                }
-            }
-            Any::Item(item) => {
-                if path == "type" {
-                    return owned(&item.spec.of);
-                }
-                if let Some(value) = item.spec.attributes.get(path) {
-                    return Some(Cow::Borrowed(value));
-                }
-                if path == "owner" {
-                    let owner = super::item::owner(self.cx.world, &item.spec);
-                    return owner.map(|owner| Cow::Owned(Value::from(owner)));
-                }
-                let merged = self.cx.world.merged_into(item.name()).next().is_some();
-                if merged || item.status.seen.contains_key(path) {
-                    let found = attribute::effective(&self.cx, item).remove(path);
-                    return found.map(Cow::Owned);
-                }
-                // There may be very many, and most have no such attribute: nothing is written out
-                // to look for it.
-                if !["spec.", "status.", "metadata."].iter().any(|part| path.starts_with(part)) {
-                    return None;
-                }
-            }
-            _ => {}
-        }
-        let whole = any.to_value();
-        let below = [Some(&whole), whole.get("spec"), whole.get("status"), whole.get("metadata")];
-        let mut found = below.into_iter().flatten().filter_map(|part| facts::walk(part, path));
-        found.next().filter(|value| !value.is_null()).cloned().map(Cow::Owned)
+        found
     }
 
     fn related(&self, any: &Any, relation: &str, to: &str) -> bool {
@@ -179,6 +125,28 @@ impl<'a> Search<'a> {
     }
 }
 
+/// What of a list passes, in its order.
+fn sift<T: Sync, F: Send>(all: &[T], passes: impl Fn(&T) -> Option<F> + Sync) -> Vec<F> {
+    // What takes the time is to fetch the objects from memory, which two can do at once.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE);
+    let part = all.len().div_ceil(threads).max(FEW);
+    let passes = &passes;
+    let sift = move |part: &[T]| part.iter().filter_map(passes).collect::<Vec<F>>();
+    std::thread::scope(|scope| {
+        let mut parts = all.chunks(part);
+        let own = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || sift(part))).collect();
+        let mut found = sift(own);
+        for other in others {
+            match other.join() {
+                Ok(more) => found.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        found
+    })
+}
+
 impl Filter {
     /// Reads a filter. An empty one lets everything through.
     ///
@@ -212,7 +180,7 @@ impl Filter {
 
     /// Whether an object passes. What is not there is not equal to anything, nor more or less.
     pub fn matches(&self, search: &Search, any: &Any) -> bool {
-        self.0.holds(search, any)
+        self.0.holds(search, &Candidate::Whole(any.clone()))
     }
 }
 
@@ -256,39 +224,40 @@ impl Term {
         }
     }
 
-    fn holds(&self, search: &Search, any: &Any) -> bool {
+    fn holds(&self, search: &Search, thing: &Candidate) -> bool {
         match self {
-            Term::All(terms) => terms.iter().all(|term| term.holds(search, any)),
-            Term::Any(terms) => terms.iter().any(|term| term.holds(search, any)),
-            Term::Not(term) => !term.holds(search, any),
-            Term::Compare(path, _, wanted) if path == "kind" => {
-                let same = wanted.as_str().and_then(Kind::parse) == Some(any.kind());
-                same != matches!(self, Term::Compare(_, Comparison::IsNot, _))
+            Term::All(terms) => terms.iter().all(|term| term.holds(search, thing)),
+            Term::Any(terms) => terms.iter().any(|term| term.holds(search, thing)),
+            Term::Not(term) => !term.holds(search, thing),
+            Term::Compare(path, how, wanted) if path == "kind" => {
+                let same = wanted.as_str().and_then(Kind::parse) == Some(thing.kind());
+                same != (*how == Comparison::IsNot)
             }
-            Term::Compare(path, how, wanted) => match search.value(any, path) {
-                Some(value) => how.holds(&value, wanted),
+            Term::Compare(path, how, wanted) => match search.told(thing, path) {
+                Some(told) => told.is(*how, wanted),
                 None => *how == Comparison::IsNot,
             },
-            Term::In(path, values) => search.value(any, path).is_some_and(|value| {
-                let kind = path == "kind";
-                values.iter().any(|wanted| match kind {
-                    true => wanted.as_str().and_then(Kind::parse) == Some(any.kind()),
-                    false => Comparison::Is.holds(&value, wanted),
-                })
-            }),
+            Term::In(path, values) if path == "kind" => {
+                let kinds = values.iter().map(|wanted| wanted.as_str().and_then(Kind::parse));
+                kinds.flatten().any(|kind| kind == thing.kind())
+            }
+            Term::In(path, values) => search
+                .told(thing, path)
+                .is_some_and(|told| values.iter().any(|wanted| told.is(Comparison::Is, wanted))),
             Term::Exists(path) => {
-                search.value(any, path).is_some_and(|value| *value != Value::Bool(false))
+                let no = |told: &Told| matches!(told, Told::Value(value) if **value == false);
+                search.told(thing, path).is_some_and(|told| !no(&told))
             }
             Term::Age(path, how, span) => {
-                let value = search.value(any, path);
-                let at = value.as_ref().and_then(|value| value.as_str());
+                let told = search.told(thing, path);
+                let at = told.as_ref().and_then(Told::as_str);
                 let at = at.and_then(|text| text.parse::<Timestamp>().ok());
                 at.is_some_and(|at| {
                     let age = Value::from(search.cx.now.since(at).0);
                     how.holds(&age, &Value::from(span.0))
                 })
             }
-            Term::Related(relation, to) => search.related(any, relation, to),
+            Term::Related(relation, to) => search.related(&thing.whole(), relation, to),
         }
     }
 }
@@ -324,7 +293,7 @@ mod tests {
         let search =
             Search::new(Context { world: &world, measured: &measured, now: Timestamp(60_000) });
         let filter = Filter::parse(filter).unwrap();
-        search.find(&filter).iter().map(|any| any.name().to_owned()).collect()
+        search.find(&filter).iter().map(|found| found.name().to_owned()).collect()
     }
 
     #[test]
@@ -369,7 +338,7 @@ mod tests {
         let measured = Measurements::default();
         let search = Search::new(Context { world: &world, measured: &measured, now: Timestamp(0) });
         let found = search.find(&Filter::parse("type = rack and units = 1").unwrap());
-        let names: Vec<&str> = found.iter().map(Any::name).collect();
+        let names: Vec<&str> = found.iter().map(Candidate::name).collect();
         let expected: Vec<String> = (0..all).filter(|n| n % 2 == 1).map(name).collect();
         assert_eq!(names, expected);
     }
@@ -391,7 +360,7 @@ mod tests {
         let search = Search::new(Context { world: &world, measured: &measured, now: Timestamp(0) });
         let filter = Filter::parse("type = rack and room = fra").unwrap();
         let found: Vec<String> =
-            search.find(&filter).iter().map(|any| any.name().to_owned()).collect();
+            search.find(&filter).iter().map(|found| found.name().to_owned()).collect();
         assert_eq!(found, ["r1"]);
     }
 

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::cmdb::facts::SystemFacts;
-use atoll_model::cmdb::item::{IdentityRule, Match};
+use atoll_model::cmdb::item::{IdentityRule, Match, plain};
 use atoll_model::cmdb::view::Record;
 use atoll_model::{Host, Item, ItemType, Object, Snapshot, Timestamp};
 use serde_json::Value;
 
 use super::compare::text;
-use super::facts;
+use super::{attribute, facts};
 
 /// What makers leave in where a serial number should be.
 const JUNK: [&str; 24] = [
@@ -96,6 +96,78 @@ pub fn twins(world: &Snapshot, host: &Object<Host>) -> Vec<Twin> {
         }
     }
     found.into_values().collect()
+}
+
+/// Another item of the class that shows the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemTwin {
+    /// The other item.
+    pub item: String,
+    /// The rule that points to it.
+    pub rule: String,
+    /// The values both have.
+    pub value: String,
+    /// Whether the rule alone would do.
+    pub strong: bool,
+}
+
+/// So many others that show the same are looked at.
+const MOST_TWINS: usize = 100;
+
+/// Items that may be the same thing as this one, by the rules of their class, the first rule that
+/// points to each. Those that were merged are one already.
+pub fn item_twins(world: &Snapshot, item: &Object<Item>) -> Vec<ItemTwin> {
+    let Some(class) = world.get::<ItemType>(&item.spec.of) else { return Vec::new() };
+    let records = attribute::records(world, item);
+    let said = |attribute: &str| records.iter().flat_map(|r| r.said(attribute)).collect();
+    let mut found: BTreeMap<String, ItemTwin> = BTreeMap::new();
+    for (at, rule) in class.spec.identity.iter().enumerate() {
+        for values in keys(rule, &class.spec.junk, said) {
+            for other in world.items_with(class.name(), at, &values).take(MOST_TWINS) {
+                let other = world.get::<Item>(other).map(|other| {
+                    other.spec.merged_into.clone().unwrap_or_else(|| other.meta.name.clone())
+                });
+                let Some(other) = other.filter(|other| other != item.name()) else { continue };
+                found.entry(other.clone()).or_insert_with(|| ItemTwin {
+                    item: other,
+                    rule: rule.name.clone(),
+                    value: values.join(", "),
+                    strong: !rule.weak,
+                });
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The items that show something this one shows in one version of it and not in the other.
+pub(super) fn items_alike(
+    world: &Snapshot,
+    old: Option<&Object<Item>>,
+    new: Option<&Object<Item>>,
+) -> Vec<String> {
+    let Some(item) = new.or(old) else { return Vec::new() };
+    let Some(class) = world.get::<ItemType>(&item.spec.of) else { return Vec::new() };
+    let merged = |item: Option<&Object<Item>>| item.and_then(|item| item.spec.merged_into.clone());
+    let moved = merged(old) != merged(new);
+    let mut names = BTreeSet::new();
+    for (at, rule) in class.spec.identity.iter().enumerate() {
+        let all = |item: Option<&Object<Item>>| -> BTreeSet<Vec<String>> {
+            let said = |attribute: &str| item.map(|i| i.said(attribute)).unwrap_or_default();
+            keys(rule, &class.spec.junk, said).into_iter().collect()
+        };
+        let (old, new) = (all(old), all(new));
+        for values in
+            old.union(&new).filter(|key| moved || old.contains(*key) != new.contains(*key))
+        {
+            let others = world.items_with(class.name(), at, values).take(MOST_TWINS);
+            for other in others.filter_map(|other| world.get::<Item>(other)) {
+                let into = other.spec.merged_into.as_ref();
+                names.insert(into.unwrap_or(&other.meta.name).clone());
+            }
+        }
+    }
+    names.into_iter().collect()
 }
 
 /// How a host is known, in words.
@@ -249,21 +321,6 @@ impl<'a> Index<'a> {
     }
 }
 
-/// A value as it is compared: in small letters, and a hardware address without what makers write
-/// between its digits: `aa:bb:cc:dd:ee:01`, `AA-BB-CC-DD-EE-01` and `aabb.ccdd.ee01` are one.
-pub(super) fn plain(value: &str) -> String {
-    let value = value.trim().to_lowercase();
-    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
-    let parts = |sign: char, each: usize, count: usize| {
-        let all: Vec<&str> = value.split(sign).collect();
-        all.len() == count && all.iter().all(|part| part.len() == each && is_hex(part))
-    };
-    match parts(':', 2, 6) || parts('-', 2, 6) || parts('.', 4, 3) {
-        true => value.replace([':', '-', '.'], ""),
-        false => value,
-    }
-}
-
 /// The values a rule looks at, where all are there and none is junk: one key for each choice of
 /// values, of which an attribute has several where sources disagree.
 fn keys(
@@ -271,24 +328,9 @@ fn keys(
     junk: &[String],
     values: impl Fn(&str) -> Vec<String>,
 ) -> Vec<Vec<String>> {
-    let mut keys: Vec<Vec<String>> = vec![Vec::new()];
     let of_class: BTreeSet<String> = junk.iter().map(|value| plain(value)).collect();
-    for attribute in &rule.attributes {
-        let mut all: Vec<String> = values(attribute)
-            .into_iter()
-            .filter(|value| !is_junk(value, junk))
-            .map(|value| plain(&value))
-            .filter(|value| !of_class.contains(value))
-            .collect();
-        all.sort();
-        all.dedup();
-        let longer = |key: &Vec<String>| -> Vec<Vec<String>> {
-            let with = |value: &String| key.iter().chain([value]).cloned().collect();
-            all.iter().map(with).collect()
-        };
-        keys = keys.iter().flat_map(longer).collect();
-    }
-    if rule.attributes.is_empty() { Vec::new() } else { keys }
+    let says = |value: &String| !is_junk(value, junk) && !of_class.contains(&plain(value));
+    rule.keys(|attribute| values(attribute).into_iter().filter(says).collect())
 }
 
 #[cfg(test)]
@@ -335,6 +377,36 @@ mod tests {
         let attributes = serde_json::from_value(attributes).unwrap();
         let of = "server".to_owned();
         Any::Item(Arc::new(Object::new(name, Item { of, attributes, ..Item::default() })))
+    }
+
+    #[test]
+    fn items_that_show_the_same_are_twins_until_they_are_one() {
+        let dell = |serial: &str| json!({ "vendor": "Dell", "serial": serial, "hostname": "web" });
+        let mut world = world([
+            Any::ItemType(Arc::new(class())),
+            server("s1", dell("A1B2")),
+            server("s2", dell("a1b2")),
+            server("s3", dell("Default string")),
+            server("s4", json!({ "vendor": "Dell", "hostname": "db" })),
+        ]);
+        let twins = |world: &Snapshot, name: &str| -> Vec<(String, String, bool)> {
+            let all = item_twins(world, world.get::<Item>(name).unwrap()).into_iter();
+            all.map(|twin| (twin.item, twin.rule, twin.strong)).collect()
+        };
+        let (strong, weak) = (
+            |name: &str| (name.to_owned(), "serial".to_owned(), true),
+            |name: &str| (name.to_owned(), "name".to_owned(), false),
+        );
+        assert_eq!(twins(&world, "s1"), [strong("s2"), weak("s3")]);
+        assert_eq!(twins(&world, "s3"), [weak("s1"), weak("s2")], "what says nothing tells nobody");
+        assert_eq!(twins(&world, "s4"), []);
+        let old = world.get::<Item>("s2").unwrap().clone();
+        let mut new = Object::clone(&old);
+        new.spec.merged_into = Some("s1".to_owned());
+        assert_eq!(items_alike(&world, Some(&old), Some(&old)), [""; 0], "nothing has changed");
+        assert_eq!(items_alike(&world, Some(&old), Some(&new)), ["s1", "s2", "s3"]);
+        world.put(Any::Item(Arc::new(new)));
+        assert_eq!(twins(&world, "s1"), [weak("s3")], "what was merged is one");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! is in `attribute.rs`, who is who in `identity.rs`.
 
 use atoll_model::cmdb::item::RelationRule;
+use atoll_model::cmdb::view::Attribute;
 use atoll_model::schema::Compiled;
 use atoll_model::{Any, Item, ItemType, Kind, Object, Reason, Snapshot};
 use serde_json::Value;
@@ -19,6 +20,31 @@ pub(crate) fn problems(schema: Option<&Compiled>, item: &Object<Item>) -> Vec<(S
         return Vec::new();
     }
     schema.problems(&Value::Object(item.spec.attributes.clone().into_iter().collect()))
+}
+
+/// The attributes whose value that is believed was seen, and does not fit the class, and why. That
+/// something was not seen is no misfit.
+pub(crate) fn ill_seen<'a>(
+    schema: Option<&Compiled>,
+    attributes: &'a [Attribute],
+) -> Vec<(&'a Attribute, String)> {
+    let seen =
+        attributes.iter().filter_map(|a| Some((a.name.clone(), a.is.first()?.value.clone())));
+    let seen: serde_json::Map<String, Value> = seen.collect();
+    let Some(schema) = schema.filter(|_| !seen.is_empty()) else { return Vec::new() };
+    let mut wrong: Vec<(&Attribute, String)> = Vec::new();
+    for (path, why) in schema.problems(&Value::Object(seen)) {
+        // The path of the attribute itself, or of something within it.
+        let below = |a: &&Attribute| {
+            let rest = path.strip_prefix(a.name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let of = attributes.iter().filter(below).max_by_key(|a| a.name.len());
+        if let Some(of) = of.filter(|of| wrong.iter().all(|(known, _)| known.name != of.name)) {
+            wrong.push((of, why));
+        }
+    }
+    wrong
 }
 
 /// What of an item's relations does not fit its class, or leads nowhere: the relation, and why.

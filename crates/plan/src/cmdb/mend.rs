@@ -55,12 +55,15 @@ pub fn mend(cx: &Context, name: &str) -> Result<Plan, Vec<Reason>> {
         return Err(refused(name, "nothing is expected of it that could be made so"));
     }
     let mut new = Object::clone(&host);
-    if !new.spec.mend.insert(key.clone()) {
-        let why = "its agent was told so already; the finding says if it failed. To have it tried \
-                   again, take the attribute out of the host's spec.mend and put it in again";
-        return Err(refused(name, why));
-    }
-    let message = format!("{name}: the agent of {} is to run mend.d/{key}", host.name());
+    let again = match new.spec.mend.insert(key.clone()) {
+        true => "",
+        // It was told so already: then it is tried once more.
+        false => {
+            new.spec.mend_round += 1;
+            " again"
+        }
+    };
+    let message = format!("{name}: the agent of {} is to run mend.d/{key}{again}", host.name());
     Ok(edit(Any::Host(Arc::new(new)), "mending", message))
 }
 

@@ -36,12 +36,15 @@ pub fn import(cx: &Context, records: &Records) -> Result<Plan, Vec<Reason>> {
     let mut plan = Plan::new(Intent::Edit);
     for placed in all_placed(cx, records)? {
         let mut new = known_or_new(cx, records, &placed);
-        let before = new.spec.clone();
+        let before = (new.spec.clone(), new.meta.clone());
         new.spec.attributes.extend(placed.record.attributes.clone());
         new.spec.attributes.retain(|_, value| !value.is_null());
         new.spec.relations.extend(placed.record.relations.clone());
+        new.meta.labels.extend(placed.record.labels.clone());
+        new.meta.annotations.extend(placed.record.annotations.clone());
+        new.spec.owner = placed.record.owner.clone().or(new.spec.owner);
         let Match { key, explanation, .. } = &placed.reason;
-        if placed.is_new || new.spec != before {
+        if placed.is_new || (&new.spec, &new.meta) != (&before.0, &before.1) {
             new.meta.generation += u64::from(!placed.is_new);
             let message = format!("{key:?} is item/{}: {explanation}", placed.item);
             plan.reasons.push(Reason::new("matched", message));
@@ -221,9 +224,11 @@ fn free_name(cx: &Context, key: &str, taken: &BTreeMap<String, usize>) -> String
 
 /// The names something may have here that its source calls so: the plain one, then numbered ones.
 fn names(key: &str) -> impl Iterator<Item = String> {
-    let base = slug(key);
-    let numbered = base.clone();
-    [base].into_iter().chain((2..).map(move |n: u32| format!("{numbered}-{n}")))
+    let numbered = slug(key);
+    let same = name::check_simple(key).is_ok().then(|| key.to_owned());
+    [same.unwrap_or_else(|| numbered.clone())]
+        .into_iter()
+        .chain((2..).map(move |n: u32| format!("{numbered}-{n}")))
 }
 
 fn slug(key: &str) -> String {
@@ -253,7 +258,7 @@ mod tests {
 
     use super::*;
     use crate::testing::world;
-    use crate::{Measurements, rehearse};
+    use crate::{Measurements, follow};
 
     fn start() -> Snapshot {
         let serial = IdentityRule {
@@ -273,7 +278,7 @@ mod tests {
         let record = |(key, attributes): &(&str, Value)| Record {
             key: (*key).to_owned(),
             attributes: serde_json::from_value(attributes.clone()).unwrap(),
-            relations: BTreeMap::new(),
+            ..Record::default()
         };
         let records = rows.iter().map(record).collect();
         Records { of: "disk".to_owned(), source: source.to_owned(), records }
@@ -286,7 +291,7 @@ mod tests {
         let cx = Context { world, measured: &measured, now: Timestamp(at) };
         match planner(&cx, records) {
             Ok(plan) => {
-                plan.writes.iter().for_each(|write| drop(rehearse::apply(world, write)));
+                plan.writes.iter().for_each(|write| drop(follow::apply(world, write)));
                 plan.writes.iter().map(|write| write.name().to_owned()).collect()
             }
             Err(reasons) => reasons.into_iter().map(|reason| reason.message).collect(),
@@ -328,6 +333,37 @@ mod tests {
         run(&mut world, import, 0, &records("import/b", &[("a", json!({ "serial": "n/a" }))]));
         let said = run(&mut world, import, 0, &records("import/c", &rows));
         assert_eq!(said, ["records \"a\" and \"b\" are both of item/a"]);
+    }
+
+    #[test]
+    fn a_record_of_an_item_that_was_brings_it_back_whole() {
+        let mut world = start();
+        let name = "a".repeat(name::LONGEST);
+        let told = |word: &str| BTreeMap::from([("site".to_owned(), word.to_owned())]);
+        let record = Record {
+            key: name.clone(),
+            owner: Some("team/dc".to_owned()),
+            labels: told("fra"),
+            annotations: told("row 3"),
+            relations: BTreeMap::from([("in".to_owned(), vec!["zone/a".to_owned()])]),
+            ..Record::default()
+        };
+        let (of, source) = ("disk".to_owned(), "import/a".to_owned());
+        let mut all = Records { of, source, records: vec![record] };
+        assert_eq!(run(&mut world, import, 0, &all), [name.as_str()], "it keeps its name");
+        let item = world.get::<Item>(&name).unwrap();
+        assert_eq!(item.spec.owner.as_deref(), Some("team/dc"));
+        assert_eq!((&item.meta.labels, &item.meta.annotations), (&told("fra"), &told("row 3")));
+        assert_eq!(item.spec.relations["in"], ["zone/a"]);
+        assert_eq!(run(&mut world, import, 0, &all), Vec::<String>::new(), "nothing new");
+        all.records[0].labels = told("muc");
+        assert_eq!(run(&mut world, import, 0, &all), [name.as_str()]);
+        (all.records[0].owner, all.records[0].labels) = (None, BTreeMap::new());
+        assert_eq!(
+            run(&mut world, import, 0, &all),
+            Vec::<String>::new(),
+            "silence changes nothing"
+        );
     }
 
     #[test]

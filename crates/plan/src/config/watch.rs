@@ -161,6 +161,9 @@ fn shown(world: &Snapshot, rules: &Gray, gray: &GrayStatus, name: &str) -> Optio
         times.push(*at);
         let mut changed = Object::clone(instance);
         changed.spec.release.clone_from(&to);
+        // As its agent says of a release: it has the version as soon as it is to have it, or so
+        // soon after that the guard's grace covers it.
+        changed.status.release = Some(to.clone());
         (changed.status.started_at, changed.status.restarts) = (Some(*at), 0);
         shown.put(Any::Instance(Arc::new(changed)));
     }
@@ -191,4 +194,67 @@ fn shown(world: &Snapshot, rules: &Gray, gray: &GrayStatus, name: &str) -> Optio
     });
     shown.put(Any::Deployment(Arc::new(changed)));
     Some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::observe;
+    use crate::query::{Answer, Answers, Series};
+    use crate::testing::{host, instance, world};
+
+    const NOW: Timestamp = Timestamp(3_600_000);
+
+    fn of<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+        serde_json::from_value(value).unwrap()
+    }
+
+    /// `web.dev.0` and `web.dev.1`, of which the second has the newer version for five minutes.
+    fn half_gray() -> (Snapshot, GrayStatus) {
+        let application: Application = of(serde_json::json!({
+            "environments": ["dev"],
+            "run": { "command": ["./web"] },
+            "rollout": { "guard": { "signals": [{ "name": "queue", "query": "queue_length" }] } },
+        }));
+        let deployment: Deployment =
+            of(serde_json::json!({ "application": "web", "environment": "dev" }));
+        let mut deployment = Object::new("web.dev", deployment);
+        deployment.status.release = Some("web-1".to_owned());
+        let objects = [
+            Any::Application(Arc::new(Object::new("web", application))),
+            Any::Deployment(Arc::new(deployment)),
+            host("h0"),
+            instance("web.dev.0", "h0"),
+            instance("web.dev.1", "h0"),
+        ];
+        let since = NOW - atoll_model::Span::seconds(300);
+        let instances = [("web.dev.1".to_owned(), since)].into();
+        let gray = GrayStatus { version: 2, since, instances, ..GrayStatus::default() };
+        (world(objects), gray)
+    }
+
+    #[test]
+    fn what_is_measured_of_instances_with_the_newer_version_is_seen() {
+        let (world, gray) = half_gray();
+        let rules: Gray = of(serde_json::json!({ "steps": [{ "instances": 1, "soak": "5m" }] }));
+        let shown = shown(&world, &rules, &gray, "web.dev").unwrap();
+        let measured = Measurements::default();
+        let cx = Context { world: &shown, measured: &measured, now: NOW };
+        let asked = watch::queries(&cx, "web.dev");
+        let asked = asked.iter().find(|query| query.expression.contains("queue_length")).unwrap();
+        let series = ["web.dev.0", "web.dev.1"].map(|name| Series {
+            labels: [("instance".to_owned(), name.to_owned())].into(),
+            points: (0..240).map(|i| (Timestamp(i * 15_000 + 15_000), 1.0)).collect(),
+        });
+        let answer = Answer { series: series.into(), ..Answer::default() };
+        let answers: Answers = [(asked.name.clone(), Ok(Arc::new(answer)))].into();
+        let deployment = shown.get::<Deployment>("web.dev").unwrap();
+        let observation = observe(&shown, deployment, &answers, NOW).unwrap();
+        let queue = observation.signals.iter().find(|o| o.signal.name == "queue").unwrap();
+        let names = |tracks: &[crate::guard::Track]| -> Vec<String> {
+            tracks.iter().map(|track| track.instance.to_owned()).collect()
+        };
+        assert_eq!(names(&queue.changed), ["web.dev.1"]);
+        assert_eq!(names(&queue.unchanged), ["web.dev.0"]);
+    }
 }

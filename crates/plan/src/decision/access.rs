@@ -8,7 +8,7 @@ use atoll_model::access::Author;
 use atoll_model::access::role::Verb;
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Runbook, Snapshot, Write};
+use atoll_model::{Any, Config, Host, Intent, Kind, Object, Reason, Runbook, Snapshot, Write};
 
 use super::{Case, Opinion};
 use crate::permission::Permissions;
@@ -100,8 +100,9 @@ fn unsigned(book: &str) -> Reason {
     Reason::new("denied", message).hint(hint)
 }
 
-/// A write with its author, where what is written begins by itself later. Whoever changes no more
-/// than labels makes it do nothing else, and signs nothing.
+/// A write with what the server puts on record of it. Its author, where what is written begins by
+/// itself later: whoever changes no more than labels makes it do nothing else, and signs nothing.
+/// And what a draft was begun on.
 pub(super) fn signed(case: &Case, write: &Write) -> Write {
     match write {
         Write::Put(any @ Any::Runbook(book))
@@ -110,6 +111,21 @@ pub(super) fn signed(case: &Case, write: &Write) -> Write {
             let mut book = book.clone();
             Arc::make_mut(&mut book).status.author = Some(Author::from(case.actor));
             Write::Put(Any::Runbook(book))
+        }
+        Write::Put(any @ Any::Config(config)) => {
+            let stored = case.stored(any);
+            let before = match &stored {
+                Some(Any::Config(stored)) => Some(&stored.spec),
+                _ => None,
+            };
+            let on = match (before.and_then(|spec| spec.draft.as_ref()), &config.spec.draft) {
+                (_, None) => None,
+                (None, Some(_)) => Some(before.map(Config::content).unwrap_or_default()),
+                (Some(_), Some(_)) => return write.clone(),
+            };
+            let mut config = config.clone();
+            Arc::make_mut(&mut config).status.drafted_on = on;
+            Write::Put(Any::Config(config))
         }
         _ => write.clone(),
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
 use atoll_model::{
-    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Pool,
-    Reason, Snapshot, Write,
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Peak,
+    Pool, Reason, Snapshot, Write,
 };
 
 use super::{Case, Opinion};
@@ -17,7 +17,7 @@ use crate::budget::book::{self, Book};
 use crate::budget::bound::{self, allowed_rate, is_approved};
 use crate::budget::cost::Tariff;
 use crate::budget::scope::{self, Meant};
-use crate::delivery;
+use crate::{delivery, peak};
 
 /// The code of the note that says what a change costs.
 pub const COST: &str = "cost";
@@ -29,6 +29,7 @@ pub(super) fn cost(case: &Case) -> Opinion {
     if world.count(Kind::Price) == 0 && world.count(Kind::Budget) == 0 {
         return opinion;
     }
+    opinion.objections.extend(of_peaks(case));
     if !case.is_edit() {
         if case.by_planner() {
             opinion.notes.extend(of_instances(case));
@@ -194,6 +195,19 @@ impl Change<'_> {
         }
         (!said.is_empty()).then(|| said.join("; "))
     }
+}
+
+/// What budgets say of peaks that hosts and instances are about to be kept for.
+fn of_peaks(case: &Case) -> Vec<Reason> {
+    let mut all = Vec::new();
+    for any in case.puts() {
+        let Any::Peak(new) = any else { continue };
+        let old = case.cx.world.get::<Peak>(new.name());
+        if peak::asks(old.map(|old| &old.status), &new.status) {
+            all.extend(peak::cost::objections(case.cx, new, &new.status));
+        }
+    }
+    all
 }
 
 /// What a change costs, in words; nothing where it changes no cost.

@@ -22,6 +22,8 @@ struct Change {
     object: Any,
     /// Why it may not wait, if so.
     emergency: Option<String>,
+    /// Another release is what changes, or what else is rolled out.
+    release: bool,
 }
 
 /// **Invariant:** inside a freeze nothing it covers changes, whichever way the change comes,
@@ -81,6 +83,10 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
 }
 
 fn covers(case: &Case, freeze: &Freeze, change: &Change) -> bool {
+    let other = freeze.holds == Holds::Releases && !change.release;
+    if other || !(freeze.named.is_empty() || freeze.named.contains(&change.application)) {
+        return false;
+    }
     let here = match &change.environment {
         Some(environment) => {
             freeze.environments.is_empty() || freeze.environments.contains(environment)
@@ -132,7 +138,8 @@ fn planned(case: &Case) -> Option<Change> {
     let promotion = heads.map(|to| promotion_name(to, &deployment.spec.environment));
     let promotion = promotion.and_then(|name| case.cx.world.get::<Promotion>(&name));
     let emergency = promotion.and_then(|promotion| promotion.spec.emergency.clone());
-    Some(Change { emergency, ..of_deployment(deployment) })
+    let release = case.plan.intent == Intent::Rollout;
+    Some(Change { emergency, release, ..of_deployment(deployment) })
 }
 
 /// A release that is let into an environment.
@@ -145,6 +152,7 @@ fn admitted(case: &Case, any: &Any) -> Option<Change> {
         environment: Some(new.spec.environment.clone()),
         object: any.clone(),
         emergency: new.spec.emergency.clone(),
+        release: true,
     })
 }
 
@@ -154,6 +162,7 @@ fn of_deployment(deployment: &Arc<Object<Deployment>>) -> Change {
         environment: Some(deployment.spec.environment.clone()),
         object: Any::Deployment(deployment.clone()),
         emergency: None,
+        release: true,
     }
 }
 
@@ -168,7 +177,8 @@ fn edited(case: &Case, write: &Write) -> Option<Change> {
         Any::Deployment(new) => {
             let old = case.cx.world.get::<Deployment>(new.name());
             let moves = old.is_none_or(|old| moves(old, new)) || is_delete;
-            moves.then(|| of_deployment(new))
+            let release = is_delete || old.is_none_or(|old| releases(old, new));
+            moves.then(|| Change { release, ..of_deployment(new) })
         }
         Any::Application(new) => {
             let old = case.cx.world.get::<Application>(new.name());
@@ -180,6 +190,7 @@ fn edited(case: &Case, write: &Write) -> Option<Change> {
                 environment: None,
                 object: any.clone(),
                 emergency: None,
+                release: true,
             })
         }
         _ => None,
@@ -190,10 +201,14 @@ fn edited(case: &Case, write: &Write) -> Option<Change> {
 /// and going back to the last good one, or the one that was good before it, are what a responder
 /// needs, and pass.
 fn moves(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
+    releases(old, new) || old.spec.instances != new.spec.instances
+}
+
+/// The same, but for how many there are.
+fn releases(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
     let good = [&old.status.last_good, &old.status.good_before];
     let to_good = new.spec.release.is_some() && good.contains(&&new.spec.release);
     (old.spec.release != new.spec.release && !to_good)
-        || old.spec.instances != new.spec.instances
         || (new.spec.promoted.is_some() && old.spec.promoted != new.spec.promoted)
         || (new.meta.deleting() && !old.meta.deleting())
 }

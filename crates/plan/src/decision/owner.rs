@@ -1,7 +1,7 @@
 //! One writer per field: targets belong to people, statuses and what is derived to planners and
 //! agents, and a release to nobody once it is made.
 
-use atoll_model::{Analysis, Any, Intent, Job, Kind, Reason, Run, Write};
+use atoll_model::{Analysis, Any, Freeze, Intent, Job, Kind, Reason, Run, Write};
 
 use super::{Case, DECISION_CENTRE, Opinion};
 use crate::permission::Permissions;
@@ -161,6 +161,8 @@ fn is_derived(kind: Kind, name: &str) -> bool {
         | Kind::Task => true,
         // The rule of a deployment is named as it is.
         Kind::Rule => name.contains('.'),
+        // That of a peak too.
+        Kind::Freeze => Freeze::is_derived(name),
         _ => false,
     }
 }
@@ -184,6 +186,7 @@ fn made_from(kind: Kind) -> &'static str {
     match kind {
         Kind::Objective | Kind::Rule => "change the application's objectives",
         Kind::Alert => "change its rule, or silence it: atoll silence",
+        Kind::Freeze => "change freezes or lead.freeze of its peak, or override it and say why",
         Kind::Task => {
             "cancel its run, or its job: atoll pipeline cancel RUN, atoll cancel job/NAME"
         }

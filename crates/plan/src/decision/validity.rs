@@ -50,7 +50,7 @@ pub(super) fn references(case: &Case) -> Opinion {
     let (mut objections, mut notes) = (Vec::new(), Vec::new());
     for any in case.puts() {
         let stored = case.stored(any);
-        if any.meta().deleting() || stored.is_some_and(|stored| stored.same_spec(any)) {
+        if any.meta().deleting() || stored.as_ref().is_some_and(|stored| stored.same_spec(any)) {
             continue;
         }
         let subject = any.id();
@@ -59,6 +59,7 @@ pub(super) fn references(case: &Case) -> Opinion {
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
         notes.extend(excuses_nothing(&world, any));
+        objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
         objections.extend(double_price(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
@@ -67,6 +68,26 @@ pub(super) fn references(case: &Case) -> Opinion {
         }));
     }
     Opinion { objections, notes, again_at: None }
+}
+
+/// A draft that is made live after what it was begun on was changed would undo that change.
+fn overtaken(stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let (Some(Any::Config(old)), Any::Config(new)) = (stored, any) else { return None };
+    let (draft, on) = (old.spec.draft_content()?, old.status.drafted_on.as_ref()?);
+    let pushed = new.spec.draft.is_none() && new.spec.content() == draft;
+    if !pushed || *on == old.spec.content() || draft == old.spec.content() {
+        return None;
+    }
+    let name = new.name();
+    let message = format!(
+        "the draft of {name} was begun before what is wanted was changed, and would undo that \
+         change"
+    );
+    let hint = format!(
+        "atoll config diff {name} shows it; begin the draft anew: atoll edit config/{name} and \
+         take spec.draft out"
+    );
+    Some(Reason::new("draft-overtaken", message).hint(hint))
 }
 
 /// A waiver of what is not there yet; should it be misspelt, this tells.

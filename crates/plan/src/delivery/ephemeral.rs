@@ -82,6 +82,37 @@ fn wanted(cx: &Context, application: &Object<Application>) -> BTreeMap<String, E
     wanted
 }
 
+/// Why a branch has no environment, of each that makes some for branches.
+pub(crate) fn why_none(cx: &Context, application: &str, branch: &str) -> Vec<Reason> {
+    let listed = cx.world.get::<Application>(application);
+    let listed = listed.and_then(|application| application.spec.environments.as_ref());
+    let mut reasons = Vec::new();
+    for pattern in cx.world.all::<Environment>().filter(|e| !e.meta.deleting()) {
+        let Some(template) = &pattern.spec.template else { continue };
+        let name = pattern.name();
+        let (code, message, hint) = if !template.takes(branch) {
+            let of = template.branches.join(", ");
+            let message = format!("{name} makes environments for other branches: {of}");
+            ("branch-not-meant", message, format!("see spec.template of environment/{name}"))
+        } else if listed.is_some_and(|all| !all.iter().any(|listed| listed == name)) {
+            let message =
+                format!("application/{application} lists its environments, without {name}");
+            let hint = format!("add {name} to spec.environments of application/{application}");
+            ("environment-not-listed", message, hint)
+        } else {
+            let message = format!("its time in {name} is over, {} after it was made", template.ttl);
+            ("branch-over", message, "a newer release of the branch gets one again".to_owned())
+        };
+        reasons.push(Reason::new(code, message).hint(hint));
+    }
+    if reasons.is_empty() {
+        let message = "no environment makes others for branches".to_owned();
+        let hint = "give an Environment a template: spec.template.branches";
+        reasons.push(Reason::new("no-template", message).hint(hint));
+    }
+    reasons
+}
+
 /// `preview-shop-new-cart`; a branch whose name says more than names may gets a checksum.
 fn name_of(pattern: &str, application: &str, branch: &str) -> String {
     let letters = branch.chars().map(|c| match c.to_ascii_lowercase() {

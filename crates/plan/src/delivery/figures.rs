@@ -73,7 +73,7 @@ impl Row {
         if let (Some(commit), Some(at), true) = (&status.commit, status.good_at, good) {
             self.lead.push(at.since(commit.at).0);
         }
-        if let (Some(at), Some(restored), true) = (status.failed_at, status.restored_at, failed) {
+        if let (Some(at), Some(restored), true) = (status.harmed_at(), status.restored_at, failed) {
             self.restore.push(restored.since(at).0);
         }
     }

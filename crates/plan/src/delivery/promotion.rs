@@ -141,12 +141,21 @@ fn phase(entry: &Entry, status: &PromotionStatus) -> PromotionPhase {
     match () {
         () if failed.is_some() => PromotionPhase::Failed,
         () if status.good_at.is_some() => PromotionPhase::Good,
-        () if status.began_at.is_some() => PromotionPhase::Rolling,
+        () if status.began_at.is_some() && !left(entry) => PromotionPhase::Rolling,
         () if superseded(entry) => PromotionPhase::Superseded,
+        () if status.began_at.is_some() => PromotionPhase::Rolling,
         () if status.admitted_at.is_some() => PromotionPhase::Admitted,
         () if refused => PromotionPhase::Refused,
         () => PromotionPhase::Waiting,
     }
+}
+
+/// Whether the deployment is not on its way to the release any more.
+fn left(entry: &Entry) -> bool {
+    let name = format!("{}.{}", entry.spec.application, entry.spec.environment);
+    let deployment = entry.cx.world.get::<Deployment>(&name);
+    let rollout = deployment.and_then(|deployment| deployment.status.rollout.as_ref());
+    rollout.is_none_or(|rollout| rollout.to != entry.release.name())
 }
 
 /// Whether a newer release has gone in.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use atoll_model::deployment::Moving;
 use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write};
 
 use super::Subject;
@@ -23,6 +24,8 @@ pub(crate) struct Draft<'a> {
     pub begun: bool,
     /// So many instances were moved towards the target by a step of the rollout.
     pub moving: u32,
+    /// The instance that goes once what is created here serves elsewhere.
+    pub moves: Option<Moving>,
     /// What could not be done; goes into the status as well.
     pub obstacles: Vec<Reason>,
     /// When what is waited for is looked at again.
@@ -40,6 +43,7 @@ impl<'a> Draft<'a> {
             next_ordinal: 0,
             begun: false,
             moving: 0,
+            moves: None,
             obstacles: Vec::new(),
             again_at: None,
         }
@@ -54,17 +58,13 @@ impl<'a> Draft<'a> {
         self.spare = available.saturating_sub(floor);
     }
 
-    pub fn spare(&self) -> u32 {
-        self.spare
-    }
-
     pub fn because(&mut self, code: &str, message: String) {
         self.reasons.push(Reason::new(code, message));
     }
 
     /// Whether this plan does nothing to the instance yet.
     pub fn is_free(&self, member: &Member) -> bool {
-        !self.changed.contains(&member.object.spec.ordinal)
+        !self.changed.contains(&member.seat.ordinal)
     }
 
     /// Counts an instance as taken down; false if none may be any more.
@@ -78,7 +78,7 @@ impl<'a> Draft<'a> {
             }
             self.spare -= 1;
         }
-        self.changed.insert(member.object.spec.ordinal)
+        self.changed.insert(member.seat.ordinal)
     }
 
     /// Brings an instance to a release where it is. False if that would take down too many.
@@ -116,13 +116,13 @@ impl<'a> Draft<'a> {
 
     /// Removes the object of an instance of which nothing runs any more.
     pub fn forget(&mut self, member: &Member) {
-        self.changed.insert(member.object.spec.ordinal);
+        self.changed.insert(member.seat.ordinal);
         self.writes.push(forget(member.object));
     }
 
-    /// Whether there is a host for one more instance.
-    pub fn could_create(&self, release: &'a Object<Release>) -> bool {
-        self.placer(&self.need(release)).place(0).is_some()
+    /// The host one more instance would be created on.
+    pub fn next_host(&self, release: &'a Object<Release>) -> Option<String> {
+        self.placer(&self.need(release)).place(0).map(|place| place.host)
     }
 
     /// Creates up to `count` instances; returns how many found a host, and notes why the rest
@@ -149,7 +149,8 @@ impl<'a> Draft<'a> {
         count
     }
 
-    fn need(&self, release: &'a Object<Release>) -> Need<'a> {
+    /// What an instance of a release needs of its host.
+    pub fn need(&self, release: &'a Object<Release>) -> Need<'a> {
         Need {
             resources: release.spec.run.resources,
             ports: &release.spec.run.ports,
@@ -162,8 +163,7 @@ impl<'a> Draft<'a> {
 
     fn placer(&self, need: &Need<'a>) -> Placer<'a> {
         let own = self.subject.fleet.0.iter().filter(|m| m.stays() && self.is_free(m));
-        let own: Vec<_> = own.filter_map(|m| m.host).map(Arc::as_ref).collect();
-        Placer::new(self.subject.world, *need, own.into_iter())
+        Placer::new(self.subject.world, *need, own.map(|m| m.seat))
     }
 
     /// The lowest ordinal not in use. Members are sorted by ordinal, so the search goes on where
@@ -171,9 +171,9 @@ impl<'a> Draft<'a> {
     fn free_ordinal(&self) -> u32 {
         let members = &self.subject.fleet.0;
         let mut ordinal = self.next_ordinal;
-        let from = members.partition_point(|m| m.object.spec.ordinal < ordinal);
+        let from = members.partition_point(|m| m.seat.ordinal < ordinal);
         for member in &members[from..] {
-            if member.object.spec.ordinal > ordinal {
+            if member.seat.ordinal > ordinal {
                 break;
             }
             ordinal += 1;

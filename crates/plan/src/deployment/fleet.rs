@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{
-    Deployment, Host, Instance, Kind, Object, Reason, Release, Snapshot, Span, Timestamp,
-};
+use atoll_model::snapshot::{Seat, Standing};
+use atoll_model::{Deployment, Instance, Kind, Object, Reason, Release, Snapshot, Span, Timestamp};
+
+use super::spread;
 
 /// What an agent says of an instance whose container engine does not answer.
 const ENGINE_AWAY: &str = "docker-missing";
@@ -15,48 +15,26 @@ const ENGINE_ENDED: &str = "docker-ended";
 /// What comes up again is given so long before it counts as what does not serve.
 const COMES_UP: Span = Span::seconds(60);
 
-/// What its host makes of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// There is no such host any more.
-    Gone,
-    /// The host is not heard from.
-    Lost,
-    /// The host is being emptied, or it is moved.
-    Leaving,
-    /// It may stay.
-    Staying,
-}
-
-/// Whether what runs on a host has to move: a person, a deletion or its pool wants that.
-fn is_leaving(host: &Object<Host>) -> bool {
-    let emptied = matches!(host.status.phase, HostPhase::Draining | HostPhase::Drained);
-    host.spec.drain || host.meta.deleting() || emptied
-}
-
 /// One instance.
 pub(crate) struct Member<'a> {
     pub object: &'a Arc<Object<Instance>>,
-    pub host: Option<&'a Arc<Object<Host>>>,
-    pub place: Place,
+    /// What is told of it without looking at the object, nor at its host.
+    pub seat: &'a Seat,
+    pub place: Standing,
     /// It serves what it is meant to, as far as is known.
     pub ready: bool,
 }
 
 impl<'a> Member<'a> {
-    fn of(world: &'a Snapshot, object: &'a Arc<Object<Instance>>, moving: bool) -> Member<'a> {
-        let host = world.host(&object.spec.host);
-        let place = match host {
-            None => Place::Gone,
-            Some(host) if host.status.phase == HostPhase::Unknown => Place::Lost,
-            Some(host) if is_leaving(host) => Place::Leaving,
-            Some(_) if moving && crate::migration::moves(world, object.name()).is_some() => {
-                Place::Leaving
-            }
-            Some(_) => Place::Staying,
+    fn of(world: &'a Snapshot, seat: &'a Seat, moving: bool) -> Member<'a> {
+        let object = &seat.instance;
+        let moved = || moving && crate::migration::moves(world, object.name()).is_some();
+        let place = match seat.standing {
+            Standing::Staying if moved() => Standing::Leaving,
+            standing => standing,
         };
-        let ready = is_ready(object) && matches!(place, Place::Staying | Place::Leaving);
-        Member { object, host, place, ready }
+        let ready = seat.ready && matches!(place, Standing::Staying | Standing::Leaving);
+        Member { object, seat, place, ready }
     }
 
     pub fn name(&self) -> &'a str {
@@ -64,28 +42,29 @@ impl<'a> Member<'a> {
     }
 
     pub fn zone(&self) -> &'a str {
-        self.host.map_or("", |host| host.zone())
+        &self.seat.zone
     }
 
     /// It is to go on living, and its host is there.
     pub fn present(&self) -> bool {
-        !self.object.meta.deleting() && matches!(self.place, Place::Staying | Place::Leaving)
+        !self.seat.deleting && matches!(self.place, Standing::Staying | Standing::Leaving)
     }
 
     /// It is to go on living, and where it is.
     pub fn stays(&self) -> bool {
-        !self.object.meta.deleting() && self.place == Place::Staying
+        !self.seat.deleting && self.place == Standing::Staying
     }
 
     pub fn is_on(&self, release: &str) -> bool {
-        self.object.spec.release == release
+        *self.seat.release == *release
     }
 
     /// Its process has died again and again, or was ready and is not, on the release it is to
     /// run. A port taken by something else is not held against the release.
     pub fn broken(&self) -> bool {
         let status = &self.object.status;
-        matches!(status.phase, InstancePhase::CrashLoop | InstancePhase::Unready)
+        !self.seat.ready
+            && matches!(status.phase, InstancePhase::CrashLoop | InstancePhase::Unready)
             && status.observed_generation >= self.object.meta.generation
             && !self.lacks_port()
             && self.engine_away().is_none()
@@ -93,9 +72,10 @@ impl<'a> Member<'a> {
 
     /// The container engine of its host does not answer: how it is, is not known.
     pub fn engine_away(&self) -> Option<&'a Reason> {
-        let reasons = &self.object.status.reasons;
-        let said = reasons.iter().find(|reason| reason.code == ENGINE_AWAY);
-        said.filter(|_| self.stays() && !self.ready)
+        if self.ready || !self.stays() {
+            return None;
+        }
+        self.object.status.reasons.iter().find(|reason| reason.code == ENGINE_AWAY)
     }
 
     /// Until when it may be coming up again, should it have just been started: after its engine or
@@ -121,15 +101,14 @@ impl<'a> Member<'a> {
 
     /// When it has been ready for so long; `None` if it is not ready.
     pub fn proven_at(&self, healthy_for: Span) -> Option<Timestamp> {
-        let since = self.object.status.since.or(self.object.meta.created_at);
-        self.ready.then(|| since.unwrap_or_default() + healthy_for)
+        self.ready.then(|| self.seat.since + healthy_for)
     }
 
     /// Whether it can run the release where it is: same ports, and the same reservation unless it
     /// keeps volumes that are nowhere else.
     pub fn can_run(&self, release: &Release) -> bool {
         let spec = &self.object.spec;
-        self.place == Place::Staying
+        self.place == Standing::Staying
             && (spec.resources == release.run.resources || !release.run.volumes.is_empty())
             && spec.ports.len() == release.run.ports.len()
             && release.run.ports.iter().all(|(name, port)| {
@@ -138,27 +117,22 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Whether an instance serves what it is meant to, by its own report.
-///
-/// **Invariant:** one whose target has changed since its agent last spoke of it is not ready.
-pub(crate) fn is_ready(instance: &Object<Instance>) -> bool {
-    !instance.meta.deleting()
-        && instance.status.phase == InstancePhase::Ready
-        && instance.status.observed_generation >= instance.meta.generation
-        && instance.status.release.as_ref() == Some(&instance.spec.release)
-}
-
 /// All instances of a deployment, by ordinal.
 pub(crate) struct Fleet<'a>(pub Vec<Member<'a>>);
 
 impl<'a> Fleet<'a> {
     pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Fleet<'a> {
-        let instances = world.derived::<Instance>(deployment.name());
-        let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
         // Asked once, and not of each of them.
         let moving = world.count(Kind::Migration) > 0;
-        members.extend(instances.map(|i| Member::of(world, i, moving)));
-        members.sort_unstable_by_key(|member| member.object.spec.ordinal);
+        let seats = world.seats(deployment.name());
+        let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
+        members.extend(seats.map(|seat| Member::of(world, seat, moving)));
+        let status = &deployment.status;
+        if status.uneven.as_ref().is_some_and(|uneven| uneven.moving.is_some()) {
+            for member in &mut members {
+                member.place = spread::standing(status, member.name(), member.place);
+            }
+        }
         Fleet(members)
     }
 
@@ -210,14 +184,14 @@ impl Counts {
     pub fn of(fleet: &Fleet, release: &str, healthy_for: Span, now: Timestamp) -> Counts {
         let mut counts = Counts::default();
         for member in &fleet.0 {
-            let here = matches!(member.place, Place::Staying | Place::Leaving);
+            let here = matches!(member.place, Standing::Staying | Standing::Leaving);
             counts.total += u32::from(here);
-            counts.stopping += u32::from(here && member.object.meta.deleting());
+            counts.stopping += u32::from(here && member.seat.deleting);
             if !member.present() {
                 continue;
             }
-            counts.staying += u32::from(member.place == Place::Staying);
-            counts.leaving += u32::from(member.place == Place::Leaving);
+            counts.staying += u32::from(member.place == Standing::Staying);
+            counts.leaving += u32::from(member.place == Standing::Leaving);
             counts.ready += u32::from(member.ready);
             if !member.is_on(release) {
                 counts.old += 1;

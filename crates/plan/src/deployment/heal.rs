@@ -1,13 +1,15 @@
 //! Healing: what is lost is replaced, what has to leave its host is moved, and what is too many
 //! since a host came back is taken away. It changes no release and no target.
 
+use atoll_model::snapshot::Standing;
+
 use super::Subject;
 use super::draft::Draft;
-use super::fleet::{Member, Place};
-use super::scale;
+use super::fleet::Member;
+use super::{scale, spread};
 
 pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
-    let gone = subject.fleet.0.iter().filter(|member| member.place == Place::Gone);
+    let gone = subject.fleet.0.iter().filter(|member| member.place == Standing::Gone);
     for member in gone {
         draft.because("host-gone", format!("{} has no host any more", member.name()));
         draft.forget(member);
@@ -35,6 +37,7 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if unchanged && subject.progress.rollout.is_none() {
         scale::trim(subject, draft, subject.counts.staying.saturating_sub(subject.wanted));
     }
+    spread::finish(subject, draft);
 }
 
 /// An instance that was given a port which something else uses is made anew with another, here or
@@ -50,7 +53,7 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     let done = match subject.counts.total < most {
         true => draft.create(release, 1) == 1,
         // No room for both at once: it makes room, if that is of use.
-        false => draft.could_create(release),
+        false => draft.next_host(release).is_some(),
     };
     if !done {
         return false;
@@ -77,13 +80,14 @@ fn keep<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> u32 {
 /// when there is another that does.
 fn leave<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let leaving = |member: &&Member| {
-        member.place == Place::Leaving && member.present() && draft.is_free(member)
+        let elsewhere = subject.object.status.moves(member.name());
+        member.place == Standing::Leaving && member.present() && draft.is_free(member) && !elsewhere
     };
     let mut members: Vec<&Member> = subject.fleet.0.iter().filter(leaving).collect();
     if members.is_empty() {
         return;
     }
-    members.sort_by_key(|m| (m.ready, std::cmp::Reverse(m.object.spec.ordinal)));
+    members.sort_by_key(|m| (m.ready, std::cmp::Reverse(m.seat.ordinal)));
     // Until every replacement has found a place, only what is already replaced may go.
     let placed = subject.counts.staying >= subject.wanted;
     let keep = if placed { subject.floor() } else { subject.wanted };

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
+use atoll_model::snapshot::Standing;
 use atoll_model::{Deployment, Environment, Intent, Kind, Object, Reason, Write};
 
 use super::draft::{self, Draft};
-use super::fleet::{Fleet, Member, Place};
+use super::fleet::{Fleet, Member};
 use super::{Subject, forget, put_status};
 use crate::{Context, Plan, instances};
 
@@ -23,7 +24,7 @@ pub(super) fn clear<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 }
 
 fn has_stopped(member: &Member) -> bool {
-    member.object.meta.deleting() && member.object.status.phase == InstancePhase::Stopped
+    member.seat.deleting && member.object.status.phase == InstancePhase::Stopped
 }
 
 /// Plans for a deployment that is being deleted: its instances are stopped, then it goes.
@@ -32,15 +33,15 @@ pub(super) fn plan(cx: &Context, object: &Arc<Object<Deployment>>) -> Plan {
     let mut plan = Plan::new(Intent::Remove);
     let (mut left, mut lost) = (0, Vec::new());
     for member in &fleet.0 {
-        if has_stopped(member) || member.place == Place::Gone {
+        if has_stopped(member) || member.place == Standing::Gone {
             plan.writes.push(draft::forget(member.object));
             continue;
         }
         left += 1;
-        if member.place == Place::Lost {
+        if member.place == Standing::Lost {
             lost.push(member);
         }
-        if !member.object.meta.deleting() {
+        if !member.seat.deleting {
             plan.writes.push(draft::stop(member.object, cx.now));
         }
     }

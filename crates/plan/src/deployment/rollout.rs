@@ -48,12 +48,12 @@ fn available(subject: &Subject) -> u32 {
     }
 }
 
-/// One batch after the other, in place where that can be.
+/// One batch after the other: in place as many as may be missing, and beside them as many as there
+/// may be beyond those wanted.
 fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let counts = &subject.counts;
     let floor = subject.rules.min_ready(subject.wanted);
     draft.allow(available(subject), floor);
-    let at_start = draft.spare();
     let mut need = subject.progress.bound.saturating_sub(counts.updated);
     if need == 0 {
         // Everything wanted is on the target: what is left of the old is surplus.
@@ -83,13 +83,14 @@ fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         need -= u32::from(done);
         draft.moving += u32::from(done);
     }
-    let unproven = counts.updated - counts.proven;
-    let tight = floor >= subject.wanted || (at_start == 0 && unproven == 0);
-    if need > 0 && (tight || replaces) {
-        let most = subject.rules.max_total(subject.wanted);
-        let room = most.saturating_sub(counts.total).min(need);
-        if room > 0 {
-            draft.moving += draft.create(release, room);
+    let room = subject.rules.max_total(subject.wanted).saturating_sub(counts.total).min(need);
+    if room > 0 {
+        let goes_on = draft.moving > 0 || counts.updated > counts.proven;
+        let obstacles = draft.obstacles.len();
+        draft.moving += draft.create(release, room);
+        // Where others are brought there where they are, it does not wait for more hosts.
+        if goes_on && !replaces {
+            draft.obstacles.truncate(obstacles);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Scaling: as many instances as are wanted, no more and no fewer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::{Host, Object};
 
 use super::Subject;
 use super::draft::Draft;
@@ -65,7 +68,7 @@ pub(super) fn trim<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>, surplus:
 /// Stops up to `count` of the members with the highest ordinals: what they keep in volumes is found
 /// again by the ordinal, and new instances take the lowest that is free. Returns how many.
 fn stop_last<'a>(draft: &mut Draft<'a>, mut members: Vec<&'a Member<'a>>, count: u32) -> u32 {
-    members.sort_by_key(|member| std::cmp::Reverse(member.object.spec.ordinal));
+    members.sort_by_key(|member| std::cmp::Reverse(member.seat.ordinal));
     let mut stopped = 0;
     for member in members {
         if stopped < count {
@@ -84,7 +87,7 @@ pub(super) fn stop_crowded<'a>(
     let mut stopped = 0;
     // Not ready ones go first, and of these the ones least likely to become so.
     let mut idle: Vec<&Member> = members.iter().copied().filter(|m| !m.ready).collect();
-    idle.sort_by_key(|m| (promise(m), std::cmp::Reverse(m.object.spec.ordinal)));
+    idle.sort_by_key(|m| (promise(m), std::cmp::Reverse(m.seat.ordinal)));
     for member in idle {
         if stopped < count {
             stopped += u32::from(draft.stop(member));
@@ -100,6 +103,12 @@ pub(super) fn stop_crowded<'a>(
         stopped += 1;
     }
     stopped
+}
+
+/// The one that serves which is stopped first where all lie too close.
+pub(super) fn most_crowded<'a>(subject: &'a Subject<'a>) -> Option<&'a Member<'a>> {
+    let serving: Vec<&Member> = subject.fleet.0.iter().filter(|m| m.stays() && m.ready).collect();
+    Crowd::of(&serving).pop()
 }
 
 /// How near an instance that is not ready is to becoming so.
@@ -125,9 +134,13 @@ struct Crowd<'a> {
 struct ZoneCrowd<'a> {
     count: usize,
     /// Each host with how many it has and the highest ordinal among them.
-    order: BTreeSet<(usize, u32, &'a str)>,
-    hosts: BTreeMap<&'a str, Vec<&'a Member<'a>>>,
+    order: BTreeSet<(usize, u32, HostKey)>,
+    hosts: BTreeMap<HostKey, Vec<&'a Member<'a>>>,
 }
+
+/// The address of a host's object. It only tells hosts apart: no two members have one ordinal, so
+/// that the order never goes by it.
+type HostKey = Option<*const Object<Host>>;
 
 impl<'a> Crowd<'a> {
     fn of(members: &[&'a Member<'a>]) -> Crowd<'a> {
@@ -136,10 +149,11 @@ impl<'a> Crowd<'a> {
         for member in members.iter().copied() {
             let zone = crowd.zones.entry(member.zone()).or_default();
             zone.count += 1;
-            zone.hosts.entry(&member.object.spec.host).or_default().push(member);
+            let host = member.seat.host.as_ref().map(Arc::as_ptr);
+            zone.hosts.entry(host).or_default().push(member);
         }
         for zone in crowd.zones.values_mut() {
-            zone.order = zone.hosts.iter().filter_map(|(host, list)| key(host, list)).collect();
+            zone.order = zone.hosts.iter().filter_map(|(host, list)| key(*host, list)).collect();
         }
         crowd
     }
@@ -147,7 +161,7 @@ impl<'a> Crowd<'a> {
     fn pop(&mut self) -> Option<&'a Member<'a>> {
         let fullest = self.zones.values_mut().max_by_key(|z| (z.count, z.order.last().copied()))?;
         let (_, _, host) = fullest.order.pop_last()?;
-        let list = fullest.hosts.get_mut(host)?;
+        let list = fullest.hosts.get_mut(&host)?;
         let member = list.pop();
         fullest.order.extend(key(host, list));
         fullest.count -= 1;
@@ -155,6 +169,6 @@ impl<'a> Crowd<'a> {
     }
 }
 
-fn key<'a>(host: &'a str, list: &[&Member]) -> Option<(usize, u32, &'a str)> {
-    list.last().map(|last| (list.len(), last.object.spec.ordinal, host))
+fn key(host: HostKey, list: &[&Member]) -> Option<(usize, u32, HostKey)> {
+    list.last().map(|last| (list.len(), last.seat.ordinal, host))
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
 use atoll_model::rollout::OnFailure;
+use atoll_model::snapshot::Standing;
 use atoll_model::{Reason, Release, Timestamp};
 
 use super::Subject;
 use super::draft::Draft;
-use super::fleet::{Member, Place};
+use super::fleet::Member;
 use super::progress::Held;
+use super::spread;
 use super::target::VETOED;
 use crate::sooner;
 
@@ -36,6 +38,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         good_before: stored.good_before.clone(),
         failed: target.failed.clone(),
         rollout: progress.rollout.clone(),
+        uneven: None,
         reasons: Vec::new(),
     };
     if progress.complete {
@@ -69,19 +72,20 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     }
     status.phase = phase(subject, draft, &status, settled);
     status.reasons = reasons(subject, draft, &status);
-    let again_at = sooner(progress.again_at, draft.again_at);
+    let look = spread::look(subject, draft, settled);
+    status.reasons.extend(look.reason);
+    status.uneven = look.uneven;
+    let again_at = sooner(progress.again_at, sooner(draft.again_at, look.again_at));
     (status, sooner(again_at, rest.again_at))
 }
 
 fn runs(member: &Member, release: &str) -> bool {
-    !member.object.meta.deleting()
-        && member.is_on(release)
-        && member.object.status.release.as_deref() == Some(release)
+    !member.seat.deleting && member.is_on(release) && member.seat.runs
 }
 
 /// Whether everything but a rollout is as it is meant to be.
-struct Rest {
-    is_settled: bool,
+pub(super) struct Rest {
+    pub is_settled: bool,
     again_at: Option<Timestamp>,
 }
 
@@ -89,7 +93,7 @@ impl Rest {
     /// **Invariant:** a deployment is settled only if exactly the wanted instances are where they
     /// may stay and are ready, except for so few that the failure ratio forgives them, each of
     /// them older than the deadline: new ones are always waited for.
-    fn of(subject: &Subject) -> Rest {
+    pub fn of(subject: &Subject) -> Rest {
         let deadline = subject.rules.deadline;
         let (mut unready, mut again_at) = (0, None);
         for member in subject.fleet.0.iter().filter(|m| m.stays() && !m.ready) {
@@ -101,7 +105,7 @@ impl Rest {
         let forgiven = forgiven.min(subject.wanted.saturating_sub(1));
         let counts = &subject.counts;
         // What is to stop on a host that is not heard from is not waited for.
-        let stopping = |m: &Member| m.object.meta.deleting() && m.place != Place::Lost;
+        let stopping = |m: &Member| m.seat.deleting && m.place != Standing::Lost;
         let moving = subject.fleet.0.iter().any(stopping);
         let is_settled = counts.staying == subject.wanted
             && counts.leaving == 0
@@ -171,7 +175,7 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
 fn vetoed(subject: &Subject, status: &DeploymentStatus) -> Option<Reason> {
     let failed = status.failed.as_ref().map(|failed| failed.release.as_str());
     let runs = subject.fleet.0.iter().filter(|member| member.present());
-    let names: BTreeSet<&str> = runs.map(|member| member.object.spec.release.as_str()).collect();
+    let names: BTreeSet<&str> = runs.map(|member| &*member.seat.release).collect();
     let releases = names.into_iter().filter(|name| failed != Some(*name));
     let mut releases = releases.filter_map(|name| subject.world.get::<Release>(name));
     let (release, veto) = releases.find_map(|r| Some((r, r.spec.veto.as_ref()?)))?;
@@ -247,7 +251,7 @@ fn named(members: &[&Member], say: impl Fn(&Member) -> String) -> String {
 
 fn lost(subject: &Subject) -> Option<Reason> {
     let all = subject.fleet.0.iter();
-    let lost: Vec<&Member> = all.filter(|member| member.place == Place::Lost).collect();
+    let lost: Vec<&Member> = all.filter(|member| member.place == Standing::Lost).collect();
     if lost.is_empty() {
         return None;
     }

@@ -5,7 +5,8 @@
 //! One number for each target, with every signal as an input: what asks for most decides. It grows
 //! at once, within bounds; it shrinks only after all signals have asked for fewer for a whole
 //! window, and never on missing data or on a sudden fall, which is how an outage before a storm of
-//! retries looks. A forecast and a schedule may raise the number and never lower it.
+//! retries looks. A forecast and a schedule may raise the number and never lower it; what a load no
+//! longer needs that goes as it was foreseen is given back sooner.
 
 use atoll_model::{Reason, Span, Timestamp};
 
@@ -19,15 +20,35 @@ const TREND: Span = Span::seconds(600);
 const LEVEL: Span = Span::seconds(300);
 /// A level above all of this has passed.
 const LATEST: Span = Span::seconds(120);
-/// So many standard deviations of what it goes up and down by are kept beyond the level: it is
-/// above that one time in two hundred.
-const SPREAD: f64 = 2.6;
+/// A minute of too few instances is as bad as one of so many times those that are needed. How much
+/// is kept beyond what is expected follows from it: as long as one more instance avoids more than
+/// it costs. Of a noisy load that is fewer deviations than of a quiet one, as each is dearer.
+///
+/// Source: the newsvendor's problem, Edgeworth (1888), Arrow, Harris and Marschak (1951).
+const WORTH: f64 = 6.0;
+/// At least and at most so many standard deviations are kept.
+const KEPT: (f64, f64) = (2.0, 3.3);
+/// Beside a forecast that holds, so many are kept beyond the level of now.
+const BESIDE: f64 = 1.0;
+/// The highest of a step of five minutes is so many deviations above its mean as often as not,
+const MEDIAN: f64 = 1.13;
+/// and one time in ten this many more.
+const TENTH: f64 = 0.907;
+/// A forecast is kept for all of a step, and the number that follows is whole: less is enough.
+const STEADY: f64 = 0.8;
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
-/// A fall to less than this share of what was before the window is sudden.
+/// A fall to less than this share of what was before the window is sudden,
 const SUDDEN: f64 = 0.25;
+/// which began so long ago.
+const USUAL: Span = Span::seconds(1_200);
 /// In one decision it at most doubles, or grows by this if that is more.
 const STEP_UP: u32 = 4;
+/// A number is not changed by less than this share of it: each change costs work on hosts, and what
+/// is gained by one in hundreds is lost in what the load goes up and down by;
+const GRAIN: u32 = 100;
+/// and twice that has to be too many before any is taken away, so that it does not go to and fro.
+const IDLE_GRAINS: u32 = 2;
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -50,10 +71,7 @@ impl Needs<'_> {
     /// What it will ask for if it goes on as in the last minutes, with what it goes up and down by.
     /// A trend is one that holds in both halves of them: what jumped and stays is none.
     fn ahead(&self, now: Timestamp, lead: Span) -> Option<f64> {
-        let level = self.levels(now, FRESH).pop()?;
-        // What has just fallen is not asked for any more.
-        let latest = self.since(now - LATEST).iter().map(|(_, need)| *need);
-        let level = level.min(latest.max_by(f64::total_cmp)?);
+        let level = self.level(now)?;
         let recent = self.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
         let slope = match slope(early) {
@@ -71,14 +89,17 @@ impl Needs<'_> {
 
     /// The level at each time of a window.
     fn levels(&self, now: Timestamp, window: Span) -> Vec<f64> {
-        let first = self.points.len() - self.since(now - window).len();
-        let mut levels = Vec::with_capacity(self.points.len() - first);
+        let from = now - window;
+        // The first of them is the mean of what was before it.
+        let points = self.since(from - LEVEL);
+        let first = points.partition_point(|(at, _)| *at <= from);
+        let mut levels = Vec::with_capacity(points.len() - first);
         // A sum that goes along: this is most of what a decision costs.
         let (mut start, mut sum) = (0, 0.0);
-        for (end, (at, need)) in self.points.iter().enumerate() {
+        for (end, (at, need)) in points.iter().enumerate() {
             sum += need;
-            while self.points[start].0 <= *at - LEVEL {
-                sum -= self.points[start].1;
+            while points[start].0 <= *at - LEVEL {
+                sum -= points[start].1;
                 start += 1;
             }
             if end >= first {
@@ -88,17 +109,29 @@ impl Needs<'_> {
         levels
     }
 
-    /// What is kept beyond the level: what it goes up and down by, from the median of how far it
-    /// was from where it usually was beside its level. A jump or a spike does not move that, and a
+    /// The standard deviation of what it goes up and down by, from the median of how far it was
+    /// from where it usually was beside its level. A jump or a spike does not move that, and a
     /// trend is none of it.
     pub fn spread(&self, now: Timestamp) -> f64 {
-        let levels = self.levels(now, Span(u64::MAX));
-        let each = self.points.iter().zip(&levels);
-        let beside: Vec<f64> = each.map(|((_, need), level)| need - level).collect();
-        let usual = median(beside.clone());
-        let apart = median(beside.into_iter().map(|beside| (beside - usual).abs()).collect());
+        let mut beside = self.levels(now, Span(u64::MAX));
+        let each = beside.iter_mut().zip(self.points);
+        each.for_each(|(level, (_, need))| *level = need - *level);
+        let usual = middle(&mut beside);
+        beside.iter_mut().for_each(|beside| *beside = (*beside - usual).abs());
+        let apart = middle(&mut beside);
         // Of a normal distribution the standard deviation is so much more.
-        SPREAD * 1.4826 * apart
+        1.4826 * apart
+    }
+
+    /// The level now: what has just fallen is not asked for any more.
+    fn level(&self, now: Timestamp) -> Option<f64> {
+        Some(self.levels(now, FRESH).pop()?.min(self.latest(now, LATEST)?))
+    }
+
+    /// The highest of the last while.
+    fn latest(&self, now: Timestamp, window: Span) -> Option<f64> {
+        let latest = self.since(now - window).iter().map(|(_, need)| *need);
+        latest.max_by(f64::total_cmp)
     }
 
     /// The highest level of a window, if enough of that is measured.
@@ -110,11 +143,37 @@ impl Needs<'_> {
         complete.then_some(most)
     }
 
-    /// What it usually asked for before a window; none where that is not known.
+    /// What it usually asked for in the time before a window; none where that is not known.
     fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let end = self.points.partition_point(|(at, _)| *at <= now - window);
-        (end > 0).then(|| median(self.points[..end].iter().map(|(_, need)| *need).collect()))
+        let recent = self.since(now - USUAL.max(window));
+        let end = recent.partition_point(|(at, _)| *at <= now - window);
+        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need).collect()))
     }
+}
+
+/// What a forecast says will be needed until a new instance serves, as exact numbers of instances.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Foreseen {
+    /// The most that is needed is as likely above this as not.
+    pub expected: f64,
+    /// It is above this one time in ten.
+    pub high: f64,
+}
+
+impl Foreseen {
+    /// What is kept beyond what is expected, for how wrong forecasts like it were.
+    fn margin(self) -> f64 {
+        let deviation = (self.high - self.expected).max(0.0) / TENTH;
+        let level = (self.expected - MEDIAN * deviation).max(deviation);
+        STEADY * (kept(deviation, level) - MEDIAN) * deviation
+    }
+}
+
+/// How many standard deviations are kept beyond a level.
+fn kept(deviation: f64, level: f64) -> f64 {
+    // The height of the normal distribution in its middle is 0.4 over its deviation.
+    let most = WORTH * 0.4 * level / deviation;
+    (2.0 * most.max(1.0).ln()).sqrt().clamp(KEPT.0, KEPT.1)
 }
 
 /// What a number is asked for.
@@ -132,12 +191,16 @@ pub struct Question<'a> {
     pub max: u32,
     /// The least a schedule asks for now.
     pub floor: u32,
-    /// How many a forecast asks for, for the time a new instance will be there.
-    pub expected: Option<f64>,
+    /// The least that is kept for a peak now.
+    pub peak: u32,
+    /// What a forecast of the first signal says.
+    pub expected: Option<Foreseen>,
     /// What signals ask for.
     pub signals: &'a [Needs<'a>],
     /// See [`atoll_model::elasticity::Scaling::down_after`].
     pub down_after: Span,
+    /// The same for the first signal while it is as a forecast says.
+    pub foreseen_after: Span,
     /// How long a new instance takes to serve.
     pub start: Span,
 }
@@ -157,16 +220,24 @@ pub struct Decision {
 pub fn decide(question: &Question) -> Decision {
     let mut reasons = Vec::new();
     let blind = silent(question, &mut reasons);
-    let mut wanted = reactive(question, &mut reasons);
+    let spreads: Vec<f64> = question.signals.iter().map(|s| s.spread(question.now)).collect();
     let raises = [
-        ("scheduled", Some(question.floor), "its schedule asks for"),
+        ("scheduled", question.floor, "its schedule asks for"),
+        ("peak", question.peak, "a peak asks for"),
         ("expected", expected(question), "its forecast asks for"),
     ];
+    let least = raises.iter().map(|(_, least, _)| *least).max().unwrap_or_default();
+    let mut wanted = reactive(question, least, &spreads, &mut reasons);
     for (code, least, who) in raises {
-        if let Some(least) = least.filter(|least| *least > wanted && *least > question.min) {
+        if least > wanted && least > question.min {
             wanted = least;
             reasons.retain(|reason: &Reason| reason.code == "no-data");
-            reasons.push(Reason::new(code, format!("{who} {least} at least")));
+            let why = question.expected.filter(|_| code == "expected").map(|foreseen| {
+                let (expected, margin) = (round(foreseen.expected), round(foreseen.margin()));
+                format!(": {expected}, and {margin} for how wrong it usually is")
+            });
+            let message = format!("{who} {least} at least{}", why.unwrap_or_default());
+            reasons.push(Reason::new(code, message));
         }
     }
     let most = question.current.saturating_mul(2).max(question.current + STEP_UP);
@@ -184,10 +255,28 @@ pub fn decide(question: &Question) -> Decision {
     Decision { desired, blind, reasons }
 }
 
-/// What a forecast asks for: the level it expects, and what the first signal goes up and down by.
-fn expected(question: &Question) -> Option<u32> {
-    let spread = question.signals.first().map_or(0.0, |signal| signal.spread(question.now));
-    question.expected.map(|expected| whole(expected + spread))
+/// How many a forecast asks for.
+fn expected(question: &Question) -> u32 {
+    question.expected.map_or(0, |foreseen| whole(foreseen.expected + foreseen.margin()))
+}
+
+/// What is kept beyond the level of a signal, and whether it is as it was foreseen.
+#[derive(Clone, Copy)]
+struct Margin {
+    beyond: f64,
+    foreseen: bool,
+}
+
+/// The margins of each signal. A forecast of less than there is looks after nothing.
+fn margins(question: &Question, spreads: &[f64]) -> Vec<Margin> {
+    let margin = |(i, (signal, spread)): (usize, (&Needs, &f64))| {
+        let level = signal.level(question.now).unwrap_or_default();
+        let forecast = question.expected.filter(|_| i == 0);
+        let foreseen = forecast.is_some_and(|forecast| forecast.expected >= level);
+        let by = if foreseen { BESIDE } else { kept(*spread, level) };
+        Margin { beyond: by * spread, foreseen }
+    };
+    question.signals.iter().zip(spreads).enumerate().map(margin).collect()
 }
 
 /// Says which signals have no fresh data; whether none has.
@@ -200,48 +289,66 @@ fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
     !question.signals.is_empty() && question.signals.iter().all(|signal| silent(&signal))
 }
 
-/// What the signals make of the number.
-fn reactive<'a>(question: &Question<'a>, reasons: &mut Vec<Reason>) -> u32 {
+/// What the signals make of the number, which will be so many at least.
+fn reactive<'a>(
+    question: &Question<'a>,
+    least: u32,
+    spreads: &[f64],
+    reasons: &mut Vec<Reason>,
+) -> u32 {
     let (now, current) = (question.now, question.current);
     if question.signals.is_empty() {
         return question.min;
     }
     // What was begun is there only after the time to start, so that is how far one looks.
     let lead = Span(question.start.0 + EVERY.0);
-    let spreads: Vec<f64> = question.signals.iter().map(|signal| signal.spread(now)).collect();
-    let ask = |(signal, spread): (&Needs<'a>, &f64)| {
-        let ahead = signal.ahead(now, lead)?;
-        Some((signal.now(now)?.max(ahead + spread), signal.name))
+    let margins = margins(question, spreads);
+    let ask = |(signal, margin): (&Needs<'a>, &Margin)| {
+        let (ahead, latest) = (signal.ahead(now, lead)?, signal.now(now)?);
+        Some((latest.max(ahead + margin.beyond), signal.name, ahead, margin.beyond))
     };
-    let asks = question.signals.iter().zip(&spreads).filter_map(ask);
-    let Some((need, name)) = asks.max_by(|a, b| a.0.total_cmp(&b.0)) else { return current };
+    let asks = question.signals.iter().zip(&margins).filter_map(ask);
+    let most = asks.max_by(|a, b| a.0.total_cmp(&b.0));
+    let Some((need, name, ahead, margin)) = most else { return current };
     let up = whole(need);
     if up > current {
-        reasons.push(Reason::new("signal", format!("{name} asks for {up}")));
+        let why = match need > ahead + margin || margin <= 0.0 {
+            true => format!("{} now", round(need)),
+            false => {
+                let (ahead, margin) = (round(ahead), round(margin));
+                format!("{ahead}, and {margin} for what it goes up and down by")
+            }
+        };
+        reasons.push(Reason::new("signal", format!("{name} asks for {up}: {why}")));
+        return up.max(current + grain(current));
+    }
+    // Where it does not shrink anyhow it need not be found out how far it may.
+    if up == current || least >= current {
         return up;
     }
-    if up == current {
-        return current;
-    }
-    down(question, &spreads, reasons).unwrap_or(current).min(current)
+    down(question, &margins, reasons).unwrap_or(current).min(current)
 }
 
 /// To how many it may shrink; none where it may not.
-fn down(question: &Question, spreads: &[f64], reasons: &mut Vec<Reason>) -> Option<u32> {
-    let (now, window) = (question.now, question.down_after);
+fn down(question: &Question, margins: &[Margin], reasons: &mut Vec<Reason>) -> Option<u32> {
+    let now = question.now;
     if question.since.is_some_and(|since| now.since(since) < CALM) {
         return None;
     }
-    let mut most = 0_u32;
-    for (signal, spread) in question.signals.iter().zip(spreads) {
+    let (mut most, mut waited) = (0_u32, Span(0));
+    for (signal, margin) in question.signals.iter().zip(margins) {
         // One that is silent was told of already.
         let latest = signal.now(now)?;
-        let Some(need) = signal.most(now, window) else {
+        let sooner = margin.foreseen && question.foreseen_after < question.down_after;
+        let window = if sooner { question.foreseen_after } else { question.down_after };
+        // What was foreseen to pass has passed.
+        let passed = if sooner { signal.latest(now, window.max(LATEST))? } else { f64::INFINITY };
+        let Some(need) = signal.most(now, window).map(|most| most.min(passed)) else {
             let message = format!("too little is known of {} over {window}", signal.name);
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));
             return None;
         };
-        let before = signal.before(now, window);
+        let before = signal.before(now, question.down_after);
         if before.is_some_and(|before| before > 1.0 && latest < before * SUDDEN) {
             let message = format!(
                 "{} fell suddenly, from {} to {}: that may be an outage, and nothing is taken away \
@@ -253,13 +360,22 @@ fn down(question: &Question, spreads: &[f64], reasons: &mut Vec<Reason>) -> Opti
             reasons.push(Reason::new("sudden-fall", message));
             return None;
         }
-        most = most.max(whole(need + spread));
+        (most, waited) = (most.max(whole(need + margin.beyond)), waited.max(window));
+    }
+    let grain = grain(question.current);
+    if grain > 1 && most + IDLE_GRAINS * grain > question.current {
+        return None;
     }
     if most < question.current {
-        let message = format!("no signal asked for more than {most} for {window}");
+        let message = format!("no signal asked for more than {most} for {waited}");
         reasons.push(Reason::new("fewer", message));
     }
     Some(most)
+}
+
+/// The least by which a number is changed.
+fn grain(number: u32) -> u32 {
+    (number / GRAIN).max(1)
 }
 
 /// Theil and Sen's slope for each millisecond, the median over all pairs: one outlier does not move
@@ -275,6 +391,11 @@ fn slope(points: &[(Timestamp, f64)]) -> f64 {
 
 /// The one in the middle; 0 of none.
 fn median(mut values: Vec<f64>) -> f64 {
+    middle(&mut values)
+}
+
+/// The same, of values that are put in another order.
+fn middle(values: &mut [f64]) -> f64 {
     let middle = values.len() / 2;
     if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
@@ -308,21 +429,26 @@ mod tests {
         all
     }
 
-    fn decided(current: u32, points: &[(Timestamp, f64)]) -> (u32, Vec<String>) {
-        let signals = [Needs { name: "load", points }];
-        let question = Question {
+    fn question<'a>(current: u32, signals: &'a [Needs<'a>]) -> Question<'a> {
+        Question {
             now: NOW,
             current,
             since: None,
             min: 2,
             max: 20,
             floor: 0,
+            peak: 0,
             expected: None,
-            signals: &signals,
+            signals,
             down_after: Span::seconds(300),
+            foreseen_after: Span::seconds(60),
             start: Span::seconds(30),
-        };
-        let decision = decide(&question);
+        }
+    }
+
+    fn decided(current: u32, points: &[(Timestamp, f64)]) -> (u32, Vec<String>) {
+        let signals = [Needs { name: "load", points }];
+        let decision = decide(&question(current, &signals));
         (decision.desired, decision.reasons.into_iter().map(|r| r.code).collect())
     }
 
@@ -339,6 +465,36 @@ mod tests {
     }
 
     #[test]
+    fn a_large_number_changes_by_a_hundredth_and_not_to_and_fro() {
+        let decided = |current: u32, need: f64| {
+            let points = flat(need, 80);
+            let signals = [Needs { name: "load", points: &points }];
+            decide(&Question { max: 2_000, ..question(current, &signals) }).desired
+        };
+        assert_eq!(decided(500, 500.5), 505, "one more is five more");
+        assert_eq!(decided(500, 509.5), 510, "what is asked for is there");
+        assert_eq!(decided(500, 490.5), 500, "nine are kept");
+        assert_eq!(decided(500, 489.5), 490);
+        assert_eq!(decided(199, 197.5), 198, "a smaller one follows one by one");
+    }
+
+    #[test]
+    fn what_is_kept_for_a_peak_raises_and_never_lowers() {
+        let points = flat(4.2, 80);
+        let signals = [Needs { name: "load", points: &points }];
+        let asked = |peak: u32| {
+            let question = Question { peak, ..question(4, &signals) };
+            let decision = decide(&question);
+            let codes: Vec<String> = decision.reasons.into_iter().map(|r| r.code).collect();
+            (decision.desired, codes)
+        };
+        assert_eq!(asked(0), (5, vec!["signal".to_owned()]));
+        assert_eq!(asked(3), (5, vec!["signal".to_owned()]));
+        assert_eq!(asked(8), (8, vec!["peak".to_owned()]));
+        assert_eq!(asked(18), (8, vec!["peak".to_owned(), "step".to_owned()]));
+    }
+
+    #[test]
     fn it_looks_as_far_ahead_as_a_start_takes() {
         let rising = points((0..80).map(|i| 4.0 + f64::from(i) * 0.05));
         let now = 4.0 + 79.0 * 0.05;
@@ -351,6 +507,48 @@ mod tests {
         assert_eq!(decided(8, &late).0, 8);
         let long = points((0..80).map(|i| if i < 35 { 8.0 } else { 3.0 }));
         assert_eq!(decided(8, &long), (3, vec!["fewer".to_owned()]));
+    }
+
+    #[test]
+    fn of_a_noisier_load_fewer_deviations_and_more_instances_are_kept() {
+        let kept = |deviation: f64| (kept(deviation, 100.0), deviation * kept(deviation, 100.0));
+        let (quiet, usual, noisy) = (kept(1.0), kept(5.0), kept(25.0));
+        assert!(quiet.0 > usual.0 && usual.0 > noisy.0, "{quiet:?} {usual:?} {noisy:?}");
+        assert!(quiet.1 < usual.1 && usual.1 < noisy.1, "{quiet:?} {usual:?} {noisy:?}");
+        assert_eq!(kept(1000.0).0, KEPT.0, "never less");
+        assert_eq!(kept(0.0).0, KEPT.1, "never more");
+    }
+
+    #[test]
+    fn beyond_a_forecast_as_much_is_kept_as_it_was_wrong_by() {
+        let points = flat(4.2, 80);
+        let signals = [Needs { name: "load", points: &points }];
+        let asked = |high: f64| {
+            let expected = Some(Foreseen { expected: 6.0, high });
+            let decision = decide(&Question { expected, ..question(5, &signals) });
+            (decision.desired, decision.reasons.into_iter().map(|r| r.message).collect::<String>())
+        };
+        let said = |least: u32, margin: &str| {
+            let why = format!("6, and {margin} for how wrong it usually is");
+            (least, format!("its forecast asks for {least} at least: {why}"))
+        };
+        assert_eq!(asked(6.0), said(6, "0"));
+        assert_eq!(asked(6.2), said(7, "0.308"));
+        assert_eq!(asked(7.5), said(8, "1.15"));
+    }
+
+    #[test]
+    fn a_load_that_goes_as_foreseen_gives_back_sooner() {
+        let late = points((0..80).map(|i| if i < 65 { 8.0 } else { 3.0 }));
+        let signals = [Needs { name: "load", points: &late }];
+        let decided = |expected: f64, foreseen_after: Span| {
+            let expected = Some(Foreseen { expected, high: expected });
+            decide(&Question { expected, foreseen_after, ..question(8, &signals) }).desired
+        };
+        let minute = Span::seconds(60);
+        assert_eq!(decided(3.5, minute), 4, "what is foreseen is kept");
+        assert_eq!(decided(2.5, minute), 8, "there is more than was foreseen");
+        assert_eq!(decided(3.5, Span::seconds(300)), 8, "so long is waited");
     }
 
     #[test]

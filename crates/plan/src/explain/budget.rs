@@ -19,7 +19,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Budget>, told: &mut Told) {
         many(status.instances as usize, "instance"),
         of.join(" and ")
     );
-    if let (Some(limit), Some(spend)) = (&spec.month, &status.spend) {
+    if status.is_blind() {
+        told.state.push_str(" What it spends is not known: nothing of it has a price.");
+    } else if let (Some(limit), Some(spend)) = (&spec.month, &status.spend) {
         let currency = &spend.currency;
         told.state.push_str(&format!(
             " {} of {} {currency} is spent in {}, at {} an hour.",

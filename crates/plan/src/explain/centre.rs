@@ -46,9 +46,12 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
         ));
     }
     for one in votes {
-        let due = one.since + spec.hold;
+        let due = crate::centre::due(cx.world, it, one);
         if cx.now < due {
-            told.waiting_for.push(format!("{} to be so until {due}", one.subject));
+            told.waiting_for.push(match one.gives_back {
+                Some(_) => format!("{} to need nothing more until {due}", one.subject),
+                None => format!("{} to be so until {due}", one.subject),
+            });
         }
         told.see(one.subject.clone());
     }
@@ -59,7 +62,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     open.take(5).for_each(|decision| told.see(format!("decision/{}", decision.name())));
 }
 
-pub(super) fn decision(it: &Object<Decision>, told: &mut Told) {
+pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let status = &it.status;
     let what = match &status.action {
         Some(action) => format!("to {} {}", action.word(), it.spec.subject),
@@ -116,10 +119,24 @@ pub(super) fn decision(it: &Object<Decision>, told: &mut Told) {
     if !over && status.acted_at.is_none() {
         told.next.extend(status.changes.iter().map(|change| format!("would be done: {change}")));
     }
+    told.next.extend(given_back(cx, it));
     told.see(it.spec.subject.clone());
     told.see(format!("policy/{}", status.policy));
     let subject = it.spec.subject.strip_prefix("instance/").and_then(|i| i.rsplit_once('.'));
     if let Some((deployment, _)) = subject {
         told.see(format!("deployment/{deployment}"));
     }
+}
+
+/// What becomes of what a decision took, while that is still as it was left.
+fn given_back(cx: &Context, it: &Object<Decision>) -> Option<String> {
+    if !crate::centre::back::is_open(cx.world, it) {
+        return None;
+    }
+    let policy = cx.world.get::<Policy>(&it.status.policy).filter(|policy| !policy.spec.off);
+    let after = policy.map(|policy| policy.spec.give_back_after).filter(|after| after.0 > 0);
+    Some(match after {
+        Some(after) => format!("what it took is given back once that is over for {after}"),
+        None => "what it took stays as it is until somebody gives it back".to_owned(),
+    })
 }

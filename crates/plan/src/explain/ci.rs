@@ -6,7 +6,7 @@ use atoll_model::{Any, Object, Pipeline, Run, Task, many};
 use super::{Told, ago, word};
 use crate::Context;
 use crate::ci::queue::why_it_waits;
-use crate::ci::run::LAST_STEPS;
+use crate::ci::run::{LAST_STEPS, NO_HOST};
 
 pub(super) fn tell_pipeline(cx: &Context, it: &Object<Pipeline>, told: &mut Told) {
     let name = it.name();
@@ -63,6 +63,8 @@ pub(super) fn tell_run(cx: &Context, it: &Object<Run>, told: &mut Told) {
         let until = at + LAST_STEPS;
         told.next.push(format!("steps that are always done have until {until}"));
     }
+    // Each task that has no host is told of below, as it is now.
+    told.reasons.retain(|reason| reason.code != NO_HOST);
     told.reasons.extend(status.untold.clone());
     let mut waits = Vec::new();
     for cell in status.cells.iter().filter(|cell| cell.phase == CellPhase::Going) {
@@ -110,7 +112,8 @@ pub(super) fn tell_task(cx: &Context, it: &Object<Task>, told: &mut Told) {
         None => {
             let why = why_it_waits(cx.world, spec);
             told.waiting_for.push("a host".to_owned());
-            told.reasons.extend(why);
+            // As it is now; what was written may be older.
+            told.reasons = why;
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atoll_model::config::{ConfigPhase, ConfigStatus};
-use atoll_model::{Config, Object};
+use atoll_model::{Config, Object, Timestamp};
 
 use super::{NAMED, Told, ago};
 use crate::Context;
@@ -19,7 +19,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Config>>, told: &mut Told) {
         told.next
             .push(format!("a draft waits: atoll config diff {name}, atoll config push {name}"));
     }
-    tell_gray(it, told);
+    tell_gray(it, cx.now, told);
     let each = status.laggards.iter().map(|laggard| {
         let has = laggard.has.map_or("nothing".to_owned(), |v| format!("version {v}"));
         format!(
@@ -68,7 +68,7 @@ fn taken(status: &ConfigStatus) -> String {
     }
 }
 
-fn tell_gray(it: &Object<Config>, told: &mut Told) {
+fn tell_gray(it: &Object<Config>, now: Timestamp, told: &mut Told) {
     let (Some(gray), Some(rules)) = (&it.status.gray, &it.spec.gray) else { return };
     let name = it.name();
     let (step, steps) = (gray.step + 1, rules.steps.len());
@@ -76,7 +76,10 @@ fn tell_gray(it: &Object<Config>, told: &mut Told) {
     match gray.soaking_since.zip(soak) {
         Some((since, soak)) => {
             let until = since + soak;
-            told.waiting_for.push(format!("the soak of step {step} of {steps} until {until}"));
+            told.waiting_for.push(match until > now {
+                true => format!("the soak of step {step} of {steps} until {until}"),
+                false => format!("what is said of step {step} of {steps}, its soak being over"),
+            });
         }
         None => told.waiting_for.push(format!("step {step} of {steps} to be taken up")),
     }

@@ -13,6 +13,7 @@ use atoll_model::{
 use super::{NAMED, Told, ago, word};
 use crate::Context;
 use crate::delivery::admission::package_of;
+use crate::delivery::ephemeral;
 use crate::delivery::journey::journey;
 
 pub(super) fn environment(cx: &Context, it: &Object<Environment>, told: &mut Told) {
@@ -109,6 +110,10 @@ pub(super) fn release(cx: &Context, it: &Object<Release>, told: &mut Told) {
         told.reasons.push(reason);
     }
     let journey = journey(cx, name);
+    let nowhere = journey.as_ref().is_none_or(|journey| journey.stops.is_empty());
+    if let Some(branch) = it.spec.branch.as_ref().filter(|_| nowhere) {
+        told.reasons.extend(ephemeral::why_none(cx, application, branch));
+    }
     for stop in journey.iter().flat_map(|journey| &journey.stops) {
         travel(cx, it, stop, told);
     }

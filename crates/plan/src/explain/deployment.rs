@@ -5,13 +5,14 @@ use std::sync::Arc;
 use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
 use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
+use atoll_model::snapshot::Standing;
 use atoll_model::{
     Application, Autoscaler, Deployment, Host, Instance, Object, Reason, Release, Timestamp, many,
 };
 
 use super::{Told, ago, word};
 use crate::Context;
-use crate::deployment::fleet::{Fleet, Member, Place};
+use crate::deployment::fleet::{Fleet, Member};
 
 pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) {
     let status = &it.status;
@@ -39,7 +40,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     for member in fleet.0.iter().filter(|m| m.present() && m.broken()).take(super::NAMED) {
         told.see(format!("instance/{}", member.name()));
     }
-    for member in fleet.0.iter().filter(|m| matches!(m.place, Place::Lost | Place::Leaving)) {
+    for member in fleet.0.iter().filter(|m| matches!(m.place, Standing::Lost | Standing::Leaving)) {
         if told.see.len() < 2 * super::NAMED {
             told.see(format!("host/{}", member.object.spec.host));
         }
@@ -170,7 +171,7 @@ fn awaited(
 ) -> Option<String> {
     let (name, host) = (member.name(), &member.object.spec.host);
     let status = &member.object.status;
-    if member.place == Place::Lost {
+    if member.place == Standing::Lost {
         return None;
     }
     if member.object.meta.deleting() {

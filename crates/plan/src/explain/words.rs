@@ -50,6 +50,7 @@ pub fn in_words(before: &Snapshot, write: &Write) -> Option<String> {
         (Any::Autoscaler(new), Some(Any::Autoscaler(old))) => autoscaler(old, new),
         (Any::Capacity(new), Some(Any::Capacity(old))) => capacity(old, new),
         (Any::Migration(new), Some(Any::Migration(old))) => migration(old, new),
+        (Any::Peak(new), Some(Any::Peak(old))) => super::peak::words(old, new),
         (Any::Pool(new), Some(Any::Pool(old))) => pool(old, new),
         (Any::Budget(new), Some(Any::Budget(old))) => budget(old, new),
         (Any::Promotion(new), Some(Any::Promotion(old))) => (new.status.phase != old.status.phase)

@@ -270,6 +270,14 @@ fn what_cannot_be_forecast_is_refused_in_words() {
 }
 
 #[test]
+fn two_days_are_too_short_for_a_forecast_a_day_ahead() {
+    let hours: Vec<_> = days(2).into_iter().step_by(60).collect();
+    let series = Series { start: 0, step: 60 * MINUTE, values: &hours };
+    let told = forecast(&series, &[], 10, 24).unwrap_err().to_string();
+    assert!(told.starts_with("only 48.0 h were measured; a forecast needs"), "{told}");
+}
+
+#[test]
 fn a_day_that_repeats_exactly_is_repeated() {
     let mut chance = Chance::new(3);
     let day: Vec<_> = (0..STEPS).map(|_| Some(chance.between(1.0, 100.0))).collect();

@@ -117,7 +117,8 @@ fn spare(world: &Snapshot, name: &str) -> Result<u32, Reason> {
             migration.status.moving.values().filter(|one| one.deployment == name).count()
         })
         .sum();
-    let away = wanted.saturating_sub(serving) + under_way as u32;
+    let to_zone = deployment.status.uneven.as_ref().is_some_and(|uneven| uneven.moving.is_some());
+    let away = wanted.saturating_sub(serving) + under_way as u32 + u32::from(to_zone);
     match at_once(wanted).checked_sub(away).filter(|spare| *spare > 0) {
         Some(spare) => Ok(spare),
         None => {

@@ -90,7 +90,7 @@ fn statuses(rounds: &[[TargetResult; 2]]) -> Vec<Option<MonitorStatus>> {
         let now = atoll_model::Timestamp(1000 * at as i64);
         let plan = observed(&Context { world: &world, measured: &measured, now }, "site", round);
         for write in &plan.writes {
-            crate::rehearse::apply(&mut world, write);
+            crate::follow::apply(&mut world, write);
         }
         let status = &world.get::<Monitor>("site").unwrap().status;
         said.push((!plan.writes.is_empty()).then(|| status.clone()));

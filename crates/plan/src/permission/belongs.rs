@@ -30,6 +30,7 @@ pub(super) fn environments(world: &Snapshot, any: &Any) -> Vec<String> {
             None => Vec::new(),
         },
         Any::Freeze(freeze) => freeze.spec.environments.clone(),
+        Any::Peak(peak) => one(&peak.spec.environment),
         Any::Alert(alert) => match alert.spec.labels.get("environment") {
             Some(environment) => one(environment),
             None => of_deployment(world, any).unwrap_or_default(),

@@ -1,12 +1,12 @@
 //! How many hosts a pool would need for what is to run on them: what deployments want, and where
-//! their capacity says that their load takes more, that. It changes nothing: whether it is followed
-//! the pool's `autoscale` says.
+//! their capacity or a peak says that they take more, that. It changes nothing: whether it is
+//! followed the pool's `autoscale` says.
 //!
-//! More are asked for at once; fewer only after fewer have been enough for a while, so that what is
-//! saved outlasts what is moved for it.
+//! Pools that may hold the same share what runs nowhere yet. More are asked for at once; fewer only
+//! after fewer have been enough for a while, so that what is saved outlasts what is moved for it.
 
 use atoll_model::cmdb::Amount;
-use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
+use atoll_model::pool::{Advice, Autoscale, AutoscaleMode, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Deployment, Environment, Host, Instance, Object};
 
 use crate::Context;
@@ -87,30 +87,86 @@ fn usual_host(cx: &Context, status: &PoolStatus) -> Option<Amount> {
     })
 }
 
-/// What deployments that may use these hosts want, less what of it runs on others.
+/// What deployments that may use these hosts want, less what of it others have or will make room
+/// for.
 fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize) {
-    let labels = pool.spec.labels_of_hosts(pool.name());
-    let mut sum = Sum::default();
-    let mut count = 0;
+    let (others, mut sum, mut count) = (others(cx, pool), Sum::default(), 0);
     for deployment in cx.world.all::<Deployment>() {
-        let place = cx.world.get::<Environment>(parts(deployment.name()).1);
-        if !place.is_some_and(|place| place.spec.hosts.matches(&labels)) {
+        let Some(place) = cx.world.get::<Environment>(parts(deployment.name()).1) else { continue };
+        if !is_for(pool, place) {
             continue;
         }
         let Some(meant) = Meant::of(cx.world, deployment.name()) else { continue };
         let needed = cx.world.get::<Capacity>(deployment.name()).map_or(0, |c| c.status.needed);
-        let elsewhere = cx.world.derived::<Instance>(deployment.name());
-        let elsewhere = elsewhere.filter(|instance| {
+        let needed = needed.max(crate::peak::room(cx.world, deployment.name()));
+        let (mut own, mut all) = (0, 0);
+        let sharing = others.iter().filter(|other| is_for(other, place));
+        let mut theirs: Vec<(&Object<Pool>, u32)> = sharing.map(|other| (*other, 0)).collect();
+        for instance in cx.world.derived::<Instance>(deployment.name()) {
             let host = &instance.spec.host;
             let open = cx.world.get::<Host>(host).is_some_and(|host| host.is_open());
-            open && !instance.meta.deleting() && !status.machines.contains_key(host)
-        });
-        let here = meant.instances.max(needed).saturating_sub(elsewhere.count() as u32);
+            if !open || instance.meta.deleting() {
+                continue;
+            }
+            all += 1;
+            own += u32::from(status.machines.contains_key(host));
+            let of = theirs.iter_mut().find(|(p, _)| p.status.machines.contains_key(host));
+            of.into_iter().for_each(|(_, count)| *count += 1);
+        }
+        let wanted = meant.instances.max(needed);
+        let nowhere = wanted.saturating_sub(all);
+        let here = match nowhere {
+            0 => wanted.saturating_sub(all - own),
+            _ => own + share(nowhere, (pool.name(), own), &theirs),
+        };
         let times = u64::from(here);
         sum.add(meant.each.cpu.0.saturating_mul(times), meant.each.memory.0.saturating_mul(times));
         count += here as usize;
     }
     (sum, count)
+}
+
+fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
+    place.spec.hosts.matches(&pool.spec.labels_of_hosts(pool.name()))
+}
+
+/// The other pools that can make hosts for what is wanted: they follow it, their provider answers,
+/// and they are not at their most.
+fn others<'a>(cx: &Context<'a>, pool: &Object<Pool>) -> Vec<&'a Object<Pool>> {
+    let all = cx.world.all::<Pool>().filter(|other| other.name() != pool.name());
+    all.map(|other| &**other).filter(|other| can_grow(other)).collect()
+}
+
+/// Whether a pool makes more hosts if more are wanted.
+pub(super) fn can_grow(pool: &Object<Pool>) -> bool {
+    let acts = pool.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
+    let full = pool.status.advice.as_ref().is_some_and(|advice| advice.count >= pool.spec.max);
+    acts && !full && !pool.meta.deleting() && pool.status.provider.is_none()
+}
+
+/// A pool's part of instances that run nowhere yet: as placing spreads them, each goes to the pool
+/// with the fewest, the first by its name where several have as few.
+fn share(nowhere: u32, own: (&str, u32), theirs: &[(&Object<Pool>, u32)]) -> u32 {
+    let others = theirs.iter().map(|(pool, count)| (pool.name(), *count));
+    let mut all: Vec<(u32, &str)> =
+        others.chain([own]).map(|(name, count)| (count, name)).collect();
+    all.sort_unstable();
+    // Those with the fewest are filled up to the level of the next, and then all of them.
+    let (mut left, mut with) = (u64::from(nowhere), 1_usize);
+    let mut level = u64::from(all[0].0);
+    while with < all.len() {
+        let rise = (u64::from(all[with].0) - level) * with as u64;
+        if rise > left {
+            break;
+        }
+        (left, level, with) = (left - rise, u64::from(all[with].0), with + 1);
+    }
+    level += left / with as u64;
+    let mut filled: Vec<&str> = all[..with].iter().map(|(_, name)| *name).collect();
+    filled.sort_unstable();
+    let Some(place) = filled.iter().position(|name| *name == own.0) else { return 0 };
+    let rest = u64::from((place as u64) < left % with as u64);
+    u32::try_from(level + rest - u64::from(own.1)).unwrap_or(u32::MAX)
 }
 
 fn hosts_for(demand: Sum, one: Sum, autoscale: &Autoscale) -> u32 {
@@ -120,4 +176,33 @@ fn hosts_for(demand: Sum, one: Sum, autoscale: &Autoscale) -> u32 {
         u32::try_from(demand.div_ceil(room)).unwrap_or(u32::MAX)
     };
     hosts(demand.cpu, one.cpu).max(hosts(demand.memory, one.memory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_nowhere_is_shared_and_nothing_of_it_twice() {
+        let pool = |name: &str| {
+            let spec = serde_json::json!({ "count": 0, "max": 9, "provider": { "static": {
+                "hosts": [] } } });
+            Object::new(name, serde_json::from_value::<Pool>(spec).unwrap())
+        };
+        let pools = [pool("a"), pool("b"), pool("c")];
+        for (nowhere, counts, parts) in [
+            (15, [0, 0, 0], [5, 5, 5]),
+            (4, [0, 0, 0], [2, 1, 1]),
+            (5, [8, 1, 0], [0, 2, 3]),
+            (1, [3, 3, 3], [1, 0, 0]),
+            (30, [0, 6, 3], [13, 7, 10]),
+        ] {
+            let of = |own: usize| {
+                let others = (0..3).filter(|i| *i != own).map(|i| (&pools[i], counts[i]));
+                share(nowhere, (pools[own].name(), counts[own]), &others.collect::<Vec<_>>())
+            };
+            assert_eq!([of(0), of(1), of(2)], parts, "{nowhere} over {counts:?}");
+        }
+        assert_eq!(share(7, ("a", 2), &[]), 7);
+    }
 }

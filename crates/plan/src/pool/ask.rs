@@ -301,6 +301,7 @@ fn made(machine: &mut Machine, given: &Given, now: Timestamp) {
     if machine.phase == MachinePhase::Creating {
         machine.phase = MachinePhase::Joining;
         machine.since = now;
+        machine.asked_at = machine.ask.as_ref().map(|ask| ask.at);
         machine.ask = None;
     }
 }

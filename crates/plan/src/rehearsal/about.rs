@@ -1,6 +1,6 @@
 //! What is rehearsed of one object, where no scenario is written: of a deployment, its release that
-//! waits or the loss of a zone at its next peak; of a migration, itself; of a pool, that its
-//! provider fails at the peak.
+//! waits or the loss of a zone at its next peak; of a migration, itself; of a peak, itself; of a
+//! pool, that its provider fails at the peak.
 
 use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};
@@ -8,6 +8,8 @@ use atoll_model::{
     Capacity, Deployment, Host, Instance, Kind, Migration, Pool, Reason, Snapshot, Span, Timestamp,
 };
 use serde_json::json;
+
+mod peak;
 
 /// What happens, happens so long after the beginning.
 const SOON: Span = Span::seconds(600);
@@ -29,11 +31,12 @@ pub fn scenario(
     let spec = match kind {
         Kind::Deployment => deployment(world, name, now).ok_or_else(missing)?,
         Kind::Migration => migration(world, name).ok_or_else(missing)?,
+        Kind::Peak => peak::scenario(world, name, now)?,
         Kind::Pool => pool(world, name, now).ok_or_else(missing)?,
         _ => {
             let message = format!("{}/{name} cannot be rehearsed by itself", kind.lower());
-            let hint = "deployment/NAME, migration/NAME and pool/NAME can; write a scenario, see \
-                        docs/guide/rehearsal.md";
+            let hint = "deployment/NAME, migration/NAME, peak/NAME and pool/NAME can; write a \
+                        scenario, see docs/guide/rehearsal.md";
             return Err(vec![Reason::new("invalid", message).hint(hint)]);
         }
     };

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Application, Autoscaler, Deployment, Objective, Reason, Snapshot, Timestamp};
+use atoll_model::{
+    Application, Autoscaler, Deployment, Objective, Reason, Snapshot, Span, Timestamp,
+};
 
 use super::load::Loads;
 use super::watched;
+use crate::elasticity::ahead::{self, HISTORY};
 use crate::monitoring::series::{BAD_1H, BAD_SO_FAR, EVENTS, EVENTS_EXPECTED, EVENTS_SO_FAR};
 use crate::query::{Answer, Period, Query, Series};
 
@@ -25,6 +28,9 @@ pub(crate) struct Measures {
     failed: BTreeMap<String, Failed>,
     /// Releases of which so large a share of requests fails.
     pub failing: BTreeMap<String, f64>,
+    /// Of what was promised before, the share of each budget that was spent, and until when.
+    spent: BTreeMap<String, f64>,
+    from: Timestamp,
     recent: BTreeMap<String, Vec<(Timestamp, f64)>>,
     forecast: BTreeMap<String, Timestamp>,
 }
@@ -55,6 +61,17 @@ impl Failed {
 impl Measures {
     pub fn new(loads: Loads, each: BTreeMap<String, f64>) -> Measures {
         Measures { loads, each, ..Measures::default() }
+    }
+
+    /// Goes on from what the fleet has spent of its error budgets. Whether anything is known of
+    /// that.
+    pub fn go_on(&mut self, world: &Snapshot, from: Timestamp) -> bool {
+        let known = world.all::<Objective>().filter_map(|objective| {
+            let left = objective.status.budget_left.filter(|left| left.is_finite())?;
+            Some((objective.meta.name.clone(), 1.0 - left))
+        });
+        (self.spent, self.from) = (known.collect(), from);
+        !self.spent.is_empty()
     }
 
     /// Notes so many requests of a step that ends then, and the share of them that failed. Only
@@ -89,6 +106,7 @@ impl Measures {
             "autoscaler" => self.signal(world, subject, query),
             "capacity" => self.carried(world, subject, query),
             "objective" => Ok(self.promise(world, subject, query).map_or_else(nothing, one)),
+            "peak" => Ok(self.of_peak(query)),
             "deployment" => Ok(watched::answer(self, world, subject, query)),
             _ => Ok(nothing()),
         }
@@ -108,6 +126,15 @@ impl Measures {
         let name = query.name.strip_prefix("recent ");
         let Some(signal) = name else {
             let last = self.forecast.get(deployment);
+            // The days before belong to the forecast that was asked for just now.
+            if query.name != HISTORY {
+                return match last.is_some_and(|last| ahead::is_day_before(query, *last)) {
+                    true => Ok(self.history(deployment, query)),
+                    false => {
+                        Err(Reason::new("not-yet", "there is a forecast that is young enough"))
+                    }
+                };
+            }
             if last.is_some_and(|last| to.since(*last).0 < FORECAST_EVERY) {
                 return Err(Reason::new("not-yet", "there is a forecast that is young enough"));
             }
@@ -158,12 +185,28 @@ impl Measures {
     fn history(&self, deployment: &str, query: &Query) -> Answer {
         let Period::Range { from, to, step } = query.period else { return nothing() };
         let times = std::iter::successors(Some(from), |at| Some(*at + step));
+        // The highest of each step, of a look each minute.
         let known = |at: Timestamp| {
-            let load = self.loads.at(deployment, at)?;
-            load.is_finite().then_some((at, load))
+            let looks = (0..(step.0 / 60_000).max(1)).map(|i| at - Span(i * 60_000));
+            let loads = looks.filter_map(|at| self.loads.at(deployment, at));
+            let most = loads.filter(|load| load.is_finite()).max_by(f64::total_cmp)?;
+            Some((at, most))
         };
         let points = times.take_while(|at| *at <= to).filter_map(known).collect();
         Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() }
+    }
+
+    /// What the planner of peaks asks: of the past, and of now, each of one deployment.
+    fn of_peak(&self, query: &Query) -> Answer {
+        let Some((what, deployment)) = query.name.split_once(' ') else { return nothing() };
+        match query.period {
+            Period::At(at) if what == "now" => {
+                let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+                load.map_or_else(nothing, |load| one((at, load)))
+            }
+            Period::At(_) => nothing(),
+            Period::Range { .. } => self.history(deployment, query),
+        }
     }
 
     /// What the planner of capacities asks.
@@ -173,7 +216,7 @@ impl Measures {
             return Err(Reason::new("rehearsal", "the days to come are not forecast anew"));
         };
         if query.name == "load" {
-            let times = (0..10).map(|i| at - atoll_model::Span::seconds(i * 30));
+            let times = (0..10).map(|i| at - Span::seconds(i * 30));
             let loads: Vec<f64> = times
                 .filter_map(|at| self.loads.at(deployment, at))
                 .filter(|load| load.is_finite())
@@ -200,11 +243,12 @@ impl Measures {
     ) -> Option<(f64, f64)> {
         let objective = world.get::<Objective>(objective)?;
         let failed = self.failed.get(&objective.spec.deployment)?;
-        let sums = failed.between(at - atoll_model::Span::seconds(seconds), at);
+        let sums = failed.between(at - Span::seconds(seconds), at);
         (sums.0 > 0.0).then_some(sums)
     }
 
-    /// What the planner of objectives asks. A rehearsal begins with a whole budget.
+    /// What the planner of objectives asks. What was before the beginning is as much as there is
+    /// now, with as much bad among it as the budget says; it goes out of the window evenly.
     fn promise(
         &self,
         world: &Snapshot,
@@ -215,13 +259,22 @@ impl Measures {
         let object = world.get::<Objective>(objective)?;
         let window = object.spec.promise.window.0 / 1_000;
         let metric = query.expression.split('{').next()?;
+        let spent = self.spent.get(objective);
+        let passed = at.since(self.from).0 as f64 / 1_000.0;
+        let left = spent.map_or(0.0, |_| (1.0 - passed / window as f64).max(0.0));
+        let expected = || {
+            let seconds = passed.clamp(60.0, 3_600.0);
+            Some(self.lately(world, objective, at, 3_600)?.0 / seconds * window as f64)
+        };
         let value = match metric {
             EVENTS => self.lately(world, objective, at, 300)?.0,
-            BAD_SO_FAR => self.lately(world, objective, at, window)?.1,
-            EVENTS_SO_FAR => self.lately(world, objective, at, window)?.0,
-            EVENTS_EXPECTED => {
-                self.lately(world, objective, at, 3_600)?.0 / 3_600.0 * window as f64
+            BAD_SO_FAR => {
+                let allowed = object.spec.promise.allowed();
+                let before = spent.map_or(0.0, |spent| spent * allowed * left);
+                self.lately(world, objective, at, window)?.1 + before * expected()?
             }
+            EVENTS_SO_FAR => self.lately(world, objective, at, window)?.0 + left * expected()?,
+            EVENTS_EXPECTED => expected()?,
             BAD_1H => {
                 let (all, bad) = self.lately(world, objective, at, 3_600)?;
                 bad / all

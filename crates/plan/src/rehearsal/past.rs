@@ -10,6 +10,7 @@ use atoll_model::{Autoscaler, Capacity, Span, Timestamp};
 use super::load::Base;
 use super::{HISTORY_STEP, Today};
 use crate::forecast::{Series, forecast};
+use crate::peak;
 
 /// Where the last so many steps are looked at for how wrong forecasts were.
 const LEAD: usize = 12;
@@ -49,7 +50,11 @@ pub(super) fn known(
     let end = start + Span(HISTORY_STEP.0 * values.len() as u64);
     let steps = ((from + lasts).since(end).0 / HISTORY_STEP.0) as usize + 1;
     let series = Series { start: start.0, step: HISTORY_STEP.0 as i64, values: &values };
-    match forecast(&series, &[], steps, LEAD) {
+    // Peaks that were are nothing usual; those to come are supposed by the scenario, or not.
+    let mut events = peak::events(&today.world, deployment, HISTORY_STEP);
+    events.retain(|event| event.from < end.0);
+    events.iter_mut().for_each(|event| event.to = event.to.min(end.0));
+    match forecast(&series, &events, steps, LEAD) {
         Ok(found) => {
             let mut all = filled;
             all.extend(found.points.iter().map(|point| point.expected.max(0.0)));

@@ -34,7 +34,10 @@ pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
     let deployments = deployments.collect();
     let mut assumed = std::mem::take(&mut rehearsal.assumed);
     if courses.unpriced > 0 {
-        assumed.push(format!("{} hosts have no price and cost nothing", courses.unpriced));
+        assumed.push(match courses.unpriced {
+            1 => "1 host has no price and costs nothing".to_owned(),
+            count => format!("{count} hosts have no price and cost nothing"),
+        });
     }
     if assumed.len() > TOLD {
         let more = assumed.len() - TOLD;

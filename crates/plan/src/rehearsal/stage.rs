@@ -127,7 +127,7 @@ impl Stage {
                 }
             },
             Act::Provider(pool, down) => {
-                sim.clouds.entry(pool.clone()).or_default().down = down;
+                sim.cloud(&pool).down = down;
                 let what = format!("the provider of pool/{pool} does not answer");
                 if down {
                     self.wrong.push((what.clone(), None));

@@ -83,6 +83,8 @@ pub(super) struct Agent {
     processes: BTreeMap<String, Process>,
     configs: BTreeMap<String, BTreeMap<String, ConfigAck>>,
     unsaid: BTreeSet<String>,
+    ahead: BTreeSet<String>,
+    ahead_unsaid: bool,
     say_all: bool,
     lives: u64,
 }
@@ -102,6 +104,8 @@ impl Agent {
             processes: BTreeMap::new(),
             configs: BTreeMap::new(),
             unsaid: BTreeSet::new(),
+            ahead: BTreeSet::new(),
+            ahead_unsaid: false,
             say_all: true,
             lives: 0,
         }
@@ -182,6 +186,8 @@ impl Agent {
             }
         }
         self.take_configs(&assignment.configs);
+        self.ahead_unsaid |= self.ahead != assignment.ahead;
+        self.ahead = assignment.ahead;
         due
     }
 
@@ -389,7 +395,7 @@ impl Agent {
 
     /// Whether it has something to say.
     pub fn has_news(&self) -> bool {
-        self.say_all || !self.unsaid.is_empty() || self.jobs.has_news()
+        self.say_all || !self.unsaid.is_empty() || self.ahead_unsaid || self.jobs.has_news()
     }
 
     /// What it says now.
@@ -408,7 +414,8 @@ impl Agent {
             taken_ports: self.foreign.clone(),
         });
         let (tasks, found) = (self.jobs.report(full), Vec::new());
-        Report { full, facts, instances, tasks, configs, found }
+        let ahead = (full || std::mem::take(&mut self.ahead_unsaid)).then(|| self.ahead.clone());
+        Report { full, facts, instances, tasks, configs, found, ahead }
     }
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use atoll_model::access::Actor;
 use atoll_model::cmdb::Amount;
-use atoll_model::pool::{Given, Pool};
-use atoll_model::{Cpu, Memory, Span, Timestamp};
+use atoll_model::pool::provider::Provider;
+use atoll_model::pool::{Given, MachinePhase, Pool};
+use atoll_model::{Cpu, Host, Memory, Object, Snapshot, Span, Timestamp};
 
 use super::{Event, Sim};
 use crate::Plan;
@@ -16,6 +17,9 @@ use crate::pool::labels;
 
 /// A provider answers after this time, where it does.
 const ANSWER: Span = Span::seconds(1);
+
+/// A machine joins so long after it was asked for, where none was seen to.
+pub(crate) const BOOT: Span = Span::seconds(20);
 
 /// Where machines are.
 const HOME: &str = "home";
@@ -37,10 +41,12 @@ pub struct Cloud {
     pub deaf: u64,
     /// What was made is listed after this time only.
     pub lag: Span,
-    /// A machine joins after this time.
+    /// A machine joins so long after it was asked for.
     pub boot: Span,
     /// Where it says its machines are; it lists none, where that is elsewhere.
     pub account: String,
+    /// Where they really are.
+    home: String,
     /// How much each machine has.
     pub size: Amount,
     /// The most machines there ever were.
@@ -70,8 +76,9 @@ impl Default for Cloud {
             refuses: 0,
             deaf: 0,
             lag: Span(0),
-            boot: Span::seconds(20),
+            boot: BOOT,
             account: HOME.to_owned(),
+            home: HOME.to_owned(),
             size: Amount { cpu: Cpu(4000), memory: Memory(8 << 30), instances: 0 },
             most: 0,
             made: 0,
@@ -95,6 +102,27 @@ pub(super) enum Happening {
 }
 
 impl Sim {
+    /// The provider of a pool. One that was not heard of yet has the machines the pool has on
+    /// record, and makes more like them.
+    pub(crate) fn cloud(&mut self, pool: &str) -> &mut Cloud {
+        if !self.clouds.contains_key(pool) {
+            let stored = self.world.get::<Pool>(pool);
+            let cloud = stored.map(|pool| Cloud::of(&self.world, pool)).unwrap_or_default();
+            let stored = stored.into_iter().flat_map(|pool| &pool.status.machines);
+            let starts = stored.filter(|(key, machine)| {
+                let phases = [MachinePhase::Creating, MachinePhase::Joining];
+                phases.contains(&machine.phase) && cloud.has(key)
+            });
+            let starts: Vec<String> = starts.map(|(key, _)| key.clone()).collect();
+            for key in starts {
+                let booted = Event::Cloud(pool.to_owned(), Happening::Booted(key));
+                self.enqueue(cloud.boot, booted);
+            }
+            self.clouds.insert(pool.to_owned(), cloud);
+        }
+        self.clouds.entry(pool.to_owned()).or_default()
+    }
+
     /// Asks providers what they are to be asked now; false, if that was nothing.
     pub(super) fn ask_clouds(&mut self) -> bool {
         let questions = ask::due(&self.world, self.now);
@@ -112,7 +140,7 @@ impl Sim {
             .collect();
         for (pool, at) in lists {
             let Some(at) = at.map(|at| at.max(self.now)) else { continue };
-            let cloud = self.clouds.entry(pool.clone()).or_default();
+            let cloud = self.cloud(&pool);
             if !cloud.listing && cloud.next.is_none_or(|next| next > at) {
                 cloud.next = Some(at);
                 self.enqueue(at.since(self.now), Event::Cloud(pool, Happening::List));
@@ -127,13 +155,14 @@ impl Sim {
     }
 
     fn ask_cloud(&mut self, question: Question) {
+        // It has nothing yet of what it is asked for now.
+        self.cloud(&question.pool);
         let plan = ask::asking(&self.context(), &question);
         self.commit_cloud(plan);
         let (now, pool) = (self.now, question.pool.clone());
         let Some(stored) = self.world.get::<Pool>(&pool) else { return };
         let timeout = stored.spec.provider.timeout();
-        let cloud = self.clouds.entry(pool.clone()).or_default();
-        let random = &mut self.random;
+        let (Some(cloud), random) = (self.clouds.get_mut(&pool), &mut self.random) else { return };
         let [hangs, short, refuses] =
             [cloud.hangs, cloud.short, cloud.refuses].map(|share| random.per_mille(share));
         let (after, answer) = if cloud.down {
@@ -161,7 +190,7 @@ impl Sim {
         let now = self.now;
         match what {
             Happening::List => {
-                let cloud = self.clouds.entry(pool.clone()).or_default();
+                let cloud = self.cloud(&pool);
                 if cloud.next.is_none_or(|next| next > now) || cloud.listing {
                     return;
                 }
@@ -170,7 +199,7 @@ impl Sim {
                 self.enqueue(ANSWER, Event::Cloud(pool, Happening::Listed(now, answer)));
             }
             Happening::Listed(began, answer) => {
-                let cloud = self.clouds.entry(pool.clone()).or_default();
+                let cloud = self.cloud(&pool);
                 (cloud.last, cloud.listing) = (now, false);
                 let plan = ask::listed(&self.context(), &pool, began, &answer);
                 self.commit_cloud(plan);
@@ -186,7 +215,7 @@ impl Sim {
     /// A machine that still is there joins: its token is good while the pool knows it.
     fn boot(&mut self, pool: &str, key: &str) {
         let Some(cloud) = self.clouds.get(pool) else { return };
-        let (there, size) = (cloud.machines.values().any(|made| made.key == key), cloud.size);
+        let (there, size) = (cloud.has(key), cloud.size);
         let labels = labels(&self.world, key);
         if there && !labels.is_empty() {
             let labels: Vec<(&str, &str)> =
@@ -197,6 +226,31 @@ impl Sim {
 }
 
 impl Cloud {
+    /// The provider of a pool as it is known.
+    fn of(world: &Snapshot, pool: &Object<Pool>) -> Cloud {
+        let mut cloud = Cloud::default();
+        if !pool.status.account.is_empty() {
+            cloud.home.clone_from(&pool.status.account);
+            cloud.account.clone_from(&pool.status.account);
+        }
+        cloud.size = size(world, pool).unwrap_or(cloud.size);
+        cloud.boot = pool.status.boots_in().unwrap_or(cloud.boot);
+        for (key, machine) in &pool.status.machines {
+            // What is asked for now, it makes. What it did not list, it does not have.
+            let asked = machine.phase != MachinePhase::Creating || machine.ask.is_some();
+            if asked && machine.missing == 0 {
+                let id = machine.id.clone().unwrap_or_else(|| key.clone());
+                cloud.machines.insert(id, Made { key: key.clone(), at: machine.since });
+            }
+        }
+        cloud.most = cloud.machines.len();
+        cloud
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.machines.values().any(|made| made.key == key)
+    }
+
     /// Does what it is asked: what it gives, and what is about to start.
     fn act(&mut self, about: &About, now: Timestamp) -> (Option<Given>, Option<String>) {
         match about {
@@ -226,10 +280,19 @@ impl Cloud {
         if self.down {
             return Err("connection refused".to_owned());
         }
-        let here = self.account == HOME;
+        let here = self.account == self.home;
         let listed = |made: &Made| here && now.since(made.at) >= self.lag;
         let shown = self.machines.iter().filter(|(_, made)| listed(made));
         let given = |(id, made): (&String, &Made)| Given { key: made.key.clone(), id: id.clone() };
         Ok(Listing { account: self.account.clone(), machines: shown.map(given).collect() })
     }
+}
+
+/// How much a machine of a pool has: as much as those there are, or as is asked for.
+fn size(world: &Snapshot, pool: &Object<Pool>) -> Option<Amount> {
+    let hosts = pool.status.machines.keys().filter_map(|key| world.get::<Host>(key));
+    let seen = hosts.map(|host| host.status.capacity).find(|size| size.cpu.0 > 0);
+    let Provider::Docker(containers) = &pool.spec.provider else { return seen };
+    let asked = containers.cpu.zip(containers.memory);
+    seen.or_else(|| asked.map(|(cpu, memory)| Amount { cpu, memory, instances: 0 }))
 }

@@ -59,7 +59,11 @@ impl Sim {
             let mut reasons = deployment.status.reasons.iter();
             let waits = reasons
                 .any(|reason| matches!(reason.code.as_str(), "frozen" | "budget-spent" | "stuck"));
-            waits || deployment.status.phase == Phase::Paused
+            let uneven = deployment.status.uneven.as_ref();
+            // What lies unevenly is left as it is for minutes.
+            let lies = deployment.status.phase == Phase::Settled
+                && uneven.is_some_and(|uneven| uneven.moving.is_none());
+            waits || lies || deployment.status.phase == Phase::Paused
         })
     }
 

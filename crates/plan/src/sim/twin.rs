@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::access::Actor;
-use atoll_model::{Any, Host, Instance, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
+use atoll_model::{
+    Any, Deployment, Host, Instance, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write,
+};
 
 use super::agent::{Agent, Behaviour};
 use super::{Loss, Sim};
@@ -17,15 +19,23 @@ use crate::{CONTROLLERS, Controller, Measurements, Plan, sooner};
 
 /// What happens within this time is planned for together, as a busy server does.
 const TOGETHER: Span = Span::seconds(1);
-/// A deployment is looked at again so much later, where only it itself was the cause;
+/// A deployment is looked at again so much later at the latest, where only it itself was the cause.
 const LATER: Span = Span::seconds(300);
-/// and so much later at least, where it wants that because time has passed.
-const SOON: Span = Span::seconds(60);
 /// Whether it is to stop is asked once for so many plans.
 const ASK_AFTER: u64 = 256;
 /// What these do reaches nobody, or needs what no twin has: rules are PromQL over series that are
-/// not there, and nobody is told anything.
-const LEFT_OUT: [&str; 5] = ["alerting", "notification", "facts", "evidence", "access"];
+/// not there, nobody is told anything, and no agent looks again because of a finding.
+const LEFT_OUT: [&str; 9] = [
+    "alerting",
+    "notification",
+    "facts",
+    "evidence",
+    "rollout-evidence",
+    "task-evidence",
+    "drift",
+    "item-drift",
+    "access",
+];
 
 /// What a simulator has beside, as the twin of a fleet.
 pub(crate) struct Twin {
@@ -176,13 +186,12 @@ impl Sim {
     }
 
     /// In a twin, when a deployment is looked at again that is about to be because of what is
-    /// written of it now. Outside rollouts nothing comes of that, but the cost of looking; should
-    /// something, it comes so much later.
+    /// written of it now: when it wants to be. Outside rollouts nothing else comes of that, but the
+    /// cost of looking; should something, it comes so much later.
     pub(super) fn looks_later(&self, controller: &Controller, plan: &Plan) -> Option<Timestamp> {
         if self.twin.is_none() || controller.name != "deployment" {
             return None;
         }
-        let soon = plan.again_at.map(|at| at.max(self.now + SOON));
         let acts = |write: &Write| write.kind() == Kind::Instance;
         let looked = plan.intent == Intent::Observe || plan.writes.iter().any(acts);
         let calm = plan.writes.iter().all(|write| match write {
@@ -193,7 +202,15 @@ impl Sim {
             write => acts(write),
         });
         let later = (looked && calm && !plan.writes.is_empty()).then(|| self.now + LATER);
-        later.and_then(|later| sooner(soon, Some(later)))
+        later.and_then(|later| sooner(plan.again_at, Some(later)))
+    }
+
+    /// Makes the looks at deployments that were put off, so that each is told as it is.
+    pub(crate) fn look_now(&mut self) {
+        let deployment = CONTROLLERS.iter().position(|controller| controller.name == "deployment");
+        let names = self.world.all::<Deployment>().map(|deployment| deployment.meta.name.clone());
+        self.dirty.extend(names.filter_map(|name| Some((deployment?, name))));
+        self.work();
     }
 
     pub(super) fn leaves_out(&self, controller: &Controller) -> bool {
@@ -233,14 +250,19 @@ impl Sim {
     /// Counts anew what serves on a host.
     pub(super) fn recount(&mut self, host: &str) {
         let Some(twin) = &mut self.twin else { return };
-        let mut now: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for (deployment, release) in self.agents.get(host).into_iter().flat_map(Agent::serving) {
-            *now.entry((deployment.to_owned(), release.to_owned())).or_default() += 1;
+        let mut now: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        for serves in self.agents.get(host).into_iter().flat_map(Agent::serving) {
+            *now.entry(serves).or_default() += 1;
         }
         let before = twin.counted.get(host);
-        if before.map_or(now.is_empty(), |before| *before == now) {
+        let told = before.into_iter().flatten().map(|((d, r), n)| ((d.as_str(), r.as_str()), *n));
+        if told.eq(now.iter().map(|(serves, count)| (*serves, *count))) {
             return;
         }
+        let owned = |((deployment, release), count): ((&str, &str), u32)| {
+            ((deployment.to_owned(), release.to_owned()), count)
+        };
+        let now: BTreeMap<(String, String), u32> = now.into_iter().map(owned).collect();
         for ((deployment, release), count) in before.into_iter().flatten() {
             let all = twin.serving.entry(deployment.clone()).or_default();
             if let Some(sum) = all.get_mut(release) {

@@ -307,6 +307,7 @@ impl Trial {
             until: random_half(&mut self.random).then(|| self.sim.now() + Span::seconds(60)),
             environments: if random_half(&mut self.random) { vec![] } else { vec!["one".into()] },
             applications: Default::default(),
+            named: Vec::new(),
             holds: Default::default(),
             reason: "so".to_owned(),
         };

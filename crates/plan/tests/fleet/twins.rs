@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use atoll_model::deployment::Uneven;
 use atoll_model::rehearsal::{Rehearsal, Scenario};
 use atoll_model::{Deployment, Object, Span};
 use atoll_plan::rehearsal::{Stop, Today, run};
@@ -20,9 +21,16 @@ pub fn stays_at_rest(seed: u64) {
     }
     trial.make_peace();
     trial.settle();
-    let waits = |deployment: &Arc<Object<Deployment>>| deployment.status.rollout.is_some();
+    // What lies unevenly over zones is evened out once that has lasted.
+    trial.advance(Span::seconds(2 * 3_600));
+    let waits = |deployment: &Arc<Object<Deployment>>| {
+        let status = &deployment.status;
+        let tried = |uneven: &Uneven| uneven.moving.is_some() || uneven.failed > 0;
+        status.rollout.is_some() || status.uneven.as_ref().is_some_and(tried)
+    };
     if trial.sim.world.all::<Deployment>().any(waits) {
-        // A rollout that waits for a person is watched for ever, which is no rest.
+        // A rollout that waits for a person is watched for ever, which is no rest; nor is what is
+        // tried again and does not get ready.
         return;
     }
     let cx = trial.sim.context();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_model::config::{Gray, Overlay, Values};
+use atoll_model::config::{Draft, Gray, Overlay, Values};
 use atoll_model::{Any, Config, Object};
 use atoll_plan::{config, edit};
 use serde_json::{Value, json};
@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use super::{Done, Script};
 
 impl Script {
-    /// `config NAME key=value… steps=1:1m,50%:30s`, `set NAME [env=E] [now] [why=TEXT] key=value…`,
-    /// `decide NAME promote|abort`, `taken NAME`; false, where it is something else.
+    /// `config NAME key=value… steps=1:1m,50%:30s`, `draft NAME key=value…`, `push NAME`,
+    /// `set NAME [env=E] [now] [why=TEXT] key=value…`, `decide NAME promote|abort`, `taken NAME`;
+    /// false, where it is something else.
     pub(super) fn configure(&mut self, words: &[String]) -> Result<bool, String> {
         let name = words.get(1).map_or("", String::as_str);
         match words[0].as_str() {
             "config" => self.new_config(name, &words[2..])?,
             "set" => self.set(name, &words[2..])?,
+            "draft" => self.draft(name, &words[2..])?,
+            "push" => self.push(name)?,
             "decide" => self.decide(name, words.get(2).map_or("", String::as_str))?,
             "taken" => self.taken(name),
             _ => return Ok(false),
@@ -38,6 +41,32 @@ impl Script {
             }
         }
         self.apply(Any::Config(Arc::new(Object::new(name, spec))));
+        Ok(())
+    }
+
+    fn draft(&mut self, name: &str, words: &[String]) -> Done {
+        let stored = self.sim.world.get::<Config>(name).ok_or("no such config")?;
+        let mut new = Object::clone(stored);
+        let spec = &mut new.spec;
+        let mut draft = spec.draft.take().unwrap_or_else(|| Draft {
+            values: spec.values.clone(),
+            overlays: spec.overlays.clone(),
+            ..Draft::default()
+        });
+        draft
+            .values
+            .extend(pairs(words)?.into_iter().map(|(key, text)| (key.to_owned(), value(text))));
+        spec.draft = Some(draft);
+        self.edit_config(new);
+        Ok(())
+    }
+
+    fn push(&mut self, name: &str) -> Done {
+        let stored = self.sim.world.get::<Config>(name).ok_or("no such config")?;
+        let mut new = Object::clone(stored);
+        let draft = new.spec.draft.take().ok_or("no draft")?;
+        (new.spec.values, new.spec.overlays) = (draft.values, draft.overlays);
+        self.edit_config(new);
         Ok(())
     }
 

@@ -111,6 +111,20 @@ impl Script {
                  {placed} of them placed, room for {room} more"
             ));
         }
+        for group in report.environments.iter().chain([&report.fleet]) {
+            let name = if group.name.is_empty() { "the fleet" } else { &group.name };
+            let share = group
+                .headroom
+                .map_or("not known".to_owned(), |share| format!("{:.1}%", share * 100.0));
+            let tightest = group.tightest.as_deref().unwrap_or("none");
+            let (of, left, needed) = (group.deployments, group.left, group.needed);
+            let (missing, placed, blind) = (group.missing, group.placed, group.unmeasured);
+            self.said.push(format!(
+                "{name}: headroom {share}, least in {tightest}; {of} deployments, {blind} not \
+                 measured, {left} serve, {needed} needed, {missing} lacking, {placed} of them \
+                 placed"
+            ));
+        }
         for zone in &report.zones {
             let lost = if zone.lost { ", lost" } else { "" };
             let (used, of) = (zone.used.cpu, zone.capacity.cpu);
@@ -132,7 +146,9 @@ impl Script {
         let known = known.clone();
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}");
         // What is asked over a time stands still in cases.
-        let over = [kept.clone(), format!("avg_over_time({kept}[5m])")];
+        let of = |what: &str, over: &str| format!("{what}_over_time({kept}[{over}])");
+        let over =
+            [kept.clone(), of("avg", "5m"), of("max", "5m"), of("max", "1m"), of("max", "1h")];
         for expression in over {
             let known = known.clone();
             self.sim.metrics.insert(expression, Box::new(move |period| answer(&known, period)));

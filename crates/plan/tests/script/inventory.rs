@@ -26,8 +26,7 @@ fn value(text: &str) -> Value {
 
 /// The `key=value` words of a record, and its `@relation=kind/name` words.
 fn record(key: &str, words: &[String]) -> Record {
-    let mut record =
-        Record { key: key.to_owned(), attributes: BTreeMap::new(), relations: BTreeMap::new() };
+    let mut record = Record { key: key.to_owned(), ..Record::default() };
     for (name, text) in words.iter().filter_map(|word| word.split_once('=')) {
         match name.strip_prefix('@') {
             Some(relation) => {
@@ -262,7 +261,7 @@ impl Script {
         let lines: Vec<String> = match Filter::parse(filter) {
             Ok(filter) => {
                 let search = Search::new(cx);
-                search.find(&filter).iter().map(Any::id).collect()
+                search.find(&filter).iter().map(|found| found.whole().id()).collect()
             }
             Err(reason) => vec![format!("refused: {reason}")],
         };

@@ -26,6 +26,7 @@ mod elasticity;
 mod inventory;
 mod job;
 mod migration;
+mod peak;
 mod policy;
 mod pool;
 mod show;
@@ -131,6 +132,7 @@ impl Script {
             || self.inventory(words)?
             || self.elastic(words)?
             || self.migrations(words)?
+            || self.peaks(words)?
             || self.pools(words)?
             || self.centre(words)?
         {
@@ -397,6 +399,7 @@ impl Script {
             until,
             environments: options.list("environments").unwrap_or_default(),
             applications: options.take("applications")?.unwrap_or_default(),
+            named: Vec::new(),
             holds: Default::default(),
             reason: options.take("reason")?.unwrap_or("peak".to_owned()),
         };

@@ -306,14 +306,20 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Ends when the right is taken away, or what was shown for it is no longer good.
-    pub(super) async fn taken_away(&self, app: &App) {
+    /// Ends when the right is taken away, or what was shown for it is no longer good, and says
+    /// which.
+    pub(super) async fn taken_away(&self, app: &App) -> String {
         loop {
             tokio::time::sleep(ASKED_AGAIN).await;
             let sight = app.sight(&self.actor);
             let known = auth::still_good(&sight.world, &self.actor, app.clock.now());
-            if !known || !sight.may.allows(&sight.world, self.verb, &self.any) {
-                return;
+            if !known {
+                let why = "what you signed in with is not good any more; see `atoll login`";
+                return format!("access ended: {why}");
+            }
+            if !sight.may.allows(&sight.world, self.verb, &self.any) {
+                let (who, verb) = (&self.actor.name, self.verb.name());
+                return format!("access ended: {who} may not {verb} {} any more", self.any.id());
             }
         }
     }
@@ -352,10 +358,8 @@ async fn announce(
     let app = app.clone();
     Ok(upgrade.on_upgrade(async move |person| {
         let (relay, host) = (app.relay.clone(), wish.host.clone());
-        tokio::select! {
-            () = crate::relay::serve(relay, id, host, person, agent) => {}
-            () = wish.taken_away(&app) => {}
-        }
+        let ended = wish.taken_away(&app);
+        crate::relay::serve(relay, id, host, (person, agent), ended).await;
     }))
 }
 

@@ -360,6 +360,24 @@ pub async fn why(
         explain::explain(&cx, kind, &name)
             .ok_or_else(|| ApiError::not_found(format!("{}/{name}", kind.lower())))?
     };
-    explanation.lately = rows(&app, &sight, kind, &name, None, 8).await?;
+    explanation.lately = lately(&app, &sight, kind, &name).await?;
     Ok(Json(explanation))
+}
+
+/// The last writes that say more than how far something is: those may be few among many.
+async fn lately(app: &Server, sight: &Sight, kind: Kind, name: &str) -> Answer<Vec<HistoryEntry>> {
+    const SHOWN: usize = 8;
+    const PAGE: usize = 100;
+    let (mut found, mut before) = (Vec::new(), None);
+    for _ in 0..MOST_ROWS / PAGE {
+        let page = rows(app, sight, kind, name, before, PAGE).await?;
+        let complete = page.len() < PAGE;
+        before = page.last().map(|entry| entry.revision);
+        found.extend(page.into_iter().filter(HistoryEntry::is_telling));
+        if complete || found.len() >= SHOWN {
+            break;
+        }
+    }
+    found.truncate(SHOWN);
+    Ok(found)
 }

@@ -11,7 +11,7 @@ use atoll_model::cmdb::view::{
 };
 use atoll_model::{Any, Kind, Reason, Snapshot, Timestamp};
 use atoll_plan::Context;
-use atoll_plan::cmdb::filter::{Filter, Search};
+use atoll_plan::cmdb::filter::{self, Candidate, Filter, Search};
 use atoll_plan::cmdb::graph::Graph;
 use atoll_plan::cmdb::{evidence, feed, figures, impact, mend, network, record, thing};
 use atoll_plan::decision::{Verdict, decide};
@@ -225,18 +225,27 @@ pub async fn find(
             .collect();
         let facets = figures::facets(&search, &found, &facets);
         let total = found.len();
-        let from = match &query.after {
-            Some(after) => found.iter().position(|any| any.id() == *after).map_or(total, |i| i + 1),
-            None => 0,
+        let from = query.after.as_deref().map_or(0, |after| behind(&found, after));
+        let notes = match total {
+            0 => filter::names::unknown(&search, &filter),
+            _ => Vec::new(),
         };
         let limit = query.limit.unwrap_or(USUAL_LIMIT);
-        let items: Vec<Any> =
-            found.into_iter().skip(from).take(limit).map(|any| app.shown(&world, any)).collect();
+        let page = found.iter().skip(from).take(limit);
+        let items: Vec<Any> = page.map(|one| app.shown(&world, one.whole())).collect();
         let more = from + items.len() < total;
         let next = items.last().filter(|_| more).map(Any::id);
-        Found { items, total, facets, revision: world.revision, next }
+        Found { items, total, facets, notes, revision: world.revision, next }
     });
     answer.await.map(Json).map_err(ApiError::internal)
+}
+
+/// The place behind the last thing of a page.
+fn behind(found: &[Candidate], last: &str) -> usize {
+    let (kind, name) = last.split_once('/').unwrap_or((last, ""));
+    let kind = Kind::parse(kind);
+    let same = |one: &Candidate| kind == Some(one.kind()) && one.name() == name;
+    found.iter().position(same).map_or(found.len(), |at| at + 1)
 }
 
 /// `GET /v1/inventory/things/{plural}/{name}`.

@@ -67,6 +67,8 @@ impl Server {
         let fits = self.passwords.fits(kept.as_deref(), short).await;
         let Some(user) = user.filter(|user| fits && !user.spec.disabled) else {
             self.passwords.note_failure(&ask.user, from, now);
+            // Whoever guesses at one replica waits at all of them.
+            self.tell_others();
             // What is no user's name may be a password typed at the wrong place.
             let who = user.map_or("unknown".to_owned(), |user| format!("user/{}", user.name()));
             let why = match (fits, user) {

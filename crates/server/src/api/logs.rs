@@ -12,6 +12,7 @@ use atoll_model::access::role::Verb;
 use atoll_model::agent::{Ask, LogFilter};
 use atoll_model::{Deployment, Host, Instance, Kind, Snapshot, Span, Timestamp};
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Answer, ApiError};
 use super::sight::Sight;
 use crate::App;
-use gather::{Found, Place};
+use gather::{Found, Place, Question};
 
 /// So many lines are given, if nothing else is asked for, and at most.
 const USUAL_LINES: usize = 500;
@@ -89,11 +90,19 @@ pub struct LogLine {
 pub async fn search(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
-    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    RawQuery(text): RawQuery,
 ) -> Answer<Json<LogLines>> {
-    let query = LogQuery::read(query.as_deref().unwrap_or_default())?;
+    let text = text.unwrap_or_default();
+    let query = LogQuery::read(&text)?;
     let limit = query.limit.unwrap_or(USUAL_LINES).clamp(1, MOST_LINES);
-    let ask = query.ask(limit, app.clock.now())?;
+    let question = Question {
+        ask: query.ask(limit, app.clock.now())?,
+        query: without_subject(&text),
+        who: actor.name.clone(),
+        passed_on: app.passed_on(&headers).is_some(),
+        limit,
+    };
     let sight = app.sight(&actor);
     let mut places = places(&sight.world, &query.subject)?;
     keep_permitted(&sight, &query.subject, &mut places)?;
@@ -103,10 +112,18 @@ pub async fn search(
         problems.push(format!("{left} more instances were not asked; ask of fewer at a time"));
         places.truncate(MOST_INSTANCES);
     }
-    app.figures.count("atoll_log_searches_total", &[]);
-    let found = gather::gather(&app, places, &ask, limit, &mut problems).await;
+    if !question.passed_on {
+        app.figures.count("atoll_log_searches_total", &[]);
+    }
+    let found = gather::gather(&app, places, &question, &mut problems).await;
     let (lines, truncated) = in_order(found, limit);
     Ok(Json(LogLines { lines, truncated, problems }))
+}
+
+/// The parameters of an address but whose logs are meant.
+fn without_subject(text: &str) -> String {
+    let pairs = form_urlencoded::parse(text.as_bytes()).filter(|(name, _)| name != "subject");
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 impl LogQuery {
@@ -311,6 +328,8 @@ mod tests {
         let text = "subject=host%2Fh&since=1h&contains=a%20b&regex=true&level=error\
                     &field=a=b&field=c.d=x%3Dy&limit=7";
         let query = LogQuery::read(text).unwrap();
+        let rest = LogQuery { subject: String::new(), ..query.clone() };
+        assert_eq!(LogQuery::read(&without_subject(text)).unwrap(), rest);
         let Ask::Logs { follow, tail, since, filter } = query.ask(7, Timestamp(0)).unwrap() else {
             panic!("not logs")
         };

@@ -7,7 +7,7 @@ use atoll_model::api::{self, Apply, List, Outcome, VerdictWord, WriteView};
 use atoll_model::{Any, Kind, Reason, Selector, Snapshot, Write, many};
 use atoll_plan::decision::{COST, Verdict, decide};
 use atoll_plan::permission::Permissions;
-use atoll_plan::{Context, Plan, edit, rehearse};
+use atoll_plan::{Context, Plan, edit, follow};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
@@ -374,7 +374,7 @@ fn rehearsed(
     };
     let seen = plan.writes.iter().filter(|write| sees(write));
     let mut writes: Vec<WriteView> = seen.map(|w| write_view(&world, w, "you")).collect();
-    let follow = rehearse::rehearse(&cx, actor, &plan);
+    let follow = follow::follow(&cx, actor, &plan);
     let mut reasons = plan.reasons.clone();
     let verdict = match decide(&cx, actor, plan) {
         Verdict::Commit(plan) => {

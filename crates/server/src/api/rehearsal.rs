@@ -8,19 +8,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_metrics::promql::Value;
+use atoll_model::access::Actor;
 use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::rehearsal::{Fleet, Scenario};
-use atoll_model::{Autoscaler, Kind, Reason, Snapshot, Span, Timestamp};
+use atoll_model::{Autoscaler, Kind, Peak, Reason, Snapshot, Span, Timestamp};
+use atoll_plan::Context;
 use atoll_plan::elasticity::SIGNAL;
+use atoll_plan::peak::rehearsed;
 use atoll_plan::rehearsal::{HISTORY_STEP, Stop, Today, about, run};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
-use axum::routing::{get, post};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use axum::routing::post;
 
 use super::error::{Answer, ApiError, reasons_of};
+use super::objects::kind_of;
 use super::routes::{Access, Route};
 use crate::App;
 use crate::metrics::lanes::Lane;
@@ -37,29 +39,26 @@ const PAST: Span = Span::seconds(28 * 86_400);
 /// So many are played at the same time: each takes a core, and the memory of a second fleet.
 pub const AT_ONCE: usize = 1;
 
-/// Which object is rehearsed.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RehearsalQuery {
-    /// `deployment/NAME`, `migration/NAME` or `pool/NAME`.
-    pub of: String,
-}
-
 /// The rows of the route table.
 pub fn routes() -> Vec<Route> {
     // The whole fleet is in it, so whoever asks must be allowed to see the whole fleet.
+    use Access::ReadAll;
     let r = Route::new;
     vec![
-        r(Method::POST, "/v1/rehearse", Access::ReadAll, "What would come of a scenario.", {
+        r(Method::POST, "/v1/rehearse", ReadAll, "What would come of a scenario.", {
             post(scenario)
         })
         .takes::<Scenario>()
         .gives::<RehearsalReport>()
         .open(),
-        r(Method::GET, "/v1/rehearse", Access::ReadAll, "What would come of an object.", {
-            get(object)
-        })
-        .query::<RehearsalQuery>()
+        // A peak keeps what came of it, so it is no question only.
+        r(
+            Method::POST,
+            "/v1/rehearse/{plural}/{name}",
+            ReadAll,
+            "What would come of an object.",
+            post(object),
+        )
         .gives::<RehearsalReport>()
         .open(),
     ]
@@ -76,19 +75,23 @@ pub async fn scenario(
     rehearse(&app, scenario).await
 }
 
-/// `GET /v1/rehearse`.
+/// `POST /v1/rehearse/{plural}/{name}`: of a deployment, a migration, a peak or a pool.
 pub async fn object(
     State(app): State<App>,
-    Query(query): Query<RehearsalQuery>,
+    Path((plural, name)): Path<(String, String)>,
 ) -> Answer<Json<RehearsalReport>> {
-    let wrong = || {
-        let message = format!("of: {:?} is not KIND/NAME", query.of);
-        ApiError::invalid(message.clone(), vec![Reason::new("invalid", message)])
-    };
-    let (kind, name) = query.of.split_once('/').ok_or_else(wrong)?;
-    let kind: Kind = kind.parse().map_err(|_| wrong())?;
-    let scenario = about::scenario(&app.cache.world(), (kind, name), app.clock.now());
-    rehearse(&app, scenario.map_err(refused)?).await
+    let (kind, name) = (kind_of(&plural)?, name.as_str());
+    let world = app.cache.world();
+    let scenario = about::scenario(&world, (kind, name), app.clock.now());
+    let report = rehearse(&app, scenario.map_err(refused)?).await?;
+    if let Some(peak) = world.get::<Peak>(name).filter(|_| kind == Kind::Peak) {
+        // The peak's calendar says that it was rehearsed as it was then.
+        let generation = peak.meta.generation;
+        let actor = Actor::controller("peak");
+        let make = |cx: &Context| Ok::<_, Vec<Reason>>(rehearsed(cx, name, generation, &report));
+        app.commit(&actor, None, make).await?;
+    }
+    Ok(report)
 }
 
 async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>> {

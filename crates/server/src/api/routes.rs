@@ -65,8 +65,8 @@ pub enum Access {
     ReadAll,
     /// To write the kind named in the path, or anything where none is.
     Write,
-    /// To open a session with what the path names: as to read; and another replica, for a person
-    /// whom it has let.
+    /// To open a session with what the path names, or to search logs: as to read; and another
+    /// replica, for a person whom it has let.
     Session,
     /// To hand in metrics: agents of themselves, and people who may write.
     Collect,
@@ -283,7 +283,7 @@ fn history_routes() -> Vec<Route> {
 }
 
 fn agent_routes() -> Vec<Route> {
-    use Access::{Join as MayJoin, OwnHost, Read, Session};
+    use Access::{Join as MayJoin, OwnHost, Session};
     let r = Route::new;
     vec![
         r(Method::POST, "/v1/agents/join", MayJoin, "A machine becomes a host.", {
@@ -310,7 +310,7 @@ fn agent_routes() -> Vec<Route> {
             get(agents::answer_session)
         })
         .open(),
-        r(Method::GET, "/v1/logs", Read, "Searches logs over the agents.", get(logs::search))
+        r(Method::GET, "/v1/logs", Session, "Searches logs over the agents.", get(logs::search))
             .query::<LogQuery>()
             .gives::<LogLines>(),
         r(Method::GET, "/v1/instances/{name}/session", Session, "Logs or a command.", {

@@ -82,7 +82,8 @@ impl Peers {
         crate::auth::hash(secret) == crate::auth::hash(&self.shared.secret)
     }
 
-    /// Opens what stays open at another replica, in the name of somebody it need not know.
+    /// Asks another replica, in the name of somebody it need not know. An answer that has not come
+    /// in full `within` this time is none, but for one that stays open.
     ///
     /// # Errors
     /// It cannot be asked.
@@ -91,8 +92,9 @@ impl Peers {
         url: &str,
         name: &str,
         headers: HeaderMap,
+        within: Duration,
     ) -> Result<reqwest::Response, String> {
-        let asked = self.shared.http.get(url).headers(headers);
+        let asked = self.shared.http.get(url).headers(headers).timeout(within);
         let asked = asked.header(SECRET_HEADER, &self.shared.secret);
         // Whoever has a name that fits in no header is told of as another replica.
         let name = HeaderValue::from_str(name);

@@ -51,7 +51,7 @@ impl Shim {
         };
         if let Ok(fd) = process.open() {
             self.app = Some(App { process, fd: Some(fd) });
-            self.oom_before = self.orders.group.oom_kills();
+            self.denied_before = self.orders.group.denied();
             self.state.phase = Phase::Running;
             self.publish();
         } else {
@@ -63,7 +63,7 @@ impl Shim {
         // Something may be left of a process that died while nobody watched.
         self.kill_everything();
         self.log.forget_line();
-        self.oom_before = self.orders.group.oom_kills();
+        self.denied_before = self.orders.group.denied();
         let first = self.state.last.is_none() && self.state.started_at.is_none();
         let once = self.orders.once.is_some();
         let started = if once { self.spawn_once() } else { self.spawn(&BTreeMap::new()) };
@@ -141,15 +141,25 @@ impl Shim {
         self.kill_at = Some(clock::instant() + self.orders.grace.std());
     }
 
+    /// How it ended, where it was for want of what the bounds have denied it.
+    fn for_want(&self, how: How) -> How {
+        let (denied, before) = (self.orders.group.denied(), self.denied_before);
+        let once = self.orders.once.is_some();
+        match how {
+            how if denied.memory > before.memory && was_starved(&how, once) => How::OutOfMemory,
+            How::Exited(code) if once && code != 0 && denied.processes > before.processes => {
+                How::Crowded(code)
+            }
+            how => how,
+        }
+    }
+
     /// The process has ended; what follows depends on what was aimed at.
     pub(super) fn ended(&mut self, mut how: How) {
         self.app = None;
         self.end_once(&mut how);
         self.drain(READS * 16);
-        let starved = self.orders.group.oom_kills() > self.oom_before;
-        if starved && was_starved(&how, self.orders.once.is_some()) {
-            how = How::OutOfMemory;
-        }
+        how = self.for_want(how);
         let (at, began) = (clock::now(), self.state.started_at);
         let ran = at.since(began.unwrap_or(at));
         let why = match &self.aim {

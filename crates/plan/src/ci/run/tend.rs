@@ -1,12 +1,14 @@
 //! Tasks that are going: what is over for another reason than that their host said so. A host that
-//! is lost, one that says nothing, and one that is asked to end something.
+//! is lost, one that says nothing, and one that is asked to end something; and what those wait for
+//! that have none.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_model::ci::task::TaskPhase;
+use atoll_model::ci::task::{HOST_LOST, TaskPhase};
 use atoll_model::{Any, Object, Reason, Span, Task, Write};
 
-use super::{Turn, Wanted, is_gone};
+use super::{NO_HOST, Turn, Wanted, is_gone};
 
 /// A host has begun a task it was given within this time.
 const BEGIN_DEADLINE: Span = Span::seconds(120);
@@ -16,6 +18,21 @@ const CARRY_DEADLINE: Span = Span::seconds(1_800);
 const SLACK: Span = Span::seconds(60);
 
 impl Turn<'_> {
+    /// Says of each step that has tasks without a host what they wait for.
+    pub(super) fn tell_of_waiting(&mut self) {
+        let waits =
+            |task: &&Arc<Object<Task>>| task.spec.host.is_none() && !task.status.phase.is_over();
+        let mut told: BTreeMap<&str, Reason> = BTreeMap::new();
+        for task in self.tasks.iter().filter(waits) {
+            let Some(why) = task.status.reasons.first() else { continue };
+            told.entry(&task.spec.step).or_insert_with(|| {
+                let message = format!("step {} has no host: {}", task.spec.step, why.message);
+                Reason { hint: why.hint.clone(), ..Reason::new(NO_HOST, message) }
+            });
+        }
+        self.status.reasons.extend(told.into_values());
+    }
+
     /// Looks after every task that is not over, and asks for the end of those nobody wants.
     pub(super) fn tend(&mut self, wanted: Wanted) {
         let Some(definition) = self.status.definition.clone() else { return };
@@ -52,8 +69,8 @@ impl Turn<'_> {
         if is_gone(self.cx.world, host) {
             let message = format!("its host {host} is not heard from");
             return match unwanted || task.spec.cancelled {
-                true => over(TaskPhase::Cancelled, "host-lost", message),
-                false => over(TaskPhase::Lost, "host-lost", message),
+                true => over(TaskPhase::Cancelled, HOST_LOST, message),
+                false => over(TaskPhase::Lost, HOST_LOST, message),
             };
         }
         if unwanted && !task.spec.cancelled {

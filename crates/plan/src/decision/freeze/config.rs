@@ -79,6 +79,7 @@ fn felt(
             environment: Some(environment),
             object: Any::Config(config.clone()),
             emergency: None,
+            release: false,
         })
         .collect()
 }

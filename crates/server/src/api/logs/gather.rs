@@ -1,5 +1,6 @@
 //! Asking the agents: a session for each instance, told to its agent by its long poll and answered
-//! over a WebSocket. Bounded in hosts at once, in time and in bytes, whatever comes back.
+//! over a WebSocket. Where the agent polls another replica, that one is asked for the instance.
+//! Bounded in hosts at once, in time and in bytes, whatever comes back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use super::MOST_BYTES;
 use crate::App;
+use crate::api::onward;
 
 /// So many hosts are asked at once, and so many instances of one host.
 const HOSTS_AT_ONCE: usize = 32;
@@ -46,12 +48,42 @@ pub(super) struct Found {
     pub(super) more: bool,
 }
 
+/// What is asked of each instance.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Of its agent.
+    pub(super) ask: Ask,
+    /// Of another replica: the parameters, but for whose logs.
+    pub(super) query: String,
+    /// Who asks.
+    pub(super) who: String,
+    /// Another replica does, for somebody it has let: nobody else is asked again.
+    pub(super) passed_on: bool,
+    /// So many lines are wanted.
+    pub(super) limit: usize,
+}
+
+impl Question {
+    /// The parameters for one instance.
+    fn of(&self, instance: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(self.query.clone());
+        query.append_pair("subject", &format!("instance/{instance}")).finish()
+    }
+}
+
+/// Where a host can be asked.
+#[derive(Clone, Debug, PartialEq)]
+enum Reach {
+    Here,
+    /// At another replica, of this address.
+    There(String),
+}
+
 /// Asks for the last lines of all instances; adds whose could not be read.
 pub(super) async fn gather(
     app: &App,
     places: Vec<Place>,
-    ask: &Ask,
-    limit: usize,
+    question: &Question,
     problems: &mut Vec<String>,
 ) -> Vec<Found> {
     let share = (MOST_BYTES / places.len().max(1)).max(LEAST_SHARE);
@@ -59,20 +91,27 @@ pub(super) async fn gather(
     for Place { instance, host } in places {
         by_host.entry(host).or_default().push(instance);
     }
-    app.exchange().await;
-    by_host.retain(|host, _| match out_of_reach(app, host) {
-        Some(problem) => {
-            problems.push(problem);
-            false
+    if !question.passed_on {
+        app.exchange().await;
+    }
+    let mut reached = Vec::new();
+    for (host, instances) in by_host {
+        match reach(app, &host, question.passed_on) {
+            Ok(reach) => reached.push((host, instances, reach)),
+            Err(problem) => problems.push(problem),
         }
-        None => true,
-    });
+    }
     let deadline = Instant::now() + PATIENCE;
-    let hosts = stream::iter(by_host).map(|(host, instances)| async move {
+    let hosts = stream::iter(reached).map(|(host, instances, reach)| async move {
         let one = |instance: String| {
-            let host = &host;
-            let kept = Kept::new(limit, share);
-            async move { session(app, host, instance, ask, kept, deadline).await }
+            let (host, reach) = (&host, &reach);
+            let kept = Kept::new(question.limit, share);
+            async move {
+                match reach {
+                    Reach::Here => session(app, host, instance, question, kept, deadline).await,
+                    Reach::There(at) => elsewhere(app, at, instance, question, deadline).await,
+                }
+            }
         };
         stream::iter(instances).map(one).buffered(INSTANCES_AT_ONCE).collect::<Vec<_>>().await
     });
@@ -86,15 +125,41 @@ pub(super) async fn gather(
     found
 }
 
-/// Why a host cannot be asked here, if it cannot.
-fn out_of_reach(app: &App, host: &str) -> Option<String> {
+/// Where a host can be asked, or why it cannot be.
+fn reach(app: &App, host: &str, passed_on: bool) -> Result<Reach, String> {
     if let Some(address) = app.measure.polled_at(host) {
-        return Some(format!("host {host} talks to another replica: search at {address}"));
+        // The one that asks had it from an exchange that is older.
+        let moved = || format!("host {host} has moved to another replica; search again");
+        return if passed_on { Err(moved()) } else { Ok(Reach::There(address)) };
     }
     let world = app.cache.world();
-    let known = world.get::<Host>(host)?;
-    let lost = known.status.phase == HostPhase::Unknown;
-    lost.then(|| format!("host {host} is not heard; see `atoll why host/{host}`"))
+    let known = world.get::<Host>(host);
+    let lost = known.is_some_and(|host| host.status.phase == HostPhase::Unknown);
+    let silent = || format!("host {host} is not heard; see `atoll why host/{host}`");
+    if lost { Err(silent()) } else { Ok(Reach::Here) }
+}
+
+/// The lines of one instance from the replica its host polls, and what went wrong.
+async fn elsewhere(
+    app: &App,
+    address: &str,
+    instance: String,
+    question: &Question,
+    deadline: Instant,
+) -> (Found, Option<String>) {
+    let query = question.of(&instance);
+    let within = deadline.saturating_duration_since(Instant::now());
+    match onward::search(app, address, &query, &question.who, within).await {
+        Ok(found) => {
+            let lines = found.lines.into_iter().map(|line| line.line).collect();
+            let problem = found.problems.into_iter().next();
+            (Found { instance, lines, more: found.truncated }, problem)
+        }
+        Err(why) => {
+            let problem = format!("instance {instance}: {why}");
+            (Found { instance, ..Found::default() }, Some(problem))
+        }
+    }
 }
 
 /// Forgets a session nobody waits for any more.
@@ -111,7 +176,7 @@ async fn session(
     app: &App,
     host: &str,
     instance: String,
-    ask: &Ask,
+    question: &Question,
     mut kept: Kept,
     deadline: Instant,
 ) -> (Found, Option<String>) {
@@ -119,7 +184,7 @@ async fn session(
         if Instant::now() >= deadline {
             return Err("was not asked: the search takes too long".to_owned());
         }
-        let (id, answer) = app.relay.announce(host, &instance, ask.clone());
+        let (id, answer) = app.relay.announce(host, &instance, question.ask.clone());
         let waiting = Waiting(app, id);
         app.cache.host(host).changed.notify_waiters();
         let late = || {

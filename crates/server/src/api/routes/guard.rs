@@ -6,7 +6,7 @@ use atoll_model::access::role::Verb;
 use atoll_model::{Kind, Level, Reason, Snapshot};
 use atoll_plan::permission::Permissions;
 use axum::extract::{Request, State};
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -60,12 +60,15 @@ async fn admit(
     }
     let from = audit::origin(&request);
     let Some(actor) = actor else {
-        app.auditor.unknown(path, from.as_deref());
+        // Git sends what it knows only once it is asked: the token is the password.
+        let git = path.starts_with("/git/");
+        if !git || request.headers().contains_key(AUTHORIZATION) {
+            app.auditor.unknown(path, from.as_deref());
+        }
         let title = "no valid token; use --token, ATOLL_TOKEN or `atoll login`";
         let mut answer =
             ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", title).into_response();
-        if path.starts_with("/git/") {
-            // Git sends what it knows only once it is asked: the token is the password.
+        if git {
             let asks = HeaderValue::from_static("Basic realm=\"atoll\"");
             answer.headers_mut().insert(WWW_AUTHENTICATE, asks);
         }

@@ -11,7 +11,7 @@ use crate::{CONTROLLERS, Context, Plan};
 
 /// The writes that would follow a plan, each with the name of the controller that would make it.
 /// None do, where the gate would not let the plan of this actor pass.
-pub fn rehearse(cx: &Context, actor: &Actor, plan: &Plan) -> Vec<(&'static str, Write)> {
+pub fn follow(cx: &Context, actor: &Actor, plan: &Plan) -> Vec<(&'static str, Write)> {
     if !matches!(decide(cx, actor, plan.clone()), Verdict::Commit(_)) {
         return Vec::new();
     }
@@ -92,14 +92,14 @@ mod tests {
     fn what_would_follow_is_told_and_nothing_is_done() {
         let mut sim = fleet();
         let plan = scaled(&sim, 3);
-        let follow = rehearse(&sim.context(), &Sim::person(), &plan);
-        let said: Vec<_> = follow.iter().filter_map(|(_, w)| in_words(&sim.world, w)).collect();
+        let then = follow(&sim.context(), &Sim::person(), &plan);
+        let said: Vec<_> = then.iter().filter_map(|(_, w)| in_words(&sim.world, w)).collect();
         let expected = [
             "create instance/web.prod.1 of web-1 on h0",
             "create instance/web.prod.2 of web-1 on h0",
         ];
         assert_eq!(said[..2], expected);
-        assert!(follow.iter().all(|(by, _)| *by == "deployment"));
+        assert!(then.iter().all(|(by, _)| *by == "deployment"));
         assert_eq!(sim.world.count(atoll_model::Kind::Instance), 1);
         // What is refused has no consequences.
         let freeze = Freeze {
@@ -107,11 +107,12 @@ mod tests {
             until: None,
             environments: Vec::new(),
             applications: Selector::default(),
+            named: Vec::new(),
             holds: Default::default(),
             reason: "so".to_owned(),
         };
         sim.apply(vec![Any::Freeze(Arc::new(Object::new("f", freeze)))]).unwrap();
-        assert_eq!(rehearse(&sim.context(), &Sim::person(), &scaled(&sim, 3)), []);
+        assert_eq!(follow(&sim.context(), &Sim::person(), &scaled(&sim, 3)), []);
         assert!(sim.world.get::<Release>("web-1").is_some());
     }
 }

@@ -1,0 +1,158 @@
+//! What is given back: a value that was set, instances that were lent, once what they were taken
+//! for has been over for a while. It is a vote of the same policy, and all that holds for others
+//! holds for it. What somebody has changed since is theirs, and stays as they left it.
+
+use std::sync::Arc;
+
+use atoll_model::centre::Standing;
+use atoll_model::centre::action::{Action, GiveBack, Taken, What};
+use atoll_model::{
+    Any, Application, Config, Decision, Deployment, Environment, Object, Policy, Reason, Release,
+    Snapshot, Span, Timestamp, Write,
+};
+
+use super::action::{Deed, deed};
+use crate::placement::{Need, Placer};
+use crate::{Context, edit, elasticity, instances};
+
+const DAY: Span = Span::seconds(86_400);
+/// It is waited twice as long after each time it came again, so often at most.
+const DOUBLED: u32 = 6;
+
+/// What a vote asks for.
+pub(super) fn wanted(policy: &Policy, standing: &Standing) -> Action {
+    match &standing.gives_back {
+        Some(decision) => Action::GiveBack(GiveBack { decision: decision.clone() }),
+        None => policy.action.clone(),
+    }
+}
+
+/// How long a vote has to hold.
+pub(super) fn hold(world: &Snapshot, policy: &Object<Policy>, standing: &Standing) -> Span {
+    if standing.gives_back.is_none() {
+        return policy.spec.hold;
+    }
+    let own = world.all::<Decision>().filter(|decision| {
+        let status = &decision.status;
+        status.policy == policy.name() && decision.spec.subject == standing.subject
+    });
+    let lately = |at: &Timestamp| standing.since.since(*at) < DAY;
+    let back = own.filter(|d| matches!(d.status.action, Some(Action::GiveBack(_))));
+    let before = back.filter_map(|d| d.status.acted_at).filter(lately).count() as u32;
+    Span(policy.spec.give_back_after.0.saturating_mul(1 << before.min(DOUBLED)))
+}
+
+/// What a policy took and has not given back, as it left it: the latest of each subject.
+pub(super) fn outstanding<'a>(
+    world: &'a Snapshot,
+    policy: &Object<Policy>,
+) -> Vec<&'a Arc<Object<Decision>>> {
+    if policy.spec.give_back_after == Span(0) {
+        return Vec::new();
+    }
+    let name = policy.name();
+    let own = world.all::<Decision>().filter(|d| d.status.policy == name && is_open(world, d));
+    let mut all: Vec<&Arc<Object<Decision>>> = own.collect();
+    all.sort_by_key(|d| (&d.spec.subject, std::cmp::Reverse(d.status.acted_at)));
+    all.dedup_by_key(|d| &d.spec.subject);
+    all
+}
+
+/// Whether a decision took something that is still as it left it.
+pub(crate) fn is_open(world: &Snapshot, decision: &Object<Decision>) -> bool {
+    let status = &decision.status;
+    let taken = status.taken.as_ref().filter(|taken| taken.returned_at.is_none());
+    taken.is_some_and(|taken| status.acted_at.is_some() && is_as_left(world, &taken.what))
+}
+
+fn is_as_left(world: &Snapshot, what: &What) -> bool {
+    match what {
+        What::Value { config, key, is, .. } => world
+            .get::<Config>(config)
+            .is_some_and(|config| config.spec.values.get(key) == Some(is)),
+        What::Instances { deployment, is, .. } => {
+            let lender = world.get::<Deployment>(deployment).filter(|d| !d.meta.deleting());
+            lender.is_some_and(|lender| lender.spec.instances == *is)
+                && elasticity::kept(world, deployment).is_none()
+        }
+    }
+}
+
+/// Works out what is to be written.
+///
+/// # Errors
+/// Why there is nothing to be done, or nothing yet.
+pub(super) fn make(cx: &Context, back: &GiveBack) -> Result<Deed, Reason> {
+    let taken = cx.world.get::<Decision>(&back.decision).filter(|d| is_open(cx.world, d));
+    let Some(taken) = taken.and_then(|decision| decision.status.taken.as_ref()) else {
+        let message = format!("what decision/{} took is somebody else's by now", back.decision);
+        return Err(Reason::new("nothing-to-do", message));
+    };
+    match &taken.what {
+        What::Value { config, key, was, is } => {
+            let stored = cx.world.get::<Config>(config);
+            let mut new = stored
+                .map(|config| Object::clone(config))
+                .ok_or_else(|| Reason::new("gone", format!("config/{config} is no more")))?;
+            match was {
+                Some(was) => drop(new.spec.values.insert(key.clone(), was.clone())),
+                None => drop(new.spec.values.remove(key)),
+            }
+            let was = was.as_ref().map_or_else(|| "its default".to_owned(), |was| was.to_string());
+            let words = format!("{key} of config/{config} goes back from {is} to {was}");
+            deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)
+        }
+        What::Instances { deployment, was, is } => {
+            let stored = cx.world.get::<Deployment>(deployment);
+            let mut new = stored.map(|lender| Object::clone(lender)).ok_or_else(|| {
+                Reason::new("gone", format!("deployment/{deployment} is no more"))
+            })?;
+            let more = was.saturating_sub(*is);
+            if !has_room(cx.world, &new, more) {
+                let message = format!(
+                    "no host has room yet for {} of {deployment}",
+                    instances(more as usize)
+                );
+                return Err(Reason::new("no-room", message));
+            }
+            new.spec.instances = *was;
+            let words = format!(
+                "deployment/{deployment} goes back from {is} to {}",
+                instances(*was as usize)
+            );
+            deed(edit::apply(cx, vec![Any::Deployment(Arc::new(new))]), words)
+        }
+    }
+}
+
+/// Whether so many more instances of a deployment find a host: what was lent is not to be missing
+/// again as soon as it is back.
+fn has_room(world: &Snapshot, lender: &Object<Deployment>, more: u32) -> bool {
+    let (spec, status) = (&lender.spec, &lender.status);
+    let release = status.release.as_ref().and_then(|name| world.get::<Release>(name));
+    let application = world.get::<Application>(&spec.application);
+    let environment = world.get::<Environment>(&spec.environment);
+    let (Some(release), Some(application), Some(environment)) = (release, application, environment)
+    else {
+        return false;
+    };
+    let need = Need {
+        resources: release.spec.run.resources,
+        ports: &release.spec.run.ports,
+        hosts: &environment.spec.hosts,
+        to: None,
+        spread: &application.spec.spread,
+        runtime: environment.spec.runtime,
+    };
+    let mut placer = Placer::new(world, need, world.seats(lender.name()));
+    (0..more).all(|seed| placer.place(u64::from(seed)).is_some())
+}
+
+/// The mark on the decision whose taking is given back.
+pub(super) fn mark(world: &Snapshot, action: &Action, now: Timestamp) -> Option<Write> {
+    let Action::GiveBack(back) = action else { return None };
+    let mut new = Object::clone(world.get::<Decision>(&back.decision)?);
+    let taken: &mut Taken = new.status.taken.as_mut()?;
+    taken.returned_at = Some(now);
+    Some(Write::Put(Any::Decision(Arc::new(new))))
+}

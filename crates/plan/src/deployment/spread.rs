@@ -1,0 +1,262 @@
+//! Evenness over zones: what the loss of a host has crowded into the zones that were left goes back
+//! once there is a place for it, one instance after the other. Another is made there first, and the
+//! old one goes when that has been ready for as long as a rollout asks. Where one is placed is
+//! `placement.rs`; what is not settled is brought to its target first, by all that comes before.
+
+use std::sync::Arc;
+
+use atoll_model::cmdb::Spread;
+use atoll_model::deployment::{DeploymentStatus, Moving, Uneven};
+use atoll_model::snapshot::Standing;
+use atoll_model::{
+    Any, Deployment, Host, Migration, Object, Reason, Snapshot, Span, Timestamp, Write,
+};
+
+use super::draft::Draft;
+use super::fleet::Member;
+use super::status::Rest;
+use super::{Subject, scale};
+use crate::{instances, placement, sooner};
+
+/// So long it lasts before anything is moved: hosts come and go.
+const LASTS: Span = Span::seconds(300);
+/// After an attempt that came to nothing it is waited twice as long, so often at most.
+const DOUBLED: u32 = 8;
+/// What is said of instances that lie unevenly.
+pub(crate) const UNEVEN: &str = "uneven";
+/// What is said while one is moved.
+const SPREAD: &str = "spread";
+
+/// Where the most are, and where one of them could be.
+struct Lean<'a> {
+    most: u32,
+    to: &'a str,
+    least: u32,
+    has_room: bool,
+}
+
+impl<'a> Lean<'a> {
+    /// None where no zone has two more than another that has a host for them. A zone is looked at
+    /// host by host only where the counts alone say that it has too few.
+    fn of(subject: &Subject<'a>, draft: &Draft<'a>) -> Option<Lean<'a>> {
+        let (world, application) = (subject.world, &subject.application.spec);
+        let zones_first = application.spread.first() == Some(&Spread::Zone);
+        if !zones_first || !application.run.volumes.is_empty() {
+            return None;
+        }
+        let most = most(world, subject.object.name());
+        let few = world.open_hosts().filter_map(|(zone, hosts)| {
+            let count = count(world, subject.object.name(), zone);
+            (count + 2 <= most).then_some((count, zone, hosts))
+        });
+        let mut few: Vec<_> = few.collect();
+        few.sort_by_key(|(count, zone, _)| (*count, *zone));
+        if few.is_empty() {
+            return None;
+        }
+        let need = draft.need(subject.release_for_new().0);
+        let emptied = crate::migration::lately(world, subject.now);
+        let mut first = None;
+        for (least, zone, hosts) in few {
+            let mut hosts = hosts.iter().filter_map(|(_, name)| world.host(name));
+            let is_meant = |host: &&Arc<Object<Host>>| {
+                !is_emptied(&emptied, host.name()) && need.hosts.matches(&host.meta.labels)
+            };
+            let Some(some) = hosts.find(is_meant) else { continue };
+            let mut rest = std::iter::once(some).chain(hosts.filter(is_meant));
+            let has_room = rest.any(|host| placement::fits(world, host, &need).is_ok());
+            let lean = Lean { most, to: zone, least, has_room };
+            if has_room {
+                return Some(lean);
+            }
+            first = first.or(Some(lean));
+        }
+        first
+    }
+}
+
+/// Whether people have just moved off a host what ran there.
+fn is_emptied(lately: &[&Arc<Object<Migration>>], host: &str) -> bool {
+    lately.iter().any(|migration| migration.status.hosts.contains(host))
+}
+
+fn most(world: &Snapshot, deployment: &str) -> u32 {
+    world.in_zones(deployment).map(|(_, count)| count).max().unwrap_or(0)
+}
+
+fn count(world: &Snapshot, deployment: &str, zone: &str) -> u32 {
+    world.in_zones(deployment).find(|(of, _)| *of == zone).map_or(0, |(_, count)| count)
+}
+
+/// The deployments that lie unevenly now that a zone has its first host for them.
+pub(super) fn opened<'a>(
+    world: &'a Snapshot,
+    old: Option<&Any>,
+    host: &Object<Host>,
+) -> impl Iterator<Item = String> + use<'a> {
+    let was_open = matches!(old, Some(Any::Host(old)) if old.is_open());
+    let zone = host.zone().to_owned();
+    let mut zones = world.open_hosts();
+    let is_first = !was_open && zones.any(|(of, hosts)| *of == zone && hosts.len() == 1);
+    let all = is_first.then(|| world.all::<Deployment>()).into_iter().flatten();
+    all.map(|deployment| deployment.meta.name.clone())
+        .filter(move |name| count(world, name, &zone) + 2 <= most(world, name))
+}
+
+/// Begins to move one instance, where that is due.
+pub(super) fn restore<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let Some(uneven) = &subject.object.status.uneven else { return };
+    let settled = Rest::of(subject).is_settled && is_calm(subject, draft);
+    if uneven.moving.is_some() || due(uneven) > subject.now || !settled || waits(subject).is_some()
+    {
+        return;
+    }
+    let has_room = Lean::of(subject, draft).is_some_and(|lean| lean.has_room);
+    let release = subject.release_for_new().0;
+    let emptied = crate::migration::lately(subject.world, subject.now);
+    let host = draft.next_host(release).filter(|host| !is_emptied(&emptied, host));
+    if !has_room || host.is_none() || draft.create(release, 1) == 0 {
+        return;
+    }
+    let Some(Write::Put(Any::Instance(made))) = draft.writes.last() else { return };
+    let to = subject.world.host(&made.spec.host).map_or("", |host| host.zone()).to_owned();
+    let Some(member) = scale::most_crowded(subject) else { return };
+    let instance = member.name().to_owned();
+    draft.because(SPREAD, format!("{instance} moves from zone {} to zone {to}", member.zone()));
+    draft.moves = Some(Moving { instance, to, since: subject.now });
+}
+
+/// Lets the instance that is moved go, once as many as are wanted have proved themselves besides.
+pub(super) fn finish<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
+    let Some((moving, member)) = moved(subject) else { return };
+    let proven = |m: &Member| {
+        let at = m.proven_at(subject.rules.healthy_for);
+        m.stays() && at.is_some_and(|at| at <= subject.now)
+    };
+    if !draft.is_empty() || subject.fleet.count(proven) < subject.wanted {
+        return;
+    }
+    draft.allow(subject.counts.ready, subject.wanted);
+    if draft.stop(member) {
+        let message = format!("{} stops: another serves in zone {}", member.name(), moving.to);
+        draft.because(SPREAD, message);
+    }
+}
+
+/// What is being moved, while that is under way.
+fn moved<'a>(subject: &'a Subject<'a>) -> Option<(&'a Moving, &'a Member<'a>)> {
+    let moving = subject.object.status.uneven.as_ref()?.moving.as_ref()?;
+    let is = |m: &&Member| m.present() && m.name() == moving.instance;
+    Some((moving, subject.fleet.0.iter().find(is)?))
+}
+
+fn due(uneven: &Uneven) -> Timestamp {
+    uneven.since + Span(LASTS.0 << uneven.failed.min(DOUBLED))
+}
+
+/// Nothing else is under way, and nothing is missing.
+fn is_calm(subject: &Subject, draft: &Draft) -> bool {
+    subject.progress.rollout.is_none() && draft.obstacles.is_empty() && subject.wanted > 0
+}
+
+/// What is waited for though it is due, in words.
+fn waits(subject: &Subject) -> Option<String> {
+    if subject.object.spec.paused {
+        let name = subject.object.name();
+        return Some(format!("once it goes on: atoll resume deployment/{name}"));
+    }
+    if subject.counts.ready < subject.wanted {
+        return Some("once all are ready".to_owned());
+    }
+    let mut all = subject.world.all::<Migration>();
+    let under_way = all.find(|migration| !migration.status.phase.is_over())?;
+    Some(format!("once migration/{} is over", under_way.name()))
+}
+
+/// How it is, what is said of that, and when it is looked at again.
+#[derive(Default)]
+pub(super) struct Look {
+    pub uneven: Option<Uneven>,
+    pub reason: Option<Reason>,
+    pub again_at: Option<Timestamp>,
+}
+
+pub(super) fn look(subject: &Subject, draft: &Draft, settled: bool) -> Look {
+    let (stored, now) = (subject.object.status.uneven.clone(), subject.now);
+    let since = stored.as_ref().map_or(now, |uneven| uneven.since);
+    let failed = stored.as_ref().map_or(0, |uneven| uneven.failed);
+    if let Some(moving) = &draft.moves {
+        let uneven = Uneven { since, moving: Some(moving.clone()), failed };
+        return Look { reason: Some(on_the_way(moving)), uneven: Some(uneven), again_at: None };
+    }
+    if let Some(Uneven { moving: Some(moving), .. }) = &stored {
+        let ended = Uneven { since, moving: None, failed: 0 };
+        let until = moving.since + subject.rules.deadline;
+        return match moved(subject) {
+            // It is settled first; what is still uneven is then moved at once.
+            None => Look { uneven: Some(ended), ..Look::default() },
+            Some(_) if subject.progress.rollout.is_some() => {
+                Look { uneven: Some(Uneven { since: now, ..ended }), ..Look::default() }
+            }
+            Some(_) if until <= now && draft.is_empty() => {
+                let uneven = Uneven { since: now, moving: None, failed: failed + 1 };
+                // What was made for it goes at once.
+                Look { uneven: Some(uneven), again_at: Some(now), ..Look::default() }
+            }
+            Some(_) => Look {
+                reason: Some(on_the_way(moving)),
+                again_at: sooner(Some(until), subject.counts.proven_next),
+                uneven: stored,
+            },
+        };
+    }
+    if subject.progress.rollout.is_some() {
+        // It is counted from when that is over: a rollout makes and stops them where it can.
+        return Look::default();
+    }
+    if !settled || !is_calm(subject, draft) {
+        return Look { uneven: stored, ..Look::default() };
+    }
+    let Some(lean) = Lean::of(subject, draft) else { return Look::default() };
+    let uneven = Uneven { since, moving: None, failed };
+    let due = due(&uneven);
+    let (what, again_at) = match waits(subject) {
+        _ if !lean.has_room => ("no host there has room for one more".to_owned(), now + LASTS),
+        _ if due > now => (format!("one is moved at {due}"), due),
+        Some(waits) => (format!("one is moved {waits}"), now + LASTS),
+        None => ("one is moved".to_owned(), now + LASTS),
+    };
+    let message = format!(
+        "a zone has {}, and zone {} has {}: {what}",
+        instances(lean.most as usize),
+        lean.to,
+        lean.least
+    );
+    let reason = Reason::new(UNEVEN, message);
+    let reason = match lean.has_room {
+        true => reason,
+        false => reason.hint("it is looked for again by itself; add a host there, or free one"),
+    };
+    Look { uneven: Some(uneven), reason: Some(reason), again_at: Some(again_at) }
+}
+
+fn on_the_way(moving: &Moving) -> Reason {
+    let (instance, to) = (&moving.instance, &moving.to);
+    Reason::new(SPREAD, format!("{instance} stops once another serves in zone {to}"))
+}
+
+/// What the gate holds is not begun.
+pub(crate) fn held(status: &mut DeploymentStatus, old: &DeploymentStatus) {
+    if status.uneven != old.uneven && status.uneven.as_ref().is_some_and(|u| u.moving.is_some()) {
+        status.uneven = old.uneven.clone();
+        status.reasons.retain(|reason| reason.code != SPREAD);
+    }
+}
+
+/// The standing of an instance that its own deployment moves.
+pub(super) fn standing(status: &DeploymentStatus, instance: &str, of: Standing) -> Standing {
+    match of {
+        Standing::Staying if status.moves(instance) => Standing::Leaving,
+        other => other,
+    }
+}

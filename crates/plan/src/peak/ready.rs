@@ -1,0 +1,400 @@
+//! What must be ready for a peak and by when: its calendar. Each line says what is so and what to
+//! do; it is kept as it was when the peak began.
+
+use std::sync::Arc;
+
+use atoll_model::capacity::Known;
+use atoll_model::elasticity::AutoscalerPhase;
+use atoll_model::peak::{Freezes, PeakCheck, PeakStatus, Ready, State};
+use atoll_model::pool::AutoscaleMode;
+use atoll_model::{
+    Autoscaler, Budget, Config, Freeze, Object, Objective, Peak, Pool, Timestamp, many,
+};
+
+use super::{cost, freeze_name};
+use crate::Context;
+use crate::monitoring::promise::of_deployment;
+
+/// So many are named in one line.
+const NAMED: usize = 5;
+/// Who needs so much more than was rehearsed has not been rehearsed.
+const MORE: f64 = 1.1;
+
+/// The calendar, in the order of what is due.
+pub(super) fn checks(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> Vec<PeakCheck> {
+    let look = Look { cx, peak, status };
+    let times = &status.times;
+    let mut all = vec![
+        look.line("plan", times.plan, look.plan()),
+        look.line("objectives", times.plan, look.objectives()),
+        look.line("autoscalers", times.hosts, look.autoscalers()),
+        look.line("budgets", times.hosts, look.budgets()),
+        look.line("pools", times.hosts, look.pools()),
+        look.line("proven", times.rehearse, look.proven()),
+        look.line("rehearsed", times.rehearse, look.rehearsed()),
+        look.line("kill switch", times.rehearse, look.kill()),
+        look.line("hosts", times.scale, look.hosts()),
+        look.line("packages", times.scale, look.packages()),
+        look.line("instances", times.starts, look.instances()),
+    ];
+    if !peak.spec.switches.is_empty() {
+        all.push(look.line("switches", times.rehearse, look.switches()));
+    }
+    if !peak.spec.limits.is_empty() {
+        all.push(look.line("limits", times.rehearse, look.limits()));
+    }
+    if peak.spec.freezes != Freezes::Nothing {
+        all.push(look.line("freeze", times.freeze, look.freeze()));
+    }
+    all.sort_by_key(|check| check.due);
+    all
+}
+
+/// What is so, or what is not and what to do about it.
+type Found = Result<String, (String, String)>;
+
+fn lacks(message: impl Into<String>, hint: impl Into<String>) -> Found {
+    Err((message.into(), hint.into()))
+}
+
+/// The first few of some names.
+fn some(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
+}
+
+struct Look<'a> {
+    cx: &'a Context<'a>,
+    peak: &'a Object<Peak>,
+    status: &'a PeakStatus,
+}
+
+impl Look<'_> {
+    fn line(&self, name: &str, due: Timestamp, found: Found) -> PeakCheck {
+        let (state, message, hint) = match found {
+            Ok(message) => (State::Done, message, String::new()),
+            Err((message, hint)) if self.cx.now < due => (State::Open, message, hint),
+            Err((message, hint)) => (State::Late, message, hint),
+        };
+        PeakCheck { name: name.to_owned(), due, state, message, hint }
+    }
+
+    /// The deployments for which something is not so.
+    fn those(&self, wrong: impl Fn(&str) -> bool) -> Vec<String> {
+        let names = self.status.applications.iter().map(|row| &row.deployment);
+        names.filter(|name| wrong(name)).cloned().collect()
+    }
+
+    fn plan(&self) -> Found {
+        let rows = &self.status.applications;
+        let unknown = rows.iter().filter(|row| row.needed.is_none());
+        let unknown: Vec<String> = unknown.map(|row| row.deployment.clone()).collect();
+        let first = rows.iter().find(|row| row.needed.is_none());
+        if let Some(reason) = first.and_then(|row| row.reasons.first()) {
+            let hint = reason.hint.clone().unwrap_or_default();
+            return lacks(format!("no plan for {}: {}", some(&unknown), reason.message), hint);
+        }
+        let needed: u32 = rows.iter().filter_map(|row| row.needed).sum();
+        Ok(format!(
+            "{} of {} take it",
+            crate::instances(needed as usize),
+            many(rows.len(), "application")
+        ))
+    }
+
+    /// What goes by numbers nobody knows is neither ready nor not.
+    ///
+    /// # Errors
+    /// What stands in the calendar then.
+    fn known(&self) -> Result<(), (String, String)> {
+        let rows = &self.status.applications;
+        match rows.iter().any(|row| row.needed.is_none()) {
+            true => Err(("it is not known how many it takes".to_owned(), "see plan".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn objectives(&self) -> Found {
+        let without = self.those(|name| of_deployment(self.cx.world, name).next().is_none());
+        match without.is_empty() {
+            true => Ok("all promise something, so what breaks is seen".to_owned()),
+            false => lacks(
+                format!("{} promise nothing: nobody sees what breaks", some(&without)),
+                "declare objectives in the application",
+            ),
+        }
+    }
+
+    fn autoscalers(&self) -> Found {
+        let world = self.cx.world;
+        let idle = self.those(|name| {
+            let phase = world.get::<Autoscaler>(name).map(|scaler| scaler.status.phase);
+            !matches!(phase, Some(AutoscalerPhase::Acting | AutoscalerPhase::Blind))
+        });
+        if !idle.is_empty() {
+            let hint = "scaling.mode: act and signals; without, scale them by hand";
+            return lacks(format!("no autoscaler acts for {}", some(&idle)), hint);
+        }
+        let max = |row: &&atoll_model::peak::PeakApplication| {
+            row.reasons.iter().any(|reason| reason.code == "max")
+        };
+        let Some(row) = self.status.applications.iter().find(max) else {
+            return Ok("all act, and may have what it takes".to_owned());
+        };
+        let reason = row.reasons.iter().find(|reason| reason.code == "max");
+        let (message, hint) =
+            reason.map(|r| (r.message.clone(), r.hint.clone())).unwrap_or_default();
+        lacks(message, hint.unwrap_or_default())
+    }
+
+    fn budgets(&self) -> Found {
+        let objections = cost::objections(self.cx, self.peak, self.status);
+        if let Some(reason) = objections.first() {
+            let hint = reason.hint.clone().unwrap_or_default();
+            return lacks(reason.message.clone(), hint);
+        }
+        let limited = |name: &String| {
+            let budget = self.cx.world.get::<Budget>(name);
+            budget.is_some_and(|budget| budget.spec.month.is_some())
+        };
+        let names: Vec<String> = self.status.budgets.iter().map(|b| b.budget.clone()).collect();
+        let unpriced = self.status.cost.iter().find_map(|cost| cost.unpriced.first());
+        let unpriced = unpriced.or_else(|| {
+            let first = self.status.applications.first().map(|row| &row.deployment);
+            first.filter(|_| self.status.cost.is_empty())
+        });
+        match unpriced.filter(|_| names.iter().any(limited)) {
+            Some(name) => lacks(
+                format!("what {name} costs is not known"),
+                "apply a Price whose selector matches the hosts it may use",
+            ),
+            None if names.is_empty() => Ok("no budget is of it".to_owned()),
+            None => match self.status.budgets.iter().find(|one| one.broken.is_some()) {
+                Some(one) => Ok(format!(
+                    "budget/{} lets it: {}",
+                    one.budget,
+                    one.broken.as_deref().unwrap_or_default()
+                )),
+                None => {
+                    let leaves = if names.len() == 1 { "leaves" } else { "leave" };
+                    Ok(format!("{} {leaves} room for it", some(&names)))
+                }
+            },
+        }
+    }
+
+    fn pools(&self) -> Found {
+        let hosts = &self.status.hosts;
+        if hosts.beyond == 0 {
+            self.known()?;
+            return Ok(match hosts.unplaced {
+                0 => "the hosts there are have room for all of it".to_owned(),
+                _ => format!("pools may make {} more", many(hosts.pools, "host")),
+            });
+        }
+        let message = format!(
+            "{} would find no room, if pools made the {} they may",
+            crate::instances(hosts.beyond as usize),
+            many(hosts.pools, "host")
+        );
+        let labels_fit = |pool: &&Arc<Object<Pool>>| {
+            super::hosts::is_of(self.cx.world, pool, &self.peak.spec.environment)
+        };
+        let mut pools = self.cx.world.all::<Pool>().filter(labels_fit);
+        let hint = match pools.next() {
+            None => "add hosts, or apply a Pool whose hosts the environment may use".to_owned(),
+            Some(pool) if !acts(pool) => {
+                format!("let pool/{} follow: autoscale.mode: act; or raise count", pool.name())
+            }
+            Some(pool) => format!("raise max of pool/{}", pool.name()),
+        };
+        lacks(message, hint)
+    }
+
+    fn proven(&self) -> Found {
+        let rows = self.status.applications.iter();
+        let declared = rows.filter(|row| row.known == Known::Declared && row.needed.is_some());
+        let declared: Vec<String> = declared.map(|row| row.deployment.clone()).collect();
+        match declared.is_empty() {
+            true => {
+                self.known()?;
+                Ok("what an instance carries is proven of all".to_owned())
+            }
+            false => lacks(
+                format!("what an instance carries is only declared of {}", some(&declared)),
+                "let one carry it under its objectives once, or set it: spec.each of its Capacity",
+            ),
+        }
+    }
+
+    fn rehearsed(&self) -> Found {
+        let again = format!("atoll rehearse peak/{}", self.peak.name());
+        let Some(last) = &self.status.rehearsed else {
+            return lacks("it was never rehearsed", again);
+        };
+        if last.generation != self.peak.meta.generation {
+            return lacks("it was changed since it was rehearsed", again);
+        }
+        let grown = self.status.applications.iter().find(|row| {
+            let then = last.needed.get(&row.deployment).copied().unwrap_or(0);
+            row.needed.is_some_and(|now| f64::from(now) > f64::from(then) * MORE + 1.0)
+        });
+        match grown {
+            Some(row) => lacks(format!("{} takes more than was rehearsed", row.deployment), again),
+            None if !last.held => lacks(format!("it did not hold: {}", last.told), again),
+            None => Ok(format!("it held at {}: {}", last.at, last.told)),
+        }
+    }
+
+    fn kill(&self) -> Found {
+        let kill: Vec<&Ready> = self.peak.spec.switches.iter().filter(|ready| ready.kill).collect();
+        if kill.is_empty() {
+            let hint = "name what is switched off first: switches: [{config: …, kill: true}]";
+            return lacks("no kill switch is named", hint);
+        }
+        let found: Result<Vec<String>, _> = kill.iter().map(|ready| self.switch(ready)).collect();
+        found.map(|all| all.join("; "))
+    }
+
+    fn switches(&self) -> Found {
+        let all = self.peak.spec.switches.iter();
+        let found: Result<Vec<String>, _> = all.map(|ready| self.switch(ready)).collect();
+        found.map(|all| all.join("; "))
+    }
+
+    /// Whether a switch is there, somebody answers for it, and all that have it hear of a change.
+    fn switch(&self, ready: &Ready) -> Found {
+        let name = &ready.config;
+        let Some(config) = self.cx.world.get::<Config>(name) else {
+            return lacks(format!("there is no config/{name}"), "apply it");
+        };
+        let owner = match &ready.switch {
+            None => config.spec.owner.clone(),
+            Some(key) => match config.spec.switches.get(key) {
+                Some(switch) => Some(switch.owner.clone()),
+                None if config.spec.values.contains_key(key) => config.spec.owner.clone(),
+                None => {
+                    let message = format!("config/{name} has no switch {key}");
+                    return lacks(message, "add it to its switches");
+                }
+            },
+        };
+        let Some(owner) = owner else {
+            return lacks(format!("nobody answers for config/{name}"), "write its owner");
+        };
+        let (reached, all) = (config.status.acknowledged, config.status.instances);
+        if all == 0 {
+            let hint = format!("name it in config.dynamic of an application: {name}");
+            return lacks(format!("config/{name} reaches no instance"), hint);
+        }
+        if reached < all {
+            let hint = format!("see atoll why config/{name}");
+            return lacks(format!("config/{name} reaches {reached} of {all} instances"), hint);
+        }
+        let of = ready.switch.as_deref().unwrap_or("all");
+        Ok(format!("{name}/{of} of {owner} reaches {}", crate::instances(all as usize)))
+    }
+
+    /// Limits stand where what is expected passes and what is not proven does not.
+    fn limits(&self) -> Found {
+        let mut said = Vec::new();
+        for limit in &self.peak.spec.limits {
+            let (name, key) = (&limit.config, &limit.key);
+            let Some(config) = self.cx.world.get::<Config>(name) else {
+                return lacks(format!("there is no config/{name}"), "apply it");
+            };
+            let content = config.spec.content();
+            let Some(set) = content.values.get(key).and_then(serde_json::Value::as_f64) else {
+                return lacks(format!("config/{name} has no number {key}"), "set it");
+            };
+            let of = format!("{}.{}", limit.application, self.peak.spec.environment);
+            let row = self.status.applications.iter().find(|row| row.deployment == of);
+            let known = row.and_then(|row| Some((row.expected?, row.each?, row.needed?)));
+            let Some((expected, each, needed)) = known else {
+                return lacks(format!("what {of} will have to carry is not known"), "see plan");
+            };
+            let most = each * f64::from(needed);
+            if set < expected {
+                let message = format!("{name}/{key} is {set}, and {expected} is expected of {of}");
+                return lacks(message, format!("raise it to between {expected} and {most}"));
+            }
+            if set > most {
+                let message =
+                    format!("{name}/{key} is {set}; {of} is known to carry {most} with {needed}");
+                return lacks(message, format!("lower it to between {expected} and {most}"));
+            }
+            said.push(format!("{name}/{key} is {set}"));
+        }
+        Ok(said.join("; "))
+    }
+
+    fn hosts(&self) -> Found {
+        match self.status.hosts.unplaced {
+            0 => {
+                self.known()?;
+                Ok(format!("room for it on {}", many(self.status.hosts.have, "host")))
+            }
+            unplaced => lacks(
+                format!("{} find no room yet", crate::instances(unplaced as usize)),
+                match self.status.raised_at {
+                    Some(_) => "pools make hosts for it: atoll get pools",
+                    None => "pools make hosts for it from then on",
+                },
+            ),
+        }
+    }
+
+    fn packages(&self) -> Found {
+        let hosts = &self.status.hosts;
+        match self.status.fetching && hosts.fetched >= hosts.have {
+            true => Ok(format!("they are on {}", many(hosts.have, "host"))),
+            false => lacks(
+                format!("they are on {} of {}", hosts.fetched, many(hosts.have, "host")),
+                "hosts fetch them by themselves",
+            ),
+        }
+    }
+
+    fn instances(&self) -> Found {
+        let missing: u32 = self.status.applications.iter().map(|row| row.missing).sum();
+        match missing {
+            0 => {
+                self.known()?;
+                Ok("all that it takes serve".to_owned())
+            }
+            _ => lacks(
+                format!("{} are lacking", crate::instances(missing as usize)),
+                match self.status.raised_at {
+                    Some(_) => "they are made from its time on; see atoll get autoscalers",
+                    None => "nothing is kept for it yet",
+                },
+            ),
+        }
+    }
+
+    fn freeze(&self) -> Found {
+        let name = freeze_name(self.peak.name());
+        match self.cx.world.get::<Freeze>(&name) {
+            Some(freeze) => Ok(match freeze.spec.active(self.cx.now) {
+                true => format!("freeze/{name} holds releases"),
+                false => format!("freeze/{name} will hold releases"),
+            }),
+            None => lacks("no freeze is there yet", "it is made with the plan"),
+        }
+    }
+}
+
+/// Whether a pool follows what is to run on its hosts.
+pub(super) fn acts(pool: &Object<Pool>) -> bool {
+    pool.spec.autoscale.as_ref().is_some_and(|auto| auto.mode == AutoscaleMode::Act)
+}
+
+/// The objectives of all deployments of a peak.
+pub(super) fn objectives<'a>(
+    cx: &'a Context,
+    status: &'a PeakStatus,
+) -> impl Iterator<Item = &'a Arc<Object<Objective>>> {
+    let rows = status.applications.iter();
+    rows.flat_map(|row| of_deployment(cx.world, &row.deployment))
+}

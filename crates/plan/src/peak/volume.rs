@@ -1,0 +1,362 @@
+//! How much load a peak brings: the usual one of each hour, by the days of its time zone, so many
+//! times as much, and what comes with that to whatever is called. How many instances that takes is
+//! said where somebody knows what one carries, and is not guessed where nobody does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_model::capacity::Known;
+use atoll_model::peak::{Expected, Peak, PeakApplication, PeakSlot, PeakStatus, Times, when};
+use atoll_model::{
+    Application, Capacity, Deployment, Environment, Object, Reason, Snapshot, Span, Timestamp,
+};
+
+use crate::Context;
+use crate::capacity::ahead;
+use crate::capacity::ask::{Carries, called, carries, fan};
+use crate::elasticity::decide;
+use crate::peak::growth;
+
+const HOUR: Span = Span::seconds(3_600);
+/// A usual load is the middle one of so many weeks.
+const WEEKS: usize = 4;
+/// So many parts of what is expected are told at most.
+const SLOTS: usize = 48;
+
+/// The deployments of what is named and called: `false` for those that are only called.
+pub(super) fn concerned(world: &Snapshot, peak: &Peak) -> BTreeMap<String, bool> {
+    let mut all: BTreeMap<String, bool> = BTreeMap::new();
+    let mut left: Vec<(String, bool)> =
+        peak.applications.keys().map(|name| (name.clone(), true)).collect();
+    while let Some((name, named)) = left.pop() {
+        let deployment = format!("{name}.{}", peak.environment);
+        if all.contains_key(&deployment) {
+            continue;
+        }
+        all.insert(deployment, named || peak.applications.contains_key(&name));
+        if let Some(application) = world.get::<Application>(&name) {
+            left.extend(called(application).into_iter().map(|name| (name, false)));
+        }
+    }
+    all
+}
+
+/// What the past of a deployment's load is asked by.
+pub(super) fn past_of(deployment: &str) -> String {
+    format!("past {deployment}")
+}
+
+/// The load that is known of each deployment.
+struct Past<'a> {
+    hours: BTreeMap<&'a str, BTreeMap<Timestamp, f64>>,
+    /// How many times as much each is from week to week.
+    growth: BTreeMap<&'a str, f64>,
+    now: BTreeMap<&'a str, f64>,
+    zone: when::Zone,
+}
+
+impl<'a> Past<'a> {
+    fn of(cx: &'a Context, peak: &'a Object<Peak>, names: &'a BTreeMap<String, bool>) -> Past<'a> {
+        let (peak, status) = (&peak.spec, &peak.status);
+        let hours = names.keys().filter_map(|name| {
+            let answer = cx.measured.answers.get(&past_of(name))?.as_ref().ok()?;
+            let points = answer.series.first()?.points.iter();
+            let sound = points.filter(|(_, load)| load.is_finite() && *load >= 0.0);
+            Some((name.as_str(), sound.copied().collect()))
+        });
+        let here = cx.world.all::<Capacity>().filter(|capacity| {
+            capacity.meta.name.rsplit_once('.').is_some_and(|(_, e)| e == peak.environment)
+        });
+        let mut now: BTreeMap<&str, f64> =
+            here.filter_map(|c| Some((c.name(), c.status.load?))).collect();
+        if !status.applications.is_empty() && cx.now >= status.times.scale {
+            // What the peak itself brings is nothing usual.
+            let before = status.applications.iter();
+            now.extend(before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))));
+        }
+        let hours: BTreeMap<&str, BTreeMap<Timestamp, f64>> = hours.collect();
+        let growth = hours.iter().map(|(name, hours)| (*name, growth::per_week(hours)));
+        Past {
+            growth: growth.collect(),
+            hours,
+            now,
+            zone: when::zone(peak.time_zone.as_deref()).unwrap_or(when::Zone::UTC),
+        }
+    }
+
+    /// The usual load of an hour that begins then: of the same hour of the same day of the week,
+    /// with what it grows until then, or of any day; the load of now where no such hour was
+    /// measured.
+    fn usual(&self, deployment: &str, hour: Timestamp) -> Option<(f64, bool)> {
+        let known = self.hours.get(deployment);
+        let seen = |days: u32| {
+            let then = ahead::grid(when::days_before(hour, days, &self.zone)) + HOUR;
+            known?.get(&then).copied()
+        };
+        let weeks = (1..=60).filter_map(|week| Some((f64::from(week), seen(week * 7)?)));
+        let (back, weeks): (Vec<f64>, Vec<f64>) = weeks.take(WEEKS).unzip();
+        let days = || (1..=400).filter_map(seen).take(7).collect::<Vec<f64>>();
+        let found = match middle(weeks) {
+            Some(load) => {
+                let per_week = self.growth.get(deployment).copied().unwrap_or(1.0);
+                let since = back.iter().sum::<f64>() / back.len() as f64;
+                Some(load * growth::after(per_week, since))
+            }
+            None => middle(days()),
+        };
+        found.map(|load| (load, true)).or_else(|| Some((*self.now.get(deployment)?, false)))
+    }
+}
+
+fn middle(mut loads: Vec<f64>) -> Option<f64> {
+    loads.sort_by(f64::total_cmp);
+    let half = loads.len() / 2;
+    match loads.len() {
+        0 => None,
+        even if even % 2 == 0 => Some(f64::midpoint(loads[half - 1], loads[half])),
+        _ => Some(loads[half]),
+    }
+}
+
+/// At each time, what is usual, where that is known, and what is expected.
+type Course = Vec<(Timestamp, Option<f64>, f64)>;
+
+/// Plans for all that a peak concerns. What was found before stands where nothing is asked.
+pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<PeakApplication> {
+    let peak = &object.spec;
+    let names = concerned(cx.world, peak);
+    let past = Past::of(cx, object, &names);
+    let slots = slots(times);
+    let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
+    let mut by_now: BTreeSet<&str> = BTreeSet::new();
+    for slot in &slots {
+        let mut base: BTreeMap<String, f64> =
+            past.now.iter().map(|(name, load)| ((*name).to_owned(), *load)).collect();
+        let mut usual = BTreeMap::new();
+        for name in names.keys() {
+            if let Some((load, measured)) = past.usual(name, *slot) {
+                usual.insert(name.as_str(), load);
+                base.insert(name.clone(), load);
+                if !measured {
+                    by_now.insert(name);
+                }
+            } else if carries(cx.world, name).is_some() {
+                base.insert(name.clone(), 0.0);
+            }
+        }
+        let mut loads = base.clone();
+        let named = named(peak, &usual);
+        let more: Vec<(String, f64)> = named
+            .iter()
+            .map(|(name, load)| (name.clone(), load - base.get(name).copied().unwrap_or(0.0)))
+            .collect();
+        loads.extend(named);
+        fan(cx.world, &base, &more, &mut loads);
+        for name in names.keys() {
+            let known = usual.get(name.as_str()).copied();
+            let grows = loads.get(name).filter(|load| known.is_some() || **load > 0.0);
+            if let Some(load) = grows {
+                courses.entry(name).or_default().push((*slot, known, *load));
+            }
+        }
+    }
+    let each = names.iter();
+    each.map(|(name, named)| {
+        let course = courses.remove(name.as_str()).unwrap_or_default();
+        let mut row = row(cx.world, peak, name, *named, &course);
+        let grows = past.growth.get(name.as_str()).copied().unwrap_or(1.0);
+        if grows > 1.0 && row.usual.is_some() {
+            let message = format!(
+                "its usual load grows by {:.0} % a week, until then",
+                (grows - 1.0) * 100.0
+            );
+            row.reasons.push(Reason::new("usual-grows", message));
+        }
+        if by_now.contains(name.as_str()) && row.expected.is_some() {
+            let message = "its load at that time was never measured; that of now is taken as usual";
+            row.reasons.push(Reason::new("usual-now", message));
+        }
+        row
+    })
+    .collect()
+}
+
+/// The hours of a peak.
+fn slots(times: &Times) -> Vec<Timestamp> {
+    let hours = std::iter::successors(Some(ahead::grid(times.starts)), |hour| Some(*hour + HOUR));
+    hours.take_while(|hour| *hour < times.ends).collect()
+}
+
+/// What is expected of those that are named.
+fn named(peak: &Peak, usual: &BTreeMap<&str, f64>) -> BTreeMap<String, f64> {
+    let each = peak.applications.iter();
+    each.filter_map(|(name, expected)| {
+        let name = format!("{name}.{}", peak.environment);
+        let load = match expected {
+            Expected::Volume { volume } => *volume,
+            Expected::Times(times) => usual.get(name.as_str())? * times,
+        };
+        Some((name, load))
+    })
+    .collect()
+}
+
+fn row(
+    world: &Snapshot,
+    peak: &Peak,
+    name: &str,
+    named: bool,
+    course: &[(Timestamp, Option<f64>, f64)],
+) -> PeakApplication {
+    let highest = course.iter().max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)));
+    let mut row = PeakApplication {
+        deployment: name.to_owned(),
+        called: !named,
+        usual: highest.and_then(|(_, usual, _)| *usual).map(decide::round),
+        expected: highest.map(|(_, _, load)| decide::round(*load)),
+        course: told(course),
+        ..PeakApplication::default()
+    };
+    let application = name.rsplit_once('.').map_or(name, |(application, _)| application);
+    if let Some(reason) = absent(world, peak, application, name) {
+        row.reasons.push(reason);
+        return row;
+    }
+    let Some(carries) = carries(world, name) else {
+        let message = format!("what an instance of {name} carries is not known");
+        let hint = format!("say it in scaling.perInstance of application/{application}");
+        row.reasons.push(Reason::new("no-capacity", message).hint(hint));
+        return row;
+    };
+    row.each = Some(decide::round(carries.each));
+    row.known = carries.known;
+    match highest {
+        Some((_, _, load)) => row.needed = Some(carries.takes(*load)),
+        None => {
+            let message = format!("the usual load of {name} is not known");
+            let hint = match named {
+                true => format!("write a volume: {application}: {{volume: 1000}}"),
+                false => format!("say how it is called: scaling.calls.{application}"),
+            };
+            row.reasons.push(Reason::new("no-volume", message).hint(hint));
+        }
+    }
+    row.reasons.extend(told_of(&row, &carries));
+    row
+}
+
+/// Why there is nothing of that name to plan for.
+fn absent(world: &Snapshot, peak: &Peak, application: &str, name: &str) -> Option<Reason> {
+    let place = &peak.environment;
+    let (code, message) = if world.get::<Environment>(place).is_none() {
+        ("no-environment", format!("there is no environment/{place}"))
+    } else if world.get::<Application>(application).is_none() {
+        ("no-application", format!("there is no application/{application}"))
+    } else if world.get::<Deployment>(name).is_none() {
+        ("no-deployment", format!("application/{application} is not deployed to {place}"))
+    } else {
+        return None;
+    };
+    Some(Reason::new(code, message).hint("apply it, or take its name out of the peak"))
+}
+
+/// What to know about a row that can be planned for.
+fn told_of(row: &PeakApplication, carries: &Carries) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if row.known == Known::Declared {
+        let message = format!("that an instance carries {} is declared, not proven", carries.each);
+        let hint = "let it carry that once, under its objectives: see docs/guide/peaks.md";
+        reasons.push(Reason::new("declared", message).hint(hint));
+    }
+    if let Some(needed) = row.needed.filter(|needed| *needed > carries.max) {
+        let message =
+            format!("it takes {needed} instances, and {} may have {}", row.deployment, carries.max);
+        let hint = format!("atoll autoscale deployment/{} --max {needed}", row.deployment);
+        reasons.push(Reason::new("max", message).hint(hint));
+    }
+    reasons
+}
+
+/// A course in no more parts than are told.
+fn told(course: &[(Timestamp, Option<f64>, f64)]) -> Vec<PeakSlot> {
+    let together = course.len().div_ceil(SLOTS).max(1);
+    let parts = course.chunks(together);
+    parts
+        .filter_map(|part| {
+            let highest = part.iter().map(|(_, _, load)| *load).max_by(f64::total_cmp)?;
+            Some(PeakSlot { at: part.first()?.0, expected: decide::round(highest) })
+        })
+        .collect()
+}
+
+/// Whether the usual load of all is known, and from the past.
+pub(super) fn is_whole(status: &PeakStatus) -> bool {
+    let known = |row: &PeakApplication| {
+        row.expected.is_some() && row.reasons.iter().all(|reason| reason.code != "usual-now")
+    };
+    status.applications.iter().all(known)
+}
+
+/// Whether what is asked of the past has been answered at all.
+pub(super) fn is_answered(cx: &Context, peak: &Object<Peak>) -> bool {
+    let mut names = concerned(cx.world, &peak.spec).into_keys();
+    names.any(|name| match cx.measured.answers.get(&past_of(&name)) {
+        Some(Ok(answer)) => answer.series.iter().any(|series| !series.points.is_empty()),
+        Some(Err(_)) | None => false,
+    })
+}
+
+/// Rows as they were, for whoever plans without having asked anew: only what can be counted on
+/// hosts is looked at again.
+pub(super) fn again(
+    cx: &Context,
+    stored: &PeakStatus,
+    times: &Times,
+    fixed: bool,
+) -> Vec<PeakApplication> {
+    let mut rows = stored.applications.clone();
+    for row in &mut rows {
+        let Some(carries) = carries(cx.world, &row.deployment) else { continue };
+        let Some(expected) = row.expected else { continue };
+        let takes = carries.takes(expected);
+        row.each = Some(decide::round(carries.each));
+        row.known = carries.known;
+        row.needed = match row.needed {
+            // What was begun is not taken back because less seems to do.
+            Some(before) if fixed && cx.now < times.ends => Some(takes.max(before)),
+            Some(before) if fixed => Some(before),
+            _ => Some(takes),
+        };
+        let own = |code: &str| matches!(code, "declared" | "max");
+        row.reasons.retain(|reason| !own(&reason.code));
+        let told = told_of(row, &carries);
+        row.reasons.extend(told);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_grows_until_then() {
+        let hour = |n: i64| Timestamp(n * 3_600_000);
+        let of = |per_week: f64| -> BTreeMap<Timestamp, f64> {
+            let load = |n: i64| 100.0 * per_week.powf(n as f64 / 168.0);
+            (0..=4 * 168).map(|n| (hour(n), load(n))).collect()
+        };
+        let usual = |per_week: f64, weeks: i64| {
+            let hours = of(per_week);
+            let growth = [("web.prod", growth::per_week(&hours))].into();
+            let hours = [("web.prod", hours)].into();
+            let past = Past { hours, growth, now: BTreeMap::new(), zone: when::Zone::UTC };
+            past.usual("web.prod", hour((4 + weeks) * 168 - 1)).unwrap().0
+        };
+        let expected = |weeks: i32| 100.0 * 1.05f64.powi(4 + weeks);
+        for weeks in [1, 3] {
+            let grown = usual(1.05, i64::from(weeks));
+            assert!((grown / expected(weeks) - 1.0).abs() < 0.02, "{grown} in {weeks} weeks");
+        }
+        assert_eq!(usual(1.0, 3), 100.0);
+    }
+}

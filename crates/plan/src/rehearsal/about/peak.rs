@@ -1,0 +1,103 @@
+//! What is rehearsed of a peak: itself, from when hosts are made for it until all is given back,
+//! with the load that is expected, which comes at once. Whether hosts, instances and budgets do is
+//! what the planners on the twin find.
+
+use std::collections::BTreeMap;
+
+use atoll_model::peak::PeakApplication;
+use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
+use atoll_model::{Application, Object, Peak, Reason, Snapshot, Span, Timestamp};
+
+/// It begins so long before instances are made.
+const BEFORE: Span = Span::seconds(1_800);
+/// And ends so long after all is given back.
+const AFTER: Span = Span::seconds(1_800);
+/// The load comes within this.
+const RISE: Span = Span::seconds(60);
+
+pub(super) fn scenario(
+    world: &Snapshot,
+    name: &str,
+    now: Timestamp,
+) -> Result<Rehearsal, Vec<Reason>> {
+    let wrong = |code: &str, message: String| vec![Reason::new(code, message)];
+    let Some(peak) = world.get::<Peak>(name) else {
+        return Err(wrong("not-found", format!("there is no peak/{name}")));
+    };
+    let times = peak.spec.times().filter(|times| now < times.ends);
+    let Some(times) = times else {
+        return Err(wrong("over", format!("peak/{name} is over: there is nothing to rehearse")));
+    };
+    let rows = &peak.status.applications;
+    if let Some(row) = rows.iter().find(|row| row.needed.is_none()) {
+        let why = row.reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
+        let message = format!("peak/{name} has no plan for {}: {why}", row.deployment);
+        return Err(wrong("no-plan", message));
+    }
+    if rows.is_empty() {
+        return Err(wrong("no-plan", format!("peak/{name} was not planned for yet")));
+    }
+    let from = now.max(times.hosts.max(times.scale - BEFORE) - RISE);
+    let lasts = (times.back + AFTER).since(from);
+    let at = times.starts.since(from);
+    let mut load: BTreeMap<String, Load> = BTreeMap::new();
+    load.insert("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() });
+    for row in rows {
+        let lasts = times.ends.since(times.starts.max(from));
+        let measured = row.reasons.iter().all(|reason| reason.code != "usual-now");
+        let own = match load_of(world, peak, row) {
+            Some(own) => own.load(measured, at, lasts),
+            None => Load { level: row.expected, ..Load::default() },
+        };
+        load.insert(row.deployment.clone(), own);
+    }
+    let served = |row: &PeakApplication| Check::Served {
+        of: Some(row.deployment.clone()),
+        at_least: "99%".to_owned(),
+    };
+    Ok(Rehearsal {
+        from: Some(from),
+        lasts: if lasts > LONGEST { LONGEST } else { lasts },
+        load,
+        checks: rows.iter().map(served).collect(),
+        ..Rehearsal::default()
+    })
+}
+
+/// The load of one of its applications that is its own: what comes with its callers comes with
+/// them, usually and in the peak.
+fn load_of(world: &Snapshot, peak: &Object<Peak>, row: &PeakApplication) -> Option<Own> {
+    let mut own = Own { usual: row.usual?, expected: row.expected?, called: false };
+    let application = row.deployment.rsplit_once('.').map_or("", |(name, _)| name);
+    for caller in &peak.status.applications {
+        let name = caller.deployment.rsplit_once('.').map_or("", |(name, _)| name);
+        let scaling = world.get::<Application>(name).and_then(|a| a.spec.scaling.as_ref());
+        let Some(each) = scaling.and_then(|scaling| scaling.calls.get(application)) else {
+            continue;
+        };
+        own.called = true;
+        own.usual = (own.usual - each * caller.usual.unwrap_or(0.0)).max(0.0);
+        own.expected = (own.expected - each * caller.expected.unwrap_or(0.0)).max(0.0);
+    }
+    Some(own)
+}
+
+struct Own {
+    usual: f64,
+    expected: f64,
+    called: bool,
+}
+
+impl Own {
+    fn load(&self, measured: bool, at: Span, lasts: Span) -> Load {
+        if self.usual <= 0.0 {
+            return Load { level: Some(self.expected), ..Load::default() };
+        }
+        let base = match measured && !self.called {
+            true => Load { known: Some(Known::Forecast), ..Load::default() },
+            false => Load { level: Some(self.usual), ..Load::default() },
+        };
+        let times = self.expected / self.usual;
+        Load { peaks: vec![Rise { at, times, rise: RISE, lasts }], ..base }
+    }
+}
