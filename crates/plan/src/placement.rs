@@ -266,11 +266,15 @@ impl<'a> Placer<'a> {
         let more = self.taken.get(&Arc::as_ptr(host));
         let mut given: BTreeMap<String, u16> = BTreeMap::new();
         let width = u64::from(PORTS.end() - PORTS.start()) + 1;
+        // Two servers that have one machine as a host do not know of each other's instances: when
+        // it joined each of them lets them search from different ports.
+        let joined = host.meta.created_at.map_or(0, |at| at.0);
         for (name, wanted) in self.need.ports {
             let port = if *wanted != 0 {
                 *wanted
             } else {
-                let start = checksum([name.as_bytes(), &seed.to_le_bytes()]) % width;
+                let start =
+                    checksum([name.as_bytes(), &seed.to_le_bytes(), &joined.to_le_bytes()]) % width;
                 (0..width).map(|step| PORTS.start() + ((start + step) % width) as u16).find(
                     |port| is_free(*port, host, usage, more) && !given.values().any(|p| p == port),
                 )?
