@@ -7,7 +7,7 @@ use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, ZoneRoom};
 use atoll_model::many;
 
 use crate::args::{Global, Output};
-use crate::columns::{Cell, cell, word};
+use crate::columns::{Cell, cell, size, word};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
 use crate::terminal::Tone;
@@ -160,7 +160,7 @@ fn zone(of: &ZoneRoom) -> Vec<Cell> {
         cell("HOSTS", of.hosts.to_string()),
         cell("CPU", format!("{} of {}", used.cpu, all.cpu)),
         cell("", share(used.cpu.0, all.cpu.0)),
-        cell("MEMORY", format!("{} of {}", used.memory, all.memory)),
+        cell("MEMORY", format!("{} of {}", size(used.memory), size(all.memory))),
         cell("", share(used.memory.0, all.memory.0)),
         cell("STATE", if of.lost { "lost" } else { "" }).tone(Tone::Bad),
     ]

@@ -52,6 +52,15 @@ impl Action {
         }
     }
 
+    /// What is done and to whom: what is taken of others or given back to them is so for this one.
+    pub fn phrase(&self, subject: &str) -> String {
+        let towards = match self {
+            Action::Switch(_) | Action::Borrow(_) | Action::GiveBack(_) => "for ",
+            _ => "",
+        };
+        format!("{} {towards}{subject}", self.word())
+    }
+
     /// Whether it gives a deployment more to serve with, less, or neither.
     pub fn direction(&self) -> Direction {
         match self {

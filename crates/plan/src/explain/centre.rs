@@ -26,11 +26,10 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     let other = if spec.modes.is_empty() { "" } else { ", elsewhere by its other modes" };
     let record = &status.record;
     told.state = format!(
-        "{name} {sees}. It {mode} what is to be done{other}: {} a {}. Of {} {} were carried out; \
+        "{name} {sees}. It {mode} what is to be done{other}: {}. Of {} {} were carried out; \
          {} helped, {} did not, of {} it is not known; people said of {} that they were right, of \
          {} wrong.",
-        spec.action.word(),
-        spec.subjects.kind.lower(),
+        spec.action.phrase(&format!("a {}", spec.subjects.kind.lower())),
         many(record.decisions as usize, "decision"),
         record.acted,
         record.helped,
@@ -65,7 +64,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
 pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let status = &it.status;
     let what = match &status.action {
-        Some(action) => format!("to {} {}", action.word(), it.spec.subject),
+        Some(action) => format!("to {}", action.phrase(&it.spec.subject)),
         None => format!("about {}", it.spec.subject),
     };
     let over = status.ended_at.is_some();
