@@ -110,16 +110,34 @@ pub enum ScalingMode {
     Observe,
 }
 
+/// One thing the number of instances goes by, wherever that is declared; see [`Signal`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asked<'a> {
+    /// Names it.
+    pub name: &'a str,
+    /// PromQL of one number.
+    pub query: &'a str,
+    /// See [`Signal::per_instance`].
+    pub per_instance: Option<f64>,
+    /// See [`Signal::below`].
+    pub below: Option<f64>,
+}
+
 impl Scaling {
     /// Everything the number goes by.
-    pub fn all_signals(&self) -> Vec<Signal> {
-        let load = self.per_instance.as_ref().map(|load| Signal {
-            name: LOAD.to_owned(),
-            query: load.query.clone(),
+    pub fn all_signals(&self) -> impl Iterator<Item = Asked<'_>> {
+        let load = self.per_instance.as_ref().map(|load| Asked {
+            name: LOAD,
+            query: &load.query,
             per_instance: Some(load.target),
             below: None,
         });
-        load.into_iter().chain(self.signals.iter().cloned()).collect()
+        load.into_iter().chain(self.signals.iter().map(|signal| Asked {
+            name: &signal.name,
+            query: &signal.query,
+            per_instance: signal.per_instance,
+            below: signal.below,
+        }))
     }
 
     /// Whether there is anything to go by.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::elasticity::{
-    AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode, Signal,
+    Asked, AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode,
     SignalStatus,
 };
 use atoll_model::object::Stored;
@@ -37,7 +37,7 @@ struct Subject<'a> {
     object: &'a Arc<Object<Autoscaler>>,
     deployment: &'a Arc<Object<Deployment>>,
     scaling: &'a Scaling,
-    signals: Vec<Signal>,
+    signals: Vec<Asked<'a>>,
 }
 
 impl<'a> Subject<'a> {
@@ -46,7 +46,7 @@ impl<'a> Subject<'a> {
         let deployment = world.get::<Deployment>(&object.spec.deployment)?;
         let application = world.get::<Application>(&deployment.spec.application)?;
         let scaling = application.spec.scaling.as_ref()?;
-        let mut signals = scaling.all_signals();
+        let mut signals: Vec<Asked> = scaling.all_signals().collect();
         for signal in signals.iter_mut().filter(|signal| signal.name == LOAD) {
             let declared = signal.per_instance;
             signal.per_instance = declared.map(|each| capacity::target(world, name, each));
@@ -87,9 +87,9 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
     let at = due_at(name, cx.now);
     let mut all = Vec::new();
     for signal in &subject.signals {
-        let mut now = Query::at(format!("now {}", signal.name), &signal.query, at);
+        let mut now = Query::at(format!("now {}", signal.name), signal.query, at);
         now.narrowed = Some(("deployment".to_owned(), name.to_owned()));
-        let labels = [("deployment", name), ("signal", &signal.name)];
+        let labels = [("deployment", name), ("signal", signal.name)];
         let labels: BTreeMap<String, String> =
             labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         now.record = Some(Recording { metric: SIGNAL.to_owned(), labels, limit: 0 });
@@ -143,7 +143,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         .signals
         .iter()
         .zip(&points)
-        .map(|(signal, points)| Needs { name: &signal.name, points })
+        .map(|(signal, points)| Needs { name: signal.name, points })
         .collect();
     let floors = subject.scaling.schedules.iter();
     let floors = floors.filter(|floor| floor.until(cx.now).is_some());
@@ -225,12 +225,12 @@ fn expected(
 /// How many instances each signal asked for, over the last while.
 fn points(subject: &Subject, answers: &Answers) -> Vec<Vec<(Timestamp, f64)>> {
     let serving = f64::from(subject.deployment.status.ready.max(1));
-    let need = |signal: &Signal, value: f64| match (signal.per_instance, signal.below) {
+    let need = |signal: &Asked, value: f64| match (signal.per_instance, signal.below) {
         (Some(each), _) => value / each,
         (None, Some(below)) => serving * value / below,
         (None, None) => 0.0,
     };
-    let of = |signal: &Signal| {
+    let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
         let points = answer.series.first()?.points.iter();
         let sound = points.filter(|(_, value)| value.is_finite() && *value >= 0.0);
@@ -241,7 +241,7 @@ fn points(subject: &Subject, answers: &Answers) -> Vec<Vec<(Timestamp, f64)>> {
 
 /// Why signals could not be worked out.
 fn failures(subject: &Subject, answers: &Answers) -> Vec<Reason> {
-    let failed = |signal: &Signal| {
+    let failed = |signal: &Asked| {
         let answer = answers.get(&format!("now {}", signal.name))?;
         match answer {
             Err(reason) => Some(reason.clone()),
@@ -270,7 +270,7 @@ fn told(subject: &Subject, needs: &[Needs], now: Timestamp) -> Vec<SignalStatus>
             (None, None) => 0.0,
         };
         SignalStatus {
-            name: signal.name.clone(),
+            name: signal.name.to_owned(),
             value: need.map(|need| decide::round(value(need))),
             wants: need.map(decide::whole),
         }

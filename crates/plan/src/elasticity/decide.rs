@@ -68,11 +68,69 @@ impl Needs<'_> {
         (now.since(*at) <= FRESH).then_some(*need)
     }
 
+    fn since(&self, from: Timestamp) -> &[(Timestamp, f64)] {
+        &self.points[self.points.partition_point(|(at, _)| *at <= from)..]
+    }
+
+    /// The level at the time of each point.
+    fn levels(&self) -> Vec<f64> {
+        // A sum that goes along.
+        let (mut start, mut sum) = (0, 0.0);
+        let level = |(end, (at, need)): (usize, &(Timestamp, f64))| {
+            sum += need;
+            while self.points[start].0 <= *at - LEVEL {
+                sum -= self.points[start].1;
+                start += 1;
+            }
+            (sum / (end + 1 - start) as f64).max(0.0)
+        };
+        self.points.iter().enumerate().map(level).collect()
+    }
+
+    /// The highest of the last while.
+    fn latest(&self, now: Timestamp, window: Span) -> Option<f64> {
+        let latest = self.since(now - window).iter().map(|(_, need)| *need);
+        latest.max_by(f64::total_cmp)
+    }
+
+    /// What it usually asked for in the time before a window; none where that is not known.
+    fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
+        let recent = self.since(now - USUAL.max(window));
+        let end = recent.partition_point(|(at, _)| *at <= now - window);
+        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need).collect()))
+    }
+}
+
+/// What one signal asks for, and what that goes up and down around.
+struct Seen<'a> {
+    needs: Needs<'a>,
+    /// The level at the time of each point.
+    levels: Vec<f64>,
+    /// The standard deviation of what it goes up and down by.
+    spread: f64,
+}
+
+impl<'a> Seen<'a> {
+    fn of(needs: &Needs<'a>) -> Seen<'a> {
+        let levels = needs.levels();
+        Seen { needs: *needs, spread: spread(needs.points, &levels), levels }
+    }
+
+    /// The levels of a window.
+    fn since(&self, from: Timestamp) -> &[f64] {
+        &self.levels[self.needs.points.partition_point(|(at, _)| *at <= from)..]
+    }
+
+    /// The level now: what has just fallen is not asked for any more.
+    fn level(&self, now: Timestamp) -> Option<f64> {
+        Some(self.since(now - FRESH).last()?.min(self.needs.latest(now, LATEST)?))
+    }
+
     /// What it will ask for if it goes on as in the last minutes, with what it goes up and down by.
     /// A trend is one that holds in both halves of them: what jumped and stays is none.
     fn ahead(&self, now: Timestamp, lead: Span) -> Option<f64> {
         let level = self.level(now)?;
-        let recent = self.since(now - TREND);
+        let recent = self.needs.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
         let slope = match slope(early) {
             falls if falls <= 0.0 => 0.0,
@@ -83,72 +141,26 @@ impl Needs<'_> {
         Some((level + slope * lead).min(level * 2.0))
     }
 
-    fn since(&self, from: Timestamp) -> &[(Timestamp, f64)] {
-        &self.points[self.points.partition_point(|(at, _)| *at <= from)..]
-    }
-
-    /// The level at each time of a window.
-    fn levels(&self, now: Timestamp, window: Span) -> Vec<f64> {
-        let from = now - window;
-        // The first of them is the mean of what was before it.
-        let points = self.since(from - LEVEL);
-        let first = points.partition_point(|(at, _)| *at <= from);
-        let mut levels = Vec::with_capacity(points.len() - first);
-        // A sum that goes along: this is most of what a decision costs.
-        let (mut start, mut sum) = (0, 0.0);
-        for (end, (at, need)) in points.iter().enumerate() {
-            sum += need;
-            while points[start].0 <= *at - LEVEL {
-                sum -= points[start].1;
-                start += 1;
-            }
-            if end >= first {
-                levels.push((sum / (end + 1 - start) as f64).max(0.0));
-            }
-        }
-        levels
-    }
-
-    /// The standard deviation of what it goes up and down by, from the median of how far it was
-    /// from where it usually was beside its level. A jump or a spike does not move that, and a
-    /// trend is none of it.
-    pub fn spread(&self, now: Timestamp) -> f64 {
-        let mut beside = self.levels(now, Span(u64::MAX));
-        let each = beside.iter_mut().zip(self.points);
-        each.for_each(|(level, (_, need))| *level = need - *level);
-        let usual = middle(&mut beside);
-        beside.iter_mut().for_each(|beside| *beside = (*beside - usual).abs());
-        let apart = middle(&mut beside);
-        // Of a normal distribution the standard deviation is so much more.
-        1.4826 * apart
-    }
-
-    /// The level now: what has just fallen is not asked for any more.
-    fn level(&self, now: Timestamp) -> Option<f64> {
-        Some(self.levels(now, FRESH).pop()?.min(self.latest(now, LATEST)?))
-    }
-
-    /// The highest of the last while.
-    fn latest(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let latest = self.since(now - window).iter().map(|(_, need)| *need);
-        latest.max_by(f64::total_cmp)
-    }
-
     /// The highest level of a window, if enough of that is measured.
     fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let levels = self.levels(now, window);
+        let levels = self.since(now - window);
         let expected = (window.0 / EVERY.0) as f64;
         let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
-        let most = levels.into_iter().max_by(f64::total_cmp)?;
+        let most = levels.iter().copied().max_by(f64::total_cmp)?;
         complete.then_some(most)
     }
+}
 
-    /// What it usually asked for in the time before a window; none where that is not known.
-    fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let recent = self.since(now - USUAL.max(window));
-        let end = recent.partition_point(|(at, _)| *at <= now - window);
-        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need).collect()))
-    }
+/// The standard deviation of what points go up and down by, from the median of how far each was
+/// from where they usually were beside their level. A jump or a spike does not move that, and a
+/// trend is none of it.
+fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
+    let each = points.iter().zip(levels);
+    let mut beside: Vec<f64> = each.map(|((_, need), level)| need - level).collect();
+    let usual = middle(&mut beside);
+    beside.iter_mut().for_each(|beside| *beside = (*beside - usual).abs());
+    // Of a normal distribution the standard deviation is so much more.
+    1.4826 * middle(&mut beside)
 }
 
 /// What a forecast says will be needed until a new instance serves, as exact numbers of instances.
@@ -220,14 +232,14 @@ pub struct Decision {
 pub fn decide(question: &Question) -> Decision {
     let mut reasons = Vec::new();
     let blind = silent(question, &mut reasons);
-    let spreads: Vec<f64> = question.signals.iter().map(|s| s.spread(question.now)).collect();
+    let seen: Vec<Seen> = question.signals.iter().map(Seen::of).collect();
     let raises = [
         ("scheduled", question.floor, "its schedule asks for"),
         ("peak", question.peak, "a peak asks for"),
         ("expected", expected(question), "its forecast asks for"),
     ];
     let least = raises.iter().map(|(_, least, _)| *least).max().unwrap_or_default();
-    let mut wanted = reactive(question, least, &spreads, &mut reasons);
+    let mut wanted = reactive(question, least, &seen, &mut reasons);
     for (code, least, who) in raises {
         if least > wanted && least > question.min {
             wanted = least;
@@ -268,15 +280,15 @@ struct Margin {
 }
 
 /// The margins of each signal. A forecast of less than there is looks after nothing.
-fn margins(question: &Question, spreads: &[f64]) -> Vec<Margin> {
-    let margin = |(i, (signal, spread)): (usize, (&Needs, &f64))| {
+fn margins(question: &Question, seen: &[Seen]) -> Vec<Margin> {
+    let margin = |(i, signal): (usize, &Seen)| {
         let level = signal.level(question.now).unwrap_or_default();
         let forecast = question.expected.filter(|_| i == 0);
         let foreseen = forecast.is_some_and(|forecast| forecast.expected >= level);
-        let by = if foreseen { BESIDE } else { kept(*spread, level) };
-        Margin { beyond: by * spread, foreseen }
+        let by = if foreseen { BESIDE } else { kept(signal.spread, level) };
+        Margin { beyond: by * signal.spread, foreseen }
     };
-    question.signals.iter().zip(spreads).enumerate().map(margin).collect()
+    seen.iter().enumerate().map(margin).collect()
 }
 
 /// Says which signals have no fresh data; whether none has.
@@ -293,7 +305,7 @@ fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
 fn reactive<'a>(
     question: &Question<'a>,
     least: u32,
-    spreads: &[f64],
+    seen: &[Seen<'a>],
     reasons: &mut Vec<Reason>,
 ) -> u32 {
     let (now, current) = (question.now, question.current);
@@ -302,12 +314,12 @@ fn reactive<'a>(
     }
     // What was begun is there only after the time to start, so that is how far one looks.
     let lead = Span(question.start.0 + EVERY.0);
-    let margins = margins(question, spreads);
-    let ask = |(signal, margin): (&Needs<'a>, &Margin)| {
-        let (ahead, latest) = (signal.ahead(now, lead)?, signal.now(now)?);
-        Some((latest.max(ahead + margin.beyond), signal.name, ahead, margin.beyond))
+    let margins = margins(question, seen);
+    let ask = |(signal, margin): (&Seen<'a>, &Margin)| {
+        let (ahead, latest) = (signal.ahead(now, lead)?, signal.needs.now(now)?);
+        Some((latest.max(ahead + margin.beyond), signal.needs.name, ahead, margin.beyond))
     };
-    let asks = question.signals.iter().zip(&margins).filter_map(ask);
+    let asks = seen.iter().zip(&margins).filter_map(ask);
     let most = asks.max_by(|a, b| a.0.total_cmp(&b.0));
     let Some((need, name, ahead, margin)) = most else { return current };
     let up = whole(need);
@@ -326,24 +338,30 @@ fn reactive<'a>(
     if up == current || least >= current {
         return up;
     }
-    down(question, &margins, reasons).unwrap_or(current).min(current)
+    down(question, seen, &margins, reasons).unwrap_or(current).min(current)
 }
 
 /// To how many it may shrink; none where it may not.
-fn down(question: &Question, margins: &[Margin], reasons: &mut Vec<Reason>) -> Option<u32> {
+fn down(
+    question: &Question,
+    seen: &[Seen],
+    margins: &[Margin],
+    reasons: &mut Vec<Reason>,
+) -> Option<u32> {
     let now = question.now;
     if question.since.is_some_and(|since| now.since(since) < CALM) {
         return None;
     }
     let (mut most, mut waited) = (0_u32, Span(0));
-    for (signal, margin) in question.signals.iter().zip(margins) {
+    for (seen, margin) in seen.iter().zip(margins) {
+        let signal = &seen.needs;
         // One that is silent was told of already.
         let latest = signal.now(now)?;
         let sooner = margin.foreseen && question.foreseen_after < question.down_after;
         let window = if sooner { question.foreseen_after } else { question.down_after };
         // What was foreseen to pass has passed.
         let passed = if sooner { signal.latest(now, window.max(LATEST))? } else { f64::INFINITY };
-        let Some(need) = signal.most(now, window).map(|most| most.min(passed)) else {
+        let Some(need) = seen.most(now, window).map(|most| most.min(passed)) else {
             let message = format!("too little is known of {} over {window}", signal.name);
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));
             return None;
