@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use atoll_model::access::Actor;
-use atoll_model::{Snapshot, Write};
+use atoll_model::{Any, Snapshot, Write};
 
 use crate::decision::{Verdict, decide};
 use crate::{CONTROLLERS, Context, Plan};
@@ -39,18 +39,19 @@ pub fn follow(cx: &Context, actor: &Actor, plan: &Plan) -> Vec<(&'static str, Wr
 }
 
 /// Applies a write to a copy of the world as the next revision; returns what was and what is.
-pub(crate) fn apply(
-    world: &mut Snapshot,
-    write: &Write,
-) -> (Option<atoll_model::Any>, Option<atoll_model::Any>) {
+pub(crate) fn apply(world: &mut Snapshot, write: &Write) -> (Option<Any>, Option<Any>) {
+    put(world, write.clone())
+}
+
+/// The same with a write nobody needs any more: what it puts is not copied.
+pub(crate) fn put(world: &mut Snapshot, write: Write) -> (Option<Any>, Option<Any>) {
     world.revision += 1;
     match write {
-        Write::Put(any) => {
-            let mut new = any.clone();
+        Write::Put(mut new) => {
             new.meta_mut().revision = world.revision;
             (world.put(new.clone()), Some(new))
         }
-        Write::Delete { kind, name, .. } => (world.remove(*kind, name), None),
+        Write::Delete { kind, name, .. } => (world.remove(kind, &name), None),
     }
 }
 
@@ -60,7 +61,7 @@ mod tests {
 
     use atoll_model::cmdb::Amount;
     use atoll_model::{
-        Any, Cpu, Deployment, Environment, Freeze, Memory, Object, Release, Selector, Span,
+        Cpu, Deployment, Environment, Freeze, Memory, Object, Release, Selector, Span,
     };
 
     use super::*;

@@ -38,11 +38,14 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
     let mut changed: BTreeMap<&str, InstanceStatus> = BTreeMap::new();
     for said in &report.instances {
         mentioned.insert(said.name.as_str());
-        let Some(instance) = cx.world.get::<Instance>(&said.name) else { continue };
-        if instance.spec.host != host {
-            let message = format!("{} is not on {host}; what it said is ignored", said.name);
-            plan.reasons.push(Reason::new("not-its-own", message));
-        } else if said.generation >= instance.status.observed_generation
+        let Some(instance) = cx.world.instance_on(host, &said.name) else {
+            if cx.world.get::<Instance>(&said.name).is_some() {
+                let message = format!("{} is not on {host}; what it said is ignored", said.name);
+                plan.reasons.push(Reason::new("not-its-own", message));
+            }
+            continue;
+        };
+        if said.generation >= instance.status.observed_generation
             && said.generation <= instance.meta.generation
         {
             changed.insert(instance.name(), status(cx, instance, said, address));
@@ -61,13 +64,12 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
         }
     }
     for (name, said) in &report.configs {
-        let instance = cx.world.get::<Instance>(name).filter(|i| i.spec.host == host);
-        let Some(instance) = instance else { continue };
+        let Some(instance) = cx.world.instance_on(host, name) else { continue };
         let status = changed.entry(instance.name()).or_insert_with(|| instance.status.clone());
         status.configs = crate::config::believed(cx.world, instance, said);
     }
     for (name, status) in changed {
-        let instance = cx.world.get::<Instance>(name);
+        let instance = cx.world.instance_on(host, name);
         instance.into_iter().for_each(|instance| write_status(instance, status.clone(), &mut plan));
     }
     if report.full {
@@ -218,8 +220,14 @@ fn absent(cx: &Context, instance: &Object<Instance>) -> InstanceStatus {
 
 /// Everything that is to be on a host.
 pub fn assignment(world: &Snapshot, host: &str) -> Assignment {
+    assignment_since(world, host, 0)
+}
+
+/// What is to be on a host, without the instances that have not changed since a revision. What
+/// these have beside them, as their configuration, may have changed.
+pub(crate) fn assignment_since(world: &Snapshot, host: &str, revision: u64) -> Assignment {
     let mut assignment = Assignment { revision: world.revision, ..Assignment::default() };
-    for instance in world.instances_on(host) {
+    for instance in world.instances_on(host).filter(|i| i.meta.revision > revision) {
         let (meta, spec) = (&instance.meta, &instance.spec);
         let (application, environment) =
             spec.deployment.split_once('.').unwrap_or((&spec.deployment, ""));

@@ -214,7 +214,7 @@ impl Sim {
     /// # Errors
     /// Why it was refused.
     pub fn commit(&mut self, actor: &Actor, plan: Plan) -> Result<Option<Timestamp>, Vec<Reason>> {
-        let (plan, held) = match decide(&self.context(), actor, plan) {
+        let (mut plan, held) = match decide(&self.context(), actor, plan) {
             Verdict::Commit(plan) => (plan, false),
             Verdict::Hold(plan, _) => (plan, true),
             Verdict::Deny(reasons) => return Err(reasons),
@@ -223,22 +223,22 @@ impl Sim {
             return Ok(plan.again_at);
         }
         // A copy makes every write after it dear; nobody looks back in a rehearsal.
-        let before = if self.twin.is_some() { None } else { Some(self.world.clone()) };
-        for write in &plan.writes {
-            self.check_revision(write)?;
-            let (old, new) = follow::apply(&mut self.world, write);
+        let before = self.twin.is_none().then(|| (self.world.clone(), plan.writes.clone()));
+        for write in std::mem::take(&mut plan.writes) {
+            self.check_revision(&write)?;
+            let (old, new) = follow::put(&mut self.world, write);
             self.signal(old.as_ref(), new.as_ref());
             if let Some(twin) = &mut self.twin {
                 twin.note(self.now, actor, &plan, old.as_ref(), new.as_ref());
             }
         }
-        let Some(before) = before else { return Ok(plan.again_at) };
+        let Some((before, writes)) = before else { return Ok(plan.again_at) };
         self.journal.push(Entry {
             at: self.now,
             actor: actor.name.clone(),
             intent: plan.intent,
             reasons: plan.reasons,
-            writes: plan.writes,
+            writes,
             held,
             before,
         });
@@ -286,6 +286,9 @@ impl Sim {
     /// Another version of a configuration is news to every host that has an instance of it.
     fn wake_for_config(&mut self, old: Option<&Any>, new: Option<&Any>) {
         for host in config::hosts_to_wake(&self.world, old, new) {
+            if let Some(agent) = self.agents.get_mut(&host) {
+                agent.forget_told();
+            }
             let delay = self.random.span(Span(1), Span(40));
             self.wake(&host, delay);
         }

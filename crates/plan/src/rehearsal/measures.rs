@@ -145,7 +145,7 @@ impl Measures {
             self.recent.insert(deployment.to_owned(), Vec::new());
         }
         let Some(kept) = self.recent.get_mut(deployment) else { return Ok(nothing()) };
-        kept.retain(|(at, _)| *at >= from);
+        kept.drain(..kept.partition_point(|(at, _)| *at < from));
         let mut at = kept.last().map_or(from, |(at, _)| *at + step);
         while at <= to {
             let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
@@ -169,12 +169,11 @@ impl Measures {
         let scaler = world.get::<Autoscaler>(deployment)?;
         let application = world.get::<Application>(&of.spec.application)?;
         let scaling = application.spec.scaling.as_ref()?;
-        let signals = scaling.all_signals();
         let each = match &scaling.per_instance {
             Some(load) => crate::capacity::target(world, scaler.name(), load.target),
             None => *self.each.get(deployment)?,
         };
-        let asked = signals.iter().find(|one| one.name == signal)?;
+        let asked = scaling.all_signals().find(|one| one.name == signal)?;
         match (asked.per_instance, asked.below) {
             (Some(own), _) => Some(own / each),
             (None, Some(below)) => Some(below / each / f64::from(of.status.ready.max(1))),

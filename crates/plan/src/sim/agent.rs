@@ -59,6 +59,12 @@ struct Process {
     deaths: u32,
 }
 
+impl Process {
+    fn serves(&self) -> bool {
+        self.said.phase == InstancePhase::Ready
+    }
+}
+
 /// A simulated host.
 #[derive(Clone, Debug)]
 pub(super) struct Agent {
@@ -86,6 +92,8 @@ pub(super) struct Agent {
     ahead: BTreeSet<String>,
     ahead_unsaid: bool,
     say_all: bool,
+    /// What serves may be other than when [`Agent::was_counted`] was asked last.
+    uncounted: bool,
     lives: u64,
 }
 
@@ -107,6 +115,7 @@ impl Agent {
             ahead: BTreeSet::new(),
             ahead_unsaid: false,
             say_all: true,
+            uncounted: true,
             lives: 0,
         }
     }
@@ -149,17 +158,33 @@ impl Agent {
 
     /// The deployment and release of every process that serves.
     pub fn serving(&self) -> impl Iterator<Item = (&str, &str)> {
-        let ready = |p: &&Process| p.said.phase == InstancePhase::Ready;
-        self.processes.values().filter(ready).map(|process| {
+        self.processes.values().filter(|process| process.serves()).map(|process| {
             let release = process.said.release.as_ref().unwrap_or(&process.assigned.release);
             (process.assigned.deployment.as_str(), release.as_str())
         })
     }
 
-    /// Acts on an assignment, unless it has acted on a newer one.
+    /// Whether what serves is as it was when this was asked last.
+    pub fn was_counted(&mut self) -> bool {
+        !std::mem::take(&mut self.uncounted)
+    }
+
+    /// Up to which revision it knows what it is to do.
+    pub fn acted_on(&self) -> u64 {
+        self.acted_on
+    }
+
+    /// It has to be told everything anew.
+    pub fn forget_told(&mut self) {
+        self.acted_on = 0;
+    }
+
+    /// Acts on an assignment, unless it has acted on a newer one. What is `kept` and not in the
+    /// assignment goes on as it was.
     pub fn take(
         &mut self,
         assignment: Assignment,
+        kept: impl Fn(&str) -> bool,
         now: Timestamp,
         random: &mut Random,
     ) -> Vec<Due> {
@@ -168,13 +193,16 @@ impl Agent {
         }
         let mut due = self.jobs.take(assignment.tasks, now, random);
         self.acted_on = assignment.revision;
-        let listed: BTreeSet<&String> = assignment.instances.iter().map(|i| &i.name).collect();
-        let gone: Vec<String> =
-            self.processes.keys().filter(|name| !listed.contains(name)).cloned().collect();
+        let gone: Vec<String> = self.processes.keys().filter(|name| !kept(name)).cloned().collect();
         for name in gone {
-            self.processes.remove(&name);
+            let process = self.processes.remove(&name);
+            self.uncounted |= process.is_some_and(|process| process.serves());
             self.unsaid.remove(&name);
         }
+        self.configs.retain(|instance, _| {
+            let told = assignment.instances.iter().any(|assigned| assigned.name == *instance);
+            kept(instance) && (!told || assignment.configs.contains_key(instance))
+        });
         for assigned in assignment.instances {
             let release = assignment.releases.get(&assigned.release);
             let image = release.filter(|r| r.pinned.is_none()).and_then(|r| r.image.clone());
@@ -196,7 +224,6 @@ impl Agent {
         let ack = |c: &AssignedConfig| {
             (c.name.clone(), ConfigAck { version: c.version, ..ConfigAck::default() })
         };
-        self.configs.retain(|instance, _| assigned.contains_key(instance));
         for (instance, configs) in assigned {
             let acks: BTreeMap<String, ConfigAck> = configs.iter().map(ack).collect();
             let versions = |acks: &BTreeMap<String, ConfigAck>| {
@@ -251,6 +278,7 @@ impl Agent {
             life: self.lives,
             deaths: 0,
         };
+        self.uncounted |= known.is_some_and(Process::serves);
         let on_the_way = process.said.phase != InstancePhase::Stopped;
         if !(self.terse && on_the_way && (is_new || process.assigned.stop)) {
             self.unsaid.insert(name.clone());
@@ -288,6 +316,7 @@ impl Agent {
         if !(self.terse && first && process.deaths == 0 && process.said.restarts == 0) {
             self.unsaid.insert(due.instance.clone());
         }
+        let served = process.serves();
         let said = &mut process.said;
         let next = match due.step {
             Step::Ended => None,
@@ -325,6 +354,8 @@ impl Agent {
                 None
             }
         };
+        let process = self.processes.get(&due.instance);
+        self.uncounted |= served || process.is_some_and(Process::serves);
         let (after, step) = next?;
         Some(Due { after, instance: due.instance.clone(), life: due.life, step })
     }
@@ -336,6 +367,7 @@ impl Agent {
         if !alive {
             return None;
         }
+        self.uncounted |= process.serves();
         self.lives += 1;
         process.life = self.lives;
         process.said.restarts += 1;
@@ -359,7 +391,7 @@ impl Agent {
             process.said.reasons = vec![Reason::new("docker-missing", message)];
             self.unsaid.insert(name.clone());
         }
-        self.say_all = true;
+        (self.say_all, self.uncounted) = (true, true);
     }
 
     /// The container engine answers again; what it ran is started.
@@ -385,7 +417,13 @@ impl Agent {
         self.jobs.clear();
         self.configs.clear();
         self.unsaid.clear();
-        self.say_all = true;
+        (self.say_all, self.uncounted) = (true, true);
+        self.forget_told();
+    }
+
+    /// What an instance was told to be, if it is one of this host.
+    pub fn told(&self, instance: &str) -> Option<&AssignedInstance> {
+        self.processes.get(instance).map(|process| &process.assigned)
     }
 
     /// What it says next time must be everything: something it said was not heard.

@@ -3,12 +3,12 @@
 
 use atoll_model::access::Actor;
 use atoll_model::agent::Report;
-use atoll_model::{Host, Instance, Kind, Object, Span, Task};
+use atoll_model::{Host, Kind, Object, Span, Task};
 
 use super::agent::{Behaviour, Due};
 use super::{Event, Sim};
 use crate::CONTROLLERS;
-use crate::report::{assignment, report};
+use crate::report::{assignment, assignment_since, report};
 
 /// An agent asks for its assignment at least this often.
 const HEARTBEAT: Span = Span::seconds(10);
@@ -37,8 +37,9 @@ impl Sim {
             Event::Process(host, due) => {
                 let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
                 let Some(agent) = agent else { return };
-                let instance = self.world.get::<Instance>(&due.instance);
-                let release = instance.map(|instance| instance.spec.release.as_str());
+                let told = agent.told(&due.instance);
+                let release = told.map(|told| told.release.clone());
+                let application = told.map(|told| told.application.clone());
                 // What a step does, it does on every host; what a job does, goes by the host.
                 let of_task = |task: &Object<Task>| match task.spec.work.run_as {
                     Some(_) => task.spec.host.clone(),
@@ -46,8 +47,10 @@ impl Sim {
                 };
                 let step = self.world.get::<Task>(&due.instance).and_then(|task| of_task(task));
                 let step = step.as_deref();
-                let of = [Some(due.instance.as_str()), release, step].into_iter().flatten();
+                let of = [Some(due.instance.as_str()), release.as_deref(), step];
                 let mut behaviour = of
+                    .into_iter()
+                    .flatten()
                     .filter_map(|name| self.behaviours.get(name))
                     .next()
                     .copied()
@@ -55,8 +58,8 @@ impl Sim {
                 if behaviour == Behaviour::Good && self.random.per_mille(self.faults.slow) {
                     behaviour = Behaviour::Slow(Span::seconds(30));
                 }
-                if let Some(twin) = self.twin.as_ref().filter(|_| step.is_none()) {
-                    behaviour = twin.start(&self.world, &due.instance, behaviour);
+                if let (Some(twin), Some(application)) = (&self.twin, application) {
+                    behaviour = twin.start(&application, behaviour);
                 }
                 if let Some(next) = agent.step(&due, behaviour, self.now, &mut self.random) {
                     self.soon(&host, next);
@@ -81,10 +84,16 @@ impl Sim {
             agent.say_all();
             return;
         }
+        let acted_on = agent.acted_on();
         self.note_heard(host);
-        let assigned = assignment(&self.world, host);
+        let assigned = match self.twin.is_some() {
+            // Most of what is on a host of a large fleet is as it was.
+            true => assignment_since(&self.world, host, acted_on),
+            false => assignment(&self.world, host),
+        };
         if let Some(agent) = self.agents.get_mut(host) {
-            let due = agent.take(assigned, self.now, &mut self.random);
+            let kept = |instance: &str| self.world.instance_on(host, instance).is_some();
+            let due = agent.take(assigned, kept, self.now, &mut self.random);
             due.into_iter().for_each(|due| self.soon(host, due));
         }
         self.recount(host);

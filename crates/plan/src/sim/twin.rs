@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::access::Actor;
-use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write,
-};
+use atoll_model::{Any, Deployment, Host, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 
 use super::agent::{Agent, Behaviour};
 use super::{Loss, Sim};
@@ -109,16 +107,9 @@ impl Twin {
         (query.name, answer.map(Arc::new))
     }
 
-    /// How a process behaves that is otherwise as told: it takes its time to start.
-    pub(super) fn start(
-        &self,
-        world: &Snapshot,
-        instance: &str,
-        behaviour: Behaviour,
-    ) -> Behaviour {
-        let Some(instance) = world.get::<Instance>(instance) else { return behaviour };
-        let deployment = &instance.spec.deployment;
-        let application = deployment.rsplit_once('.').map_or(deployment.as_str(), |(a, _)| a);
+    /// How a process of an application behaves that is otherwise as told: it takes its time to
+    /// start.
+    pub(super) fn start(&self, application: &str, behaviour: Behaviour) -> Behaviour {
         let own = self.starts.get(application).copied().unwrap_or(self.usual_start);
         let of = |of: &Option<String>| of.as_deref().is_none_or(|of| of == application);
         let slower: u64 = self.slower.iter().filter(|(a, _)| of(a)).map(|(_, by)| by.0).sum();
@@ -250,6 +241,10 @@ impl Sim {
     /// Counts anew what serves on a host.
     pub(super) fn recount(&mut self, host: &str) {
         let Some(twin) = &mut self.twin else { return };
+        let agent = self.agents.get_mut(host);
+        if agent.is_none_or(|agent| agent.was_counted()) {
+            return;
+        }
         let mut now: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for serves in self.agents.get(host).into_iter().flat_map(Agent::serving) {
             *now.entry(serves).or_default() += 1;
