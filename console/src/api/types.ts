@@ -9421,14 +9421,14 @@ export interface components {
              */
             instances: number;
         };
-        /** @description An instance that is moved to another zone. */
+        /** @description Instances that are moved to other zones. */
         Moving: {
             /** @description Which. */
-            instance: string;
+            instances: string[];
             /** @description When that began. */
             since: components["schemas"]["Timestamp"];
-            /** @description The zone it goes to. */
-            to: string;
+            /** @description The zones they go to. */
+            to: string[];
         };
         /** @description A label and the value selectors are narrowed to. */
         Narrow: {
@@ -13008,7 +13008,7 @@ export interface components {
              * @description So many attempts came to nothing, one after the other.
              */
             failed?: number;
-            /** @description The instance that goes, once another serves in another zone. */
+            /** @description The instances that go, once others serve in other zones. */
             moving?: components["schemas"]["Moving"] | (null);
             /** @description Since when that is so, or since the last attempt to mend it came to nothing. */
             since: components["schemas"]["Timestamp"];

@@ -1,7 +1,7 @@
 //! What runs where: deployments, their rollouts and their instances. Not how the next step is
 //! chosen, which is the planner of the same name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,7 @@ pub struct DeploymentStatus {
 pub struct Uneven {
     /// Since when that is so, or since the last attempt to mend it came to nothing.
     pub since: Timestamp,
-    /// The instance that goes, once another serves in another zone.
+    /// The instances that go, once others serve in other zones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving: Option<Moving>,
     /// So many attempts came to nothing, one after the other.
@@ -126,14 +126,14 @@ pub struct Uneven {
     pub failed: u32,
 }
 
-/// An instance that is moved to another zone.
+/// Instances that are moved to other zones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Moving {
     /// Which.
-    pub instance: String,
-    /// The zone it goes to.
-    pub to: String,
+    pub instances: BTreeSet<String>,
+    /// The zones they go to.
+    pub to: BTreeSet<String>,
     /// When that began.
     pub since: Timestamp,
 }
@@ -146,7 +146,7 @@ impl DeploymentStatus {
     /// Whether an instance is moved to another zone, so that they lie evenly.
     pub fn moves(&self, instance: &str) -> bool {
         let moving = self.uneven.as_ref().and_then(|uneven| uneven.moving.as_ref());
-        moving.is_some_and(|moving| moving.instance == instance)
+        moving.is_some_and(|moving| moving.instances.contains(instance))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Draft<'a> {
     pub begun: bool,
     /// So many instances were moved towards the target by a step of the rollout.
     pub moving: u32,
-    /// The instance that goes once what is created here serves elsewhere.
+    /// The instances that go once what is created here serves elsewhere.
     pub moves: Option<Moving>,
     /// What could not be done; goes into the status as well.
     pub obstacles: Vec<Reason>,

@@ -105,10 +105,10 @@ pub(super) fn stop_crowded<'a>(
     stopped
 }
 
-/// The one that serves which is stopped first where all lie too close.
-pub(super) fn most_crowded<'a>(subject: &'a Subject<'a>) -> Option<&'a Member<'a>> {
+/// Those that serve, to take from where they lie too close.
+pub(super) fn crowd<'a>(subject: &'a Subject<'a>) -> Crowd<'a> {
     let serving: Vec<&Member> = subject.fleet.0.iter().filter(|m| m.stays() && m.ready).collect();
-    Crowd::of(&serving).pop()
+    Crowd::of(&serving)
 }
 
 /// How near an instance that is not ready is to becoming so.
@@ -126,7 +126,7 @@ fn promise(member: &Member) -> u8 {
 }
 
 /// Members by zone and host, to take from where there are most.
-struct Crowd<'a> {
+pub(super) struct Crowd<'a> {
     zones: BTreeMap<&'a str, ZoneCrowd<'a>>,
 }
 
@@ -158,7 +158,13 @@ impl<'a> Crowd<'a> {
         crowd
     }
 
-    fn pop(&mut self) -> Option<&'a Member<'a>> {
+    /// How many the zone has that is taken from next.
+    pub fn most(&self) -> usize {
+        self.zones.values().map(|zone| zone.count).max().unwrap_or(0)
+    }
+
+    /// Takes one out.
+    pub fn pop(&mut self) -> Option<&'a Member<'a>> {
         let fullest = self.zones.values_mut().max_by_key(|z| (z.count, z.order.last().copied()))?;
         let (_, _, host) = fullest.order.pop_last()?;
         let list = fullest.hosts.get_mut(&host)?;

@@ -1,8 +1,10 @@
 //! Evenness over zones: what the loss of a host has crowded into the zones that were left goes back
-//! once there is a place for it, one instance after the other. Another is made there first, and the
-//! old one goes when that has been ready for as long as a rollout asks. Where one is placed is
-//! `placement.rs`; what is not settled is brought to its target first, by all that comes before.
+//! once there is a place for it, one instance after the other, or a few at a time of many. Others
+//! are made there first, and the old ones go when these have been ready for as long as a rollout
+//! asks. Where they are placed is `placement.rs`; what is not settled is brought to its target
+//! first, by all that comes before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::cmdb::Spread;
@@ -22,6 +24,8 @@ use crate::{instances, placement, sooner};
 const LASTS: Span = Span::seconds(300);
 /// After an attempt that came to nothing it is waited twice as long, so often at most.
 const DOUBLED: u32 = 8;
+/// Of so many instances one is moved at a time, of twice as many two, and so on.
+const OF: u32 = 20;
 /// What is said of instances that lie unevenly.
 pub(crate) const UNEVEN: &str = "uneven";
 /// What is said while one is moved.
@@ -103,7 +107,7 @@ pub(super) fn opened<'a>(
         .filter(move |name| count(world, name, &zone) + 2 <= most(world, name))
 }
 
-/// Begins to move one instance, where that is due.
+/// Begins to move one instance or a few, where that is due.
 pub(super) fn restore<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let Some(uneven) = &subject.object.status.uneven else { return };
     let settled = Rest::of(subject).is_settled && is_calm(subject, draft);
@@ -115,39 +119,92 @@ pub(super) fn restore<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let release = subject.release_for_new().0;
     let emptied = crate::migration::lately(subject.world, subject.now);
     let host = draft.next_host(release).filter(|host| !is_emptied(&emptied, host));
-    if !has_room || host.is_none() || draft.create(release, 1) == 0 {
+    let (before, obstacles) = (draft.writes.len(), draft.obstacles.len());
+    let surge = subject.rules.max_total(subject.wanted) - subject.wanted;
+    let at_once = (subject.wanted / OF).min(surge).max(1);
+    if !has_room || host.is_none() || draft.create(release, at_once) == 0 {
         return;
     }
-    let Some(Write::Put(Any::Instance(made))) = draft.writes.last() else { return };
-    let to = subject.world.host(&made.spec.host).map_or("", |host| host.zone()).to_owned();
-    let Some(member) = scale::most_crowded(subject) else { return };
-    let instance = member.name().to_owned();
-    draft.because(SPREAD, format!("{instance} moves from zone {} to zone {to}", member.zone()));
-    draft.moves = Some(Moving { instance, to, since: subject.now });
+    // Only one had to find a place.
+    draft.obstacles.truncate(obstacles);
+    let (from, moving) = pairs(subject, &draft.writes[before..]);
+    draft.writes.truncate(before + moving.instances.len());
+    if let Some(first) = moving.instances.first() {
+        let what = match moving.instances.len() {
+            1 => format!("{first} moves from {} to", zones(&from)),
+            many => format!("{} move from {} to", instances(many), zones(&from)),
+        };
+        draft.because(SPREAD, format!("{what} {}", zones(&moving.to)));
+        draft.moves = Some(moving);
+    }
 }
 
-/// Lets the instance that is moved go, once as many as are wanted have proved themselves besides.
+/// Which instances go for those that are made, one for one and from where the most are, as long as
+/// each of these makes it more even; and the zones they are in.
+fn pairs<'a>(subject: &'a Subject<'a>, made: &[Write]) -> (BTreeSet<String>, Moving) {
+    let mut crowd = scale::crowd(subject);
+    let mut placed: BTreeMap<&str, u32> = BTreeMap::new();
+    let (mut from, mut to, mut all) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for write in made {
+        let Write::Put(Any::Instance(instance)) = write else { break };
+        let Some(host) = subject.world.host(&instance.spec.host) else { break };
+        let placed = placed.entry(host.zone()).or_default();
+        let has = count(subject.world, subject.object.name(), host.zone()) + *placed;
+        if !all.is_empty() && (crowd.most() as u32) < has + 2 {
+            break;
+        }
+        let Some(member) = crowd.pop() else { break };
+        *placed += 1;
+        from.insert(member.zone().to_owned());
+        to.insert(host.zone().to_owned());
+        all.insert(member.name().to_owned());
+    }
+    (from, Moving { instances: all, to, since: subject.now })
+}
+
+/// Lets the instances that are moved go, once as many as are wanted have proved themselves besides;
+/// or as many of them as can be spared, where that takes too long.
 pub(super) fn finish<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
-    let Some((moving, member)) = moved(subject) else { return };
+    let Some((moving, members)) = moved(subject) else { return };
     let proven = |m: &Member| {
         let at = m.proven_at(subject.rules.healthy_for);
         m.stays() && at.is_some_and(|at| at <= subject.now)
     };
-    if !draft.is_empty() || subject.fleet.count(proven) < subject.wanted {
+    let serving = members.iter().filter(|member| member.ready).count() as u32;
+    let spare = (subject.fleet.count(proven) + serving).saturating_sub(subject.wanted);
+    let late = moving.since + subject.rules.deadline <= subject.now;
+    if !draft.is_empty() || (spare < members.len() as u32 && !late) {
         return;
     }
     draft.allow(subject.counts.ready, subject.wanted);
-    if draft.stop(member) {
-        let message = format!("{} stops: another serves in zone {}", member.name(), moving.to);
-        draft.because(SPREAD, message);
+    let mut gone = Vec::new();
+    for member in members.into_iter().take(spare as usize) {
+        if draft.stop(member) {
+            gone.push(member.name());
+        }
+    }
+    let to = zones(&moving.to);
+    match gone.as_slice() {
+        [] => {}
+        [one] => draft.because(SPREAD, format!("{one} stops: another serves in {to}")),
+        many => {
+            draft.because(SPREAD, format!("{} stop: others serve in {to}", instances(many.len())));
+        }
     }
 }
 
 /// What is being moved, while that is under way.
-fn moved<'a>(subject: &'a Subject<'a>) -> Option<(&'a Moving, &'a Member<'a>)> {
+fn moved<'a>(subject: &'a Subject<'a>) -> Option<(&'a Moving, Vec<&'a Member<'a>>)> {
     let moving = subject.object.status.uneven.as_ref()?.moving.as_ref()?;
-    let is = |m: &&Member| m.present() && m.name() == moving.instance;
-    Some((moving, subject.fleet.0.iter().find(is)?))
+    let is = |m: &&Member| m.present() && moving.instances.contains(m.name());
+    let members: Vec<&Member> = subject.fleet.0.iter().filter(is).collect();
+    (!members.is_empty()).then_some((moving, members))
+}
+
+/// Zones by name, in words.
+fn zones(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    format!("{} {}", if names.len() == 1 { "zone" } else { "zones" }, names.join(", "))
 }
 
 fn due(uneven: &Uneven) -> Timestamp {
@@ -241,8 +298,12 @@ pub(super) fn look(subject: &Subject, draft: &Draft, settled: bool) -> Look {
 }
 
 fn on_the_way(moving: &Moving) -> Reason {
-    let (instance, to) = (&moving.instance, &moving.to);
-    Reason::new(SPREAD, format!("{instance} stops once another serves in zone {to}"))
+    let to = zones(&moving.to);
+    let message = match (moving.instances.len(), moving.instances.first()) {
+        (1, Some(one)) => format!("{one} stops once another serves in {to}"),
+        (many, _) => format!("{} stop once others serve in {to}", instances(many)),
+    };
+    Reason::new(SPREAD, message)
 }
 
 /// What the gate holds is not begun.

@@ -117,8 +117,10 @@ fn spare(world: &Snapshot, name: &str) -> Result<u32, Reason> {
             migration.status.moving.values().filter(|one| one.deployment == name).count()
         })
         .sum();
-    let to_zone = deployment.status.uneven.as_ref().is_some_and(|uneven| uneven.moving.is_some());
-    let away = wanted.saturating_sub(serving) + under_way as u32 + u32::from(to_zone);
+    let uneven = deployment.status.uneven.as_ref();
+    let to_zones = uneven.and_then(|uneven| uneven.moving.as_ref());
+    let under_way = under_way + to_zones.map_or(0, |moving| moving.instances.len());
+    let away = wanted.saturating_sub(serving) + under_way as u32;
     match at_once(wanted).checked_sub(away).filter(|spare| *spare > 0) {
         Some(spare) => Ok(spare),
         None => {
