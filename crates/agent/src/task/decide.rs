@@ -3,6 +3,7 @@
 use atoll_model::agent::{AssignedTask, TaskReport};
 use atoll_model::ci::task::{TaskPhase, Yields};
 use atoll_model::{Reason, Timestamp};
+use nix::libc;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::orders::{Ended, How};
@@ -135,6 +136,16 @@ pub fn conclude(
         (How::OutOfMemory, _) => {
             let message = format!("it used more memory than {}", limits.resources.memory);
             let hint = "raise limits.resources.memory, or find out what uses it";
+            (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
+        }
+        // An engine hears of want of memory apart from the end, and not always in time. Nothing in a
+        // container can kill its first process so, and the agent has given a cause if it did.
+        (How::Signalled(libc::SIGKILL), None) if task.work.image.is_some() => {
+            let message = format!(
+                "it was killed, most likely as it used more memory than {}; its engine does not say",
+                limits.resources.memory
+            );
+            let hint = "raise limits.resources.memory, or find out what uses it or who killed it";
             (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
         }
         (How::Crowded(_), _) => {
@@ -316,11 +327,27 @@ mod tests {
         let disk = is(OverLimit, Some(137), "disk-limit");
         assert_eq!(said(How::Signalled(9), false, Some(Cause::Disk)), disk);
         assert_eq!(said(How::OutOfMemory, false, None), is(OverLimit, Some(137), "memory-limit"));
+        assert_eq!(said(How::Signalled(9), false, None), is(Failed, Some(137), "exited"));
         assert_eq!(said(How::Crowded(2), false, None), is(OverLimit, Some(2), "process-limit"));
         assert_eq!(said(How::Unknown, false, None), is(Lost, None, "end-unknown"));
         let none = How::NotStarted(2, "no such".to_owned());
         assert_eq!(said(none, false, None), is(Failed, Some(127), "no-such-program"));
         let sandbox = How::NotStarted(0, "no sandbox".to_owned());
         assert_eq!(said(sandbox, false, None), is(Lost, None, "not-begun"));
+    }
+
+    #[test]
+    fn a_container_that_nobody_here_killed_has_most_likely_run_out_of_memory() {
+        let said = |how: How, late, image: Option<&str>| {
+            let mut task = task(1, false);
+            task.work.image = image.map(str::to_owned);
+            let ended = Ended { at: Timestamp(9), ran: Span(4), how, line: None, why: None };
+            conclude(&ended, late, None, &task).phase
+        };
+        let image = Some("steps:1");
+        assert_eq!(said(How::Signalled(9), false, image), TaskPhase::OverLimit);
+        assert_eq!(said(How::Signalled(9), true, image), TaskPhase::TimedOut);
+        assert_eq!(said(How::Signalled(15), false, image), TaskPhase::Failed);
+        assert_eq!(said(How::Signalled(9), false, None), TaskPhase::Failed);
     }
 }
