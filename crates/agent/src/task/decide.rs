@@ -1,6 +1,7 @@
 //! What a task needs next, and what its end means. Pure: it does none of it.
 
 use atoll_model::agent::{AssignedTask, TaskReport};
+use atoll_model::ci::step::Limits;
 use atoll_model::ci::task::{TaskPhase, Yields};
 use atoll_model::{Reason, Timestamp};
 use nix::libc;
@@ -133,20 +134,11 @@ pub fn conclude(
             (TaskPhase::TimedOut, Some(Reason::new("time-limit", message).hint(hint)))
         }
         (How::Exited(0), _) => (TaskPhase::Succeeded, None),
-        (How::OutOfMemory, _) => {
-            let message = format!("it used more memory than {}", limits.resources.memory);
-            let hint = "raise limits.resources.memory, or find out what uses it";
-            (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
-        }
-        // An engine hears of want of memory apart from the end, and not always in time. Nothing in a
-        // container can kill its first process so, and the agent has given a cause if it did.
+        (How::OutOfMemory, _) => (TaskPhase::OverLimit, Some(starved(limits, true))),
+        // Nothing in a container can kill its first process so, and whatever the agent ends it for
+        // was told above.
         (How::Signalled(libc::SIGKILL), None) if task.work.image.is_some() => {
-            let message = format!(
-                "it was killed, most likely as it used more memory than {}; its engine does not say",
-                limits.resources.memory
-            );
-            let hint = "raise limits.resources.memory, or find out what uses it or who killed it";
-            (TaskPhase::OverLimit, Some(Reason::new("memory-limit", message).hint(hint)))
+            (TaskPhase::OverLimit, Some(starved(limits, false)))
         }
         (How::Crowded(_), _) => {
             let message = format!(
@@ -178,6 +170,21 @@ pub fn conclude(
         ended_at: Some(ended.at),
         reasons: reason.into_iter().collect(),
     }
+}
+
+/// That there was too little memory. An engine of containers hears of that apart from the end, and
+/// not always in time, so it may not have `said` so.
+fn starved(limits: &Limits, said: bool) -> Reason {
+    let (bound, hint) =
+        (limits.resources.memory, "raise limits.resources.memory, or find out what");
+    let (message, hint) = match said {
+        true => (format!("it used more memory than {bound}"), format!("{hint} uses it")),
+        false => (
+            format!("it was killed, most likely as it used more memory than {bound}"),
+            format!("{hint} uses it or who killed it: its container engine does not say"),
+        ),
+    };
+    Reason::new("memory-limit", message).hint(hint)
 }
 
 /// The end of a task that has nothing to run.
