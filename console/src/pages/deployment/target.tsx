@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import type { Deployment, Release } from "../../api/objects";
 import { wantedOf } from "../../logic/rollout";
 import { ChangeDialog } from "../../parts/change";
+import { CountField, countOf } from "../../parts/count";
 import { editOf, proposalOf } from "./actions";
 
 interface Props {
@@ -32,13 +33,12 @@ export function EditTarget({ deployment, releases, onClose }: Props) {
     [releases, seen],
   );
 
-  const count = /^\d+$/.test(instances) ? Number(instances) : Number.NaN;
-  const valid = count <= MOST;
+  const count = countOf(instances, MOST);
+  const valid = !Number.isNaN(count);
   const spec: Record<string, unknown> = {};
   if (valid && count !== wantedOf(seen)) spec.instances = count;
   if (release !== (seen.spec.release ?? "")) spec.release = release || null;
   const changed = Object.keys(spec).length > 0;
-  const step = (by: number) => setInstances(String(Math.max(0, (valid ? count : 0) + by)));
 
   return (
     <ChangeDialog
@@ -52,39 +52,13 @@ export function EditTarget({ deployment, releases, onClose }: Props) {
       onClose={onClose}
     >
       <div className="edit-fields">
-        <div className="field">
-          <label htmlFor="instances">Instances</label>
-          <div className="stepper">
-            <button
-              type="button"
-              className="button icon"
-              onClick={() => step(-1)}
-              aria-label="one fewer"
-            >
-              −
-            </button>
-            <input
-              id="instances"
-              type="number"
-              inputMode="numeric"
-              min={0}
-              max={MOST}
-              value={instances}
-              aria-invalid={!valid}
-              data-first
-              onFocus={(event) => event.target.select()}
-              onChange={(event) => setInstances(event.target.value)}
-            />
-            <button
-              type="button"
-              className="button icon"
-              onClick={() => step(1)}
-              aria-label="one more"
-            >
-              +
-            </button>
-          </div>
-        </div>
+        <CountField
+          id="instances"
+          label="Instances"
+          text={instances}
+          most={MOST}
+          onText={setInstances}
+        />
         <div className="field">
           <label htmlFor="release">Release</label>
           <select id="release" value={release} onChange={(event) => setRelease(event.target.value)}>

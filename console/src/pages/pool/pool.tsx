@@ -18,6 +18,7 @@ import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../log
 import { Ago } from "../../parts/ago";
 import { Legend, Segments } from "../../parts/bars";
 import { ChangeDialog } from "../../parts/change";
+import { CountField, countOf } from "../../parts/count";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
 import { HistoryView } from "../../parts/history";
@@ -312,10 +313,9 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
   const [seen] = useState(pool);
   const [count, setCount] = useState(String(seen.spec.count));
   const { name, generation = 0 } = seen.metadata;
-  const number = /^\d+$/.test(count) ? Number(count) : Number.NaN;
+  const number = countOf(count);
   const changed = number !== seen.spec.count && !Number.isNaN(number);
   const edit = { plural: "pools", name, generation, spec: { count: number } } as const;
-  const step = (by: number) => setCount(String(Math.max(0, (number || 0) + by)));
   return (
     <ChangeDialog
       title={`How many hosts ${name} has`}
@@ -330,40 +330,12 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
       }
       onClose={onClose}
     >
-      <div className="field">
-        <label htmlFor="count">
-          Hosts, {seen.spec.min ?? 0} to {seen.spec.max}
-        </label>
-        <div className="stepper">
-          <button
-            type="button"
-            className="button icon"
-            onClick={() => step(-1)}
-            aria-label="one fewer"
-          >
-            −
-          </button>
-          <input
-            id="count"
-            type="number"
-            inputMode="numeric"
-            min={0}
-            value={count}
-            aria-invalid={Number.isNaN(number)}
-            data-first
-            onFocus={(event) => event.target.select()}
-            onChange={(event) => setCount(event.target.value)}
-          />
-          <button
-            type="button"
-            className="button icon"
-            onClick={() => step(1)}
-            aria-label="one more"
-          >
-            +
-          </button>
-        </div>
-      </div>
+      <CountField
+        id="count"
+        label={`Hosts, ${seen.spec.min ?? 0} to ${seen.spec.max}`}
+        text={count}
+        onText={setCount}
+      />
       {!changed && <p className="quiet">Change the number to see what it would do.</p>}
     </ChangeDialog>
   );
