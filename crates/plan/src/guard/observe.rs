@@ -32,7 +32,7 @@ pub fn observe<'a>(
 ) -> Option<Observation<'a>> {
     let (application, rollout) = subject(world, deployment)?;
     let changes = changes(world, deployment, rollout, answers, now);
-    let own = own(answers, deployment.status.release.as_deref(), &changes, now);
+    let own = own(answers, replaced(deployment, rollout, answers), &changes, now);
     let signals = sources(&application.spec)
         .into_iter()
         .map(|source| observed(source, &changes, &own, rollout, answers))
@@ -92,6 +92,39 @@ fn changes<'a>(
         .derived::<Instance>(deployment.name())
         .map(|instance| (instance.meta.name.as_str(), change_of(instance)))
         .collect()
+}
+
+/// The release a rollout replaces: the one that was rolled out before, if anything ran it when the
+/// rollout began. Else a newer one came before that had proved itself, and what most ran then is
+/// what there is to compare with, unless it has failed.
+fn replaced<'a>(
+    deployment: &'a Object<Deployment>,
+    rollout: &RolloutStatus,
+    answers: &'a Answers,
+) -> Option<&'a str> {
+    let status = &deployment.status;
+    // What each ran that was there then.
+    let mut last: BTreeMap<&str, (Timestamp, &str)> = BTreeMap::new();
+    for series in found(answers, RELEASES).into_iter().flat_map(|answer| &answer.series) {
+        let ran = series.points.iter().map(|point| point.0).rfind(|at| *at <= rollout.since);
+        let ran = ran.filter(|at| *at >= rollout.since - BLENDED);
+        if let (Some(name), Some(release), Some(ran)) =
+            (label(series, "instance"), label(series, "release"), ran)
+        {
+            let known = last.entry(name).or_insert((ran, release));
+            *known = (*known).max((ran, release));
+        }
+    }
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    last.into_values().for_each(|(_, release)| *counts.entry(release).or_default() += 1);
+    let before = status.release.as_deref();
+    if before.is_none_or(|release| counts.contains_key(release)) {
+        return before;
+    }
+    let failed = status.failed.as_ref().map(|failed| failed.release.as_str());
+    counts.retain(|release, _| *release != rollout.to && Some(*release) != failed);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map(|(release, _)| release).or(before)
 }
 
 /// Names are used again: an instance of an earlier rollout may have had this one's, and what was
@@ -297,5 +330,41 @@ mod tests {
             [("shop.0", None), ("shop.1", Some(minute(20))), ("shop.4", Some(minute(20)))].into();
         let own = own(&answers, Some("shop-1"), &changes, minute(30));
         assert_eq!(own, [("shop.1", minute(13)), ("shop.4", minute(8))].into());
+    }
+
+    #[test]
+    fn what_is_replaced_is_what_ran_when_the_rollout_began() {
+        let deployment = serde_json::json!({ "application": "shop", "environment": "prod" });
+        let spec: Deployment = serde_json::from_value(deployment).unwrap();
+        let mut deployment = Object::new("shop.prod", spec);
+        deployment.status.release = Some("shop-1".to_owned());
+        let minute = |minute: i64| Timestamp(minute * 60_000);
+        let rollout = serde_json::json!({
+            "to": "shop-3", "moved": 1, "since": minute(20), "progressAt": minute(20),
+        });
+        let rollout: RolloutStatus = serde_json::from_value(rollout).unwrap();
+        let of = |deployment: &Object<Deployment>, first: std::ops::Range<i64>| {
+            let series = vec![
+                ran("shop.0", "shop-1", first.clone()),
+                ran("shop.0", "shop-2", first.end..30),
+                ran("shop.1", "shop-1", 0..12),
+                ran("shop.1", "shop-2", 12..21),
+                ran("shop.1", "shop-3", 21..30),
+                // It went before.
+                ran("shop.4", "shop-1", 0..15),
+            ];
+            let answer = Answer { series, ..Answer::default() };
+            let answers: Answers = [(RELEASES.to_owned(), Ok(Arc::new(answer)))].into();
+            replaced(deployment, &rollout, &answers).map(str::to_owned)
+        };
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(of(&deployment, 0..30), some("shop-1"), "one ran it all the time");
+        assert_eq!(of(&deployment, 0..10), some("shop-2"), "none ran it any more");
+        let failed = serde_json::json!({
+            "release": "shop-2", "at": minute(19), "edit": 1,
+            "reason": { "code": "guard", "message": "it fails" },
+        });
+        deployment.status.failed = serde_json::from_value(failed).unwrap();
+        assert_eq!(of(&deployment, 0..10), some("shop-1"), "what has failed is no measure");
     }
 }

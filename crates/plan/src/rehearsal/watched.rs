@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::{Application, Deployment, Instance, Snapshot, Span, Timestamp};
+use atoll_model::{Application, Deployment, Instance, Object, Snapshot, Span, Timestamp};
 
 use super::measures::Measures;
 use crate::query::{Answer, Period, Query, Series};
@@ -25,7 +25,7 @@ pub(super) fn answer(
         return Answer::default();
     }
     let Some(of) = world.get::<Deployment>(deployment) else { return Answer::default() };
-    let old = of.status.release.clone().or(of.status.last_good.clone()).unwrap_or_default();
+    let old = replaced(world, of);
     let value = match value(world, &of.spec.application, what) {
         Some(value) => value,
         None if what == "releases" => Value::One,
@@ -71,6 +71,23 @@ pub(super) fn answer(
         }
     }
     Answer { series, ..Answer::default() }
+}
+
+/// What those ran before that run a new release: what was rolled out before or, where nothing runs
+/// that any more, what most of the rest run.
+fn replaced(world: &Snapshot, of: &Object<Deployment>) -> String {
+    let status = &of.status;
+    let before = status.release.clone().or(status.last_good.clone()).unwrap_or_default();
+    let to = status.rollout.as_ref().map(|rollout| rollout.to.as_str());
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for seat in world.seats(of.name()).filter(|seat| Some(&*seat.release) != to) {
+        *counts.entry(&seat.release).or_default() += 1;
+    }
+    if counts.contains_key(before.as_str()) {
+        return before;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or(before, |(release, _)| release.to_owned())
 }
 
 /// What a signal says of an instance of which a share of the requests fails.
