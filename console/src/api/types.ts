@@ -9080,6 +9080,12 @@ export interface components {
             /** @description PromQL that gives one series for each subject. */
             query: string;
             /**
+             * @description It may stand still for long at its `least` and nowhere else, as a rate of zero does while
+             *     nothing happens. The rate of a counter that froze is zero too, so this is for what does
+             *     nothing at zero.
+             */
+            rests?: boolean;
+            /**
              * @description It may stand still for long. Of others, what has not moved at all for ten minutes is taken
              *     to be frozen.
              */

@@ -134,6 +134,11 @@ pub struct Measured {
     /// to be frozen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub steady: bool,
+    /// It may stand still for long at its `least` and nowhere else, as a rate of zero does while
+    /// nothing happens. The rate of a counter that froze is zero too, so this is for what does
+    /// nothing at zero.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rests: bool,
     /// What is less cannot be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least: Option<f64>,

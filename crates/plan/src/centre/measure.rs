@@ -113,7 +113,8 @@ fn sound(
     if least.is_some_and(|least| value < least) || most.is_some_and(|most| value > most) {
         return Err(format!("is {value}, which cannot be"));
     }
-    if !signal.steady && same >= STILL {
+    let rests = signal.rests && least == Some(value);
+    if !signal.steady && !rests && same >= STILL {
         let still = super::EVERY.0 * same as u64;
         return Err(format!("has stood still for {}: it may be frozen", Span(still)));
     }
@@ -154,6 +155,11 @@ mod tests {
         assert!(told(&still, &fresh).unwrap_err().contains("frozen"));
         let steady = Measured { steady: true, ..signal() };
         assert_eq!(sound(&steady, &fresh, &still, NOW), Ok(7.0));
+        let rests = Measured { rests: true, ..signal() };
+        assert!(sound(&rests, &fresh, &still, NOW).unwrap_err().contains("frozen"));
+        let resting = series((0..40).map(|_| 0.0));
+        assert_eq!(sound(&rests, &fresh, &resting, NOW), Ok(0.0));
+        assert!(told(&resting, &fresh).unwrap_err().contains("frozen"));
         let absurd = series([1.0, -4.0].into_iter());
         assert!(told(&absurd, &fresh).unwrap_err().contains("cannot be"));
         let none = series([1.0, f64::NAN].into_iter());
