@@ -28,6 +28,10 @@ use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Paint, Tone};
 
+/// Planners and rehearsals are made of many small objects; see docs/decisions/0003-dependencies.md.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The shim must begin before this process has any thread but one.
     let mut words = std::env::args_os().skip(1);

@@ -33,6 +33,10 @@ use crate::hollow::Size;
 use crate::interrupt::unless_interrupted;
 use crate::table::{Goal, Row, median};
 
+/// Planners and rehearsals are made of many small objects; see docs/decisions/0003-dependencies.md.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KUBERNETES: &str = "Kubernetes 1.20, tuned";
 const SWARM: &str = "Swarm containers";
 /// The fleets whose planning is compared.
