@@ -142,14 +142,6 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-impl DeploymentStatus {
-    /// Whether an instance is moved to another zone, so that they lie evenly.
-    pub fn moves(&self, instance: &str) -> bool {
-        let moving = self.uneven.as_ref().and_then(|uneven| uneven.moving.as_ref());
-        moving.is_some_and(|moving| moving.instances.contains(instance))
-    }
-}
-
 /// The number of instances that an autoscaler wants. It holds in place of `spec.instances`, and
 /// stays when the autoscaler acts no more, until that is edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

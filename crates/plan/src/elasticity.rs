@@ -46,12 +46,17 @@ impl<'a> Subject<'a> {
         let deployment = world.get::<Deployment>(&object.spec.deployment)?;
         let application = world.get::<Application>(&deployment.spec.application)?;
         let scaling = application.spec.scaling.as_ref()?;
-        let mut signals: Vec<Asked> = scaling.all_signals().collect();
-        for signal in signals.iter_mut().filter(|signal| signal.name == LOAD) {
+        Some(Subject { object, deployment, scaling, signals: scaling.all_signals().collect() })
+    }
+
+    /// The load one instance is to have goes by what it has been seen to carry.
+    fn with_capacity(mut self, world: &Snapshot) -> Subject<'a> {
+        for signal in self.signals.iter_mut().filter(|signal| signal.name == LOAD) {
             let declared = signal.per_instance;
-            signal.per_instance = declared.map(|each| capacity::target(world, name, each));
+            let target = |each| capacity::target(world, self.object.name(), each);
+            signal.per_instance = declared.map(target);
         }
-        Some(Subject { object, deployment, scaling, signals })
+        self
     }
 
     fn mode(&self) -> ScalingMode {
@@ -115,6 +120,7 @@ fn due_at(name: &str, now: Timestamp) -> Timestamp {
 /// Plans for one autoscaler.
 pub fn plan(cx: &Context, name: &str) -> Plan {
     let Some(subject) = Subject::of(cx.world, name) else { return Plan::nothing() };
+    let subject = subject.with_capacity(cx.world);
     let mut plan = Plan::nothing();
     plan.again_at = Some(due_at(name, cx.now) + EVERY);
     let schedules = &subject.scaling.schedules;
@@ -232,9 +238,11 @@ fn points(subject: &Subject, answers: &Answers) -> Vec<Vec<(Timestamp, f64)>> {
     };
     let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
-        let points = answer.series.first()?.points.iter();
-        let sound = points.filter(|(_, value)| value.is_finite() && *value >= 0.0);
-        Some(sound.map(|(at, value)| (*at, need(signal, *value))).collect())
+        let points = &answer.series.first()?.points;
+        let sound = points.iter().filter(|(_, value)| value.is_finite() && *value >= 0.0);
+        let mut needs = Vec::with_capacity(points.len());
+        needs.extend(sound.map(|(at, value)| (*at, need(signal, *value))));
+        Some(needs)
     };
     subject.signals.iter().map(|signal| of(signal).unwrap_or_default()).collect()
 }

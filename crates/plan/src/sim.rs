@@ -2,32 +2,32 @@
 //! agents, a clock, and faults, all from one seed. It keeps nothing and opens nothing; what it
 //! lacks of the world outside is only real processes and a real network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use atoll_model::access::{Actor, Level};
 use atoll_model::cmdb::{Amount, HostPhase};
-use atoll_model::{
-    Any, Host, Instance, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
-};
+use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
 use crate::decision::{Verdict, decide};
 use crate::delivery::package;
 use crate::query::{Answer, Answers, Period, Query};
 use crate::{CONTROLLERS, Context, Measurements, Plan, config, edit, follow};
-use agent::{Agent, Due};
+use agent::Agent;
+use process::Due;
 use twin::Twin;
 
 mod agent;
 pub(crate) mod clouds;
 mod hosts;
 mod jobs;
+mod process;
 mod quiet;
 mod random;
 pub(crate) mod twin;
 
-pub use agent::Behaviour;
 pub use clouds::{Cloud, Made};
+pub use process::Behaviour;
 pub use random::Random;
 
 /// Everything is planned again after this time, whatever signals were lost.
@@ -113,11 +113,12 @@ pub struct Sim {
     now: Timestamp,
     measured: Measurements,
     random: Random,
-    agents: BTreeMap<String, Agent>,
+    /// By host. Never gone through in the order of the map, which differs from run to run.
+    agents: HashMap<String, Agent>,
     queue: BTreeMap<(Timestamp, u64), Event>,
     queued: u64,
-    polls: BTreeMap<String, Timestamp>,
-    says: BTreeSet<String>,
+    polls: HashMap<String, Timestamp>,
+    says: HashSet<String>,
     dirty: BTreeSet<Key>,
     due: BTreeMap<Key, Timestamp>,
     by_time: BTreeSet<(Timestamp, Key)>,
@@ -145,11 +146,11 @@ impl Sim {
                 ..Measurements::default()
             },
             random: Random::new(seed),
-            agents: BTreeMap::new(),
+            agents: HashMap::new(),
             queue: BTreeMap::new(),
             queued: 0,
-            polls: BTreeMap::new(),
-            says: BTreeSet::new(),
+            polls: HashMap::new(),
+            says: HashSet::new(),
             dirty: BTreeSet::new(),
             due: BTreeMap::new(),
             by_time: BTreeSet::new(),
@@ -263,6 +264,9 @@ impl Sim {
     /// agents that wait for their assignment.
     fn signal(&mut self, old: Option<&Any>, new: Option<&Any>) {
         for (at, controller) in CONTROLLERS.iter().enumerate() {
+            if self.leaves_out(at) {
+                continue;
+            }
             let touched = (controller.touched)(&self.world, old, new);
             self.dirty.extend(touched.into_iter().map(|name| (at, name)));
         }
@@ -292,59 +296,6 @@ impl Sim {
             let delay = self.random.span(Span(1), Span(40));
             self.wake(&host, delay);
         }
-    }
-
-    /// Loses a host.
-    pub fn lose(&mut self, host: &str, loss: Loss) {
-        if let Some(agent) = self.agents.get_mut(host) {
-            agent.linked = false;
-            agent.say_all();
-            if loss == Loss::Off {
-                agent.power_off();
-            }
-            self.recount(host);
-            self.last_word(host);
-        }
-    }
-
-    /// The tasks that were begun on each host, as often as they were.
-    pub fn begun(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.agents.iter().flat_map(|(host, agent)| {
-            agent.jobs.begun.iter().map(|task| (host.as_str(), task.as_str()))
-        })
-    }
-
-    /// Brings a lost host back.
-    pub fn give_back(&mut self, host: &str) {
-        if let Some(agent) = self.agents.get_mut(host) {
-            (agent.linked, agent.up) = (true, true);
-            agent.say_all();
-            self.wake(host, Span(1));
-        }
-    }
-
-    /// The hosts that have an agent, and whether it is reached.
-    pub fn hosts(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.agents.iter().map(|(name, agent)| (name.as_str(), agent.linked))
-    }
-
-    /// Something else on a host listens on a port.
-    pub fn occupy(&mut self, host: &str, port: u16) {
-        if let Some(agent) = self.agents.get_mut(host) {
-            agent.foreign.insert(port);
-        }
-    }
-
-    /// Kills the process of an instance.
-    pub fn crash(&mut self, instance: &str) {
-        let Some(object) = self.world.get::<Instance>(instance) else { return };
-        let host = object.spec.host.clone();
-        let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
-        let due = agent.and_then(|agent| agent.crash(instance, &mut self.random));
-        if let Some(due) = due {
-            self.soon(&host, due);
-        }
-        self.say(&host);
     }
 
     /// The server dies, and starts after this time: what it had in memory is gone.
@@ -437,7 +388,7 @@ impl Sim {
                 self.by_time.remove(&(at, key.clone()));
             }
             let controller = &CONTROLLERS[key.0];
-            if self.is_stopped() || self.leaves_out(controller) {
+            if self.is_stopped() || self.leaves_out(key.0) {
                 continue;
             }
             let queries = (controller.queries)(&self.context(), &key.1);

@@ -6,8 +6,6 @@ use atoll_model::deployment::InstancePhase;
 use atoll_model::snapshot::{Seat, Standing};
 use atoll_model::{Deployment, Instance, Kind, Object, Reason, Release, Snapshot, Span, Timestamp};
 
-use super::spread;
-
 /// What an agent says of an instance whose container engine does not answer.
 const ENGINE_AWAY: &str = "docker-missing";
 /// What it says of one that ended with its engine, until it has been started again.
@@ -23,6 +21,8 @@ pub(crate) struct Member<'a> {
     pub place: Standing,
     /// It serves what it is meant to, as far as is known.
     pub ready: bool,
+    /// Its own deployment moves it to another zone, so that they lie evenly.
+    pub moves: bool,
 }
 
 impl<'a> Member<'a> {
@@ -34,7 +34,15 @@ impl<'a> Member<'a> {
             standing => standing,
         };
         let ready = seat.ready && matches!(place, Standing::Staying | Standing::Leaving);
-        Member { object, seat, place, ready }
+        Member { object, seat, place, ready, moves: false }
+    }
+
+    /// Its own deployment moves it to another zone.
+    fn is_moved(&mut self) {
+        self.moves = true;
+        if self.place == Standing::Staying {
+            self.place = Standing::Leaving;
+        }
     }
 
     pub fn name(&self) -> &'a str {
@@ -127,10 +135,15 @@ impl<'a> Fleet<'a> {
         let seats = world.seats(deployment.name());
         let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
         members.extend(seats.map(|seat| Member::of(world, seat, moving)));
-        let status = &deployment.status;
-        if status.uneven.as_ref().is_some_and(|uneven| uneven.moving.is_some()) {
-            for member in &mut members {
-                member.place = spread::standing(status, member.name(), member.place);
+        let uneven = deployment.status.uneven.as_ref();
+        for name in
+            uneven.and_then(|uneven| uneven.moving.as_ref()).iter().flat_map(|m| &m.instances)
+        {
+            let ordinal = world.get::<Instance>(name).map(|instance| instance.spec.ordinal);
+            let place =
+                ordinal.map(|ordinal| members.binary_search_by_key(&ordinal, |m| m.seat.ordinal));
+            if let Some(Ok(place)) = place {
+                members[place].is_moved();
             }
         }
         Fleet(members)

@@ -80,8 +80,10 @@ fn keep<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> u32 {
 /// when there is another that does.
 fn leave<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let leaving = |member: &&Member| {
-        let elsewhere = subject.object.status.moves(member.name());
-        member.place == Standing::Leaving && member.present() && draft.is_free(member) && !elsewhere
+        member.place == Standing::Leaving
+            && member.present()
+            && draft.is_free(member)
+            && !member.moves
     };
     let mut members: Vec<&Member> = subject.fleet.0.iter().filter(leaving).collect();
     if members.is_empty() {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::Spread;
 use atoll_model::deployment::{DeploymentStatus, Moving, Uneven};
-use atoll_model::snapshot::Standing;
 use atoll_model::{
     Any, Deployment, Host, Migration, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
@@ -196,7 +195,7 @@ pub(super) fn finish<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 /// What is being moved, while that is under way.
 fn moved<'a>(subject: &'a Subject<'a>) -> Option<(&'a Moving, Vec<&'a Member<'a>>)> {
     let moving = subject.object.status.uneven.as_ref()?.moving.as_ref()?;
-    let is = |m: &&Member| m.present() && moving.instances.contains(m.name());
+    let is = |m: &&Member| m.present() && m.moves;
     let members: Vec<&Member> = subject.fleet.0.iter().filter(is).collect();
     (!members.is_empty()).then_some((moving, members))
 }
@@ -311,13 +310,5 @@ pub(crate) fn held(status: &mut DeploymentStatus, old: &DeploymentStatus) {
     if status.uneven != old.uneven && status.uneven.as_ref().is_some_and(|u| u.moving.is_some()) {
         status.uneven = old.uneven.clone();
         status.reasons.retain(|reason| reason.code != SPREAD);
-    }
-}
-
-/// The standing of an instance that its own deployment moves.
-pub(super) fn standing(status: &DeploymentStatus, instance: &str, of: Standing) -> Standing {
-    match of {
-        Standing::Staying if status.moves(instance) => Standing::Leaving,
-        other => other,
     }
 }

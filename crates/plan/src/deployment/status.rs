@@ -1,6 +1,7 @@
 //! What a deployment says of itself: counts, a phase, and reasons an operator can act on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
 use atoll_model::rollout::OnFailure;
@@ -175,7 +176,10 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
 fn vetoed(subject: &Subject, status: &DeploymentStatus) -> Option<Reason> {
     let failed = status.failed.as_ref().map(|failed| failed.release.as_str());
     let runs = subject.fleet.0.iter().filter(|member| member.present());
-    let names: BTreeSet<&str> = runs.map(|member| &*member.seat.release).collect();
+    let mut names: Vec<&Arc<str>> = runs.map(|member| &member.seat.release).collect();
+    // Most siblings share the text.
+    names.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    let names: BTreeSet<&str> = names.into_iter().map(|name| &**name).collect();
     let releases = names.into_iter().filter(|name| failed != Some(*name));
     let mut releases = releases.filter_map(|name| subject.world.get::<Release>(name));
     let (release, veto) = releases.find_map(|r| Some((r, r.spec.veto.as_ref()?)))?;

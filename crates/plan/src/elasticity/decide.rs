@@ -97,7 +97,7 @@ impl Needs<'_> {
     fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
         let recent = self.since(now - USUAL.max(window));
         let end = recent.partition_point(|(at, _)| *at <= now - window);
-        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need).collect()))
+        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need)))
     }
 }
 
@@ -155,12 +155,10 @@ impl<'a> Seen<'a> {
 /// from where they usually were beside their level. A jump or a spike does not move that, and a
 /// trend is none of it.
 fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
-    let each = points.iter().zip(levels);
-    let mut beside: Vec<f64> = each.map(|((_, need), level)| need - level).collect();
-    let usual = middle(&mut beside);
-    beside.iter_mut().for_each(|beside| *beside = (*beside - usual).abs());
+    let beside = || points.iter().zip(levels).map(|((_, need), level)| need - level);
+    let usual = median(beside());
     // Of a normal distribution the standard deviation is so much more.
-    1.4826 * middle(&mut beside)
+    1.4826 * median(beside().map(|beside| (beside - usual).abs()))
 }
 
 /// What a forecast says will be needed until a new instance serves, as exact numbers of instances.
@@ -397,25 +395,40 @@ fn grain(number: u32) -> u32 {
 }
 
 /// Theil and Sen's slope for each millisecond, the median over all pairs: one outlier does not move
-/// it. None where there are too few points for one.
+/// it. 0 where there are too few points for one.
 fn slope(points: &[(Timestamp, f64)]) -> f64 {
-    let mut slopes: Vec<f64> = Vec::new();
+    let Some((first, _)) = points.first().filter(|_| points.len() >= 4) else { return 0.0 };
+    let points: Vec<(f64, f64)> =
+        points.iter().map(|(at, value)| (at.since(*first).0 as f64, *value)).collect();
+    let mut slopes = Vec::with_capacity(points.len() * (points.len() - 1) / 2);
     for (i, (from, a)) in points.iter().enumerate() {
         let later = points[i + 1..].iter();
-        slopes.extend(later.map(|(to, b)| (b - a) / to.since(*from).0.max(1) as f64));
+        slopes.extend(later.map(|(to, b)| key((b - a) / (to - from).max(1.0))));
     }
-    if points.len() < 4 { 0.0 } else { median(slopes) }
+    middle(slopes)
 }
 
 /// The one in the middle; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
-    middle(&mut values)
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    middle(values.map(key).collect())
 }
 
-/// The same, of values that are put in another order.
-fn middle(values: &mut [f64]) -> f64 {
-    let middle = values.len() / 2;
-    if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
+/// The same of keys, which are put in order in half the time values take.
+fn middle(mut keys: Vec<i64>) -> f64 {
+    let middle = keys.len() / 2;
+    if keys.is_empty() { 0.0 } else { value(*keys.select_nth_unstable(middle).1) }
+}
+
+/// A whole number for each value, in the order of [`f64::total_cmp`].
+fn key(value: f64) -> i64 {
+    let bits = value.to_bits() as i64;
+    // Of what is negative all bits but the sign count the other way.
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
+}
+
+/// The value of a [`key`].
+fn value(key: i64) -> f64 {
+    f64::from_bits((key ^ ((key >> 63) as u64 >> 1) as i64) as u64)
 }
 
 /// The instances an exact number of them needs; a hair above a whole number is that number.
@@ -472,6 +485,15 @@ mod tests {
 
     fn flat(need: f64, count: usize) -> Vec<(Timestamp, f64)> {
         points(std::iter::repeat_n(need, count))
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_their_values() {
+        let values = [f64::NEG_INFINITY, -2.5, -1e-300, -0.0, 0.0, 1e-300, 2.5, f64::INFINITY];
+        let keys = values.map(key);
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert_eq!(keys.map(value).map(f64::to_bits), values.map(f64::to_bits));
+        assert_eq!(median([3.0, -1.0, 2.0].into_iter()), 2.0);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Courses {
 
     /// Notes what there is at the beginning.
     pub fn begin(&mut self, sim: &mut Sim) {
-        let hosts = sim.hosts().filter(|(_, up)| *up).count() as u32;
+        let hosts = sim.reached();
         let world = sim.world.clone();
         let Some(twin) = sim.as_twin() else { return };
         let mut instances = 0;
@@ -121,7 +121,7 @@ impl Courses {
         // Once a minute: of a large fleet that is not for nothing.
         let minute = at.since(self.from).0 / 60_000;
         if minute != self.counted.1 || self.hosts.is_empty() {
-            self.counted = (sim.hosts().filter(|(_, up)| *up).count() as u32, minute);
+            self.counted = (sim.reached(), minute);
         }
         let up = self.counted.0;
         let part = (at.since(self.from).0.saturating_sub(1) / self.bucket.0.max(1)) as usize;

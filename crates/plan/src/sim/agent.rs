@@ -1,5 +1,5 @@
 //! A host of the simulated fleet: an agent that acts on assignments and reports, and the
-//! processes it keeps. They take time, die and misbehave, but do nothing.
+//! processes it keeps. What these are is in `process.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,61 +9,12 @@ use atoll_model::agent::{
 use atoll_model::cmdb::{AgentStatus, Amount};
 use atoll_model::config::{AssignedConfig, ConfigAck};
 use atoll_model::deployment::InstancePhase;
+use atoll_model::snapshot::Usage;
 use atoll_model::{Host, Instance, Object, Reason, Snapshot, Span, Timestamp};
 
 use super::jobs::Jobs;
+use super::process::{Behaviour, Change, Due, Process, Step};
 use super::random::Random;
-
-/// How the processes of a release behave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Behaviour {
-    /// They start and serve.
-    #[default]
-    Good,
-    /// They start and serve, but take this much longer to start.
-    Slow(Span),
-    /// They die as soon as they are started.
-    Dies,
-    /// They start and never become ready.
-    Deaf,
-    /// They serve for this long, and then no more; tasks succeed though a test of theirs failed.
-    Fades(Span),
-}
-
-/// Something that will happen to a process, if it is still in the same life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Fetched,
-    Started,
-    Faded,
-    Retry,
-    TimedOut,
-    Stopped,
-    /// The command of a task ends.
-    Ended,
-}
-
-/// What is to happen, to whom, and when.
-pub(super) struct Due {
-    pub after: Span,
-    pub instance: String,
-    pub life: u64,
-    pub step: Step,
-}
-
-#[derive(Clone, Debug)]
-struct Process {
-    assigned: AssignedInstance,
-    said: InstanceReport,
-    life: u64,
-    deaths: u32,
-}
-
-impl Process {
-    fn serves(&self) -> bool {
-        self.said.phase == InstancePhase::Ready
-    }
-}
 
 /// A simulated host.
 #[derive(Clone, Debug)]
@@ -92,8 +43,8 @@ pub(super) struct Agent {
     ahead: BTreeSet<String>,
     ahead_unsaid: bool,
     say_all: bool,
-    /// What serves may be other than when [`Agent::was_counted`] was asked last.
-    uncounted: bool,
+    /// What has begun to serve and ceased to since [`Agent::changes`] was asked last.
+    changes: Vec<Change>,
     lives: u64,
 }
 
@@ -115,7 +66,7 @@ impl Agent {
             ahead: BTreeSet::new(),
             ahead_unsaid: false,
             say_all: true,
-            uncounted: true,
+            changes: Vec::new(),
             lives: 0,
         }
     }
@@ -151,22 +102,20 @@ impl Agent {
             agent.configs.insert(assigned.name.clone(), status.configs.clone());
             let name = assigned.name.clone();
             let process = Process { assigned, said, life: agent.lives, deaths: 0 };
+            agent.changes.extend(process.serves().then(|| process.change(true)));
             agent.processes.insert(name, process);
         }
         agent
     }
 
-    /// The deployment and release of every process that serves.
-    pub fn serving(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.processes.values().filter(|process| process.serves()).map(|process| {
-            let release = process.said.release.as_ref().unwrap_or(&process.assigned.release);
-            (process.assigned.deployment.as_str(), release.as_str())
-        })
+    /// What has begun to serve and ceased to since this was asked last.
+    pub fn changes(&mut self) -> std::vec::Drain<'_, Change> {
+        self.changes.drain(..)
     }
 
-    /// Whether what serves is as it was when this was asked last.
-    pub fn was_counted(&mut self) -> bool {
-        !std::mem::take(&mut self.uncounted)
+    /// Notes that what serves ceases to.
+    fn cease(changes: &mut Vec<Change>, process: &Process) {
+        changes.extend(process.serves().then(|| process.change(false)));
     }
 
     /// Up to which revision it knows what it is to do.
@@ -179,30 +128,30 @@ impl Agent {
         self.acted_on = 0;
     }
 
-    /// Acts on an assignment, unless it has acted on a newer one. What is `kept` and not in the
-    /// assignment goes on as it was.
+    /// Acts on an assignment, unless it has acted on a newer one. What is on the host by its
+    /// `usage` and not in the assignment goes on as it was.
     pub fn take(
         &mut self,
         assignment: Assignment,
-        kept: impl Fn(&str) -> bool,
+        usage: Option<&Usage>,
         now: Timestamp,
         random: &mut Random,
     ) -> Vec<Due> {
         if assignment.revision < self.acted_on {
             return Vec::new();
         }
-        let mut due = self.jobs.take(assignment.tasks, now, random);
         self.acted_on = assignment.revision;
-        let gone: Vec<String> = self.processes.keys().filter(|name| !kept(name)).cloned().collect();
-        for name in gone {
+        let kept = |name: &str| usage.is_some_and(|usage| usage.instances.contains_key(name));
+        for name in self.gone(&assignment.instances, usage, kept) {
             let process = self.processes.remove(&name);
-            self.uncounted |= process.is_some_and(|process| process.serves());
+            process.iter().for_each(|process| Agent::cease(&mut self.changes, process));
             self.unsaid.remove(&name);
         }
         self.configs.retain(|instance, _| {
             let told = assignment.instances.iter().any(|assigned| assigned.name == *instance);
             kept(instance) && (!told || assignment.configs.contains_key(instance))
         });
+        let mut due = self.jobs.take(assignment.tasks, now, random);
         for assigned in assignment.instances {
             let release = assignment.releases.get(&assigned.release);
             let image = release.filter(|r| r.pinned.is_none()).and_then(|r| r.image.clone());
@@ -217,6 +166,22 @@ impl Agent {
         self.ahead_unsaid |= self.ahead != assignment.ahead;
         self.ahead = assignment.ahead;
         due
+    }
+
+    /// What is there and is to be on the host no more. That is looked for only where there is more
+    /// than is to be: all that is to be on it is there once the assignment is taken.
+    fn gone(
+        &self,
+        assigned: &[AssignedInstance],
+        usage: Option<&Usage>,
+        kept: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let is_new = |one: &&AssignedInstance| !self.processes.contains_key(&one.name);
+        let new = assigned.iter().filter(is_new).count();
+        if self.processes.len() + new == usage.map_or(0, |usage| usage.instances.len()) {
+            return Vec::new();
+        }
+        self.processes.keys().filter(|name| !kept(name)).cloned().collect()
     }
 
     /// Delivers configuration: its processes have it at once.
@@ -278,7 +243,7 @@ impl Agent {
             life: self.lives,
             deaths: 0,
         };
-        self.uncounted |= known.is_some_and(Process::serves);
+        known.into_iter().for_each(|known| Agent::cease(&mut self.changes, known));
         let on_the_way = process.said.phase != InstancePhase::Stopped;
         if !(self.terse && on_the_way && (is_new || process.assigned.stop)) {
             self.unsaid.insert(name.clone());
@@ -316,7 +281,7 @@ impl Agent {
         if !(self.terse && first && process.deaths == 0 && process.said.restarts == 0) {
             self.unsaid.insert(due.instance.clone());
         }
-        let served = process.serves();
+        let served = process.serves().then(|| process.change(false));
         let said = &mut process.said;
         let next = match due.step {
             Step::Ended => None,
@@ -342,7 +307,7 @@ impl Agent {
                 said.reasons = vec![Reason::new("port-taken", message).hint(hint)];
                 Some((Span::seconds(10), Step::Retry))
             }
-            Step::Started => start(process, behaviour, now),
+            Step::Started => process.start(behaviour, now),
             Step::Faded => {
                 said.phase = InstancePhase::Unready;
                 said.reasons = vec![Reason::new("probe-failed", "no answer in 1s")];
@@ -354,8 +319,8 @@ impl Agent {
                 None
             }
         };
-        let process = self.processes.get(&due.instance);
-        self.uncounted |= served || process.is_some_and(Process::serves);
+        let serves = self.processes.get(&due.instance).filter(|process| process.serves());
+        self.changes.extend(served.into_iter().chain(serves.map(|process| process.change(true))));
         let (after, step) = next?;
         Some(Due { after, instance: due.instance.clone(), life: due.life, step })
     }
@@ -367,7 +332,7 @@ impl Agent {
         if !alive {
             return None;
         }
-        self.uncounted |= process.serves();
+        Agent::cease(&mut self.changes, process);
         self.lives += 1;
         process.life = self.lives;
         process.said.restarts += 1;
@@ -383,6 +348,7 @@ impl Agent {
     pub fn lose_engine(&mut self) {
         self.engine.clear();
         for (name, process) in &mut self.processes {
+            Agent::cease(&mut self.changes, process);
             self.lives += 1;
             process.life = self.lives;
             process.said.pid = None;
@@ -391,7 +357,7 @@ impl Agent {
             process.said.reasons = vec![Reason::new("docker-missing", message)];
             self.unsaid.insert(name.clone());
         }
-        (self.say_all, self.uncounted) = (true, true);
+        self.say_all = true;
     }
 
     /// The container engine answers again; what it ran is started.
@@ -413,11 +379,14 @@ impl Agent {
     /// The machine goes off: what ran on it is gone when it comes back.
     pub fn power_off(&mut self) {
         self.up = false;
+        for process in self.processes.values() {
+            Agent::cease(&mut self.changes, process);
+        }
         self.processes.clear();
         self.jobs.clear();
         self.configs.clear();
         self.unsaid.clear();
-        (self.say_all, self.uncounted) = (true, true);
+        self.say_all = true;
         self.forget_told();
     }
 
@@ -454,40 +423,5 @@ impl Agent {
         let (tasks, found) = (self.jobs.report(full), Vec::new());
         let ahead = (full || std::mem::take(&mut self.ahead_unsaid)).then(|| self.ahead.clone());
         Report { full, facts, instances, tasks, configs, found, ahead }
-    }
-}
-
-fn start(process: &mut Process, behaviour: Behaviour, now: Timestamp) -> Option<(Span, Step)> {
-    let said = &mut process.said;
-    said.release = Some(process.assigned.release.clone());
-    said.started_at = Some(now);
-    said.pid = Some(1000 + process.life as u32);
-    said.reasons.clear();
-    match behaviour {
-        Behaviour::Good | Behaviour::Slow(_) => {
-            said.phase = InstancePhase::Ready;
-            None
-        }
-        Behaviour::Fades(after) => {
-            said.phase = InstancePhase::Ready;
-            Some((after, Step::Faded))
-        }
-        Behaviour::Deaf => {
-            said.phase = InstancePhase::Starting;
-            Some((Span::seconds(60), Step::TimedOut))
-        }
-        Behaviour::Dies => {
-            process.deaths += 1;
-            said.restarts += 1;
-            said.pid = None;
-            said.reasons = vec![Reason::new("exited", "exited with code 1")];
-            // The first restarts are quick, and nobody is told of a crash loop yet.
-            let (phase, step) = match process.deaths {
-                0..=2 => (InstancePhase::Starting, Step::Fetched),
-                _ => (InstancePhase::CrashLoop, Step::Retry),
-            };
-            said.phase = phase;
-            Some((Span::seconds(u64::from(process.deaths.min(6)) * 5), step))
-        }
     }
 }

@@ -1,19 +1,85 @@
-//! The hosts' side of the simulated fleet: who asks and says what when, and what of it arrives.
-//! What happens on a host is in `agent.rs`.
+//! The hosts' side of the simulated fleet: what befalls them, who asks and says what when, and what
+//! of it arrives. What happens on a host is in `agent.rs`.
 
 use atoll_model::access::Actor;
 use atoll_model::agent::Report;
-use atoll_model::{Host, Kind, Object, Span, Task};
+use atoll_model::{Host, Instance, Kind, Object, Span, Task};
 
-use super::agent::{Behaviour, Due};
-use super::{Event, Sim};
+use super::agent::Agent;
+use super::process::{Behaviour, Due};
+use super::{Event, Loss, Sim};
 use crate::CONTROLLERS;
-use crate::report::{assignment, assignment_since, report};
+use crate::report::{assignment_since, report};
 
 /// An agent asks for its assignment at least this often.
 const HEARTBEAT: Span = Span::seconds(10);
 
 impl Sim {
+    /// Loses a host.
+    pub fn lose(&mut self, host: &str, loss: Loss) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            agent.linked = false;
+            agent.say_all();
+            if loss == Loss::Off {
+                agent.power_off();
+            }
+            self.recount(host);
+            self.last_word(host);
+        }
+    }
+
+    /// The tasks that were begun on each host, as often as they were.
+    pub fn begun(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.by_host().flat_map(|(host, agent)| {
+            agent.jobs.begun.iter().map(move |task| (host, task.as_str()))
+        })
+    }
+
+    /// Brings a lost host back.
+    pub fn give_back(&mut self, host: &str) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            (agent.linked, agent.up) = (true, true);
+            agent.say_all();
+            self.wake(host, Span(1));
+        }
+    }
+
+    /// The hosts that have an agent, and whether it is reached.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.by_host().map(|(name, agent)| (name, agent.linked))
+    }
+
+    /// How many hosts are reached.
+    pub(crate) fn reached(&self) -> u32 {
+        self.agents.values().filter(|agent| agent.linked).count() as u32
+    }
+
+    fn by_host(&self) -> impl Iterator<Item = (&str, &Agent)> {
+        let mut all: Vec<_> =
+            self.agents.iter().map(|(host, agent)| (host.as_str(), agent)).collect();
+        all.sort_by_key(|(host, _)| *host);
+        all.into_iter()
+    }
+
+    /// Something else on a host listens on a port.
+    pub fn occupy(&mut self, host: &str, port: u16) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            agent.foreign.insert(port);
+        }
+    }
+
+    /// Kills the process of an instance.
+    pub fn crash(&mut self, instance: &str) {
+        let Some(object) = self.world.get::<Instance>(instance) else { return };
+        let host = object.spec.host.clone();
+        let agent = self.agents.get_mut(&host).filter(|agent| agent.up);
+        let due = agent.and_then(|agent| agent.crash(instance, &mut self.random));
+        if let Some(due) = due {
+            self.soon(&host, due);
+        }
+        self.say(&host);
+    }
+
     /// The container engine of a host goes, or comes back.
     pub fn engine(&mut self, host: &str, answers: bool) {
         let Some(agent) = self.agents.get_mut(host) else { return };
@@ -86,14 +152,11 @@ impl Sim {
         }
         let acted_on = agent.acted_on();
         self.note_heard(host);
-        let assigned = match self.twin.is_some() {
-            // Most of what is on a host of a large fleet is as it was.
-            true => assignment_since(&self.world, host, acted_on),
-            false => assignment(&self.world, host),
-        };
+        // Most of what is on a host of a large fleet is as it was.
+        let assigned = assignment_since(&self.world, host, acted_on);
         if let Some(agent) = self.agents.get_mut(host) {
-            let kept = |instance: &str| self.world.instance_on(host, instance).is_some();
-            let due = agent.take(assigned, kept, self.now, &mut self.random);
+            let usage = self.world.usage(host);
+            let due = agent.take(assigned, usage, self.now, &mut self.random);
             due.into_iter().for_each(|due| self.soon(host, due));
         }
         self.recount(host);
@@ -103,6 +166,9 @@ impl Sim {
     fn note_heard(&mut self, host: &str) {
         // In a twin nobody falls silent without being told to, so nobody is waited for.
         let at = self.twin.as_ref().map_or(self.now, |twin| twin.end);
+        if self.measured.last_heard.get(host) == Some(&at) {
+            return;
+        }
         let before = self.measured.last_heard.insert(host.to_owned(), at);
         let away = before.is_none_or(|at| self.now.since(at) >= self.measured.host_timeout);
         if away {

@@ -8,7 +8,7 @@ use atoll_model::ci::step::Suite;
 use atoll_model::ci::task::{TaskPhase, TestTotals, Yields};
 use atoll_model::{Reason, Span, Timestamp};
 
-use super::agent::{Behaviour, Due, Step};
+use super::process::{Behaviour, Due, Step};
 use super::random::Random;
 
 /// The tasks of one host.

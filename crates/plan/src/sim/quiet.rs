@@ -5,8 +5,8 @@ use atoll_model::deployment::Phase;
 use atoll_model::pool::{Pool, PoolPhase};
 use atoll_model::{Config, Deployment, Kind, Promotion, Span};
 
-use super::agent::Step;
 use super::clouds::Happening;
+use super::process::Step;
 use super::{Event, Sim};
 use crate::CONTROLLERS;
 

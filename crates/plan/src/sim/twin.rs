@@ -8,7 +8,8 @@ use std::sync::Arc;
 use atoll_model::access::Actor;
 use atoll_model::{Any, Deployment, Host, Intent, Kind, Reason, Snapshot, Span, Timestamp, Write};
 
-use super::agent::{Agent, Behaviour};
+use super::agent::Agent;
+use super::process::{Behaviour, Change};
 use super::{Loss, Sim};
 use crate::query::{Answer, Query};
 use crate::rehearsal::deeds::Deeds;
@@ -58,7 +59,8 @@ pub(crate) struct Twin {
     /// Whether it is to stop, whatever is left.
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
     stopped: bool,
-    counted: BTreeMap<String, BTreeMap<(String, String), u32>>,
+    /// Whether each controller is [`LEFT_OUT`].
+    left_out: Vec<bool>,
 }
 
 impl Twin {
@@ -80,7 +82,7 @@ impl Twin {
             writes: 0,
             stop,
             stopped: false,
-            counted: BTreeMap::new(),
+            left_out: CONTROLLERS.iter().map(|one| LEFT_OUT.contains(&one.name)).collect(),
         }
     }
 
@@ -204,8 +206,9 @@ impl Sim {
         self.work();
     }
 
-    pub(super) fn leaves_out(&self, controller: &Controller) -> bool {
-        self.twin.is_some() && LEFT_OUT.contains(&controller.name)
+    /// Whether a controller, by its place among all, has nothing to do here.
+    pub(super) fn leaves_out(&self, controller: usize) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.left_out[controller])
     }
 
     /// What the gate did not let pass of a planner's or a host's. In a test that is a defect.
@@ -238,37 +241,16 @@ impl Sim {
         }
     }
 
-    /// Counts anew what serves on a host.
+    /// Counts what has begun to serve on a host and ceased to.
     pub(super) fn recount(&mut self, host: &str) {
+        let Some(agent) = self.agents.get_mut(host) else { return };
+        let changes = agent.changes();
         let Some(twin) = &mut self.twin else { return };
-        let agent = self.agents.get_mut(host);
-        if agent.is_none_or(|agent| agent.was_counted()) {
-            return;
+        for Change { deployment, release, serves } in changes {
+            let all = twin.serving.entry(deployment).or_default();
+            let count = all.entry(release).or_default();
+            *count = if serves { *count + 1 } else { count.saturating_sub(1) };
         }
-        let mut now: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-        for serves in self.agents.get(host).into_iter().flat_map(Agent::serving) {
-            *now.entry(serves).or_default() += 1;
-        }
-        let before = twin.counted.get(host);
-        let told = before.into_iter().flatten().map(|((d, r), n)| ((d.as_str(), r.as_str()), *n));
-        if told.eq(now.iter().map(|(serves, count)| (*serves, *count))) {
-            return;
-        }
-        let owned = |((deployment, release), count): ((&str, &str), u32)| {
-            ((deployment.to_owned(), release.to_owned()), count)
-        };
-        let now: BTreeMap<(String, String), u32> = now.into_iter().map(owned).collect();
-        for ((deployment, release), count) in before.into_iter().flatten() {
-            let all = twin.serving.entry(deployment.clone()).or_default();
-            if let Some(sum) = all.get_mut(release) {
-                *sum = sum.saturating_sub(*count);
-            }
-        }
-        for ((deployment, release), count) in &now {
-            let all = twin.serving.entry(deployment.clone()).or_default();
-            *all.entry(release.clone()).or_default() += count;
-        }
-        twin.counted.insert(host.to_owned(), now);
     }
 
     /// Loses a host for good, as a machine that is switched off.
