@@ -35,6 +35,8 @@ struct Outcome {
     cost: f64,
     /// The same over what is needed in each minute, as if instances were there at once.
     over: f64,
+    /// How often the number was changed.
+    changes: f64,
 }
 
 type Points<'p> = &'p [(Timestamp, f64)];
@@ -56,7 +58,7 @@ fn run(trace: &Trace, loads: &[f64], mut decider: Decider) -> Outcome {
     let mut since = None;
     // When each instance serves.
     let mut instances: Vec<Timestamp> = vec![Timestamp(0); wanted as usize];
-    let (mut violated, mut cost) = (0_u32, 0.0);
+    let (mut violated, mut cost, mut changes) = (0_u32, 0.0, 0_u32);
     for (minute, load) in loads.iter().copied().enumerate().skip(first) {
         let serving = instances.iter().filter(|ready| **ready <= at(minute)).count();
         violated += u32::from(load > serving as f64 * EACH * 1.000_001);
@@ -67,6 +69,7 @@ fn run(trace: &Trace, loads: &[f64], mut decider: Decider) -> Outcome {
             let next = decider(now, &points[start..], (wanted, since)).clamp(LEAST, MOST);
             if next != wanted {
                 (wanted, since) = (next, Some(now));
+                changes += 1;
             }
             // The youngest go first.
             instances.truncate(wanted as usize);
@@ -79,6 +82,7 @@ fn run(trace: &Trace, loads: &[f64], mut decider: Decider) -> Outcome {
         violated: f64::from(violated) / DAY as f64,
         cost: cost / (needed + begun),
         over: cost / needed,
+        changes: f64::from(changes),
     }
 }
 
@@ -185,8 +189,10 @@ fn mean(traces: &[Trace], predict: bool) -> [Outcome; 3] {
             sum.violated += outcome.violated / count;
             sum.cost += outcome.cost / count;
             sum.over += outcome.over / count;
+            sum.changes += outcome.changes / count;
             let violated = outcome.violated * 100.0;
-            line += &format!("  {violated:6.2} % {:6.3} × ({:.3})", outcome.cost, outcome.over);
+            let Outcome { cost, over, changes, .. } = outcome;
+            line += &format!("  {violated:6.2} % {cost:6.3} × ({over:.3}) {changes:4}");
         }
         println!("{line}");
     }

@@ -25,9 +25,9 @@ const LATEST: Span = Span::seconds(120);
 /// it costs. Of a noisy load that is fewer deviations than of a quiet one, as each is dearer.
 ///
 /// Source: the newsvendor's problem, Edgeworth (1888), Arrow, Harris and Marschak (1951).
-const WORTH: f64 = 6.0;
+const WORTH: f64 = 8.0;
 /// At least and at most so many standard deviations are kept.
-const KEPT: (f64, f64) = (2.0, 3.3);
+const KEPT: (f64, f64) = (1.6, 3.6);
 /// Beside a forecast that holds, so many are kept beyond the level of now.
 const BESIDE: f64 = 1.0;
 /// The highest of a step of five minutes is so many deviations above its mean as often as not,
@@ -49,6 +49,10 @@ const STEP_UP: u32 = 4;
 const GRAIN: u32 = 100;
 /// and twice that has to be too many before any is taken away, so that it does not go to and fro.
 const IDLE_GRAINS: u32 = 2;
+/// So many deviations beyond what is kept have to be too many as well before any is taken away, but
+/// not more than this share of an instance: a load at the edge of a number does not make it go to
+/// and fro.
+const EDGE: (f64, f64) = (2.0, 0.3);
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -376,7 +380,8 @@ fn down(
             reasons.push(Reason::new("sudden-fall", message));
             return None;
         }
-        (most, waited) = (most.max(whole(need + margin.beyond)), waited.max(window));
+        let edge = (EDGE.0 * seen.spread).min(EDGE.1);
+        (most, waited) = (most.max(whole(need + margin.beyond + edge)), waited.max(window));
     }
     let grain = grain(question.current);
     if grain > 1 && most + IDLE_GRAINS * grain > question.current {
@@ -547,6 +552,18 @@ mod tests {
         assert_eq!(decided(8, &late).0, 8);
         let long = points((0..80).map(|i| if i < 35 { 8.0 } else { 3.0 }));
         assert_eq!(decided(8, &long), (3, vec!["fewer".to_owned()]));
+    }
+
+    #[test]
+    fn a_load_at_the_edge_of_a_number_does_not_make_it_go_to_and_fro() {
+        // Two deviations of 0.06 are kept, and two more have to be too many.
+        let beside = |need: f64| points((0..80).map(move |i| need + f64::from(i % 3 - 1) * 0.04));
+        let spread = spread(&beside(3.0), &[3.0; 80]);
+        assert!((0.05..0.07).contains(&spread), "{spread}");
+        let most = 3.0 - kept(spread, 3.0) * spread;
+        assert_eq!(decided(3, &beside(most + 0.03)).0, 4, "it grows");
+        assert_eq!(decided(4, &beside(most - 0.03)).0, 4, "it is kept");
+        assert_eq!(decided(4, &beside(most - 0.15)).0, 3, "it is given back");
     }
 
     #[test]
