@@ -25,9 +25,9 @@ const LATEST: Span = Span::seconds(120);
 /// it costs. Of a noisy load that is fewer deviations than of a quiet one, as each is dearer.
 ///
 /// Source: the newsvendor's problem, Edgeworth (1888), Arrow, Harris and Marschak (1951).
-const WORTH: f64 = 8.0;
+const WORTH: f64 = 6.0;
 /// At least and at most so many standard deviations are kept.
-const KEPT: (f64, f64) = (1.6, 3.6);
+const KEPT: (f64, f64) = (2.0, 3.3);
 /// Beside a forecast that holds, so many are kept beyond the level of now.
 const BESIDE: f64 = 1.0;
 /// The highest of a step of five minutes is so many deviations above its mean as often as not,
@@ -52,7 +52,7 @@ const IDLE_GRAINS: u32 = 2;
 /// So many deviations beyond what is kept have to be too many as well before any is taken away, but
 /// not more than this share of an instance: a load at the edge of a number does not make it go to
 /// and fro.
-const EDGE: (f64, f64) = (2.0, 0.3);
+const EDGE: (f64, f64) = (1.0, 0.2);
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -556,7 +556,7 @@ mod tests {
 
     #[test]
     fn a_load_at_the_edge_of_a_number_does_not_make_it_go_to_and_fro() {
-        // Two deviations of 0.06 are kept, and two more have to be too many.
+        // Beyond the deviations that are kept another one, of 0.06, has to be too many.
         let beside = |need: f64| points((0..80).map(move |i| need + f64::from(i % 3 - 1) * 0.04));
         let spread = spread(&beside(3.0), &[3.0; 80]);
         assert!((0.05..0.07).contains(&spread), "{spread}");
