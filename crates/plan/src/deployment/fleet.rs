@@ -37,8 +37,8 @@ impl<'a> Member<'a> {
         Member { object, seat, place, ready, moves: false }
     }
 
-    /// Its own deployment moves it to another zone.
-    fn is_moved(&mut self) {
+    /// Takes it for one that its own deployment moves to another zone.
+    fn leave_zone(&mut self) {
         self.moves = true;
         if self.place == Standing::Staying {
             self.place = Standing::Leaving;
@@ -131,19 +131,17 @@ pub(crate) struct Fleet<'a>(pub Vec<Member<'a>>);
 impl<'a> Fleet<'a> {
     pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Fleet<'a> {
         // Asked once, and not of each of them.
-        let moving = world.count(Kind::Migration) > 0;
+        let migrating = world.count(Kind::Migration) > 0;
         let seats = world.seats(deployment.name());
         let mut members = Vec::with_capacity(deployment.status.instances as usize + 8);
-        members.extend(seats.map(|seat| Member::of(world, seat, moving)));
+        members.extend(seats.map(|seat| Member::of(world, seat, migrating)));
         let uneven = deployment.status.uneven.as_ref();
-        for name in
-            uneven.and_then(|uneven| uneven.moving.as_ref()).iter().flat_map(|m| &m.instances)
-        {
-            let ordinal = world.get::<Instance>(name).map(|instance| instance.spec.ordinal);
-            let place =
-                ordinal.map(|ordinal| members.binary_search_by_key(&ordinal, |m| m.seat.ordinal));
-            if let Some(Ok(place)) = place {
-                members[place].is_moved();
+        let moving = uneven.and_then(|uneven| uneven.moving.as_ref());
+        for name in moving.iter().flat_map(|moving| &moving.instances) {
+            let Some(instance) = world.get::<Instance>(name) else { continue };
+            let ordinal = instance.spec.ordinal;
+            if let Ok(place) = members.binary_search_by_key(&ordinal, |m| m.seat.ordinal) {
+                members[place].leave_zone();
             }
         }
         Fleet(members)
