@@ -44,19 +44,15 @@ pub struct Scaling {
     /// So much load comes with one a second of what the business counts, by its name: `orders: 12`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub demand: BTreeMap<String, f64>,
-    /// Instances are taken away only after every signal has asked for fewer for this long. At the
-    /// default of five minutes, for as long as a load is as its forecast says only for the time an
-    /// instance takes to start.
-    #[serde(default = "five_minutes")]
-    pub down_after: Span,
-}
-
-fn five_minutes() -> Span {
-    Scaling::DOWN_AFTER
+    /// Instances are taken away only after every signal has asked for fewer for this long. Where
+    /// nothing is said that is five minutes, and for as long as a load is as its forecast says only
+    /// the time an instance takes to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_after: Option<Span>,
 }
 
 impl Scaling {
-    /// The default of [`Scaling::down_after`].
+    /// How long every signal has to have asked for fewer where [`Scaling::down_after`] says nothing.
     pub const DOWN_AFTER: Span = Span::seconds(300);
 }
 

@@ -72,10 +72,7 @@ impl<'a> Subject<'a> {
     /// was taken away too soon is there again after the time to start, so that is enough, where
     /// nothing else is said.
     fn foreseen_after(&self) -> Span {
-        match self.scaling.down_after {
-            said if said == Scaling::DOWN_AFTER => START,
-            said => said,
-        }
+        self.scaling.down_after.unwrap_or(START)
     }
 
     fn bounds(&self) -> (u32, u32) {
@@ -170,7 +167,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         peak,
         expected: expected(subject, forecast.as_ref(), cx.now),
         signals: &needs,
-        down_after: subject.scaling.down_after,
+        down_after: subject.scaling.down_after.unwrap_or(Scaling::DOWN_AFTER),
         foreseen_after: subject.foreseen_after(),
         start: START,
     });

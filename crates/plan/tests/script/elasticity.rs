@@ -43,7 +43,7 @@ impl Script {
         let mut scaling = serde_json::json!({
             "min": options.take::<u32>("min")?.unwrap_or(1),
             "max": options.take::<u32>("max")?.unwrap_or(100),
-            "downAfter": options.take::<String>("down")?.unwrap_or("5m".to_owned()),
+            "downAfter": options.take::<String>("down")?,
             "mode": options.take::<String>("mode")?.unwrap_or("act".to_owned()),
         });
         if let Some(target) = options.take::<f64>("target")? {
