@@ -261,6 +261,7 @@ fn told(instance: AssignedInstance) -> InstanceReport {
     let runs = !instance.stop;
     InstanceReport {
         name: instance.name,
+        created_at: Some(instance.created_at),
         generation: instance.generation,
         phase,
         release: Some(instance.release).filter(|_| runs),

@@ -285,6 +285,7 @@ fn told_of(instance: &Object<Instance>) -> InstanceReport {
     let runs = !instance.meta.deleting();
     InstanceReport {
         name: instance.meta.name.clone(),
+        created_at: instance.meta.created_at,
         generation: instance.meta.generation,
         phase: if runs { InstancePhase::Ready } else { InstancePhase::Stopped },
         release: Some(instance.spec.release.clone()).filter(|_| runs),

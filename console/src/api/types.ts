@@ -8192,6 +8192,12 @@ export interface components {
         /** @description How one instance is. */
         InstanceReport: {
             /**
+             * @description When the instance it is of was made, as the agent was told: another may come that has its
+             *     name.
+             * @default null
+             */
+            createdAt: components["schemas"]["Timestamp"] | (null);
+            /**
              * Format: uint64
              * @description The generation of its target that the agent has acted on.
              */
@@ -11700,12 +11706,11 @@ export interface components {
                 [key: string]: number;
             };
             /**
-             * @description Instances are taken away only after every signal has asked for fewer for this long. At the
-             *     default of five minutes, for as long as a load is as its forecast says only for the time an
-             *     instance takes to start.
-             * @default 5m
+             * @description Instances are taken away only after every signal has asked for fewer for this long. Where
+             *     nothing is said that is five minutes, and for as long as a load is as its forecast says only
+             *     the time an instance takes to start.
              */
-            downAfter: components["schemas"]["Span"];
+            downAfter?: components["schemas"]["Span"] | (null);
             /**
              * Format: uint32
              * @description The most.

@@ -335,6 +335,7 @@ impl Keeper {
     fn post(&self, order: &Order, phase: InstancePhase) {
         self.machine.board.post(InstanceReport {
             name: self.name.clone(),
+            created_at: Some(order.instance.created_at),
             generation: order.instance.generation,
             phase,
             release: None,

@@ -31,8 +31,8 @@ pub enum Action {
     Change(Arc<Order>),
     /// One that is no longer wanted here: stopped and cleared away.
     Forget(String),
-    /// One to be stopped that is not here anyway, with the generation that asks so.
-    Absent(String, u64),
+    /// One to be stopped that is not here anyway.
+    Absent(Box<AssignedInstance>),
     /// One whose release was not sent along: left as it is.
     Lacking(String),
 }
@@ -86,14 +86,14 @@ pub fn reconcile(assignment: &Assignment, known: &BTreeMap<String, Arc<Order>>) 
         });
         let Some(release) = release else {
             actions.push(if instance.stop {
-                Action::Absent(instance.name.clone(), instance.generation)
+                Action::Absent(Box::new(instance.clone()))
             } else {
                 Action::Lacking(instance.name.clone())
             });
             continue;
         };
         if instance.stop && before.is_none() {
-            actions.push(Action::Absent(instance.name.clone(), instance.generation));
+            actions.push(Action::Absent(Box::new(instance.clone())));
             continue;
         }
         let prefetch = instance.prefetch.as_ref().and_then(|r| assignment.releases.get(r));

@@ -289,6 +289,7 @@ pub async fn tell(machine: &Machine) {
 
 #[cfg(test)]
 mod tests {
+    use atoll_model::Timestamp;
     use atoll_model::deployment::InstancePhase;
 
     use super::*;
@@ -296,6 +297,7 @@ mod tests {
     fn report(name: &str, restarts: u32) -> InstanceReport {
         InstanceReport {
             name: name.to_owned(),
+            created_at: None,
             generation: 1,
             phase: InstancePhase::Ready,
             release: None,
@@ -327,6 +329,18 @@ mod tests {
         board.forget("b");
         board.tell_all();
         assert_eq!(told(&board), Some((true, vec!["a".into()])));
+    }
+
+    #[test]
+    fn another_of_the_same_name_is_news_though_it_is_as_the_one_before() {
+        let board = Board::awaiting([], []);
+        let of = |made| InstanceReport { created_at: Some(Timestamp(made)), ..report("a", 0) };
+        board.post(of(1));
+        assert!(told(&board).is_some());
+        board.post(of(1));
+        assert_eq!(told(&board), None);
+        board.post(of(2));
+        assert_eq!(told(&board), Some((false, vec!["a".into()])));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use atoll_client::{Backoff, ClientError};
 use atoll_model::Span;
-use atoll_model::agent::{Assignment, InstanceReport};
+use atoll_model::agent::{AssignedInstance, Assignment, InstanceReport};
 use atoll_model::cmdb::{DEFAULT_ZONE, ZONE_LABEL};
 use atoll_model::deployment::InstancePhase;
 use tokio::sync::watch;
@@ -296,7 +296,7 @@ impl Agent {
             match action {
                 Action::Start(order) | Action::Change(order) => self.order(order),
                 Action::Forget(name) => self.forget(&name),
-                Action::Absent(name, generation) => self.absent(name, generation),
+                Action::Absent(instance) => self.absent(&instance),
                 Action::Lacking(name) => {
                     tracing::error!(name, "its release was not sent along; it is left as it is");
                 }
@@ -387,10 +387,12 @@ impl Agent {
         sender.send_replace(None);
     }
 
-    fn absent(&self, name: String, generation: u64) {
+    /// Says of an instance that it has stopped of which nothing was ever here.
+    fn absent(&self, instance: &AssignedInstance) {
         self.machine.board.post(InstanceReport {
-            name,
-            generation,
+            name: instance.name.clone(),
+            created_at: Some(instance.created_at),
+            generation: instance.generation,
             phase: InstancePhase::Stopped,
             release: None,
             pid: None,

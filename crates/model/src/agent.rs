@@ -239,6 +239,10 @@ pub struct TaskReport {
 pub struct InstanceReport {
     /// Its name.
     pub name: String,
+    /// When the instance it is of was made, as the agent was told: another may come that has its
+    /// name.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
     /// The generation of its target that the agent has acted on.
     pub generation: u64,
     /// In one word.

@@ -45,7 +45,9 @@ pub fn report(cx: &Context, host: &str, report: &Report) -> Plan {
             }
             continue;
         };
-        if said.generation >= instance.status.observed_generation
+        let created_at = instance.meta.created_at.unwrap_or_default();
+        if said.created_at.is_none_or(|at| at == created_at)
+            && said.generation >= instance.status.observed_generation
             && said.generation <= instance.meta.generation
         {
             changed.insert(instance.name(), status(cx, instance, said, address));
@@ -315,6 +317,7 @@ mod tests {
     fn said(name: &str, generation: u64, phase: InstancePhase) -> InstanceReport {
         InstanceReport {
             name: name.to_owned(),
+            created_at: None,
             generation,
             phase,
             release: Some("web-1".to_owned()),
@@ -416,6 +419,20 @@ mod tests {
             let said = said("web.prod.0", generation, InstancePhase::Ready);
             let plan = tell(&world, Timestamp(0), "h0", false, &[said]);
             assert_eq!(plan.writes.len(), taken, "generation {generation}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_of_another_of_that_name_is_not_believed() {
+        let mut any = instance("web.prod.0", "h0");
+        any.meta_mut().created_at = Some(Timestamp(5));
+        let world = world([host("h0"), any]);
+        for (created_at, taken) in [(Some(4), 0), (Some(5), 1), (None, 1)] {
+            let created_at = created_at.map(Timestamp);
+            let said = said("web.prod.0", 1, InstancePhase::Stopped);
+            let said = InstanceReport { created_at, ..said };
+            let plan = tell(&world, Timestamp(9), "h0", false, &[said]);
+            assert_eq!(plan.writes.len(), taken, "made at {created_at:?}");
         }
     }
 

@@ -304,6 +304,7 @@ impl Keeper {
         let app = state.app;
         self.machine.board.post(InstanceReport {
             name: self.name.clone(),
+            created_at: Some(record.order.instance.created_at),
             generation: record.order.instance.generation,
             phase,
             release: Some(record.order.instance.release.clone()),

@@ -107,16 +107,16 @@ fn a_missing_release_harms_nothing_that_runs() {
     stopped.stop = true;
     let actions = reconcile(&assignment(vec![stopped.clone()]), &known(&[order("x", "a")]));
     assert!(matches!(&actions[..], [Action::Change(o)] if o.instance.stop));
-    let actions = reconcile(&assignment(vec![stopped]), &known(&[]));
-    assert_eq!(actions, [Action::Absent("x".to_owned(), 1)]);
+    let actions = reconcile(&assignment(vec![stopped.clone()]), &known(&[]));
+    assert_eq!(actions, [Action::Absent(Box::new(stopped))]);
 }
 
 #[test]
 fn a_stop_of_what_is_not_here_only_has_to_be_told() {
     let mut stopped = instance("x", "a");
     stopped.stop = true;
-    let actions = reconcile(&assignment(vec![stopped]), &known(&[]));
-    assert_eq!(actions, [Action::Absent("x".to_owned(), 1)]);
+    let actions = reconcile(&assignment(vec![stopped.clone()]), &known(&[]));
+    assert_eq!(actions, [Action::Absent(Box::new(stopped))]);
 }
 
 #[test]

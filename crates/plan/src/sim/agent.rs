@@ -89,6 +89,7 @@ impl Agent {
             agent.lives += 1;
             let said = InstanceReport {
                 name: assigned.name.clone(),
+                created_at: Some(assigned.created_at),
                 generation: assigned.generation,
                 phase: status.phase,
                 release: status.release.clone(),
@@ -229,6 +230,7 @@ impl Agent {
         let process = Process {
             said: InstanceReport {
                 name: name.clone(),
+                created_at: Some(assigned.created_at),
                 generation: assigned.generation,
                 phase,
                 release: if assigned.stop { release } else { None },
