@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Kind;
 use crate::cmdb::explained;
 use crate::name::Invalid;
 use crate::object::{Explained, Reason, Spec};
 use crate::quantity::Portion;
 use crate::selector::Selector;
 use crate::time::{Span, Timestamp};
+use crate::{Instance, Kind, Object};
 
 /// Moves what runs on some hosts to others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -219,9 +219,12 @@ impl Migration {
 }
 
 impl MigrationStatus {
-    /// Whether the wave under way moves an instance.
-    pub fn moves(&self, instance: &str) -> bool {
-        !self.phase.is_over() && self.moving.contains_key(instance)
+    /// Whether the wave under way moves an instance. One that was made since, elsewhere or for
+    /// another that moves, may have the name of one that is gone, and is not moved.
+    pub fn moves(&self, instance: &Object<Instance>) -> bool {
+        let there = |one: &Move| one.from == instance.spec.host;
+        let before = self.wave_at.is_none_or(|at| instance.meta.created_at <= Some(at));
+        before && !self.phase.is_over() && self.moving.get(instance.name()).is_some_and(there)
     }
 }
 

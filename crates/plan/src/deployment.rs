@@ -272,7 +272,7 @@ impl<'a> Subject<'a> {
     /// Where instances that are moved go, if that is bounded.
     pub fn moved_to(&self) -> Option<&'a atoll_model::Selector> {
         let leaving = self.fleet.0.iter().filter(|member| member.place == Standing::Leaving);
-        leaving.filter_map(|member| crate::migration::moves(self.world, member.name())).next()
+        leaving.filter_map(|member| crate::migration::moves(self.world, member.object)).next()
     }
 
     /// No step of a rollout is to be taken.

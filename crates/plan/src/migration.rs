@@ -60,7 +60,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
 }
 
 /// Whether the wave of a migration moves an instance, and where to.
-pub(crate) fn moves<'a>(world: &'a Snapshot, instance: &str) -> Option<&'a Selector> {
+pub(crate) fn moves<'a>(world: &'a Snapshot, instance: &Object<Instance>) -> Option<&'a Selector> {
     let mut all = world.all::<Migration>();
     let of = all.find(|migration| migration.status.moves(instance))?;
     Some(&of.spec.to)
@@ -139,14 +139,12 @@ impl Turn<'_> {
     /// what they want again.
     fn follow(&mut self) {
         let world = self.cx.world;
-        let there = |name: &String, one: &Move| {
-            world.get::<Instance>(name).is_some_and(|instance| instance.spec.host == one.from)
-        };
+        let there = |name: &str| self.is_there(name);
         let waiting = |one: &Move| {
             let deployment = world.get::<Deployment>(&one.deployment);
             deployment.is_some_and(|d| !d.meta.deleting() && d.status.ready < d.wanted())
         };
-        let open = self.status.moving.iter().filter(|(name, one)| there(name, one) || waiting(one));
+        let open = self.status.moving.iter().filter(|(name, one)| there(name) || waiting(one));
         let open: BTreeSet<&str> = open.map(|(_, one)| one.deployment.as_str()).collect();
         let began = self.status.wave_at.unwrap_or(self.cx.now);
         if open.is_empty() {
@@ -172,15 +170,19 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether an instance of the wave is where it is moved off.
+    fn is_there(&self, name: &str) -> bool {
+        let instance = self.cx.world.get::<Instance>(name);
+        instance.is_some_and(|instance| self.status.moves(instance))
+    }
+
     /// Ends a wave that does not end, of a migration nobody wants any more: what it has not moved
     /// stays where it is, and what was made for that goes again.
     fn give_up(&mut self, began: Timestamp) {
-        let world = self.cx.world;
-        let stays = |name: &String, one: &Move| {
-            world.get::<Instance>(name).is_some_and(|instance| instance.spec.host == one.from)
-        };
+        let stay = self.status.moving.keys().filter(|name| self.is_there(name));
+        let stay: BTreeSet<String> = stay.cloned().collect();
         let all = self.status.moving.len();
-        self.status.moving.retain(|name, one| !stays(name, one));
+        self.status.moving.retain(|name, _| !stay.contains(name));
         let left = crate::instances(all - self.status.moving.len());
         let wave = self.status.wave;
         let message = format!("wave {wave} did not end and was given up, with {left} not moved");

@@ -40,7 +40,7 @@ fn restarts(cx: &Context, subject: &Subject) -> Option<String> {
         return Some(format!("deployment/{} acts: it replaces what is lost", deployment.name()));
     }
     if let Some(Any::Instance(instance)) = &subject.any
-        && crate::migration::moves(cx.world, instance.name()).is_some()
+        && crate::migration::moves(cx.world, instance).is_some()
     {
         return Some("a migration moves it".to_owned());
     }

@@ -28,7 +28,7 @@ pub(crate) struct Member<'a> {
 impl<'a> Member<'a> {
     fn of(world: &'a Snapshot, seat: &'a Seat, moving: bool) -> Member<'a> {
         let object = &seat.instance;
-        let moved = || moving && crate::migration::moves(world, object.name()).is_some();
+        let moved = || moving && crate::migration::moves(world, object).is_some();
         let place = match seat.standing {
             Standing::Staying if moved() => Standing::Leaving,
             standing => standing,

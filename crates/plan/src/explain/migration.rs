@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use atoll_model::migration::MigrationPhase;
-use atoll_model::{Migration, Object, many};
+use atoll_model::{Instance, Migration, Object, many};
 
 use super::{Told, ago};
 use crate::Context;
@@ -41,12 +41,14 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
     };
     let deployments: BTreeSet<&str> =
         status.moving.values().map(|one| one.deployment.as_str()).collect();
-    told.wait_each(
-        status
-            .moving
-            .iter()
-            .map(|(i, one)| format!("instance/{i} to leave {}", one.from))
-            .collect(),
-    );
+    let there = |name: &str| cx.world.get::<Instance>(name).is_some_and(|i| status.moves(i));
+    let here = status.moving.iter().filter(|(name, _)| there(name));
+    let mut awaited: Vec<String> =
+        here.map(|(name, one)| format!("instance/{name} to leave {}", one.from)).collect();
+    if awaited.is_empty() {
+        // They have gone; the wave ends once there are as many as wanted again.
+        awaited.extend(deployments.iter().map(|name| format!("all of deployment/{name} to serve")));
+    }
+    told.wait_each(awaited);
     deployments.iter().take(5).for_each(|name| told.see(format!("deployment/{name}")));
 }
