@@ -34,8 +34,8 @@ enum What {
 /// Which hosts are emptied.
 #[derive(Debug, clap::Args)]
 struct Off {
-    /// host/NAME or zone/NAME, one or several
-    #[arg(value_name = "host/NAME|zone/NAME")]
+    /// host/NAME, zone/NAME or pool/NAME, one or several
+    #[arg(value_name = "host/NAME|zone/NAME|pool/NAME")]
     of: Vec<Subject>,
     /// Instead: the hosts that pass a filter, as `atoll find` takes it
     #[arg(long, value_name = "FILTER", conflicts_with = "of")]
@@ -114,7 +114,12 @@ fn filter(off: &Off) -> Result<String, Failure> {
         .map(|subject| match subject.kind {
             Kind::Host => Ok(format!("name = {:?}", subject.name)),
             Kind::Zone => Ok(format!("zone = {:?}", subject.name)),
-            _ => Err(Failure::usage(format!("{subject} is neither host/NAME nor zone/NAME"))),
+            // Its provider makes hosts with this label.
+            Kind::Pool => Ok(format!("labels.pool = {:?}", subject.name)),
+            _ => {
+                let message = format!("{subject} is no host/NAME, zone/NAME or pool/NAME");
+                Err(Failure::usage(message))
+            }
         })
         .collect();
     let terms = terms?;
@@ -141,8 +146,13 @@ async fn make(
     let spec: Migration = serde_json::from_value(spec)
         .map_err(|error| Failure::usage(format!("this makes no migration: {error}")))?;
     let client = global.client()?;
+    let told = client.migration_forecast(&spec).await?;
+    if told.hosts.is_empty() && !spec.balance {
+        let off = &spec.off;
+        let look = "atoll get hosts -o wide shows names, zones and labels";
+        return Err(Failure::not_found(format!("no host passes {off}: {look}")).into());
+    }
     if how.dry_run {
-        let told = client.migration_forecast(&spec).await?;
         let format = how.output.output;
         output::print(&output::value(&told, format, || text(&told, format))?)?;
         return Ok(if told.unplaced > 0 { Exit::Failed } else { Exit::Done });

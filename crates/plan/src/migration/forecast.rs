@@ -1,13 +1,17 @@
 //! What a migration would do before it is made: how many waves, how long, what finds no room, and
 //! what is risky. It counts and packs; nothing is simulated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use atoll_model::cmdb::Amount;
+use atoll_model::delivery::Runtime;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::migration::{MigrationForecast, MigrationStatus, MovedDeployment};
 use atoll_model::run::Resources;
-use atoll_model::{Deployment, Host, Instance, Migration, Object, Snapshot, Span};
+use atoll_model::{
+    Deployment, Environment, Host, Instance, Migration, Object, Selector, Snapshot, Span,
+};
 
 use super::{arbitrate, overfull, sources};
 use crate::Context;
@@ -47,9 +51,7 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         })
         .collect();
     let (waves, takes) = waves(world, spec, &deployments);
-    let sizes: Vec<Resources> = all.iter().map(|instance| instance.spec.resources).collect();
-    let free = destinations(world, spec, &status);
-    let packing = pack(&sizes, &free);
+    let packing = pack_groups(&groups(world, &all), &destinations(world, spec, &status));
     MigrationForecast {
         risks: risks(world, &deployments, &packing),
         hosts: status.hosts.into_iter().collect(),
@@ -105,22 +107,67 @@ fn start(world: &Snapshot, deployment: &str) -> Span {
     took.get(took.len() / 2).copied().unwrap_or(START)
 }
 
+/// What may be on the same hosts, for it is of one environment and runs in one way.
+type Group<'a> = (&'a Selector, Runtime, Vec<Resources>);
+
+fn groups<'a>(world: &'a Snapshot, all: &[&'a Arc<Object<Instance>>]) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<(&str, bool), Group> = BTreeMap::new();
+    for instance in all {
+        let deployment = world.get::<Deployment>(&instance.spec.deployment);
+        let environment = deployment.and_then(|d| world.get(&d.spec.environment));
+        let Some(environment): Option<&Arc<Object<Environment>>> = environment else { continue };
+        let runtime = instance.spec.runtime;
+        let key = (environment.name(), runtime == Runtime::Docker);
+        let hosts = &environment.spec.hosts;
+        let group = groups.entry(key).or_insert_with(|| (hosts, runtime, Vec::new()));
+        group.2.push(instance.spec.resources);
+    }
+    groups.into_values().collect()
+}
+
+/// Packs each group into those hosts its instances may be on, the one with fewest of them first.
+fn pack_groups(groups: &[Group], free: &[(&Object<Host>, Amount)]) -> Packing {
+    let may = |(hosts, runtime, _): &Group, host: &Object<Host>| {
+        let engine = *runtime != Runtime::Docker || !host.status.agent.engine.is_empty();
+        engine && hosts.matches(&host.meta.labels)
+    };
+    let mut rooms: Vec<Amount> = free.iter().map(|(_, room)| *room).collect();
+    let all: Vec<Resources> = groups.iter().flat_map(|(_, _, sizes)| sizes.clone()).collect();
+    let least = least(&all, &rooms);
+    let mut order: Vec<(Vec<usize>, &[Resources])> = Vec::new();
+    for group in groups {
+        let open = free.iter().enumerate().filter(|(_, (host, _))| may(group, host));
+        order.push((open.map(|(i, _)| i).collect(), &group.2));
+    }
+    order.sort_by_key(|(open, _)| open.len());
+    let (mut taken, mut unplaced) = (BTreeSet::new(), 0);
+    for (open, sizes) in order {
+        unplaced += place(sizes, &mut rooms, open, &mut taken);
+    }
+    Packing { hosts: taken.len() as u32, least, unplaced }
+}
+
 /// What is free on the hosts instances may go to.
-fn destinations(world: &Snapshot, spec: &Migration, status: &MigrationStatus) -> Vec<Amount> {
+fn destinations<'a>(
+    world: &'a Snapshot,
+    spec: &Migration,
+    status: &MigrationStatus,
+) -> Vec<(&'a Object<Host>, Amount)> {
     let fits = |host: &&std::sync::Arc<Object<Host>>| {
         host.is_open() && !status.hosts.contains(host.name()) && spec.to.matches(&host.meta.labels)
     };
     let free = world.all::<Host>().filter(fits).map(|host| {
         let of = host.spec.usable(host.status.capacity);
         let used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
-        Amount {
+        let left = Amount {
             cpu: atoll_model::Cpu(of.cpu.0.saturating_sub(used.cpu.0)),
             memory: atoll_model::Memory(of.memory.0.saturating_sub(used.memory.0)),
             instances: match of.instances {
                 0 => u32::MAX,
                 most => most.saturating_sub(used.instances),
             },
-        }
+        };
+        (&**host, left)
     });
     free.collect()
 }
@@ -140,36 +187,48 @@ pub struct Packing {
 /// has left of both, cpu and memory, weighed by what is scarce (the dot-product heuristic of
 /// Panigrahy, Talwar, Uyeda and Wieder, 2011).
 pub fn pack(sizes: &[Resources], free: &[Amount]) -> Packing {
+    let (mut rooms, mut taken) = (free.to_vec(), BTreeSet::new());
+    let least = least(sizes, free);
+    let unplaced = place(sizes, &mut rooms, (0..free.len()).collect(), &mut taken);
+    Packing { hosts: taken.len() as u32, least, unplaced }
+}
+
+/// Packs into those of the rooms that are open, and notes which have taken something; says how many
+/// find no room.
+fn place(
+    sizes: &[Resources],
+    rooms: &mut [Amount],
+    mut open: Vec<usize>,
+    taken: &mut BTreeSet<usize>,
+) -> u32 {
     let total = |of: &dyn Fn(&Resources) -> u64| sizes.iter().map(of).sum::<u64>() as f64;
-    let all = |of: &dyn Fn(&Amount) -> u64| free.iter().map(of).sum::<u64>().max(1) as f64;
+    let all = |of: &dyn Fn(&Amount) -> u64| {
+        open.iter().map(|i| of(&rooms[*i])).sum::<u64>().max(1) as f64
+    };
     let scarce = (
         total(&|size| size.cpu.0) / all(&|room| room.cpu.0),
         total(&|size| size.memory.0) / all(&|room| room.memory.0),
     );
-    let mut rooms: Vec<Amount> = free.to_vec();
-    let least = least(sizes, &rooms);
-    let weight = |room: &Amount| {
-        let (cpu, memory) = (all(&|room| room.cpu.0), all(&|room| room.memory.0));
-        (room.cpu.0 as f64 / cpu).min(room.memory.0 as f64 / memory)
-    };
-    rooms.sort_by_cached_key(|room| std::cmp::Reverse((weight(room) * 1e12) as u64));
+    let (cpu, memory) = (all(&|room| room.cpu.0), all(&|room| room.memory.0));
+    let weight = |room: &Amount| (room.cpu.0 as f64 / cpu).min(room.memory.0 as f64 / memory);
+    open.sort_by_cached_key(|i| std::cmp::Reverse((weight(&rooms[*i]) * 1e12) as u64));
     let mut left: BTreeMap<(u64, u64), u32> = BTreeMap::new();
     for size in sizes {
         *left.entry((size.cpu.0, size.memory.0)).or_default() += 1;
     }
-    let mut packing = Packing { least, ..Packing::default() };
-    for room in rooms {
+    for i in open {
         if left.is_empty() {
             break;
         }
-        packing.hosts += u32::from(fill(room, &mut left, scarce));
+        if fill(&mut rooms[i], &mut left, scarce) {
+            taken.insert(i);
+        }
     }
-    packing.unplaced = left.values().sum();
-    packing
+    left.values().sum()
 }
 
 /// Fills one host; whether anything went into it.
-fn fill(mut room: Amount, left: &mut BTreeMap<(u64, u64), u32>, scarce: (f64, f64)) -> bool {
+fn fill(room: &mut Amount, left: &mut BTreeMap<(u64, u64), u32>, scarce: (f64, f64)) -> bool {
     let whole = (room.cpu.0.max(1) as f64, room.memory.0.max(1) as f64);
     let mut took = false;
     loop {
@@ -242,6 +301,8 @@ fn risks(world: &Snapshot, of: &[MovedDeployment], packing: &Packing) -> Vec<Str
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use atoll_model::{Cpu, Memory};
 
     use super::*;
@@ -263,6 +324,27 @@ mod tests {
         assert_eq!((packing.hosts, packing.unplaced), (1, 2));
         assert_eq!(pack(&[], &[]), Packing::default());
         assert_eq!(pack(&sizes, &[]).unplaced, 4);
+    }
+
+    #[test]
+    fn each_is_packed_where_it_may_be() {
+        let named = |name: &str, kind: &str| {
+            let mut host = Object::new(name, Host::default());
+            host.meta.labels = BTreeMap::from([("pool".to_owned(), kind.to_owned())]);
+            host
+        };
+        let (boxes, others) = (named("h0", "boxes"), named("h1", "others"));
+        let free = [(&boxes, amount(10, 9)), (&others, amount(10, 9))];
+        let all = Selector::default();
+        let only: Selector = "pool=boxes".parse().unwrap();
+        let picky = (&only, Runtime::default(), vec![size(6, 1); 2]);
+        let easy = (&all, Runtime::default(), vec![size(4, 1); 2]);
+        let packing = pack_groups(&[easy, picky.clone()], &free);
+        // One of the picky is in the way of the other; what may be anywhere lies beside it.
+        assert_eq!(packing, Packing { hosts: 2, least: 2, unplaced: 1 });
+        assert_eq!(pack_groups(std::slice::from_ref(&picky), &free[1..]).unplaced, 2);
+        let docked = (&all, Runtime::Docker, vec![size(1, 1)]);
+        assert_eq!(pack_groups(&[docked], &free).unplaced, 1, "no host has an engine");
     }
 
     #[test]
