@@ -405,6 +405,11 @@ impl Spec for Pool {
             let instead = if *own == ZONE_LABEL { "write spec.zone" } else { "leave it out" };
             invalid.add("labels", format!("{own:?} is given by the platform; {instead}"));
         }
+        if let Provider::Static(_) = &self.provider {
+            let own = "is not given to hosts that are there already; label them: atoll label";
+            invalid.add_if(self.zone.is_some(), "zone", own);
+            invalid.add_if(!self.labels.is_empty(), "labels", own);
+        }
         if let Some(zone) = &self.zone {
             invalid.nest("zone", name::check_simple(zone));
         }

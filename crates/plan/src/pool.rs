@@ -20,8 +20,11 @@ pub mod advice;
 pub mod ask;
 mod boot;
 mod choose;
+mod edited;
 mod reserve;
 mod status;
+
+pub(crate) use edited::{hosts_changed, not_to_be_said};
 
 /// A machine the provider does not list is believed to be there for this long: lists lag behind.
 const LAG: Span = Span::seconds(30);
@@ -42,7 +45,13 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     if let Provider::Static(listed) = &pool.spec.provider {
         turn.keep(listed);
     } else {
+        if turn.status.observed_generation < pool.meta.generation {
+            ask::try_anew(&mut turn.status, cx.now);
+        }
         turn.look();
+        if pool.meta.deleting() {
+            turn.drop_unmade();
+        }
         if turn.status.provider.is_none() {
             turn.decide();
         }
@@ -116,44 +125,6 @@ fn lists(pool: &Object<Pool>, host: &str) -> bool {
         Provider::Static(listed) => listed.hosts.iter().any(|name| name == host),
         Provider::Docker(_) | Provider::Exec(_) => false,
     }
-}
-
-/// What people may not change of a pool: who makes its machines, while there are some, and a number
-/// that follows what runs.
-pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<Reason> {
-    let id = format!("pool/{}", new.name());
-    if old.spec.provider.word() != new.spec.provider.word() && !old.status.machines.is_empty() {
-        let message = format!("{id} has machines, which another provider knows nothing of");
-        let hint = "make another pool, and let this one go: atoll scale, then atoll delete";
-        return Some(Reason::new("immutable", message).hint(hint));
-    }
-    let follows = new.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
-    (follows && old.spec.count != new.spec.count).then(|| {
-        let hint = "change min and max, or write autoscale.mode: observe";
-        let message = format!("the number of hosts of {id} follows what runs on them");
-        Reason::new("autoscaled", message).hint(hint)
-    })
-}
-
-/// The hosts an edit or a turn of a pool begins or ceases to empty or to reserve.
-pub(crate) fn hosts_changed(old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
-    let known = |any: Option<&Any>| -> BTreeMap<String, (bool, bool)> {
-        let Some(Any::Pool(pool)) = any else { return BTreeMap::new() };
-        let machines = &pool.status.machines;
-        let mut hosts: BTreeMap<String, (bool, bool)> =
-            machines.iter().map(|(name, m)| (name.clone(), (m.phase.stays(), m.closed))).collect();
-        if let Provider::Static(listed) = &pool.spec.provider {
-            let spare = listed.hosts.iter().filter(|name| !machines.contains_key(*name));
-            hosts.extend(spare.map(|name| (name.clone(), (false, true))));
-        }
-        hosts
-    };
-    let (old, new) = (known(old), known(new));
-    let all = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
-    let how = |of: &BTreeMap<String, (bool, bool)>, name: &String| {
-        of.get(name).copied().unwrap_or((true, false))
-    };
-    all.filter(|name| how(&old, name) != how(&new, name)).cloned().collect()
 }
 
 /// The key of a machine: the same whenever it is worked out, and none of another pool's, be it one
@@ -253,7 +224,9 @@ impl<'a> Turn<'a> {
         if self.host(key).is_some_and(|host| host.status.phase != HostPhase::Unknown) {
             return self.joined(key);
         }
-        let ask = machine.ask.as_ref().filter(|ask| ask.in_vain && ask.times >= MOST_TIMES);
+        let answers = self.status.provider.is_none();
+        let ask = machine.ask.as_ref();
+        let ask = ask.filter(|ask| answers && ask.in_vain && ask.times >= MOST_TIMES);
         if let Some(ask) = ask {
             let why = ask.error.as_deref().unwrap_or("it does not list it");
             let message = format!("the provider did not make it in {} times: {why}", ask.times);
@@ -372,6 +345,16 @@ impl<'a> Turn<'a> {
             self.status.pause_until = Some(self.cx.now + Span(pause.min(LONGEST_PAUSE_MS)));
         }
         self.forget_host(key);
+    }
+
+    /// Of a pool that is to go, machines that were never asked for, or in vain, are not waited for,
+    /// though nobody can ask its provider.
+    fn drop_unmade(&mut self) {
+        let unmade = |machine: &Machine| {
+            machine.phase == MachinePhase::Creating
+                && machine.ask.as_ref().is_none_or(|ask| ask.in_vain)
+        };
+        self.status.machines.retain(|_, machine| !unmade(machine));
     }
 
     /// Asks for more machines, or lets some go.

@@ -12,7 +12,7 @@ use atoll_model::access::Actor;
 use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{Given, Pool};
 use atoll_model::{Any, Level, Object, Reason, Span, Timestamp, Write};
-use atoll_plan::pool::ask::{self, About, Listing, Question};
+use atoll_plan::pool::ask::{self, About, Listing, Question, Unanswered};
 use atoll_plan::{Context, Plan};
 use atoll_store::Epoch;
 use tokio::sync::Semaphore;
@@ -156,9 +156,14 @@ impl Server {
         self.note_answer(epoch, |cx| ask::answered(cx, question, asked, &answer)).await;
     }
 
-    async fn answer_of(&self, question: &Question, secret: &str) -> Result<Option<Given>, String> {
+    async fn answer_of(
+        &self,
+        question: &Question,
+        secret: &str,
+    ) -> Result<Option<Given>, Unanswered> {
         let world = self.cache.world();
-        let pool = world.get::<Pool>(&question.pool).ok_or("the pool is gone")?;
+        let pool = world.get::<Pool>(&question.pool);
+        let pool = pool.ok_or_else(|| Unanswered::unasked("the pool is gone"))?;
         let request = self.request(pool, question, secret);
         let said = self.call(&pool.spec.provider, &request).await?;
         match &question.about {
@@ -201,7 +206,8 @@ impl Server {
         let answer = self
             .call(&pool.spec.provider, &request)
             .await
-            .map(|said| Listing { account: said.account, machines: said.machines });
+            .map(|said| Listing { account: said.account, machines: said.machines })
+            .map_err(|unanswered| unanswered.why);
         let outcome = if answer.is_ok() { "done" } else { "failed" };
         let labels = [("action", "list"), ("outcome", outcome)];
         self.figures.count("atoll_pool_provider_calls_total", &labels);
@@ -212,13 +218,13 @@ impl Server {
         &self,
         provider: &Provider,
         request: &exec::Request,
-    ) -> Result<exec::Said, String> {
+    ) -> Result<exec::Said, Unanswered> {
         match provider {
             Provider::Static(_) => Ok(exec::Said::default()),
             Provider::Docker(containers) => {
                 let program = self.pool_places.program.as_ref();
-                let program =
-                    program.ok_or("this server was not started with --pool-containers")?;
+                let unstarted = "this server was not started with --pool-containers";
+                let program = program.ok_or_else(|| Unanswered::unasked(unstarted))?;
                 exec::containers(program, containers, request, provider.timeout()).await
             }
             Provider::Exec(programs) => {

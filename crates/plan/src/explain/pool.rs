@@ -5,6 +5,7 @@ use atoll_model::{Host, Object, many};
 
 use super::{Told, ago};
 use crate::Context;
+use crate::pool::ask;
 
 pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
     let (name, status) = (it.name(), &it.status);
@@ -29,6 +30,8 @@ pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
     told.wait_each(
         status.machines.iter().filter_map(|(key, one)| waits_for(cx, it, key, one)).collect(),
     );
+    let asked = status.provider.next.filter(|at| *at > cx.now);
+    told.next.extend(asked.map(|at| format!("its provider is asked again at {at}")));
     if let Some(advice) = &status.advice {
         told.next.push(follows(it, advice));
     }
@@ -51,9 +54,15 @@ fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
 
 fn waits_for(cx: &Context, it: &Object<Pool>, key: &str, one: &Machine) -> Option<String> {
     let since = ago(cx, Some(one.since));
+    // Nothing is asked for while it does not say which machines there are.
+    let later = one.ask.as_ref().and_then(ask::again_at);
+    let later = later.filter(|at| *at > cx.now && it.status.provider.is_none());
     let again = one.ask.as_ref().is_some_and(|ask| !ask.is_open());
     Some(match one.phase {
         MachinePhase::Ready => return None,
+        MachinePhase::Creating | MachinePhase::Deleting if let Some(at) = later => {
+            format!("{key}: the provider is asked again at {at}")
+        }
         MachinePhase::Creating if again => {
             format!("the provider's list to show whether {key} was made{since}")
         }

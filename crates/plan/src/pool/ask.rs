@@ -53,6 +53,29 @@ pub struct Listing {
     pub machines: Vec<Given>,
 }
 
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// In words.
+    pub why: String,
+    /// The provider was never asked, as its program could not be begun: nothing came of it.
+    pub unasked: bool,
+}
+
+impl Unanswered {
+    /// Before the provider was asked.
+    pub fn unasked(why: impl Into<String>) -> Unanswered {
+        Unanswered { why: why.into(), unasked: true }
+    }
+}
+
+impl From<String> for Unanswered {
+    /// Of a provider that was asked: nothing is known of what it has done.
+    fn from(why: String) -> Unanswered {
+        Unanswered { why, unasked: false }
+    }
+}
+
 /// The questions that are due.
 pub fn due(world: &Snapshot, now: Timestamp) -> Vec<Question> {
     let mut questions = Vec::new();
@@ -86,10 +109,23 @@ pub fn due(world: &Snapshot, now: Timestamp) -> Vec<Question> {
 /// Whether something is asked for the first time, or again: a list has shown that nothing came of
 /// it, and some time has passed.
 fn may_be_asked(ask: Option<&Asked>, now: Timestamp) -> bool {
-    ask.is_none_or(|ask| {
-        let ended = ask.ended.filter(|_| ask.in_vain);
-        ended.is_some_and(|ended| now >= ended + pause(ask.times))
-    })
+    ask.is_none_or(|ask| again_at(ask).is_some_and(|at| now >= at))
+}
+
+/// When something is asked again of which nothing came.
+pub(crate) fn again_at(ask: &Asked) -> Option<Timestamp> {
+    Some(ask.ended.filter(|_| ask.in_vain)? + pause(ask.times))
+}
+
+/// After an edit of the pool nothing waits for as long as it would: it may be what was lacking.
+pub(super) fn try_anew(status: &mut PoolStatus, now: Timestamp) {
+    status.pause_until = None;
+    if !status.provider.is_none() {
+        (status.provider.times, status.provider.next) = (0, Some(now));
+    }
+    let machines = status.machines.values_mut().map(|machine| &mut machine.ask);
+    let all = machines.chain(status.orphans.values_mut().map(|orphan| &mut orphan.ask));
+    all.flatten().for_each(|ask| ask.times = 0);
 }
 
 fn pause(times: u32) -> Span {
@@ -138,7 +174,7 @@ pub fn answered(
     cx: &Context,
     question: &Question,
     asked: Timestamp,
-    answer: &Result<Option<Given>, String>,
+    answer: &Result<Option<Given>, Unanswered>,
 ) -> Plan {
     let now = cx.now;
     change(cx, &question.pool, |status| {
@@ -147,7 +183,9 @@ pub fn answered(
             return;
         }
         ask.ended = Some(now);
-        ask.error = answer.as_ref().err().cloned();
+        let failure = answer.as_ref().err();
+        ask.error = failure.map(|failure| failure.why.clone());
+        ask.in_vain = failure.is_some_and(|failure| failure.unasked);
         let About::Create(key) = &question.about else { return };
         let Some(machine) = status.machines.get_mut(key) else { return };
         match answer {

@@ -12,7 +12,7 @@ use atoll_model::{Cpu, Host, Memory, Object, Snapshot, Span, Timestamp};
 
 use super::{Event, Sim};
 use crate::Plan;
-use crate::pool::ask::{self, About, Listing, Question};
+use crate::pool::ask::{self, About, Listing, Question, Unanswered};
 use crate::pool::labels;
 
 /// A provider answers after this time, where it does.
@@ -21,6 +21,8 @@ const ANSWER: Span = Span::seconds(1);
 /// A machine joins so long after it was asked for, where none was seen to.
 pub(crate) const BOOT: Span = Span::seconds(20);
 
+/// What a server says of a program that it cannot begin.
+const UNSTARTED: &str = "there is no such program";
 /// Where machines are.
 const HOME: &str = "home";
 
@@ -31,6 +33,8 @@ pub struct Cloud {
     pub machines: BTreeMap<String, Made>,
     /// It answers nothing and does nothing.
     pub down: bool,
+    /// Its program cannot be begun.
+    pub unstarted: bool,
     /// So many in a thousand questions are done and never answered.
     pub hangs: u64,
     /// So many in a thousand are not done, and answered as if they were.
@@ -71,6 +75,7 @@ impl Default for Cloud {
         Cloud {
             machines: BTreeMap::new(),
             down: false,
+            unstarted: false,
             hangs: 0,
             short: 0,
             refuses: 0,
@@ -96,7 +101,7 @@ pub(super) enum Happening {
     /// A list that was begun then is there.
     Listed(Timestamp, Result<Listing, String>),
     /// A question that was asked then is answered.
-    Answered(Question, Timestamp, Result<Option<Given>, String>),
+    Answered(Question, Timestamp, Result<Option<Given>, Unanswered>),
     /// A machine has started.
     Booted(String),
 }
@@ -165,10 +170,13 @@ impl Sim {
         let (Some(cloud), random) = (self.clouds.get_mut(&pool), &mut self.random) else { return };
         let [hangs, short, refuses] =
             [cloud.hangs, cloud.short, cloud.refuses].map(|share| random.per_mille(share));
-        let (after, answer) = if cloud.down {
-            (timeout, Err(format!("no answer within {timeout}")))
+        let late = || Unanswered::from(format!("no answer within {timeout}"));
+        let (after, answer) = if cloud.unstarted {
+            (ANSWER, Err(Unanswered::unasked(UNSTARTED)))
+        } else if cloud.down {
+            (timeout, Err(late()))
         } else if refuses {
-            (ANSWER, Err("quota exceeded".to_owned()))
+            (ANSWER, Err("quota exceeded".to_owned().into()))
         } else if short {
             (ANSWER, Ok(None))
         } else {
@@ -179,7 +187,7 @@ impl Sim {
                 self.enqueue(boot, Event::Cloud(pool.clone(), Happening::Booted(key)));
             }
             match hangs {
-                true => (timeout, Err(format!("no answer within {timeout}"))),
+                true => (timeout, Err(late())),
                 false => (ANSWER, Ok(given)),
             }
         };
@@ -277,6 +285,9 @@ impl Cloud {
     }
 
     fn list(&self, now: Timestamp) -> Result<Listing, String> {
+        if self.unstarted {
+            return Err(UNSTARTED.to_owned());
+        }
         if self.down {
             return Err("connection refused".to_owned());
         }

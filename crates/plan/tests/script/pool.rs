@@ -2,10 +2,10 @@
 //!
 //! `pool NAME count=3 max=10 [min=] [surge=] [at-once=] [join=] [replace=] [zone=]
 //! [static=h0,h1] [headroom=20 [act=true] [steady=10m]]` makes one, `resize NAME COUNT` changes how
-//! many hosts there are to be, `cloud NAME [down=true] [hangs=1000] [short=] [refuses=] [deaf=]
-//! [lag=30s] [boot=20s] [cpu=] [account=]` says how its provider fares, `stray NAME KEY` puts a
-//! machine there that nobody asked for, `vanish NAME KEY` takes one away, `machines NAME` lists the
-//! provider's.
+//! many hosts there are to be, `cloud NAME [down=true] [unstarted=true] [hangs=1000] [short=]
+//! [refuses=] [deaf=] [lag=30s] [boot=20s] [cpu=] [account=]` says how its provider fares,
+//! `stray NAME KEY` puts a machine there that nobody asked for, `vanish NAME KEY` takes one away,
+//! `machines NAME` lists the provider's.
 
 use std::sync::Arc;
 
@@ -103,6 +103,7 @@ impl Script {
     fn cloud(&mut self, name: &str, options: &mut Options) -> Done {
         let cloud = self.sim.clouds.entry(name.to_owned()).or_default();
         cloud.down = options.take("down")?.unwrap_or(cloud.down);
+        cloud.unstarted = options.take("unstarted")?.unwrap_or(cloud.unstarted);
         cloud.hangs = options.take("hangs")?.unwrap_or(cloud.hangs);
         cloud.short = options.take("short")?.unwrap_or(cloud.short);
         cloud.refuses = options.take("refuses")?.unwrap_or(cloud.refuses);

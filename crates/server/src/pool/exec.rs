@@ -8,6 +8,7 @@ use std::process::Stdio;
 use atoll_model::pool::provider::{Containers, Programs};
 use atoll_model::pool::{Given, Pool};
 use atoll_model::{Object, Span};
+use atoll_plan::pool::ask::Unanswered;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -101,18 +102,21 @@ pub async fn programs(
     directories: &[PathBuf],
     programs: &Programs,
     request: &Request,
-) -> Result<Said, String> {
+) -> Result<Said, Unanswered> {
     let line = match request.action.as_str() {
         "create" => &programs.create,
         "list" => &programs.list,
         _ => &programs.delete,
     };
-    let (program, arguments) = line.split_first().ok_or("no program is named")?;
-    let mut command = Command::new(allowed(directories, program)?);
+    let (program, arguments) =
+        line.split_first().ok_or_else(|| Unanswered::unasked("no program is named"))?;
+    let program = allowed(directories, program).map_err(Unanswered::unasked)?;
+    let mut command = Command::new(program);
     command.args(arguments);
     for (key, value) in &programs.env {
         if FORBIDDEN.contains(&key.as_str()) || key.starts_with("LD_") {
-            return Err(format!("the variable {key} is not given to programs; leave it out"));
+            let why = format!("the variable {key} is not given to programs; leave it out");
+            return Err(Unanswered::unasked(why));
         }
         command.env(key, value);
     }
@@ -128,7 +132,7 @@ pub async fn containers(
     containers: &Containers,
     request: &Request,
     timeout: Span,
-) -> Result<Said, String> {
+) -> Result<Said, Unanswered> {
     let mut command = Command::new(program);
     command.args(["provider", "docker"]);
     let request = Request { containers: Some(containers.clone()), ..request.clone() };
@@ -152,7 +156,7 @@ fn allowed(directories: &[PathBuf], program: &str) -> Result<PathBuf, String> {
 }
 
 /// Runs a command with everything it starts, and ends all of that when its time is over.
-async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<Said, String> {
+async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<Said, Unanswered> {
     command
         .envs(request.variables())
         .stdin(Stdio::piped())
@@ -160,7 +164,8 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
         .stderr(Stdio::piped())
         .process_group(0);
     let name = command.as_std().get_program().to_string_lossy().into_owned();
-    let child = command.spawn().map_err(|e| format!("could not run {name}: {e}"))?;
+    let unrun = |error| Unanswered::unasked(format!("could not run {name}: {error}"));
+    let child = command.spawn().map_err(unrun)?;
     let group = Group(child.id());
     let input = serde_json::to_vec(request).map_err(|e| e.to_string())?;
     let talked = tokio::time::timeout(timeout.std(), talk(child, &input)).await;
@@ -172,12 +177,13 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         let last = last.map_or("it said nothing", |line| line.trim().trim_start_matches("error: "));
         let told: String = last.chars().take(LONGEST_COMPLAINT).collect();
-        return Err(told);
+        return Err(told.into());
     }
     if output.iter().all(u8::is_ascii_whitespace) && request.action == "delete" {
         return Ok(Said::default());
     }
-    serde_json::from_slice(&output).map_err(|e| format!("its answer is not as agreed: {e}"))
+    let read = serde_json::from_slice(&output);
+    read.map_err(|error| format!("its answer is not as agreed: {error}").into())
 }
 
 async fn talk(mut child: Child, input: &[u8]) -> Result<(bool, Vec<u8>, Vec<u8>), String> {
@@ -241,10 +247,11 @@ mod tests {
         let said = programs(&here, &good, &list()).await.unwrap();
         assert_eq!((said.account.as_str(), said.machines[0].id.as_str()), ("a", "list"));
         let bad = script(dir.path(), "echo first >&2; echo 'no quota' >&2; exit 1");
-        assert_eq!(programs(&here, &bad, &list()).await.unwrap_err(), "no quota");
+        let refused = programs(&here, &bad, &list()).await.unwrap_err();
+        assert_eq!(refused, Unanswered::from("no quota".to_owned()));
         let odd = script(dir.path(), "echo fine");
         let why = programs(&here, &odd, &list()).await.unwrap_err();
-        assert!(why.contains("not as agreed"), "{why}");
+        assert!(why.why.contains("not as agreed") && !why.unasked, "{why:?}");
     }
 
     #[tokio::test]
@@ -254,7 +261,7 @@ mod tests {
         let mut slow = script(dir.path(), "sleep 60 & echo $! > \"$0.pid\"; wait");
         slow.timeout = Span(1_000);
         let why = programs(&here, &slow, &list()).await.unwrap_err();
-        assert!(why.contains("no answer within 1s"), "{why}");
+        assert!(why.why.contains("no answer within 1s") && !why.unasked, "{why:?}");
         let pid = std::fs::read_to_string(dir.path().join("cloud.pid")).unwrap();
         let pid = Pid::from_raw(pid.trim().parse().unwrap());
         let ended = async {
@@ -276,13 +283,13 @@ mod tests {
         let mut foreign = script(dir.path(), "echo '{}'");
         foreign.list = vec!["/bin/echo".to_owned(), "{}".to_owned()];
         let why = programs(&here, &foreign, &list()).await.unwrap_err();
-        assert!(why.contains("--pool-programs"), "{why}");
+        assert!(why.why.contains("--pool-programs") && why.unasked, "{why:?}");
         std::os::unix::fs::symlink("/bin/echo", dir.path().join("link")).unwrap();
         foreign.list = vec!["link".to_owned(), "{}".to_owned()];
         assert!(programs(&here, &foreign, &list()).await.is_err());
         let mut loaded = script(dir.path(), "echo '{}'");
         loaded.env.insert("LD_PRELOAD".to_owned(), "x".to_owned());
         let why = programs(&here, &loaded, &list()).await.unwrap_err();
-        assert!(why.contains("LD_PRELOAD"), "{why}");
+        assert!(why.why.contains("LD_PRELOAD") && why.unasked, "{why:?}");
     }
 }

@@ -1,0 +1,45 @@
+//! What an edit of a pool may not say, and which hosts it concerns.
+
+use std::collections::BTreeMap;
+
+use atoll_model::pool::provider::Provider;
+use atoll_model::pool::{AutoscaleMode, Pool};
+use atoll_model::{Any, Object, Reason};
+
+/// What people may not change of a pool: who makes its machines, while there are some, and a number
+/// that follows what runs.
+pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<Reason> {
+    let id = format!("pool/{}", new.name());
+    if old.spec.provider.word() != new.spec.provider.word() && !old.status.machines.is_empty() {
+        let message = format!("{id} has machines, which another provider knows nothing of");
+        let hint = "make another pool, and let this one go: atoll scale, then atoll delete";
+        return Some(Reason::new("immutable", message).hint(hint));
+    }
+    let follows = new.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
+    (follows && old.spec.count != new.spec.count).then(|| {
+        let hint = "change min and max, or write autoscale.mode: observe";
+        let message = format!("the number of hosts of {id} follows what runs on them");
+        Reason::new("autoscaled", message).hint(hint)
+    })
+}
+
+/// The hosts an edit or a turn of a pool begins or ceases to empty or to reserve.
+pub(crate) fn hosts_changed(old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
+    let known = |any: Option<&Any>| -> BTreeMap<String, (bool, bool)> {
+        let Some(Any::Pool(pool)) = any else { return BTreeMap::new() };
+        let machines = &pool.status.machines;
+        let mut hosts: BTreeMap<String, (bool, bool)> =
+            machines.iter().map(|(name, m)| (name.clone(), (m.phase.stays(), m.closed))).collect();
+        if let Provider::Static(listed) = &pool.spec.provider {
+            let spare = listed.hosts.iter().filter(|name| !machines.contains_key(*name));
+            hosts.extend(spare.map(|name| (name.clone(), (false, true))));
+        }
+        hosts
+    };
+    let (old, new) = (known(old), known(new));
+    let all = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+    let how = |of: &BTreeMap<String, (bool, bool)>, name: &String| {
+        of.get(name).copied().unwrap_or((true, false))
+    };
+    all.filter(|name| how(&old, name) != how(&new, name)).cloned().collect()
+}
