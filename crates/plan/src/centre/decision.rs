@@ -35,6 +35,10 @@ pub(crate) fn open_about<'a>(
 }
 
 fn about<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>>> {
+    // Asked of every change of whatever there is, and most fleets have few decisions.
+    if world.count(Kind::Decision) == 0 {
+        return Vec::new();
+    }
     let parent = subject.replace('/', ".");
     let all: Vec<_> = world.derived::<Decision>(&parent).collect();
     // What is named alike may be about something else.
@@ -72,7 +76,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         return alert::settle(cx, decision, plan);
     }
     let plan = Plan { again_at: Some(cx.now + EVERY), ..Plan::new(Intent::Observe) };
-    let mut turn = Turn { cx, decision, plan, status: decision.status.clone() };
+    let (status, votes) = (decision.status.clone(), Vec::new());
+    let mut turn = Turn { cx, decision, plan, status, votes };
     if decision.status.acted_at.is_some() {
         turn.measure();
     } else {
@@ -110,6 +115,8 @@ struct Turn<'a> {
     decision: &'a Arc<Object<Decision>>,
     plan: Plan,
     status: DecisionStatus,
+    /// The votes with what is measured now; those of the status are as they were first given.
+    votes: Vec<Vote>,
 }
 
 impl Turn<'_> {
@@ -148,6 +155,7 @@ impl Turn<'_> {
         else {
             return self.over();
         };
+        self.votes.clone_from(&weighed.votes);
         self.keep_votes(weighed.votes);
         let Some((policy, action)) = weighed.followed else {
             let why = weighed.why_not;
@@ -257,6 +265,8 @@ impl Turn<'_> {
 
     fn act(&mut self, subject: &Subject, policy: &Object<Policy>, deed: Deed) {
         let now = self.cx.now;
+        // What comes of it is told from how things are now, and not from when it was first wanted.
+        self.status.votes = std::mem::take(&mut self.votes);
         self.keep_inputs(subject);
         self.status.phase = DecisionPhase::Acting;
         self.status.acted_at = Some(now);
@@ -385,6 +395,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         (Some(Any::Policy(_)), None) => all_open(world),
         (_, Some(any @ (Any::Instance(_) | Any::Host(_) | Any::Deployment(_))))
         | (Some(any @ (Any::Instance(_) | Any::Host(_) | Any::Deployment(_))), None) => {
+            if world.count(Kind::Decision) == 0 {
+                return Vec::new();
+            }
             let same = old
                 .zip(new)
                 .is_some_and(|(old, new)| super::subject::phase(old) == super::subject::phase(new));
