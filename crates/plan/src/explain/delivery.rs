@@ -137,7 +137,13 @@ fn travel(cx: &Context, it: &Object<Release>, stop: &Stop, told: &mut Told) {
         PromotionPhase::Good => {
             told.state.push_str(&format!(" It has proved itself in {place}{since}."));
         }
-        PromotionPhase::Rolling => told.waiting_for.push(format!("its rollout in {place}{since}")),
+        PromotionPhase::Rolling => {
+            told.waiting_for.push(format!("its rollout in {place}{since}"));
+            // What is in the way of that is its deployment's to say.
+            let deployment = cx.world.get::<Deployment>(&inside);
+            told.reasons.extend(deployment.and_then(|d| d.status.reasons.first()).cloned());
+            told.see(format!("deployment/{inside}"));
+        }
         PromotionPhase::Admitted => {
             told.waiting_for.push(format!("{place} to take it up; it is let in{since}"));
         }
