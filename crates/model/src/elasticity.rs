@@ -52,7 +52,8 @@ pub struct Scaling {
 }
 
 impl Scaling {
-    /// How long every signal has to have asked for fewer where [`Scaling::down_after`] says nothing.
+    /// How long every signal has to have asked for fewer, where [`Scaling::down_after`] says
+    /// nothing.
     pub const DOWN_AFTER: Span = Span::seconds(300);
 }
 

@@ -29,6 +29,9 @@ pub const SIGNAL: &str = "scaling:signal";
 const RECENT: Span = Span::seconds(2_400);
 /// What is shown is written anew so often, where the number stays.
 const SHOWN: Span = Span::seconds(60);
+/// A signal that asks for more than so many times as many instances as there may be is not
+/// believed, as if nothing had been measured.
+const ABSURD: f64 = 1_000.0;
 /// So long an instance takes to serve, where nothing else is known.
 const START: Span = Span::seconds(60);
 
@@ -141,7 +144,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let stored = &subject.object.status;
     let (min, max) = subject.bounds();
-    let points = points(subject, &cx.measured.answers);
+    let most = f64::from(max.max(1)) * ABSURD;
+    let points = points(subject, &cx.measured.answers, most);
     let needs: Vec<Needs> = subject
         .signals
         .iter()
@@ -180,6 +184,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         reasons.push(bound.reason);
     }
     reasons.extend(failures(subject, &cx.measured.answers));
+    reasons.extend(absurd(subject, &cx.measured.answers, most));
     let desired = began.then_some(decision.desired);
     AutoscalerStatus {
         phase: match subject.mode() {
@@ -226,22 +231,45 @@ fn expected(
 }
 
 /// How many instances each signal asked for, over the last while.
-fn points(subject: &Subject, answers: &Answers) -> Vec<Vec<(Timestamp, f64)>> {
-    let serving = f64::from(subject.deployment.status.ready.max(1));
-    let need = |signal: &Asked, value: f64| match (signal.per_instance, signal.below) {
-        (Some(each), _) => value / each,
-        (None, Some(below)) => serving * value / below,
-        (None, None) => 0.0,
-    };
+/// What asks for more than `most` is not believed.
+fn points(subject: &Subject, answers: &Answers, most: f64) -> Vec<Vec<(Timestamp, f64)>> {
     let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
         let points = &answer.series.first()?.points;
         let sound = points.iter().filter(|(_, value)| value.is_finite() && *value >= 0.0);
+        let all = sound.map(|(at, value)| (*at, need(subject, signal, *value)));
         let mut needs = Vec::with_capacity(points.len());
-        needs.extend(sound.map(|(at, value)| (*at, need(signal, *value))));
+        needs.extend(all.filter(|(_, need)| *need <= most));
         Some(needs)
     };
     subject.signals.iter().map(|signal| of(signal).unwrap_or_default()).collect()
+}
+
+/// How many instances a signal of that value asks for.
+fn need(subject: &Subject, signal: &Asked, value: f64) -> f64 {
+    let serving = f64::from(subject.deployment.status.ready.max(1));
+    match (signal.per_instance, signal.below) {
+        (Some(each), _) => value / each,
+        (None, Some(below)) => serving * value / below,
+        (None, None) => 0.0,
+    }
+}
+
+/// Which signals say now what is not believed.
+fn absurd(subject: &Subject, answers: &Answers, most: f64) -> Vec<Reason> {
+    let of = |signal: &Asked| {
+        let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
+        let (_, value) = *answer.series.first()?.points.last()?;
+        let asked = need(subject, signal, value);
+        (asked > most).then(|| {
+            let name = signal.name;
+            let message = format!("{name} is said to be {value:.3e}, which nobody believes");
+            let hint =
+                format!("more than {ABSURD} times max would be needed for it; mend its query");
+            Reason::new("absurd", message).hint(hint)
+        })
+    };
+    subject.signals.iter().filter_map(of).collect()
 }
 
 /// Why signals could not be worked out.

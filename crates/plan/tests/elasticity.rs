@@ -2,8 +2,8 @@
 //! clairvoyant optimum and beside a reactive baseline. Instances take a minute to start.
 //!
 //! The table of all traces is printed by
-//! `cargo test -p atoll-plan --release --test elasticity -- --nocapture`; without optimisation only
-//! a few of them are run.
+//! `cargo test -p atoll-plan --release --test elasticity -- --nocapture`; without optimisation
+//! there is no time for forecasts, and they are run without.
 
 use atoll_model::{Span, Timestamp};
 use atoll_plan::elasticity::ahead;
@@ -211,13 +211,13 @@ fn the_optimum_pays_for_what_starts_and_keeps_nothing() {
 #[test]
 fn the_number_follows_the_load_traces() {
     let optimised = !cfg!(debug_assertions);
-    let few = ["daily", "double peak", "business hours"];
     let mut traces = traces::all(5);
-    traces.retain(|trace| trace.seasonal && (optimised || few.contains(&trace.name)));
+    traces.retain(|trace| trace.seasonal);
     let [own, _, baseline] = mean(&traces, optimised);
     assert!(own.cost <= baseline.cost, "it costs more: {own:?} against {baseline:?}");
     // A third as often as the baseline, where there is time to forecast.
-    let most = if optimised { (baseline.violated / 3.0).min(0.005) } else { 0.015 };
+    let forecast = (baseline.violated / 3.0).min(0.005);
+    let most = if optimised { forecast } else { baseline.violated * 0.75 };
     assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
 }
 
@@ -226,8 +226,7 @@ fn the_number_follows_the_load_traces() {
 #[test]
 fn the_number_follows_random_load_traces() {
     let [own, _, baseline] = mean(&traces::random(2, 40), true);
-    // That it costs no more is not reached on these, so it is printed and not claimed: many are so
-    // noisy that the baseline is cheaper for being too low much of the time.
+    assert!(own.cost <= baseline.cost, "it costs more: {own:?} against {baseline:?}");
     let most = baseline.violated / 2.0;
     assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
 }

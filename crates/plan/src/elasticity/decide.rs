@@ -25,17 +25,19 @@ const LATEST: Span = Span::seconds(120);
 /// it costs. Of a noisy load that is fewer deviations than of a quiet one, as each is dearer.
 ///
 /// Source: the newsvendor's problem, Edgeworth (1888), Arrow, Harris and Marschak (1951).
-const WORTH: f64 = 6.0;
-/// At least and at most so many standard deviations are kept.
-const KEPT: (f64, f64) = (2.0, 3.3);
+const WORTH: f64 = 10.0;
+/// At least and at most so many standard deviations are kept,
+const KEPT: (f64, f64) = (1.65, 3.8);
+/// and more than the least only up to this share of the level: what is dearest is kept least of.
+const DEAREST: f64 = 0.3;
 /// Beside a forecast that holds, so many are kept beyond the level of now.
-const BESIDE: f64 = 1.0;
+const BESIDE: f64 = 0.8;
 /// The highest of a step of five minutes is so many deviations above its mean as often as not,
 const MEDIAN: f64 = 1.13;
 /// and one time in ten this many more.
 const TENTH: f64 = 0.907;
 /// A forecast is kept for all of a step, and the number that follows is whole: less is enough.
-const STEADY: f64 = 0.8;
+const STEADY: f64 = 0.87;
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
 /// A fall to less than this share of what was before the window is sudden,
@@ -78,15 +80,24 @@ impl Needs<'_> {
 
     /// The level at the time of each point.
     fn levels(&self) -> Vec<f64> {
-        // A sum that goes along.
-        let (mut start, mut sum) = (0, 0.0);
+        // A sum that goes along, of what comes before a place and what comes after it. Nothing is
+        // taken from it, so that of what has left, however absurd it was, nothing is left in it.
+        let mut before = vec![0.0; self.points.len()];
+        let (mut start, mut place, mut after) = (0, 0, 0.0);
         let level = |(end, (at, need)): (usize, &(Timestamp, f64))| {
-            sum += need;
             while self.points[start].0 <= *at - LEVEL {
-                sum -= self.points[start].1;
                 start += 1;
             }
-            (sum / (end + 1 - start) as f64).max(0.0)
+            after += need;
+            if start >= place {
+                (place, after) = (end + 1, 0.0);
+                let mut sum = 0.0;
+                for i in (start..place).rev() {
+                    sum += self.points[i].1;
+                    before[i] = sum;
+                }
+            }
+            ((before[start] + after) / (end + 1 - start) as f64).max(0.0)
         };
         self.points.iter().enumerate().map(level).collect()
     }
@@ -136,9 +147,9 @@ impl<'a> Seen<'a> {
         let level = self.level(now)?;
         let recent = self.needs.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
-        let slope = match slope(early) {
-            falls if falls <= 0.0 => 0.0,
-            rises => rises.min(slope(late)).max(0.0),
+        let slope = match rises(early) && rises(late) {
+            true => slope(early).min(slope(late)).max(0.0),
+            false => 0.0,
         };
         // The level is that of half its time ago.
         let lead = (lead.0 + LEVEL.0 / 2) as f64;
@@ -186,8 +197,9 @@ impl Foreseen {
 /// How many standard deviations are kept beyond a level.
 fn kept(deviation: f64, level: f64) -> f64 {
     // The height of the normal distribution in its middle is 0.4 over its deviation.
-    let most = WORTH * 0.4 * level / deviation;
-    (2.0 * most.max(1.0).ln()).sqrt().clamp(KEPT.0, KEPT.1)
+    let times = (level / deviation).max(0.0);
+    let most = (DEAREST * times).clamp(KEPT.0, KEPT.1);
+    (2.0 * (WORTH * 0.4 * times).max(1.0).ln()).sqrt().clamp(KEPT.0, most)
 }
 
 /// What a number is asked for.
@@ -326,7 +338,7 @@ fn reactive<'a>(
     let Some((need, name, ahead, margin)) = most else { return current };
     let up = whole(need);
     if up > current {
-        let why = match need > ahead + margin || margin <= 0.0 {
+        let why = match need > ahead + margin || margin < 1e-6 {
             true => format!("{} now", round(need)),
             false => {
                 let (ahead, margin) = (round(ahead), round(margin));
@@ -397,6 +409,16 @@ fn down(
 /// The least by which a number is changed.
 fn grain(number: u32) -> u32 {
     (number / GRAIN).max(1)
+}
+
+/// Whether [`slope`] is more than nothing, which takes a fraction of the time to find out.
+fn rises(points: &[(Timestamp, f64)]) -> bool {
+    let later = |(i, (_, a)): (usize, &(Timestamp, f64))| {
+        points[i + 1..].iter().filter(|(_, b)| b > a).count()
+    };
+    let up: usize = points.iter().enumerate().map(later).sum();
+    let pairs = points.len() * points.len().saturating_sub(1) / 2;
+    points.len() >= 4 && 2 * up >= pairs
 }
 
 /// Theil and Sen's slope for each millisecond, the median over all pairs: one outlier does not move
@@ -577,6 +599,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_absurd_and_has_passed_leaves_nothing_behind() {
+        let usual = |i: u32| 8.0 + f64::from(i % 3) * 0.1;
+        let odd = |i: u32| if (20..30).contains(&i) { 1e22 } else { usual(i) };
+        let decided = |all: &[(Timestamp, f64)]| {
+            let signals = [Needs { name: "load", points: all }];
+            decide(&question(9, &signals)).desired
+        };
+        let (with, without) = (points((0..160).map(odd)), points((0..160).map(usual)));
+        assert_eq!(decided(&with), decided(&without));
+    }
+
+    #[test]
     fn beyond_a_forecast_as_much_is_kept_as_it_was_wrong_by() {
         let points = flat(4.2, 80);
         let signals = [Needs { name: "load", points: &points }];
@@ -590,8 +624,8 @@ mod tests {
             (least, format!("its forecast asks for {least} at least: {why}"))
         };
         assert_eq!(asked(6.0), said(6, "0"));
-        assert_eq!(asked(6.2), said(7, "0.308"));
-        assert_eq!(asked(7.5), said(8, "1.15"));
+        assert_eq!(asked(6.2), said(7, "0.368"));
+        assert_eq!(asked(7.5), said(7, "0.748"));
     }
 
     #[test]
