@@ -63,7 +63,12 @@ impl Snapshot {
 
     /// The object of a kind known at run time only.
     pub fn find(&self, kind: Kind, name: &str) -> Option<Any> {
-        self.tables.find(kind, name)
+        // Found by deployment and number: of large fleets by far most is asked of instances.
+        let seat = (kind == Kind::Instance).then(|| self.seats.find(name)).flatten();
+        match seat {
+            Some(seat) => Some(Any::Instance(seat.instance.clone())),
+            None => self.tables.find(kind, name),
+        }
     }
 
     /// The objects of a kind known at run time only whose names come after `after`, by name.
@@ -203,8 +208,7 @@ impl Snapshot {
 
     /// Puts an object in; returns what stood there.
     pub fn put(&mut self, any: Any) -> Option<Any> {
-        let (kind, name) = (any.kind(), any.name().to_owned());
-        let old = self.tables.find(kind, &name);
+        let old = self.find(any.kind(), any.name());
         if let (Some(Any::Instance(old)), Any::Instance(new)) = (&old, &any)
             && old.spec == new.spec
         {
@@ -231,7 +235,7 @@ impl Snapshot {
 
     /// Takes an object out; returns it.
     pub fn remove(&mut self, kind: Kind, name: &str) -> Option<Any> {
-        let old = self.tables.find(kind, name)?;
+        let old = self.find(kind, name)?;
         self.unindex(&old);
         self.tables.remove(kind, name)
     }

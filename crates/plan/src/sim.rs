@@ -123,6 +123,8 @@ pub struct Sim {
     due: BTreeMap<Key, Timestamp>,
     by_time: BTreeSet<(Timestamp, Key)>,
     full_pass_at: Timestamp,
+    /// Who each controller acts as.
+    actors: Arc<[Actor]>,
     /// What is different in a rehearsal.
     twin: Option<Box<Twin>>,
 }
@@ -155,6 +157,7 @@ impl Sim {
             due: BTreeMap::new(),
             by_time: BTreeSet::new(),
             full_pass_at: now + FULL_PASS,
+            actors: CONTROLLERS.iter().map(|one| Actor::controller(one.name)).collect(),
             twin: None,
         }
     }
@@ -358,9 +361,9 @@ impl Sim {
         if self.now >= self.full_pass_at {
             self.mark_all();
         }
-        while let Some((at, key)) = self.by_time.first().cloned().filter(|(at, _)| *at <= self.now)
+        while self.by_time.first().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, key)) = self.by_time.pop_first()
         {
-            self.by_time.remove(&(at, key.clone()));
             self.due.remove(&key);
             self.dirty.insert(key);
         }
@@ -395,9 +398,9 @@ impl Sim {
             self.measured.answers = self.measure(controller.name, &key.1, queries);
             let plan = (controller.plan)(&self.context(), &key.1);
             self.measured.answers.clear();
-            let actor = Actor::controller(controller.name);
+            let actors = Arc::clone(&self.actors);
             let later = self.looks_later(controller, &plan);
-            let done = self.commit(&actor, plan).map(|at| match later {
+            let done = self.commit(&actors[key.0], plan).map(|at| match later {
                 Some(later) => {
                     self.dirty.remove(&key);
                     Some(later)

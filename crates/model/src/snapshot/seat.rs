@@ -104,6 +104,14 @@ impl Seats {
         self.all.get(deployment).map(|row| &row.seats)
     }
 
+    /// The one of that name, where it is named by its deployment and its number.
+    pub fn find(&self, name: &str) -> Option<&Seat> {
+        let (deployment, ordinal) = name.rsplit_once('.')?;
+        let ordinal: u32 = ordinal.parse().ok()?;
+        let seat = self.all.get(deployment)?.seats.get(&ordinal)?;
+        (seat.instance.meta.name == *name).then_some(seat)
+    }
+
     /// How many of one deployment go on living in each zone.
     pub fn zones(&self, deployment: &str) -> Option<&OrdMap<Arc<str>, u32>> {
         self.all.get(deployment).map(|row| &row.zones)
