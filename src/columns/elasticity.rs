@@ -2,7 +2,7 @@
 //! them.
 
 use atoll_model::capacity::CapacityPhase;
-use atoll_model::elasticity::AutoscalerPhase;
+use atoll_model::elasticity::{AutoscalerPhase, Score};
 use atoll_model::migration::MigrationPhase;
 use atoll_model::peak::{Expected, PeakPhase, State, when};
 use atoll_model::{Autoscaler, Capacity, Migration, Object, Peak, Timestamp};
@@ -28,9 +28,17 @@ pub(super) fn autoscaler(o: &Object<Autoscaler>, now: Timestamp) -> Vec<Cell> {
         cell("DESIRED", status.desired.map(|desired| desired.to_string()).unwrap_or_default()),
         cell("BOUNDS", format!("{}-{}", status.min, status.max)),
         cell("SIGNALS", signals.collect::<Vec<_>>().join(", ")),
+        cell("SCORE", status.score.as_ref().map(score).unwrap_or_default()).wide(),
         aged(&o.meta, now),
         reason(&status.reasons),
     ]
+}
+
+/// The share of the time in which there would have been too few, that in which there were, and how
+/// many times as many instances.
+fn score(score: &Score) -> String {
+    let (would, was) = score.too_few();
+    format!("{:.1} % short, was {:.1} %, at {:.2} x", would * 100.0, was * 100.0, score.times())
 }
 
 pub(super) fn capacity(o: &Object<Capacity>, now: Timestamp) -> Vec<Cell> {

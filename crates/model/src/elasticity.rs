@@ -251,12 +251,50 @@ pub struct AutoscalerStatus {
     /// What is expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastStatus>,
+    /// How it would have done since it only observes, or the last time it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// When what is above was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+/// How an autoscaler that only observes would have done, and how its deployment did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Score {
+    /// Since when it observes.
+    pub since: Timestamp,
+    /// Until when this is counted.
+    pub at: Timestamp,
+    /// For so many seconds it is known what was needed.
+    pub seconds: f64,
+    /// For so many of them those it would have had were too few,
+    pub short: f64,
+    /// and for so many those that served.
+    pub was_short: f64,
+    /// Instance seconds it would have taken,
+    pub instances: f64,
+    /// and those there were to be.
+    pub were: f64,
+    /// So many would serve now: what it would begin serves after a start.
+    pub serving: u32,
+}
+
+impl Score {
+    /// The share of the time in which it would have had too few, and in which there were.
+    pub fn too_few(&self) -> (f64, f64) {
+        let all = self.seconds.max(1.0);
+        (self.short / all, self.was_short / all)
+    }
+
+    /// How many times as many instances it would have taken.
+    pub fn times(&self) -> f64 {
+        self.instances / self.were.max(1.0)
+    }
 }
 
 /// The state of an autoscaler in one word.

@@ -22,6 +22,7 @@ use decide::{EVERY, Foreseen, Needs, Question};
 pub mod ahead;
 pub mod decide;
 pub mod derive;
+mod score;
 
 /// The series that keeps what signals say.
 pub const SIGNAL: &str = "scaling:signal";
@@ -202,6 +203,10 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         max,
         signals: told(subject, &needs, cx.now),
         forecast,
+        score: match subject.mode() {
+            ScalingMode::Observe => score::look(stored, &needs, there(subject), cx.now),
+            ScalingMode::Act => stored.score,
+        },
         seen_at: Some(cx.now),
         reasons,
     }
@@ -272,6 +277,11 @@ fn absurd(subject: &Subject, answers: &Answers, most: f64) -> Vec<Reason> {
     subject.signals.iter().filter_map(of).collect()
 }
 
+fn there(subject: &Subject) -> score::There {
+    let deployment = subject.deployment;
+    score::There { ready: deployment.status.ready, wanted: deployment.wanted() }
+}
+
 /// Why signals could not be worked out.
 fn failures(subject: &Subject, answers: &Answers) -> Vec<Reason> {
     let failed = |signal: &Asked| {
@@ -319,8 +329,9 @@ fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
         (status.phase, status.desired, status.min, status.max, codes)
     };
     let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
-    let other =
-        (&old.signals, &old.reasons, &old.forecast) != (&new.signals, &new.reasons, &new.forecast);
+    let other = old.score != new.score
+        || (&old.signals, &old.reasons, &old.forecast)
+            != (&new.signals, &new.reasons, &new.forecast);
     seen(old) != seen(new) || (late && other)
 }
 

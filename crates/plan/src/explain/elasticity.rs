@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use atoll_model::elasticity::AutoscalerPhase;
-use atoll_model::{Autoscaler, Deployment, Object};
+use atoll_model::elasticity::{AutoscalerPhase, Score};
+use atoll_model::{Autoscaler, Deployment, Object, Reason, Span};
 
 use super::{Told, ago};
 use crate::Context;
@@ -50,10 +50,29 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
         };
         told.reasons.push(atoll_model::Reason::new("forecast", message));
     }
+    told.reasons.extend(status.score.as_ref().map(score));
+    if status.phase == AutoscalerPhase::Observing {
+        told.next.push(format!("nothing, until: atoll autoscale deployment/{name} --mode act"));
+    }
     told.see(format!("deployment/{name}"));
     if let Some(deployment) = cx.world.get::<Deployment>(name) {
         told.see(format!("application/{}", deployment.spec.application));
     }
+}
+
+/// How it would have done while it only observed.
+fn score(score: &Score) -> Reason {
+    let known = Span((score.seconds * 1_000.0) as u64).rough();
+    let (would, was) = score.too_few();
+    let message = format!(
+        "observed for {known} from {}: too few {:.1} % of the time, where those there were too few \
+         {:.1} % of it, with {:.2} times the instances",
+        score.since,
+        would * 100.0,
+        was * 100.0,
+        score.times()
+    );
+    Reason::new("score", message)
 }
 
 fn instances(count: u32) -> String {
