@@ -5403,8 +5403,8 @@ export interface components {
             /** @description What went wrong the last time. */
             error?: string | null;
             /**
-             * @description A list of the provider that was begun after it ended shows that nothing came of it: it may
-             *     be asked again.
+             * @description A list of the provider that was begun after it ended shows that nothing came of it, or the
+             *     provider was never asked: it may be asked again.
              */
             inVain?: boolean;
             /**
@@ -5413,6 +5413,8 @@ export interface components {
              * @default 0
              */
             times: number;
+            /** @description However often it was tried, the provider cannot have heard of it: its program was not there. */
+            unheard?: boolean;
         };
         /** @description One configuration as an agent delivers it to one instance. */
         AssignedConfig: {
@@ -5791,6 +5793,8 @@ export interface components {
             phase: components["schemas"]["AutoscalerPhase"];
             /** @description Why it is as it is. */
             reasons?: components["schemas"]["Reason"][];
+            /** @description How it would have done since it only observes, or the last time it did. */
+            score?: components["schemas"]["Score"] | (null);
             /** @description When what is above was last written. */
             seenAt?: components["schemas"]["Timestamp"] | (null);
             /** @description What each signal asks for. */
@@ -11767,6 +11771,43 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description How an autoscaler that only observes would have done, and how its deployment did. */
+        Score: {
+            /** @description Until when this is counted. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description Instance seconds it would have taken,
+             */
+            instances: number;
+            /**
+             * Format: double
+             * @description For so many seconds it is known what was needed.
+             */
+            seconds: number;
+            /**
+             * Format: uint32
+             * @description So many would serve now: what it would begin serves after a start.
+             */
+            serving: number;
+            /**
+             * Format: double
+             * @description For so many of them those it would have had were too few,
+             */
+            short: number;
+            /** @description Since when it observes. */
+            since: components["schemas"]["Timestamp"];
+            /**
+             * Format: double
+             * @description and for so many those that served.
+             */
+            wasShort: number;
+            /**
+             * Format: double
+             * @description and those there were to be.
+             */
+            were: number;
+        };
         /** @description How well one application, one team or the fleet keeps the standards. */
         ScoreRow: {
             /**
@@ -13796,6 +13837,7 @@ export type ScalingMode = components['schemas']['ScalingMode'];
 export type Scenario = components['schemas']['Scenario'];
 export type ScenarioMeta = components['schemas']['ScenarioMeta'];
 export type Schedule = components['schemas']['Schedule'];
+export type Score = components['schemas']['Score'];
 export type ScoreRow = components['schemas']['ScoreRow'];
 export type Scorecard = components['schemas']['Scorecard'];
 export type Scorecard2 = components['schemas']['Scorecard2'];

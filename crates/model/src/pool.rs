@@ -295,10 +295,13 @@ pub struct Asked {
     /// What went wrong the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// A list of the provider that was begun after it ended shows that nothing came of it: it may
-    /// be asked again.
+    /// A list of the provider that was begun after it ended shows that nothing came of it, or the
+    /// provider was never asked: it may be asked again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_vain: bool,
+    /// However often it was tried, the provider cannot have heard of it: its program was not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unheard: bool,
 }
 
 /// A machine that nobody asked for.

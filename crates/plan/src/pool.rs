@@ -211,7 +211,7 @@ impl<'a> Turn<'a> {
         if now < due {
             return self.again(due);
         }
-        ask.ended = Some(now);
+        (ask.ended, ask.unheard) = (Some(now), false);
         ask.error = Some("whoever asked was not told what came of it".to_owned());
         if !matches!(machine.phase, MachinePhase::Creating | MachinePhase::Deleting) {
             machine.ask = None;
@@ -347,12 +347,12 @@ impl<'a> Turn<'a> {
         self.forget_host(key);
     }
 
-    /// Of a pool that is to go, machines that were never asked for, or in vain, are not waited for,
-    /// though nobody can ask its provider.
+    /// Of a pool that is to go, machines its provider cannot have heard of are not waited for,
+    /// though nobody can ask it which there are.
     fn drop_unmade(&mut self) {
         let unmade = |machine: &Machine| {
             machine.phase == MachinePhase::Creating
-                && machine.ask.as_ref().is_none_or(|ask| ask.in_vain)
+                && machine.ask.as_ref().is_none_or(|ask| ask.in_vain && ask.unheard)
         };
         self.status.machines.retain(|_, machine| !unmade(machine));
     }

@@ -162,8 +162,10 @@ pub fn asking(cx: &Context, question: &Question) -> Plan {
         let Some(slot) = slot(status, &question.about) else { return };
         if may_be_asked(slot.as_ref(), now) {
             let times = slot.as_ref().filter(|ask| ask.deed == deed).map_or(0, |ask| ask.times);
+            let unheard = slot.as_ref().is_none_or(|ask| ask.unheard);
             let error = slot.take().and_then(|ask| ask.error);
-            *slot = Some(Asked { deed, at: now, times: times + 1, error, ..Asked::default() });
+            let times = times + 1;
+            *slot = Some(Asked { deed, at: now, times, error, unheard, ..Asked::default() });
         }
     })
 }
@@ -186,6 +188,7 @@ pub fn answered(
         let failure = answer.as_ref().err();
         ask.error = failure.map(|failure| failure.why.clone());
         ask.in_vain = failure.is_some_and(|failure| failure.unasked);
+        ask.unheard &= ask.in_vain;
         let About::Create(key) = &question.about else { return };
         let Some(machine) = status.machines.get_mut(key) else { return };
         match answer {
