@@ -2,7 +2,8 @@
 """Hands in two days of load as another system had measured it, so that there is a past to forecast
 from: a day of 24 hours whose level around now is the usual load. Remote write, as Prometheus does.
 
-    history.py DEPLOYMENT=LEVEL…     ATOLL_SERVER, ATOLL_TOKEN and CA (a file) say to whom
+    history.py DEPLOYMENT=LEVEL…     ATOLL_SERVER and ATOLL_TOKEN say to whom, CA (a file) whom to
+                                     trust where that is https
 """
 import math, os, random, ssl, struct, sys, time, urllib.request
 
@@ -38,7 +39,7 @@ def series(name, labels, samples):
 
 
 now = time.time() // STEP * STEP
-trust = ssl.create_default_context(cafile=os.environ["CA"])
+trust = ssl.create_default_context(cafile=os.environ.get("CA"))
 for name, top in (pair.split("=") for pair in sys.argv[1:]):
     random.seed(name)
     times = [now - DAYS * 86400 + STEP * i for i in range(1, DAYS * 86400 // STEP)]

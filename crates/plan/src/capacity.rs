@@ -30,6 +30,8 @@ const EVERY: Span = Span::seconds(60);
 const OVER: Span = Span::seconds(300);
 /// What is shown is written anew so often, where nothing else changes.
 const SHOWN: Span = Span::seconds(300);
+/// A load that has changed by more than this share of it is told at once.
+const TOLD_AT_ONCE: f64 = 0.1;
 /// So many bad events at least, and a promise counts as broken.
 const LEAST_BAD: f64 = 2.0;
 /// What is measured never takes away more than so much of what was declared.
@@ -248,7 +250,14 @@ fn is_news(old: &CapacityStatus, new: &CapacityStatus) -> bool {
     let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
     let other = (&old.load, old.ready, old.needed, &old.releases)
         != (&new.load, new.ready, new.needed, &new.releases);
-    seen(old) != seen(new) || (late && other)
+    // What people work out more by is never long behind what is.
+    let share = |of: f64| of.abs() * TOLD_AT_ONCE;
+    let moved = match old.load.zip(new.load) {
+        Some((old, new)) => (old - new).abs() > share(old),
+        None => old.load.is_some() != new.load.is_some(),
+    };
+    let counts = |status: &CapacityStatus| (status.ready, status.needed);
+    seen(old) != seen(new) || moved || counts(old) != counts(new) || (late && other)
 }
 
 /// The load of one instance that its deployment's number goes by: what is declared, or less where

@@ -1,12 +1,12 @@
 //! What the fleet can carry, and could carry if; and what a migration would do. It is worked out by
 //! the planners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::access::Actor;
 use atoll_model::capacity::CapacityReport;
 use atoll_model::migration::MigrationForecast;
-use atoll_model::{Kind, Migration, Reason, Spec};
+use atoll_model::{Application, Kind, Migration, Reason, Snapshot, Spec};
 use atoll_plan::Context;
 use atoll_plan::capacity::ask::{Ask, ask};
 use atoll_plan::cmdb::filter::Filter;
@@ -103,6 +103,13 @@ pub async fn capacity(
             wrong("demand", format!("{text:?} is not a list of NAME:NUMBER with commas"))
         })?,
     };
+    let known = counted(&world);
+    if let Some(name) = demand.keys().find(|name| !known.contains(name.as_str())) {
+        let all: Vec<&str> = known.into_iter().collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        let what = format!("scaling.demand of {name} in any application; there is {all}");
+        return Err(ApiError::not_found(what));
+    }
     let supposed = Ask { times, of: query.of, demand, without: query.without, peak: query.peak };
     Ok(Json(ask(&Context { world: &world, measured: &measured, now }, &supposed)))
 }
@@ -123,6 +130,12 @@ pub async fn migration(
     }
     let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
     Ok(Json(forecast(&Context { world: &world, measured: &measured, now }, &spec)))
+}
+
+/// What the business counts, by what applications declare.
+fn counted(world: &Snapshot) -> BTreeSet<&str> {
+    let scaling = world.all::<Application>().filter_map(|app| app.spec.scaling.as_ref());
+    scaling.flat_map(|scaling| scaling.demand.keys()).map(String::as_str).collect()
 }
 
 fn read(text: &str) -> Option<BTreeMap<String, f64>> {
