@@ -3,7 +3,7 @@
 //! The writer takes whatever batches have queued up and commits them as one transaction. It
 //! judges nothing: which batches go ahead is decided in [`crate::admit`].
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,9 +43,24 @@ enum Job {
 
 /// Keys and sealed secrets are in it, so nobody else reads it, whoever made the directory. What
 /// SQLite puts beside it gets the same permissions.
+///
+/// A file that is there is not opened for this: closing it would take from this process the locks
+/// SQLite holds on it by another connection.
 fn keep_private(path: &Path) -> std::io::Result<()> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))
+    let created = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
+    match created {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(e),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(0o600)),
+    }
+}
+
+/// Lets one process, and one thread of it, at a time make the database in `dir` ready, until the
+/// file is dropped. Of two who turn an empty database to write-ahead logging at once, SQLite lets
+/// the second fail however long it would wait: both read already when they ask to write.
+fn prepare_alone(dir: &Path) -> std::io::Result<File> {
+    let directory = File::open(dir)?;
+    directory.lock()?;
+    Ok(directory)
 }
 
 impl Sqlite {
@@ -53,6 +68,9 @@ impl Sqlite {
     pub(crate) fn open(dir: &Path, pages: Option<u32>) -> Result<Sqlite> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         created.map_err(|e| Error::Other(format!("cannot create {}: {e}", dir.display())))?;
+        let alone = prepare_alone(dir);
+        let _alone =
+            alone.map_err(|e| Error::Other(format!("cannot lock {}: {e}", dir.display())))?;
         let path = dir.join("atoll.db");
         keep_private(&path)
             .map_err(|e| Error::Other(format!("cannot create {}: {e}", path.display())))?;

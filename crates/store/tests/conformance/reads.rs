@@ -158,6 +158,11 @@ pub async fn two_may_open_an_empty_database_at_once(place: Place) {
     let again = place.open().await;
     assert_eq!(again.revision().await.unwrap(), 2);
     assert_sound(&again).await;
+    // They meet at another moment every time.
+    for _ in 0..20 {
+        let place = place.another();
+        let _both = tokio::join!(place.open(), place.open());
+    }
 }
 
 pub async fn a_newer_schema_is_refused(place: Place) {
