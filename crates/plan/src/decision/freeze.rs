@@ -75,8 +75,10 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
     };
     let message = format!("{what} is frozen by freeze/{} {until}: {why}", freeze.name());
     let hint = match case.by_planner() {
-        true => format!("to go on now, say why in its annotation {OVERRIDE_ANNOTATION}"),
-        false => format!("wait, or say why in the annotation {OVERRIDE_ANNOTATION}"),
+        true => {
+            format!("to go on now, say why: --override-freeze, annotation {OVERRIDE_ANNOTATION}")
+        }
+        false => format!("wait, or say why: --override-freeze, annotation {OVERRIDE_ANNOTATION}"),
     };
     opinion.objections.push(Reason::new("frozen", message).hint(hint));
     opinion.again_at = sooner(opinion.again_at, freeze.spec.until);

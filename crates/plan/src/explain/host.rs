@@ -7,8 +7,8 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::{Drift, Host, Object, Reason, Zone, many};
 
 use super::{NAMED, Told, ago, word};
-use crate::Context;
 use crate::decision::is_disturbed;
+use crate::{Context, pool};
 
 pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     let name = it.name();
@@ -46,6 +46,12 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
         told.wait_each(left("move away"));
     }
     let emptied = usage.instances.is_empty() && it.spec.drain;
+    let kept = pool::reserving(cx.world, name).or_else(|| pool::emptying(cx.world, name));
+    if let Some(kept) = kept.filter(|_| it.status.phase != HostPhase::Unknown) {
+        let id = format!("pool/{}", kept.name());
+        told.next.push(format!("gets nothing new: {id} keeps it empty"));
+        return told.see(id);
+    }
     match it.status.phase {
         HostPhase::Drained if emptied => {
             told.next.push(format!("stays empty until: atoll uncordon host/{name}"));
