@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
-use crate::cmdb::explained;
+use crate::cmdb::{HostPhase, explained};
+use crate::deployment::{InstancePhase, Phase};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::quantity::Portion;
@@ -116,6 +117,18 @@ pub struct Subjects {
 
 fn is_all(selector: &Selector) -> bool {
     selector.0.is_empty()
+}
+
+/// Why nothing of a kind is ever in a phase; none, if it may be.
+fn no_phase(kind: Kind, phase: &str) -> Option<String> {
+    let word = || serde_json::Value::from(phase);
+    let wrong = match kind {
+        Kind::Instance => serde_json::from_value::<InstancePhase>(word()).err(),
+        Kind::Host => serde_json::from_value::<HostPhase>(word()).err(),
+        Kind::Deployment => serde_json::from_value::<Phase>(word()).err(),
+        _ => return Some(format!("is {phase:?}, and a {} has no phase", kind.lower())),
+    };
+    wrong.map(|wrong| format!("is none of a {}'s: {wrong}", kind.lower()))
 }
 
 /// Something measured of each subject.
@@ -411,6 +424,11 @@ impl Spec for Policy {
             let of = action.subject();
             let message = format!("{} is done to what is of kind {of}, not {kind}", action.word());
             invalid.add("action", message);
+        }
+        for (i, phase) in self.subjects.phases.iter().enumerate() {
+            if let Some(wrong) = no_phase(kind, phase) {
+                invalid.add(&format!("subjects.phases[{i}]"), wrong);
+            }
         }
         let back = matches!(action, Action::GiveBack(_));
         let message = "is what follows from switch and borrow; no policy asks for it";

@@ -81,6 +81,16 @@ impl Expression {
         }
     }
 
+    /// The fields that are read of what is named at an index of `names`.
+    pub fn fields_of(&self, index: usize) -> Vec<&str> {
+        self.root.fields_of(index)
+    }
+
+    /// Whether it can be true or false, as far as its form tells: a number or a list never is.
+    pub fn is_condition(&self) -> bool {
+        self.root.may_be_true()
+    }
+
     /// Whether it names the name at an index of `names`.
     pub fn uses(&self, index: usize) -> bool {
         self.used & (1 << index) != 0

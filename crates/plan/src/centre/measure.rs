@@ -14,6 +14,9 @@ const LOOKED_AT: Span = Span::seconds(600);
 const FRESH: Span = Span::seconds(60);
 /// What did not move over so many points, of those of the whole time, is frozen.
 const STILL: usize = 30;
+/// What did not move over so many points, and did from each to the next of at least as many before
+/// them, stopped, and is frozen too.
+const STOPPED: (usize, usize) = (12, 16);
 /// What did not move over so many points, and may be old, is old.
 const STALE: usize = 5;
 
@@ -114,11 +117,24 @@ fn sound(
         return Err(format!("is {value}, which cannot be"));
     }
     let rests = signal.rests && least == Some(value);
-    if !signal.steady && !rests && same >= STILL {
+    // What ends at its least may just have nothing more to tell.
+    let stopped = least != Some(value) && stopped(&series.points, same);
+    if !signal.steady && !rests && (same >= STILL || stopped) {
         let still = super::EVERY.0 * same as u64;
         return Err(format!("has stood still for {}: it may be frozen", Span(still)));
     }
     Ok(value)
+}
+
+/// Whether what moved all the time does so no more, by how many points at the end are the same.
+fn stopped(points: &[(Timestamp, f64)], same: usize) -> bool {
+    let (still, moving) = STOPPED;
+    let before = points.get(..points.len() - same).unwrap_or_default();
+    let moved = before.windows(2).all(|pair| match pair {
+        [(_, one), (_, next)] => one.to_bits() != next.to_bits(),
+        _ => false,
+    });
+    same >= still && before.len() >= moving && moved
 }
 
 #[cfg(test)]
@@ -160,6 +176,11 @@ mod tests {
         let resting = series((0..40).map(|_| 0.0));
         assert_eq!(sound(&rests, &fresh, &resting, NOW), Ok(0.0));
         assert!(told(&resting, &fresh).unwrap_err().contains("frozen"));
+        let stopped = |at: f64| series((0..40).map(move |i| f64::from(i).min(27.0) - 27.0 + at));
+        assert!(told(&stopped(27.0), &fresh).unwrap_err().contains("stood still for 3m15s"));
+        assert_eq!(told(&series((0..40).map(|i| f64::from(27 - i.min(27)))), &fresh), Ok(0.0));
+        let seldom = series((0..40).map(|i| f64::from(i / 3).min(9.0)));
+        assert_eq!(told(&seldom, &fresh), Ok(9.0), "it moves seldom");
         let absurd = series([1.0, -4.0].into_iter());
         assert!(told(&absurd, &fresh).unwrap_err().contains("cannot be"));
         let none = series([1.0, f64::NAN].into_iter());

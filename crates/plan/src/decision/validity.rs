@@ -1,5 +1,6 @@
 //! Whether what is written is valid by itself and together with what it names.
 
+use atoll_model::centre::action::Action;
 use atoll_model::{
     Any, Application, Deployment, Environment, Kind, Price, Problem, Reason, Release, Secret,
     Snapshot,
@@ -58,7 +59,8 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("missing", format!("{subject} names {}/{name}: no such", kind.lower()))
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
-        notes.extend(excuses_nothing(&world, any));
+        notes.extend(not_there_yet(&world, any));
+        objections.extend(calls_itself(any));
         objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
         objections.extend(double_price(&world, any));
@@ -90,14 +92,46 @@ fn overtaken(stored: Option<&Any>, any: &Any) -> Option<Reason> {
     Some(Reason::new("draft-overtaken", message).hint(hint))
 }
 
-/// A waiver of what is not there yet; should it be misspelt, this tells.
-fn excuses_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
-    let Any::Waiver(waiver) = any else { return None };
-    let subject = waiver.spec.subject.as_deref()?;
-    let (kind, name) = subject.split_once('/')?;
-    let there = world.find(Kind::parse(kind)?, name).is_some();
-    let message = format!("there is no {subject} yet; {} is for when there is", any.id());
-    (!there).then(|| Reason::new("not-there-yet", message))
+/// What an object speaks of by name and is not there yet; should it be misspelt, this tells.
+fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
+    let named: Vec<(Kind, &str)> = match any {
+        Any::Waiver(waiver) => {
+            let subject = waiver.spec.subject.as_deref().and_then(|s| s.split_once('/'));
+            subject.and_then(|(kind, name)| Some((Kind::parse(kind)?, name))).into_iter().collect()
+        }
+        Any::Policy(policy) => {
+            let spec = &policy.spec;
+            let of_modes = spec.modes.iter().flat_map(|rule| &rule.environments);
+            let environments = spec.subjects.environments.iter().chain(of_modes);
+            let config = match &spec.action {
+                Action::Switch(setting) => setting.config.as_deref(),
+                _ => None,
+            };
+            let config = config.map(|name| (Kind::Config, name));
+            environments.map(|name| (Kind::Environment, name.as_str())).chain(config).collect()
+        }
+        Any::Application(application) => {
+            let calls = application.spec.scaling.iter().flat_map(|scaling| scaling.calls.keys());
+            calls.map(|name| (Kind::Application, name.as_str())).collect()
+        }
+        _ => Vec::new(),
+    };
+    let gone = named.into_iter().filter(|(kind, name)| world.find(*kind, name).is_none());
+    gone.map(|(kind, name)| {
+        let kind = kind.lower();
+        let message = format!("there is no {kind}/{name} yet; {} is for when there is", any.id());
+        Reason::new("not-there-yet", message)
+    })
+    .collect()
+}
+
+/// A load that would make itself.
+fn calls_itself(any: &Any) -> Option<Reason> {
+    let Any::Application(application) = any else { return None };
+    let name = application.name();
+    application.spec.scaling.as_ref()?.calls.get(name)?;
+    let message = format!("{}: spec.scaling.calls.{name}: it calls itself", any.id());
+    Some(Reason::new("cycle", message).hint("the load it makes for itself is in its query"))
 }
 
 fn missing(world: &Snapshot, any: &Any) -> Vec<(Kind, String)> {

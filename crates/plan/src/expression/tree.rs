@@ -34,23 +34,62 @@ pub(super) enum Node {
 }
 
 impl Node {
+    /// The parts right below it.
+    fn parts(&self) -> Vec<&Node> {
+        match self {
+            Node::Field(of, _) | Node::Has(of, _) | Node::Matches(of, _) => vec![of],
+            Node::Not(of) | Node::Minus(of) => vec![of],
+            Node::Index(a, b) | Node::Binary(_, a, b) => vec![a, b],
+            Node::Choice(a, b, c) => vec![a, b, c],
+            Node::And(all) | Node::Or(all) | Node::List(all) | Node::Call(_, all) => {
+                all.iter().collect()
+            }
+            Node::Map(all) => all.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Node::Each(each) => [&each.over, &each.holds].into_iter().chain(&each.makes).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether there are more than so many parts below each other. It goes no deeper itself.
     pub(super) fn is_deeper_than(&self, most: usize) -> bool {
         let Some(most) = most.checked_sub(1) else { return true };
-        let deep = |node: &Node| node.is_deeper_than(most);
+        self.parts().into_iter().any(|part| part.is_deeper_than(most))
+    }
+
+    /// The fields that are read of the fact at an index.
+    pub(super) fn fields_of(&self, fact: usize) -> Vec<&str> {
+        let is = |node: &Node| matches!(node, Node::Fact(other) if *other == fact);
+        let own = match self {
+            Node::Field(of, name) | Node::Has(of, name) if is(of) => Some(name.as_str()),
+            Node::Index(of, by) if is(of) => match by.as_ref() {
+                Node::Text(name) => Some(name.as_str()),
+                _ => None,
+            },
+            _ => None,
+        };
+        let below = self.parts().into_iter().flat_map(|part| part.fields_of(fact));
+        own.into_iter().chain(below).collect()
+    }
+
+    /// Whether it can be true or false, as far as its form tells.
+    pub(super) fn may_be_true(&self) -> bool {
         match self {
-            Node::Field(of, _) | Node::Has(of, _) | Node::Matches(of, _) => deep(of),
-            Node::Not(of) | Node::Minus(of) => deep(of),
-            Node::Index(a, b) | Node::Binary(_, a, b) => deep(a) || deep(b),
-            Node::Choice(a, b, c) => deep(a) || deep(b) || deep(c),
-            Node::And(all) | Node::Or(all) | Node::List(all) | Node::Call(_, all) => {
-                all.iter().any(deep)
+            Node::Null | Node::Int(_) | Node::Double(_) | Node::Text(_) => false,
+            Node::List(_) | Node::Map(_) | Node::Minus(_) => false,
+            Node::Binary(operator, ..) => !matches!(
+                operator,
+                Operator::Add
+                    | Operator::Subtract
+                    | Operator::Multiply
+                    | Operator::Divide
+                    | Operator::Remainder
+            ),
+            Node::Choice(_, one, other) => one.may_be_true() || other.may_be_true(),
+            Node::Each(each) => !matches!(each.what, Macro::Filter | Macro::Map),
+            Node::Call(function, _) => {
+                matches!(function, Function::Contains | Function::StartsWith | Function::EndsWith)
             }
-            Node::Map(all) => all.iter().any(|(key, value)| deep(key) || deep(value)),
-            Node::Each(each) => {
-                deep(&each.over) || deep(&each.holds) || each.makes.as_ref().is_some_and(deep)
-            }
-            _ => false,
+            _ => true,
         }
     }
 }

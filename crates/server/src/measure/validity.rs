@@ -3,7 +3,7 @@
 
 use atoll_metrics::promql;
 use atoll_model::monitoring::Promise;
-use atoll_model::{Any, Intent, Reason, Write};
+use atoll_model::{Any, Application, Intent, Reason, Rule, Write};
 use atoll_plan::Plan;
 
 /// What stands for the window in a promise, where it is checked.
@@ -17,37 +17,58 @@ pub fn problems(plan: &Plan) -> Vec<Reason> {
     let mut problems = Vec::new();
     for write in &plan.writes {
         let Write::Put(any) = write else { continue };
-        let mut wrong = |path: String, error: promql::QueryError| {
-            let message = format!("{}: spec.{path}: {error}", any.id());
-            problems.push(Reason::new("invalid", message));
+        let wrong = match any {
+            Any::Rule(rule) => of_rule(&rule.spec),
+            Any::Application(application) => of_application(&application.spec),
+            Any::Policy(policy) => {
+                let values = policy.spec.values.iter().enumerate();
+                let each = values.map(|(i, value)| (format!("values[{i}].query"), &value.query));
+                each.filter_map(|(path, query)| Some((path, promql::check(query).err()?))).collect()
+            }
+            _ => Vec::new(),
         };
-        match any {
-            Any::Rule(rule) => {
-                for (i, group) in rule.spec.groups.iter().enumerate() {
-                    for (j, item) in group.rules.iter().enumerate() {
-                        if let Err(error) = promql::check(&item.expr) {
-                            wrong(format!("groups[{i}].rules[{j}].expr"), error);
-                        }
-                    }
-                }
-            }
-            Any::Application(application) => {
-                for (i, promise) in application.spec.objectives.iter().enumerate() {
-                    for (field, error) in of_promise(promise) {
-                        wrong(format!("objectives[{i}].{field}"), error);
-                    }
-                }
-                let signals = application.spec.rollout.guard.signals.iter();
-                for (i, signal) in signals.enumerate() {
-                    if let Err(error) = promql::check(&filled(&signal.query)) {
-                        wrong(format!("rollout.guard.signals[{i}].query"), error);
-                    }
-                }
-            }
-            _ => {}
-        }
+        problems.extend(wrong.into_iter().map(|(path, error)| {
+            Reason::new("invalid", format!("{}: spec.{path}: {error}", any.id()))
+        }));
     }
     problems
+}
+
+/// Places of expressions that are wrong, with what is wrong with them.
+type Wrong = Vec<(String, promql::QueryError)>;
+
+fn of_rule(rule: &Rule) -> Wrong {
+    let mut wrong = Vec::new();
+    for (i, group) in rule.groups.iter().enumerate() {
+        for (j, item) in group.rules.iter().enumerate() {
+            if let Err(error) = promql::check(&item.expr) {
+                wrong.push((format!("groups[{i}].rules[{j}].expr"), error));
+            }
+        }
+    }
+    wrong
+}
+
+fn of_application(application: &Application) -> Wrong {
+    let mut wrong = Vec::new();
+    for (i, promise) in application.objectives.iter().enumerate() {
+        let of = of_promise(promise).into_iter();
+        wrong.extend(of.map(|(field, error)| (format!("objectives[{i}].{field}"), error)));
+    }
+    let mut queries: Vec<(String, String)> = Vec::new();
+    for (i, signal) in application.rollout.guard.signals.iter().enumerate() {
+        queries.push((format!("rollout.guard.signals[{i}].query"), filled(&signal.query)));
+    }
+    if let Some(scaling) = &application.scaling {
+        let load = scaling.per_instance.iter();
+        queries.extend(load.map(|load| ("scaling.perInstance.query".into(), load.query.clone())));
+        for (i, signal) in scaling.signals.iter().enumerate() {
+            queries.push((format!("scaling.signals[{i}].query"), signal.query.clone()));
+        }
+    }
+    let check = |(path, query): (String, String)| Some((path, promql::check(&query).err()?));
+    wrong.extend(queries.into_iter().filter_map(check));
+    wrong
 }
 
 fn filled(query: &str) -> String {
