@@ -252,6 +252,8 @@ pub enum Command {
     Peak(commands::peak::Args),
     /// What the fleet can carry, as it is and as it would be
     Capacity(commands::capacity::Args),
+    /// What instances ask for beside what they use, and what they should ask for
+    Rightsize(commands::rightsize::Args),
     /// What is spent of each budget, and what the fleet costs whom
     Budget(commands::budget::Args),
     /// Roll out a release, or a package, of an application

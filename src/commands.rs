@@ -44,6 +44,7 @@ pub mod provider;
 pub mod query;
 pub mod rehearse;
 pub mod relation;
+pub mod rightsize;
 pub mod rollback;
 pub mod rollout;
 pub mod run;
@@ -93,6 +94,7 @@ pub async fn run(command: Command, global: Global) -> anyhow::Result<Exit> {
         Command::Autoscale(args) => autoscale::run(&global, args).await,
         Command::Budget(args) => budget::run(&global, args).await,
         Command::Capacity(args) => capacity::run(&global, args).await,
+        Command::Rightsize(args) => rightsize::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Rehearse(args) => rehearse::run(&global, args).await,
         Command::Peak(args) => peak::run(&global, args).await,

@@ -51,7 +51,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let before = client.get(what.kind, &what.name).await?;
     let mut spec = serde_json::Map::new();
     if args.reset {
-        spec = ["min", "max", "mode"]
+        spec = ["min", "max", "mode", "requires"]
             .map(|field| (field.to_owned(), json!(null)))
             .into_iter()
             .collect();

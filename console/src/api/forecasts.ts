@@ -8,6 +8,7 @@ import type {
   CostReport,
   MigrationForecast,
   RehearsalReport,
+  SizeReport,
   WhatIf,
 } from "./objects";
 import { pluralOf } from "./objects";
@@ -26,6 +27,17 @@ export function useCapacityReport(asked: WhatIf) {
     placeholderData: keepPreviousData,
     staleTime: 0,
     gcTime: 60_000,
+  });
+}
+
+/** What instances ask for beside what they used over a while; it reads days of measurements. */
+export function useSizes(over: string) {
+  return useQuery<SizeReport, Problem>({
+    queryKey: ["sizes", over],
+    queryFn: ({ signal }) => call("GET", "/v1/capacity/sizes", { query: { over }, signal }),
+    placeholderData: keepPreviousData,
+    staleTime: 300_000,
+    gcTime: 300_000,
   });
 }
 

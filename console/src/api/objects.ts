@@ -245,6 +245,8 @@ export type {
   Resources,
   Rollout,
   Signal,
+  SizeReport,
+  SizeRow,
   Step,
   Summary,
   Verdict,

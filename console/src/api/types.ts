@@ -2225,6 +2225,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capacity/sizes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What instances ask for beside what they use. */
+        get: {
+            parameters: {
+                query?: {
+                    currency?: string | null;
+                    of?: string | null;
+                    over?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SizeReport"];
+                    };
+                };
+                /** @description Why not, and what to do. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemJson"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/configs/{name}/values": {
         parameters: {
             query?: never;
@@ -5762,6 +5811,8 @@ export interface components {
             min?: number | null;
             /** @description Whether it is done here, or only said. */
             mode?: components["schemas"]["ScalingMode"] | (null);
+            /** @description The score it must have here before it acts, in place of the application's. */
+            requires?: components["schemas"]["ScoreRequirement"] | (null);
         };
         /** @description The state of an autoscaler in one word. */
         AutoscalerPhase: "waiting" | "acting" | "observing" | "blind";
@@ -11737,6 +11788,8 @@ export interface components {
              * @default false
              */
             predict: boolean;
+            /** @description The score it must have before it acts. Without it, it observes. */
+            requires?: components["schemas"]["ScoreRequirement"] | (null);
             /** @description Times with a least number of their own. */
             schedules?: components["schemas"]["Floor"][];
             /** @description What else is looked at. The signal that asks for most decides. */
@@ -11807,6 +11860,24 @@ export interface components {
              * @description and those there were to be.
              */
             were: number;
+        };
+        /** @description What an autoscaler must have shown while it only observed. */
+        ScoreRequirement: {
+            /** @description For so long it was known what was needed. */
+            observed: components["schemas"]["Span"];
+            /**
+             * Format: double
+             * @description It would have taken at most so many times the instances there were. As many as it likes, if
+             *     absent.
+             */
+            times?: number | null;
+            /**
+             * Format: double
+             * @description For at most this share of that time it would have had too few instances: 0.01 is a
+             *     hundredth.
+             * @default 0.01
+             */
+            tooFew: number;
         };
         /** @description How well one application, one team or the fleet keeps the standards. */
         ScoreRow: {
@@ -12139,6 +12210,49 @@ export interface components {
         };
         /** @description Silences have no status. */
         SilenceStatus: Record<string, never>;
+        /** @description What instances ask for beside what they use. */
+        SizeReport: {
+            /** @description Of these prices; absent where there are none. */
+            currency?: string | null;
+            /** @description So far back was looked. */
+            over: components["schemas"]["Span"];
+            /**
+             * @description Each deployment that has instances: those that ask for too little first, then those whose
+             *     advice saves most.
+             */
+            rows: components["schemas"]["SizeRow"][];
+            /** @description What all hosts together would cost less an hour, if nobody asked for what was freed. */
+            saves?: components["schemas"]["Money"] | (null);
+        };
+        /** @description One deployment of a report. */
+        SizeRow: {
+            /** @description What it should ask for; as much as it does where it fits, absent where that is not known. */
+            advised?: components["schemas"]["Resources"] | (null);
+            /** @description What one instance asks for. */
+            asked: components["schemas"]["Resources"];
+            /** @description Which. */
+            deployment: string;
+            /**
+             * Format: uint32
+             * @description So many instances.
+             */
+            instances: number;
+            /** @description Why. */
+            notes?: string[];
+            /** @description The release it runs, in whose `run.resources` the figures stand. */
+            release: string;
+            /** @description What all its instances would cost less an hour; less than zero where they would cost more. */
+            saves?: components["schemas"]["Money"] | (null);
+            /**
+             * @description What one uses: of the one that uses most, the cpu that is exceeded for a twentieth of the
+             *     time, and the most memory.
+             */
+            used?: components["schemas"]["Resources"] | (null);
+            /** @description In one word. */
+            verdict: components["schemas"]["SizeVerdict"];
+        };
+        /** @description Whether what is asked for fits what is used, in one word. */
+        SizeVerdict: "unknown" | "fits" | "tooMuch" | "tooLittle";
         /** @description Where source is kept. */
         Source: {
             /**
@@ -13838,6 +13952,7 @@ export type Scenario = components['schemas']['Scenario'];
 export type ScenarioMeta = components['schemas']['ScenarioMeta'];
 export type Schedule = components['schemas']['Schedule'];
 export type Score = components['schemas']['Score'];
+export type ScoreRequirement = components['schemas']['ScoreRequirement'];
 export type ScoreRow = components['schemas']['ScoreRow'];
 export type Scorecard = components['schemas']['Scorecard'];
 export type Scorecard2 = components['schemas']['Scorecard2'];
@@ -13861,6 +13976,9 @@ export type Signed = components['schemas']['Signed'];
 export type Silence = components['schemas']['Silence'];
 export type Silence2 = components['schemas']['Silence2'];
 export type SilenceStatus = components['schemas']['SilenceStatus'];
+export type SizeReport = components['schemas']['SizeReport'];
+export type SizeRow = components['schemas']['SizeRow'];
+export type SizeVerdict = components['schemas']['SizeVerdict'];
 export type Source = components['schemas']['Source'];
 export type Span = components['schemas']['Span'];
 export type SpanRange = components['schemas']['SpanRange'];

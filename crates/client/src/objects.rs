@@ -3,6 +3,7 @@
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::budget::report::CostReport;
 use atoll_model::capacity::CapacityReport;
+use atoll_model::capacity::size::SizeReport;
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
@@ -267,6 +268,14 @@ impl Client {
         asked: &[(&str, Option<String>)],
     ) -> Result<CapacityReport, ClientError> {
         self.read(Ask::get(with_query("/v1/capacity", asked))).await
+    }
+
+    /// What instances ask for beside what they use, by the parameters of `GET /v1/capacity/sizes`.
+    ///
+    /// # Errors
+    /// `NotFound`, where nothing has the name; what the server says where it takes too long.
+    pub async fn sizes(&self, asked: &[(&str, Option<String>)]) -> Result<SizeReport, ClientError> {
+        self.read(Ask::get(with_query("/v1/capacity/sizes", asked))).await
     }
 
     /// What would come of a scenario.

@@ -11,6 +11,8 @@ use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::time::Timestamp;
 
+pub mod size;
+
 /// The capacity of one deployment. It is made from the application's `scaling`, has the
 /// deployment's name, and what people write in it comes before what is found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -37,6 +37,9 @@ pub struct Scaling {
     /// Whether it is done, or only said what would be.
     #[serde(default)]
     pub mode: ScalingMode,
+    /// The score it must have before it acts. Without it, it observes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<ScoreRequirement>,
     /// So much load on another application comes with one unit of load on this one, by the other's
     /// name: how a peak here is a peak there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -55,6 +58,38 @@ impl Scaling {
     /// How long every signal has to have asked for fewer, where [`Scaling::down_after`] says
     /// nothing.
     pub const DOWN_AFTER: Span = Span::seconds(300);
+}
+
+/// What an autoscaler must have shown while it only observed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScoreRequirement {
+    /// For so long it was known what was needed.
+    pub observed: Span,
+    /// For at most this share of that time it would have had too few instances: 0.01 is a
+    /// hundredth.
+    #[serde(default = "ScoreRequirement::usual_too_few")]
+    pub too_few: f64,
+    /// It would have taken at most so many times the instances there were. As many as it likes, if
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<f64>,
+}
+
+impl ScoreRequirement {
+    fn usual_too_few() -> f64 {
+        0.01
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let mut invalid = Invalid::default();
+        invalid.add_if(self.observed.0 == 0, "observed", "is no time");
+        let share = (0.0..=1.0).contains(&self.too_few);
+        invalid.add_if(!share, "tooFew", "is no share: 0.01 is a hundredth");
+        let times = self.times.is_none_or(is_amount);
+        invalid.add_if(!times, "times", "is not more than zero");
+        invalid.into_result()
+    }
 }
 
 /// What one instance can carry.
@@ -171,6 +206,16 @@ impl Scaling {
                 invalid.add_if(wrong, &format!("{path}.{field}"), "is not more than zero");
             }
         }
+        if let Some(asked) = &self.requires {
+            invalid.nest("requires", asked.validate());
+        }
+        if self.per_instance.is_none() {
+            let message = "goes by the load, which perInstance says how to measure";
+            let calls = !self.calls.is_empty();
+            let demand = !self.demand.is_empty();
+            let all = [("predict", self.predict), ("calls", calls), ("demand", demand)];
+            all.into_iter().for_each(|(field, given)| invalid.add_if(given, field, message));
+        }
         for (field, all) in [("calls", &self.calls), ("demand", &self.demand)] {
             for (name, each) in all {
                 let path = format!("{field}.{name}");
@@ -224,6 +269,9 @@ pub struct Autoscaler {
     /// Whether it is done here, or only said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ScalingMode>,
+    /// The score it must have here before it acts, in place of the application's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<ScoreRequirement>,
 }
 
 /// How many there are to be, and why.
@@ -294,6 +342,24 @@ impl Score {
     /// How many times as many instances it would have taken.
     pub fn times(&self) -> f64 {
         self.instances / self.were.max(1.0)
+    }
+
+    /// What it lacks of what is asked for, in words; nothing, if it has all of it.
+    pub fn lacks(&self, asked: &ScoreRequirement) -> Vec<String> {
+        let observed = Span((self.seconds * 1_000.0) as u64);
+        let (too_few, _) = self.too_few();
+        let mut lacks = Vec::new();
+        if observed < asked.observed {
+            lacks.push(format!("observed for {} of {}", observed.rough(), asked.observed));
+        }
+        if too_few > asked.too_few {
+            let (has, may) = (too_few * 100.0, asked.too_few * 100.0);
+            lacks.push(format!("too few for {has:.2} % of the time, of {may} % it may"));
+        }
+        if let Some(times) = asked.times.filter(|times| self.times() > *times) {
+            lacks.push(format!("{:.2} times the instances, of {times} it may", self.times()));
+        }
+        lacks
     }
 }
 
@@ -368,6 +434,9 @@ impl Spec for Autoscaler {
         invalid.nest("deployment", name::check_derived(&self.deployment));
         let above = self.min.zip(self.max).is_some_and(|(min, max)| min > max);
         invalid.add_if(above, "min", "is more than max");
+        if let Some(asked) = &self.requires {
+            invalid.nest("requires", asked.validate());
+        }
         invalid.into_result()
     }
 

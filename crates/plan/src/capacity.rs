@@ -23,6 +23,7 @@ use carried::Kept;
 pub(crate) mod ahead;
 pub mod ask;
 mod carried;
+pub mod size;
 
 /// How often.
 const EVERY: Span = Span::seconds(60);
@@ -36,6 +37,9 @@ const TOLD_AT_ONCE: f64 = 0.1;
 const LEAST_BAD: f64 = 2.0;
 /// What is measured never takes away more than so much of what was declared.
 const LEAST_SHARE: f64 = 0.2;
+/// Nor is anything learned of an instance that is said to bear so many times what was declared: a
+/// counter that was wrong for some minutes would be remembered for good.
+const MOST_TIMES: f64 = 10.0;
 
 /// A capacity with what it is of.
 struct Subject<'a> {
@@ -103,14 +107,17 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     let (stored, spec) = (&subject.object.status, &subject.object.spec);
     let of = &subject.deployment.status;
-    let load = number(cx, "load");
+    let declared = subject.declared.target;
+    let said = number(cx, "load");
+    let load = said.filter(|load| *load <= elasticity::most_believed(declared, subject.max));
+    let one = load.map(|load| load / f64::from(of.ready.max(1)));
     let mut releases = stored.releases.clone();
-    if let (Some(load), Some(release)) = (load, settled(cx, subject)) {
-        let each = load / f64::from(of.ready.max(1));
+    if let (Some(each), Some(release)) = (one, settled(cx, subject))
+        && each <= declared * MOST_TIMES
+    {
         releases = carried::learn(&releases, &release, each, kept(cx, subject), cx.now);
     }
-    let (each, known) =
-        carried::each(spec, subject.declared.target, &releases, of.release.as_deref());
+    let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
     let count = |load: f64| decide::whole(load / each * (1.0 + spec.buffer));
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);
@@ -136,9 +143,31 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         seen_at: Some(cx.now),
         reasons: Vec::new(),
     };
-    let reasons = judge(subject, &mut status);
-    status.reasons = reasons;
+    status.reasons = judge(subject, &mut status);
+    status.reasons.extend(unbelieved(subject, said, load, one));
     status
+}
+
+/// What is said of the load and not gone by.
+fn unbelieved(
+    subject: &Subject,
+    said: Option<f64>,
+    load: Option<f64>,
+    one: Option<f64>,
+) -> Option<Reason> {
+    let (name, declared) = (subject.deployment.name(), subject.declared.target);
+    if let (Some(said), None) = (said, load) {
+        let message = format!("its load is said to be {said:.3e}, which nobody believes");
+        let hint = format!("mend scaling.perInstance.query; atoll why autoscaler/{name}");
+        return Some(Reason::new("absurd", message).hint(hint));
+    }
+    let one = one.filter(|one| *one > declared * MOST_TIMES)?;
+    let message = format!(
+        "an instance is said to bear {}, where {declared} was declared: nothing is learned of that",
+        decide::round(one)
+    );
+    let hint = "mend scaling.perInstance: its query, or its target if that is so";
+    Some(Reason::new("implausible", message).hint(hint))
 }
 
 /// Says how it stands, and why.

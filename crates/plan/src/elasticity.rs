@@ -63,8 +63,25 @@ impl<'a> Subject<'a> {
         self
     }
 
+    /// Whether it acts. One that has to have shown first that it would do well only observes until
+    /// it has.
     fn mode(&self) -> ScalingMode {
+        match self.asked_mode() {
+            ScalingMode::Act if self.lacks().is_empty() => ScalingMode::Act,
+            _ => ScalingMode::Observe,
+        }
+    }
+
+    fn asked_mode(&self) -> ScalingMode {
         self.object.spec.mode.unwrap_or(self.scaling.mode)
+    }
+
+    /// What its score lacks of what is asked for before it may act.
+    fn lacks(&self) -> Vec<String> {
+        let asked = self.object.spec.requires.as_ref().or(self.scaling.requires.as_ref());
+        asked.map_or_else(Vec::new, |asked| {
+            self.object.status.score.unwrap_or_default().lacks(asked)
+        })
     }
 
     /// What a forecast may be made of is declared, and one is wanted.
@@ -186,6 +203,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     }
     reasons.extend(failures(subject, &cx.measured.answers));
     reasons.extend(absurd(subject, &cx.measured.answers, most));
+    reasons.extend(unproven(subject));
     let desired = began.then_some(decision.desired);
     AutoscalerStatus {
         phase: match subject.mode() {
@@ -258,6 +276,26 @@ fn need(subject: &Subject, signal: &Asked, value: f64) -> f64 {
         (None, Some(below)) => serving * value / below,
         (None, None) => 0.0,
     }
+}
+
+/// Why it only observes, though it is let act.
+fn unproven(subject: &Subject) -> Option<Reason> {
+    let lacks = subject.lacks();
+    if subject.asked_mode() == ScalingMode::Observe || lacks.is_empty() {
+        return None;
+    }
+    let message = format!("it observes until its score is what is required: {}", lacks.join("; "));
+    let place = match subject.object.spec.requires {
+        Some(_) => format!("requires of autoscaler/{}", subject.object.name()),
+        None => format!("scaling.requires of application/{}", subject.deployment.spec.application),
+    };
+    let hint = format!("what is required stands in {place}");
+    Some(Reason::new("unproven", message).hint(hint))
+}
+
+/// The highest load that is believed where one instance bears so much.
+pub(crate) fn most_believed(each: f64, max: u32) -> f64 {
+    f64::from(max.max(1)) * each * ABSURD
 }
 
 /// Which signals say now what is not believed.

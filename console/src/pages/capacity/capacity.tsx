@@ -20,6 +20,7 @@ import { ProblemView } from "../../parts/problem";
 import { type Column, Table } from "../../parts/table";
 import type { CapacitySearch } from "../../router";
 import { Head } from "../../shell/head";
+import { Sizes } from "./sizes";
 import "./capacity.css";
 
 const FIRST = `kind: Application
@@ -61,6 +62,7 @@ export function CapacityPage(asked: CapacitySearch) {
           </>
         )}
         {data && <Zones report={data} />}
+        <Sizes />
       </div>
     </>
   );

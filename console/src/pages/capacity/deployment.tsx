@@ -7,7 +7,7 @@ import type { Autoscaler, Capacity } from "../../api/objects";
 import { CAPACITY, forecastUse, KNOWN, simplest } from "../../logic/capacity";
 import type { Span } from "../../logic/period";
 import type { Grid, Line } from "../../logic/series";
-import { moment, parseTime } from "../../logic/time";
+import { moment, parseTime, spanWords } from "../../logic/time";
 import { measured, share } from "../../logic/units";
 import { Ago } from "../../parts/ago";
 import { Chart } from "../../parts/chart";
@@ -77,6 +77,7 @@ export function DeploymentCapacityPage({ name, tab = "load" }: ThingSearch & { n
               <Fact name="serve">{status.ready ?? 0}</Fact>
               <Fact name="kept beyond need">{share(spec.buffer ?? 0.1)}</Fact>
               {autoscaler && <Bounds autoscaler={autoscaler} />}
+              {autoscaler && <ScoreFact autoscaler={autoscaler} />}
             </Facts>
             <Reasons reasons={[...(status.reasons ?? []), ...(autoscaler?.status.reasons ?? [])]} />
           </div>
@@ -109,6 +110,22 @@ function Bounds({ autoscaler }: { autoscaler: Autoscaler }) {
       </ObjectLink>{" "}
       <span className="quiet small">
         of {min} to {max}, {SCALER[phase]}
+      </span>
+    </Fact>
+  );
+}
+
+/** How an autoscaler that only observes would have done: what is looked at before it is let act. */
+function ScoreFact({ autoscaler }: { autoscaler: Autoscaler }) {
+  const { score, phase } = autoscaler.status;
+  if (!score || phase !== "observing" || score.seconds < 60) return null;
+  const times = score.instances / Math.max(1, score.were);
+  return (
+    <Fact name="would have been too few">
+      {share(score.short / score.seconds)}{" "}
+      <span className="quiet small">
+        of {spanWords(score.seconds * 1000)}, where {share(score.wasShort / score.seconds)} were,
+        with {measured(times)}× the instances
       </span>
     </Fact>
   );

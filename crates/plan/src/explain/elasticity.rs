@@ -52,7 +52,11 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
     }
     told.reasons.extend(status.score.as_ref().map(score));
     if status.phase == AutoscalerPhase::Observing {
-        told.next.push(format!("nothing, until: atoll autoscale deployment/{name} --mode act"));
+        let waits = status.reasons.iter().any(|reason| reason.code == "unproven");
+        told.next.push(match waits {
+            true => "it acts by itself once it has the score that is required".to_owned(),
+            false => format!("nothing, until: atoll autoscale deployment/{name} --mode act"),
+        });
     }
     told.see(format!("deployment/{name}"));
     if let Some(deployment) = cx.world.get::<Deployment>(name) {

@@ -54,6 +54,10 @@ impl Script {
             let each: f64 = each.parse().map_err(|_| "calls=APP:RATIO")?;
             scaling["calls"] = serde_json::json!({ name: each });
         }
+        if let Some(observed) = options.take::<String>("observed")? {
+            let few = options.take::<f64>("few")?.unwrap_or(0.01);
+            scaling["requires"] = serde_json::json!({ "observed": observed, "tooFew": few });
+        }
         if let Some(orders) = options.take::<f64>("orders")? {
             scaling["demand"] = serde_json::json!({ "orders": orders });
         }

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::access::Actor;
 use atoll_model::capacity::CapacityReport;
+use atoll_model::capacity::size::SizeReport;
 use atoll_model::migration::MigrationForecast;
-use atoll_model::{Application, Kind, Migration, Reason, Snapshot, Spec};
+use atoll_model::{Application, Kind, Migration, Reason, Snapshot, Span, Spec};
 use atoll_plan::Context;
 use atoll_plan::capacity::ask::{Ask, ask};
+use atoll_plan::capacity::size;
 use atoll_plan::cmdb::filter::Filter;
 use atoll_plan::migration::forecast::forecast;
 use axum::extract::{Query, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use schemars::JsonSchema;
@@ -43,6 +45,21 @@ pub struct CapacityQuery {
     pub peak: bool,
 }
 
+/// What is looked at.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SizeQuery {
+    /// Only this deployment, or the deployments of this application.
+    #[serde(default)]
+    pub of: Option<String>,
+    /// So far back, from an hour to 90 days: `7d`, if absent.
+    #[serde(default)]
+    pub over: Option<String>,
+    /// What is saved is told in this currency; in the first there are prices of, if absent.
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
 /// The rows of the route table.
 pub fn routes() -> Vec<Route> {
     vec![
@@ -51,6 +68,15 @@ pub fn routes() -> Vec<Route> {
         })
         .query::<CapacityQuery>()
         .gives::<CapacityReport>(),
+        Route::new(
+            Method::GET,
+            "/v1/capacity/sizes",
+            Access::Read,
+            "What instances ask for beside what they use.",
+            get(sizes),
+        )
+        .query::<SizeQuery>()
+        .gives::<SizeReport>(),
         Route::new(
             Method::POST,
             "/v1/forecast/migrations",
@@ -112,6 +138,39 @@ pub async fn capacity(
     }
     let supposed = Ask { times, of: query.of, demand, without: query.without, peak: query.peak };
     Ok(Json(ask(&Context { world: &world, measured: &measured, now }, &supposed)))
+}
+
+/// `GET /v1/capacity/sizes`.
+pub async fn sizes(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Query(query): Query<SizeQuery>,
+) -> Answer<Json<SizeReport>> {
+    let (world, measured, now) = (app.seen(&actor), app.measure.read(), app.clock.now());
+    let over = match query.over.as_deref() {
+        None => Some(size::USUAL),
+        Some(text) => text.parse::<Span>().ok().filter(|over| size::WITHIN.contains(over)),
+    };
+    let Some(over) = over else {
+        let text = query.over.unwrap_or_default();
+        let message = format!("over: {text:?} is no time from 1h to 90d");
+        return Err(ApiError::invalid(message.clone(), vec![Reason::new("invalid", message)]));
+    };
+    let kind = |name: &String| {
+        let kinds = [Kind::Deployment, Kind::Application].into_iter();
+        let mut found = kinds.filter(|kind| world.find(*kind, name).is_some());
+        found.next().ok_or_else(|| ApiError::not_found(format!("deployment or application {name}")))
+    };
+    let of = query.of.map(|name| Ok::<_, ApiError>((kind(&name)?, name))).transpose()?;
+    let asked = size::Ask { of, over, currency: query.currency };
+    let answers = app.ask_for(&actor.name, size::queries(&asked, now)).await;
+    let cx = Context { world: &world, measured: &measured, now };
+    size::sizes(&cx, &asked, &answers).map(Json).map_err(|reason| {
+        let hint = "ask for one deployment or application, or for less time";
+        let reason = reason.hint(hint);
+        let title = reason.message.clone();
+        ApiError::because(StatusCode::UNPROCESSABLE_ENTITY, "query-failed", title, vec![reason])
+    })
 }
 
 /// `POST /v1/forecast/migrations`.

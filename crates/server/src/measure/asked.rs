@@ -129,6 +129,19 @@ impl Server {
         answers
     }
 
+    /// Asks what a planner needs to answer a person, in that person's turn; nothing is recorded.
+    pub(crate) async fn ask_for(&self, person: &str, all: Vec<Query>) -> Answers {
+        let mut answers = Answers::new();
+        for query in all {
+            let began = self.clock.elapsed();
+            let found = self.find(Lane::Person(person), &query).await;
+            let took = self.clock.elapsed().saturating_sub(began);
+            self.figures.observe("atoll_query_duration_seconds", &[("lane", "people")], took);
+            answers.insert(query.name, found.map(|found| Arc::new(answer_of(found))));
+        }
+        answers
+    }
+
     /// Asks one question and counts what it took.
     async fn ask_timed(
         &self,
@@ -149,19 +162,7 @@ impl Server {
         subject: &str,
         query: &Query,
     ) -> Result<query::Answer, Reason> {
-        let failed = |error: QueryError| {
-            let message = format!("could not work out {}: {error}", query.expression);
-            Reason::new("query-failed", message)
-        };
-        let expression = expression(query).map_err(failed)?;
-        let period = match query.period {
-            query::Period::At(at) => Period::At(at.0),
-            query::Period::Range { from, to, step } => {
-                Period::Range(from.0, to.0, i64::try_from(step.0).unwrap_or(i64::MAX))
-            }
-        };
-        let ask = Ask { query: expression, period, lookback: None, patience: PATIENCE };
-        let found = self.metrics.ask(Lane::Planner, ask).await.map_err(failed)?;
+        let found = self.find(Lane::Planner, query).await?;
         if let (Some(record), query::Period::At(at)) = (&query.record, query.period) {
             let series = recorded_series(&found.value, record).map_err(|message| {
                 Reason::new("query-failed", format!("could not record: {message}"))
@@ -175,15 +176,23 @@ impl Server {
             };
             self.record(key, series, at);
         }
-        let of = &found.coverage;
-        let completeness = Completeness {
-            series: of.series,
-            expected: of.expected,
-            seen: of.seen,
-            newest: of.newest.map(Timestamp),
-            stalest: of.stalest.map(Timestamp),
+        Ok(answer_of(found))
+    }
+
+    async fn find(&self, lane: Lane<'_>, query: &Query) -> Result<promql::Answer, Reason> {
+        let failed = |error: QueryError| {
+            let message = format!("could not work out {}: {error}", query.expression);
+            Reason::new("query-failed", message)
         };
-        Ok(query::Answer { series: series_of(found.value), completeness })
+        let expression = expression(query).map_err(failed)?;
+        let period = match query.period {
+            query::Period::At(at) => Period::At(at.0),
+            query::Period::Range { from, to, step } => {
+                Period::Range(from.0, to.0, i64::try_from(step.0).unwrap_or(i64::MAX))
+            }
+        };
+        let ask = Ask { query: expression, period, lookback: None, patience: PATIENCE };
+        self.metrics.ask(lane, ask).await.map_err(failed)
     }
 
     /// Keeps an answer as series, and ends those that were in the last answer and are not in this.
@@ -228,6 +237,19 @@ impl Server {
             tracing::warn!("could not end the series of a rule: {error}");
         }
     }
+}
+
+/// What was found, as planners read it.
+fn answer_of(found: promql::Answer) -> query::Answer {
+    let of = &found.coverage;
+    let completeness = Completeness {
+        series: of.series,
+        expected: of.expected,
+        seen: of.seen,
+        newest: of.newest.map(Timestamp),
+        stalest: of.stalest.map(Timestamp),
+    };
+    query::Answer { series: series_of(found.value), completeness }
 }
 
 /// What is asked of the store for a planner's question.
