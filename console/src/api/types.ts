@@ -12221,7 +12221,10 @@ export interface components {
              *     advice saves most.
              */
             rows: components["schemas"]["SizeRow"][];
-            /** @description What all hosts together would cost less an hour, if nobody asked for what was freed. */
+            /**
+             * @description What would be freed costs so much an hour, of hosts that have a price; less than zero where
+             *     more is to be asked for.
+             */
             saves?: components["schemas"]["Money"] | (null);
         };
         /** @description One deployment of a report. */
