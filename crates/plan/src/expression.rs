@@ -140,17 +140,28 @@ impl Text {
     }
 
     /// Fills it in. What cannot be evaluated is written as `?`: the text is for people, and is
-    /// better with a gap than missing.
+    /// better with a gap than missing; a number that is not whole is rounded to four digits.
     pub fn fill(&self, facts: &dyn Facts, left: &mut u32) -> String {
         let each = self.parts.iter().map(|part| match part {
             Part::Plain(text) => Cow::Borrowed(text.as_str()),
             Part::Filled(expression) => match expression.evaluate(facts, left) {
+                Ok(Value::Double(value)) => Cow::Owned(legible(value).to_string()),
                 Ok(value) => Cow::Owned(shortened(value.to_string())),
                 Err(_) => Cow::Borrowed("?"),
             },
         });
         each.collect()
     }
+}
+
+/// To four digits, and never less than whole.
+fn legible(value: f64) -> f64 {
+    let digits = value.abs().log10().floor();
+    if !digits.is_finite() {
+        return value;
+    }
+    let scale = 10_f64.powi((3.0 - digits).clamp(0.0, 15.0) as i32);
+    (value * scale).round() / scale
 }
 
 fn shortened(mut text: String) -> String {

@@ -97,6 +97,10 @@ impl<'a> Rehearsal<'a> {
         assumed: Vec<String>,
     ) -> Result<Rehearsal<'a>, Vec<Reason>> {
         let to = from + scenario.spec.lasts;
+        let unknown = checks::unknown(&scenario.spec, &sim.world);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         let stage = Stage::new(&scenario.spec, from, &mut sim)?;
         let courses = Courses::new(from, scenario.spec.lasts, scenario.spec.step);
         Ok(Rehearsal { scenario, sim, from, to, courses, stage, assumed })

@@ -198,6 +198,17 @@ pub enum Check {
     },
 }
 
+impl Check {
+    /// The application or deployment it is about, if it is about one.
+    pub fn of(&self) -> Option<&str> {
+        match self {
+            Check::Served { of, .. } | Check::Settled { of } => of.as_deref(),
+            Check::Instances { of, .. } | Check::Runs { of, .. } => Some(of),
+            Check::Cost { .. } | Check::Hosts { .. } | Check::Moved { .. } => None,
+        }
+    }
+}
+
 impl Fault {
     /// When it begins.
     pub fn at(&self) -> Span {

@@ -196,7 +196,7 @@ fn axis(out: &mut String, lasts: Span) {
     // The last one has only what is left of the line.
     let end = match quarter(4) {
         short if short.len() <= 7 => short,
-        _ => Span(lasts.0 - lasts.0 % 3_600_000).to_string(),
+        _ => lasts.rough().to_string(),
     };
     let _ = writeln!(
         out,

@@ -91,6 +91,9 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
         word(&status.mode),
         because.unwrap_or_default()
     );
+    if let Some(now) = told_by_now(cx, it) {
+        told.reasons.push(atoll_model::Reason::new("now", format!("by now: {now}")));
+    }
     let others = status.votes.iter().filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
     for (vote, why) in others {
         let message = format!("policy/{} wants to {}: {why}", vote.policy, vote.action.word());
@@ -125,6 +128,19 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     if let Some((deployment, _)) = subject {
         told.see(format!("deployment/{deployment}"));
     }
+}
+
+/// What its policy sees now of what a decision is about that was not carried out, where that is
+/// something else than when it was first wanted.
+fn told_by_now<'a>(cx: &'a Context, it: &Object<Decision>) -> Option<&'a str> {
+    let status = &it.status;
+    if status.ended_at.is_some() || status.acted_at.is_some() {
+        return None;
+    }
+    let first = status.votes.iter().find(|vote| vote.policy == status.policy)?;
+    let standing = &cx.world.get::<Policy>(&status.policy)?.status.standing;
+    let now = standing.iter().find(|one| one.subject == it.spec.subject)?;
+    (now.blind.is_none() && now.message != first.message).then_some(now.message.as_str())
 }
 
 /// What becomes of what a decision took, while that is still as it was left.

@@ -150,6 +150,9 @@ fn texts_are_filled_in() {
         });
     let mut left = MOST_STEPS;
     assert_eq!(text.unwrap().fill(&world(), &mut left), "Application has a, b, a?");
+    let text = Text::read("{{2.0 / 3.0}} {{12345.678}} {{-0.00012345}} {{0.0}} {{3}}", &NAMES);
+    let filled = text.unwrap().fill(&world(), &mut left);
+    assert_eq!(filled, "0.6667 12346 -0.0001235 0 3", "people do not read more digits");
     let wrong = Text::read("a {{ 1 + }}", &NAMES).unwrap_err();
     assert_eq!(wrong.column, 10);
     assert_eq!(Text::read("a {{ 1", &NAMES).unwrap_err().column, 3);
