@@ -1,6 +1,6 @@
 //! Lines of budgets and of the price book.
 
-use atoll_model::budget::{BudgetPhase, Money, Take};
+use atoll_model::budget::{BudgetPhase, Money, Spend, Take};
 use atoll_model::{Budget, Object, Price, Timestamp};
 
 use super::{Cell, aged, cell, cores, name, reason, size, word};
@@ -23,6 +23,8 @@ pub(super) fn budget(o: &Object<Budget>, now: Timestamp) -> Vec<Cell> {
     let limit = spec.month.as_ref().map(|month| month.limit);
     let money = |amount: Option<Money>| amount.map(Money::rounded).unwrap_or_default();
     let spent = spend.map(|spend| spend.spent_at(now));
+    // Where prices are missing, what goes on is not what is spent until the end.
+    let priced = |_: &&Spend| status.phase != BudgetPhase::Unknown;
     let of = [&spec.team, &spec.application, &spec.environment];
     let of: Vec<&str> = of.into_iter().flatten().map(String::as_str).collect();
     let share = status.share.map(|share| format!("{} of {}", take(share.wanted), take(share.may)));
@@ -32,7 +34,7 @@ pub(super) fn budget(o: &Object<Budget>, now: Timestamp) -> Vec<Cell> {
         cell("OF", of.join(",")),
         cell("SPENT", if blind { "no price".to_owned() } else { money(spent) }),
         cell("RATE/H", spend.map(|spend| spend.rate.fine()).unwrap_or_default()),
-        cell("FORECAST", money(spend.map(|spend| spend.forecast))).tone(tone),
+        cell("FORECAST", money(spend.filter(priced).map(|spend| spend.forecast))).tone(tone),
         cell("MONTH", money(limit)),
         cell("CURRENCY", spec.month.as_ref().map(|m| m.currency.clone()).unwrap_or_default()),
         cell("USED", spent.zip(limit).map(|(spent, of)| bar(spent, of)).unwrap_or_default())

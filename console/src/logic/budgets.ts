@@ -47,23 +47,24 @@ export interface Money {
   readonly rate: number;
   /** Nothing of it has a price: what would be told as zero is not known. */
   readonly blind: boolean;
+  /** All of it has a price, so that it is known where the month ends. */
+  readonly priced: boolean;
 }
 
 /** Money of the month; none where nothing is counted yet. */
 export function moneyOf({ spec, status }: Budget): Money | undefined {
   if (!spec.month || !status.spend) return undefined;
   const { spent, forecast, rate, currency } = status.spend;
+  const priced = (status.phase ?? "unknown") !== "unknown";
   return {
     currency,
+    priced,
     limit: parseMoney(spec.month.limit),
     spent: parseMoney(spent),
     forecast: parseMoney(forecast),
     rate: parseMoney(rate),
     blind:
-      (status.phase ?? "unknown") === "unknown" &&
-      (status.instances ?? 0) > 0 &&
-      parseMoney(spent) === 0 &&
-      parseMoney(rate) === 0,
+      !priced && (status.instances ?? 0) > 0 && parseMoney(spent) === 0 && parseMoney(rate) === 0,
   };
 }
 

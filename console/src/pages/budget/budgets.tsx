@@ -108,7 +108,7 @@ function MonthView({ budget }: { budget: Budget }) {
       </p>
     );
   }
-  const { currency, limit, spent, forecast, rate, blind } = money;
+  const { currency, limit, spent, forecast, rate, blind, priced } = money;
   if (blind) {
     return (
       <p className="row wrap">
@@ -136,9 +136,13 @@ function MonthView({ budget }: { budget: Budget }) {
       </span>
       <Facts>
         <Fact name="by the month’s end">
-          <span className={forecast > limit ? "over-word" : undefined}>
-            {moneyWords(forecast, currency)}
-          </span>
+          {priced ? (
+            <span className={forecast > limit ? "over-word" : undefined}>
+              {moneyWords(forecast, currency)}
+            </span>
+          ) : (
+            <span className="quiet">not known: prices are missing</span>
+          )}
         </Fact>
         <Fact name="an hour now">{moneyWords(rate, currency)}</Fact>
         <Fact name="counted since">{moment(parseTime(spend.countedFrom) ?? now, now)}</Fact>

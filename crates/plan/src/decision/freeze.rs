@@ -44,6 +44,7 @@ pub(super) fn freeze(case: &Case) -> Opinion {
         for freeze in active.iter().filter(|freeze| covers(case, &freeze.spec, &change)) {
             rule(case, freeze, &change, &mut opinion);
         }
+        opinion.notes.extend(active.iter().filter_map(|freeze| held_later(case, freeze, &change)));
     }
     opinion
 }
@@ -69,10 +70,7 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
         opinion.notes.push(Reason::new("freeze-overridden", message));
         return;
     }
-    let until = match freeze.spec.until {
-        Some(until) => format!("until {until}"),
-        None => "until it is deleted".to_owned(),
-    };
+    let until = until(&freeze.spec);
     let message = format!("{what} is frozen by freeze/{} {until}: {why}", freeze.name());
     let hint = match case.by_planner() {
         true => {
@@ -82,6 +80,41 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
     };
     opinion.objections.push(Reason::new("frozen", message).hint(hint));
     opinion.again_at = sooner(opinion.again_at, freeze.spec.until);
+}
+
+/// What a person changes of an application as a whole is not held by a freeze of some environments,
+/// and what comes of it there is.
+fn held_later(case: &Case, freeze: &Object<Freeze>, change: &Change) -> Option<Reason> {
+    let application = &change.application;
+    let there = |environment: &&String| {
+        let deployment = format!("{application}.{environment}");
+        let here = Change {
+            application: application.clone(),
+            environment: Some((*environment).clone()),
+            object: change.object.clone(),
+            emergency: None,
+            release: true,
+        };
+        case.cx.world.get::<Deployment>(&deployment).is_some() && covers(case, &freeze.spec, &here)
+    };
+    if change.environment.is_some() {
+        return None;
+    }
+    let held: Vec<&str> = freeze.spec.environments.iter().filter(there).map(|e| &**e).collect();
+    let (what, name, why) = (change.object.id(), freeze.name(), &freeze.spec.reason);
+    let until = until(&freeze.spec);
+    let environments = held.join(", ");
+    let message =
+        format!("what comes of {what} in {environments} waits for freeze/{name} {until}: {why}");
+    (!held.is_empty()).then(|| Reason::new("held-later", message))
+}
+
+/// How long it holds.
+fn until(freeze: &Freeze) -> String {
+    match freeze.until {
+        Some(until) => format!("until {until}"),
+        None => "until it is deleted".to_owned(),
+    }
 }
 
 fn covers(case: &Case, freeze: &Freeze, change: &Change) -> bool {

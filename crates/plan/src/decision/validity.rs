@@ -7,6 +7,7 @@ use atoll_model::{
 };
 
 use super::{Case, Opinion};
+use crate::budget::book::currencies;
 use crate::centre;
 use crate::cmdb::filter::Filter;
 use crate::policy::check;
@@ -60,6 +61,7 @@ pub(super) fn references(case: &Case) -> Opinion {
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
         notes.extend(not_there_yet(&world, any));
+        notes.extend(unpriced(case, &world, any));
         objections.extend(calls_itself(any));
         objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
@@ -123,6 +125,15 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
         Reason::new("not-there-yet", message)
     })
     .collect()
+}
+
+/// A budget in whose currency nothing has a price: it binds nothing.
+fn unpriced(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Budget(budget) = any else { return None };
+    let currency = &budget.spec.month.as_ref()?.currency;
+    let none = !currencies(world, case.cx.now).contains(currency.as_str());
+    let message = format!("there is no price in {currency} yet: {} binds nothing", any.id());
+    none.then(|| Reason::new("price-missing", message).hint("see docs/guide/budgets.md"))
 }
 
 /// A load that would make itself.

@@ -1,6 +1,6 @@
 //! How a budget stands, and what a price is of, in words.
 
-use atoll_model::budget::{Exceed, MONTH_HOURS, Share, Take};
+use atoll_model::budget::{BudgetPhase, Exceed, MONTH_HOURS, Share, Take};
 use atoll_model::{Budget, Host, Object, Price, Reason, many};
 
 use super::{Told, word};
@@ -32,10 +32,11 @@ pub(super) fn tell(cx: &Context, it: &Object<Budget>, told: &mut Told) {
         ));
         let forecast = bound::forecast(it, spend.rate, cx.now).rounded();
         let allowed = bound::allowed_rate(it, cx.now).fine();
-        let message = format!(
-            "the month is forecast to end at {forecast} {currency}; there is money for {allowed} \
-             an hour"
-        );
+        let ends = match status.phase {
+            BudgetPhase::Unknown => "where the month ends is not known: prices are missing".into(),
+            _ => format!("the month is forecast to end at {forecast} {currency}"),
+        };
+        let message = format!("{ends}; there is money for {allowed} an hour");
         told.reasons.push(Reason::new("forecast", message));
         let month = atoll_model::budget::month::Month::of(cx.now);
         if spend.counted_from > month.begins {

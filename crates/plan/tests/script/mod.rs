@@ -278,9 +278,20 @@ impl Script {
 
     fn apply(&mut self, any: Any) {
         let plan = edit::apply(&self.sim.context(), vec![any]);
+        let notes = plan.as_ref().map_or_else(|_| Vec::new(), |plan| self.notes(plan));
+        self.said.extend(notes);
         if let Err(reasons) = plan.and_then(|plan| self.sim.commit(&self.who, plan)) {
             self.said.extend(reasons.iter().map(|reason| format!("refused: {reason}")));
         }
+    }
+
+    /// What the gate remarks on an edit it lets through.
+    fn notes(&self, plan: &Plan) -> Vec<String> {
+        let Verdict::Commit(passed) = decide(&self.sim.context(), &self.who, plan.clone()) else {
+            return Vec::new();
+        };
+        let own = passed.reasons.iter().filter(|reason| !plan.reasons.contains(reason));
+        own.map(|reason| format!("note: {reason}")).collect()
     }
 
     fn commit(&mut self, plan: Result<Plan, Vec<Reason>>) {
