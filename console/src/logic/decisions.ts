@@ -28,6 +28,7 @@ export const isOver = (decision: Decision): boolean => Boolean(decision.status.e
 export function stateOf(decision: Decision): { word: string; tone: Tone } {
   const { phase = "open", effect } = decision.status;
   if (effect) return EFFECT[effect.verdict];
+  if (phase === "waiting" && isOver(decision)) return { word: "not approved, over", tone: "off" };
   const { word, tone } = PHASE[phase];
   return isOver(decision) ? { word: `${word}, over`, tone: "off" } : { word, tone };
 }

@@ -179,8 +179,12 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     keep(now, &mut status);
     report::watch(cx, environment, &mut status);
     status.phase = phase(now, &status);
-    if now <= times.starts || stored.checks.is_empty() {
-        status.checks = ready::checks(cx, peak, &status);
+    if now < times.ends || stored.checks.is_empty() {
+        let found = ready::checks(cx, peak, &status);
+        status.checks = match now <= times.starts || stored.checks.is_empty() {
+            true => found,
+            false => ready::caught_up(&stored.checks, found),
+        };
     }
     status.reasons = reasons(cx, peak, &status);
     status
@@ -388,9 +392,12 @@ pub(crate) fn begun(world: &Snapshot, deployment: &str, step: Span, now: Timesta
     due.filter_map(|row| event(row, step)).collect()
 }
 
+/// One that is over has brought what was seen, whatever was expected of it.
 fn event((peak, row): (&Arc<Object<Peak>>, &PeakApplication), step: Span) -> Option<Event> {
-    let factor = row.expected? / row.usual.filter(|usual| *usual > 0.0)?;
     let times = &peak.status.times;
+    let over = peak.status.report.as_ref().filter(|report| report.until >= times.ends);
+    let seen = over.and_then(|report| report.applications.get(&row.deployment)?.highest);
+    let factor = seen.or(row.expected)? / row.usual.filter(|usual| *usual > 0.0)?;
     Some(Event { from: times.starts.0 + 1, to: (times.ends + step).0, factor })
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use atoll_model::capacity::Known;
 use atoll_model::deployment::InstancePhase;
 use atoll_model::rehearsal::report::RehearsalReport;
-use atoll_model::rehearsal::{Fleet, Load, MOST_HOSTS, MOST_INSTANCES, Scenario};
+use atoll_model::rehearsal::{
+    Fleet, Load, MOST_HOSTS, MOST_INSTANCES, Rehearsal as Scene, Scenario,
+};
 use atoll_model::{
     Application, Capacity, Deployment, Instance, Kind, Pool, Reason, Snapshot, Span, Timestamp,
 };
@@ -269,7 +271,7 @@ fn booted(world: &Snapshot) -> Vec<String> {
 
 /// The own load of each deployment, as the scenario supposes it.
 fn owns(
-    spec: &atoll_model::rehearsal::Rehearsal,
+    spec: &Scene,
     world: &Snapshot,
     each: &BTreeMap<String, f64>,
     today: Option<&Today>,
@@ -296,9 +298,7 @@ fn owns(
         return Err(missing);
     }
     for deployment in each.keys() {
-        let exact = spec.load.get(deployment);
-        let named = spec.load.iter().find(|(name, _)| is_of(deployment, name));
-        let Some(load) = exact.or(named.map(|(_, load)| load)).or(all) else { continue };
+        let Some(load) = load_for(spec, all, deployment) else { continue };
         let found = match today.filter(|_| load.known.is_some()) {
             Some(today) => past::known(today, deployment, load, (from, spec.lasts), assumed),
             None if load.known.is_some() => {
@@ -311,5 +311,38 @@ fn owns(
             own.insert(deployment.clone(), Own::new(base, load));
         }
     }
+    if let Some(today) = today {
+        let known = |name: &str| load_for(spec, all, name).is_some_and(|l| l.known.is_some());
+        let when = (from, spec.lasts);
+        own.iter_mut().filter(|(name, _)| known(name)).for_each(|(name, own)| {
+            own.brought = brought(today, name, when, assumed);
+        });
+    }
     Ok(own)
+}
+
+/// What a scenario supposes of the load of a deployment; `all` is of those it does not name.
+fn load_for<'a>(spec: &'a Scene, all: Option<&'a Load>, deployment: &str) -> Option<&'a Load> {
+    let named = || spec.load.iter().find(|(name, _)| is_of(deployment, name));
+    spec.load.get(deployment).or_else(|| named().map(|(_, load)| load)).or(all)
+}
+
+/// What of the measured load of a deployment came with that of others.
+fn brought(
+    today: &Today,
+    deployment: &str,
+    when: (Timestamp, Span),
+    assumed: &mut Vec<String>,
+) -> Vec<(Base, f64)> {
+    let usual = Load { known: Some(atoll_model::rehearsal::Known::Forecast), ..Load::default() };
+    let called = load::callers(&today.world).remove(deployment).unwrap_or_default();
+    let mut all = Vec::new();
+    for (caller, each) in called {
+        let Some(base) = past::known(today, &caller, &usual, when, &mut Vec::new()) else {
+            continue;
+        };
+        assumed.push(format!("{each} of the load of {caller} is part of that of {deployment}"));
+        all.push((base, each));
+    }
+    all
 }

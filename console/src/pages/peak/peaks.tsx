@@ -1,12 +1,15 @@
 // Peaks: the calendar of each, and its watch room: what it takes and has, the load against what is
 // expected, what is promised, what fires and what is decided; afterwards, what was seen.
+import { Link } from "@tanstack/react-router";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Peak, PeakApplication } from "../../api/objects";
+import { stateOf } from "../../logic/decisions";
 import { OBJECTIVE } from "../../logic/objectives";
 import { checkOf, countedOf, expectedOf, farOf, isOver, ordered, phaseOf } from "../../logic/peaks";
 import { counted } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { Empty, Example, Skeleton } from "../../parts/empty";
+import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Head } from "../../shell/head";
@@ -48,7 +51,7 @@ export function PeaksPage() {
       ) : (
         <div className="stack" data-list>
           {peaks.map((peak) => (
-            <One key={peak.metadata.name} peak={peak} now={now} />
+            <One key={peak.metadata.name} peak={peak} now={now} open={peak === next} />
           ))}
         </div>
       )}
@@ -56,7 +59,7 @@ export function PeaksPage() {
   );
 }
 
-function One({ peak, now }: { peak: Peak; now: number }) {
+function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
   const { name } = peak.metadata;
   const { hosts, cost = [], applications = [] } = peak.status;
   const needed = applications.reduce((sum, row) => sum + (row.needed ?? 0), 0);
@@ -71,6 +74,11 @@ function One({ peak, now }: { peak: Peak; now: number }) {
         <span className="quiet">
           {farOf(peak, now)}, in {peak.spec.environment}
         </span>
+        {!isOver(peak) && (
+          <Link to="/rehearsal" search={{ of: `peak/${name}` }} className="button slim">
+            <Icon name="rehearsal" /> Rehearse
+          </Link>
+        )}
       </header>
       <dl className="peak-figures">
         <div>
@@ -96,7 +104,7 @@ function One({ peak, now }: { peak: Peak; now: number }) {
         ))}
       </dl>
       <Applications rows={applications} now={now} />
-      {!isOver(peak) && <Calendar peak={peak} now={now} />}
+      {!isOver(peak) && <Calendar peak={peak} now={now} open={open} />}
       {peak.status.phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
       <Report peak={peak} now={now} />
     </section>
@@ -169,12 +177,12 @@ function Against({ load, expected }: { load?: number | null; expected?: number |
   );
 }
 
-function Calendar({ peak, now }: { peak: Peak; now: number }) {
+function Calendar({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
   const checks = peak.status.checks ?? [];
   const late = checks.filter((check) => check.state === "late").length;
   const done = checks.filter((check) => check.state === "done").length;
   return (
-    <details className="peak-part" open>
+    <details className="peak-part" open={open}>
       <summary>
         Calendar{" "}
         <span className="quiet">
@@ -231,7 +239,7 @@ function Room({ peak }: { peak: Peak }) {
         ))}
         {decisions.map((d) => (
           <li key={d.metadata.name}>
-            <State tone="move" word="decided" />
+            <State {...stateOf(d)} />
             <ObjectLink plural="decisions" name={d.metadata.name}>
               {d.spec.subject}
             </ObjectLink>

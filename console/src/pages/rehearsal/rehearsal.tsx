@@ -25,9 +25,10 @@ const WAYS = [
 ] as const;
 
 /** What was written and what came of it last, for as long as this page of the browser is open. */
-const kept: { text: string; report: RehearsalReport | undefined } = {
+const kept: { text: string; report: RehearsalReport | undefined; of: string | undefined } = {
   text: EXAMPLES[0].text,
   report: undefined,
+  of: undefined,
 };
 
 /** Reads a scenario; the reader is loaded when it is first needed. */
@@ -63,11 +64,14 @@ export function RehearsalPage({ of }: RehearsalSearch) {
     enabled: asked !== null,
     gcTime: 0,
   });
+  const { data } = answer;
+  const played = asked?.of;
   useEffect(() => {
-    if (answer.data) kept.report = answer.data;
-  }, [answer.data]);
+    if (data) Object.assign(kept, { report: data, of: played });
+  }, [data, played]);
   if (!synced) return <Skeleton lines={8} />;
-  const report = answer.data ?? kept.report;
+  // What came of something else is no answer to what is asked now.
+  const report = data ?? (asked === null && kept.of === of ? kept.report : undefined);
   const going = asked !== null && answer.isFetching;
   const play = (what: { text?: string; of?: string }) => setAsked({ n: Date.now(), ...what });
   return (
@@ -201,12 +205,13 @@ const ABOUT = {
   deployment: "its release that waits; if none does, the loss of its fullest zone at its next peak",
   migration: "the migration, from now to its end",
   pool: "that its provider fails for an hour at the peak",
+  peak: "the peak, from when hosts are made for it until all is given back",
 } as const;
 
 function OneObject({ of, busy, onPlay }: ObjectProps) {
   const { tables } = useSnapshot();
   const navigate = useNavigate();
-  const { deployments, migrations, pools } = tables;
+  const { deployments, migrations, pools, peaks } = tables;
   const all = useMemo(
     () =>
       (
@@ -214,9 +219,10 @@ function OneObject({ of, busy, onPlay }: ObjectProps) {
           ["deployment", deployments],
           ["migration", migrations],
           ["pool", pools],
+          ["peak", peaks],
         ] as const
       ).map(([kind, table]) => [kind, [...table.keys()].sort(order).slice(0, 1000)] as const),
-    [deployments, migrations, pools],
+    [deployments, migrations, pools, peaks],
   );
   const first = all.flatMap(([kind, names]) => names.map((name) => `${kind}/${name}`))[0] ?? "";
   const chosen = of ?? first;

@@ -400,8 +400,11 @@ fn zones(hosts: &[Room]) -> Vec<ZoneRoom> {
             lost: true,
             ..ZoneRoom::default()
         });
-        zone.hosts += u32::from(room.open);
         zone.lost &= room.lost;
+        if room.lost || !room.open {
+            continue;
+        }
+        zone.hosts += 1;
         for (of, with) in [(&mut zone.capacity, room.capacity), (&mut zone.used, room.used)] {
             of.cpu = Cpu(of.cpu.0 + with.cpu.0);
             of.memory = Memory(of.memory.0 + with.memory.0);

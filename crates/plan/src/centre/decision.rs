@@ -433,6 +433,8 @@ fn all_open(world: &Snapshot) -> Vec<String> {
 
 /// Whether somebody's approval is waited for.
 pub(crate) fn waits(world: &Snapshot, name: &str) -> bool {
-    let decision = world.get::<Decision>(name);
-    decision.is_some_and(|decision| decision.status.phase == DecisionPhase::Waiting)
+    world.get::<Decision>(name).is_some_and(|decision| {
+        let status = &decision.status;
+        status.phase == DecisionPhase::Waiting && status.ended_at.is_none()
+    })
 }

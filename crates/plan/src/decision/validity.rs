@@ -63,6 +63,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         notes.extend(not_there_yet(&world, any));
         notes.extend(unpriced(case, &world, any));
         objections.extend(calls_itself(any));
+        objections.extend(crossed(&world, any));
         objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
         objections.extend(double_price(&world, any));
@@ -125,6 +126,25 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
         Reason::new("not-there-yet", message)
     })
     .collect()
+}
+
+/// Bounds of an autoscaler that are none together with those of its application.
+fn crossed(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Autoscaler(autoscaler) = any else { return None };
+    let spec = &autoscaler.spec;
+    let deployment = world.get::<Deployment>(&spec.deployment)?;
+    let application = world.get::<Application>(&deployment.spec.application)?;
+    let scaling = application.spec.scaling.as_ref()?;
+    let (own, whose) = ("its own", format!("that of application/{}", application.name()));
+    let of = |own_one: Option<u32>, other: u32| match own_one {
+        Some(bound) => (bound, own.to_owned()),
+        None => (other, whose.clone()),
+    };
+    let (min, max) = (of(spec.min, scaling.min), of(spec.max, scaling.max));
+    let message =
+        format!("{}: min {}, {}, is more than max {}, {}", any.id(), min.0, min.1, max.0, max.1);
+    let hint = format!("set both: atoll autoscale deployment/{} --min N --max N", spec.deployment);
+    (min.0 > max.0).then(|| Reason::new("invalid", message).hint(hint))
 }
 
 /// A budget in whose currency nothing has a price: it binds nothing.

@@ -72,6 +72,7 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
         DecisionPhase::Open => "was just made",
         DecisionPhase::Observed => "is only recorded",
         DecisionPhase::Advised => "is advice",
+        DecisionPhase::Waiting if over => "waited for an approval, and nobody gave one",
         DecisionPhase::Waiting => "waits for somebody to approve",
         DecisionPhase::Skipped if over => "was not carried out",
         DecisionPhase::Skipped => "is not carried out for now",
@@ -100,7 +101,7 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
         told.reasons.push(atoll_model::Reason::new("other-vote", message));
     }
     match status.phase {
-        DecisionPhase::Waiting => {
+        DecisionPhase::Waiting if !over => {
             told.waiting_for.push(format!("an approval: atoll approve decision/{}", it.name()));
         }
         DecisionPhase::Acting => {

@@ -50,6 +50,17 @@ pub(super) fn checks(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> 
     all
 }
 
+/// The calendar of a peak that has begun: as it was at its beginning, but for what was not ready
+/// then and is by now.
+pub(super) fn caught_up(begun: &[PeakCheck], found: Vec<PeakCheck>) -> Vec<PeakCheck> {
+    let mut all = begun.to_vec();
+    for check in all.iter_mut().filter(|check| check.state != State::Done) {
+        let now = found.iter().find(|now| now.name == check.name && now.state == State::Done);
+        now.into_iter().for_each(|now| check.clone_from(now));
+    }
+    all
+}
+
 /// What is so, or what is not and what to do about it.
 type Found = Result<String, (String, String)>;
 

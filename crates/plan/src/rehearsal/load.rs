@@ -26,6 +26,9 @@ pub(crate) enum Base {
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
     pub base: Base,
+    /// What others brought to the base, where that was measured and is the whole: their loads as
+    /// they were measured, and how much of each. It comes with theirs here too, and not twice.
+    pub brought: Vec<(Base, f64)>,
     pub times: f64,
     pub noise: f64,
     pub peaks: Vec<Peak>,
@@ -77,6 +80,7 @@ impl Own {
     pub fn new(base: Base, load: &Load) -> Own {
         Own {
             base,
+            brought: Vec::new(),
             times: load.times.unwrap_or(1.0),
             noise: load.noise.unwrap_or_default(),
             peaks: load.peaks.clone(),
@@ -85,7 +89,11 @@ impl Own {
     }
 
     fn at(&self, name: &str, at: Timestamp, from: Timestamp, seed: u64) -> f64 {
-        let mut load = self.base.at(at) * self.times;
+        let brought = self.brought.iter().map(|(base, each)| (base.at(at) * each).max(0.0));
+        let (whole, brought) = (self.base.at(at), brought.sum::<f64>());
+        // What is not known of its past stays unknown.
+        let own = if whole.is_nan() { whole } else { (whole - brought).max(0.0) };
+        let mut load = own * self.times;
         for peak in &self.peaks {
             load *= factor(peak, at, from);
         }
@@ -176,7 +184,7 @@ pub(crate) fn is_of(deployment: &str, name: &str) -> bool {
 }
 
 /// For each deployment, who calls it how often.
-fn callers(world: &Snapshot) -> BTreeMap<String, Vec<(String, f64)>> {
+pub(super) fn callers(world: &Snapshot) -> BTreeMap<String, Vec<(String, f64)>> {
     let mut called: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
     for deployment in world.all::<Deployment>() {
         let spec = &deployment.spec;
@@ -214,6 +222,15 @@ mod tests {
 
     fn at(own: &Own, minutes: u64) -> f64 {
         own.at("shop.prod", FROM + Span::seconds(minutes * 60), FROM, 1)
+    }
+
+    #[test]
+    fn what_others_brought_to_a_measured_load_comes_with_theirs() {
+        let known = |values: &[f64]| Base::Values(FROM, Span::seconds(60), values.to_vec());
+        let mut own = Own::new(known(&[60.0, 60.0, f64::NAN]), &Load::default());
+        own.brought = vec![(known(&[100.0, 200.0, 100.0]), 0.5)];
+        assert_eq!((at(&own, 0), at(&own, 1)), (10.0, 0.0));
+        assert!(at(&own, 2).is_nan(), "nobody knows");
     }
 
     #[test]
