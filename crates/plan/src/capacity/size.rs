@@ -253,7 +253,7 @@ fn fitting(asked: u64, wanted: f64, least: u64) -> u64 {
     let steps = (wanted / least as f64).ceil().max(1.0) as u64;
     let advised = steps.saturating_mul(least);
     let off = advised.abs_diff(asked);
-    if off <= least || (off as f64) < asked as f64 * TELLING { asked } else { advised }
+    if off < least || (off as f64) < asked as f64 * TELLING { asked } else { advised }
 }
 
 /// The value that a share of all are at most.
@@ -365,6 +365,8 @@ mod tests {
         let row = told(&idle, 450.0, &[("throttled", 0.4)]);
         assert_eq!((row.verdict, row.advised.unwrap().cpu), (SizeVerdict::TooLittle, Cpu(1_500)));
         assert!(row.notes[0].contains("kept from running for 40 %"), "{:?}", row.notes);
+        // However little it asks for.
+        assert_eq!(fitting(20, 20.0 * GROWN, LEAST.cpu.0), 30);
         let row = told(&idle, 100.0, &[("killed", 2.0)]);
         assert_eq!((row.verdict, row.advised.unwrap().memory), {
             (SizeVerdict::TooLittle, Memory(768 << 20))
