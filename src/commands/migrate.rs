@@ -184,15 +184,24 @@ fn text(told: &MigrationForecast, format: Format) -> String {
             cell("AT ONCE", one.at_once.to_string()),
         ]
     });
+    if told.instances == 0 {
+        return format!("Nothing is to be moved off {}.\n", many(told.hosts.len(), "host"));
+    }
     let mut text = output::table(lines.collect(), format == Format::Wide);
+    let packed = match told.packed {
+        0 => String::new(),
+        packed => format!(
+            "; packed closely they take {} (no fewer than {})",
+            many(packed, "host"),
+            told.least
+        ),
+    };
     text.push_str(&format!(
-        "\n{} off {} in {}, in about {}; packed closely they take {} (no fewer than {}).\n",
+        "\n{} off {} in {}, in about {}{packed}.\n",
         many(told.instances, "instance"),
         many(told.hosts.len(), "host"),
         many(told.waves, "wave"),
-        told.takes,
-        many(told.packed, "host"),
-        told.least
+        told.takes.rough(),
     ));
     for risk in &told.risks {
         text.push_str(&format!("risk: {risk}\n"));

@@ -61,7 +61,8 @@ impl Invalid {
     pub fn nest(&mut self, path: &str, part: Result<(), Invalid>) {
         if let Err(Invalid(problems)) = part {
             self.0.extend(problems.into_iter().map(|p| {
-                let below = if p.path.is_empty() || p.path.starts_with('[') {
+                let alone = path.is_empty() || p.path.is_empty();
+                let below = if alone || p.path.starts_with('[') {
                     format!("{path}{}", p.path)
                 } else {
                     format!("{path}.{}", p.path)

@@ -75,7 +75,7 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         all.push(Query::at(format!("bad {promise}"), format!("{BAD_5M}{of}"), at));
         all.push(Query::at(format!("events {promise}"), format!("{EVENTS}{of}"), at));
     }
-    all.extend(ahead::query(name, subject.object.status.forecast_at, at));
+    all.extend(ahead::query(name, &subject.object.status, at));
     all
 }
 
@@ -200,7 +200,8 @@ fn judge(subject: &Subject, status: &mut CapacityStatus) -> Vec<Reason> {
     };
     if load > can {
         let ready = crate::instances(status.ready as usize);
-        let message = format!("{ready} carry {}; the load is {load}", decide::round(can));
+        let word = if status.ready == 1 { "carries" } else { "carry" };
+        let message = format!("{ready} {word} {}; the load is {load}", decide::round(can));
         let hint = format!("what adds instances: atoll why autoscaler/{name}");
         reasons.push(Reason::new("short", message).hint(hint));
     }

@@ -303,13 +303,20 @@ fn reasons(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> Vec<Reason
     reasons
 }
 
-/// Whether two peaks are of the same application in the same environment at the same time.
+/// Whether two peaks reach the same deployment at the same time.
 fn overlaps(one: &Object<Peak>, other: &Object<Peak>) -> bool {
     let windows = one.spec.window().ok().zip(other.spec.window().ok());
     one.name() != other.name()
         && one.spec.environment == other.spec.environment
         && windows.is_some_and(|(a, b)| a.0 < b.1 && b.0 < a.1)
-        && one.spec.applications.keys().any(|name| other.spec.applications.contains_key(name))
+        && takes(one).any(|name| takes(other).any(|also| also == name))
+}
+
+/// The deployments a peak reaches, by name or by what calls them.
+fn takes(peak: &Object<Peak>) -> impl Iterator<Item = String> {
+    let named = peak.spec.applications.keys();
+    let named = named.map(|name| format!("{name}.{}", peak.spec.environment));
+    named.chain(peak.status.applications.iter().map(|row| row.deployment.clone()))
 }
 
 /// What is to be done about its freeze: made with the plan, with its times in it, so that it holds

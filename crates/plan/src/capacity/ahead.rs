@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::capacity::Peak;
+use atoll_model::capacity::{CapacityStatus, Peak};
 use atoll_model::elasticity::LOAD;
 use atoll_model::{Snapshot, Span, Timestamp};
 
@@ -14,6 +14,8 @@ use crate::query::{Answer, Period, Query};
 
 /// The name of the answer.
 pub(super) const HISTORY: &str = "history";
+/// Why there is no forecast where there is no past.
+const NOTHING: &str = "none: nothing was measured yet";
 /// From one value to the next, and from one forecast to the next.
 const STEP: Span = Span::seconds(3_600);
 /// So much of the past is looked at.
@@ -23,10 +25,12 @@ const HORIZON: usize = 7 * 24;
 /// The error is measured so many hours ahead.
 const LEAD: usize = 24;
 
-/// What is asked, when it is time for a forecast.
-pub(super) fn query(deployment: &str, last: Option<Timestamp>, at: Timestamp) -> Option<Query> {
+/// What is asked, when it is time for a forecast: once an hour, and every five minutes as long as
+/// there is no past at all, since one may be handed in.
+pub(super) fn query(deployment: &str, status: &CapacityStatus, at: Timestamp) -> Option<Query> {
     let to = grid(at);
-    if last.is_some_and(|last| last >= to) {
+    let soon = status.method == NOTHING && at.0.div_euclid(60_000) % 5 == 0;
+    if status.forecast_at.is_some_and(|last| last >= to) && !soon {
         return None;
     }
     Some(past(HISTORY.to_owned(), deployment, to))
@@ -58,7 +62,7 @@ pub(super) fn days(
     let points = history.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
     let known: BTreeMap<Timestamp, f64> = points.iter().copied().collect();
     let Some(first) = known.keys().next().copied() else {
-        return (Vec::new(), "none: nothing was measured yet".to_owned());
+        return (Vec::new(), NOTHING.to_owned());
     };
     let times = std::iter::successors(Some(first), |time| Some(*time + STEP));
     let values: Vec<Option<f64>> =

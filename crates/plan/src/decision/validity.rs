@@ -62,6 +62,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         }));
         notes.extend(not_there_yet(&world, any));
         notes.extend(unpriced(case, &world, any));
+        notes.extend(long_over(case, any));
         objections.extend(calls_itself(any));
         objections.extend(crossed(&world, any));
         objections.extend(overtaken(stored.as_ref(), any));
@@ -126,6 +127,14 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
         Reason::new("not-there-yet", message)
     })
     .collect()
+}
+
+/// A peak that has ended before anybody spoke of it.
+fn long_over(case: &Case, any: &Any) -> Option<Reason> {
+    let Any::Peak(peak) = any else { return None };
+    let (_, ends) = peak.spec.window().ok()?;
+    let message = format!("{} ended at {ends}: nothing is done for it", any.id());
+    (ends <= case.cx.now).then(|| Reason::new("over", message))
 }
 
 /// Bounds of an autoscaler that are none together with those of its application.

@@ -20,6 +20,7 @@ use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::costs::priced;
 use super::error::{Answer, ApiError, reasons_of};
 use super::routes::{Access, Route};
 use crate::App;
@@ -162,9 +163,10 @@ pub async fn sizes(
         found.next().ok_or_else(|| ApiError::not_found(format!("deployment or application {name}")))
     };
     let of = query.of.map(|name| Ok::<_, ApiError>((kind(&name)?, name))).transpose()?;
+    let cx = Context { world: &world, measured: &measured, now };
+    priced(&cx, query.currency.as_deref())?;
     let asked = size::Ask { of, over, currency: query.currency };
     let answers = app.ask_for(&actor.name, size::queries(&asked, now)).await;
-    let cx = Context { world: &world, measured: &measured, now };
     size::sizes(&cx, &asked, &answers).map(Json).map_err(|reason| {
         let hint = "ask for one deployment or application, or for less time";
         let reason = reason.hint(hint);

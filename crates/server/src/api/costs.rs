@@ -5,6 +5,7 @@ use atoll_model::access::role::Verb;
 use atoll_model::budget::report::{CostReport, NOBODY};
 use atoll_model::{Kind, Reason};
 use atoll_plan::Context;
+use atoll_plan::budget::book::currencies;
 use atoll_plan::budget::showback::{By, costs as work_out};
 use axum::extract::{Query, State};
 use axum::http::Method;
@@ -56,6 +57,7 @@ pub async fn costs(
     // Of all that runs, lest what others use looked idle; what is theirs is told as one sum.
     let (sight, measured, now) = (app.sight(&actor), app.measure.read(), app.clock.now());
     let cx = Context { world: &sight.world, measured: &measured, now };
+    priced(&cx, query.currency.as_deref())?;
     let mut report = work_out(&cx, by, query.currency.as_deref());
     let seen = |kind: Kind, name: &str| match sight.world.find(kind, name) {
         Some(any) => sight.sees(&any),
@@ -64,4 +66,17 @@ pub async fn costs(
     };
     report.hide(|name| name == NOBODY || seen(by.kind(), name), |host| seen(Kind::Host, host));
     Ok(Json(report))
+}
+
+/// Refuses a currency in which nothing has a price.
+pub(super) fn priced(cx: &Context, currency: Option<&str>) -> Answer<()> {
+    let known = currencies(cx.world, cx.now);
+    match currency.filter(|currency| !known.contains(currency)) {
+        None => Ok(()),
+        Some(none) if known.is_empty() => Err(ApiError::not_found(format!("price in {none}"))),
+        Some(none) => {
+            let known: Vec<&str> = known.into_iter().collect();
+            Err(ApiError::not_found(format!("price in {none}; there are {}", known.join(", "))))
+        }
+    }
 }
