@@ -49,7 +49,7 @@ function Rows({ report }: { report: SizeReport }) {
       columns={report.currency ? [...COLUMNS, saves(report.currency)] : COLUMNS}
       rows={report.rows}
       keyOf={(row) => row.deployment}
-      compactHeight={112}
+      compactHeight={84}
       compact={(row) => (
         <div className="capacity-compact">
           <span className="row">

@@ -62,6 +62,7 @@ export function PeaksPage() {
 function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
   const { name } = peak.metadata;
   const { hosts, cost = [], applications = [] } = peak.status;
+  const known = applications.every((row) => typeof row.needed === "number");
   const needed = applications.reduce((sum, row) => sum + (row.needed ?? 0), 0);
   const have = applications.reduce((sum, row) => sum + row.have, 0);
   return (
@@ -84,7 +85,7 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
         <div>
           <dt>Instances</dt>
           <dd>
-            {have} of {needed}
+            {have} of {known ? needed : "not known how many"}
           </dd>
         </div>
         <div>
@@ -94,7 +95,7 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
             {hosts?.pools ? `, ${hosts.pools} more may be made` : ""}
           </dd>
         </div>
-        {cost.map((one) => (
+        {(known ? cost : []).map((one) => (
           <div key={one.currency}>
             <dt>More than usual</dt>
             <dd>
@@ -103,7 +104,7 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
           </div>
         ))}
       </dl>
-      <Applications rows={applications} now={now} />
+      {applications.length > 0 && <Applications rows={applications} now={now} />}
       {!isOver(peak) && <Calendar peak={peak} now={now} open={open} />}
       {peak.status.phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
       <Report peak={peak} now={now} />

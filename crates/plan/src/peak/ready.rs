@@ -131,7 +131,7 @@ impl Look<'_> {
         match without.is_empty() {
             true => Ok("all promise something, so what breaks is seen".to_owned()),
             false => lacks(
-                format!("{} promise nothing: nobody sees what breaks", some(&without)),
+                format!("nothing is promised by {}: nobody sees what breaks", some(&without)),
                 "declare objectives in the application",
             ),
         }
