@@ -18,8 +18,8 @@ test("money is told only where it is counted", () => {
   const month = { limit: "60", currency: "EUR" };
   assert.equal(moneyOf(budget("a", { month })), undefined);
   const spend = { currency: "EUR", spent: "1.5", forecast: "3", rate: "0.01" };
-  const told = moneyOf(budget("a", { month }, { spend }));
-  const blind = false;
+  const told = moneyOf(budget("a", { month }, { spend, phase: "within" }));
+  const [blind, priced] = [false, true];
   assert.deepEqual(told, {
     currency: "EUR",
     limit: 60,
@@ -27,7 +27,9 @@ test("money is told only where it is counted", () => {
     forecast: 3,
     rate: 0.01,
     blind,
+    priced,
   });
+  assert.ok(!moneyOf(budget("a", { month }, { spend, phase: "unknown" }))?.priced);
   const nothing = { currency: "EUR", spent: "0", forecast: "0", rate: "0" };
   const seen = (status: object) => moneyOf(budget("a", { month }, { spend: nothing, ...status }));
   assert.ok(seen({ phase: "unknown", instances: 3 })?.blind);
