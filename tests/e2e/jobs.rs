@@ -112,6 +112,7 @@ spec:
 ";
     let file = site.write("greet.yaml", book);
     site.atoll(&["apply", "-f", &file]).ok();
+    site.has_hosts(1);
     let run = |more: &[&str]| site.atoll(&[&["run", "runbook/greet"], more].concat());
     let said = run(&["-p", "who=$(id)\"; id", "-p", "times=2"]);
     assert_eq!(

@@ -96,6 +96,12 @@ impl Hosts {
     /// When the engine does not answer.
     pub async fn list(&self, pool: &str) -> Result<Vec<Given>, EngineError> {
         let all = self.engine.containers(&format!("{POOL_LABEL}={pool}")).await?;
+        // An engine that was killed does not start again what ended with it.
+        for seen in all.values().filter(|seen| seen.begun && !seen.running) {
+            if let Err(error) = self.engine.start(&seen.id).await {
+                tracing::warn!("could not start container {} again: {error}", seen.id);
+            }
+        }
         let given = all.into_values().filter_map(|seen| {
             Some(Given { key: seen.labels.get(KEY_LABEL)?.clone(), id: seen.id })
         });

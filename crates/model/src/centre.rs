@@ -444,6 +444,8 @@ impl Spec for Policy {
             invalid.add_if(signal.query.trim().is_empty(), &format!("{path}.query"), "is empty");
             let again = !names.insert(&signal.name);
             invalid.add_if(again, &format!("{path}.name"), "names two values");
+            let none = signal.least.zip(signal.most).is_some_and(|(least, most)| least > most);
+            invalid.add_if(none, &format!("{path}.least"), "is more than most");
         }
         if let Action::Switch(setting) = action {
             invalid.add_if(setting.key.is_empty(), "action.switch.key", "is empty");

@@ -46,6 +46,9 @@ const FLAPPING: Span = Span::seconds(1_800);
 const MOST_OPEN: usize = 25;
 /// Figures alone are written anew so often.
 const SHOWN: Span = Span::seconds(60);
+/// What was done shows in what is measured after this time at the earliest: values are gathered
+/// four times a minute, and looked at as often.
+const SHOWS: Span = Span::seconds(30);
 
 /// The policies that come with the program.
 const BUILT_IN: &str = include_str!("centre/built-in.yaml");
@@ -99,11 +102,14 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 }
 
 /// When a vote counts. What was done about the thing is given as long to show as the vote itself:
-/// what was measured before it is no ground to do it again.
+/// what was measured before it is no ground to do it again. Nor is what was measured right after
+/// it, by a vote that counts at once.
 pub(crate) fn due(world: &Snapshot, policy: &Object<Policy>, standing: &Standing) -> Timestamp {
-    let ended = decision::last_acted(world, &standing.subject);
     let hold = back::hold(world, policy, standing);
-    ended.unwrap_or(standing.since).max(standing.since) + hold
+    let shows = if policy.spec.values.is_empty() { Span(0) } else { SHOWS };
+    let last = decision::last_acted(world, &standing.subject);
+    let again = last.map(|(acted, ended)| (ended + hold).max(acted + shows));
+    again.unwrap_or(standing.since).max(standing.since + hold)
 }
 
 /// One turn of one policy.

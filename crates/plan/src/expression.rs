@@ -139,6 +139,15 @@ impl Text {
         Ok(Text { parts })
     }
 
+    /// The fields that are read of what is named at an index of `names`.
+    pub fn fields_of(&self, index: usize) -> Vec<&str> {
+        let filled = self.parts.iter().filter_map(|part| match part {
+            Part::Plain(_) => None,
+            Part::Filled(expression) => Some(expression),
+        });
+        filled.flat_map(|expression| expression.fields_of(index)).collect()
+    }
+
     /// Fills it in. What cannot be evaluated is written as `?`: the text is for people, and is
     /// better with a gap than missing; a number that is not whole is rounded to four digits.
     pub fn fill(&self, facts: &dyn Facts, left: &mut u32) -> String {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus};
+use atoll_model::pool::{Asked, AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
 use crate::{Context, Plan, checksum, sooner};
@@ -325,7 +325,9 @@ impl<'a> Turn<'a> {
             machine.phase = phase;
             machine.since = now;
             machine.missing = 0;
-            if machine.ask.as_ref().is_some_and(|ask| ask.deed == Deed::Create && !ask.is_open()) {
+            // One that is a host was made, whoever did not hear so.
+            let settled = |ask: &Asked| !ask.is_open() || phase == MachinePhase::Ready;
+            if machine.ask.as_ref().is_some_and(|ask| ask.deed == Deed::Create && settled(ask)) {
                 machine.ask = None;
             }
         }

@@ -8,7 +8,8 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, ExecConfig,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummaryStateEnum, ContainerUpdateBody,
+    ExecConfig,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, KillContainerOptions, ListContainersOptions,
@@ -245,7 +246,10 @@ impl Engine {
         let named = all.into_iter().filter_map(|found| {
             let name = found.names?.into_iter().next()?.trim_start_matches('/').to_owned();
             let labels = found.labels.unwrap_or_default();
-            Some((name, Seen { id: found.id?, labels, ..Seen::default() }))
+            let is = |state| found.state == Some(state);
+            let running = is(ContainerSummaryStateEnum::RUNNING);
+            let begun = running || is(ContainerSummaryStateEnum::EXITED);
+            Some((name, Seen { id: found.id?, running, begun, labels, ..Seen::default() }))
         });
         Ok(named.collect())
     }

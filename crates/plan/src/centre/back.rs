@@ -65,6 +65,21 @@ pub(crate) fn is_open(world: &Snapshot, decision: &Object<Decision>) -> bool {
     taken.is_some_and(|taken| status.acted_at.is_some() && is_as_left(world, &taken.what))
 }
 
+/// The decisions for which a deployment has given instances up that were not given back yet.
+pub(crate) fn lent<'a>(
+    world: &'a Snapshot,
+    deployment: &'a str,
+) -> impl Iterator<Item = &'a Arc<Object<Decision>>> {
+    world.all::<Decision>().filter(move |decision| {
+        let what = decision.status.taken.as_ref().map(|taken| &taken.what);
+        let ours = match what {
+            Some(What::Instances { deployment: of, .. }) => of == deployment,
+            _ => false,
+        };
+        ours && is_open(world, decision)
+    })
+}
+
 fn is_as_left(world: &Snapshot, what: &What) -> bool {
     match what {
         What::Value { config, key, is, .. } => world

@@ -5,7 +5,6 @@ use atoll_model::name::Problem;
 
 use super::facts::VALUES;
 use super::vote::Ready;
-use crate::expression::Expression;
 
 /// What is wrong with the expressions of a policy, with fields below `spec`.
 pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
@@ -16,23 +15,22 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
     };
     let conditions = [("when", Some(&ready.when)), ("expect.that", ready.that.as_ref())];
     let mut problems = Vec::new();
+    let mut read = vec![("message", ready.message.fields_of(VALUES))];
     for (path, condition) in conditions {
         let Some(condition) = condition else { continue };
         if !condition.is_condition() {
             problems.push(problem(path, "is never true or false".to_owned()));
         }
-        let unknown = undeclared(policy, condition).into_iter();
+        read.push((path, condition.fields_of(VALUES)));
+    }
+    let measured = |name: &str| policy.values.iter().any(|value| value.name == name);
+    for (path, names) in read {
+        let unknown = names.into_iter().filter(|name| !measured(name));
         problems.extend(unknown.map(|name| {
             problem(path, format!("reads values.{name}, and no value of that name is measured"))
         }));
     }
     problems
-}
-
-/// The values a condition reads that are not measured.
-fn undeclared<'a>(policy: &Policy, condition: &'a Expression) -> Vec<&'a str> {
-    let read = condition.fields_of(VALUES).into_iter();
-    read.filter(|name| !policy.values.iter().any(|value| value.name == *name)).collect()
 }
 
 #[cfg(test)]
@@ -41,15 +39,18 @@ mod tests {
 
     #[test]
     fn what_can_never_be_told_is_refused() {
-        let told = |when: &str| {
-            let policy: Policy = serde_json::from_value(serde_json::json!({
+        let policy = |when: &str| -> Policy {
+            serde_json::from_value(serde_json::json!({
                 "subjects": { "kind": "Deployment" },
                 "values": [{ "name": "cpu", "query": "x" }],
                 "when": when,
+                "message": "{{values.cpu}} of {{subject.metadata.name}}",
                 "action": "rollBack",
             }))
-            .unwrap();
-            let problems = problems(&policy);
+            .unwrap()
+        };
+        let told = |when: &str| {
+            let problems = problems(&policy(when));
             problems.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
         };
         assert_eq!(told("values.cpu > 0.9 && has(subject.status)"), "");
@@ -59,5 +60,7 @@ mod tests {
         assert!(told("values.cpu > 0.9 || values.memory > 1.0").contains("reads values.memory,"));
         assert!(told("values['memory'] > 1.0").contains("values.memory"));
         assert!(told("values.cpu >").contains("when: column"));
+        let told = problems(&Policy { message: "{{values.nope}}".to_owned(), ..policy("true") });
+        assert!(told[0].to_string().contains("message: reads values.nope"), "{told:?}");
     }
 }

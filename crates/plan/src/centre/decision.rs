@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use atoll_model::access::Actor;
-use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
+use atoll_model::centre::action::Action;
+use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Helped, Vote};
 use atoll_model::centre::{ActMode, Policy, PolicyStatus};
 use atoll_model::{
     Any, Approval, Decision, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
@@ -45,10 +46,17 @@ fn about<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>
     all.into_iter().filter(|decision| decision.spec.subject == subject).collect()
 }
 
-/// When it was known what came of the last that was carried out about a thing.
-pub(super) fn last_acted(world: &Snapshot, subject: &str) -> Option<Timestamp> {
-    let acted = about(world, subject).into_iter().filter(|d| d.status.acted_at.is_some());
-    acted.filter_map(|decision| decision.status.ended_at).max()
+/// When the last that was carried out about a thing was, and when it was known what came of it.
+/// What was given back too soon is none of these: it is wanted again for that very reason.
+pub(super) fn last_acted(world: &Snapshot, subject: &str) -> Option<(Timestamp, Timestamp)> {
+    let too_soon = |status: &DecisionStatus| {
+        matches!(status.action, Some(Action::GiveBack(_)))
+            && status.effect.as_ref().is_some_and(|effect| effect.verdict == Helped::DidNot)
+    };
+    let statuses = about(world, subject).into_iter().map(|decision| &decision.status);
+    let acted = statuses.filter(|status| !too_soon(status));
+    let times = acted.filter_map(|status| Some((status.acted_at?, status.ended_at?)));
+    times.max_by_key(|(_, ended)| *ended)
 }
 
 /// The name of the next decision about a thing.
@@ -127,6 +135,9 @@ impl Turn<'_> {
             return;
         }
         let policy = policy.map(|policy| &**policy);
+        let again = policy.and_then(|policy| effect::wanted_again(self.decision, policy));
+        let again = again.filter(|at| *at > self.cx.now);
+        self.plan.again_at = sooner(self.plan.again_at, again);
         let came = effect::measure(self.cx, self.decision, policy, &mut self.status);
         let by = self.status.expected.as_ref().and_then(|expected| expected.by);
         self.plan.again_at = sooner(self.plan.again_at, by.filter(|by| *by > self.cx.now));
@@ -150,11 +161,12 @@ impl Turn<'_> {
         let weighed = weigh::weigh(self.cx, id, subject.as_ref());
         self.status.reasons.clear();
         self.status.verdict = None;
-        let (Some(subject), false) =
-            (subject, weighed.votes.is_empty() && weighed.why_not.is_none())
-        else {
-            return self.over();
+        // Who never asked for anything and cannot tell now keeps nothing open.
+        let asked = |name: &str| {
+            self.status.policy == name || self.status.votes.iter().any(|vote| vote.policy == name)
         };
+        let open = !weighed.votes.is_empty() || weighed.blind.iter().any(|name| asked(name));
+        let Some(subject) = subject.filter(|_| open) else { return self.over() };
         self.votes.clone_from(&weighed.votes);
         self.keep_votes(weighed.votes);
         let Some((policy, action)) = weighed.followed else {

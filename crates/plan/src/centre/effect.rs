@@ -63,7 +63,8 @@ pub(super) fn measure(
             format!("{} is so since {since}, {} after", expected.that, after(acted, since));
         return long_enough.then_some(Effect { verdict: Helped::Helped, at, message });
     }
-    if at < by {
+    let again = wanted_again(decision, policy).is_some_and(|again| again <= at);
+    if at < by && !(again && is_so == Ok(false)) {
         return None;
     }
     let that = &expected.that;
@@ -79,6 +80,20 @@ pub(super) fn measure(
             Some(Effect { verdict: Helped::Unknown, at, message })
         }
     }
+}
+
+/// When what was given back has been wanted again for as long as the policy asks for: from then on
+/// nothing more is to be seen of it.
+pub(super) fn wanted_again(
+    decision: &Object<Decision>,
+    policy: &Object<Policy>,
+) -> Option<Timestamp> {
+    let mut votes = policy.status.standing.iter();
+    let again = votes.find(|one| {
+        one.subject == decision.spec.subject && one.blind.is_none() && one.gives_back.is_none()
+    });
+    let back = matches!(decision.status.action, Some(Action::GiveBack(_)));
+    again.filter(|_| back).map(|again| again.since + policy.spec.hold)
 }
 
 fn after(from: Timestamp, to: Timestamp) -> Span {

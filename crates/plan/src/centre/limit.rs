@@ -191,8 +191,11 @@ impl Asked<'_> {
     /// a person last looked.
     pub fn in_vain(&self) -> u32 {
         let root = self.subject.root();
+        // What was given back too soon says nothing of what was taken.
         let own = self.others().filter(|other| {
-            other.status.policy == self.policy.name() && root_of(&other.spec.subject) == root
+            other.status.policy == self.policy.name()
+                && root_of(&other.spec.subject) == root
+                && !matches!(other.status.action, Some(Action::GiveBack(_)))
         });
         let lately = |at: Timestamp| self.cx.now.since(at) < DAY;
         let mut measured: Vec<&Arc<Object<Decision>>> = own

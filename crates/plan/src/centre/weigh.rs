@@ -42,6 +42,8 @@ pub(super) struct Weighed<'a> {
     pub followed: Option<(&'a Arc<Object<Policy>>, Action)>,
     /// Why none is, where there are votes or it cannot be told.
     pub why_not: Option<Reason>,
+    /// The policies that cannot tell.
+    pub blind: Vec<&'a str>,
 }
 
 /// Weighs all votes about a thing.
@@ -91,7 +93,8 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
             none_followed(first, &blind)
         }
     };
-    Weighed { votes, followed, why_not }
+    let blind = blind.iter().map(|voter| voter.policy.name()).collect();
+    Weighed { votes, followed, why_not, blind }
 }
 
 /// Why nothing is taken away, if somebody asks for more or cannot tell whether they would.

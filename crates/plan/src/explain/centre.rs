@@ -2,7 +2,7 @@
 
 use atoll_model::centre::decision::{DecisionPhase, Helped};
 use atoll_model::centre::{ActMode, PolicyPhase};
-use atoll_model::{Decision, Object, Policy, many};
+use atoll_model::{Decision, Deployment, Object, Policy, Reason, many};
 
 use super::{Told, word};
 use crate::Context;
@@ -128,6 +128,34 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let subject = it.spec.subject.strip_prefix("instance/").and_then(|i| i.rsplit_once('.'));
     if let Some((deployment, _)) = subject {
         told.see(format!("deployment/{deployment}"));
+    }
+}
+
+/// What the decision centre wants for a deployment, and what of it others have for a while.
+pub(super) fn about(cx: &Context, it: &Object<Deployment>, told: &mut Told) {
+    if let Some(open) =
+        crate::centre::decision::open_about(cx.world, &format!("deployment/{}", it.name()))
+    {
+        let (id, status) = (format!("decision/{}", open.name()), &open.status);
+        let what = status.action.as_ref().map(|action| action.phrase(&open.spec.subject));
+        let what = what.unwrap_or_else(|| "do something".to_owned());
+        match status.phase {
+            DecisionPhase::Waiting => {
+                told.waiting_for.push(format!("an approval to {what}: atoll approve {id}"));
+            }
+            phase => {
+                let (policy, phase) = (&status.policy, word(&phase));
+                let message = format!("policy/{policy} is to {what}: {id} is {phase}");
+                told.reasons.push(Reason::new("decision", message));
+            }
+        }
+        told.see(id);
+    }
+    for lent in crate::centre::back::lent(cx.world, it.name()) {
+        let (subject, id) = (&lent.spec.subject, format!("decision/{}", lent.name()));
+        let message = format!("it gave instances up for {subject}, until that is over: {id}");
+        told.reasons.push(Reason::new("lent", message));
+        told.see(id);
     }
 }
 

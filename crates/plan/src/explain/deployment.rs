@@ -31,6 +31,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
         outside(reason, told);
     }
     told.reasons.extend(kept_at(cx, it));
+    super::centre::about(cx, it, told);
     ailing(&fleet, told);
     if let Some(application) = application.filter(|_| fleet.0.is_empty()) {
         for needed in application.spec.needed() {

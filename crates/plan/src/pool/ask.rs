@@ -161,10 +161,11 @@ pub fn asking(cx: &Context, question: &Question) -> Plan {
         let deed = question.about.deed();
         let Some(slot) = slot(status, &question.about) else { return };
         if may_be_asked(slot.as_ref(), now) {
-            let times = slot.as_ref().filter(|ask| ask.deed == deed).map_or(0, |ask| ask.times);
             let unheard = slot.as_ref().is_none_or(|ask| ask.unheard);
-            let error = slot.take().and_then(|ask| ask.error);
-            let times = times + 1;
+            // What became of another question is no trouble of this one.
+            let before = slot.take().filter(|ask| ask.deed == deed);
+            let times = before.as_ref().map_or(0, |ask| ask.times) + 1;
+            let error = before.and_then(|ask| ask.error);
             *slot = Some(Asked { deed, at: now, times, error, unheard, ..Asked::default() });
         }
     })
