@@ -612,7 +612,8 @@ await test("what the fleet can carry is told, and what it would with more load",
   await page.keyboard.press("g");
   await page.keyboard.press("k");
   await heading("Capacity");
-  const row = page.getByRole("row", { name: /shop\.prod/ });
+  const table = (name) => page.getByRole("table", { name });
+  const row = table("deployments").getByRole("row", { name: /shop\.prod/ });
   await row.getByText("120").waitFor();
   await row.getByText("enough", { exact: true }).waitFor();
   await button("10×").click();
@@ -622,7 +623,8 @@ await test("what the fleet can carry is told, and what it would with more load",
   await page.getByText("taken to be lost").waitFor();
   await button("As it is").click();
   await row.getByText("enough", { exact: true }).waitFor();
-  await row.getByRole("link", { name: "shop.prod" }).click();
+  await table("sizes").getByText("not known yet").first().waitFor();
+  await table("deployments").getByRole("link", { name: "shop.prod" }).click();
   await heading("shop.prod");
   await page.getByText("The days ahead are not known").waitFor();
   await page.locator(".score-line", { hasText: "a week ago" }).getByText("not known").waitFor();
