@@ -251,7 +251,8 @@ fn trouble(status: &mut PoolStatus, why: &str, now: Timestamp) {
     status.provider = Trouble {
         since: old.since.or(Some(now)),
         times,
-        next: Some(now + pause(times)),
+        // Not later than it would be asked anyway: whoever waits for it sees soon that it is back.
+        next: Some(now + pause(times).min(LIST_EVERY)),
         error: why.to_owned(),
     };
 }
