@@ -86,6 +86,12 @@ impl Expression {
         self.root.fields_of(index)
     }
 
+    /// The fields that are read of the name at an index of `names`, as whole paths, and those of
+    /// them it asks for with `has`.
+    pub fn paths_of(&self, index: usize) -> (Vec<Vec<&str>>, Vec<Vec<&str>>) {
+        self.root.paths_of(index)
+    }
+
     /// Whether it can be true or false, as far as its form tells: a number or a list never is.
     pub fn is_condition(&self) -> bool {
         self.root.may_be_true()

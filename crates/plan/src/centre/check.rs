@@ -2,9 +2,15 @@
 
 use atoll_model::Policy;
 use atoll_model::name::Problem;
+use serde_json::Value;
 
-use super::facts::VALUES;
+use super::facts::{SUBJECT, VALUES};
+use super::subject::Subject;
 use super::vote::Ready;
+use crate::Context;
+
+/// So many subjects are looked at for whether they have a field.
+const LOOKED_AT: usize = 50;
 
 /// What is wrong with the expressions of a policy, with fields below `spec`.
 pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
@@ -31,6 +37,25 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// A field of the subject that the condition of a policy reads and none of the subjects there are
+/// has: it may be misspelt, or not be there yet. What is asked for with `has` may be missing.
+pub(crate) fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
+    let ready = Ready::read(policy).ok()?;
+    let (mut read, asked) = ready.when.paths_of(SUBJECT);
+    read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
+    if read.is_empty() {
+        return None;
+    }
+    let subjects = Subject::all(cx.world, policy);
+    let known: Vec<_> = subjects.iter().take(LOOKED_AT).map(|subject| subject.value()).collect();
+    let has = |value: &Value, path: &[&str]| {
+        let found = path.iter().try_fold(value, |value, name| value.get(name));
+        found.is_some()
+    };
+    let unknown = read.into_iter().find(|path| !known.iter().any(|value| has(value, path)))?;
+    (!known.is_empty()).then(|| format!("subject.{}", unknown.join(".")))
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ pub const NAMES: [&str; 15] = [
     "seconds",
     "before",
 ];
-/// Where `values` stands among them.
+/// Where `subject` stands among them.
+pub(super) const SUBJECT: usize = 0;
+/// Where `values` stands.
 pub(super) const VALUES: usize = 6;
 /// So many instances are seen of one host or deployment.
 const MOST_INSTANCES: usize = 50;
@@ -106,10 +108,7 @@ impl<'a> Scene<'a> {
         };
         let deployment = subject.deployment.map(|deployment| deployment.name());
         match name {
-            "subject" => match &subject.any {
-                Some(any) => any.to_value(),
-                None => json!({ "metadata": { "name": subject.name } }),
-            },
+            "subject" => subject.value(),
             "application" => object(Kind::Application, subject.application.map(|a| a.name())),
             "deployment" => object(Kind::Deployment, deployment),
             "environment" => {

@@ -66,6 +66,14 @@ impl<'a> Subject<'a> {
         Subject { kind, name, any: Some(any), deployment, application }
     }
 
+    /// What expressions see of it.
+    pub fn value(&self) -> Value {
+        match &self.any {
+            Some(any) => any.to_value(),
+            None => json!({ "metadata": { "name": self.name } }),
+        }
+    }
+
     /// All that a policy is about.
     pub fn all(world: &'a Snapshot, policy: &Policy) -> Vec<Subject<'a>> {
         let of = &policy.subjects;

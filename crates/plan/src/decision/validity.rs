@@ -1,12 +1,15 @@
 //! Whether what is written is valid by itself and together with what it names.
 
+use std::collections::BTreeSet;
+
 use atoll_model::centre::action::Action;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Kind, Price, Problem, Reason, Release, Secret,
-    Snapshot,
+    Any, Application, Deployment, Environment, Host, Instance, Kind, Price, Problem, Reason,
+    Release, Secret, Snapshot,
 };
 
 use super::{Case, Opinion};
+use crate::Context;
 use crate::budget::book::currencies;
 use crate::centre;
 use crate::cmdb::filter::Filter;
@@ -61,6 +64,8 @@ pub(super) fn references(case: &Case) -> Opinion {
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
         notes.extend(not_there_yet(&world, any));
+        notes.extend(left_outside(&world, stored.as_ref(), any));
+        notes.extend(unknown_field(case, &world, any));
         notes.extend(unpriced(case, &world, any));
         notes.extend(long_over(case, any));
         objections.extend(calls_itself(any));
@@ -127,6 +132,43 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
         Reason::new("not-there-yet", message)
     })
     .collect()
+}
+
+/// What runs on hosts that an environment had and will have no more: it stays there.
+fn left_outside(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let (Some(Any::Environment(old)), Any::Environment(new)) = (stored, any) else { return None };
+    if old.spec.hosts == new.spec.hosts {
+        return None;
+    }
+    let deployments =
+        world.all::<Deployment>().filter(|deployment| deployment.spec.environment == new.name());
+    let instances = deployments.flat_map(|deployment| world.derived::<Instance>(deployment.name()));
+    let outside = instances.filter(|instance| {
+        let host = world.get::<Host>(&instance.spec.host);
+        host.is_some_and(|host| !new.spec.hosts.matches(&host.meta.labels))
+    });
+    let hosts: Vec<&str> = outside.map(|instance| instance.spec.host.as_str()).collect();
+    let names: BTreeSet<&str> = hosts.iter().copied().collect();
+    let first = names.iter().next()?;
+    let more = match names.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    let stay = crate::instances(hosts.len());
+    let message = format!("{stay} of {} on {first}{more} will be outside of its hosts", any.id());
+    let hint =
+        format!("they stay until they are replaced; to move them: atoll migrate off host/{first}");
+    Some(Reason::new("left-outside", message).hint(hint))
+}
+
+/// A policy whose condition reads what nothing there is has.
+fn unknown_field(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Policy(policy) = any else { return None };
+    let field = centre::check::unknown_field(&Context { world, ..*case.cx }, &policy.spec)?;
+    let kind = policy.spec.subjects.kind.lower();
+    let message = format!("{}: when reads {field}, which no {kind} there is has", any.id());
+    let hint = "if it is not misspelt, has(…) asks whether it is there";
+    Some(Reason::new("unknown-field", message).hint(hint))
 }
 
 /// A peak that has ended before anybody spoke of it.

@@ -71,6 +71,34 @@ impl Node {
         own.into_iter().chain(below).collect()
     }
 
+    /// The fields that are read of the fact at an index, as whole paths, and those that `has` asks
+    /// for.
+    pub(super) fn paths_of(&self, fact: usize) -> (Vec<Vec<&str>>, Vec<Vec<&str>>) {
+        if let Some(path) = self.path_of(fact) {
+            return match self {
+                Node::Has(..) => (Vec::new(), vec![path]),
+                _ => (vec![path], Vec::new()),
+            };
+        }
+        let (mut read, mut asked) = (Vec::new(), Vec::new());
+        for part in self.parts() {
+            let (more_read, more_asked) = part.paths_of(fact);
+            read.extend(more_read);
+            asked.extend(more_asked);
+        }
+        (read, asked)
+    }
+
+    fn path_of(&self, fact: usize) -> Option<Vec<&str>> {
+        let (Node::Field(of, name) | Node::Has(of, name)) = self else { return None };
+        let mut path = match of.as_ref() {
+            Node::Fact(other) if *other == fact => Vec::new(),
+            other => other.path_of(fact)?,
+        };
+        path.push(name);
+        Some(path)
+    }
+
     /// Whether it can be true or false, as far as its form tells.
     pub(super) fn may_be_true(&self) -> bool {
         match self {
