@@ -2,10 +2,13 @@
 //! waits or the loss of a zone at its next peak; of a migration, itself; of a peak, itself; of a
 //! pool, that its provider fails at the peak.
 
+use std::collections::BTreeMap;
+
 use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};
 use atoll_model::{
-    Capacity, Deployment, Host, Instance, Kind, Migration, Pool, Reason, Snapshot, Span, Timestamp,
+    Autoscaler, Capacity, Deployment, Host, Instance, Kind, Migration, Object, Pool, Reason,
+    Snapshot, Span, Timestamp,
 };
 use serde_json::json;
 
@@ -43,7 +46,7 @@ pub fn scenario(
     Ok(Scenario::new(format!("{}-{}", kind.lower(), name.replace('.', "-")), spec))
 }
 
-fn forecast() -> std::collections::BTreeMap<String, Load> {
+fn forecast() -> BTreeMap<String, Load> {
     [("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() })].into()
 }
 
@@ -59,28 +62,38 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
     });
     if let Some(release) = waits {
         let (of, release) = (name.to_owned(), Some(release.meta.name.clone()));
-        let served = Check::Served { of: Some(name.to_owned()), at_least: "99.5%".to_owned() };
+        let settled = Check::Settled { of: Some(name.to_owned()) };
         return Some(Rehearsal {
             lasts: Span(HOUR.0 * 2),
             load: forecast(),
             changes: vec![Change::Deploy { at: SOON, of, release }],
-            checks: vec![served, Check::Settled { of: Some(name.to_owned()) }],
+            checks: served(world, name, "99.5%").into_iter().chain([settled]).collect(),
             ..Rehearsal::default()
         });
     }
     let peak = peak(world, name, now);
-    let fault = match zone(world, name) {
-        Some(zone) => Fault::Loss { at: HOUR, of: format!("zone/{zone}"), lasts: None },
-        None => Fault::Load { at: HOUR, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
+    let known = served(world, name, "99%");
+    let fault = match (zone(world, name), host(world, name)) {
+        (Some(zone), _) => Fault::Loss { at: HOUR, of: format!("zone/{zone}"), lasts: None },
+        (None, Some(host)) if known.is_none() => {
+            Fault::Loss { at: HOUR, of: format!("host/{host}"), lasts: None }
+        }
+        _ => Fault::Load { at: HOUR, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
     };
     Some(Rehearsal {
         from: Some(peak),
         lasts: Span(HOUR.0 * 3),
         load: forecast(),
         faults: vec![fault],
-        checks: vec![Check::Served { of: Some(name.to_owned()), at_least: "99%".to_owned() }],
+        checks: vec![known.unwrap_or_else(|| Check::Settled { of: Some(name.to_owned()) })],
         ..Rehearsal::default()
     })
+}
+
+/// That so much of its load is served; none where nobody measures a load of it.
+fn served(world: &Snapshot, name: &str, at_least: &str) -> Option<Check> {
+    world.get::<Autoscaler>(name)?;
+    Some(Check::Served { of: Some(name.to_owned()), at_least: at_least.to_owned() })
 }
 
 /// An hour before the highest load that is expected of the next days.
@@ -94,16 +107,35 @@ fn peak(world: &Snapshot, name: &str, now: Timestamp) -> Timestamp {
 
 /// The zone most of its instances are in, if there is another.
 fn zone(world: &Snapshot, name: &str) -> Option<String> {
-    let mut zones: std::collections::BTreeMap<&str, u32> = Default::default();
-    for instance in world.derived::<Instance>(name) {
-        if let Some(host) = world.get::<Host>(&instance.spec.host) {
-            *zones.entry(host.zone()).or_default() += 1;
-        }
-    }
+    let zones = counted(world, name, Object::zone);
     let others = world.all::<Host>().any(|host| !zones.contains_key(host.zone()));
     let more = zones.len() > 1 || others;
-    let fullest = zones.into_iter().max_by_key(|(zone, count)| (*count, std::cmp::Reverse(*zone)));
-    fullest.filter(|_| more).map(|(zone, _)| zone.to_owned())
+    fullest(zones).filter(|_| more)
+}
+
+/// The host most of its instances are on.
+fn host(world: &Snapshot, name: &str) -> Option<String> {
+    fullest(counted(world, name, Object::name))
+}
+
+/// How many instances of a deployment there are by something of their hosts.
+fn counted<'a>(
+    world: &'a Snapshot,
+    name: &str,
+    by: impl Fn(&'a Object<Host>) -> &'a str,
+) -> BTreeMap<&'a str, u32> {
+    let mut counts = BTreeMap::new();
+    for instance in world.derived::<Instance>(name) {
+        if let Some(host) = world.get::<Host>(&instance.spec.host) {
+            *counts.entry(by(host)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn fullest(counts: BTreeMap<&str, u32>) -> Option<String> {
+    let most = counts.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
+    most.map(|(name, _)| name.to_owned())
 }
 
 fn migration(world: &Snapshot, name: &str) -> Option<Rehearsal> {

@@ -81,13 +81,16 @@ fn one(rehearsal: &Rehearsal, check: &Check) -> Checked {
     Checked { what, held, found: verdict.unwrap_or_else(|found| found) }
 }
 
+/// Of what nobody knows what it has to serve.
+const NO_LOAD: &str = "no load of it is known; the scenario's load can say what it is";
+
 type Verdict = Result<String, String>;
 
 fn served(rehearsal: &Rehearsal, of: Option<&str>, least: f64) -> Verdict {
     let all = rehearsal.courses.all.iter();
     let meant = all.filter(|(name, _)| of.is_none_or(|of| is_of(name, of)));
     let worst = meant.min_by(|(_, a), (_, b)| a.served().total_cmp(&b.served()));
-    let Some((name, worst)) = worst else { return Err("it has no load".to_owned()) };
+    let Some((name, worst)) = worst else { return Err(NO_LOAD.to_owned()) };
     let told = match of {
         Some(_) => percent(worst.served()),
         None => format!("{} of {name}", percent(worst.served())),
@@ -104,7 +107,7 @@ fn instances(
     let mut meant = rehearsal.courses.all.iter().filter(|(name, _)| is_of(name, of));
     match meant.next() {
         Some((_, one)) => within((one.least, one.most), at_least, at_most),
-        None => Err("it has no load".to_owned()),
+        None => Err(NO_LOAD.to_owned()),
     }
 }
 
