@@ -19,11 +19,14 @@ pub(super) fn policy(o: &Object<Policy>, now: Timestamp) -> Vec<Cell> {
     };
     let record = &status.record;
     let more = if spec.modes.is_empty() { "" } else { "*" };
+    // Without the record that is required of it, it asks where it might act.
+    let unproven = spec.requires.as_ref().is_some_and(|asked| !record.meets(asked));
+    let asks = if unproven && spec.mode == ActMode::Act { " (asks yet)" } else { "" };
     let votes = status.standing.iter().filter(|one| one.blind.is_none()).count();
     vec![
         name(&o.meta),
         cell("PHASE", word(&status.phase)).tone(tone),
-        cell("MODE", format!("{}{more}", word(&spec.mode))).tone(mode(spec.mode)),
+        cell("MODE", format!("{}{more}{asks}", word(&spec.mode))).tone(mode(spec.mode)),
         cell("ACTION", spec.action.word()),
         cell("OF", spec.subjects.kind.lower()),
         cell("FOR", spec.hold.to_string()),

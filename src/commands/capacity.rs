@@ -100,7 +100,8 @@ fn line(row: &CapacityRow) -> Vec<Cell> {
         cell("EACH", row.each.to_string()),
         cell("KNOWN", word(&row.known)),
         cell("SERVE", row.left.to_string()),
-        cell("NEEDED", row.needed.to_string()).tone(tone),
+        // What is not measured needs nobody knows how many.
+        cell("NEEDED", row.load.map(|_| row.needed.to_string()).unwrap_or_default()).tone(tone),
         cell("HEADROOM", headroom(row.headroom)).tone(tone),
         cell("LACKING", lacks(row.missing, row.placed)).tone(tone),
         cell("ROOM", row.room.to_string()),

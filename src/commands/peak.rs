@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use atoll_client::Client;
 use atoll_model::alerting::AlertPhase;
 use atoll_model::monitoring::ObjectivePhase;
-use atoll_model::peak::{PeakApplication, PeakCheck, PeakPhase, PeakReport, State, when};
+use atoll_model::peak::{
+    PeakApplication, PeakCheck, PeakCost, PeakPhase, PeakReport, PeakStatus, State, when,
+};
 use atoll_model::{Alert, Any, Decision, Kind, Object, Objective, Peak, Span, Timestamp, many};
 
 use crate::args::{Global, Output};
@@ -119,6 +121,19 @@ fn is_planned(peak: &Object<Peak>) -> bool {
     peak.status.observed_generation >= peak.meta.generation
 }
 
+/// What a peak costs in one currency, and what of it is not in there.
+fn costs(status: &PeakStatus, cost: &PeakCost) -> String {
+    let (rate, total) = (cost.rate.fine(), cost.total.rounded());
+    let unknown = status.applications.iter().filter(|row| row.needed.is_none());
+    let left_out = unknown.map(|row| &row.deployment).chain(&cost.unpriced);
+    let names: Vec<&str> = left_out.map(String::as_str).collect();
+    let without = match names.is_empty() {
+        true => String::new(),
+        false => format!(", without {} of which that is not known", names.join(", ")),
+    };
+    format!("costs {total} {} more: {rate} an hour at its most{without}", cost.currency)
+}
+
 /// When a peak is, in one sentence.
 fn when_it_is(peak: &Object<Peak>, now: Timestamp) -> String {
     let (zone, times) = (peak.spec.time_zone.as_deref(), peak.spec.times().unwrap_or_default());
@@ -151,9 +166,7 @@ async fn show(global: &Global, one: &One) -> anyhow::Result<Exit> {
     output::print(&output::table(lines, format == Format::Wide))?;
     output::print_line(&hosts(peak))?;
     for cost in &status.cost {
-        let (rate, total) = (cost.rate.fine(), cost.total.rounded());
-        let currency = &cost.currency;
-        output::print_line(&format!("costs {total} {currency} more: {rate} an hour at its most"))?;
+        output::print_line(&costs(status, cost))?;
     }
     for budget in status.budgets.iter().filter(|budget| budget.broken.is_some()) {
         let broken = budget.broken.as_deref().unwrap_or_default();
