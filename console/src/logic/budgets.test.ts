@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Budget, Price } from "../api/objects";
-import { bar, moneyOf, ofWhat, orderedBudgets, priceState, rowName } from "./budgets";
+import type { Approval, Budget, Price } from "../api/objects";
+import { approvers, bar, moneyOf, ofWhat, orderedBudgets, priceState, rowName } from "./budgets";
 
 const budget = (name: string, part: object = {}, status: object = {}): Budget =>
   ({ metadata: { name }, spec: part, status }) as unknown as Budget;
@@ -35,6 +35,19 @@ test("money is told only where it is counted", () => {
   assert.ok(seen({ phase: "unknown", instances: 3 })?.blind);
   assert.ok(!seen({ phase: "unknown", instances: 0 })?.blind);
   assert.ok(!seen({ phase: "within", instances: 3 })?.blind);
+});
+
+test("an approval of a budget holds in the month it was given in, which is one of UTC", () => {
+  const given = (subject: string, by: string, createdAt: string) =>
+    ({ metadata: { createdAt }, spec: { subject, by } }) as unknown as Approval;
+  const all = [
+    given("budget/a", "user/anna", "2026-11-01T00:00:00Z"),
+    given("budget/a", "user/ben", "2026-10-31T23:59:59Z"),
+    given("budget/b", "user/carl", "2026-11-02T00:00:00Z"),
+  ];
+  const now = Date.parse("2026-11-30T23:00:00Z");
+  assert.deepEqual(approvers(all, "a", now), ["user/anna"]);
+  assert.deepEqual(approvers(all, "a", Date.parse("2026-12-01T00:00:00Z")), []);
 });
 
 test("a bar is as long as the largest of what is spent, comes and may be", () => {

@@ -1,6 +1,6 @@
 // Budgets as pages show them: how much of a month's money is spent and will be, and how much of the
 // hosts is taken of what is guaranteed and what may be had. What has no price is not free.
-import type { Budget, CostRow, Price } from "../api/objects";
+import type { Approval, Budget, CostRow, Price } from "../api/objects";
 import { parseMoney } from "./money";
 import type { Tone } from "./phases";
 import { parseTime } from "./time";
@@ -37,6 +37,16 @@ export function ofWhat({ spec }: Budget): string {
     spec.environment && `environment ${spec.environment}`,
   ];
   return parts.filter(Boolean).join(", ");
+}
+
+/** Who has approved that a budget may be broken in the month of a time; months are those of UTC. */
+export function approvers(approvals: Iterable<Approval>, budget: string, now: number): string[] {
+  const today = new Date(now);
+  const begins = Date.UTC(today.getUTCFullYear(), today.getUTCMonth());
+  return [...approvals]
+    .filter(({ spec }) => spec.subject === `budget/${budget}`)
+    .filter(({ metadata }) => (parseTime(metadata.createdAt) ?? 0) >= begins)
+    .map(({ spec }) => spec.by);
 }
 
 export interface Money {

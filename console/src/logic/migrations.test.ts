@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Migration } from "../api/objects";
-import { backable, orderedMigrations, specOf, stateOf, wavesOf } from "./migrations";
+import {
+  type Asking,
+  backable,
+  orderedMigrations,
+  specOf,
+  stateOf,
+  wavesOf,
+  wrongWith,
+} from "./migrations";
 
 const migration = (status: object, spec: object = {}, name = "m"): Migration =>
   ({ metadata: { name }, spec: { off: "zone = a", ...spec }, status }) as unknown as Migration;
@@ -73,9 +81,22 @@ test("a target is made of what is chosen, with names as text", () => {
   });
   assert.deepEqual(specOf({ what: "host", of: 'h"1' }, how)?.off, 'name = "h\\"1"');
   assert.deepEqual(specOf({ what: "balance" }, how), { balance: true, ...rest });
-  assert.equal(specOf({ what: "zone", of: " " }, how), undefined);
-  assert.equal(specOf({ what: "balance" }, { ...how, wave: "0%" }), undefined);
-  assert.equal(specOf({ what: "balance" }, { ...how, pause: "soon" }), undefined);
+});
+
+test("what is wrong with a migration is said before it is asked for", () => {
+  const how = { wave: "10%", pause: "0s", retire: false };
+  const hosts = new Set(["h1"]);
+  const wrong = (asking: Asking, other: object = {}) =>
+    wrongWith(asking, { ...how, ...other }, hosts);
+  assert.equal(wrong({ what: "host", of: "h1" }), undefined);
+  assert.equal(wrong({ what: "host", of: "zzz" }), "There is no host zzz.");
+  assert.match(wrong({ what: "zone", of: " " }) ?? "", /which zone/);
+  assert.match(wrong({ what: "filter", of: "" }) ?? "", /which hosts/);
+  for (const wave of ["0%", "0", "abc", "-1", "1000%", "101%", ""]) {
+    assert.match(wrong({ what: "balance" }, { wave }) ?? "", /at a time/i, wave);
+  }
+  assert.equal(wrong({ what: "balance" }, { wave: "100%" }), undefined);
+  assert.match(wrong({ what: "balance" }, { pause: "soon" }) ?? "", /between two waves/i);
 });
 
 test("one that was cancelled is told to end until it has", () => {

@@ -121,19 +121,41 @@ export type Asking =
   | { readonly what: "zone" | "host" | "filter"; readonly of: string }
   | { readonly what: "balance" };
 
-/** The target of a migration as people choose it; none while something is missing. */
-export function specOf(
+/** How a migration goes about it, as it stands in fields. */
+export interface How {
+  readonly wave: string;
+  readonly pause: string;
+  readonly retire: boolean;
+}
+
+const WAVE = /^(?!0+%?$)(\d+|(100|\d{1,2})%)$/;
+const PAUSE = /^(0|(\d+(ms|[smhd]))+)$/;
+
+/** What is wrong with what was entered, or missing of it; none where it can be asked for. */
+export function wrongWith(
   asking: Asking,
-  how: { wave: string; pause: string; retire: boolean },
-): Record<string, unknown> | undefined {
-  const { wave, pause, retire } = how;
-  if (!/^(?!0+%?$)\d+%?$/.test(wave.trim())) return undefined;
-  if (!/^(0|(\d+(ms|[smhd]))+)$/.test(pause.trim())) return undefined;
-  const rest = { wave: wave.trim(), pause: pause.trim() };
+  { wave, pause }: How,
+  hosts: ReadonlySet<string>,
+): string | undefined {
+  const of = asking.what === "balance" ? "" : asking.of.trim();
+  if (asking.what === "filter" && !of) return "Say which hosts, by what is known of them.";
+  if (asking.what === "host" && !hosts.has(of)) {
+    return of ? `There is no host ${of}.` : "Say which host.";
+  }
+  if (asking.what === "zone" && !of) return "Say which zone.";
+  if (!WAVE.test(wave.trim())) {
+    return "At a time is a number of instances from 1 on, or a share of them from 1% to 100%.";
+  }
+  if (!PAUSE.test(pause.trim())) return "Between two waves is a time: 0s, 90s, 5m, 1h30m.";
+  return undefined;
+}
+
+/** The target of a migration as people choose it, where nothing is wrong with it. */
+export function specOf(asking: Asking, how: How): Record<string, unknown> {
+  const rest = { wave: how.wave.trim(), pause: how.pause.trim() };
   if (asking.what === "balance") return { balance: true, ...rest };
   const of = asking.of.trim();
-  if (!of) return undefined;
   const field = { zone: "zone", host: "name", filter: "" }[asking.what];
   const off = field ? `${field} = ${JSON.stringify(of)}` : of;
-  return { off, retire: retire || undefined, ...rest };
+  return { off, retire: how.retire || undefined, ...rest };
 }

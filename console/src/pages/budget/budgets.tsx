@@ -1,10 +1,18 @@
 // What is spent of each budget and what it comes to at the month's end, what of the hosts each may
 // have, and what everything costs whom. What has no price is named, not counted as free.
 
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { useCoarseNow, useSnapshot, useSynced } from "../../api/live";
 import type { Budget } from "../../api/objects";
-import { BUDGET, bar, EXCEED, moneyOf, ofWhat, orderedBudgets } from "../../logic/budgets";
+import {
+  approvers,
+  BUDGET,
+  bar,
+  EXCEED,
+  moneyOf,
+  ofWhat,
+  orderedBudgets,
+} from "../../logic/budgets";
 import { moneyWords, parseMoney } from "../../logic/money";
 import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { moment, parseTime } from "../../logic/time";
@@ -12,11 +20,14 @@ import { wholeShare } from "../../logic/units";
 import { useAdjust } from "../../parts/adjust";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
+import { Icon } from "../../parts/icon";
+import { Approve } from "../../parts/judging";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Reasons } from "../../parts/reasons";
 import type { BudgetsSearch } from "../../router";
 import { Head } from "../../shell/head";
+import { useMayWrite } from "../../shell/who";
 import { Costs, Prices } from "./costs";
 import "./budget.css";
 
@@ -32,6 +43,8 @@ export function BudgetsPage({ by = "application", currency, per }: BudgetsSearch
   const { tables } = useSnapshot();
   const synced = useSynced();
   const set = useAdjust<BudgetsSearch>();
+  const mayWrite = useMayWrite();
+  const [approving, setApproving] = useState<Budget>();
   const budgets = useMemo(() => orderedBudgets(tables.budgets.values()), [tables.budgets]);
   if (!synced) return <Skeleton lines={10} />;
   return (
@@ -51,13 +64,26 @@ export function BudgetsPage({ by = "application", currency, per }: BudgetsSearch
         ) : (
           <div className="budgets" data-list>
             {budgets.map((budget) => (
-              <BudgetView key={budget.metadata.name} budget={budget} />
+              <BudgetView
+                key={budget.metadata.name}
+                budget={budget}
+                onApprove={mayWrite ? () => setApproving(budget) : undefined}
+              />
             ))}
           </div>
         )}
         <Costs by={by} currency={currency} per={per ?? "hour"} onSet={set} />
         <Prices />
       </div>
+      {approving && (
+        <Approve
+          subject={`budget/${approving.metadata.name}`}
+          title={`Let ${approving.metadata.name} be broken this month`}
+          lead="Until the month ends, changes may cost more than it allows. An approval is never changed; the audit keeps it."
+          done={`${approving.metadata.name} may be broken this month`}
+          onClose={() => setApproving(undefined)}
+        />
+      )}
     </>
   );
 }
@@ -73,8 +99,17 @@ function leadOf(budgets: readonly Budget[]): string {
   return told.length > 0 ? `${all}: ${told.join(", ")}` : `${all}, all within`;
 }
 
-function BudgetView({ budget }: { budget: Budget }) {
+interface BudgetViewProps {
+  budget: Budget;
+  /** Approves it for the month; none who may not. */
+  onApprove: (() => void) | undefined;
+}
+
+function BudgetView({ budget, onApprove }: BudgetViewProps) {
   const { metadata, spec, status } = budget;
+  const now = useCoarseNow(60_000);
+  const { tables } = useSnapshot();
+  const by = approvers(tables.approvals.values(), metadata.name, now);
   return (
     <section className="panel" aria-label={metadata.name} data-row>
       <header>
@@ -83,12 +118,18 @@ function BudgetView({ budget }: { budget: Budget }) {
         </h2>
         <span className="small second budget-of">{ofWhat(budget)}</span>
         <State {...BUDGET[status.phase ?? "unknown"]} />
+        {onApprove && spec.exceed === "approve" && by.length === 0 && (
+          <button type="button" className="button slim" onClick={onApprove}>
+            <Icon name="check" size={14} /> Approve this month
+          </button>
+        )}
       </header>
       <div className="body stack tight">
         {spec.month && <MonthView budget={budget} />}
         {spec.resources && <QuotaView budget={budget} />}
         <p className="small quiet">
           {counted(status.instances ?? 0, "instance")}; {EXCEED[spec.exceed ?? "warn"]}
+          {by.length > 0 && `, and is approved this month by ${by.join(", ")}`}
         </p>
         <Reasons reasons={status.reasons ?? []} most={3} />
       </div>

@@ -218,6 +218,10 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
 const number = (value: number | null | undefined) =>
   typeof value === "number" ? measured(value) : <span className="quiet">not known</span>;
 
+/** What is not measured needs nobody knows how many. */
+const neededOf = ({ load, needed }: CapacityRow) =>
+  typeof load === "number" ? <b>{needed}</b> : <span className="quiet">?</span>;
+
 const COLUMNS: readonly Column<CapacityRow>[] = [
   {
     id: "name",
@@ -253,7 +257,7 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
     right: true,
     cell: (row) => (
       <>
-        <b>{row.needed}</b> / {row.left}
+        {neededOf(row)} / {row.left}
         {row.left !== row.ready && <span className="quiet"> of {row.ready}</span>}
       </>
     ),
@@ -326,7 +330,7 @@ function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
               <State {...rowState(row)} />
             </span>
             <span className="small second">
-              {row.needed} needed / {row.left} have · load {number(row.load)}, one carries{" "}
+              {neededOf(row)} needed / {row.left} have · load {number(row.load)}, one carries{" "}
               {measured(row.each)}
             </span>
             <span className="row">

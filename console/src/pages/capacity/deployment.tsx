@@ -73,7 +73,9 @@ export function DeploymentCapacityPage({ name, tab = "load" }: ThingSearch & { n
                 {typeof status.each === "number" ? measured(status.each) : "not known"}{" "}
                 <span className="quiet small">{KNOWN[status.known ?? "declared"]}</span>
               </Fact>
-              <Fact name="needed">{status.needed ?? 0}</Fact>
+              <Fact name="needed">
+                {typeof status.load === "number" ? (status.needed ?? 0) : "not known"}
+              </Fact>
               <Fact name="serve">{status.ready ?? 0}</Fact>
               <Fact name="kept beyond need">{share(spec.buffer ?? 0.1)}</Fact>
               {autoscaler && <Bounds autoscaler={autoscaler} />}

@@ -4,7 +4,7 @@ import { create } from "../../api/change";
 import { useFleet } from "../../api/live";
 import { serverNow } from "../../api/metrics";
 import { order, zoneOf } from "../../logic/fleet";
-import { type Asking, specOf } from "../../logic/migrations";
+import { type Asking, specOf, wrongWith } from "../../logic/migrations";
 import { ChangeDialog, type Proposal } from "../../parts/change";
 import { ForecastView } from "./forecast";
 
@@ -30,7 +30,10 @@ export function Begin({ onClose }: { onClose: () => void }) {
   const [at] = useState(() => Math.floor(serverNow() / 1000));
   const of = { zone, host, filter, balance: "" }[what];
   const asking: Asking = what === "balance" ? { what } : { what, of };
-  const spec = specOf(asking, { wave, pause, retire });
+  const how = { wave, pause, retire };
+  const names = useMemo(() => new Set(hosts.map(({ metadata }) => metadata.name)), [hosts]);
+  const wrong = wrongWith(asking, how, names);
+  const spec = wrong ? undefined : specOf(asking, how);
   const plain = of.replaceAll(/[^a-z0-9-]+/gi, "-").toLowerCase();
   const named = what === "balance" ? "balance" : what === "filter" ? "hosts" : plain;
   const name = `${named}-${at}`;
@@ -124,7 +127,11 @@ export function Begin({ onClose }: { onClose: () => void }) {
           Keep the hosts closed afterwards
         </label>
       )}
-      {!spec && <p className="quiet">Say what is moved, and how much of it at a time.</p>}
+      {wrong && (
+        <p className="field-wrong" role="status">
+          {wrong}
+        </p>
+      )}
       {spec && <ForecastView spec={spec} />}
     </ChangeDialog>
   );

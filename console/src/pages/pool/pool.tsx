@@ -314,6 +314,8 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
   const [count, setCount] = useState(String(seen.spec.count));
   const { name, generation = 0 } = seen.metadata;
   const number = countOf(count);
+  const { min = 0, max } = seen.spec;
+  const within = number >= min && number <= max;
   const changed = number !== seen.spec.count && !Number.isNaN(number);
   const edit = { plural: "pools", name, generation, spec: { count: number } } as const;
   return (
@@ -326,17 +328,21 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
       }
       word="Apply"
       proposal={
-        changed ? proposalOf(edit, `${name} is to have ${counted(number, "host")}`) : undefined
+        changed && within
+          ? proposalOf(edit, `${name} is to have ${counted(number, "host")}`)
+          : undefined
       }
       onClose={onClose}
     >
-      <CountField
-        id="count"
-        label={`Hosts, ${seen.spec.min ?? 0} to ${seen.spec.max}`}
-        text={count}
-        onText={setCount}
-      />
-      {!changed && <p className="quiet">Change the number to see what it would do.</p>}
+      <CountField id="count" label={`Hosts, ${min} to ${max}`} text={count} onText={setCount} />
+      {within ? (
+        !changed && <p className="quiet">Change the number to see what it would do.</p>
+      ) : (
+        <p className="field-wrong" role="status">
+          {name} may have {min} to {counted(max, "host")}: a whole number. Its bounds are in its
+          spec.
+        </p>
+      )}
     </ChangeDialog>
   );
 }
