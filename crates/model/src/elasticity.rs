@@ -70,8 +70,8 @@ pub struct ScoreRequirement {
     /// hundredth.
     #[serde(default = "ScoreRequirement::usual_too_few")]
     pub too_few: f64,
-    /// It would have taken at most so many times the instances there were. As many as it likes, if
-    /// absent.
+    /// It would have taken at most so many times the instances there were, or were needed where
+    /// that is more. As many as it likes, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<f64>,
 }
@@ -311,7 +311,7 @@ pub struct AutoscalerStatus {
 }
 
 /// How an autoscaler that only observes would have done, and how its deployment did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Score {
     /// Since when it observes.
@@ -326,10 +326,27 @@ pub struct Score {
     pub was_short: f64,
     /// Instance seconds it would have taken,
     pub instances: f64,
-    /// and those there were to be.
+    /// and those there were to be, or were needed, where that is more.
     pub were: f64,
-    /// So many would serve now: what it would begin serves after a start.
-    pub serving: u32,
+    /// The numbers it wanted lately, the oldest first: what it would begin serves after a start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<Wanted>,
+    /// Tells apart what it goes by: of another scaling or other bounds nothing is known.
+    #[serde(default)]
+    pub basis: u32,
+    /// It is let act, and observes until its score is what is required.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub let_act: bool,
+}
+
+/// A number of instances from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Wanted {
+    /// Since when.
+    pub at: Timestamp,
+    /// So many.
+    pub instances: u32,
 }
 
 impl Score {
@@ -339,7 +356,7 @@ impl Score {
         (self.short / all, self.was_short / all)
     }
 
-    /// How many times as many instances it would have taken.
+    /// How many times the instances it would have taken that there were, or were needed.
     pub fn times(&self) -> f64 {
         self.instances / self.were.max(1.0)
     }
@@ -357,7 +374,8 @@ impl Score {
             lacks.push(format!("too few for {has:.2} % of the time, of {may} % it may"));
         }
         if let Some(times) = asked.times.filter(|times| self.times() > *times) {
-            lacks.push(format!("{:.2} times the instances, of {times} it may", self.times()));
+            let has = self.times();
+            lacks.push(format!("{has:.2} times the instances that are needed, of {times} it may"));
         }
         lacks
     }

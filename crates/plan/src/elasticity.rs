@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::elasticity::{
-    Asked, AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode,
+    Asked, AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode, Score,
     SignalStatus,
 };
 use atoll_model::object::Stored;
@@ -78,10 +78,31 @@ impl<'a> Subject<'a> {
 
     /// What its score lacks of what is asked for before it may act.
     fn lacks(&self) -> Vec<String> {
+        self.lacks_with(self.object.status.score.as_ref())
+    }
+
+    /// What that score lacks.
+    fn lacks_with(&self, score: Option<&Score>) -> Vec<String> {
         let asked = self.object.spec.requires.as_ref().or(self.scaling.requires.as_ref());
-        asked.map_or_else(Vec::new, |asked| {
-            self.object.status.score.unwrap_or_default().lacks(asked)
+        asked.map_or_else(Vec::new, |asked| match score {
+            Some(score) => score.lacks(asked),
+            None => Score::default().lacks(asked),
         })
+    }
+
+    /// What its score is counted of.
+    fn scored(&self) -> score::Of {
+        let rules = Scaling { mode: ScalingMode::Observe, requires: None, ..self.scaling.clone() };
+        let basis = serde_json::to_vec(&(rules, self.bounds())).unwrap_or_default();
+        let sum = checksum([basis.as_slice()]);
+        score::Of {
+            basis: (sum ^ (sum >> 32)) as u32,
+            let_act: self.asked_mode() == ScalingMode::Act,
+            there: score::There {
+                ready: self.deployment.status.ready,
+                wanted: self.deployment.wanted(),
+            },
+        }
     }
 
     /// What a forecast may be made of is declared, and one is wanted.
@@ -203,7 +224,11 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     }
     reasons.extend(failures(subject, &cx.measured.answers));
     reasons.extend(absurd(subject, &cx.measured.answers, most));
-    reasons.extend(unproven(subject));
+    let score = match subject.mode() {
+        ScalingMode::Observe => score::look(stored, &needs, subject.scored(), cx.now),
+        ScalingMode::Act => stored.score.clone(),
+    };
+    reasons.extend(unproven(subject, score.as_ref()));
     let desired = began.then_some(decision.desired);
     AutoscalerStatus {
         phase: match subject.mode() {
@@ -221,10 +246,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         max,
         signals: told(subject, &needs, cx.now),
         forecast,
-        score: match subject.mode() {
-            ScalingMode::Observe => score::look(stored, &needs, there(subject), cx.now),
-            ScalingMode::Act => stored.score,
-        },
+        score,
         seen_at: Some(cx.now),
         reasons,
     }
@@ -279,8 +301,8 @@ fn need(subject: &Subject, signal: &Asked, value: f64) -> f64 {
 }
 
 /// Why it only observes, though it is let act.
-fn unproven(subject: &Subject) -> Option<Reason> {
-    let lacks = subject.lacks();
+fn unproven(subject: &Subject, score: Option<&Score>) -> Option<Reason> {
+    let lacks = subject.lacks_with(score);
     if subject.asked_mode() == ScalingMode::Observe || lacks.is_empty() {
         return None;
     }
@@ -313,11 +335,6 @@ fn absurd(subject: &Subject, answers: &Answers, most: f64) -> Vec<Reason> {
         })
     };
     subject.signals.iter().filter_map(of).collect()
-}
-
-fn there(subject: &Subject) -> score::There {
-    let deployment = subject.deployment;
-    score::There { ready: deployment.status.ready, wanted: deployment.wanted() }
 }
 
 /// Why signals could not be worked out.

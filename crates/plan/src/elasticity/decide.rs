@@ -8,6 +8,8 @@
 //! retries looks. A forecast and a schedule may raise the number and never lower it; what a load no
 //! longer needs that goes as it was foreseen is given back sooner.
 
+use std::f64::consts::SQRT_2;
+
 use atoll_model::{Reason, Span, Timestamp};
 
 /// From one decision to the next.
@@ -44,6 +46,8 @@ const COMPLETE: f64 = 0.8;
 const SUDDEN: f64 = 0.25;
 /// which began so long ago.
 const USUAL: Span = Span::seconds(1_200);
+/// A past of less than this is short.
+const SHORT: Span = Span::seconds(900);
 /// In one decision it at most doubles, or grows by this if that is more.
 const STEP_UP: u32 = 4;
 /// A number is not changed by less than this share of it: each change costs work on hosts, and what
@@ -169,11 +173,36 @@ impl<'a> Seen<'a> {
 /// The standard deviation of what points go up and down by, from the median of how far each was
 /// from where they usually were beside their level. A jump or a spike does not move that, and a
 /// trend is none of it.
+///
+/// In a past that is short a jump would be most of it, for as long as the level takes to follow.
+/// Of one it is no more than a point goes up and down by from one minute to the next.
 fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
-    let beside = || points.iter().zip(levels).map(|((_, need), level)| need - level);
-    let usual = median(beside());
-    // Of a normal distribution the standard deviation is so much more.
-    1.4826 * median(beside().map(|beside| (beside - usual).abs()))
+    let beside = points.iter().zip(levels).map(|((_, need), level)| need - level);
+    let all = deviation(beside.clone());
+    match (points.first(), points.last()) {
+        (Some((first, _)), Some((last, _))) if last.since(*first) < SHORT => {
+            let steps = steps(points);
+            // What differs goes up and down too, as much.
+            if steps.len() < 2 { all } else { all.min(deviation(steps.into_iter()) / SQRT_2) }
+        }
+        _ => all,
+    }
+}
+
+/// The standard deviation of values, by their medians.
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let usual = median(values.clone());
+    // Of a normal distribution it is so much more.
+    1.4826 * median(values.map(|value| (value - usual).abs()))
+}
+
+/// How much each point is more than the one of a minute before.
+fn steps(points: &[(Timestamp, f64)]) -> Vec<f64> {
+    let step = |(at, need): &(Timestamp, f64)| {
+        let before = points.partition_point(|(before, _)| *before <= *at - FRESH).checked_sub(1)?;
+        Some(need - points[before].1)
+    };
+    points.iter().filter_map(step).collect()
 }
 
 /// What a forecast says will be needed until a new instance serves, as exact numbers of instances.
@@ -586,6 +615,19 @@ mod tests {
         assert_eq!(decided(3, &beside(most + 0.03)).0, 4, "it grows");
         assert_eq!(decided(4, &beside(most - 0.03)).0, 4, "it is kept");
         assert_eq!(decided(4, &beside(most - 0.15)).0, 3, "it is given back");
+    }
+
+    #[test]
+    fn a_jump_soon_after_the_beginning_is_no_noise() {
+        // A load that stands still but for one jump, looked at from four to nineteen minutes on.
+        let all: Vec<f64> = (0..80).map(|i| if i < 12 { 1.1 } else { 3.6 }).collect();
+        let mut current = 2;
+        let numbers = (16..76).map(|count| {
+            current = decided(current, &points(all[..count].iter().copied())).0;
+            current
+        });
+        let numbers: Vec<u32> = numbers.collect();
+        assert_eq!(numbers, [4; 60]);
     }
 
     #[test]

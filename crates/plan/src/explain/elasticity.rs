@@ -70,7 +70,7 @@ fn score(score: &Score) -> Reason {
     let (would, was) = score.too_few();
     let message = format!(
         "observed for {known} from {}: too few {:.1} % of the time, where those there were too few \
-         {:.1} % of it, with {:.2} times the instances",
+         {:.1} % of it, with {:.2} times the instances there were, or were needed",
         score.since,
         would * 100.0,
         was * 100.0,
