@@ -366,22 +366,36 @@ fn reactive<'a>(
     let most = asks.max_by(|a, b| a.0.total_cmp(&b.0));
     let Some((need, name, ahead, margin)) = most else { return current };
     let up = whole(need);
-    if up > current {
-        let why = match need > ahead + margin || margin < 1e-6 {
-            true => format!("{} now", round(need)),
-            false => {
+    let beyond = margin >= 1e-6 && need <= ahead + margin;
+    // What is there is told too where it is more than the signals say by themselves.
+    if up > current || (up == current && beyond && whole(ahead) < current) {
+        let why = match beyond {
+            false => format!("{} now", round(need)),
+            true => {
                 let (ahead, margin) = (round(ahead), round(margin));
                 format!("{ahead}, and {margin} for what it goes up and down by")
             }
         };
         reasons.push(Reason::new("signal", format!("{name} asks for {up}: {why}")));
+    }
+    if up > current {
         return up.max(current + grain(current));
     }
     // Where it does not shrink anyhow it need not be found out how far it may.
-    if up == current || least >= current {
+    if up == current || least.max(question.min) >= current {
         return up;
     }
-    down(question, seen, &margins, reasons).unwrap_or(current).min(current)
+    let known = reasons.len();
+    let fewer = down(question, seen, &margins, reasons).unwrap_or(current).min(current);
+    if fewer == current && reasons.len() == known {
+        let (up, window) = (up.max(question.min), question.down_after);
+        let message = format!(
+            "{name} asks for {up}: some are given back once all signals have clearly asked for \
+             fewer for {window}"
+        );
+        reasons.push(Reason::new("waits", message));
+    }
+    fewer
 }
 
 /// To how many it may shrink; none where it may not.
