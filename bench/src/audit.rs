@@ -139,7 +139,7 @@ fn write(number: usize) -> Write {
         "spec": { "owner": "team/bench", "run": { "command": ["./program"], "env": env } },
     });
     let (kind, change) = ("Application".to_owned(), Change::Put(body.to_string()));
-    Write { kind, name, expect: Expect::Any, change }
+    Write { kind, name, expect: Expect::Any, reasons: None, change }
 }
 
 /// Works out the hash of every record of a store, as its chain does, and checks that it comes to

@@ -51,8 +51,17 @@ struct Opinion {
     objections: Vec<Reason>,
     /// What is to be kept of it in the history if it is done.
     notes: Vec<Reason>,
+    /// Notes about one of the objects, by its id.
+    about: Vec<(String, Reason)>,
     /// When to ask again.
     again_at: Option<Timestamp>,
+}
+
+impl Opinion {
+    /// Notes something about one of the objects.
+    fn note(&mut self, of: &Any, notes: impl IntoIterator<Item = Reason>) {
+        self.about.extend(notes.into_iter().map(|note| (of.id(), note)));
+    }
 }
 
 impl From<Vec<Reason>> for Opinion {
@@ -123,12 +132,14 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
     if plan.writes.is_empty() {
         return Verdict::Commit(plan);
     }
-    let mut notes = Vec::new();
+    let (mut notes, mut about) = (Vec::new(), Vec::new());
     let case = Case { cx, actor, plan: &plan };
     for rule in RULES {
         let opinion = rule(&case);
         if opinion.objections.is_empty() {
             notes.extend(opinion.notes);
+            notes.extend(opinion.about.iter().map(|(_, note)| note.clone()));
+            about.extend(opinion.about);
         } else if case.by_planner() {
             return hold(&case, opinion);
         } else {
@@ -140,6 +151,7 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
         plan.writes = signed;
     }
     plan.reasons.extend(notes);
+    plan.about = about;
     Verdict::Commit(plan)
 }
 

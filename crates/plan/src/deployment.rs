@@ -242,7 +242,7 @@ impl<'a> Subject<'a> {
         let (status, again_at) = status::status(self, &draft);
         let Draft { writes, mut reasons, obstacles, .. } = draft;
         reasons.extend(obstacles);
-        let mut plan = Plan { intent, writes, reasons, again_at };
+        let mut plan = Plan { writes, reasons, again_at, ..Plan::new(intent) };
         put_status(self.object, status, &mut plan);
         plan.writes.extend(watch::record(self));
         plan

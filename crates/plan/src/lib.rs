@@ -88,6 +88,9 @@ pub struct Plan {
     pub writes: Vec<Write>,
     /// Why; kept in the history of each object written.
     pub reasons: Vec<Reason>,
+    /// Those of the reasons that are about one of the objects, by its id: they are kept in the
+    /// history of no other.
+    pub about: Vec<(String, Reason)>,
     /// When the planner wants to look again, if nothing happens before.
     pub again_at: Option<Timestamp>,
 }
@@ -95,7 +98,20 @@ pub struct Plan {
 impl Plan {
     /// A plan that writes nothing yet.
     pub fn new(intent: Intent) -> Plan {
-        Plan { intent, writes: Vec::new(), reasons: Vec::new(), again_at: None }
+        let (writes, reasons, about) = (Vec::new(), Vec::new(), Vec::new());
+        Plan { intent, writes, reasons, about, again_at: None }
+    }
+
+    /// The reasons one write is made for, where some are about others of the objects.
+    pub fn reasons_of(&self, write: &Write) -> Option<Vec<&Reason>> {
+        if self.about.is_empty() {
+            return None;
+        }
+        let id = format!("{}/{}", write.kind().lower(), write.name());
+        let of_others: Vec<&Reason> =
+            self.about.iter().filter(|(of, _)| *of != id).map(|(_, reason)| reason).collect();
+        let own = self.reasons.iter().filter(|reason| !of_others.contains(reason));
+        Some(own.collect())
     }
 
     /// A plan that does nothing.

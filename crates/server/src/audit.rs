@@ -191,6 +191,7 @@ fn batch(note: &Note, now: Timestamp) -> Batch {
         kind: RECORD.to_owned(),
         name: note.about.clone(),
         expect: Expect::Any,
+        reasons: None,
         change: Change::Record(text),
     };
     let reasons = serde_json::to_string(&note.reasons).expect("reasons are plain text");

@@ -262,6 +262,10 @@ impl Committed {
     }
 }
 
+fn text<R: serde::Serialize>(reasons: &[R]) -> String {
+    serde_json::to_string(reasons).expect("reasons are plain text")
+}
+
 fn batch(plan: &Plan, actor: &str, now: Timestamp, fence: Option<Epoch>) -> Batch {
     let writes = plan.writes.iter().map(|write| {
         let (expect, change) = match write {
@@ -275,13 +279,14 @@ fn batch(plan: &Plan, actor: &str, now: Timestamp, fence: Option<Epoch>) -> Batc
             Write::Delete { revision, .. } => (Expect::Revision(*revision), Change::Delete),
         };
         let kind = write.kind().name().to_owned();
-        atoll_store::Write { kind, name: write.name().to_owned(), expect, change }
+        let reasons = plan.reasons_of(write).map(|reasons| text(&reasons));
+        atoll_store::Write { kind, name: write.name().to_owned(), expect, reasons, change }
     });
     Batch {
         writes: writes.collect(),
         actor: actor.to_owned(),
         intent: plan.intent.name().to_owned(),
-        reasons: serde_json::to_string(&plan.reasons).expect("reasons are plain text"),
+        reasons: text(&plan.reasons),
         at: now.0,
         fence,
     }

@@ -77,7 +77,8 @@ fn check_texts(batch: &Batch) -> Result<(), CommitError> {
             Change::Put(body) | Change::Record(body) => body.as_str(),
             Change::Delete => "",
         };
-        [write.kind.as_str(), write.name.as_str(), body]
+        let reasons = write.reasons.as_deref().unwrap_or_default();
+        [write.kind.as_str(), write.name.as_str(), reasons, body]
     });
     if ours.into_iter().map(String::as_str).chain(theirs).any(|text| text.contains('\0')) {
         let message = format!("cannot store {}: a text holds a zero byte", batch.intent);
@@ -135,6 +136,7 @@ mod tests {
             kind: "Host".to_owned(),
             name: (*name).to_owned(),
             expect: *expect,
+            reasons: None,
             change: body.map_or(Change::Delete, |body| Change::Put(body.to_owned())),
         });
         Batch {

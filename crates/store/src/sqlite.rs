@@ -346,7 +346,8 @@ fn write_effects(
             }
             Change::Record(body) => (false, body),
         };
-        let Batch { at, actor, intent, reasons, .. } = &batches[effect.batch];
+        let batch = &batches[effect.batch];
+        let (Batch { at, actor, intent, .. }, reasons) = (batch, batch.reasons_of(effect.write));
         let (at, revision_of) = (*at, effect.revision);
         let record =
             Record { revision: revision_of, at, kind, name, deleted, actor, intent, reasons, body };

@@ -24,6 +24,13 @@ pub struct Batch {
     pub fence: Option<Epoch>,
 }
 
+impl Batch {
+    /// Why one of its writes is made.
+    pub(crate) fn reasons_of<'a>(&'a self, write: &'a Write) -> &'a str {
+        write.reasons.as_deref().unwrap_or(&self.reasons)
+    }
+}
+
 /// One change to one object.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -33,6 +40,8 @@ pub struct Write {
     pub name: String,
     /// What must be true of the stored object for the batch to go ahead.
     pub expect: Expect,
+    /// Why, for the history, where that is not what its batch says: a JSON array.
+    pub reasons: Option<String>,
     /// What becomes of it.
     pub change: Change,
 }

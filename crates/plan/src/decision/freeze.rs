@@ -55,7 +55,7 @@ fn stopped(case: &Case, stop: &Object<Freeze>) -> Option<Reason> {
     let acts = case.actor.name == DECISION_CENTRE && case.is_edit();
     acts.then(|| {
         let (name, why) = (stop.name(), &stop.spec.reason);
-        let message = format!("nothing is done by itself since freeze/{name}: {why}");
+        let message = format!("no policy does anything since freeze/{name}: {why}");
         Reason::new("stopped", message).hint("to go on: atoll decisions resume")
     })
 }

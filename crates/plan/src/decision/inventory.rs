@@ -31,7 +31,7 @@ pub(super) fn inventory(case: &Case) -> Opinion {
                 opinion.objections.extend(network::conflicts(&world, of));
             }
             Any::Item(of) => opinion.objections.extend(misfits(&world, of, &mut schemas)),
-            Any::ItemType(of) => opinion.notes.extend(left_behind(&world, of)),
+            Any::ItemType(of) => opinion.note(any, left_behind(&world, of)),
             _ => {}
         }
     }

@@ -80,21 +80,21 @@ fn survey(case: &Case, any: &Any, opinion: &mut Opinion) {
         let meant = survey.meant;
         let message = format!("{name} can be told of none of the {meant} objects it means: {why}");
         let hint = "correct it, or tell it apart with when";
-        opinion.notes.push(Reason::new("standard-blind", message).hint(hint));
+        opinion.note(any, [Reason::new("standard-blind", message).hint(hint)]);
     }
     if new.spec.mode != Mode::Enforce || was == Mode::Enforce {
         return;
     }
     if !looks {
         let message = format!("{name} is enforced, where releases enter environments");
-        return opinion.notes.push(Reason::new("standard-enforced", message));
+        return opinion.note(any, [Reason::new("standard-enforced", message)]);
     }
     let (meant, broken) = (survey.meant, survey.broken);
     let message = format!(
         "{name} is enforced; {broken} of the {meant} objects it means break it, and may go on so"
     );
     let hint = format!("which past changes it would have stopped: atoll standard replay {name}");
-    opinion.notes.push(Reason::new("standard-enforced", message).hint(hint));
+    opinion.note(any, [Reason::new("standard-enforced", message).hint(hint)]);
 }
 
 /// One standard over one changed object.
@@ -126,7 +126,7 @@ impl Look<'_> {
                 waiver.spec.ends,
                 waiver.spec.reason
             );
-            opinion.notes.push(Reason::new("standard-waived", message));
+            opinion.note(self.any, [Reason::new("standard-waived", message)]);
             return;
         }
         let before = self.before.map(|old| judge(self.standard, old, meter));
@@ -135,12 +135,12 @@ impl Look<'_> {
         let what = self.sentence(&message, known);
         match spec.mode {
             Mode::Off => {}
-            Mode::Trial if new => opinion.notes.push(Reason::new("standard-trial", what)),
+            Mode::Trial if new => opinion.note(self.any, [Reason::new("standard-trial", what)]),
             _ if refuses && new => self.refuse(what, fix, opinion),
-            Mode::Warn if new => opinion.notes.push(hinted("standard-warn", what, fix)),
+            Mode::Warn if new => opinion.note(self.any, [hinted("standard-warn", what, fix)]),
             Mode::Enforce => {
                 let what = if new { what } else { format!("{what}; it did so before") };
-                opinion.notes.push(hinted("standard-warn", what, fix));
+                opinion.note(self.any, [hinted("standard-warn", what, fix)]);
             }
             Mode::Trial | Mode::Warn => {}
         }
@@ -161,12 +161,12 @@ impl Look<'_> {
         let said = glass(self.any).filter(|said| !said.trim().is_empty());
         if let Some(why) = said.filter(|said| before.as_ref() != Some(said)) {
             let message = format!("{what}; the glass was broken: {why}");
-            opinion.notes.push(Reason::new("standard-overridden", message));
+            opinion.note(self.any, [Reason::new("standard-overridden", message)]);
             return;
         }
         if is_way_back(self.case, self.any) {
             let message = format!("{what}; the way back is never barred");
-            opinion.notes.push(hinted("standard-warn", message, fix));
+            opinion.note(self.any, [hinted("standard-warn", message, fix)]);
             return;
         }
         let name = self.standard.name();

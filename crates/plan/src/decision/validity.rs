@@ -52,8 +52,9 @@ pub(super) fn references(case: &Case) -> Opinion {
         return Opinion::default();
     }
     let world = case.after();
-    let (mut objections, mut notes) = (Vec::new(), Vec::new());
+    let mut opinion = Opinion::default();
     for any in case.puts() {
+        let objections = &mut opinion.objections;
         let stored = case.stored(any);
         if any.meta().deleting() || stored.as_ref().is_some_and(|stored| stored.same_spec(any)) {
             continue;
@@ -63,11 +64,6 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("missing", format!("{subject} names {}/{name}: no such", kind.lower()))
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
-        notes.extend(not_there_yet(&world, any));
-        notes.extend(left_outside(&world, stored.as_ref(), any));
-        notes.extend(unknown_field(case, &world, any));
-        notes.extend(unpriced(case, &world, any));
-        notes.extend(long_over(case, any));
         objections.extend(calls_itself(any));
         objections.extend(crossed(&world, any));
         objections.extend(overtaken(stored.as_ref(), any));
@@ -77,8 +73,13 @@ pub(super) fn references(case: &Case) -> Opinion {
             let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
             Reason::new("cycle", message).hint("take one of these out")
         }));
+        opinion.note(any, not_there_yet(&world, any));
+        opinion.note(any, left_outside(&world, stored.as_ref(), any));
+        opinion.note(any, unknown_field(case, &world, any));
+        opinion.note(any, unpriced(case, &world, any));
+        opinion.note(any, long_over(case, any));
     }
-    Opinion { objections, notes, again_at: None }
+    opinion
 }
 
 /// A draft that is made live after what it was begun on was changed would undo that change.

@@ -140,10 +140,9 @@ impl Server {
             token.meta.created_at = Some(cx.now);
             token.meta.generation = 1;
             Ok(Plan {
-                intent: Intent::Edit,
                 writes: vec![Write::Put(Any::Token(Arc::new(token)))],
                 reasons: vec![Reason::new("token-made", what.clone())],
-                again_at: None,
+                ..Plan::new(Intent::Edit)
             })
         })
         .await?;

@@ -227,7 +227,8 @@ fn links<'a>(
             }
             Change::Record(body) => (false, body.as_str()),
         };
-        let Batch { at, actor, intent, reasons, .. } = &batches[effect.batch];
+        let batch = &batches[effect.batch];
+        let (Batch { at, actor, intent, .. }, reasons) = (batch, batch.reasons_of(effect.write));
         let (kind, name) = key;
         let (at, revision) = (*at, effect.revision);
         let record = Record { revision, at, kind, name, deleted, actor, intent, reasons, body };
@@ -275,7 +276,7 @@ async fn write_wave(
     let names = column(wave, |e| e.write.name.as_str());
     let actors = column(wave, |e| batch(e).actor.as_str());
     let intents = column(wave, |e| batch(e).intent.as_str());
-    let reasons = column(wave, |e| batch(e).reasons.as_str());
+    let reasons = column(wave, |e| batch(e).reasons_of(e.write));
     let bodies = column(wave, |e| match &e.write.change {
         Change::Put(body) | Change::Record(body) => Some(body.as_str()),
         Change::Delete => None,

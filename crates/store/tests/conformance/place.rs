@@ -93,13 +93,19 @@ pub fn delete(name: &str, expect: Expect) -> Write {
 }
 
 fn write(name: &str, expect: Expect, change: Change) -> Write {
-    Write { kind: "Host".to_owned(), name: name.to_owned(), expect, change }
+    Write { kind: "Host".to_owned(), name: name.to_owned(), expect, reasons: None, change }
 }
 
 /// Something that is to be known and is of no object.
 pub fn record(name: &str, body: &str) -> Write {
     let change = Change::Record(body.to_owned());
-    Write { kind: RECORD.to_owned(), name: name.to_owned(), expect: Expect::Any, change }
+    Write {
+        kind: RECORD.to_owned(),
+        name: name.to_owned(),
+        expect: Expect::Any,
+        reasons: None,
+        change,
+    }
 }
 
 /// Entries after a time, and so many of each object.
