@@ -15,7 +15,7 @@ use atoll_model::{
     Write,
 };
 
-use crate::query::{Answers, Period, Query, Recording};
+use crate::query::{Answer, Answers, Period, Query, Recording, Series};
 use crate::{Context, Plan, budget, capacity, checksum, peak, sooner};
 use decide::{EVERY, Foreseen, Needs, Question};
 
@@ -23,6 +23,7 @@ pub mod ahead;
 pub mod decide;
 pub mod derive;
 mod score;
+mod unread;
 
 /// The series that keeps what signals say.
 pub const SIGNAL: &str = "scaling:signal";
@@ -136,7 +137,7 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         let labels = [("deployment", name), ("signal", signal.name)];
         let labels: BTreeMap<String, String> =
             labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels, limit: 0 });
+        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels, limit: 0, alone: true });
         all.push(now);
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"{}\"}}", signal.name);
         let mut recent = Query::at(format!("recent {}", signal.name), kept, at);
@@ -215,7 +216,13 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         start: START,
     });
     let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind;
-    let mut reasons = decision.reasons;
+    let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
+    if wanted < current.min(max)
+        && let Some(reason) = unread::reason(cx.world, subject.object.name())
+    {
+        wanted = current.min(max);
+        reasons = vec![reason];
+    }
     if let Some(bound) = bound
         && (current > max || reasons.iter().any(|reason| reason.code == "at-max"))
     {
@@ -229,7 +236,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         ScalingMode::Act => stored.score.clone(),
     };
     reasons.extend(unproven(subject, score.as_ref()));
-    let desired = began.then_some(decision.desired);
+    let desired = began.then_some(wanted);
     AutoscalerStatus {
         phase: match subject.mode() {
             _ if !began => AutoscalerPhase::Waiting,
@@ -275,12 +282,17 @@ fn expected(
     ahead::need(forecast?, first.per_instance?, now, START)
 }
 
+/// The series a signal is kept as: what an older query left in it has labels of its own.
+fn plainest(answer: &Answer) -> Option<&Series> {
+    answer.series.iter().min_by_key(|series| series.labels.len())
+}
+
 /// How many instances each signal asked for, over the last while.
 /// What asks for more than `most` is not believed.
 fn points(subject: &Subject, answers: &Answers, most: f64) -> Vec<Vec<(Timestamp, f64)>> {
     let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
-        let points = &answer.series.first()?.points;
+        let points = &plainest(answer)?.points;
         let sound = points.iter().filter(|(_, value)| value.is_finite() && *value >= 0.0);
         let all = sound.map(|(at, value)| (*at, need(subject, signal, *value)));
         let mut needs = Vec::with_capacity(points.len());
@@ -324,7 +336,7 @@ pub(crate) fn most_believed(each: f64, max: u32) -> f64 {
 fn absurd(subject: &Subject, answers: &Answers, most: f64) -> Vec<Reason> {
     let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
-        let (_, value) = *answer.series.first()?.points.last()?;
+        let (_, value) = *plainest(answer)?.points.last()?;
         let asked = need(subject, signal, value);
         (asked > most).then(|| {
             let name = signal.name;

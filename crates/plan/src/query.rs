@@ -66,6 +66,8 @@ pub struct Recording {
     pub labels: BTreeMap<String, String>,
     /// An answer of more series is not kept at all; 0 for no limit.
     pub limit: u32,
+    /// It is one number, kept with these labels and no others; of more series nothing is kept.
+    pub alone: bool,
 }
 
 /// What was found.

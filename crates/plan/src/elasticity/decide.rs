@@ -48,6 +48,10 @@ const SUDDEN: f64 = 0.25;
 const USUAL: Span = Span::seconds(1_200);
 /// A past of less than this is short.
 const SHORT: Span = Span::seconds(900);
+/// What has not changed at all for so long stands still,
+const STILL: Span = Span::seconds(180);
+/// which is odd of what changed so often before.
+const MOVED: usize = 16;
 /// In one decision it at most doubles, or grows by this if that is more.
 const STEP_UP: u32 = 4;
 /// A number is not changed by less than this share of it: each change costs work on hosts, and what
@@ -110,6 +114,19 @@ impl Needs<'_> {
     fn latest(&self, now: Timestamp, window: Span) -> Option<f64> {
         let latest = self.since(now - window).iter().map(|(_, need)| *need);
         latest.max_by(f64::total_cmp)
+    }
+
+    /// What it stands still at, where it moved all the time before. What does not move for as long
+    /// as is looked back over is what is so.
+    fn frozen(&self, now: Timestamp) -> Option<f64> {
+        let still = self.since(now - STILL);
+        let (_, value) = *still.first()?;
+        let count = (STILL.0 / EVERY.0) as usize;
+        if still.len() < count || still.iter().any(|(_, need)| *need != value) {
+            return None;
+        }
+        let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        (moves >= MOVED).then_some(value)
     }
 
     /// What it usually asked for in the time before a window; none where that is not known.
@@ -423,6 +440,16 @@ fn down(
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));
             return None;
         };
+        if let Some(value) = signal.frozen(now) {
+            let message = format!(
+                "{} has stood still at {} for {STILL}, and moved before: it may be frozen, and \
+                 nothing is taken away",
+                signal.name,
+                round(value)
+            );
+            reasons.push(Reason::new("frozen", message));
+            return None;
+        }
         let before = signal.before(now, question.down_after);
         if before.is_some_and(|before| before > 1.0 && latest < before * SUDDEN) {
             let message = format!(
@@ -707,6 +734,17 @@ mod tests {
         let mut gaps = flat(3.0, 80);
         gaps.drain(65..75);
         assert_eq!(decided(8, &gaps), (8, vec!["gaps".to_owned()]));
+    }
+
+    #[test]
+    fn what_stands_still_and_moved_before_takes_nothing_away() {
+        // At zero too, which is what the rate of a counter that froze is.
+        let frozen = |at: f64, since: u32| {
+            points((0..160).map(move |i| if i < since { 8.0 + f64::from(i % 7) * 0.1 } else { at }))
+        };
+        assert_eq!(decided(9, &frozen(0.0, 100)), (9, vec!["frozen".to_owned()]));
+        assert_eq!(decided(9, &frozen(3.0, 130)), (9, vec!["frozen".to_owned()]));
+        assert_eq!(decided(9, &frozen(0.0, 10)).0, 2, "so it has been for all one knows");
     }
 
     #[test]

@@ -278,10 +278,15 @@ fn recorded_series(value: &Value, record: &Recording) -> Result<Vec<(Labels, f64
         let (count, metric) = (rows.len(), &record.metric);
         return Err(format!("{count} series of {metric} are more than the group's limit, {limit}"));
     }
+    // Whoever asked is told that there are several, and which one is meant nobody knows.
+    if record.alone && rows.len() > 1 {
+        return Ok(Vec::new());
+    }
     let mut seen = HashSet::new();
     let mut series = Vec::with_capacity(rows.len());
     for (labels, value) in rows {
-        let mut pairs: BTreeMap<&str, &str> = labels.iter().collect();
+        let own = labels.iter().filter(|_| !record.alone);
+        let mut pairs: BTreeMap<&str, &str> = own.collect();
         pairs.extend(record.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         pairs.insert(METRIC_NAME, &record.metric);
         let labels = Labels::new(pairs);
@@ -324,12 +329,28 @@ fn series_of(value: Value) -> Vec<query::Series> {
 mod tests {
     use super::*;
 
+    fn recording() -> Recording {
+        let (metric, labels) = ("m:n".to_owned(), BTreeMap::new());
+        Recording { metric, labels, limit: 0, alone: false }
+    }
+
+    #[test]
+    fn one_number_is_kept_with_its_own_labels_only_and_several_are_not_kept() {
+        let labels: BTreeMap<String, String> = [("of".to_owned(), "x".to_owned())].into();
+        let record = Recording { alone: true, labels, ..recording() };
+        let one = |host: &str| (Labels::new([("host", host)]), Sample { at: 1, value: 2.0 });
+        let keep = |all: Vec<_>| recorded_series(&Value::Vector(all), &record).unwrap();
+        let kept = keep(vec![one("a")]);
+        assert_eq!(kept, [(Labels::new([("__name__", "m:n"), ("of", "x")]), 2.0)]);
+        assert!(keep(vec![one("a"), one("b")]).is_empty());
+    }
+
     #[test]
     fn an_answer_beyond_the_limit_of_its_group_is_not_kept() {
         let one = |host: &str| (Labels::new([("host", host)]), Sample { at: 1, value: 2.0 });
         let answer = Value::Vector(vec![one("a"), one("b")]);
         let keep = |limit: u32| {
-            let record = Recording { metric: "m:n".to_owned(), labels: BTreeMap::new(), limit };
+            let record = Recording { limit, ..recording() };
             recorded_series(&answer, &record).map(|series| series.len())
         };
         assert_eq!((keep(0), keep(2)), (Ok(2), Ok(2)));
