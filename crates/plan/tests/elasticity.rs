@@ -8,6 +8,8 @@
 use atoll_model::{Span, Timestamp};
 use atoll_plan::elasticity::ahead;
 use atoll_plan::elasticity::decide::{EVERY, Needs, Question, decide};
+#[cfg(not(debug_assertions))]
+use atoll_plan::forecast::traces::random::{self, Random};
 use atoll_plan::forecast::traces::{self, Trace};
 use atoll_plan::query::{Answer, Series};
 
@@ -160,17 +162,79 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
     })
 }
 
+/// One who knows all that happens but the chance of each minute: when a minute is measured, it is
+/// too late to start for it. Nobody can do better than he does.
+#[cfg(not(debug_assertions))]
+struct Informed {
+    /// For each minute of the last day how likely each number is too low, from the least on.
+    too_low: Vec<Vec<f64>>,
+    /// What the optimum costs.
+    optimum: f64,
+}
+
+#[cfg(not(debug_assertions))]
+impl Informed {
+    fn of(random: &Random) -> Self {
+        let (loads, times) = (scaled(&random.trace), times(&random.trace));
+        let first = loads.len() - DAY;
+        let chance = |minute, count| random.above(minute, f64::from(count) * EACH / times);
+        let minute = |minute| (LEAST..=MOST).map(|count| chance(minute, count)).collect();
+        let (needed, begun) = optimum(&loads[first..]);
+        Self { too_low: (first..loads.len()).map(minute).collect(), optimum: needed + begun }
+    }
+
+    /// The share of minutes in which there are too few and what it costs over the optimum, if a
+    /// minute of too few is worth so many instances for a minute. Starts are not counted.
+    fn outcome(&self, worth: f64) -> (f64, f64) {
+        let best = |chances: &Vec<f64>| {
+            let cost = |count: usize| count as f64 + worth * chances[count];
+            let count = (0..chances.len()).min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+            count.map_or((0.0, 0.0), |count| (chances[count], (LEAST as usize + count) as f64))
+        };
+        let minutes = self.too_low.iter().map(best);
+        let (too_low, cost) = minutes.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        (too_low / DAY as f64, cost / self.optimum)
+    }
+
+    /// What it costs at least over the optimum, on average, to have too few in no more than this
+    /// share of minutes of all of them together.
+    fn least_cost(all: &[Informed], share: f64) -> f64 {
+        let mean = |worth: f64| {
+            let outcomes = all.iter().map(|one| one.outcome(worth));
+            let sum = outcomes.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            (sum.0 / all.len() as f64, sum.1 / all.len() as f64)
+        };
+        let (mut low, mut high) = (0.1_f64, 1e6_f64);
+        for _ in 0..30 {
+            let middle = (low * high).sqrt();
+            match mean(middle).0 > share {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        mean(low).1
+    }
+}
+
+/// By how much a trace is multiplied to be load for about [`MEAN`] instances.
+fn times(trace: &Trace) -> f64 {
+    let known = filled(trace);
+    MEAN * EACH * known.len() as f64 / known.iter().sum::<f64>()
+}
+
 /// A trace as load for about [`MEAN`] instances; what was not measured is as it was before.
 fn scaled(trace: &Trace) -> Vec<f64> {
+    let times = times(trace);
+    filled(trace).into_iter().map(|load| load * times).collect()
+}
+
+fn filled(trace: &Trace) -> Vec<f64> {
     let mut last = 0.0;
-    let mut loads: Vec<f64> = Vec::with_capacity(trace.values.len());
-    for value in &trace.values {
+    let filled = trace.values.iter().map(|value| {
         last = value.filter(|v| v.is_finite() && (0.0..1e9).contains(v)).unwrap_or(last);
-        loads.push(last);
-    }
-    let mean = loads.iter().sum::<f64>() / loads.len() as f64;
-    loads.iter_mut().for_each(|load| *load *= MEAN * EACH / mean);
-    loads
+        last
+    });
+    filled.collect()
 }
 
 /// What it comes to over traces: with a forecast, without one, and the baseline.
@@ -221,12 +285,30 @@ fn the_number_follows_the_load_traces() {
     assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
 }
 
-/// Others than those by which the planner's numbers were chosen.
+/// Others than those by which the planner's numbers were chosen. Many are so noisy that nobody could
+/// be too low in half a percent of minutes for 1.15 times the optimum; of those where somebody
+/// could, it is not.
 #[cfg(not(debug_assertions))]
 #[test]
 fn the_number_follows_random_load_traces() {
-    let [own, _, baseline] = mean(&traces::random(2, 40), true);
+    const FEW: f64 = 0.005;
+    let random = random::all(2, 40);
+    let informed: Vec<_> = random.iter().map(Informed::of).collect();
+    let least = Informed::least_cost(&informed, FEW);
+    println!("whoever knows all but chance pays {least:.3} for half a percent");
+    assert!(least > 1.15, "it could be had for {least:.3}: more is to be asked for here");
+    let quiet = |one: &Informed| Informed::least_cost(std::slice::from_ref(one), FEW) <= 1.15;
+    let quiet: Vec<bool> = informed.iter().map(quiet).collect();
+    let traces: Vec<Trace> = random.into_iter().map(|random| random.trace).collect();
+    let [own, _, baseline] = mean(&traces, true);
     assert!(own.cost <= baseline.cost, "it costs more: {own:?} against {baseline:?}");
     let most = baseline.violated / 2.0;
     assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
+    let mut quiet = quiet.into_iter();
+    let traces: Vec<Trace> =
+        traces.into_iter().filter(|_| quiet.next().unwrap_or_default()).collect();
+    println!("those {} where it could be had:", traces.len());
+    let [own, _, baseline] = mean(&traces, true);
+    assert!(own.cost <= baseline.cost, "it costs more: {own:?} against {baseline:?}");
+    assert!(own.violated <= FEW, "it is too low too often: {own:?}");
 }

@@ -2,6 +2,8 @@
 //! the same for the same seed. They are not recordings and are not fitted to any forecast; nothing
 //! in the forecast itself reads this file.
 
+pub mod random;
+
 use std::f64::consts::TAU;
 
 /// Minutes in a day: the number of points a trace has per day.
@@ -392,109 +394,4 @@ fn without_season(seed: u64) -> Vec<Trace> {
         trace("bursts only", false, crowded),
         trace("constant", false, vec![42.0; DAY * DAYS]),
     ]
-}
-
-/// What a random trace is like: everything that a [`Shape`] has, drawn.
-struct Drawn {
-    base: f64,
-    /// Where they are, how wide and how high.
-    hills: Vec<(f64, f64, f64)>,
-    /// From when, until when, how softly and how high.
-    work: Option<(f64, f64, f64, f64)>,
-    /// Each so many minutes, so long and so high.
-    job: Option<(f64, f64, f64)>,
-    /// How many times the load a weekend has.
-    weekend: f64,
-    /// Growth in a week, as a share.
-    growth: f64,
-}
-
-impl Drawn {
-    fn new(chance: &mut Chance) -> Self {
-        let hill = |chance: &mut Chance| {
-            let (centre, width) = (chance.between(0.0, 1440.0), chance.between(3.5, 5.7).exp());
-            (centre, width, chance.between(0.3, 2.0))
-        };
-        let count = 1 + chance.next_bits() % 3;
-        Self {
-            base: chance.between(0.05, 0.8),
-            hills: (0..count).map(|_| hill(chance)).collect(),
-            work: one_in(chance, 3).then(|| {
-                let (from, soft) = (chance.between(300.0, 700.0), chance.between(0.7, 3.5).exp());
-                (from, from + chance.between(60.0, 600.0), soft, chance.between(0.5, 2.5))
-            }),
-            job: one_in(chance, 4).then(|| {
-                let every = [15.0, 20.0, 30.0, 60.0, 120.0][(chance.next_bits() % 5) as usize];
-                (every, chance.between(1.0, 6.0).floor(), chance.between(0.3, 2.0))
-            }),
-            weekend: if one_in(chance, 2) { chance.between(0.2, 1.6) } else { 1.0 },
-            growth: if one_in(chance, 3) { chance.between(-0.1, 0.15) } else { 0.0 },
-        }
-    }
-
-    fn at(&self, at: usize) -> f64 {
-        let minute = (at % DAY) as f64;
-        let hills =
-            self.hills.iter().map(|(centre, width, high)| high * hill(minute, *centre, *width));
-        let work =
-            self.work.map_or(0.0, |(from, to, soft, high)| high * plateau(minute, from, to, soft));
-        let job = self.job.map_or(
-            0.0,
-            |(every, long, high)| {
-                if minute % every < long { high } else { 0.0 }
-            },
-        );
-        let times = if at / DAY % 7 >= 5 { self.weekend } else { 1.0 };
-        let grown = (1.0 + self.growth).powf(at as f64 / (7 * DAY) as f64);
-        (self.base + hills.sum::<f64>() + work + job) * times * grown
-    }
-}
-
-fn one_in(chance: &mut Chance, many: u64) -> bool {
-    chance.next_bits().is_multiple_of(many)
-}
-
-/// So many traces with shapes, noise and mishaps that are all drawn: to tell what was fitted to
-/// those of [`all`].
-#[must_use]
-pub fn random(seed: u64, count: u64) -> Vec<Trace> {
-    (0..count).map(|i| drawn(&mut chance(seed.wrapping_mul(1000) + i, "random"))).collect()
-}
-
-fn drawn(chance: &mut Chance) -> Trace {
-    let shape = Drawn::new(chance);
-    let noise = chance.between(-4.6, -1.4).exp();
-    let (deep, kept) = match chance.next_bits() % 3 {
-        0 => (chance.between(0.03, 0.15), 1.0 - chance.between(-7.6, -2.3).exp()),
-        _ => (0.0, 0.0),
-    };
-    let mut slow = deep * chance.normal();
-    let mut load = Vec::with_capacity(DAY * DAYS);
-    for at in 0..DAY * DAYS {
-        slow = kept * slow + deep * (1.0 - kept * kept).sqrt() * chance.normal();
-        load.push(200.0 * shape.at(at) * (noise * chance.normal() + slow).exp());
-    }
-    if one_in(chance, 5) {
-        let (high, stay) = (chance.between(0.5, 4.0), chance.between(5.0, 60.0));
-        let per_day = chance.between(0.3, 5.0);
-        crowds(&mut load, chance, per_day, high, stay);
-    }
-    let anywhere = |chance: &mut Chance| chance.between(0.0, (DAY * DAYS) as f64) as usize;
-    if one_in(chance, 6) {
-        for _ in 0..4 {
-            let (at, factor) = (anywhere(chance), chance.between(-0.6, 0.6).exp());
-            multiply(&mut load, at, usize::MAX, |_| factor);
-        }
-    }
-    if one_in(chance, 8) {
-        for _ in 0..8 {
-            let (at, length) = (anywhere(chance), chance.between(10.0, 120.0) as usize);
-            multiply(&mut load, at, length, |_| 0.0);
-        }
-    }
-    if one_in(chance, 6) {
-        let by = chance.between(1.5, 4.0).exp() / 200.0;
-        load.iter_mut().for_each(|value| *value = count(*value * by, chance));
-    }
-    trace("random", true, load)
 }
