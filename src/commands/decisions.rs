@@ -47,7 +47,7 @@ enum Command {
     Right(Said),
     /// Say that a decision was wrong
     Wrong(Said),
-    /// Stop everything that is done by itself, at once, until it is let go on
+    /// Stop all policies at once: none acts until they are let go on. Autoscalers, pools and rollouts do
     Pause(Pause),
     /// Let it go on
     Resume,
@@ -140,7 +140,7 @@ async fn list(client: &Client, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Says that nothing is done by itself, while that is so.
+/// Says that no policy does anything, while that is so.
 async fn tell_stop(client: &Client) {
     let Ok(all) = client.list_all(Kind::Freeze, None).await else { return };
     for any in &all.items {
@@ -149,7 +149,7 @@ async fn tell_stop(client: &Client) {
             let until = freeze.spec.until.map(|until| format!(" until {until}"));
             let (until, why) = (until.unwrap_or_default(), &freeze.spec.reason);
             output::say(&format!(
-                "nothing is done by itself{until} (freeze/{}): {why}",
+                "no policy does anything{until} (freeze/{}): {why}",
                 freeze.name()
             ));
         }
@@ -182,7 +182,7 @@ async fn stop(client: &Client, pause: Pause) -> anyhow::Result<Exit> {
     let outcome = client.apply(vec![any.to_value()], false).await?;
     change::judge(&outcome)?;
     change::tell(&outcome, &[subject])?;
-    output::say("nothing is done by itself from now on; to go on: atoll decisions resume");
+    output::say("no policy does anything from now on; to go on: atoll decisions resume");
     Ok(Exit::Done)
 }
 

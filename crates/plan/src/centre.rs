@@ -15,6 +15,7 @@ use atoll_model::{
 
 use crate::query::Query;
 use crate::{Context, Plan, checksum, sooner};
+use subject::Subject;
 use vote::Told;
 
 mod action;
@@ -129,6 +130,7 @@ impl Turn<'_> {
             .into_iter()
             .map(|standing| (standing.subject.clone(), standing))
             .collect();
+        self.set_aside(&before);
         let mut blind = (0, None);
         let mut standing = Vec::new();
         let mut over = back::outstanding(cx.world, self.policy);
@@ -184,6 +186,22 @@ impl Turn<'_> {
         if self.status.more > 0 {
             let message = format!("{} more are not followed", self.status.more);
             self.status.reasons.push(Reason::new("many", message));
+        }
+    }
+
+    /// A vote ends because its subject is none for a while, be it for what was done about it: should
+    /// it be one again, that is no other beginning.
+    fn set_aside(&mut self, before: &BTreeMap<String, Standing>) {
+        let voted = before.values().filter(|old| old.blind.is_none() && old.gives_back.is_none());
+        for old in voted {
+            let found = Subject::find(self.cx.world, &old.subject);
+            if found.is_some_and(|subject| !subject.is_in_phase(&self.policy.spec)) {
+                let starts = &mut self.status.starts;
+                let last = starts.iter().rposition(|start| start.subject == old.subject);
+                last.into_iter().for_each(|last| {
+                    starts.remove(last);
+                });
+            }
         }
     }
 

@@ -106,7 +106,7 @@ function Stopped({ stop, mayWrite, ask }: StoppedProps) {
   return (
     <section className="decisions-stopped" role="status">
       <p>
-        <b>Nothing is done by itself</b>: {stop.spec.reason}{" "}
+        <b>No policy does anything</b>: {stop.spec.reason}{" "}
         <span className="quiet">
           (<ObjectLink plural="freezes" name={stop.metadata.name} />)
         </span>

@@ -81,11 +81,11 @@ function Stop({ onClose }: { onClose: () => void }) {
     key: `stop ${why}`,
     preview: (signal) => create("freezes", freeze, true, signal),
     apply: () => create("freezes", freeze, false),
-    done: "nothing is done by itself any more",
+    done: "no policy does anything any more",
   };
   return (
     <ChangeDialog
-      title="Stop all that is done by itself"
+      title="Stop all policies"
       lead="At once, healing by policies too. What deployments, autoscalers and rollouts do goes on. Policies go on to vote, and decisions say what they would do."
       word="Stop"
       danger

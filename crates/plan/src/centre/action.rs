@@ -196,7 +196,9 @@ fn borrow(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<
             deployment.spec.environment,
             deployment.name()
         );
-        return Err(Reason::new("nothing-to-do", message));
+        let hint = "core applications give none up, nor do those whose autoscaler acts: a budget's \
+                    shares make these smaller";
+        return Err(Reason::new("nothing-to-do", message).hint(hint));
     };
     let done = lower(cx, lender, by)?;
     let left = done.writes.iter().find_map(|write| match write {

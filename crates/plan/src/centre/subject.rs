@@ -81,11 +81,14 @@ impl<'a> Subject<'a> {
             return zones(world).into_iter().map(|name| Subject::zone(&name)).collect();
         }
         let there = world.after(of.kind, "").filter(|any| !any.meta().deleting());
-        let in_phase = there.filter(|any| {
-            of.phases.is_empty() || phase(any).is_some_and(|phase| of.phases.contains(&phase))
-        });
+        let in_phase = there.filter(|any| is_in_phase(any, policy));
         let all = in_phase.map(|any| Subject::of(world, any));
         all.filter(|subject| subject.is_meant(policy)).collect()
+    }
+
+    /// Whether it is in a phase that a policy looks at.
+    pub fn is_in_phase(&self, policy: &Policy) -> bool {
+        self.any.as_ref().is_none_or(|any| is_in_phase(any, policy))
     }
 
     fn is_meant(&self, policy: &Policy) -> bool {
@@ -174,6 +177,11 @@ pub(super) fn root_of(id: &str) -> String {
         Some((deployment, _)) => format!("deployment/{deployment}"),
         None => id.to_owned(),
     }
+}
+
+fn is_in_phase(any: &Any, policy: &Policy) -> bool {
+    let phases = &policy.subjects.phases;
+    phases.is_empty() || phase(any).is_some_and(|phase| phases.contains(&phase))
 }
 
 /// The phase of an object in one word.
