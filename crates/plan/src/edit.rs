@@ -12,7 +12,30 @@ use atoll_model::{
 };
 
 use crate::delivery::used_releases;
-use crate::{Context, Plan, alerting};
+use crate::{Context, Plan, alerting, elasticity};
+
+/// Takes an object back to what it was: `past`, as it was kept then.
+///
+/// # Errors
+/// As [`apply`].
+pub fn revert(cx: &Context, mut past: Any) -> Result<Plan, Vec<Reason>> {
+    let target = past.meta().revision;
+    past.meta_mut().revision = 0;
+    // What was given out since then stays so, as where a manifest is applied.
+    past.meta_mut().generation = 0;
+    past.meta_mut().deleted_at = None;
+    if let Any::Deployment(deployment) = &mut past
+        && elasticity::kept(cx.world, deployment.name()).is_none()
+    {
+        // There were as many as its autoscaler had left, whatever was declared.
+        let there = deployment.wanted();
+        Arc::make_mut(deployment).spec.instances = there;
+    }
+    let mut plan = apply(cx, vec![past])?;
+    plan.intent = Intent::Revert;
+    plan.reasons.push(Reason::new("revert", format!("taken back to revision {target}")));
+    Ok(plan)
+}
 
 /// Turns manifests into a plan that creates or updates their objects, all or none. Objects that
 /// would not change are left out.

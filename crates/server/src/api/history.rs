@@ -8,7 +8,7 @@ use atoll_model::access::wire::{Audit, AuditEntry, AuditNote, AuditVerified};
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
 use atoll_model::config::Content;
 use atoll_model::deployment::Phase;
-use atoll_model::{Any, Config, Intent, Kind, Object, Reason, Timestamp};
+use atoll_model::{Any, Config, Kind, Object, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
 use atoll_store::{AuditFilter, Entry, RECORD};
 use axum::extract::{Path, Query, State};
@@ -271,19 +271,7 @@ pub async fn rollback(
         Some(revision) => at(&app, kind, &name, revision).await?,
         None => last_different(&app, kind, &name).await?,
     };
-    let target = past.meta().revision;
-    objects::write(&app, &actor, query.dry_run, move |cx| {
-        let mut any = past.clone();
-        any.meta_mut().revision = 0;
-        // What was given out since then stays so, as where a manifest is applied.
-        any.meta_mut().generation = 0;
-        any.meta_mut().deleted_at = None;
-        let mut plan = edit::apply(cx, vec![any])?;
-        plan.intent = Intent::Revert;
-        plan.reasons.push(Reason::new("revert", format!("taken back to revision {target}")));
-        Ok(plan)
-    })
-    .await
+    objects::write(&app, &actor, query.dry_run, move |cx| edit::revert(cx, past.clone())).await
 }
 
 async fn at(app: &Server, kind: Kind, name: &str, revision: u64) -> Answer<Any> {
