@@ -14,7 +14,7 @@ use crate::guard::GuardStatus;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Object, Reason, Spec};
 use crate::run::Resources;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The target of one application in one environment. Its object is named
 /// `APPLICATION.ENVIRONMENT`.
@@ -257,6 +257,15 @@ impl Spec for Deployment {
                 format!("this deployment is named {right}, of its application and environment");
             Err(Invalid::one("", why))
         }
+    }
+}
+
+impl Object<Instance> {
+    /// How long it took to become what it is: from when its process was started last, or it was
+    /// made. Where it is ready, that is what a start takes.
+    pub fn took(&self) -> Option<Span> {
+        let began = self.meta.created_at?.max(self.status.started_at.unwrap_or_default());
+        Some(self.status.since?.since(began))
     }
 }
 

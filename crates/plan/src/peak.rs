@@ -375,7 +375,7 @@ fn is_news(old: &PeakStatus, new: &PeakStatus) -> bool {
 }
 
 /// What rows of peaks say of one deployment.
-fn rows<'a>(
+pub(crate) fn rows<'a>(
     world: &'a Snapshot,
     deployment: &'a str,
 ) -> impl Iterator<Item = (&'a Arc<Object<Peak>>, &'a PeakApplication)> {

@@ -225,12 +225,10 @@ fn named(names: &[String]) -> String {
 fn starts(world: &Snapshot) -> BTreeMap<String, Span> {
     let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for instance in world.all::<Instance>() {
-        let status = &instance.status;
-        let ready = status.phase == InstancePhase::Ready && status.restarts == 0;
-        if let (Some(began), Some(since), true) = (instance.meta.created_at, status.since, ready) {
+        let ready = instance.status.phase == InstancePhase::Ready;
+        if let Some(took) = instance.took().filter(|_| ready) {
             let application = instance.spec.deployment.rsplit_once('.').map_or("", |(a, _)| a);
-            let took = since.since(began).0.min(3_600_000);
-            all.entry(application.to_owned()).or_default().push(took);
+            all.entry(application.to_owned()).or_default().push(took.0);
         }
     }
     let middle = |mut took: Vec<u64>| {
@@ -307,9 +305,13 @@ fn owns(
             }
             None => Some(Base::of(load)),
         };
-        if let Some(base) = found {
-            own.insert(deployment.clone(), Own::new(base, load));
-        }
+        let Some(base) = found else { continue };
+        let when = (from, spec.lasts);
+        let declared =
+            today.map(|today| past::peaks(today, deployment, (load, &base), when, assumed));
+        let mut of = Own::new(base, load);
+        of.factors.extend(declared.into_iter().flatten());
+        own.insert(deployment.clone(), of);
     }
     if let Some(today) = today {
         let known = |name: &str| load_for(spec, all, name).is_some_and(|l| l.known.is_some());

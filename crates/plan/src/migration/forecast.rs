@@ -99,9 +99,7 @@ fn start(world: &Snapshot, deployment: &str) -> Span {
     let mut took: Vec<Span> = world
         .derived::<Instance>(deployment)
         .filter(|instance| instance.status.phase == InstancePhase::Ready)
-        .filter_map(|instance| Some(instance.status.since?.since(instance.meta.created_at?)))
-        // One that became ready anew long after it was made says nothing.
-        .filter(|took| took.0 < 3_600_000)
+        .filter_map(|instance| instance.took())
         .collect();
     took.sort_unstable();
     took.get(took.len() / 2).copied().unwrap_or(START)

@@ -5,7 +5,7 @@
 //! Pools that may hold the same share what runs nowhere yet. More are asked for at once; fewer only
 //! after fewer have been enough for a while, so that what is saved outlasts what is moved for it.
 
-use atoll_model::cmdb::Amount;
+use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::pool::{Advice, Autoscale, AutoscaleMode, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Deployment, Environment, Host, Instance, Object};
 
@@ -42,9 +42,16 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         return Some(Advice { count, because, ..Advice::default() });
     };
     let one = Sum { cpu: host.cpu.0, memory: host.memory.0 };
-    let count = bounds(hosts_for(demand, one, autoscale));
+    let closed = closed(cx, status);
+    let count = bounds(hosts_for(demand, one, autoscale).saturating_add(closed));
+    let besides = match closed {
+        0 => String::new(),
+        1 => "; 1 more is closed and not empty yet".to_owned(),
+        more => format!("; {more} more are closed and not empty yet"),
+    };
     let because = format!(
-        "{} want {}m cpu and {} MiB here; a host has {}m and {} MiB, of which {}% stay free",
+        "{} want {}m cpu and {} MiB here; a host has {}m and {} MiB, of which {}% stay \
+         free{besides}",
         crate::instances(instances),
         demand.cpu,
         demand.memory >> 20,
@@ -85,6 +92,18 @@ fn usual_host(cx: &Context, status: &PoolStatus) -> Option<Amount> {
         memory: all.iter().map(|amount| amount.memory).min()?,
         instances: 0,
     })
+}
+
+/// Hosts of it that somebody else has closed, a person or a migration, and on which something still
+/// runs: what is to run finds no room on them. Once they are empty they are the first to go.
+fn closed(cx: &Context, status: &PoolStatus) -> u32 {
+    let ours = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready && !m.closed);
+    let hosts = ours.filter_map(|(key, _)| cx.world.get::<Host>(key));
+    let closed = hosts.filter(|host| {
+        let heard = host.status.phase != HostPhase::Unknown;
+        heard && !host.is_open() && cx.world.instances_on(host.name()).next().is_some()
+    });
+    closed.count() as u32
 }
 
 /// What deployments that may use these hosts want, less what of it others have or will make room

@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};
 use atoll_model::{
-    Autoscaler, Capacity, Deployment, Host, Instance, Kind, Migration, Object, Pool, Reason,
+    Autoscaler, Capacity, Deployment, Host, Instance, Kind, Migration, Object, Peak, Pool, Reason,
     Snapshot, Span, Timestamp,
 };
 use serde_json::json;
 
-mod peak;
+pub(super) mod peak;
 
 /// What happens, happens so long after the beginning.
 const SOON: Span = Span::seconds(600);
 const HOUR: Span = Span::seconds(3_600);
+/// So long after a peak has begun.
+const BEGUN: Span = Span::seconds(60);
 
 /// The scenario of an object.
 ///
@@ -71,17 +73,20 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
             ..Rehearsal::default()
         });
     }
-    let peak = peak(world, name, now);
+    let peak = next_peak(world, name, now);
+    let from = peak.map_or(now, |peak| (peak - HOUR).max(now));
+    // While the peak is there, and be it a short one.
+    let at = peak.map_or(HOUR, |peak| (peak + BEGUN).since(from));
     let known = served(world, name, "99%");
     let fault = match (zone(world, name), host(world, name)) {
-        (Some(zone), _) => Fault::Loss { at: HOUR, of: format!("zone/{zone}"), lasts: None },
+        (Some(zone), _) => Fault::Loss { at, of: format!("zone/{zone}"), lasts: None },
         (None, Some(host)) if known.is_none() => {
-            Fault::Loss { at: HOUR, of: format!("host/{host}"), lasts: None }
+            Fault::Loss { at, of: format!("host/{host}"), lasts: None }
         }
-        _ => Fault::Load { at: HOUR, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
+        _ => Fault::Load { at, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
     };
     Some(Rehearsal {
-        from: Some(peak),
+        from: Some(from),
         lasts: Span(HOUR.0 * 3),
         load: forecast(),
         faults: vec![fault],
@@ -96,13 +101,16 @@ fn served(world: &Snapshot, name: &str, at_least: &str) -> Option<Check> {
     Some(Check::Served { of: Some(name.to_owned()), at_least: at_least.to_owned() })
 }
 
-/// An hour before the highest load that is expected of the next days.
-fn peak(world: &Snapshot, name: &str, now: Timestamp) -> Timestamp {
-    let capacity = world.get::<Capacity>(name);
-    let days = capacity.map(|capacity| capacity.status.days.as_slice()).unwrap_or_default();
-    let ahead = days.iter().filter(|day| day.at > now);
-    let highest = ahead.max_by(|a, b| a.high.total_cmp(&b.high));
-    highest.map_or(now, |day| (day.at - HOUR).max(now))
+/// When the next peak of a deployment is that is declared, or else when the highest load of the
+/// next days is expected.
+fn next_peak(world: &Snapshot, name: &str, now: Timestamp) -> Option<Timestamp> {
+    let declared = crate::peak::rows(world, name).map(|(peak, _)| &peak.status.times);
+    let ahead = declared.filter(|times| times.ends > now).map(|times| times.starts.max(now));
+    ahead.min().or_else(|| {
+        let capacity = world.get::<Capacity>(name)?;
+        let ahead = capacity.status.days.iter().filter(|day| day.at > now);
+        Some(ahead.max_by(|a, b| a.high.total_cmp(&b.high))?.at)
+    })
 }
 
 /// The zone most of its instances are in, if there is another.
@@ -159,10 +167,17 @@ fn migration(world: &Snapshot, name: &str) -> Option<Rehearsal> {
 
 fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
     world.get::<Pool>(name)?;
-    let peaks = world.all::<Capacity>().flat_map(|capacity| &capacity.status.days);
-    let highest = peaks.filter(|day| day.at > now).max_by_key(|day| day.instances);
-    let from = highest.map_or(now, |day| (day.at - Span(HOUR.0 * 2)).max(now));
-    let fails = Fault::Provider { at: HOUR, of: name.to_owned(), lasts: Some(HOUR) };
+    let declared = world.all::<Peak>().filter(|peak| !peak.meta.deleting());
+    let declared = declared.map(|peak| &peak.status.times).filter(|times| times.ends > now);
+    let days = world.all::<Capacity>().flat_map(|capacity| &capacity.status.days);
+    let highest = days.filter(|day| day.at > now).max_by_key(|day| day.instances);
+    let next = declared.map(|times| times.starts.max(now)).min();
+    let from_peak = |peak: Timestamp| {
+        let from = (peak - Span(HOUR.0 * 2)).max(now);
+        (from, Span(peak.since(from).0.saturating_sub(HOUR.0 / 2)))
+    };
+    let (from, at) = next.or(highest.map(|day| day.at)).map_or((now, HOUR), from_peak);
+    let fails = Fault::Provider { at, of: name.to_owned(), lasts: Some(HOUR) };
     Some(Rehearsal {
         from: Some(from),
         lasts: Span(HOUR.0 * 6),

@@ -50,7 +50,7 @@ pub(super) fn known(
     let end = start + Span(HISTORY_STEP.0 * values.len() as u64);
     let steps = ((from + lasts).since(end).0 / HISTORY_STEP.0) as usize + 1;
     let series = Series { start: start.0, step: HISTORY_STEP.0 as i64, values: &values };
-    // Peaks that were are nothing usual; those to come are supposed by the scenario, or not.
+    // Peaks that were are nothing usual; those to come are put on top.
     let mut events = peak::events(&today.world, deployment, HISTORY_STEP);
     events.retain(|event| event.from < end.0);
     events.iter_mut().for_each(|event| event.to = event.to.min(end.0));
@@ -70,6 +70,37 @@ pub(super) fn known(
             Some(base)
         }
     }
+}
+
+/// The times a declared peak multiplies the load of a deployment in, and by how much, where its
+/// load is forecast and the scenario supposes no peak of its own.
+pub(super) fn peaks(
+    today: &Today,
+    deployment: &str,
+    (load, base): (&Load, &Base),
+    (from, lasts): (Timestamp, Span),
+    assumed: &mut Vec<String>,
+) -> Vec<(Timestamp, Timestamp, f64)> {
+    let mut all = Vec::new();
+    if load.known != Some(Known::Forecast) || !load.peaks.is_empty() {
+        return all;
+    }
+    for (declared, row) in peak::rows(&today.world, deployment) {
+        let times = &declared.status.times;
+        let within = times.starts < from + lasts && times.ends > from;
+        // What is measured now and taken to stay is that of the peak already.
+        let in_it = matches!(base, Base::Shape(..)) && times.starts <= today.now;
+        let factor = super::about::peak::times(&today.world, declared, row);
+        let Some(factor) = factor.filter(|_| within && !in_it) else { continue };
+        assumed.push(format!(
+            "peak/{} brings {deployment} {factor:.2} times its load from {} to {}",
+            declared.name(),
+            times.starts,
+            times.ends
+        ));
+        all.push((times.starts, times.ends, factor));
+    }
+    all
 }
 
 /// What was measured; less than a day of it stays as it was last.

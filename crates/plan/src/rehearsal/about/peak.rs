@@ -82,6 +82,16 @@ fn load_of(world: &Snapshot, peak: &Object<Peak>, row: &PeakApplication) -> Opti
     Some(own)
 }
 
+/// How many times its usual load, of that which is its own, an application has in a peak.
+pub(in crate::rehearsal) fn times(
+    world: &Snapshot,
+    peak: &Object<Peak>,
+    row: &PeakApplication,
+) -> Option<f64> {
+    let own = load_of(world, peak, row)?;
+    (own.usual > 0.0).then(|| own.expected / own.usual)
+}
+
 struct Own {
     usual: f64,
     expected: f64,
