@@ -151,12 +151,16 @@ impl Turn<'_> {
             return self.end_wave(began);
         }
         let due = began + self.migration.spec.wave_timeout;
+        let unwanted = self.migration.spec.cancelled && self.left_to_take_back() == 0;
+        let homeless = |name: &&str| unplaceable(world, name).is_some();
+        if unwanted && (self.cx.now >= due || open.iter().all(homeless)) {
+            return self.give_up(began);
+        }
         if self.cx.now < due {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
+            let first = open.iter().find_map(|name| Some((*name, unplaceable(world, name)?)));
+            self.status.reasons.extend(first.map(|(name, why)| self.no_room(name, why)));
             return;
-        }
-        if self.migration.spec.cancelled && self.left_to_take_back() == 0 {
-            return self.give_up(began);
         }
         self.status.phase = MigrationPhase::Stuck;
         for name in open.into_iter().take(5) {
@@ -168,6 +172,23 @@ impl Turn<'_> {
             let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
             self.status.reasons.push(Reason::new("stuck", message).hint(hint));
         }
+    }
+
+    /// Why a wave waits before it is late: there is no room for what it moves.
+    fn no_room(&self, deployment: &str, why: &Reason) -> Reason {
+        let others =
+            self.cx.world.all::<Migration>().filter(|other| {
+                other.name() != self.migration.name() && !other.status.phase.is_over()
+            });
+        let others: Vec<String> =
+            others.map(|other| format!("migration/{}", other.name())).collect();
+        let message =
+            format!("wave {} waits for room: {deployment}: {}", self.status.wave, why.message);
+        let hint = match others.is_empty() {
+            true => format!("atoll why deployment/{deployment}"),
+            false => format!("{} closes hosts too: cancel or pause one", others.join(", ")),
+        };
+        Reason::new("no-room", message).hint(hint)
     }
 
     /// Whether an instance of the wave is where it is moved off.
@@ -305,6 +326,10 @@ impl Turn<'_> {
     fn end(&mut self, phase: MigrationPhase) {
         self.status.phase = phase;
         self.status.ended_at = self.status.ended_at.or(Some(self.cx.now));
+        if phase == MigrationPhase::Cancelled {
+            let (world, spec) = (self.cx.world, &self.migration.spec);
+            self.status.left = arbitrate::choose(world, spec, &self.status, u32::MAX).left;
+        }
     }
 
     fn done(mut self) -> Plan {
@@ -316,6 +341,12 @@ impl Turn<'_> {
         }
         self.plan
     }
+}
+
+/// Why a deployment finds no place for what it lacks.
+fn unplaceable<'a>(world: &'a Snapshot, deployment: &str) -> Option<&'a Reason> {
+    let reasons = &world.get::<Deployment>(deployment)?.status.reasons;
+    reasons.iter().find(|reason| reason.code == "unplaceable")
 }
 
 /// The hosts a migration's filter lets through.
