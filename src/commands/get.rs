@@ -84,6 +84,7 @@ async fn list(
     let selector = selector.map(|s| s.to_string());
     let asks = kinds.iter().map(|kind| client.list_all(*kind, selector.as_deref()));
     let (mut items, mut revision) = (Vec::new(), u64::MAX);
+    let mut refused = None;
     for list in futures::future::join_all(asks).await {
         match list {
             Ok(mut list) => {
@@ -92,9 +93,13 @@ async fn list(
                 revision = revision.min(list.revision);
             }
             // Of everything, one sees what one may see.
-            Err(ClientError::Refused(_)) if kinds.len() > 1 => {}
+            Err(error @ ClientError::Refused(_)) if kinds.len() > 1 => refused = Some(error),
             Err(error) => return Err(error.into()),
         }
+    }
+    // Of what one may see nothing of, it is not said that there is none.
+    if let Some(error) = refused.filter(|_| revision == u64::MAX) {
+        return Err(error.into());
     }
     if items.is_empty() && format.is_table() {
         let what: Vec<&str> = kinds.iter().map(|k| k.plural()).collect();

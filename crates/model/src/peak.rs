@@ -57,7 +57,7 @@ pub struct Peak {
 
 /// What is expected of one application.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields, expecting = "a number of times, or volume: a load")]
 pub enum Expected {
     /// So many times the usual load of each hour.
     Times(f64),

@@ -177,7 +177,7 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     }
     status.hosts = hosts::look(cx, environment, &status.applications);
     keep(now, &mut status);
-    report::watch(cx, environment, &mut status);
+    report::watch(cx, peak.meta.created_at, environment, &mut status);
     status.phase = phase(now, &status);
     if now < times.ends || stored.checks.is_empty() {
         let found = ready::checks(cx, peak, &status);
@@ -370,7 +370,9 @@ fn is_news(old: &PeakStatus, new: &PeakStatus) -> bool {
         (told, rows, checks, codes, seen, status.raised_at, status.planned_at)
     };
     let seen = PeakStatus { seen_at: old.seen_at, ..new.clone() };
-    let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
+    // While it is there people watch it.
+    let shown = if new.phase == PeakPhase::Live { EVERY } else { SHOWN };
+    let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= shown);
     sharp(old) != sharp(new) || (late && *old != seen)
 }
 

@@ -4,7 +4,7 @@
 use atoll_model::alerting::AlertPhase;
 use atoll_model::budget::worth;
 use atoll_model::monitoring::ObjectivePhase;
-use atoll_model::peak::{PeakReport, PeakStatus, Times};
+use atoll_model::peak::{PeakReport, PeakStatus};
 use atoll_model::{Alert, Decision, Span, Timestamp};
 
 use super::{EVERY, hosts, now_of, ready};
@@ -24,8 +24,13 @@ pub(super) fn load(cx: &Context, deployment: &str) -> Option<f64> {
     (load.is_finite() && *load >= 0.0).then_some(*load)
 }
 
-/// Adds what was seen since the last turn.
-pub(super) fn watch(cx: &Context, environment: &str, status: &mut PeakStatus) {
+/// Adds what was seen since the last turn, of a peak that was declared at that time.
+pub(super) fn watch(
+    cx: &Context,
+    declared: Option<Timestamp>,
+    environment: &str,
+    status: &mut PeakStatus,
+) {
     let times = status.times;
     if cx.now < times.starts {
         status.report = None;
@@ -43,7 +48,8 @@ pub(super) fn watch(cx: &Context, environment: &str, status: &mut PeakStatus) {
     if cx.now <= times.ends + EVERY {
         seen(status, cx.now, &mut report);
         broken(cx, status, passed, &mut report);
-        told(cx, status, &times, &mut report);
+        let since = times.scale.max(declared.unwrap_or_default());
+        told(cx, status, (since, times.ends), &mut report);
     }
     spent(cx, status, passed, &mut report);
     let there = u32::try_from(hosts::open(cx.world, environment).count()).unwrap_or(u32::MAX);
@@ -93,7 +99,12 @@ fn spent(cx: &Context, status: &PeakStatus, passed: Span, report: &mut PeakRepor
 }
 
 /// What fired and what was decided about it, each once.
-fn told(cx: &Context, status: &PeakStatus, times: &Times, report: &mut PeakReport) {
+fn told(
+    cx: &Context,
+    status: &PeakStatus,
+    (since, ends): (Timestamp, Timestamp),
+    report: &mut PeakReport,
+) {
     let mine = |name: &str| {
         let rows = status.applications.iter();
         let mut all = rows.map(|row| &row.deployment);
@@ -102,7 +113,7 @@ fn told(cx: &Context, status: &PeakStatus, times: &Times, report: &mut PeakRepor
         })
     };
     let about = |subject: &str| subject.split_once('/').is_some_and(|(_, name)| mine(name));
-    let within = |at: Option<Timestamp>| at.is_some_and(|at| at >= times.scale && at < times.ends);
+    let within = |at: Option<Timestamp>| at.is_some_and(|at| at >= since && at < ends);
     let decided = cx
         .world
         .all::<Decision>()

@@ -133,3 +133,54 @@ fn fill(values: &[Option<f64>]) -> Vec<f64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::peak::{Peak, PeakApplication, Times};
+    use atoll_model::rehearsal::Peak as Rise;
+    use atoll_model::{Any, Object};
+
+    use super::*;
+
+    const HOUR: Span = Span::seconds(3_600);
+
+    fn hours(count: u64) -> Timestamp {
+        Timestamp(0) + Span(HOUR.0 * count)
+    }
+
+    #[test]
+    fn a_declared_peak_is_put_on_top_of_what_is_forecast() {
+        let spec = serde_json::json!({
+            "starts": "1970-01-01T05:00:00Z", "ends": "1970-01-01T06:00:00Z",
+            "environment": "prod", "applications": { "shop": 4 },
+        });
+        let mut peak = Object::new("sale", serde_json::from_value::<Peak>(spec).unwrap());
+        peak.status.times = Times { starts: hours(5), ends: hours(6), ..Times::default() };
+        peak.status.applications = vec![PeakApplication {
+            deployment: "shop.prod".to_owned(),
+            usual: Some(40.0),
+            expected: Some(160.0),
+            ..PeakApplication::default()
+        }];
+        let world = crate::testing::world([Any::Peak(Arc::new(peak))]);
+        let today = |now: u64| Today { world: world.clone(), now: hours(now), ..Today::default() };
+        let load = Load { known: Some(Known::Forecast), ..Load::default() };
+        let values = Base::Values(hours(0), HISTORY_STEP, vec![40.0]);
+        let level = Base::Shape(40.0, vec![1.0]);
+        let of = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
+            let when = (hours(now), Span(HOUR.0 * lasts));
+            peaks(&today(now), name, (load, base), when, &mut Vec::new())
+        };
+        let whole = vec![(hours(5), hours(6), 4.0)];
+        assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
+        assert_eq!(of(5, "shop.prod", &load, &values, 8), whole, "it has begun");
+        assert_eq!(of(5, "shop.prod", &load, &level, 8), [], "what stays is that of the peak");
+        assert_eq!(of(1, "shop.prod", &load, &values, 4), [], "it comes later");
+        assert_eq!(of(1, "stock.prod", &load, &values, 8), []);
+        let (at, rise) = (HOUR, Span::seconds(60));
+        let own = Load { peaks: vec![Rise { at, times: 2.0, rise, lasts: HOUR }], ..load };
+        assert_eq!(of(1, "shop.prod", &own, &values, 8), [], "the scenario has one of its own");
+    }
+}

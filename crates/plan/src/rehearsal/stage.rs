@@ -56,6 +56,7 @@ impl Stage {
             }
         }
         for change in &spec.changes {
+            missing.extend(unknown(change, &spec.changes, sim));
             acts.push((from + change.at(), Act::Change(change.clone())));
         }
         if !missing.is_empty() {
@@ -251,6 +252,10 @@ fn fault_acts(
             [(at, Act::Lose(of.clone(), hosts))].into_iter().chain(back).collect()
         }
         Fault::Slow { of, by, lasts, .. } => {
+            let there = |of: &str| sim.world.all::<Deployment>().any(|d| is_of(d.name(), of));
+            if let Some(of) = of.as_deref().filter(|of| !there(of)) {
+                return Err(missing(format!("application or deployment {of}")));
+            }
             let back = ends(lasts).map(|at| (at, Act::AsBefore(of.clone(), *by)));
             [(at, Act::Slower(of.clone(), *by))].into_iter().chain(back).collect()
         }
@@ -284,6 +289,22 @@ fn fault_acts(
             [(at, Act::Provider(of.clone(), true))].into_iter().chain(back).collect()
         }
     })
+}
+
+/// What a change is of and is not there, unless others make something.
+fn unknown(change: &Change, all: &[Change], sim: &Sim) -> Option<Reason> {
+    let (kind, name) = match change {
+        Change::Deploy { of, .. } => (Kind::Deployment, of.as_str()),
+        Change::Scale { of, .. } | Change::Edit { of, .. } => {
+            let (kind, name) = of.split_once('/')?;
+            (Kind::parse(kind)?, name)
+        }
+        Change::Migrate { .. } | Change::Apply { .. } => return None,
+    };
+    let made = all.iter().any(|other| matches!(other, Change::Apply { .. }));
+    let message = format!("changes: there is no {}/{name}", kind.lower());
+    let there = made || sim.world.find(kind, name).is_some();
+    (!there).then(|| Reason::new("not-found", message))
 }
 
 fn hosts_of(sim: &Sim, of: &str) -> Vec<String> {
