@@ -27,7 +27,7 @@ pub struct Args {
     /// Suppose that a zone or a host is lost
     #[arg(long, value_name = "zone/NAME|host/NAME")]
     without: Option<String>,
-    /// The highest load expected in the next days, and not that of now
+    /// The highest load expected in the next days or in a declared peak, and not that of now
     #[arg(long)]
     peak: bool,
     #[command(flatten)]

@@ -11829,20 +11829,23 @@ export interface components {
             /** @description Until when this is counted. */
             at: components["schemas"]["Timestamp"];
             /**
+             * Format: uint32
+             * @description Tells apart what it goes by: of another scaling or other bounds nothing is known.
+             * @default 0
+             */
+            basis: number;
+            /**
              * Format: double
              * @description Instance seconds it would have taken,
              */
             instances: number;
+            /** @description It is let act, and observes until its score is what is required. */
+            letAct?: boolean;
             /**
              * Format: double
              * @description For so many seconds it is known what was needed.
              */
             seconds: number;
-            /**
-             * Format: uint32
-             * @description So many would serve now: what it would begin serves after a start.
-             */
-            serving: number;
             /**
              * Format: double
              * @description For so many of them those it would have had were too few,
@@ -11850,6 +11853,8 @@ export interface components {
             short: number;
             /** @description Since when it observes. */
             since: components["schemas"]["Timestamp"];
+            /** @description The numbers it wanted lately, the oldest first: what it would begin serves after a start. */
+            wanted?: components["schemas"]["Wanted"][];
             /**
              * Format: double
              * @description and for so many those that served.
@@ -11857,7 +11862,7 @@ export interface components {
             wasShort: number;
             /**
              * Format: double
-             * @description and those there were to be.
+             * @description and those there were to be, or were needed, where that is more.
              */
             were: number;
         };
@@ -11867,8 +11872,8 @@ export interface components {
             observed: components["schemas"]["Span"];
             /**
              * Format: double
-             * @description It would have taken at most so many times the instances there were. As many as it likes, if
-             *     absent.
+             * @description It would have taken at most so many times the instances there were, or were needed where
+             *     that is more. As many as it likes, if absent.
              */
             times?: number | null;
             /**
@@ -13314,6 +13319,16 @@ export interface components {
         };
         /** @description Waivers have no status. */
         WaiverStatus: Record<string, never>;
+        /** @description A number of instances from a time on. */
+        Wanted: {
+            /** @description Since when. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint32
+             * @description So many.
+             */
+            instances: number;
+        };
         /** @description One event of `GET /v1/watch`, sent as a server-sent event whose id is the revision. */
         WatchEvent: {
             /** @description `put` or `delete`; `sync` once everything that was there at the start has been sent. */
@@ -14055,6 +14070,7 @@ export type Vote = components['schemas']['Vote'];
 export type Waiver = components['schemas']['Waiver'];
 export type Waiver2 = components['schemas']['Waiver2'];
 export type WaiverStatus = components['schemas']['WaiverStatus'];
+export type Wanted = components['schemas']['Wanted'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Wave = components['schemas']['Wave'];
 export type What = components['schemas']['What'];

@@ -210,7 +210,7 @@ impl Spec for Peak {
             invalid.nest(&path, name::check_simple(name));
             let (Expected::Times(amount) | Expected::Volume { volume: amount }) = expected;
             let wrong = !(amount.is_finite() && *amount > 0.0 && *amount <= 1e12);
-            invalid.add_if(wrong, &path, "is not more than zero");
+            invalid.add_if(wrong, &path, "is to be more than zero, and at most 1e12");
         }
         invalid.nest("lead", self.lead.validate());
         for (i, ready) in self.switches.iter().enumerate() {

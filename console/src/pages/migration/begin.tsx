@@ -1,6 +1,7 @@
 // Begins a migration: what is moved off where, how much at a time; beside it what that would take.
 import { useMemo, useState } from "react";
 import { create } from "../../api/change";
+import { useMigrationForecast } from "../../api/forecasts";
 import { useFleet } from "../../api/live";
 import { serverNow } from "../../api/metrics";
 import { order, zoneOf } from "../../logic/fleet";
@@ -34,11 +35,16 @@ export function Begin({ onClose }: { onClose: () => void }) {
   const names = useMemo(() => new Set(hosts.map(({ metadata }) => metadata.name)), [hosts]);
   const wrong = wrongWith(asking, how, names);
   const spec = wrong ? undefined : specOf(asking, how);
+  const forecast = useMigrationForecast(spec).data;
+  // What moves nothing is nothing to begin, unless the hosts are to stay closed.
+  const nothing =
+    forecast && (forecast.hosts.length === 0 || (forecast.instances === 0 && !retire));
+  const asked = nothing ? undefined : spec;
   const plain = of.replaceAll(/[^a-z0-9-]+/gi, "-").toLowerCase();
   const named = what === "balance" ? "balance" : what === "filter" ? "hosts" : plain;
   const name = `${named}-${at}`;
   const migration = { kind: "Migration", metadata: { name }, spec };
-  const proposal: Proposal | undefined = spec && {
+  const proposal: Proposal | undefined = asked && {
     key: `migrate ${name} ${JSON.stringify(spec)}`,
     preview: (signal) => create("migrations", migration, true, signal),
     apply: () => create("migrations", migration, false),

@@ -24,9 +24,11 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
         <Fact name="takes about">
           {parseSpan(takes) < 1000 ? "a moment" : spanWords(parseSpan(takes))}
         </Fact>
-        <Fact name="packed closely">
-          {counted(packed, "host")} <span className="quiet small">no fewer than {least}</span>
-        </Fact>
+        {unplaced === 0 && (
+          <Fact name="packed closely">
+            {counted(packed, "host")} <span className="quiet small">no fewer than {least}</span>
+          </Fact>
+        )}
       </Facts>
       {unplaced > 0 && (
         <p>

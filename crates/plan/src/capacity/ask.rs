@@ -2,19 +2,23 @@
 //! is worked out from what is known now, and nothing is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, Known, ZoneRoom};
+use atoll_model::capacity::{
+    CapacityReport, CapacityRow, CapacityStatus, GroupRow, Known, ZoneRoom,
+};
 use atoll_model::cmdb::Amount;
 use atoll_model::deployment::InstancePhase;
+use atoll_model::peak::{PeakApplication, PeakPhase};
 use atoll_model::run::Resources;
 use atoll_model::{
-    Application, Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object, Snapshot,
-    Timestamp,
+    Application, Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object, Peak,
+    Snapshot, Timestamp,
 };
 
 use super::Subject;
-use crate::Context;
 use crate::elasticity::decide;
+use crate::{Context, peak};
 
 /// Calls are followed so far.
 const FARTHEST: usize = 16;
@@ -142,13 +146,25 @@ fn row(
         missing: needed.saturating_sub(left),
         placed: 0,
         room,
-        runs_out: runs_out(status, most),
+        runs_out: runs_out(world, name, status, most),
         notes,
     }
 }
 
-fn runs_out(status: &atoll_model::capacity::CapacityStatus, most: u32) -> Option<Timestamp> {
-    status.days.iter().find(|day| day.instances > most).map(|day| day.at)
+/// When more instances are expected to be needed than there is room for: on one of the next days, or
+/// in a peak that is declared.
+fn runs_out(world: &Snapshot, name: &str, status: &CapacityStatus, most: u32) -> Option<Timestamp> {
+    let day = status.days.iter().find(|day| day.instances > most).map(|day| day.at);
+    let short = to_come(world, name).filter(|(_, row)| row.needed.is_some_and(|n| n > most));
+    short.map(|(peak, _)| peak.status.times.starts).chain(day).min()
+}
+
+/// What declared peaks that are not over expect of a deployment.
+fn to_come<'a>(
+    world: &'a Snapshot,
+    name: &'a str,
+) -> impl Iterator<Item = (&'a Arc<Object<Peak>>, &'a PeakApplication)> {
+    peak::rows(world, name).filter(|(peak, _)| peak.status.phase != PeakPhase::Over)
 }
 
 /// The load of each deployment, as it is supposed.
@@ -156,9 +172,12 @@ fn loads(world: &Snapshot, ask: &Ask) -> BTreeMap<String, f64> {
     let base: BTreeMap<String, f64> = world
         .all::<Capacity>()
         .filter_map(|capacity| {
-            let highest = capacity.status.days.iter().map(|day| day.high).max_by(f64::total_cmp);
+            let name = capacity.name();
+            let days = capacity.status.days.iter().map(|day| day.high);
+            let declared = to_come(world, name).filter_map(|(_, row)| row.expected);
+            let highest = days.chain(declared).max_by(f64::total_cmp);
             let peak = highest.filter(|_| ask.peak);
-            Some((capacity.meta.name.clone(), peak.or(capacity.status.load)?))
+            Some((name.to_owned(), peak.or(capacity.status.load)?))
         })
         .collect();
     let meant = |name: &str| {

@@ -103,7 +103,7 @@ impl Script {
             of: Some(name.to_owned()).filter(|name| name != "all"),
             demand: demand.filter_map(|(k, v)| Some((k.to_owned(), v.parse().ok()?))).collect(),
             without: options.take("without")?,
-            peak: false,
+            peak: options.take("peak")?.unwrap_or(false),
         };
         let report = ask(&self.sim.context(), &supposed);
         for row in &report.deployments {
