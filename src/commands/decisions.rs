@@ -47,7 +47,7 @@ enum Command {
     Right(Said),
     /// Say that a decision was wrong
     Wrong(Said),
-    /// Stop all policies at once: none acts until they are let go on. Autoscalers, pools and rollouts do
+    /// Stop all policies at once, until they are let go on; autoscalers and pools are not
     Pause(Pause),
     /// Let it go on
     Resume,

@@ -189,8 +189,8 @@ impl Turn<'_> {
         }
     }
 
-    /// A vote ends because its subject is none for a while, be it for what was done about it: should
-    /// it be one again, that is no other beginning.
+    /// A vote ends because its subject is none for a while, be it for what was done about it:
+    /// should it be one again, that is no other beginning.
     fn set_aside(&mut self, before: &BTreeMap<String, Standing>) {
         let voted = before.values().filter(|old| old.blind.is_none() && old.gives_back.is_none());
         for old in voted {

@@ -23,6 +23,7 @@ pub mod ahead;
 pub mod decide;
 pub mod derive;
 mod score;
+mod seen;
 mod unread;
 
 /// The series that keeps what signals say.
@@ -118,6 +119,12 @@ impl<'a> Subject<'a> {
         self.scaling.down_after.unwrap_or(START)
     }
 
+    /// What its schedules ask for at least.
+    fn floor(&self, now: Timestamp) -> u32 {
+        let floors = self.scaling.schedules.iter().filter(|floor| floor.until(now).is_some());
+        floors.map(|floor| floor.at_least).max().unwrap_or(0)
+    }
+
     fn bounds(&self) -> (u32, u32) {
         let spec = &self.object.spec;
         let max = spec.max.unwrap_or(self.scaling.max);
@@ -186,14 +193,9 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let (min, max) = subject.bounds();
     let most = f64::from(max.max(1)) * ABSURD;
     let points = points(subject, &cx.measured.answers, most);
-    let needs: Vec<Needs> = subject
-        .signals
-        .iter()
-        .zip(&points)
-        .map(|(signal, points)| Needs { name: signal.name, points })
-        .collect();
-    let floors = subject.scaling.schedules.iter();
-    let floors = floors.filter(|floor| floor.until(cx.now).is_some());
+    let each = subject.signals.iter().zip(&points);
+    let needs: Vec<Needs> =
+        each.map(|(signal, points)| Needs { name: signal.name, points }).collect();
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
     let bound = budget::bound::bound(cx, subject.deployment);
@@ -207,7 +209,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         since: stored.since,
         min,
         max,
-        floor: floors.map(|floor| floor.at_least).max().unwrap_or(0),
+        floor: subject.floor(cx.now),
         peak,
         expected: expected(subject, forecast.as_ref(), cx.now),
         signals: &needs,
@@ -223,9 +225,8 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         wanted = current.min(max);
         reasons = vec![reason];
     }
-    if let Some(bound) = bound
-        && (current > max || reasons.iter().any(|reason| reason.code == "at-max"))
-    {
+    let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");
+    if let Some(bound) = bound.filter(|_| full) {
         reasons.retain(|reason| reason.code != "at-max");
         reasons.push(bound.reason);
     }
@@ -245,10 +246,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
             ScalingMode::Act => AutoscalerPhase::Acting,
         },
         desired,
-        since: match desired == stored.desired {
-            true => stored.since,
-            false => Some(cx.now),
-        },
+        since: if desired == stored.desired { stored.since } else { Some(cx.now) },
         min,
         max,
         signals: told(subject, &needs, cx.now),

@@ -285,9 +285,9 @@ fn the_number_follows_the_load_traces() {
     assert!(own.violated <= most, "it is too low too often: {own:?} against {baseline:?}");
 }
 
-/// Others than those by which the planner's numbers were chosen. Many are so noisy that nobody could
-/// be too low in half a percent of minutes for 1.15 times the optimum; of those where somebody
-/// could, it is not.
+/// Others than those by which the planner's numbers were chosen. Many are so noisy that nobody
+/// could be too low in half a percent of minutes for 1.15 times the optimum; where somebody could,
+/// it is not.
 #[cfg(not(debug_assertions))]
 #[test]
 fn the_number_follows_random_load_traces() {

@@ -151,8 +151,8 @@ fn row(
     }
 }
 
-/// When more instances are expected to be needed than there is room for: on one of the next days, or
-/// in a peak that is declared.
+/// When more instances are expected to be needed than there is room for: on one of the next days,
+/// or in a peak that is declared.
 fn runs_out(world: &Snapshot, name: &str, status: &CapacityStatus, most: u32) -> Option<Timestamp> {
     let day = status.days.iter().find(|day| day.instances > most).map(|day| day.at);
     let short = to_come(world, name).filter(|(_, row)| row.needed.is_some_and(|n| n > most));

@@ -8,20 +8,13 @@
 //! retries looks. A forecast and a schedule may raise the number and never lower it; what a load no
 //! longer needs that goes as it was foreseen is given back sooner.
 
-use std::f64::consts::SQRT_2;
-
 use atoll_model::{Reason, Span, Timestamp};
+
+pub use super::seen::Needs;
+use super::seen::{LATEST, STILL, Seen};
 
 /// From one decision to the next.
 pub const EVERY: Span = Span::seconds(15);
-/// What is older is not what is.
-const FRESH: Span = Span::seconds(60);
-/// A trend is taken from so much of the past.
-const TREND: Span = Span::seconds(600);
-/// What is needed goes up and down from one moment to the next; its level is the mean of this.
-const LEVEL: Span = Span::seconds(300);
-/// A level above all of this has passed.
-const LATEST: Span = Span::seconds(120);
 /// A minute of too few instances is as bad as one of so many times those that are needed. How much
 /// is kept beyond what is expected follows from it: as long as one more instance avoids more than
 /// it costs. Of a noisy load that is fewer deviations than of a quiet one, as each is dearer.
@@ -40,18 +33,8 @@ const MEDIAN: f64 = 1.13;
 const TENTH: f64 = 0.907;
 /// A forecast is kept for all of a step, and the number that follows is whole: less is enough.
 const STEADY: f64 = 0.87;
-/// The share of the window that has to be measured before anything is taken away.
-const COMPLETE: f64 = 0.8;
 /// A fall to less than this share of what was before the window is sudden,
 const SUDDEN: f64 = 0.25;
-/// which began so long ago.
-const USUAL: Span = Span::seconds(1_200);
-/// A past of less than this is short.
-const SHORT: Span = Span::seconds(900);
-/// What has not changed at all for so long stands still,
-const STILL: Span = Span::seconds(180);
-/// which is odd of what changed so often before.
-const MOVED: usize = 16;
 /// In one decision it at most doubles, or grows by this if that is more.
 const STEP_UP: u32 = 4;
 /// A number is not changed by less than this share of it: each change costs work on hosts, and what
@@ -65,162 +48,6 @@ const IDLE_GRAINS: u32 = 2;
 const EDGE: (f64, f64) = (1.0, 0.2);
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
-
-/// What one signal asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Needs<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// How many instances it asked for, as an exact number, over the last while, in order.
-    pub points: &'a [(Timestamp, f64)],
-}
-
-impl Needs<'_> {
-    /// What it asks for now; none without fresh data.
-    pub fn now(&self, now: Timestamp) -> Option<f64> {
-        let (at, need) = self.points.last()?;
-        (now.since(*at) <= FRESH).then_some(*need)
-    }
-
-    fn since(&self, from: Timestamp) -> &[(Timestamp, f64)] {
-        &self.points[self.points.partition_point(|(at, _)| *at <= from)..]
-    }
-
-    /// The level at the time of each point.
-    fn levels(&self) -> Vec<f64> {
-        // A sum that goes along, of what comes before a place and what comes after it. Nothing is
-        // taken from it, so that of what has left, however absurd it was, nothing is left in it.
-        let mut before = vec![0.0; self.points.len()];
-        let (mut start, mut place, mut after) = (0, 0, 0.0);
-        let level = |(end, (at, need)): (usize, &(Timestamp, f64))| {
-            while self.points[start].0 <= *at - LEVEL {
-                start += 1;
-            }
-            after += need;
-            if start >= place {
-                (place, after) = (end + 1, 0.0);
-                let mut sum = 0.0;
-                for i in (start..place).rev() {
-                    sum += self.points[i].1;
-                    before[i] = sum;
-                }
-            }
-            ((before[start] + after) / (end + 1 - start) as f64).max(0.0)
-        };
-        self.points.iter().enumerate().map(level).collect()
-    }
-
-    /// The highest of the last while.
-    fn latest(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let latest = self.since(now - window).iter().map(|(_, need)| *need);
-        latest.max_by(f64::total_cmp)
-    }
-
-    /// What it stands still at, where it moved all the time before. What does not move for as long
-    /// as is looked back over is what is so.
-    fn frozen(&self, now: Timestamp) -> Option<f64> {
-        let still = self.since(now - STILL);
-        let (_, value) = *still.first()?;
-        let count = (STILL.0 / EVERY.0) as usize;
-        if still.len() < count || still.iter().any(|(_, need)| *need != value) {
-            return None;
-        }
-        let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
-        (moves >= MOVED).then_some(value)
-    }
-
-    /// What it usually asked for in the time before a window; none where that is not known.
-    fn before(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let recent = self.since(now - USUAL.max(window));
-        let end = recent.partition_point(|(at, _)| *at <= now - window);
-        (end > 0).then(|| median(recent[..end].iter().map(|(_, need)| *need)))
-    }
-}
-
-/// What one signal asks for, and what that goes up and down around.
-struct Seen<'a> {
-    needs: Needs<'a>,
-    /// The level at the time of each point.
-    levels: Vec<f64>,
-    /// The standard deviation of what it goes up and down by.
-    spread: f64,
-}
-
-impl<'a> Seen<'a> {
-    fn of(needs: &Needs<'a>) -> Seen<'a> {
-        let levels = needs.levels();
-        Seen { needs: *needs, spread: spread(needs.points, &levels), levels }
-    }
-
-    /// The levels of a window.
-    fn since(&self, from: Timestamp) -> &[f64] {
-        &self.levels[self.needs.points.partition_point(|(at, _)| *at <= from)..]
-    }
-
-    /// The level now: what has just fallen is not asked for any more.
-    fn level(&self, now: Timestamp) -> Option<f64> {
-        Some(self.since(now - FRESH).last()?.min(self.needs.latest(now, LATEST)?))
-    }
-
-    /// What it will ask for if it goes on as in the last minutes, with what it goes up and down by.
-    /// A trend is one that holds in both halves of them: what jumped and stays is none.
-    fn ahead(&self, now: Timestamp, lead: Span) -> Option<f64> {
-        let level = self.level(now)?;
-        let recent = self.needs.since(now - TREND);
-        let (early, late) = recent.split_at(recent.len() / 2);
-        let slope = match rises(early) && rises(late) {
-            true => slope(early).min(slope(late)).max(0.0),
-            false => 0.0,
-        };
-        // The level is that of half its time ago.
-        let lead = (lead.0 + LEVEL.0 / 2) as f64;
-        Some((level + slope * lead).min(level * 2.0))
-    }
-
-    /// The highest level of a window, if enough of that is measured.
-    fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
-        let levels = self.since(now - window);
-        let expected = (window.0 / EVERY.0) as f64;
-        let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
-        let most = levels.iter().copied().max_by(f64::total_cmp)?;
-        complete.then_some(most)
-    }
-}
-
-/// The standard deviation of what points go up and down by, from the median of how far each was
-/// from where they usually were beside their level. A jump or a spike does not move that, and a
-/// trend is none of it.
-///
-/// In a past that is short a jump would be most of it, for as long as the level takes to follow.
-/// Of one it is no more than a point goes up and down by from one minute to the next.
-fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
-    let beside = points.iter().zip(levels).map(|((_, need), level)| need - level);
-    let all = deviation(beside.clone());
-    match (points.first(), points.last()) {
-        (Some((first, _)), Some((last, _))) if last.since(*first) < SHORT => {
-            let steps = steps(points);
-            // What differs goes up and down too, as much.
-            if steps.len() < 2 { all } else { all.min(deviation(steps.into_iter()) / SQRT_2) }
-        }
-        _ => all,
-    }
-}
-
-/// The standard deviation of values, by their medians.
-fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let usual = median(values.clone());
-    // Of a normal distribution it is so much more.
-    1.4826 * median(values.map(|value| (value - usual).abs()))
-}
-
-/// How much each point is more than the one of a minute before.
-fn steps(points: &[(Timestamp, f64)]) -> Vec<f64> {
-    let step = |(at, need): &(Timestamp, f64)| {
-        let before = points.partition_point(|(before, _)| *before <= *at - FRESH).checked_sub(1)?;
-        Some(need - points[before].1)
-    };
-    points.iter().filter_map(step).collect()
-}
 
 /// What a forecast says will be needed until a new instance serves, as exact numbers of instances.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -481,53 +308,6 @@ fn grain(number: u32) -> u32 {
     (number / GRAIN).max(1)
 }
 
-/// Whether [`slope`] is more than nothing, which takes a fraction of the time to find out.
-fn rises(points: &[(Timestamp, f64)]) -> bool {
-    let later = |(i, (_, a)): (usize, &(Timestamp, f64))| {
-        points[i + 1..].iter().filter(|(_, b)| b > a).count()
-    };
-    let up: usize = points.iter().enumerate().map(later).sum();
-    let pairs = points.len() * points.len().saturating_sub(1) / 2;
-    points.len() >= 4 && 2 * up >= pairs
-}
-
-/// Theil and Sen's slope for each millisecond, the median over all pairs: one outlier does not move
-/// it. 0 where there are too few points for one.
-fn slope(points: &[(Timestamp, f64)]) -> f64 {
-    let Some((first, _)) = points.first().filter(|_| points.len() >= 4) else { return 0.0 };
-    let points: Vec<(f64, f64)> =
-        points.iter().map(|(at, value)| (at.since(*first).0 as f64, *value)).collect();
-    let mut slopes = Vec::with_capacity(points.len() * (points.len() - 1) / 2);
-    for (i, (from, a)) in points.iter().enumerate() {
-        let later = points[i + 1..].iter();
-        slopes.extend(later.map(|(to, b)| key((b - a) / (to - from).max(1.0))));
-    }
-    middle(slopes)
-}
-
-/// The one in the middle; 0 of none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    middle(values.map(key).collect())
-}
-
-/// The same of keys, which are put in order in half the time values take.
-fn middle(mut keys: Vec<i64>) -> f64 {
-    let middle = keys.len() / 2;
-    if keys.is_empty() { 0.0 } else { value(*keys.select_nth_unstable(middle).1) }
-}
-
-/// A whole number for each value, in the order of [`f64::total_cmp`].
-fn key(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
-    // Of what is negative all bits but the sign count the other way.
-    bits ^ ((bits >> 63) as u64 >> 1) as i64
-}
-
-/// The value of a [`key`].
-fn value(key: i64) -> f64 {
-    f64::from_bits((key ^ ((key >> 63) as u64 >> 1) as i64) as u64)
-}
-
 /// The instances an exact number of them needs; a hair above a whole number is that number.
 pub fn whole(need: f64) -> u32 {
     (need - 1e-6).ceil().clamp(0.0, f64::from(u32::MAX)) as u32
@@ -544,6 +324,7 @@ pub fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seen::spread;
     use super::*;
 
     const NOW: Timestamp = Timestamp(10_000_000);
@@ -582,15 +363,6 @@ mod tests {
 
     fn flat(need: f64, count: usize) -> Vec<(Timestamp, f64)> {
         points(std::iter::repeat_n(need, count))
-    }
-
-    #[test]
-    fn keys_are_in_the_order_of_their_values() {
-        let values = [f64::NEG_INFINITY, -2.5, -1e-300, -0.0, 0.0, 1e-300, 2.5, f64::INFINITY];
-        let keys = values.map(key);
-        assert!(keys.is_sorted(), "{keys:?}");
-        assert_eq!(keys.map(value).map(f64::to_bits), values.map(f64::to_bits));
-        assert_eq!(median([3.0, -1.0, 2.0].into_iter()), 2.0);
     }
 
     #[test]

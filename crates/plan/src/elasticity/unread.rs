@@ -3,7 +3,7 @@
 use atoll_model::agent::METRICS_FAILED;
 use atoll_model::{Instance, Reason, Snapshot};
 
-/// Why nothing is taken away from a deployment: the metrics of some of its instances cannot be read.
+/// Why nothing is taken away from a deployment: some of its instances' metrics cannot be read.
 pub(super) fn reason(world: &Snapshot, deployment: &str) -> Option<Reason> {
     let there = world.derived::<Instance>(deployment).filter(|one| !one.meta.deleting());
     let (mut all, mut missing) = (0_usize, 0_usize);
