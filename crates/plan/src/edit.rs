@@ -25,11 +25,12 @@ pub fn revert(cx: &Context, mut past: Any) -> Result<Plan, Vec<Reason>> {
     past.meta_mut().generation = 0;
     past.meta_mut().deleted_at = None;
     if let Any::Deployment(deployment) = &mut past
+        && let Some(scaled) = deployment.status.scaled
+        && scaled.declared == deployment.spec.instances
         && elasticity::kept(cx.world, deployment.name()).is_none()
     {
-        // There were as many as its autoscaler had left, whatever was declared.
-        let there = deployment.wanted();
-        Arc::make_mut(deployment).spec.instances = there;
+        // There were as many as its autoscaler had left, and nobody had said otherwise since.
+        Arc::make_mut(deployment).spec.instances = scaled.instances;
     }
     let mut plan = apply(cx, vec![past])?;
     plan.intent = Intent::Revert;
@@ -399,5 +400,30 @@ mod tests {
         assert_eq!(told(Kind::Environment, "lab"), [deployments, record, volumes]);
         assert_eq!(told(Kind::Deployment, "web.lab"), [volumes]);
         assert!(told(Kind::Environment, "empty").is_empty());
+    }
+    #[test]
+    fn what_is_taken_back_has_as_many_as_its_autoscaler_had_left() {
+        let deployment = |instances: u32, scaled: serde_json::Value| {
+            let value = serde_json::json!({
+                "apiVersion": "atoll/v1", "kind": "Deployment",
+                "metadata": { "name": "web.lab", "revision": 3, "generation": 1 },
+                "spec": { "application": "web", "environment": "lab", "instances": instances },
+                "status": scaled,
+            });
+            Any::from_json(&value.to_string()).unwrap()
+        };
+        let world = world([deployment(9, serde_json::json!({}))]);
+        let measured = Measurements::default();
+        let cx = Context { world: &world, measured: &measured, now: Timestamp(0) };
+        let back = |instances: u32, declared: u32| {
+            let scaled = serde_json::json!({ "scaled": { "instances": 6, "declared": declared } });
+            let plan = revert(&cx, deployment(instances, scaled)).unwrap();
+            match &plan.writes[..] {
+                [Write::Put(Any::Deployment(new))] => new.spec.instances,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(back(2, 2), 6);
+        assert_eq!(back(4, 2), 4, "somebody had said how many since");
     }
 }

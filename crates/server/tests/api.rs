@@ -123,6 +123,24 @@ fn environment(name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_remark_is_kept_with_the_object_it_is_about() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let budget = json!({
+        "apiVersion": "atoll/v1", "kind": "Budget", "metadata": { "name": "trade" },
+        "spec": { "environment": "dev", "month": { "limit": "50", "currency": "EUR" } },
+    });
+    let ask = json!({ "objects": [environment("dev"), budget] });
+    let (status, done) = admin.call("POST", "/v1/apply", Some(&ask)).await;
+    assert_eq!((status, &done["reasons"][0]["code"]), (200, &json!("price-missing")), "{done}");
+    for (path, remarks) in [("environments/dev", 0), ("budgets/trade", 1)] {
+        let (_, history) = admin.call("GET", &format!("/v1/history/{path}"), None).await;
+        let first = history["entries"].as_array().and_then(|all| all.last()).expect("an entry");
+        assert_eq!(first["reasons"].as_array().map(Vec::len), Some(remarks), "{path}: {first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_say_which_field_and_nothing_is_applied_in_part() {
     let server = serve().await;
     let admin = server.caller_with(Level::Admin).await;
