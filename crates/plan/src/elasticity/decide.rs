@@ -33,7 +33,7 @@ const MEDIAN: f64 = 1.13;
 const TENTH: f64 = 0.907;
 /// A forecast is kept for all of a step, and the number that follows is whole: less is enough.
 const STEADY: f64 = 0.87;
-/// A fall to less than this share of what was before the window is sudden,
+/// A fall to less than this share of what was usual before the window is sudden.
 const SUDDEN: f64 = 0.25;
 /// In one decision it at most doubles, or grows by this if that is more.
 const STEP_UP: u32 = 4;

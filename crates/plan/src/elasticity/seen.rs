@@ -17,7 +17,7 @@ const LEVEL: Span = Span::seconds(300);
 pub(super) const LATEST: Span = Span::seconds(120);
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
-/// which began so long ago.
+/// What was usual before a window is looked for this far back.
 const USUAL: Span = Span::seconds(1_200);
 /// A past of less than this is short.
 const SHORT: Span = Span::seconds(900);
