@@ -118,19 +118,21 @@ function BudgetView({ budget, onApprove }: BudgetViewProps) {
         </h2>
         <span className="small second budget-of">{ofWhat(budget)}</span>
         <State {...BUDGET[status.phase ?? "unknown"]} />
-        {onApprove && spec.exceed === "approve" && by.length === 0 && (
-          <button type="button" className="button slim" onClick={onApprove}>
-            <Icon name="check" size={14} /> Approve this month
-          </button>
-        )}
       </header>
       <div className="body stack tight">
         {spec.month && <MonthView budget={budget} />}
         {spec.resources && <QuotaView budget={budget} />}
-        <p className="small quiet">
-          {counted(status.instances ?? 0, "instance")}; {EXCEED[spec.exceed ?? "warn"]}
-          {by.length > 0 && `, and is approved this month by ${by.join(", ")}`}
-        </p>
+        <div className="row wrap">
+          <p className="small quiet grow">
+            {counted(status.instances ?? 0, "instance")}; {EXCEED[spec.exceed ?? "warn"]}
+            {by.length > 0 && `, and is approved this month by ${by.join(", ")}`}
+          </p>
+          {onApprove && spec.exceed === "approve" && by.length === 0 && (
+            <button type="button" className="button slim" onClick={onApprove}>
+              <Icon name="check" size={14} /> Approve this month
+            </button>
+          )}
+        </div>
         <Reasons reasons={status.reasons ?? []} most={3} />
       </div>
     </section>
