@@ -186,7 +186,9 @@ impl Turn<'_> {
             format!("wave {} waits for room: {deployment}: {}", self.status.wave, why.message);
         let hint = match others.is_empty() {
             true => format!("atoll why deployment/{deployment}"),
-            false => format!("{} keeps hosts closed too, paused or not: cancel one", others.join(", ")),
+            false => {
+                format!("{} keeps hosts closed too, paused or not: cancel one", others.join(", "))
+            }
         };
         Reason::new("no-room", message).hint(hint)
     }
