@@ -1,6 +1,6 @@
 // What a person should look at first, and why: every deployment that has not settled, every
-// instance and host that is not well, every freeze that holds. It proposes nothing by itself; the
-// hints are the server's.
+// instance and host that is not well, every freeze that holds, and what the platform has under way.
+// It proposes nothing by itself; the hints are the server's.
 import type { Deployment, Host, Instance, InstancePhase, Plural, Reason } from "../api/objects";
 import { type Fleet, order } from "./fleet";
 import { freezeState } from "./freeze";
@@ -8,6 +8,7 @@ import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
 import { counted } from "./quantity";
 import { wantedOf } from "./rollout";
 import { parseTime, spanWords } from "./time";
+import { undertakings } from "./undertakings";
 
 /** From what is broken, over what moves by itself, to what people hold on purpose. */
 export type Rank = "broken" | "waiting" | "moving" | "held";
@@ -37,6 +38,7 @@ export function attention(fleet: Fleet, now: number): Concern[] {
     ...fleet.hosts.flatMap((h) => host(h, fleet)),
     ...fleet.applications.flatMap(application),
     ...fleet.freezes.flatMap((f) => freeze(f, now)),
+    ...undertakings(fleet, now),
   ];
   return concerns.sort((a, b) => rankOrder(a.rank) - rankOrder(b.rank) || order(a.name, b.name));
 }

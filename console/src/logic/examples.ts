@@ -1,5 +1,13 @@
 // Objects for the tests: whole, with only what a test is about being given.
-import { type Deployment, type Freeze, type Host, type Instance, PLURALS } from "../api/objects";
+import {
+  type Deployment,
+  type Freeze,
+  type Host,
+  type Instance,
+  PLURALS,
+  pluralOf,
+  type Watched,
+} from "../api/objects";
 import type { Tables } from "../api/store";
 
 type Given<T extends { spec: object; status: object }> = {
@@ -75,16 +83,10 @@ export function freeze(name: string, spec: Partial<Freeze["spec"]>): Freeze {
   } as Freeze;
 }
 
-export function tables(...objects: (Deployment | Instance | Host | Freeze)[]): Tables {
-  const of = (kind: string) =>
-    new Map(objects.filter((o) => o.kind === kind).map((o) => [o.metadata.name, o]));
-  return {
-    ...Object.fromEntries(PLURALS.map((plural) => [plural, new Map()])),
-    deployments: of("Deployment"),
-    instances: of("Instance"),
-    hosts: of("Host"),
-    freezes: of("Freeze"),
-  } as unknown as Tables;
+export function tables(...objects: Watched[]): Tables {
+  const all = Object.fromEntries(PLURALS.map((plural) => [plural, new Map<string, Watched>()]));
+  for (const o of objects) all[pluralOf(o.kind) ?? ""]?.set(o.metadata.name, o);
+  return all as unknown as Tables;
 }
 
 type Rollout = NonNullable<Deployment["status"]["rollout"]>;

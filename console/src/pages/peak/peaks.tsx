@@ -105,8 +105,8 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
         ))}
       </dl>
       {applications.length > 0 && <Applications rows={applications} now={now} />}
-      {!isOver(peak) && <Calendar peak={peak} now={now} open={open} />}
       {peak.status.phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
+      {!isOver(peak) && <Calendar peak={peak} now={now} open={open} />}
       <Report peak={peak} now={now} />
     </section>
   );
