@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use crate::name::{self, Invalid, Problem};
 use crate::rehearsal::Scenario;
-use crate::{Any, Kind, Rule};
+use crate::{Any, Kind};
+
+use self::place::{Fields, Place};
+
+mod place;
 
 /// The largest manifest text that is read, in bytes.
 pub const LARGEST: usize = 4 << 20;
@@ -66,24 +70,47 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<Any>, Vec<ManifestError>> {
 /// # Errors
 /// Every problem of it.
 pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestError>> {
-    let error = |line, problem| ManifestError { file: file.to_owned(), line, column: 1, problem };
-    let plain = |line, message: String| vec![error(line, Problem { path: String::new(), message })];
+    let error = |(line, column): Place, problem| ManifestError {
+        file: file.to_owned(),
+        line,
+        column,
+        problem,
+    };
+    let plain = |at, message: String| vec![error(at, Problem { path: String::new(), message })];
     if bytes.len() > LARGEST {
-        return Err(plain(1, format!("is larger than {} MiB", LARGEST >> 20)));
+        return Err(plain((1, 1), format!("is larger than {} MiB", LARGEST >> 20)));
     }
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| plain(1, "is not UTF-8 text; save it as UTF-8".to_owned()))?;
+        .map_err(|_| plain((1, 1), "is not UTF-8 text; save it as UTF-8".to_owned()))?;
     let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
-        let line = e.location().map_or(1, |location| location.line() as usize);
-        plain(line, first_line(&e.to_string()))
+        plain(e.location().map_or((1, 1), place::place), first_line(&e.to_string()))
     })?;
     let mut track = serde_path_to_error::Track::new();
     let from = serde_path_to_error::Deserializer::new(value, &mut track);
-    let read = Scenario::deserialize(from)
-        .map_err(|e| name::explain_serde(&track.path().to_string(), &e.to_string()));
-    let valid = read.and_then(|scenario| scenario.validate().map(|()| scenario));
-    let place = |problem: Problem| error(line_of(text, &problem.path).unwrap_or(1), problem);
-    valid.map_err(|Invalid(problems)| problems.into_iter().map(place).collect())
+    let (problems, read) = match Scenario::deserialize(from) {
+        Ok(scenario) => match scenario.validate() {
+            Ok(()) => return Ok(scenario),
+            Err(Invalid(problems)) => (problems, None),
+        },
+        Err(e) => {
+            let path = track.path().to_string();
+            (name::explain_serde(&path, &e.to_string()).0, Some(path))
+        }
+    };
+    let fields = Fields::of(text, options());
+    let at = |problem: Problem| {
+        let path = read.as_deref().unwrap_or(&problem.path);
+        error(found(&fields, path, &problem), problem)
+    };
+    Err(problems.into_iter().map(at).collect())
+}
+
+/// Where a problem is: of what should not be there, the name, else what it says.
+fn found(fields: &Fields, path: &str, problem: &Problem) -> Place {
+    match problem.path == path {
+        true => fields.value(path),
+        false => fields.key(path),
+    }
 }
 
 /// Splits at lines that are a document marker; a marker in column 1 is never part of a scalar.
@@ -116,47 +143,35 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
     if only_comments {
         return Ok(None);
     }
-    let place = |location: Option<serde_saphyr::Location>| {
-        let (line, column) = location.map_or((1, 1), |l| (l.line(), l.column()));
-        (start + (line.max(1) as usize) - 1, column.max(1) as usize)
-    };
-    let error = |(line, column): (usize, usize), problem: Problem| ManifestError {
+    let error = |(line, column): Place, problem: Problem| ManifestError {
         file: file.to_owned(),
-        line,
+        line: start + line - 1,
         column,
         problem,
     };
     let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
         let message = first_line(&e.to_string());
-        vec![error(place(e.location()), Problem { path: String::new(), message })]
+        let at = e.location().map_or((1, 1), place::place);
+        vec![error(at, Problem { path: String::new(), message })]
     })?;
     let given = value.get("kind").is_some();
     let value = rule_file(file, value);
     // A rule file is the target of its object, which is not written around it.
     let bare = !given && value.get("kind").is_some();
-    let line = |path: &str| {
-        let path = if bare { path.trim_start_matches("spec.") } else { path };
-        start + line_of(text, path).unwrap_or(1) - 1
-    };
-    let invalid = match Any::from_value(value.clone()) {
+    let (problems, read) = match Any::read(value) {
         Ok(any) => match any.validate() {
             Ok(()) => return Ok(Some(any)),
-            Err(invalid) => invalid,
+            Err(Invalid(problems)) => (problems, None),
         },
-        Err(invalid) => {
-            let typed = typed_location(&value, text, bare).map(|l| place(Some(l)));
-            // What is missing is missed only where all that holds it ends.
-            let missed = |problem: &Problem| problem.message.contains("is missing");
-            let of = |problem: &Problem| match typed.filter(|_| !missed(problem)) {
-                Some(place) => place,
-                None => (line(&problem.path), 1),
-            };
-            let at = |problem: Problem| error(of(&problem), problem);
-            return Err(invalid.0.into_iter().map(at).collect());
-        }
+        Err(wrong) => (wrong.invalid.0, Some(wrong.path)),
     };
-    let Invalid(problems) = invalid;
-    Err(problems.into_iter().map(|problem| error((line(&problem.path), 1), problem)).collect())
+    let fields = Fields::of(text, options());
+    let at = |problem: Problem| {
+        let path = read.as_deref().unwrap_or(&problem.path);
+        let path = if bare { path.trim_start_matches("spec.") } else { path };
+        error(found(&fields, path, &problem), problem)
+    };
+    Err(problems.into_iter().map(at).collect())
 }
 
 /// A rule file as Prometheus reads it, with nothing but `groups`, is a Rule named as the file is.
@@ -180,96 +195,6 @@ fn rule_file(file: &str, value: Value) -> Value {
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or("is not YAML");
     line.trim_start_matches("error: ").to_owned()
-}
-
-/// Where the typed reading of the text fails; the first reading, through a value, has no places.
-fn typed_location(value: &Value, text: &str, bare: bool) -> Option<serde_saphyr::Location> {
-    let kind: Kind = value.get("kind")?.as_str()?.parse().ok()?;
-    serde_saphyr::with_deserializer_from_str_with_options(text, options(), |from| match bare {
-        true => Rule::deserialize(from).map(|_| ()),
-        false => Any::of_kind(kind, from).map(|_| ()),
-    })
-    .err()?
-    .location()
-}
-
-/// The line of a field, found by following its path through the indentation: a key within what is
-/// below the one before, an entry of a list by its dashes.
-fn line_of(text: &str, path: &str) -> Option<usize> {
-    let lines: Vec<&str> = text.lines().collect();
-    let (mut block, mut found) = (Block { from: 0, to: lines.len(), within: false }, None);
-    for part in path.split('.') {
-        let (key, index) = part.split_once('[').unwrap_or((part, ""));
-        let Some(at) = block.key(&lines, key) else { break };
-        found = Some(at + 1);
-        block = Block::below(&lines, at, block.to);
-        let Ok(index) = index.split(']').next().unwrap_or_default().parse() else { continue };
-        let Some(entry) = block.entry(&lines, index) else { break };
-        found = Some(entry.from + 1);
-        block = entry;
-    }
-    found
-}
-
-/// Lines of a text.
-struct Block {
-    from: usize,
-    to: usize,
-    /// The first is that of the key it stands below: of that, only what is in braces counts.
-    within: bool,
-}
-
-impl Block {
-    /// The line of a key that stands directly in it.
-    fn key(&self, lines: &[&str], key: &str) -> Option<usize> {
-        let head = lines.get(self.from)?;
-        let braced = |before: &str| head.contains(&format!("{before}{key}:"));
-        if ["{ ", ", ", "{"].into_iter().any(braced) {
-            return Some(self.from);
-        }
-        let mut rest = self.from + usize::from(self.within)..self.to;
-        let first = rest.clone().find(|at| indent(lines[*at]).is_some())?;
-        // The first key of an entry stands behind its dash.
-        let own = if self.within { indent(lines[first])? } else { behind_dash(lines[first]) };
-        rest.find(|at| {
-            let line = lines[*at];
-            behind_dash(line) == own
-                && line[own..].strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
-        })
-    }
-
-    /// The line of a key with everything that stands below it.
-    fn below(lines: &[&str], at: usize, to: usize) -> Block {
-        let own = behind_dash(lines[at]);
-        let ends = |line: &&str| match indent(line) {
-            Some(column) if column == own => !line.trim_start().starts_with('-'),
-            Some(column) => column < own,
-            None => false,
-        };
-        let end = (at + 1..to).find(|n| ends(&lines[*n])).unwrap_or(to);
-        Block { from: at, to: end, within: true }
-    }
-
-    /// An entry of the list that stands below the first line.
-    fn entry(&self, lines: &[&str], index: usize) -> Option<Block> {
-        let is_entry = |n: &usize| lines[*n].trim_start().starts_with('-');
-        let dashes = indent(lines[(self.from + 1..self.to).find(is_entry)?])?;
-        let is_own = |n: &usize| is_entry(n) && indent(lines[*n]) == Some(dashes);
-        let mut entries = (self.from + 1..self.to).filter(is_own).skip(index);
-        let from = entries.next()?;
-        Some(Block { from, to: entries.next().unwrap_or(self.to), within: false })
-    }
-}
-
-/// The column a line begins in; none, if it says nothing.
-fn indent(line: &str) -> Option<usize> {
-    let rest = line.trim_start();
-    (!rest.is_empty() && !rest.starts_with('#')).then(|| line.len() - rest.len())
-}
-
-/// The column of what a line says, be it the first of an entry.
-fn behind_dash(line: &str) -> usize {
-    line.len() - line.trim_start().trim_start_matches("- ").trim_start().len()
 }
 
 #[cfg(test)]
@@ -309,15 +234,18 @@ spec:
         let cases: [(String, &[&str]); 9] = [
             (
                 deployment("  replica: 3\n"),
-                &["f.yaml:7:", "unknown field \"replica\" at spec; did you mean \"instances\"?"],
+                &["f.yaml:7:3", "unknown field \"replica\" at spec; did you mean \"instances\"?"],
             ),
-            (deployment("  instances: three\n"), &["f.yaml:7:", "spec.instances", "expected u32"]),
+            (
+                deployment("  instances: three\n"),
+                &["f.yaml:7:14", "spec.instances", "expected u32"],
+            ),
             (deployment("  instances: 3\n  instances: 4\n"), &["f.yaml:8:", "duplicate"]),
             (
                 APP.replace("ports.http", "ports.grpc"),
-                &["f.yaml:6:", "spec.run.command[3]", "ports.grpc"],
+                &["f.yaml:6:41", "spec.run.command[3]", "ports.grpc"],
             ),
-            (APP.replace("name: shop", "name: ../x"), &["f.yaml:3:", "metadata.name"]),
+            (APP.replace("name: shop", "name: ../x"), &["f.yaml:3:19", "metadata.name"]),
             (APP.replace("Application", "Aplication"), &["there is no kind", "Application"]),
             (APP.replace("kind: Application\n", ""), &["kind: is missing"]),
             ("a: [".to_owned(), &["f.yaml:1:"]),
@@ -357,6 +285,7 @@ spec:
         cron: b
   needs: x
 ";
+        let fields = Fields::of(text, options());
         for (path, line) in [
             ("metadata.name", 2),
             ("spec.steps[0].needs", 6),
@@ -371,7 +300,7 @@ spec:
             ("spec.steps[1].image", 7),
             ("spec.steps[9].needs", 4),
         ] {
-            assert_eq!(line_of(text, path), Some(line), "{path}");
+            assert_eq!(fields.value(path).0, line, "{path}");
         }
     }
 

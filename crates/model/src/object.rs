@@ -349,16 +349,23 @@ impl Any {
     /// # Errors
     /// As [`Any::from_json`].
     pub fn from_value(value: serde_json::Value) -> Result<Any, Invalid> {
+        Any::read(value).map_err(|wrong| wrong.invalid)
+    }
+
+    /// The same, with the whole path of what cannot be read.
+    pub(crate) fn read(value: serde_json::Value) -> Result<Any, Unread> {
         let kind = value
             .get("kind")
             .and_then(|k| k.as_str())
-            .ok_or_else(|| Invalid::one("kind", "is missing; write for example kind: Application"))?
+            .ok_or_else(|| Unread::kind("is missing; write for example kind: Application"))?
             .parse::<Kind>()
-            .map_err(|e| Invalid::one("kind", e))?;
+            .map_err(Unread::kind)?;
         let mut track = serde_path_to_error::Track::new();
         let from = serde_path_to_error::Deserializer::new(value, &mut track);
-        Any::of_kind(kind, from)
-            .map_err(|e| name::explain_serde(&track.path().to_string(), &e.to_string()))
+        Any::of_kind(kind, from).map_err(|e| {
+            let path = track.path().to_string();
+            Unread { invalid: name::explain_serde(&path, &e.to_string()), path }
+        })
     }
 
     /// The JSON form.
@@ -369,6 +376,20 @@ impl Any {
     /// The JSON form as a value.
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("objects have string keys and finite numbers only")
+    }
+}
+
+/// Why a value is not read as an object.
+pub(crate) struct Unread {
+    /// What is wrong, in words for people.
+    pub(crate) invalid: Invalid,
+    /// The path of what could not be read, a field nobody knows with it.
+    pub(crate) path: String,
+}
+
+impl Unread {
+    fn kind(message: impl Into<String>) -> Unread {
+        Unread { invalid: Invalid::one("kind", message), path: "kind".to_owned() }
     }
 }
 
