@@ -1,6 +1,7 @@
 //! The server's own figures: counted where things happen, written as metrics at `/metrics`, and
 //! kept in the own store. It measures nothing of the fleet.
 
+pub mod costs;
 pub mod inventory;
 pub mod process;
 pub mod text;

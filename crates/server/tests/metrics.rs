@@ -206,6 +206,18 @@ async fn the_servers_own_figures_are_metrics() {
     }
     let route = "atoll_http_requests_total{route=\"/v1/{plural}\",method=\"GET\",status=\"200\"} 1";
     assert!(text.contains(route), "{text}");
+    // What nobody gave a price costs nothing that could be told.
+    assert!(!names.contains("atoll_cost_per_hour"), "{text}");
+    let price = json!({
+        "apiVersion": "atoll/v1", "kind": "Price", "metadata": { "name": "list" },
+        "spec": { "from": "2023-01-01T00:00:00Z", "currency": "EUR", "hostHour": 0.1 },
+    });
+    let operator = server.caller_with(Level::Operator).await;
+    let (status, said) = operator.call("PUT", "/v1/prices/list", Some(&price)).await;
+    assert!(status < 300, "{said}");
+    let text = viewer.text("/metrics").await;
+    let idle = "atoll_cost_per_hour{currency=\"EUR\",part=\"idle\"} 0";
+    assert!(text.contains(idle), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

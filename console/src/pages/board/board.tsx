@@ -106,9 +106,13 @@ const percent = (value: number | undefined) =>
   value === undefined ? <Unknown /> : wholeShare(value);
 
 function Cost({ days }: { days: number }) {
-  const hosts = useCourse('max(atoll_objects{kind="Host"})', days);
   const { data, error } = useCosts("team", undefined);
   const priced = data?.currency ? data : undefined;
+  const currency = priced?.currency ?? "";
+  const course = useCourse(
+    `sum(max by (part) (atoll_cost_per_hour{currency=${JSON.stringify(currency)}}))`,
+    days,
+  );
   const total = priced && partsOf(priced.total);
   return (
     <Tile
@@ -116,12 +120,7 @@ function Cost({ days }: { days: number }) {
       to="/budgets"
       value={total && priced?.currency ? moneyWords(total.total, priced.currency) : undefined}
       unit="an hour"
-      trend={
-        <>
-          <Line course={hosts} name="hosts" />
-          <p className="small quiet">no record is kept of what the fleet cost before</p>
-        </>
-      }
+      trend={<Line course={course} name={`${currency} an hour`} />}
     >
       {priced && total ? (
         <>

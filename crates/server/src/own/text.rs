@@ -11,6 +11,7 @@ use atoll_plan::delivery::figures;
 use atoll_plan::policy;
 use atoll_plan::policy::score::{By, scores};
 
+use super::costs::costs;
 use super::inventory::inventory;
 use super::{BOUNDS, process};
 use crate::Server;
@@ -46,6 +47,7 @@ pub fn text(app: &Server, format: Format) -> String {
     delivery(app, &mut writer);
     standards(app, &mut writer);
     inventory(app, &mut writer);
+    costs(app, &mut writer);
     of_process(app, &mut writer);
     writer.finish()
 }
