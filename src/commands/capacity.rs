@@ -18,7 +18,7 @@ pub struct Args {
     /// Suppose it of this deployment, or of this application's, and of what they call
     #[arg(value_name = "NAME")]
     of: Option<String>,
-    /// Suppose so many times the load
+    /// Suppose so many times the load; beside --demand, so many times what is demanded
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     times: f64,
     /// Suppose so much a second of what the business counts; may be repeated

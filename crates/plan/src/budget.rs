@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use atoll_model::budget::month::Month;
 use atoll_model::budget::{
-    Budget, BudgetPhase, BudgetStatus, KEPT_MONTHS, Limit, Money, Spend, Spent, worth,
+    Budget, BudgetPhase, BudgetStatus, KEPT_MONTHS, Limit, Money, Share, Spend, Spent, worth,
 };
 use atoll_model::{
-    Any, Application, Instance, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+    Any, Application, Cpu, Instance, Kind, Memory, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
 
 use crate::{Context, Plan, sooner};
@@ -173,6 +173,10 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
             status.reasons.push(Reason::new("forecast-over", message).hint(LESS));
         }
     }
+    if let Some(reason) = status.share.and_then(|share| short_of_guarantee(spec, &share)) {
+        phase = phase.max(BudgetPhase::Tight);
+        status.reasons.push(reason);
+    }
     if let Some(share) = status.share.filter(|share| !scope::fits(share)) {
         phase = phase.max(BudgetPhase::Tight);
         let message = format!(
@@ -184,6 +188,19 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
         status.reasons.push(Reason::new("beyond-share", message).hint(hint));
     }
     status.phase = phase;
+}
+
+/// Says so where less may be had than is guaranteed: hosts were lost, or others use them.
+fn short_of_guarantee(spec: &Budget, share: &Share) -> Option<Reason> {
+    let quota = spec.resources.as_ref()?;
+    let (cpu, memory) = (Cpu(quota.cpu.plain().0), Memory(quota.memory.plain().0));
+    let short = share.may.cpu < cpu || share.may.memory < memory;
+    let message = format!(
+        "{cpu} cpu and {memory} memory are guaranteed, and {} and {} may be had: hosts leave no more",
+        share.may.cpu, share.may.memory
+    );
+    let hint = "add hosts, move what other environments run there away, or guarantee less";
+    short.then(|| Reason::new("guarantee-short", message).hint(hint))
 }
 
 /// What can be done about spending too much.

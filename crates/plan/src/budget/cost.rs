@@ -10,8 +10,9 @@
 use atoll_model::budget::Money;
 use atoll_model::cmdb::Amount;
 use atoll_model::cmdb::facts::FactsData;
+use atoll_model::deployment::InstancePhase;
 use atoll_model::run::Resources;
-use atoll_model::{Facts, Host, Object, Snapshot};
+use atoll_model::{Facts, Host, Instance, Object, Snapshot};
 
 use super::book::{Book, Rates};
 
@@ -102,12 +103,18 @@ impl Tariff {
     }
 }
 
+/// Whether somebody pays for an instance: not while its host is not heard from. It is replaced, and
+/// what the host goes on costing is idle.
+pub fn is_charged(instance: &Object<Instance>) -> bool {
+    instance.status.phase != InstancePhase::Unknown
+}
+
 /// Splits what a host costs.
 ///
 /// **Invariant:** what is used, shared and idle is together what the host costs, and none of it is
 /// less than nothing.
 pub fn split(world: &Snapshot, host: &Object<Host>, tariff: &Tariff) -> Split {
-    let on = world.instances_on(host.name());
+    let on = world.instances_on(host.name()).filter(|instance| is_charged(instance));
     let instances: Vec<(String, Money)> =
         on.map(|i| (i.meta.name.clone(), tariff.share(i.spec.resources))).collect();
     let tasks: Money =

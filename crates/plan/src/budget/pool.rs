@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::budget::{Budget, Quota, Share, Take};
 use atoll_model::cmdb::HostPhase;
-use atoll_model::{Cpu, Environment, Host, Memory, Object, Snapshot};
+use atoll_model::{Cpu, Deployment, Environment, Host, Instance, Memory, Object, Snapshot};
 
 use super::quota::{self, Claim};
 use super::scope;
@@ -51,20 +51,53 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// What instances may use of the hosts of an environment, or of the fleet.
+/// What instances may use of the hosts of an environment, or of the fleet: of hosts that other
+/// environments use too, what they leave.
 fn capacity(world: &Snapshot, environment: Option<&str>) -> Take {
     let place = environment.and_then(|name| world.get::<Environment>(name));
+    let here = |host: &&Arc<Object<Host>>| {
+        place.is_none_or(|place| place.spec.hosts.matches(&host.meta.labels))
+    };
+    let beside = place.is_some_and(|place| others_are_on(world, place.name(), here));
     let mut all = Take::default();
-    for host in world.all::<Host>() {
-        let there = matches!(host.status.phase, HostPhase::Ready | HostPhase::Cordoned);
-        let here = place.is_none_or(|place| place.spec.hosts.matches(&host.meta.labels));
-        if there && here {
+    for host in world.all::<Host>().filter(here) {
+        if matches!(host.status.phase, HostPhase::Ready | HostPhase::Cordoned) {
             let usable = host.spec.usable(host.status.capacity);
-            all.cpu.0 = all.cpu.0.saturating_add(usable.cpu.0);
-            all.memory.0 = all.memory.0.saturating_add(usable.memory.0);
+            let own = environment.filter(|_| beside);
+            let (cpu, memory) = own.map_or((0, 0), |own| taken_by_others(world, host.name(), own));
+            all.cpu.0 = all.cpu.0.saturating_add(usable.cpu.0.saturating_sub(cpu));
+            all.memory.0 = all.memory.0.saturating_add(usable.memory.0.saturating_sub(memory));
         }
     }
     all
+}
+
+/// Whether hosts run more than the instances of one environment. Only counts are looked at, so
+/// that environments which share no host pay nothing for it.
+fn others_are_on(
+    world: &Snapshot,
+    environment: &str,
+    here: impl Fn(&&Arc<Object<Host>>) -> bool,
+) -> bool {
+    let on = |host: &Arc<Object<Host>>| world.usage(host.name()).map_or(0, |u| u.amount.instances);
+    let there: u64 = world.all::<Host>().filter(here).map(|host| u64::from(on(host))).sum();
+    let own = world.all::<Deployment>().filter(|d| d.spec.environment == environment);
+    let count = |d: &Arc<Object<Deployment>>| -> u64 {
+        world.in_zones(d.name()).map(|(_, count)| u64::from(count)).sum()
+    };
+    there != own.map(count).sum::<u64>()
+}
+
+/// What instances of other environments take of a host: thousandths of a core, and bytes.
+fn taken_by_others(world: &Snapshot, host: &str, environment: &str) -> (u64, u64) {
+    let theirs = |instance: &&Arc<Object<Instance>>| {
+        scope::parts(&instance.spec.deployment).1 != environment
+    };
+    let add = |sum: (u64, u64), instance: &Arc<Object<Instance>>| {
+        let each = instance.spec.resources;
+        (sum.0.saturating_add(each.cpu.0), sum.1.saturating_add(each.memory.0))
+    };
+    world.instances_on(host).filter(theirs).fold((0, 0), add)
 }
 
 /// How a budget stands to the others it shares hosts with; none where it has no share of any.

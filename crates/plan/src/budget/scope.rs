@@ -11,7 +11,7 @@ use atoll_model::{
 };
 
 use super::book::Book;
-use super::cost::Tariff;
+use super::cost::{Tariff, is_charged};
 use crate::{delivery, elasticity};
 
 /// Whose applications these are: the team an owner stands for.
@@ -70,7 +70,7 @@ pub fn rate(world: &Snapshot, book: &Book, deployment: &str) -> Money {
         let host = world.get::<Host>(&instance.spec.host)?;
         Some(Tariff::of(world, book, host).ok()?.share(instance.spec.resources))
     };
-    world.derived::<Instance>(deployment).filter_map(cost).sum()
+    world.derived::<Instance>(deployment).filter(|i| is_charged(i)).filter_map(cost).sum()
 }
 
 /// What a deployment is meant to be.

@@ -1,12 +1,14 @@
 //! Which budgets a changed object may concern. What it leaves out, a periodic pass finds.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use atoll_model::budget::Take;
 use atoll_model::cmdb::HostPhase;
-use atoll_model::{Any, Budget, Host, Instance, Kind, Object, Snapshot};
+use atoll_model::{Any, Budget, Environment, Host, Instance, Kind, Object, Snapshot};
 
-use super::{of_application, of_deployment, pool};
+use super::cost::is_charged;
+use super::{of_application, of_deployment, pool, scope};
 
 /// The budgets a changed object may concern.
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
@@ -19,6 +21,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         (Some(Any::Instance(old)), Some(Any::Instance(new))) if same_take(old, new) => {}
         (_, Some(Any::Instance(instance))) | (Some(Any::Instance(instance)), None) => {
             of_deployment(world, &instance.spec.deployment, &mut names);
+            of_neighbours(world, instance, &mut names);
         }
         (Some(Any::Deployment(old)), Some(Any::Deployment(new)))
             if (old.wanted(), old.meta.deleting(), &old.spec.release)
@@ -81,12 +84,26 @@ fn of_another(
     }
 }
 
+/// Budgets of resources of other environments that may use the host an instance is on.
+fn of_neighbours(world: &Snapshot, instance: &Object<Instance>, names: &mut BTreeSet<String>) {
+    let Some(host) = world.get::<Host>(&instance.spec.host) else { return };
+    let (_, own) = scope::parts(&instance.spec.deployment);
+    let beside = |budget: &&Arc<Object<Budget>>| {
+        let other = budget.spec.environment.as_deref().filter(|other| *other != own);
+        let place = other.and_then(|other| world.get::<Environment>(other));
+        budget.spec.resources.is_some()
+            && place.is_some_and(|place| place.spec.hosts.matches(&host.meta.labels))
+    };
+    names.extend(world.all::<Budget>().filter(beside).map(|budget| budget.meta.name.clone()));
+}
+
 fn wanted(budget: &Object<Budget>) -> Option<Take> {
     budget.status.share.map(|share| share.wanted)
 }
 
 fn same_take(old: &Object<Instance>, new: &Object<Instance>) -> bool {
-    (&old.spec.host, old.spec.resources) == (&new.spec.host, new.spec.resources)
+    let take = |instance: &Object<Instance>| (instance.spec.resources, is_charged(instance));
+    (&old.spec.host, take(old)) == (&new.spec.host, take(new))
 }
 
 fn same_host(old: &Object<Host>, new: &Object<Host>) -> bool {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
+use atoll_model::pool::AutoscaleMode;
 use atoll_model::pool::provider::Provider;
 use atoll_model::{
     Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Peak,
@@ -241,33 +242,30 @@ fn not_known(name: &str, missing: &[&str], currency: &str) -> Reason {
     Reason::new(code, format!("what {name} costs is not known: {why}")).hint(hint)
 }
 
-/// What more or fewer hosts of pools cost, by what those cost that there are.
+/// What more or fewer hosts of pools cost.
 fn of_pools(case: &Case) -> Vec<Reason> {
     let (world, mut notes) = (case.cx.world, Vec::new());
     for any in case.puts() {
         let Any::Pool(new) = any else { continue };
         let old = world.get::<Pool>(new.name());
-        let was = old.map_or(0, |pool| pool.spec.count);
-        let is = if new.meta.deleting() { 0 } else { new.spec.count };
+        let was = old.map_or(0, |old| hosts_of(old, old));
+        let is = if new.meta.deleting() {
+            0
+        } else {
+            old.map_or(new.spec.count, |old| hosts_of(new, old))
+        };
         // Hosts of a list are there, and cost the same in reserve.
         if was == is || matches!(new.spec.provider, Provider::Static(_)) {
             continue;
         }
-        let hosts: Vec<_> = old
-            .iter()
-            .flat_map(|pool| pool.status.machines.keys())
-            .filter_map(|key| world.get::<Host>(key))
-            .collect();
         for currency in book::currencies(world, case.cx.now) {
             let book = Book::of(world, currency, case.cx.now);
-            let known = hosts.iter().filter_map(|host| Tariff::of(world, &book, host).ok());
-            match known.map(|tariff| tariff.total).max() {
-                Some(each) => {
+            match price_of_host(world, &book, new) {
+                Ok(each) => {
                     notes.extend(note(currency, each.times(was.into()), each.times(is.into())));
                 }
-                None => {
-                    let message =
-                        format!("what hosts of {} cost is not known: none has a price", any.id());
+                Err(why) => {
+                    let message = format!("what hosts of {} cost is not known: {why}", any.id());
                     let hint = "it is told once there is one, and a Price that matches its labels";
                     notes.push(Reason::new("cost-unknown", message).hint(hint));
                 }
@@ -275,6 +273,41 @@ fn of_pools(case: &Case) -> Vec<Reason> {
         }
     }
     notes
+}
+
+/// So many hosts a pool asks for: what it declares, or what it follows instead, if it did before.
+fn hosts_of(pool: &Object<Pool>, before: &Object<Pool>) -> u32 {
+    let acts = |pool: &Object<Pool>| {
+        pool.spec.autoscale.as_ref().is_some_and(|follows| follows.mode == AutoscaleMode::Act)
+    };
+    match acts(pool) && acts(before) {
+        true => before.status.wanted.clamp(pool.spec.min, pool.spec.max),
+        false => pool.spec.count,
+    }
+}
+
+/// What a host of a pool costs an hour: the dearest of those there are; where there is none, what
+/// the price book has for a whole host with the labels of the pool.
+///
+/// # Errors
+/// Why that is not known.
+fn price_of_host(world: &Snapshot, book: &Book, pool: &Object<Pool>) -> Result<Money, String> {
+    let hosts = pool.status.machines.keys().filter_map(|key| world.get::<Host>(key));
+    let joined: Vec<_> = hosts.filter(|host| host.status.capacity.cpu.0 > 0).collect();
+    let known = joined.iter().filter_map(|host| Tariff::of(world, book, host).ok());
+    if let Some(most) = known.map(|tariff| tariff.total).max() {
+        return Ok(most);
+    }
+    let mut like = Object::new("", Host::default());
+    like.meta.labels = pool.spec.labels_of_hosts(pool.name());
+    let rates = book.rates(&like);
+    match rates.host {
+        Some(price) if joined.is_empty() => Ok(price),
+        _ if joined.is_empty() && rates.missing().is_empty() => {
+            Err("there is none yet, and its price is by its size".to_owned())
+        }
+        _ => Err("no price matches them".to_owned()),
+    }
 }
 
 /// What instances that a planner makes and stops cost, on the hosts they are on.
