@@ -737,6 +737,8 @@ await test("a scenario is rehearsed, and what came of it played over its time", 
   await button("Rehearse").click();
   await page.getByRole("heading", { name: "browser" }).waitFor();
   await see("every check held");
+  await see("all of it", { exact: true });
+  await page.getByLabel("time", { exact: true }).fill("0");
   await see("Nothing yet.");
   await page.locator(".player-now").getByText("not known").waitFor();
   await button("fast").click();

@@ -99,7 +99,7 @@ pub struct MigrationStatus {
     /// The waves that have ended, for those that are taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<Wave>,
-    /// So many waves were taken back.
+    /// So many of `back` are dealt with: these waves were taken back, or there was none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub back: u32,
     /// When it began.

@@ -302,6 +302,8 @@ impl Turn<'_> {
         let Some(wave) = at.and_then(|at| forth.get(at)) else {
             let message = "there is no further wave that could be taken back".to_owned();
             self.status.reasons.push(Reason::new("no-wave", message));
+            // No more than all can be taken back: nobody waits for the rest.
+            self.status.back = self.migration.spec.back;
             return self.end(MigrationPhase::Cancelled);
         };
         let mut moves = BTreeMap::new();

@@ -179,7 +179,8 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     keep(now, &mut status);
     report::watch(cx, peak.meta.created_at, environment, &mut status);
     status.phase = phase(now, &status);
-    if now < times.ends || stored.checks.is_empty() {
+    // One that is past when it is declared has nothing to be ready for.
+    if now < times.ends {
         let found = ready::checks(cx, peak, &status);
         status.checks = match now <= times.starts || stored.checks.is_empty() {
             true => found,

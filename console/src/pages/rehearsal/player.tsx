@@ -30,9 +30,9 @@ const SPEEDS = [
 const tookWords = (ms: number) => (ms < 1000 ? "less than a second" : elapsed(ms));
 const utc = (at: number) => new Date(at).toISOString().slice(11, 16);
 
-/** The time that is shown, going on by itself while it is played. */
+/** The time that is shown, at first all of it; from the beginning on by itself once it is played. */
 function usePlaying(lasts: number) {
-  const [at, setAt] = useState(0);
+  const [at, setAt] = useState(lasts);
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<number>(SPEEDS[1].seconds);
   const now = useRef(0);

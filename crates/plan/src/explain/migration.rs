@@ -37,6 +37,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
             let closed = if it.spec.retire { "; the hosts stay closed" } else { "" };
             format!("{name} is done: {} moved off {what}{closed}.", status.moved)
         }
+        MigrationPhase::Cancelled if it.spec.back > 0 && !it.spec.cancelled => {
+            format!("{name} was taken back: {how_far}.")
+        }
         MigrationPhase::Cancelled => format!("{name} was ended: {how_far}."),
     };
     let deployments: BTreeSet<&str> =

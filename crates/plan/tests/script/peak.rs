@@ -1,7 +1,7 @@
 //! The words of the text cases for peaks. The rest of the language is in `mod.rs`.
 //!
 //! `peak NAME of=shop:5,pay:100/s starts=2h lasts=1h [lead=hosts:1h,scale:30m] [give=10m]
-//! [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
+//! (or `began=2h`, ago) [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
 //! environment `prod`; `plan-of NAME` says what it takes, `calendar NAME` what must be ready,
 //! `report-of NAME` what was seen, `rehearsed NAME yes|no` that it was rehearsed.
 
@@ -37,9 +37,11 @@ impl Script {
     }
 
     fn peak(&mut self, name: &str, options: &mut Options) -> Done {
-        let starts: Span = options.take("starts")?.ok_or("starts=SPAN")?;
         let lasts: Span = options.take("lasts")?.unwrap_or(Span::seconds(3_600));
-        let starts = self.sim.now() + starts;
+        let starts = match options.take::<Span>("began")? {
+            Some(ago) => self.sim.now() - ago,
+            None => self.sim.now() + options.take::<Span>("starts")?.ok_or("starts=SPAN")?,
+        };
         let mut applications = Map::new();
         for one in options.list("of").ok_or("of=APP:TIMES")? {
             let (of, amount) = one.split_once(':').ok_or("of=APP:TIMES")?;
