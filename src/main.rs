@@ -28,10 +28,6 @@ use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Paint, Tone};
 
-/// Planners and rehearsals are made of many small objects; see docs/decisions/0003-dependencies.md.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // The shim must begin before this process has any thread but one.
     let mut words = std::env::args_os().skip(1);
@@ -45,6 +41,10 @@ fn main() -> ExitCode {
         cli.command,
         Command::Up(_) | Command::Server(_) | Command::Agent(_) | Command::Demo(_)
     );
+    if matches!(cli.command, Command::Up(_) | Command::Server(_)) {
+        // They may be asked to play a large fleet.
+        atoll_memory::keep_huge_pages();
+    }
     let mut builder = match serves {
         true => tokio::runtime::Builder::new_multi_thread(),
         false => tokio::runtime::Builder::new_current_thread(),

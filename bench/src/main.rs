@@ -33,10 +33,6 @@ use crate::hollow::Size;
 use crate::interrupt::unless_interrupted;
 use crate::table::{Goal, Row, median};
 
-/// Planners and rehearsals are made of many small objects; see docs/decisions/0003-dependencies.md.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const KUBERNETES: &str = "Kubernetes 1.20, tuned";
 const SWARM: &str = "Swarm containers";
 /// The fleets whose planning is compared.
@@ -58,6 +54,8 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    // As a server does.
+    atoll_memory::keep_huge_pages();
     // One thread for all hosts: the server is to have the rest of the machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let rows = runtime.block_on(measure(&args));
