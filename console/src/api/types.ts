@@ -9299,7 +9299,7 @@ export interface components {
         MigrationStatus: {
             /**
              * Format: uint32
-             * @description So many waves were taken back.
+             * @description So many of `back` are dealt with: these waves were taken back, or there was none.
              */
             back?: number;
             /** @description When it ended. */

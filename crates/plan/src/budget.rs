@@ -196,7 +196,8 @@ fn short_of_guarantee(spec: &Budget, share: &Share) -> Option<Reason> {
     let (cpu, memory) = (Cpu(quota.cpu.plain().0), Memory(quota.memory.plain().0));
     let short = share.may.cpu < cpu || share.may.memory < memory;
     let message = format!(
-        "{cpu} cpu and {memory} memory are guaranteed, and {} and {} may be had: hosts leave no more",
+        "{cpu} cpu and {memory} memory are guaranteed, and {} and {} may be had: hosts leave no \
+         more",
         share.may.cpu, share.may.memory
     );
     let hint = "add hosts, move what other environments run there away, or guarantee less";

@@ -120,7 +120,7 @@ function Cost({ days }: { days: number }) {
       to="/budgets"
       value={total && priced?.currency ? moneyWords(total.total, priced.currency) : undefined}
       unit="an hour"
-      trend={<Line course={course} name={`${currency} an hour`} />}
+      trend={priced && <Line course={course} name={`${currency} an hour`} />}
     >
       {priced && total ? (
         <>

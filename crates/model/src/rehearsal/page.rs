@@ -55,7 +55,7 @@ fn text(report: &RehearsalReport) -> String {
         }
     }
     served(out, report);
-    heading(out, "the fleet");
+    charted(out, "the fleet");
     chart(out, "hosts", &report.fleet.hosts, false);
     chart(out, "instances", &report.fleet.instances, false);
     chart(out, "not served", &report.fleet.errors, true);
@@ -123,7 +123,7 @@ fn draw(out: &mut String, one: &Served, lasts: Span) {
     if load.is_empty() {
         return;
     }
-    heading(out, &one.deployment);
+    charted(out, &one.deployment);
     let top = load.iter().chain(capacity).copied().fold(0.0, f64::max);
     bars(out, "load", load, top, false);
     bars(out, "can carry", capacity, top, false);
@@ -174,7 +174,9 @@ fn bars(out: &mut String, name: &str, values: &[f64], top: f64, share: bool) {
             BARS[level.min(8)]
         })
         .collect();
-    let label = if share { percent(top) } else { short(top) };
+    // Its own highest, whatever it is drawn beside.
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let label = if share { percent(most) } else { short(most) };
     let _ = writeln!(out, "  {name:>10} {drawn} {label}");
 }
 
@@ -213,6 +215,12 @@ fn axis(out: &mut String, lasts: Span) {
 fn heading(out: &mut String, text: &str) {
     out.push('\n');
     line(out, 0, text);
+}
+
+/// The heading of charts: what stands at their right is the highest value of each.
+fn charted(out: &mut String, text: &str) {
+    let room = 2 + 10 + 1 + CHART + 1;
+    let _ = writeln!(out, "\n{text:<room$}most");
 }
 
 fn more(out: &mut String, all: usize, shown: usize) {

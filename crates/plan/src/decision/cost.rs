@@ -249,10 +249,10 @@ fn of_pools(case: &Case) -> Vec<Reason> {
         let Any::Pool(new) = any else { continue };
         let old = world.get::<Pool>(new.name());
         let was = old.map_or(0, |old| hosts_of(old, old));
-        let is = if new.meta.deleting() {
-            0
-        } else {
-            old.map_or(new.spec.count, |old| hosts_of(new, old))
+        let is = match old {
+            _ if new.meta.deleting() => 0,
+            Some(old) => hosts_of(new, old),
+            None => new.spec.count,
         };
         // Hosts of a list are there, and cost the same in reserve.
         if was == is || matches!(new.spec.provider, Provider::Static(_)) {
@@ -281,7 +281,7 @@ fn hosts_of(pool: &Object<Pool>, before: &Object<Pool>) -> u32 {
         pool.spec.autoscale.as_ref().is_some_and(|follows| follows.mode == AutoscaleMode::Act)
     };
     match acts(pool) && acts(before) {
-        true => before.status.wanted.clamp(pool.spec.min, pool.spec.max),
+        true => before.status.wanted.max(pool.spec.min).min(pool.spec.max),
         false => pool.spec.count,
     }
 }

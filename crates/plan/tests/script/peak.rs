@@ -1,9 +1,10 @@
 //! The words of the text cases for peaks. The rest of the language is in `mod.rs`.
 //!
 //! `peak NAME of=shop:5,pay:100/s starts=2h lasts=1h [lead=hosts:1h,scale:30m] [give=10m]
-//! (or `began=2h`, ago) [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
-//! environment `prod`; `plan-of NAME` says what it takes, `calendar NAME` what must be ready,
-//! `report-of NAME` what was seen, `rehearsed NAME yes|no` that it was rehearsed.
+//! [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
+//! environment `prod`, with `began=2h` for `starts` one of two hours ago; `plan-of NAME` says what
+//! it takes, `calendar NAME` what must be ready, `report-of NAME` what was seen,
+//! `rehearsed NAME yes|no` that it was rehearsed.
 
 use std::sync::Arc;
 
