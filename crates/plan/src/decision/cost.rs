@@ -17,7 +17,7 @@ use atoll_model::{
 use super::{Case, Opinion};
 use crate::budget::book::{self, Book};
 use crate::budget::bound::{self, allowed_rate, is_approved};
-use crate::budget::cost::Tariff;
+use crate::budget::cost::{Tariff, is_charged};
 use crate::budget::scope::{self, Meant};
 use crate::{delivery, peak};
 
@@ -321,7 +321,10 @@ fn of_instances(case: &Case) -> Vec<Reason> {
         let Write::Put(Any::Instance(new)) = write else { continue };
         match world.get::<Instance>(new.name()) {
             None => made.push(new.clone()),
-            Some(old) if new.meta.deleting() && !old.meta.deleting() => gone.push(new.clone()),
+            // What nobody pays for any more was not counted either.
+            Some(old) if new.meta.deleting() && !old.meta.deleting() && is_charged(old) => {
+                gone.push(new.clone());
+            }
             Some(_) => {}
         }
     }
