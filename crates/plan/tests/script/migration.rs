@@ -2,7 +2,8 @@
 //!
 //! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [retire=true]
 //! [balance=true]` makes one, `halt NAME [off]` stops it and lets it go on, `end-migration NAME`
-//! ends it, `back NAME WAVES` takes waves back.
+//! ends it, `back NAME WAVES` takes waves back, `taken-back NAME` says how many of them are dealt
+//! with, which is what is waited for.
 
 use std::sync::Arc;
 
@@ -26,6 +27,10 @@ impl Script {
             "back" => {
                 let waves: u32 = third.parse().map_err(|_| "back NAME WAVES")?;
                 self.edit_migration(name, |spec| spec.back += waves)?;
+            }
+            "taken-back" => {
+                let it = self.sim.world.get::<Migration>(name).ok_or("no such migration")?;
+                self.said.push(format!("{} of {}", it.status.back, it.spec.back));
             }
             _ => return Ok(false),
         }
