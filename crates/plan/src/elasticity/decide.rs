@@ -11,7 +11,7 @@
 use atoll_model::{Reason, Span, Timestamp};
 
 pub use super::seen::Needs;
-use super::seen::{LATEST, STILL, Seen};
+use super::seen::{LATEST, PASSED, STILL, Seen};
 
 /// From one decision to the next.
 pub const EVERY: Span = Span::seconds(15);
@@ -159,9 +159,10 @@ fn expected(question: &Question) -> u32 {
     question.expected.map_or(0, |foreseen| whole(foreseen.expected + foreseen.margin()))
 }
 
-/// What is kept beyond the level of a signal, and whether it is as it was foreseen.
+/// The level of a signal, what is kept beyond it, and whether it is as it was foreseen.
 #[derive(Clone, Copy)]
 struct Margin {
+    level: f64,
     beyond: f64,
     foreseen: bool,
 }
@@ -169,11 +170,14 @@ struct Margin {
 /// The margins of each signal. A forecast of less than there is looks after nothing.
 fn margins(question: &Question, seen: &[Seen]) -> Vec<Margin> {
     let margin = |(i, signal): (usize, &Seen)| {
-        let level = signal.level(question.now).unwrap_or_default();
+        let level = |latest| signal.level(question.now, latest).unwrap_or_default();
         let forecast = question.expected.filter(|_| i == 0);
-        let foreseen = forecast.is_some_and(|forecast| forecast.expected >= level);
-        let by = if foreseen { BESIDE } else { kept(signal.spread, level) };
-        Margin { beyond: by * signal.spread, foreseen }
+        let foreseen = forecast.is_some_and(|forecast| forecast.expected >= level(PASSED));
+        let (level, by) = match foreseen {
+            true => (level(PASSED), BESIDE),
+            false => (level(LATEST), kept(signal.spread, level(LATEST))),
+        };
+        Margin { level, beyond: by * signal.spread, foreseen }
     };
     seen.iter().enumerate().map(margin).collect()
 }
@@ -203,7 +207,8 @@ fn reactive<'a>(
     let lead = Span(question.start.0 + EVERY.0);
     let margins = margins(question, seen);
     let ask = |(signal, margin): (&Seen<'a>, &Margin)| {
-        let (ahead, latest) = (signal.ahead(now, lead)?, signal.needs.now(now)?);
+        let latest = signal.needs.now(now)?;
+        let ahead = signal.ahead(now, lead, margin.level);
         Some((latest.max(ahead + margin.beyond), signal.needs.name, ahead, margin.beyond))
     };
     let asks = seen.iter().zip(&margins).filter_map(ask);
@@ -261,7 +266,7 @@ fn down(
         let sooner = margin.foreseen && question.foreseen_after < question.down_after;
         let window = if sooner { question.foreseen_after } else { question.down_after };
         // What was foreseen to pass has passed.
-        let passed = if sooner { signal.latest(now, window.max(LATEST))? } else { f64::INFINITY };
+        let passed = if sooner { signal.latest(now, window.max(CALM))? } else { f64::INFINITY };
         let Some(need) = seen.most(now, window).map(|most| most.min(passed)) else {
             let message = format!("too little is known of {} over {window}", signal.name);
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));

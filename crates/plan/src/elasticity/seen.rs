@@ -7,14 +7,22 @@ use atoll_model::{Span, Timestamp};
 
 use super::decide::EVERY;
 
+/// The standard deviation of a normal distribution is so many times the median of how far its
+/// values are from their middle.
+const NORMAL: f64 = 1.4826;
 /// What is older is not what is.
 const FRESH: Span = Span::seconds(60);
 /// A trend is taken from so much of the past.
 const TREND: Span = Span::seconds(600);
 /// What is needed goes up and down from one moment to the next; its level is the mean of this.
 const LEVEL: Span = Span::seconds(300);
-/// A level above all of this has passed.
+/// A level above all of this has passed;
 pub(super) const LATEST: Span = Span::seconds(120);
+/// one that was foreseen to pass has after this.
+pub(super) const PASSED: Span = Span::seconds(45);
+/// What a point goes up and down by is no more than it differs from that of so long before, which
+/// is at another point of whatever comes each half a minute, minute or two.
+const APART: Span = Span::seconds(105);
 /// The share of the window that has to be measured before anything is taken away.
 const COMPLETE: f64 = 0.8;
 /// What was usual before a window is looked for this far back.
@@ -117,15 +125,14 @@ impl<'a> Seen<'a> {
         &self.levels[self.needs.points.partition_point(|(at, _)| *at <= from)..]
     }
 
-    /// The level now: what has just fallen is not asked for any more.
-    pub(super) fn level(&self, now: Timestamp) -> Option<f64> {
-        Some(self.since(now - FRESH).last()?.min(self.needs.latest(now, LATEST)?))
+    /// The level now: what has fallen for so long is not asked for any more.
+    pub(super) fn level(&self, now: Timestamp, latest: Span) -> Option<f64> {
+        Some(self.since(now - FRESH).last()?.min(self.needs.latest(now, latest)?))
     }
 
-    /// What it will ask for if it goes on as in the last minutes, with what it goes up and down by.
-    /// A trend is one that holds in both halves of them: what jumped and stays is none.
-    pub(super) fn ahead(&self, now: Timestamp, lead: Span) -> Option<f64> {
-        let level = self.level(now)?;
+    /// What it will ask for if it goes on from its level as in the last minutes. A trend is one
+    /// that holds in both halves of them: what jumped and stays is none.
+    pub(super) fn ahead(&self, now: Timestamp, lead: Span, level: f64) -> f64 {
         let recent = self.needs.since(now - TREND);
         let (early, late) = recent.split_at(recent.len() / 2);
         let slope = match rises(early) && rises(late) {
@@ -134,7 +141,7 @@ impl<'a> Seen<'a> {
         };
         // The level is that of half its time ago.
         let lead = (lead.0 + LEVEL.0 / 2) as f64;
-        Some((level + slope * lead).min(level * 2.0))
+        (level + slope * lead).min(level * 2.0)
     }
 
     /// The highest level of a window, if enough of that is measured.
@@ -151,33 +158,44 @@ impl<'a> Seen<'a> {
 /// from where they usually were beside their level. A jump or a spike does not move that, and a
 /// trend is none of it.
 ///
+/// Where it jumps to and fro between levels, as by jobs each quarter of an hour, its mean is neither
+/// of them for most of the time, and how far points are from that says nothing: so it is no more
+/// than points differ that are almost two minutes apart, of which few do by a jump. What goes up and
+/// down slowly differs by more than it is from its level.
+///
 /// In a past that is short a jump would be most of it, for as long as the level takes to follow.
 /// Of one it is no more than a point goes up and down by from one minute to the next.
 pub(super) fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
     let beside = points.iter().zip(levels).map(|((_, need), level)| need - level);
-    let all = deviation(beside.clone());
-    match (points.first(), points.last()) {
-        (Some((first, _)), Some((last, _))) if last.since(*first) < SHORT => {
-            let steps = steps(points);
-            // What differs goes up and down too, as much.
-            if steps.len() < 2 { all } else { all.min(deviation(steps.into_iter()) / SQRT_2) }
-        }
-        _ => all,
+    let all = deviation(beside);
+    let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else { return all };
+    let short = last.since(*first) < SHORT;
+    let steps = steps(points, if short { FRESH } else { APART });
+    if steps.len() < 2 {
+        return all;
     }
+    all.min(match short {
+        // What differs goes up and down too, as much.
+        true => deviation(steps.into_iter()) / SQRT_2,
+        false => NORMAL * median(steps.into_iter().map(f64::abs)),
+    })
 }
 
 /// The standard deviation of values, by their medians.
 fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let usual = median(values.clone());
-    // Of a normal distribution it is so much more.
-    1.4826 * median(values.map(|value| (value - usual).abs()))
+    NORMAL * median(values.map(|value| (value - usual).abs()))
 }
 
-/// How much each point is more than the one of a minute before.
-fn steps(points: &[(Timestamp, f64)]) -> Vec<f64> {
+/// How much each point is more than the last that is so much older.
+fn steps(points: &[(Timestamp, f64)], apart: Span) -> Vec<f64> {
+    let mut before = 0;
     let step = |(at, need): &(Timestamp, f64)| {
-        let before = points.partition_point(|(before, _)| *before <= *at - FRESH).checked_sub(1)?;
-        Some(need - points[before].1)
+        let old = |point: usize| points.get(point).filter(|(then, _)| *then <= *at - apart);
+        while old(before + 1).is_some() {
+            before += 1;
+        }
+        old(before).map(|(_, was)| need - was)
     };
     points.iter().filter_map(step).collect()
 }
@@ -240,5 +258,19 @@ mod tests {
         assert!(keys.is_sorted(), "{keys:?}");
         assert_eq!(keys.map(value).map(f64::to_bits), values.map(f64::to_bits));
         assert_eq!(median([3.0, -1.0, 2.0].into_iter()), 2.0);
+    }
+
+    #[test]
+    fn what_jumps_to_and_fro_does_not_go_up_and_down_by_its_jumps() {
+        // Four minutes of each quarter of an hour there is much, and each minute it differs.
+        let value = |minute: i64| {
+            let of = if minute % 15 < 4 { 45.0 } else { 3.0 };
+            of + [0.1, -0.2, 0.0, 0.3, -0.1, 0.2, -0.3][(minute * minute % 7) as usize]
+        };
+        let at = |i: i64| (Timestamp(i * EVERY.0 as i64), value(i / 4));
+        let points: Vec<_> = (0..160).map(at).collect();
+        let needs = Needs { name: "load", points: &points };
+        let spread = Seen::of(&needs).spread;
+        assert!((0.1..0.5).contains(&spread), "{spread}");
     }
 }
