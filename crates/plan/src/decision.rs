@@ -40,7 +40,7 @@ pub enum Verdict {
     Commit(Plan),
     /// Not now. The plan holds what may still be written: the subject's status, which says why.
     Hold(Plan, Vec<Reason>),
-    /// Not at all.
+    /// Not at all: why, and then what it would have cost where that was worked out.
     Deny(Vec<Reason>),
 }
 
@@ -143,7 +143,9 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
         } else if case.by_planner() {
             return hold(&case, opinion);
         } else {
-            return Verdict::Deny(opinion.objections);
+            // What it would have cost is told as well.
+            let costs = notes.into_iter().chain(opinion.notes).filter(|note| note.code == COST);
+            return Verdict::Deny(opinion.objections.into_iter().chain(costs).collect());
         }
     }
     if case.is_edit() && !case.by_planner() {
