@@ -29,6 +29,8 @@ pub mod size;
 const EVERY: Span = Span::seconds(60);
 /// The time load and objectives are looked at over.
 const OVER: Span = Span::seconds(300);
+/// The time over which the load is what it is now: a sudden rise is hidden by more.
+const NOW: Span = Span::seconds(60);
 /// What is shown is written anew so often, where nothing else changes.
 const SHOWN: Span = Span::seconds(300);
 /// A load that has changed by more than this share of it is told at once.
@@ -66,9 +68,10 @@ impl<'a> Subject<'a> {
 pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
     let Some(subject) = Subject::of(cx.world, name) else { return Vec::new() };
     let at = due_at(name, cx.now);
-    let load =
-        format!("avg_over_time({SIGNAL}{{deployment=\"{name}\",signal=\"{LOAD}\"}}[{OVER}])");
-    let mut all = vec![Query::at("load", load, at)];
+    let load = |over: Span| {
+        format!("avg_over_time({SIGNAL}{{deployment=\"{name}\",signal=\"{LOAD}\"}}[{over}])")
+    };
+    let mut all = vec![Query::at("load", load(OVER), at), Query::at("load now", load(NOW), at)];
     for objective in of_deployment(cx.world, name) {
         let promise = &objective.spec.promise.name;
         let of = selector(name, promise);
@@ -109,7 +112,8 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     let of = &subject.deployment.status;
     let declared = subject.declared.target;
     let said = number(cx, "load");
-    let load = said.filter(|load| *load <= elasticity::most_believed(declared, subject.max));
+    let believed = |load: &f64| *load <= elasticity::most_believed(declared, subject.max);
+    let load = said.filter(believed);
     let one = load.map(|load| load / f64::from(of.ready.max(1)));
     let mut releases = stored.releases.clone();
     if let (Some(each), Some(release)) = (one, settled(cx, subject))
@@ -118,6 +122,10 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         releases = carried::learn(&releases, &release, each, kept(cx, subject), cx.now);
     }
     let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
+    // A sudden rise is told of as soon as it is more than there is for it.
+    let can = f64::from(of.ready) * each;
+    let now = number(cx, "load now").filter(believed).filter(|now| *now > can);
+    let load = load.map(|load| now.map_or(load, |now| now.max(load)));
     let count = |load: f64| decide::whole(load / each * (1.0 + spec.buffer));
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);

@@ -223,6 +223,10 @@ impl Measures {
             let mean = loads.iter().sum::<f64>() / loads.len().max(1) as f64;
             return Ok(if loads.is_empty() { nothing() } else { one((at, mean)) });
         }
+        if query.name == "load now" {
+            let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+            return Ok(load.map_or_else(nothing, |load| one((at, load))));
+        }
         let Some((what, promise)) = query.name.split_once(' ') else { return Ok(nothing()) };
         let objective = format!("{deployment}.{promise}");
         let Some((all, bad)) = self.lately(world, &objective, at, 300) else {

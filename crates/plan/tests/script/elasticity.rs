@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_model::{Any, Application, Autoscaler, Capacity, Object, Timestamp};
+use atoll_model::{Any, Application, Autoscaler, Capacity, Object, Span, Timestamp};
 use atoll_plan::capacity::ask::{Ask, ask};
 use atoll_plan::elasticity::SIGNAL;
+use atoll_plan::elasticity::decide::EVERY;
 use atoll_plan::query::{Answer, Period, Series};
 
 use super::{Done, Options, Script};
@@ -149,23 +150,34 @@ impl Script {
         known.push((self.sim.now(), load));
         let known = known.clone();
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}");
-        // What is asked over a time stands still in cases.
+        // What is the most over a time stands still in cases.
         let of = |what: &str, over: &str| format!("{what}_over_time({kept}[{over}])");
-        let over =
-            [kept.clone(), of("avg", "5m"), of("max", "5m"), of("max", "1m"), of("max", "1h")];
-        for expression in over {
+        let asked = [
+            (kept.clone(), None),
+            (of("avg", "5m"), Some(Span::seconds(300))),
+            (of("avg", "1m"), Some(Span::seconds(60))),
+            (of("max", "5m"), None),
+            (of("max", "1m"), None),
+            (of("max", "1h"), None),
+        ];
+        for (expression, mean) in asked {
             let known = known.clone();
-            self.sim.metrics.insert(expression, Box::new(move |period| answer(&known, period)));
+            let answer = move |period| answer(&known, mean, period);
+            self.sim.metrics.insert(expression, Box::new(answer));
         }
         Ok(())
     }
 }
 
-fn answer(known: &[(Timestamp, Option<f64>)], period: Period) -> Answer {
-    let at = |time: Timestamp| {
+fn answer(known: &[(Timestamp, Option<f64>)], mean: Option<Span>, period: Period) -> Answer {
+    let exact = |time: Timestamp| {
         let before = known.partition_point(|(from, _)| *from <= time);
-        let (_, load) = known[..before].last()?;
-        Some((time, (*load)?))
+        known[..before].last()?.1
+    };
+    let at = |time: Timestamp| {
+        let back = (0..mean.map_or(1, |over| over.0 / EVERY.0)).map(|i| time - Span(i * EVERY.0));
+        let loads: Vec<f64> = back.filter_map(exact).collect();
+        (!loads.is_empty()).then(|| (time, loads.iter().sum::<f64>() / loads.len() as f64))
     };
     let points = match period {
         Period::At(time) => at(time).into_iter().collect(),
