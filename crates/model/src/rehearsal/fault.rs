@@ -196,6 +196,12 @@ pub enum Check {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within: Option<Span>,
     },
+    /// The gate refuses a change. Without this, none may be refused.
+    Refused {
+        /// As the change says what it is of; any, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
+    },
 }
 
 impl Check {
@@ -204,7 +210,10 @@ impl Check {
         match self {
             Check::Served { of, .. } | Check::Settled { of } => of.as_deref(),
             Check::Instances { of, .. } | Check::Runs { of, .. } => Some(of),
-            Check::Cost { .. } | Check::Hosts { .. } | Check::Moved { .. } => None,
+            Check::Cost { .. }
+            | Check::Hosts { .. }
+            | Check::Moved { .. }
+            | Check::Refused { .. } => None,
         }
     }
 }
@@ -250,6 +259,17 @@ impl Change {
         }
     }
 
+    /// What it is of, as it says: of a move the hosts, of manifests nothing.
+    pub fn of(&self) -> Option<&str> {
+        match self {
+            Change::Deploy { of, .. } | Change::Scale { of, .. } | Change::Edit { of, .. } => {
+                Some(of)
+            }
+            Change::Migrate { off, .. } => Some(off),
+            Change::Apply { .. } => None,
+        }
+    }
+
     pub(super) fn validate(&self, lasts: Span) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         invalid.add_if(self.at() >= lasts, "at", "is after the end");
@@ -285,7 +305,10 @@ impl Check {
                 let none = at_least.is_none() && at_most.is_none();
                 invalid.add_if(none, "", "needs atLeast or atMost");
             }
-            Check::Runs { .. } | Check::Settled { .. } | Check::Moved { .. } => {}
+            Check::Runs { .. }
+            | Check::Settled { .. }
+            | Check::Moved { .. }
+            | Check::Refused { .. } => {}
         }
         invalid.into_result()
     }

@@ -23,9 +23,28 @@ pub(super) fn unknown(spec: &Scenario, world: &Snapshot) -> Vec<Reason> {
     .collect()
 }
 
-/// Looks at all checks, at the end.
+/// Looks at all checks, at the end, and at whether what people change was let through.
 pub(super) fn checked(rehearsal: &Rehearsal) -> Vec<Checked> {
-    rehearsal.scenario.spec.checks.iter().map(|check| one(rehearsal, check)).collect()
+    let checks = &rehearsal.scenario.spec.checks;
+    let told = checks.iter().map(|check| one(rehearsal, check));
+    told.chain(unforeseen(rehearsal, checks)).collect()
+}
+
+/// What was refused though no check says that it is to be.
+fn unforeseen(rehearsal: &Rehearsal, checks: &[Check]) -> Option<Checked> {
+    let meant = |refused: &Option<String>| {
+        checks.iter().any(|check| match check {
+            Check::Refused { of } => of.is_none() || of == refused,
+            _ => false,
+        })
+    };
+    let mut others = rehearsal.stage.refused.iter().filter(|(of, _)| !meant(of));
+    let (_, found) = others.next()?;
+    let found = match others.count() {
+        0 => found.clone(),
+        more => format!("{found}; and {more} more"),
+    };
+    Some(Checked { what: "changes are let through".to_owned(), held: false, found })
 }
 
 fn one(rehearsal: &Rehearsal, check: &Check) -> Checked {
@@ -76,6 +95,13 @@ fn one(rehearsal: &Rehearsal, check: &Check) -> Checked {
             },
             moved(rehearsal, *within),
         ),
+        Check::Refused { of } => (
+            match of {
+                Some(of) => format!("a change of {of} is refused"),
+                None => "a change is refused".to_owned(),
+            },
+            refused(rehearsal, of.as_deref()),
+        ),
     };
     let held = verdict.is_ok();
     Checked { what, held, found: verdict.unwrap_or_else(|found| found) }
@@ -96,6 +122,12 @@ fn served(rehearsal: &Rehearsal, of: Option<&str>, least: f64) -> Verdict {
         None => format!("{} of {name}", percent(worst.served())),
     };
     if worst.served() + 1e-9 >= least { Ok(told) } else { Err(told) }
+}
+
+fn refused(rehearsal: &Rehearsal, meant: Option<&str>) -> Verdict {
+    let mut all = rehearsal.stage.refused.iter();
+    let first = all.find(|(of, _)| meant.is_none() || of.as_deref() == meant);
+    first.map(|(_, why)| why.clone()).ok_or_else(|| "none was".to_owned())
 }
 
 fn instances(

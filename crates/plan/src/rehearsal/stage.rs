@@ -42,6 +42,8 @@ pub(super) struct Stage {
     wrong: Vec<(String, Option<String>)>,
     /// Releases that carry half.
     pub weak: Vec<String>,
+    /// What people would have changed and was refused: of what, and in words.
+    pub refused: Vec<(Option<String>, String)>,
     migrations: u32,
 }
 
@@ -63,8 +65,8 @@ impl Stage {
             return Err(missing);
         }
         let due = acts.into_iter().enumerate().map(|(i, (at, act))| ((at, i), act)).collect();
-        let (events, wrong, weak) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Stage { due, events, wrong, weak, migrations: 0 })
+        let (events, wrong, weak, refused) = Default::default();
+        Ok(Stage { due, events, wrong, weak, refused, migrations: 0 })
     }
 
     /// When something is done next.
@@ -138,8 +140,16 @@ impl Stage {
                     format!("the provider of pool/{pool} answers again")
                 }
             }
-            Act::Release(application, how) => self.release(sim, &application, how),
-            Act::Change(change) => self.change(sim, change),
+            Act::Release(application, how) => match self.release(sim, &application, how) {
+                Ok(told) | Err(told) => told,
+            },
+            Act::Change(change) => {
+                let of = change.of().map(str::to_owned);
+                self.change(sim, change).unwrap_or_else(|why| {
+                    self.refused.push((of, why.clone()));
+                    why
+                })
+            }
         }
     }
 
@@ -147,11 +157,15 @@ impl Stage {
         self.wrong.retain(|(wrong, _)| wrong != what);
     }
 
-    /// Makes a new release of an application, as its team would.
-    fn release(&mut self, sim: &mut Sim, application: &str, how: Option<Bad>) -> String {
-        let Some(stored) = sim.world.get::<Application>(application) else {
-            return format!("there is no application {application}");
-        };
+    /// Makes a new release of an application, as its team would, and says so, or that it is refused.
+    fn release(
+        &mut self,
+        sim: &mut Sim,
+        application: &str,
+        how: Option<Bad>,
+    ) -> Result<String, String> {
+        let stored = sim.world.get::<Application>(application);
+        let stored = stored.ok_or_else(|| format!("there is no application {application}"))?;
         let mut new = Object::clone(stored);
         let number = sim.world.last_number(application) + 1;
         let name = format!("{application}-{number}");
@@ -175,12 +189,13 @@ impl Stage {
             Some(Bad::Weak) => "comes, and carries half",
         };
         match sim.apply(vec![Any::Application(Arc::new(new))]) {
-            Ok(()) => format!("release {name} {bad}"),
-            Err(reasons) => format!("release {name} is refused: {}", said(&reasons)),
+            Ok(()) => Ok(format!("release {name} {bad}")),
+            Err(reasons) => Err(format!("release {name} is refused: {}", said(&reasons))),
         }
     }
 
-    fn change(&mut self, sim: &mut Sim, change: Change) -> String {
+    /// Does what a person would, and says so, or that it is refused.
+    fn change(&mut self, sim: &mut Sim, change: Change) -> Result<String, String> {
         let (what, objects) = match change {
             Change::Deploy { of, release: None, .. } => {
                 let application = sim.world.get::<Deployment>(&of);
@@ -228,8 +243,8 @@ impl Stage {
         };
         let done = objects.and_then(|all| sim.apply(all).map_err(|reasons| said(&reasons)));
         match done {
-            Ok(()) => what,
-            Err(why) => format!("{what}: refused, {why}"),
+            Ok(()) => Ok(what),
+            Err(why) => Err(format!("{what}: refused, {why}")),
         }
     }
 }
