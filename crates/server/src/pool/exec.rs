@@ -182,8 +182,12 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
     if output.iter().all(u8::is_ascii_whitespace) && request.action == "delete" {
         return Ok(Said::default());
     }
-    let read = serde_json::from_slice(&output);
-    read.map_err(|error| format!("its answer is not as agreed: {error}").into())
+    serde_json::from_slice(&output).map_err(|error| {
+        let text = String::from_utf8_lossy(&output);
+        let said: String = text.trim().chars().take(LONGEST_COMPLAINT).collect();
+        let said = if said.is_empty() { "nothing".to_owned() } else { format!("{said:?}") };
+        format!("its answer is not as agreed: it said {said} ({error})").into()
+    })
 }
 
 async fn talk(mut child: Child, input: &[u8]) -> Result<(bool, Vec<u8>, Vec<u8>), String> {
@@ -251,7 +255,7 @@ mod tests {
         assert_eq!(refused, Unanswered::from("no quota".to_owned()));
         let odd = script(dir.path(), "echo fine");
         let why = programs(&here, &odd, &list()).await.unwrap_err();
-        assert!(why.why.contains("not as agreed") && !why.unasked, "{why:?}");
+        assert!(why.why.contains("not as agreed: it said \"fine\"") && !why.unasked, "{why:?}");
     }
 
     #[tokio::test]
