@@ -44,7 +44,8 @@ pub(super) fn freeze(case: &Case) -> Opinion {
         for freeze in active.iter().filter(|freeze| covers(case, &freeze.spec, &change)) {
             rule(case, freeze, &change, &mut opinion);
         }
-        opinion.notes.extend(active.iter().filter_map(|freeze| held_later(case, freeze, &change)));
+        let later = active.iter().filter_map(|freeze| held_later(case, freeze, &change));
+        opinion.note(&change.object, later);
     }
     opinion
 }
