@@ -264,7 +264,7 @@ impl Turn<'_> {
 
     /// Forgets old decisions and keeps what is to be known of them.
     fn keep_house(&mut self) {
-        let kept = record::of(self.cx.world, self.policy.name());
+        let kept = record::of(self.cx.world, self.policy);
         for old in &kept.over {
             self.status.forgotten = self.status.forgotten.plus(record::one(old));
             self.plan.writes.extend(decision::forget(self.cx.world, old));
@@ -342,8 +342,16 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             Vec::new()
         }
         (_, Some(Any::Decision(decision))) | (Some(Any::Decision(decision)), None) => {
-            let name = &decision.status.policy;
-            world.get::<Policy>(name).map(|policy| policy.meta.name.clone()).into_iter().collect()
+            let status = &decision.status;
+            let ended = status.ended_at.is_some() && status.acted_at.is_none();
+            // Whoever goes first in its place makes the next.
+            let votes = |policy: &Object<Policy>| {
+                let mut standing = policy.status.standing.iter();
+                ended && standing.any(|one| one.subject == decision.spec.subject)
+            };
+            let all = world.all::<Policy>();
+            let concerned = all.filter(|p| p.name() == status.policy || votes(p));
+            concerned.map(|policy| policy.meta.name.clone()).collect()
         }
         (old, Some(Any::Alert(alert))) => {
             let same = matches!(old, Some(Any::Alert(old))

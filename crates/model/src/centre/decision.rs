@@ -126,6 +126,9 @@ pub struct Vote {
     /// Why it was not followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed: Option<String>,
+    /// It does not count yet: it has to hold longer, or comes and goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 /// What the gate says of an action.

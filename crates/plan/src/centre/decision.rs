@@ -16,6 +16,7 @@ use super::action::{self, Deed};
 use super::facts::{Firing, Scene};
 use super::limit::{self, Asked};
 use super::subject::Subject;
+use super::weigh::Weighed;
 use super::{EVERY, alert, back, effect, measure, weigh};
 use crate::alerting::suspect::suspects;
 use crate::decision::{Verdict, decide};
@@ -166,7 +167,12 @@ impl Turn<'_> {
             self.status.policy == name || self.status.votes.iter().any(|vote| vote.policy == name)
         };
         let open = !weighed.votes.is_empty() || weighed.blind.iter().any(|name| asked(name));
-        let Some(subject) = subject.filter(|_| open) else { return self.over() };
+        let Some(subject) = subject.filter(|_| open) else {
+            return self.over("nobody votes for it any more".to_owned());
+        };
+        if let Some(why) = self.is_another(&weighed) {
+            return self.over(why);
+        }
         self.votes.clone_from(&weighed.votes);
         self.keep_votes(weighed.votes);
         let Some((policy, action)) = weighed.followed else {
@@ -197,6 +203,22 @@ impl Turn<'_> {
             (Some(reason), _) | (None, Err(reason)) => self.skip(reason),
             (None, Ok(deed)) => self.go_on(&subject, policy, deed),
         }
+    }
+
+    /// Why what is decided now is another thing than what this decision was about, and than what
+    /// people were asked about: it ends then, and another one is made.
+    fn is_another(&self, weighed: &Weighed) -> Option<String> {
+        let (own, known) = (self.status.policy.as_str(), self.status.action.as_ref()?);
+        if let Some((policy, action)) = &weighed.followed {
+            return match policy.name() == own {
+                true if action == known => None,
+                true => Some(format!("policy/{own} wants something else by now")),
+                false => Some(format!("policy/{} goes first by now", policy.name())),
+            };
+        }
+        let asks = weighed.votes.iter().any(|vote| vote.policy == own);
+        let gone = !asks && !weighed.blind.contains(&own);
+        gone.then(|| format!("policy/{own} does not vote for it any more"))
     }
 
     /// How far it may go, with the record its policy has.
@@ -232,15 +254,12 @@ impl Turn<'_> {
     /// Carries it out, unless something speaks against that.
     fn go_on(&mut self, subject: &Subject, policy: &Arc<Object<Policy>>, deed: Deed) {
         let cx = self.cx;
-        // What stops everything is the gate's, and is said before what holds this one.
-        if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
-            let reasons = verdict.reasons.clone();
-            self.status.phase = DecisionPhase::Skipped;
-            return self.status.reasons.extend(reasons);
-        }
         let said = self.decision.spec.feedback.as_ref();
-        if said.is_some_and(|said| !said.right) {
-            return self.skip(Reason::new("judged-wrong", "somebody said that it is wrong"));
+        if let Some(said) = said.filter(|said| !said.right) {
+            let comment = said.comment.trim();
+            let comment = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+            let message = format!("somebody said that it is wrong{comment}");
+            return self.skip(Reason::new("judged-wrong", message));
         }
         let asked = Asked { cx, decision: self.decision, subject, policy };
         let vain = asked.in_vain();
@@ -257,6 +276,12 @@ impl Turn<'_> {
             );
             self.status.phase = DecisionPhase::Escalated;
             return self.status.reasons.push(Reason::new("escalated", message).hint(hint));
+        }
+        // What stops everything is the gate's, and is said before what holds this one.
+        if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
+            let reasons = verdict.reasons.clone();
+            self.status.phase = DecisionPhase::Skipped;
+            return self.status.reasons.extend(reasons);
         }
         if let Some((reason, again)) = asked.limit() {
             self.plan.again_at = sooner(self.plan.again_at, again);
@@ -305,9 +330,8 @@ impl Turn<'_> {
     }
 
     /// Nothing is left to be decided.
-    fn over(&mut self) {
-        let message = "nobody votes for it any more";
-        self.status.reasons.push(Reason::new("ended", message));
+    fn over(&mut self, why: String) {
+        self.status.reasons.push(Reason::new("ended", why));
         self.status.ended_at = Some(self.cx.now);
     }
 

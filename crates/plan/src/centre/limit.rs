@@ -10,6 +10,7 @@ use atoll_model::guard::GuardMode;
 use atoll_model::{Any, Decision, Kind, Migration, Object, Policy, Pool, Reason, Span, Timestamp};
 
 use super::facts::host_of;
+use super::record;
 use super::subject::{Subject, root_of};
 use crate::{Context, elasticity};
 
@@ -193,7 +194,7 @@ impl Asked<'_> {
         let root = self.subject.root();
         // What was given back too soon says nothing of what was taken.
         let own = self.others().filter(|other| {
-            other.status.policy == self.policy.name()
+            record::is_of(other, self.policy)
                 && root_of(&other.spec.subject) == root
                 && !matches!(other.status.action, Some(Action::GiveBack(_)))
         });

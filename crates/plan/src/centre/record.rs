@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atoll_model::centre::TrackRecord;
 use atoll_model::centre::decision::Helped;
-use atoll_model::{Decision, Object, Snapshot, Timestamp};
+use atoll_model::{Decision, Object, Policy, Snapshot, Timestamp};
 
 /// So many decisions of a policy that are over are kept.
 const KEPT: usize = 200;
@@ -20,13 +20,18 @@ pub(super) struct Kept<'a> {
     pub over: Vec<&'a Arc<Object<Decision>>>,
 }
 
+/// Whether a decision followed this policy, and not one of the same name that was there before.
+pub(super) fn is_of(decision: &Object<Decision>, policy: &Object<Policy>) -> bool {
+    decision.status.policy == policy.name() && decision.meta.created_at >= policy.meta.created_at
+}
+
 /// Sums up the decisions that followed a policy.
 ///
 /// **Invariant:** whatever goes is counted once, with what is forgotten; and what was done within
 /// a day stays, so that limits are counted on all of it; as does what took something that is to be
 /// given back.
-pub(super) fn of<'a>(world: &'a Snapshot, policy: &str) -> Kept<'a> {
-    let own = world.all::<Decision>().filter(|decision| decision.status.policy == policy);
+pub(super) fn of<'a>(world: &'a Snapshot, policy: &Object<Policy>) -> Kept<'a> {
+    let own = world.all::<Decision>().filter(|decision| is_of(decision, policy));
     let own: Vec<&Arc<Object<Decision>>> = own.collect();
     let latest = own.iter().filter_map(|d| d.status.ended_at).max().unwrap_or_default();
     let may_go = |decision: &&&Arc<Object<Decision>>| {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use atoll_model::centre::ActMode;
 use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::DecisionStatus;
 use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
@@ -56,7 +57,7 @@ pub fn replay(
             told.unknown += 1;
             continue;
         }
-        match again(decision, &policies) {
+        match again(cx, decision, &policies) {
             Ok((would, because)) => {
                 let was = in_words(&decision.status);
                 if was == would {
@@ -83,58 +84,83 @@ fn in_words(status: &DecisionStatus) -> String {
     word(&status.policy, action, status.mode)
 }
 
-fn word(
-    policy: &str,
-    action: &atoll_model::centre::action::Action,
-    mode: atoll_model::centre::ActMode,
-) -> String {
+fn word(policy: &str, action: &Action, mode: ActMode) -> String {
     let mode = serde_json::to_value(mode).ok();
     let mode = mode.as_ref().and_then(Value::as_str).unwrap_or_default();
     format!("{mode}: {} by policy/{policy}", action.word())
 }
 
-/// What would be decided, and why; an error, where it cannot be told.
+/// One policy with what it says of what was seen.
+struct Voter<'a> {
+    name: &'a str,
+    policy: &'a Policy,
+    said: Said,
+    mode: ActMode,
+}
+
+/// What would be decided, and why; an error, where it cannot be told. As in `weigh.rs`, but for
+/// what nobody kept: what could not be done then.
 fn again(
+    cx: &Context,
     decision: &Object<Decision>,
     policies: &BTreeMap<&str, &Policy>,
 ) -> Result<(String, String), ()> {
-    let inputs = &decision.status.inputs;
+    let (status, inputs) = (&decision.status, &decision.status.inputs);
     let kind = decision.spec.subject.split_once('/').map_or("", |(kind, _)| kind);
     let of_kind = policies.iter().filter(|(_, policy)| {
         policy.subjects.kind.lower() == kind && !policy.off && meant(policy, inputs)
     });
-    let said: Vec<(&str, &Policy, Said)> =
-        of_kind.map(|(name, policy)| (*name, *policy, ask(policy, inputs))).collect();
-    let up = said.iter().any(|(_, policy, said)| {
-        policy.action.direction() == Direction::Up && matches!(said, Said::Yes)
-    });
-    let mut yes: Vec<(&str, &Policy)> = said
-        .iter()
-        .filter(|(_, _, said)| matches!(said, Said::Yes))
-        .map(|(name, policy, _)| (*name, *policy))
-        .filter(|(_, policy)| !(up && policy.action.direction() == Direction::Down))
+    let said: Vec<Voter> = of_kind
+        .map(|(name, policy)| {
+            let mut mode = policy.mode_for(environment(inputs), tier(inputs));
+            let held_back = status.reasons.iter().any(|reason| reason.code == "record");
+            if held_back && status.policy == *name {
+                mode = mode.min(status.mode);
+            }
+            Voter { name, policy, said: ask(policy, inputs), mode }
+        })
         .collect();
-    yes.sort_by_key(|(name, policy)| (policy.action.rank(), *name));
-    if let Some((name, policy)) = yes.first() {
-        let mut mode = policy.mode_for(environment(inputs), tier(inputs));
-        if decision.status.reasons.iter().any(|reason| reason.code == "record")
-            && decision.status.policy == *name
-        {
-            mode = mode.min(decision.status.mode);
-        }
+    let up = |voter: &Voter| voter.policy.action.direction() == Direction::Up;
+    let more = said.iter().any(|voter| up(voter) && matches!(voter.said, Said::Yes));
+    let down = |voter: &Voter| voter.policy.action.direction() == Direction::Down;
+    let counts = |voter: &&Voter| {
+        matches!(voter.said, Said::Yes)
+            && !waited(cx, decision, voter.name, voter.policy)
+            && !(more && down(voter))
+    };
+    let mut yes: Vec<&Voter> = said.iter().filter(counts).collect();
+    yes.sort_by_key(|voter| {
+        (voter.mode < ActMode::Approve, voter.policy.action.rank(), voter.name)
+    });
+    if let Some(Voter { name, policy, mode, .. }) = yes.first() {
         let because = format!("policy/{name} would be followed: {}", policy.when);
-        return Ok((word(name, &policy.action, mode), because));
+        return Ok((word(name, &policy.action, *mode), because));
     }
-    let own = decision.status.policy.as_str();
-    match said.iter().find(|(name, _, _)| *name == own) {
-        Some((_, _, Said::Unknown)) => Err(()),
-        Some((_, policy, _)) => {
+    let own = status.policy.as_str();
+    match said.iter().find(|voter| voter.name == own) {
+        Some(Voter { said: Said::Unknown, .. }) => Err(()),
+        Some(Voter { said: Said::Yes, .. }) => {
+            Ok(("nothing".to_owned(), format!("policy/{own} would not have held long enough")))
+        }
+        Some(Voter { policy, .. }) => {
             Ok(("nothing".to_owned(), format!("not so on what was seen then: {}", policy.when)))
         }
         None => {
             Ok(("nothing".to_owned(), format!("policy/{own} is off, gone, or not meant for it")))
         }
     }
+}
+
+/// Whether a vote had not held long enough when it was decided, or was not listened to: as it was
+/// kept, and of a policy that asks for another time by that.
+fn waited(cx: &Context, decision: &Object<Decision>, name: &str, policy: &Policy) -> bool {
+    let status = &decision.status;
+    let Some(vote) = status.votes.iter().find(|vote| vote.policy == name) else { return false };
+    if cx.world.get::<Policy>(name).is_some_and(|stored| stored.spec.hold == policy.hold) {
+        return vote.waits;
+    }
+    let at = status.acted_at.or(status.ended_at).unwrap_or(cx.now);
+    at.since(vote.since) < policy.hold
 }
 
 fn ask(policy: &Policy, inputs: &BTreeMap<String, Value>) -> Said {

@@ -77,7 +77,7 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
         if why.is_none() {
             followed = Some((voter.policy, voter.action.clone()));
         }
-        votes.push(vote(voter, why));
+        votes.push(vote(cx, voter, why));
     }
     // Stable: the others stay in their order.
     votes.sort_by_key(|vote| vote.not_followed.is_some());
@@ -85,11 +85,7 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
         Some(_) => None,
         None => {
             // Those that only have to wait say least.
-            let waits = |vote: &&Vote| {
-                let mut own = voters.iter().filter(|voter| voter.policy.name() == vote.policy);
-                own.any(|voter| cx.now < voter.due)
-            };
-            let first = votes.iter().find(|vote| !waits(vote)).or(votes.first());
+            let first = votes.iter().find(|vote| !vote.waits).or(votes.first());
             none_followed(first, &blind)
         }
     };
@@ -129,8 +125,10 @@ fn not_followed(
     followed.map(|name| format!("policy/{name} goes first"))
 }
 
-fn vote(voter: &Voter, why: Option<String>) -> Vote {
+fn vote(cx: &Context, voter: &Voter, why: Option<String>) -> Vote {
+    let damped = voter.standing.damped_until.is_some_and(|until| cx.now < until);
     Vote {
+        waits: damped || cx.now < voter.due,
         policy: voter.policy.name().to_owned(),
         action: voter.action.clone(),
         since: voter.standing.since,

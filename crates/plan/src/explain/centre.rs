@@ -84,7 +84,8 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
         },
         DecisionPhase::Escalated => "is left to people",
     };
-    let because = status.votes.first().map(|vote| format!(": {}", vote.message));
+    let mut own = status.votes.iter().filter(|vote| vote.policy == status.policy);
+    let because = own.next().map(|vote| format!(": {}", vote.message));
     let ended = if over && status.acted_at.is_none() { "; it is over" } else { "" };
     told.state = format!(
         "The decision {what}, of policy/{} in mode {}, {how}{ended}{}.",
