@@ -425,6 +425,23 @@ pub struct ForecastStatus {
     /// The mean error of forecasts like it over the last days, as a share of the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<f64>,
+    /// The same of the simplest forecasts, which it has to beat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simplest: Option<Simplest>,
+}
+
+/// The mean errors of the simplest forecasts over the same values, as shares of the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Simplest {
+    /// Of saying the last value again.
+    pub last: f64,
+    /// Of saying the value of a day before; none without a day to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day_ago: Option<f64>,
+    /// Of saying the value of a week before; none without a week to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub week_ago: Option<f64>,
 }
 
 /// One time of a forecast.

@@ -337,13 +337,16 @@ function ScoreView({ grid, autoscaler }: { grid: Grid; autoscaler: Autoscaler | 
     () => simplest(grid.lines[0]?.values ?? [], DAY_STEPS, LEAD, 7 * DAY_STEPS),
     [grid],
   );
-  const own = autoscaler?.status.forecast?.error ?? undefined;
+  const forecast = autoscaler?.status.forecast;
+  const own = forecast?.error ?? undefined;
+  // What the server measured the same way, where it says so.
+  const beside = forecast?.simplest ?? undefined;
   const { used, why } = forecastUse(autoscaler, now);
   const lines = [
     ["this forecast", own, true],
-    ["the last value", score.last, false],
-    ["a day ago", score.dayAgo, false],
-    ["a week ago", score.weekAgo, false],
+    ["the last value", beside ? beside.last : score.last, false],
+    ["a day ago", beside ? (beside.dayAgo ?? undefined) : score.dayAgo, false],
+    ["a week ago", beside ? (beside.weekAgo ?? undefined) : score.weekAgo, false],
   ] as const;
   const worst = Math.max(0.0001, ...lines.map(([, value]) => value ?? 0));
   return (
@@ -373,7 +376,8 @@ function ScoreView({ grid, autoscaler }: { grid: Grid; autoscaler: Autoscaler | 
           {autoscaler?.status.forecast?.points?.length
             ? `Made from ${autoscaler.status.forecast.method}. `
             : ""}
-          {score.points > 0 &&
+          {!beside &&
+            score.points > 0 &&
             `The simplest ones are measured here, over ${score.points.toLocaleString("en")} values of the last days.`}
         </p>
       </div>

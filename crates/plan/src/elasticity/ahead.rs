@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::elasticity::{ForecastPoint, ForecastStatus, LOAD};
+use atoll_model::elasticity::{ForecastPoint, ForecastStatus, LOAD, Simplest};
 use atoll_model::{Snapshot, Span, Timestamp};
 
 use super::SIGNAL;
@@ -159,6 +159,11 @@ pub fn made(
             points: told(&found.points, &shares(days, at), |at| believed * raised(events, at)),
             method: found.method.words().to_owned(),
             error: Some(decide::round(found.accuracy.wape)),
+            simplest: Some(Simplest {
+                last: decide::round(found.accuracy.last),
+                day_ago: found.accuracy.day_ago.map(decide::round),
+                week_ago: found.accuracy.week_ago.map(decide::round),
+            }),
         },
     }
 }
