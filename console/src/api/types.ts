@@ -6374,6 +6374,11 @@ export interface components {
             check: "moved";
             /** @description Within this time after it began. */
             within?: components["schemas"]["Span"] | (null);
+        } | {
+            /** @enum {string} */
+            check: "refused";
+            /** @description As the change says what it is of; any, if absent. */
+            of?: string | null;
         };
         /** @description Whether what is asked is there. */
         CheckState: "passed" | "waiting" | "refused" | "skipped";
@@ -7716,6 +7721,8 @@ export interface components {
              *     likely is.
              */
             points?: components["schemas"]["ForecastPoint"][];
+            /** @description The same of the simplest forecasts, which it has to beat. */
+            simplest?: components["schemas"]["Simplest"] | (null);
         };
         /** @description A place that keeps repositories, by how it is spoken to. */
         Forge: "github" | "gitlab" | "gitea";
@@ -12215,6 +12222,24 @@ export interface components {
         };
         /** @description Silences have no status. */
         SilenceStatus: Record<string, never>;
+        /** @description The mean errors of the simplest forecasts over the same values, as shares of the load. */
+        Simplest: {
+            /**
+             * Format: double
+             * @description Of saying the value of a day before; none without a day to look at.
+             */
+            dayAgo?: number | null;
+            /**
+             * Format: double
+             * @description Of saying the last value again.
+             */
+            last: number;
+            /**
+             * Format: double
+             * @description Of saying the value of a week before; none without a week to look at.
+             */
+            weekAgo?: number | null;
+        };
         /** @description What instances ask for beside what they use. */
         SizeReport: {
             /** @description Of these prices; absent where there are none. */
@@ -13289,6 +13314,8 @@ export interface components {
             values?: {
                 [key: string]: number;
             };
+            /** @description It does not count yet: it has to hold longer, or comes and goes. */
+            waits?: boolean;
             /** @description What had to be so, in CEL. */
             when: string;
         };
@@ -13994,6 +14021,7 @@ export type Signed = components['schemas']['Signed'];
 export type Silence = components['schemas']['Silence'];
 export type Silence2 = components['schemas']['Silence2'];
 export type SilenceStatus = components['schemas']['SilenceStatus'];
+export type Simplest = components['schemas']['Simplest'];
 export type SizeReport = components['schemas']['SizeReport'];
 export type SizeRow = components['schemas']['SizeRow'];
 export type SizeVerdict = components['schemas']['SizeVerdict'];

@@ -77,6 +77,13 @@ export function quietBy(
   });
 }
 
+/** Alerts that fire and that nothing keeps quiet. */
+export function loud(alerts: Iterable<Alert>, silences: Iterable<Silence>, now: number): Alert[] {
+  const firing = [...alerts].filter((a) => a.status.phase === "firing");
+  const all = [...silences];
+  return firing.filter((a) => quietBy(a, all, firing, now).length === 0);
+}
+
 /** Messages that told of an alert, the newest first. */
 export function toldOf(alert: Alert, notifications: Iterable<Notification>): Notification[] {
   const { name } = alert.metadata;

@@ -1,7 +1,9 @@
 // What a person should look at first, and why: every deployment that has not settled, every
-// instance and host that is not well, every freeze that holds, and what the platform has under way.
+// instance and host that is not well, every alert that fires and nothing keeps quiet, every freeze
+// that holds, and what the platform has under way.
 // It proposes nothing by itself; the hints are the server's.
 import type { Deployment, Host, Instance, InstancePhase, Plural, Reason } from "../api/objects";
+import { alertname, loud } from "./alerts";
 import { type Fleet, order } from "./fleet";
 import { freezeState } from "./freeze";
 import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
@@ -21,6 +23,8 @@ export interface Concern {
   readonly tone: Tone;
   readonly plural: Plural;
   readonly name: string;
+  /** What it is called, where that is not its name. */
+  readonly label?: string;
   /** What is so, after the name. */
   readonly state: string;
   readonly since: number | undefined;
@@ -37,6 +41,7 @@ export function attention(fleet: Fleet, now: number): Concern[] {
     }),
     ...fleet.hosts.flatMap((h) => host(h, fleet)),
     ...fleet.applications.flatMap(application),
+    ...alerts(fleet, now),
     ...fleet.freezes.flatMap((f) => freeze(f, now)),
     ...undertakings(fleet, now),
   ];
@@ -186,12 +191,32 @@ function application(a: Fleet["applications"][number]): Concern[] {
   ];
 }
 
+function alerts(fleet: Fleet, now: number): Concern[] {
+  const { alerts, silences } = fleet.tables;
+  return loud(alerts.values(), silences.values(), now).map((a) => {
+    const page = a.spec.labels.severity === "page" || a.spec.labels.severity === "critical";
+    const about = a.spec.subject ? ` of ${a.spec.subject}` : "";
+    return {
+      key: `al/${a.metadata.name}`,
+      rank: page ? "broken" : "waiting",
+      tone: page ? "bad" : "warn",
+      plural: "alerts",
+      name: a.metadata.name,
+      label: alertname(a),
+      state: `fires${about}`,
+      since: parseTime(a.status.firedAt),
+      reasons: a.status.reasons ?? [],
+    } satisfies Concern;
+  });
+}
+
 function freeze(f: Fleet["freezes"][number], now: number): Concern[] {
   if (freezeState(f, now) !== "active") return [];
   const until = parseTime(f.spec.until);
   const where = f.spec.environments?.length ? ` in ${f.spec.environments.join(", ")}` : "";
   const left =
     until === undefined ? "until it is deleted" : `for another ${spanWords(until - now)}`;
+  const held = f.spec.holds === "decisions" ? "no policy acts" : "changes are held";
   return [
     {
       key: `f/${f.metadata.name}`,
@@ -199,7 +224,7 @@ function freeze(f: Fleet["freezes"][number], now: number): Concern[] {
       tone: "held",
       plural: "freezes",
       name: f.metadata.name,
-      state: `changes are held${where} ${left}`,
+      state: `${held}${where} ${left}`,
       since: parseTime(f.spec.from),
       reasons: [{ code: "freeze", message: f.spec.reason }],
     },

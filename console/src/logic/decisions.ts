@@ -85,6 +85,19 @@ export function helpedOf({ status }: Policy): string {
   return helped + didNot === 0 ? "–" : `${helped} of ${helped + didNot}`;
 }
 
+/** How far a policy may go; where its record does not suffice yet, what it does until then. */
+export function modeWord({ spec, status }: Policy): string {
+  const mode = spec.mode ?? "advise";
+  const asked = spec.requires;
+  if (mode !== "act" || !asked) return MODE[mode];
+  const { right = 0, wrong = 0 } = status.record ?? {};
+  const judged = right + wrong;
+  const number = Number.parseFloat(String(asked.right));
+  const needed = String(asked.right).endsWith("%") ? (number / 100) * judged : number;
+  if (judged >= asked.decisions && right >= needed) return MODE.act;
+  return `asks until ${asked.decisions} were judged, ${asked.right} of them right`;
+}
+
 /** How many people called right, of those they judged. */
 export function rightOf({ status }: Policy): string {
   const { right = 0, wrong = 0 } = status.record ?? {};

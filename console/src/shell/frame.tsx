@@ -2,7 +2,7 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../api/live";
-import { quietBy } from "../logic/alerts";
+import { loud } from "../logic/alerts";
 import { attention } from "../logic/attention";
 import { Dialog } from "../parts/dialog";
 import { Icon, type IconName, Mark } from "../parts/icon";
@@ -251,11 +251,10 @@ function useFiring(): number {
   const synced = useSynced();
   const now = useCoarseNow(10_000);
   const { alerts, silences } = tables;
-  const count = useMemo(() => {
-    const firing = [...alerts.values()].filter((a) => a.status.phase === "firing");
-    const all = [...silences.values()];
-    return firing.filter((a) => quietBy(a, all, firing, now).length === 0).length;
-  }, [alerts, silences, now]);
+  const count = useMemo(
+    () => loud(alerts.values(), silences.values(), now).length,
+    [alerts, silences, now],
+  );
   return synced ? count : 0;
 }
 

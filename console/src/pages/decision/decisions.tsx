@@ -9,6 +9,7 @@ import {
   helpedOf,
   isOver,
   MODE,
+  modeWord,
   ordered,
   rightOf,
   stateOf,
@@ -258,7 +259,7 @@ function Policies({ policies }: { policies: readonly Policy[] }) {
             <div>
               <State {...LOOK[policy.status.phase ?? "quiet"]} />
               <p className="small quiet">
-                {MODE[policy.spec.mode ?? "advise"]}
+                {modeWord(policy)}
                 {(policy.spec.modes ?? []).length > 0 && ", elsewhere otherwise"}:{" "}
                 {actionWord(policy.spec.action)}
               </p>

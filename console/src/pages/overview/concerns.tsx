@@ -92,7 +92,9 @@ function Item({ concern, fleet }: { concern: Concern; fleet: Fleet }) {
               {name}
             </Link>
           ) : (
-            <ObjectLink plural={plural} name={name} className="strong" />
+            <ObjectLink plural={plural} name={name} className="strong">
+              {concern.label ?? name}
+            </ObjectLink>
           )}
           <span className={`concern-state ${concern.tone}`}>{concern.state}</span>
         </p>
