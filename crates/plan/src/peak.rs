@@ -37,6 +37,8 @@ const EVERY: Span = Span::seconds(30);
 const SELDOM: Span = Span::seconds(600);
 /// What is shown is written anew so often, where nothing else changes.
 const SHOWN: Span = Span::seconds(60);
+/// So many times what was expected is clearly more.
+const BEYOND: f64 = 1.2;
 
 /// The name of the freeze of a peak.
 pub(crate) fn freeze_name(peak: &str) -> String {
@@ -92,7 +94,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         keep(cx.now, &mut status);
         plan.intent = Intent::Scale;
     }
-    if is_news(&peak.status, &status) {
+    if is_news(&peak.status, &status, cx.now) {
         status.seen_at = Some(cx.now);
         plan.reasons.clone_from(&status.reasons);
         let mut new = Object::clone(peak);
@@ -296,12 +298,24 @@ fn reasons(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> Vec<Reason
         let message = format!("peak/{} is of the same at the same time", other.name());
         reasons.push(Reason::new("overlaps", message).hint("what asks for more holds; join them"));
     }
+    if status.phase == PeakPhase::Live {
+        reasons.extend(status.applications.iter().filter_map(beyond));
+    }
     let late = status.checks.iter().filter(|check| check.state == State::Late);
     for check in late {
         let reason = Reason::new("late", format!("{}: {}", check.name, check.message));
         reasons.push(if check.hint.is_empty() { reason } else { reason.hint(&check.hint) });
     }
     reasons
+}
+
+/// That clearly more came than was planned for.
+fn beyond(row: &PeakApplication) -> Option<Reason> {
+    let (load, expected) = (row.load?, row.expected?);
+    let of = &row.deployment;
+    let message = format!("the load of {of} is {load}, and {expected} at most was expected");
+    let hint = format!("what it has and may have: atoll why autoscaler/{of}");
+    (load > expected * BEYOND).then(|| Reason::new("more-than-planned", message).hint(hint))
 }
 
 /// Whether two peaks reach the same deployment at the same time.
@@ -358,7 +372,7 @@ fn frozen(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> Option<Writ
 }
 
 /// Whether a status says something that is worth a write.
-fn is_news(old: &PeakStatus, new: &PeakStatus) -> bool {
+fn is_news(old: &PeakStatus, new: &PeakStatus, now: Timestamp) -> bool {
     let sharp = |status: &PeakStatus| {
         let rows = status.applications.iter();
         let rows: Vec<_> = rows
@@ -370,11 +384,10 @@ fn is_news(old: &PeakStatus, new: &PeakStatus) -> bool {
         let told = (status.phase, status.times, status.fetching, status.observed_generation);
         (told, rows, checks, codes, seen, status.raised_at, status.planned_at)
     };
-    let seen = PeakStatus { seen_at: old.seen_at, ..new.clone() };
     // While it is there people watch it.
     let shown = if new.phase == PeakPhase::Live { EVERY } else { SHOWN };
-    let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= shown);
-    sharp(old) != sharp(new) || (late && *old != seen)
+    let late = old.seen_at.is_none_or(|at| now.since(at) >= shown);
+    sharp(old) != sharp(new) || (late && old != new)
 }
 
 /// What rows of peaks say of one deployment.
