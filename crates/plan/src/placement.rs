@@ -315,6 +315,8 @@ fn is_free(port: u16, host: &Object<Host>, usage: Option<&Usage>, more: Option<&
 pub enum Exclusion {
     /// The environment's selector leaves it out.
     NotSelected,
+    /// It is not among those a migration moves to.
+    NotMeant,
     /// It is not heard from.
     Unknown,
     /// It is being emptied, or deleted.
@@ -340,8 +342,11 @@ fn exclusion(
     more: Option<&Room>,
 ) -> Option<Exclusion> {
     let may = |hosts: &Selector| hosts.matches(&host.meta.labels);
-    if !may(need.hosts) || !need.to.is_none_or(may) {
+    if !may(need.hosts) {
         return Some(Exclusion::NotSelected);
+    }
+    if !need.to.is_none_or(may) {
+        return Some(Exclusion::NotMeant);
     }
     if host.status.phase == HostPhase::Unknown {
         return Some(Exclusion::Unknown);
@@ -412,6 +417,10 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
             if *n == 1 { ("is", "lacks", "has") } else { ("are", "lack", "have") };
         match cause {
             Exclusion::NotSelected => format!("{n} {is} not selected by \"{}\"", need.hosts),
+            Exclusion::NotMeant => {
+                let to = need.to.map(ToString::to_string).unwrap_or_default();
+                format!("{n} {is} not among \"{to}\", where a migration moves what it moves")
+            }
             Exclusion::Unknown => format!("{n} {is} not heard from"),
             Exclusion::Draining => format!("{n} {is} draining"),
             Exclusion::Cordoned => format!("{n} {is} cordoned"),

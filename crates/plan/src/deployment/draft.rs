@@ -122,14 +122,17 @@ impl<'a> Draft<'a> {
 
     /// The host one more instance would be created on.
     pub fn next_host(&self, release: &'a Object<Release>) -> Option<String> {
-        self.placer(&self.need(release)).place(0).map(|place| place.host)
+        let need = Need { to: self.subject.bound_of_new(1).0, ..self.need(release) };
+        self.placer(&need).place(0).map(|place| place.host)
     }
 
     /// Creates up to `count` instances; returns how many found a host, and notes why the rest
-    /// did not. A plan creates once: a second time would not know of the first.
+    /// did not. A plan creates once: a second time would not know of the first. So those that may
+    /// go elsewhere than the first are left to the next.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
         let subject = self.subject;
-        let need = self.need(release);
+        let (to, count) = subject.bound_of_new(count);
+        let need = Need { to, ..self.need(release) };
         let mut placer = self.placer(&need);
         for made in 0..count {
             let ordinal = self.free_ordinal();
@@ -149,13 +152,13 @@ impl<'a> Draft<'a> {
         count
     }
 
-    /// What an instance of a release needs of its host.
+    /// What an instance of a release needs of its host, wherever that is.
     pub fn need(&self, release: &'a Object<Release>) -> Need<'a> {
         Need {
             resources: release.spec.run.resources,
             ports: &release.spec.run.ports,
             hosts: &self.subject.environment.spec.hosts,
-            to: self.subject.moved_to(),
+            to: None,
             spread: &self.subject.application.spec.spread,
             runtime: self.subject.environment.spec.runtime,
         }
