@@ -19,6 +19,8 @@ use crate::runtime::launch::Launch;
 /// The most that is read of an answer. All of it is read where it is shorter, so that a program
 /// does not find its answers cut off.
 const LONGEST: usize = 256 << 10;
+/// The rest of an answer comes without such a pause, or is not waited for: its status is known.
+const REST: Duration = Duration::from_millis(100);
 
 /// Who forwards connections closes one within this time when nobody listens behind.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -160,9 +162,9 @@ async fn http(address: SocketAddr, path: &str) -> Result<(), String> {
     };
     let mut read = answer.len();
     while read < LONGEST {
-        match stream.read(&mut bytes).await {
-            Ok(count) if count > 0 => read += count,
-            // Whatever ends it, the status is what counts.
+        match tokio::time::timeout(REST, stream.read(&mut bytes)).await {
+            Ok(Ok(count)) if count > 0 => read += count,
+            // Whatever ends it, the status is what counts; some keep connections open.
             _ => break,
         }
     }
@@ -287,6 +289,21 @@ mod tests {
         let told = "GET /healthz on port P was not answered in HTTP".to_owned();
         assert_eq!(ask("SSH-2.0-x\r\n").await, Err(told.clone()));
         assert_eq!(ask("").await, Err(told));
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_though_the_connection_stays_open() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let kept = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let question = Question::Http(address, "/healthz".to_owned());
+        assert_eq!(ask(&question, Duration::from_secs(10)).await, Ok(()));
+        kept.abort();
     }
 
     #[tokio::test]
