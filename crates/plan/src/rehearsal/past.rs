@@ -37,7 +37,11 @@ pub(super) fn known(
         assumed.push(format!("the load of {deployment} stays at {level}: no past is known of it"));
         return Some(Base::Shape(level, vec![1.0]));
     };
-    let filled = fill(&values);
+    let mut filled = fill(&values);
+    // The last minutes may be those of a peak that is over.
+    if let (Some(last), Some(level)) = (filled.last_mut(), level) {
+        *last = level;
+    }
     let base = recorded(start, filled.clone(), level);
     let told = match &base {
         Base::Shape(level, _) => format!("the load of {deployment} stays at {level}"),

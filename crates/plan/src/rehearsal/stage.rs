@@ -93,11 +93,16 @@ impl Stage {
         match act {
             Act::Lose(of, hosts) => {
                 hosts.iter().for_each(|host| sim.switch_off(host));
+                pools_in(sim, &of).iter().for_each(|pool| sim.cloud(pool).down = true);
                 self.wrong.push((format!("{of} is lost"), None));
                 format!("{of} is lost: {}", many(hosts.len(), "host"))
             }
             Act::GiveBack(of, hosts) => {
                 hosts.iter().for_each(|host| sim.give_back(host));
+                for pool in pools_in(sim, &of) {
+                    let still = unanswered(&pool);
+                    sim.cloud(&pool).down = self.wrong.iter().any(|(wrong, _)| *wrong == still);
+                }
                 self.end(&format!("{of} is lost"));
                 format!("{of} is back")
             }
@@ -131,7 +136,7 @@ impl Stage {
             },
             Act::Provider(pool, down) => {
                 sim.cloud(&pool).down = down;
-                let what = format!("the provider of pool/{pool} does not answer");
+                let what = unanswered(&pool);
                 if down {
                     self.wrong.push((what.clone(), None));
                     what
@@ -247,6 +252,18 @@ impl Stage {
             Err(why) => Err(format!("{what}: refused, {why}")),
         }
     }
+}
+
+/// The pools whose machines are made in a zone, which nobody makes while that is lost.
+fn pools_in(sim: &Sim, of: &str) -> Vec<String> {
+    let zone = of.strip_prefix("zone/");
+    let pools =
+        sim.world.all::<Pool>().filter(|p| zone.is_some() && p.spec.zone.as_deref() == zone);
+    pools.map(|pool| pool.meta.name.clone()).collect()
+}
+
+fn unanswered(pool: &str) -> String {
+    format!("the provider of pool/{pool} does not answer")
 }
 
 fn fault_acts(

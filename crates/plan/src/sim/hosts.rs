@@ -37,6 +37,10 @@ impl Sim {
 
     /// Brings a lost host back.
     pub fn give_back(&mut self, host: &str) {
+        // One that was given up meanwhile, as by its pool, does not come back.
+        if self.world.get::<Host>(host).is_none() {
+            return;
+        }
         if let Some(agent) = self.agents.get_mut(host) {
             (agent.linked, agent.up) = (true, true);
             agent.say_all();
