@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_model::ci::run::Cause;
-use atoll_model::deployment::Phase;
+use atoll_model::deployment::{DeploymentStatus, Phase};
 use atoll_model::promotion::{Check, CheckState, PromotionPhase, PromotionStatus};
 use atoll_model::{
     Any, Application, Approval, Deployment, Environment, Intent, Kind, Object, Promotion, Reason,
@@ -129,10 +129,24 @@ fn follow(entry: &Entry, status: &mut PromotionStatus) {
     if let Some(failed) = is.failed.as_ref().filter(|failed| failed.release == name) {
         status.failed_at = status.failed_at.or(Some(failed.at));
     }
+    if let Some(at) = taken_back(cx, entry, is) {
+        // It was good; that it failed before it was is another story.
+        let known = status.failed_at.filter(|failed| status.good_at.is_some_and(|g| *failed > g));
+        status.failed_at = known.or(Some(at));
+    }
     let whole = is.phase == Phase::Settled && is.rollout.is_none();
     if status.failed_at.is_some() && whole {
         status.restored_at = status.restored_at.or(Some(cx.now));
     }
+}
+
+/// Since when a release that had proved itself gives way to one before it, whoever wants that.
+fn taken_back(cx: &Context, entry: &Entry, is: &DeploymentStatus) -> Option<Timestamp> {
+    let (own, rollout) = (entry.release, is.rollout.as_ref()?);
+    let good = is.last_good.as_deref() == Some(own.name()) && is.release == is.last_good;
+    let to = cx.world.get::<Release>(&rollout.to).filter(|_| good)?;
+    let before = to.spec.application == own.spec.application && to.spec.number < own.spec.number;
+    before.then_some(rollout.since)
 }
 
 fn phase(entry: &Entry, status: &PromotionStatus) -> PromotionPhase {
