@@ -133,7 +133,10 @@ async fn list(client: &Client, args: &Args) -> anyhow::Result<Exit> {
     tell_stop(client).await;
     let format = args.output.output;
     if items.is_empty() && format.is_table() {
-        output::say("nothing was decided; what may be is in: atoll get policies");
+        output::say(match args.open {
+            true => "nothing is open; what was decided is in: atoll decisions",
+            false => "nothing was decided; what may be is in: atoll get policies",
+        });
         return Ok(Exit::Done);
     }
     output::print(&output::list(items, revision, format, now())?)?;

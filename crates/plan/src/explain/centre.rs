@@ -1,6 +1,6 @@
 //! The decision centre in words: what a policy sees, and how far a decision is.
 
-use atoll_model::centre::decision::{DecisionPhase, Helped};
+use atoll_model::centre::decision::{DecisionPhase, Helped, Vote};
 use atoll_model::centre::{ActMode, PolicyPhase};
 use atoll_model::{Decision, Deployment, Object, Policy, Reason, many};
 
@@ -63,40 +63,18 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
 
 pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let status = &it.status;
-    let what = match &status.action {
-        Some(action) => format!("to {}", action.phrase(&it.spec.subject)),
-        None => format!("about {}", it.spec.subject),
-    };
     let over = status.ended_at.is_some();
-    let how = match status.phase {
-        DecisionPhase::Open => "was just made",
-        DecisionPhase::Observed => "is only recorded",
-        DecisionPhase::Advised => "is advice",
-        DecisionPhase::Waiting if over => "waited for an approval, and nobody gave one",
-        DecisionPhase::Waiting => "waits for somebody to approve",
-        DecisionPhase::Skipped if over => "was not carried out",
-        DecisionPhase::Skipped => "is not carried out for now",
-        DecisionPhase::Acting => "was carried out, and is being measured",
-        DecisionPhase::Measured => match status.effect.as_ref().map(|effect| effect.verdict) {
-            Some(Helped::Helped) => "was carried out, and helped",
-            Some(Helped::DidNot) => "was carried out, and did not help",
-            Some(Helped::Unknown) | None => "was carried out; whether it helped is not known",
-        },
-        DecisionPhase::Escalated => "is left to people",
-    };
-    let mut own = status.votes.iter().filter(|vote| vote.policy == status.policy);
-    let because = own.next().map(|vote| format!(": {}", vote.message));
-    let ended = if over && status.acted_at.is_none() { "; it is over" } else { "" };
-    told.state = format!(
-        "The decision {what}, of policy/{} in mode {}, {how}{ended}{}.",
-        status.policy,
-        word(&status.mode),
-        because.unwrap_or_default()
-    );
+    told.state = state(it);
     if let Some(now) = told_by_now(cx, it) {
         told.reasons.push(atoll_model::Reason::new("now", format!("by now: {now}")));
     }
-    let others = status.votes.iter().filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
+    // One of them may be told of already, as what nothing is done for.
+    let told_of = |vote: &Vote| {
+        let begins = format!("policy/{} is not followed", vote.policy);
+        status.reasons.iter().any(|reason| reason.message.starts_with(&begins))
+    };
+    let others = status.votes.iter().filter(|vote| !told_of(vote));
+    let others = others.filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
     for (vote, why) in others {
         let message = format!("policy/{} wants to {}: {why}", vote.policy, vote.action.word());
         told.reasons.push(atoll_model::Reason::new("other-vote", message));
@@ -120,15 +98,68 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
         let message = format!("{}: {}", suspect.change, suspect.why);
         told.reasons.push(atoll_model::Reason::new("suspect", message));
     }
-    if !over && status.acted_at.is_none() {
-        told.next.extend(status.changes.iter().map(|change| format!("would be done: {change}")));
-    }
+    deeds(it, told);
     told.next.extend(given_back(cx, it));
     told.see(it.spec.subject.clone());
     told.see(format!("policy/{}", status.policy));
     let subject = it.spec.subject.strip_prefix("instance/").and_then(|i| i.rsplit_once('.'));
     if let Some((deployment, _)) = subject {
         told.see(format!("deployment/{deployment}"));
+    }
+}
+
+/// What it is about and how far it is, in one sentence.
+fn state(it: &Object<Decision>) -> String {
+    let status = &it.status;
+    let what = match &status.action {
+        Some(action) => format!("to {}", action.phrase(&it.spec.subject)),
+        None => format!("about {}", it.spec.subject),
+    };
+    let over = status.ended_at.is_some();
+    let how = match status.phase {
+        DecisionPhase::Open => "was just made",
+        DecisionPhase::Observed => "is only recorded",
+        DecisionPhase::Advised => "is advice",
+        DecisionPhase::Waiting if over => "waited for an approval, and nobody gave one",
+        DecisionPhase::Waiting => "waits for somebody to approve",
+        DecisionPhase::Skipped if over || is_judged_wrong(it) => "was not carried out",
+        DecisionPhase::Skipped => "is not carried out for now",
+        DecisionPhase::Acting => "was carried out, and is being measured",
+        DecisionPhase::Measured => match status.effect.as_ref().map(|effect| effect.verdict) {
+            Some(Helped::Helped) => "was carried out, and helped",
+            Some(Helped::DidNot) => "was carried out, and did not help",
+            Some(Helped::Unknown) | None => "was carried out; whether it helped is not known",
+        },
+        DecisionPhase::Escalated => "is left to people",
+    };
+    let mut own = status.votes.iter().filter(|vote| vote.policy == status.policy);
+    let because = own.next().map(|vote| format!(": {}", vote.message));
+    let ended = if over && status.acted_at.is_none() { "; it is over" } else { "" };
+    format!(
+        "The decision {what}, of policy/{} in mode {}, {how}{ended}{}.",
+        status.policy,
+        word(&status.mode),
+        because.unwrap_or_default()
+    )
+}
+
+fn is_judged_wrong(it: &Object<Decision>) -> bool {
+    it.spec.feedback.as_ref().is_some_and(|said| !said.right)
+}
+
+/// What was done, or would be.
+fn deeds(it: &Object<Decision>, told: &mut Told) {
+    let status = &it.status;
+    match status.acted_at {
+        Some(_) => {
+            let done = status.changes.iter().map(|change| Reason::new("done", change.clone()));
+            told.reasons.extend(done);
+        }
+        None if status.ended_at.is_none() && !is_judged_wrong(it) => {
+            let changes = status.changes.iter();
+            told.next.extend(changes.map(|change| format!("would be done: {change}")));
+        }
+        None => {}
     }
 }
 
