@@ -10,6 +10,8 @@ use super::decide::EVERY;
 /// The standard deviation of a normal distribution is so many times the median of how far its
 /// values are from their middle.
 const NORMAL: f64 = 1.4826;
+/// What goes up and down by no more than this share of its level is not looked at more closely.
+const SMALL: f64 = 0.1;
 /// What is older is not what is.
 const FRESH: Span = Span::seconds(60);
 /// A trend is taken from so much of the past.
@@ -170,6 +172,9 @@ pub(super) fn spread(points: &[(Timestamp, f64)], levels: &[f64]) -> f64 {
     let all = deviation(beside);
     let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else { return all };
     let short = last.since(*first) < SHORT;
+    if !short && levels.last().is_some_and(|level| all <= level * SMALL) {
+        return all;
+    }
     let steps = steps(points, if short { FRESH } else { APART });
     if steps.len() < 2 {
         return all;
