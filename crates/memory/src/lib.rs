@@ -15,7 +15,8 @@ const HUGE_PAGE: c_long = 2 << 10;
 
 /// Has freed memory given back to the kernel by whole huge pages only, so that those that are in
 /// use are not broken into small ones. It is for a process that may play the twin of a large fleet,
-/// which is a tenth faster by it, and may keep some more of what it once had.
+/// which is a tenth faster by it, and may keep some more of what it once had. What a large query
+/// took is given back about a second after it is free, by whatever takes memory next.
 pub fn keep_huge_pages() {
     // SAFETY: it writes a number of the allocator's, which may be done at any time.
     unsafe { mi_option_set(MINIMAL_PURGE_SIZE, HUGE_PAGE) }

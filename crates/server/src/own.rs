@@ -74,18 +74,15 @@ pub async fn keep(app: App) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut alerts = Written::default();
-    let mut memory = 0.0;
     loop {
         every.tick().await;
         // It looks at everything there is, which no request is to wait for.
         let figures = app.clone();
         let kept = tokio::task::spawn_blocking(move || {
             keep_text(&figures, &text::text(&figures, Format::Prometheus));
-            process::give_back(memory)
         });
-        match kept.await {
-            Ok(left) => memory = left,
-            Err(error) => tracing::warn!("the own figures were not kept: {error}"),
+        if let Err(error) = kept.await {
+            tracing::warn!("the own figures were not kept: {error}");
         }
         if app.leads_here() {
             app.write_alerts(&mut alerts);

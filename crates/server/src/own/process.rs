@@ -1,8 +1,4 @@
-//! What the kernel says of this process, and memory that is given back to it. It reads `/proc` and
-//! nothing else.
-
-/// Memory is given back where so many bytes more are in use than were left the last time.
-const GROWN: f64 = 128e6;
+//! What the kernel says of this process. It reads `/proc` and nothing else.
 
 /// Figures of this process; what could not be read is left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,23 +41,6 @@ pub fn read() -> Process {
         open_files: open.ok(),
         most_files: most,
     }
-}
-
-/// Gives back to the kernel what the allocator keeps of memory that was freed: one large query
-/// would hold what it took for good, since each thread's share is kept apart. Does so where the
-/// process has grown since, and returns the bytes in use then.
-pub fn give_back(left: f64) -> f64 {
-    let resident = || read().resident.unwrap_or_default();
-    let now = resident();
-    if now < left + GROWN {
-        return left.min(now);
-    }
-    #[cfg(target_env = "gnu")]
-    {
-        // SAFETY: it takes the allocator's own locks, and moves nothing that is in use.
-        unsafe { nix::libc::malloc_trim(0) };
-    }
-    resident()
 }
 
 #[cfg(test)]
