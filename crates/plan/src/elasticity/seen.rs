@@ -160,10 +160,10 @@ impl<'a> Seen<'a> {
 /// from where they usually were beside their level. A jump or a spike does not move that, and a
 /// trend is none of it.
 ///
-/// Where it jumps to and fro between levels, as by jobs each quarter of an hour, its mean is neither
-/// of them for most of the time, and how far points are from that says nothing: so it is no more
-/// than points differ that are almost two minutes apart, of which few do by a jump. What goes up and
-/// down slowly differs by more than it is from its level.
+/// Where it jumps to and fro between levels, as by jobs each quarter of an hour, its mean is
+/// neither of them for most of the time, and how far points are from that says nothing: so it is no
+/// more than points differ that are almost two minutes apart, of which few do by a jump. What goes
+/// up and down slowly differs by more than it is from its level.
 ///
 /// In a past that is short a jump would be most of it, for as long as the level takes to follow.
 /// Of one it is no more than a point goes up and down by from one minute to the next.

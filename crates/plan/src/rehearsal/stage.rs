@@ -162,7 +162,8 @@ impl Stage {
         self.wrong.retain(|(wrong, _)| wrong != what);
     }
 
-    /// Makes a new release of an application, as its team would, and says so, or that it is refused.
+    /// Makes a new release of an application, as its team would, and says so, or that it is
+    /// refused.
     fn release(
         &mut self,
         sim: &mut Sim,
