@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use atoll_model::centre::action::Action;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Host, Instance, Kind, Price, Problem, Reason,
+    Any, Application, Deployment, Environment, Host, Instance, Kind, Peak, Price, Problem, Reason,
     Release, Secret, Snapshot,
 };
 
@@ -176,8 +176,12 @@ fn unknown_field(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
 fn long_over(case: &Case, any: &Any) -> Option<Reason> {
     let Any::Peak(peak) = any else { return None };
     let (_, ends) = peak.spec.window().ok()?;
+    // One that is ended by this very change gives back what was kept for it.
+    let stored = case.stored(any);
+    let before = stored.as_ref().and_then(|any| any.of::<Peak>()?.spec.window().ok());
+    let went_on = before.is_some_and(|(_, ends)| ends > case.cx.now);
     let message = format!("{} ended at {ends}: nothing is done for it", any.id());
-    (ends <= case.cx.now).then(|| Reason::new("over", message))
+    (ends <= case.cx.now && !went_on).then(|| Reason::new("over", message))
 }
 
 /// Bounds of an autoscaler that are none together with those of its application.
