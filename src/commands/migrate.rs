@@ -169,7 +169,12 @@ async fn take_back(global: &Global, back: Back) -> anyhow::Result<Exit> {
     let what = back.what.of(&[Kind::Migration])?;
     let client = global.client()?;
     let any = client.get(what.kind, &what.name).await?;
-    let already = any.of::<Migration>().map_or(0, |migration| migration.spec.back);
+    let migration = any.of::<Migration>();
+    if migration.is_some_and(|migration| migration.status.forth() == 0) {
+        let message = format!("{what} has moved nothing that could be taken back");
+        return Err(Failure::failed(message).into());
+    }
+    let already = migration.map_or(0, |migration| migration.spec.back);
     let spec = json!({ "back": already + back.waves });
     let revision = Some(any.meta().revision);
     let outcome = change::patch_spec(&client, &what, spec, revision, &back.over).await?;
@@ -189,7 +194,8 @@ fn text(told: &MigrationForecast, format: Format) -> String {
     }
     let mut text = output::table(lines.collect(), format == Format::Wide);
     let packed = match told.packed {
-        0 => String::new(),
+        // Where not all find room, the others are all there is.
+        packed if packed == 0 || told.unplaced > 0 => String::new(),
         packed => format!(
             "; packed closely they take {} (no fewer than {})",
             many(packed, "host"),

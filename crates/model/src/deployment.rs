@@ -319,6 +319,10 @@ pub struct Instance {
     /// How it runs; that of its environment when its release was chosen.
     #[serde(default, skip_serializing_if = "Runtime::is_process")]
     pub runtime: Runtime,
+    /// The instance it was made for, where a migration moved that one. Its name may be that of
+    /// another since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 /// How an instance is, as its agent reports it.

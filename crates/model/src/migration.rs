@@ -219,6 +219,14 @@ impl Migration {
 }
 
 impl MigrationStatus {
+    /// So many waves could be taken back, that under way among them.
+    pub fn forth(&self) -> usize {
+        let back = self.phase == MigrationPhase::GoingBack;
+        let under_way = usize::from(!self.moving.is_empty() && !back);
+        let ended = self.waves.iter().filter(|wave| !wave.back).count();
+        (ended + under_way).saturating_sub(self.back as usize)
+    }
+
     /// Whether the wave under way moves an instance. One that was made since, elsewhere or for
     /// another that moves, may have the name of one that is gone, and is not moved.
     pub fn moves(&self, instance: &Object<Instance>) -> bool {

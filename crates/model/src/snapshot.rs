@@ -463,6 +463,7 @@ mod tests {
                 resources: Resources { cpu: Cpu(100), memory: Memory(1 << 20) },
                 prefetch: None,
                 runtime: crate::delivery::Runtime::Process,
+                replaces: None,
             },
         )))
     }

@@ -32,6 +32,7 @@ pub(crate) mod fleet;
 mod heal;
 mod progress;
 mod remove;
+mod replace;
 mod rollout;
 mod scale;
 pub(crate) mod spread;
@@ -267,35 +268,6 @@ impl<'a> Subject<'a> {
         let off = |member: &&Member| matches!(member.place, Standing::Lost | Standing::Leaving);
         let kept = self.fleet.0.iter().filter(off).filter(|m| !m.seat.deleting);
         kept.count() as u32
-    }
-
-    /// Where the first of so many new instances go, if that is bounded, and how many of them: what
-    /// makes up for others than those that leave goes first and anywhere, and then each where the
-    /// migration says that moves what it is for.
-    ///
-    /// **Invariant:** a migration that finds no room keeps nothing from being healed or scaled.
-    pub fn bound_of_new(&self, count: u32) -> (Option<&'a atoll_model::Selector>, u32) {
-        let leaving = self.fleet.0.iter().filter(|member| member.place == Standing::Leaving);
-        let mut leaving: Vec<_> = leaving.filter(|member| member.present()).collect();
-        // As they are stopped: those that are replaced already come first.
-        leaving.sort_by_key(|member| (member.ready, std::cmp::Reverse(member.seat.ordinal)));
-        let to: Vec<_> = leaving
-            .iter()
-            .map(|member| crate::migration::moves(self.world, member.object))
-            .collect();
-        if to.iter().all(Option::is_none) {
-            return (None, count);
-        }
-        let there = self.counts.staying + to.len() as u32;
-        let replaced = there.saturating_sub(self.wanted) as usize;
-        let open = &to[replaced.min(to.len())..];
-        let others = count.saturating_sub(open.len() as u32);
-        if others > 0 {
-            return (None, others);
-        }
-        let Some(first) = open.first().copied() else { return (None, count) };
-        let alike = open.iter().take_while(|to| **to == first).count() as u32;
-        (first, count.min(alike))
     }
 
     /// No step of a rollout is to be taken.

@@ -11,8 +11,8 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
 use atoll_model::snapshot::Load;
 use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Selector, Snapshot,
-    Span, Timestamp, Write,
+    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Snapshot, Span,
+    Timestamp, Write,
 };
 
 use crate::cmdb::filter::{Filter, Search};
@@ -59,11 +59,13 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     world.all::<Migration>().filter(concerned).map(|m| m.meta.name.clone()).collect()
 }
 
-/// Whether the wave of a migration moves an instance, and where to.
-pub(crate) fn moves<'a>(world: &'a Snapshot, instance: &Object<Instance>) -> Option<&'a Selector> {
+/// The migration whose wave moves an instance.
+pub(crate) fn moves<'a>(
+    world: &'a Snapshot,
+    instance: &Object<Instance>,
+) -> Option<&'a Object<Migration>> {
     let mut all = world.all::<Migration>();
-    let of = all.find(|migration| migration.status.moves(instance))?;
-    Some(&of.spec.to)
+    all.find(|migration| migration.status.moves(instance)).map(Arc::as_ref)
 }
 
 /// The migration that keeps new instances off a host.
@@ -158,6 +160,8 @@ impl Turn<'_> {
         }
         if self.cx.now < due {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
+            let pauses = self.migration.spec.paused.then(|| self.pauses());
+            self.status.reasons.extend(pauses);
             let first = open.iter().find_map(|name| Some((*name, unplaceable(world, name)?)));
             self.status.reasons.extend(first.map(|(name, why)| self.no_room(name, why)));
             return;
@@ -172,6 +176,17 @@ impl Turn<'_> {
             let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
             self.status.reasons.push(Reason::new("stuck", message).hint(hint));
         }
+    }
+
+    /// That it is to stop, and not in the midst of a wave.
+    fn pauses(&self) -> Reason {
+        let message = format!("no wave begins after wave {}, which ends first", self.status.wave);
+        let hint = format!("to give up what finds no room: atoll cancel {}", self.id());
+        Reason::new("pauses", message).hint(hint)
+    }
+
+    fn id(&self) -> String {
+        format!("migration/{}", self.migration.name())
     }
 
     /// Why a wave waits before it is late: there is no room for what it moves.

@@ -499,6 +499,7 @@ mod tests {
             resources: Resources { cpu: Cpu(250), memory: Memory(100 << 20) },
             prefetch: None,
             runtime: Runtime::Process,
+            replaces: None,
         };
         let name = format!("{deployment}.{ordinal}");
         world.put(Any::Instance(Arc::new(Object::new(name, spec))));

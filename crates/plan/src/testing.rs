@@ -33,6 +33,7 @@ pub fn instance(name: &str, host: &str) -> Any {
         resources: Default::default(),
         prefetch: None,
         runtime: atoll_model::delivery::Runtime::Process,
+        replaces: None,
     };
     let mut object = Object::new(name, spec);
     object.meta.generation = 1;

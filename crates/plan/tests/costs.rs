@@ -70,6 +70,7 @@ fn world(random: &mut Random) -> Snapshot {
             resources: resources(random),
             prefetch: None,
             runtime: Default::default(),
+            replaces: None,
         };
         world.put(Any::Instance(Arc::new(Object::new(format!("{deployment}.{i}"), spec))));
     }

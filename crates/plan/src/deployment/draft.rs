@@ -9,6 +9,7 @@ use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write
 
 use super::Subject;
 use super::fleet::Member;
+use super::replace::Next;
 use crate::checksum;
 use crate::placement::{self, Need, Place, Placer};
 
@@ -122,17 +123,24 @@ impl<'a> Draft<'a> {
 
     /// The host one more instance would be created on.
     pub fn next_host(&self, release: &'a Object<Release>) -> Option<String> {
-        let need = Need { to: self.subject.bound_of_new(1).0, ..self.need(release) };
-        self.placer(&need).place(0).map(|place| place.host)
+        self.placer(&self.need(release)).place(0).map(|place| place.host)
     }
 
-    /// Creates up to `count` instances; returns how many found a host, and notes why the rest
-    /// did not. A plan creates once: a second time would not know of the first. So those that may
-    /// go elsewhere than the first are left to the next.
+    /// Creates up to `count` instances, anywhere; returns how many found a host, and notes why the
+    /// rest did not. A plan creates once: a second time would not know of the first.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
-        let subject = self.subject;
-        let (to, count) = subject.bound_of_new(count);
-        let need = Need { to, ..self.need(release) };
+        self.place(release, &Next::anywhere(count))
+    }
+
+    /// Creates up to `most` of those that are missing, as [`create`](Draft::create). Those that go
+    /// elsewhere than the first are left to the next plan.
+    pub fn make_up(&mut self, release: &'a Object<Release>, missing: u32, most: u32) -> u32 {
+        self.place(release, &Next::of(self.subject, missing, most))
+    }
+
+    fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>) -> u32 {
+        let (subject, count) = (self.subject, next.count);
+        let need = Need { to: next.to, ..self.need(release) };
         let mut placer = self.placer(&need);
         for made in 0..count {
             let ordinal = self.free_ordinal();
@@ -147,7 +155,8 @@ impl<'a> Draft<'a> {
             };
             self.next_ordinal = ordinal + 1;
             self.begun |= release.name() == subject.target.name();
-            self.writes.push(new_instance(subject, release, ordinal, place));
+            let replaces = next.replaces.get(made as usize).map(|name| (*name).to_owned());
+            self.writes.push(new_instance(subject, release, (ordinal, replaces), place));
         }
         count
     }
@@ -185,7 +194,12 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn new_instance(subject: &Subject, release: &Object<Release>, ordinal: u32, place: Place) -> Write {
+fn new_instance(
+    subject: &Subject,
+    release: &Object<Release>,
+    (ordinal, replaces): (u32, Option<String>),
+    place: Place,
+) -> Write {
     let deployment = subject.object.name();
     let mut new = Object::new(
         format!("{deployment}.{ordinal}"),
@@ -198,6 +212,7 @@ fn new_instance(subject: &Subject, release: &Object<Release>, ordinal: u32, plac
             resources: release.spec.run.resources,
             prefetch: None,
             runtime: subject.environment.spec.runtime,
+            replaces,
         },
     );
     new.meta.generation = 1;

@@ -1,10 +1,13 @@
 //! The instances of one deployment, each seen together with its host. It decides nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::deployment::InstancePhase;
 use atoll_model::snapshot::{Seat, Standing};
-use atoll_model::{Deployment, Instance, Kind, Object, Reason, Release, Snapshot, Span, Timestamp};
+use atoll_model::{
+    Deployment, Instance, Kind, Migration, Object, Reason, Release, Snapshot, Span, Timestamp,
+};
 
 /// What an agent says of an instance whose container engine does not answer.
 const ENGINE_AWAY: &str = "docker-missing";
@@ -23,18 +26,22 @@ pub(crate) struct Member<'a> {
     pub ready: bool,
     /// Its own deployment moves it to another zone, so that they lie evenly.
     pub moves: bool,
+    /// The migration whose wave moves it.
+    pub moved_by: Option<&'a Object<Migration>>,
+    /// Another was made for it where that migration moves it to.
+    pub replaced: bool,
 }
 
 impl<'a> Member<'a> {
-    fn of(world: &'a Snapshot, seat: &'a Seat, moving: bool) -> Member<'a> {
+    fn of(world: &'a Snapshot, seat: &'a Seat, migrating: bool) -> Member<'a> {
         let object = &seat.instance;
-        let moved = || moving && crate::migration::moves(world, object).is_some();
+        let moved_by = migrating.then(|| crate::migration::moves(world, object)).flatten();
         let place = match seat.standing {
-            Standing::Staying if moved() => Standing::Leaving,
+            Standing::Staying if moved_by.is_some() => Standing::Leaving,
             standing => standing,
         };
         let ready = seat.ready && matches!(place, Standing::Staying | Standing::Leaving);
-        Member { object, seat, place, ready, moves: false }
+        Member { object, seat, place, ready, moves: false, moved_by, replaced: false }
     }
 
     /// Takes it for one that its own deployment moves to another zone.
@@ -144,6 +151,9 @@ impl<'a> Fleet<'a> {
                 members[place].leave_zone();
             }
         }
+        if migrating {
+            mark_replaced(&mut members);
+        }
         Fleet(members)
     }
 
@@ -161,6 +171,24 @@ impl<'a> Fleet<'a> {
 
     pub fn count(&self, is: impl Fn(&Member) -> bool) -> u32 {
         self.0.iter().filter(|member| is(member)).count() as u32
+    }
+}
+
+/// Marks what a migration moves and another was made for since its wave began. By name alone it is
+/// not told which: names are used again.
+fn mark_replaced(members: &mut [Member]) {
+    let mut made: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for member in members.iter().filter(|member| member.stays()) {
+        let (of, at) = (&member.object.spec.replaces, member.object.meta.created_at);
+        if let (Some(of), Some(at)) = (of, at) {
+            let newest = made.entry(of.clone()).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+    for member in members {
+        let began = member.moved_by.and_then(|migration| migration.status.wave_at);
+        let since = began.zip(made.get(member.name()).copied());
+        member.replaced = since.is_some_and(|(began, made)| made >= began);
     }
 }
 

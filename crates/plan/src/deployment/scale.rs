@@ -36,7 +36,7 @@ pub(super) fn fill<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>, missing:
     let room = most.saturating_sub(counts.total);
     let (release, at_most) = subject.release_for_new();
     let count = missing.min(room).min(at_most);
-    if count == 0 { 0 } else { draft.create(release, count) }
+    if count == 0 { 0 } else { draft.make_up(release, missing, count) }
 }
 
 /// Stops `surplus` instances: first what does not serve, then from the most crowded zones and

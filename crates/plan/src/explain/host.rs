@@ -8,7 +8,7 @@ use atoll_model::{Drift, Host, Object, Reason, Zone, many};
 
 use super::{NAMED, Told, ago, word};
 use crate::decision::is_disturbed;
-use crate::{Context, pool};
+use crate::{Context, migration, pool};
 
 pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     let name = it.name();
@@ -51,6 +51,19 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
         let id = format!("pool/{}", kept.name());
         told.next.push(format!("gets nothing new: {id} keeps it empty"));
         return told.see(id);
+    }
+    let closing = migration::closing(cx.world, name);
+    if let Some(closing) = closing.filter(|_| it.status.phase != HostPhase::Unknown) {
+        let id = format!("migration/{}", closing.name());
+        let until = match closing.status.phase.is_over() {
+            true => format!("until: atoll delete {id}"),
+            false => "until that is over".to_owned(),
+        };
+        told.next.push(format!("gets nothing new, for {id} keeps it closed {until}"));
+        told.see(id);
+        if !it.spec.cordon && !it.spec.drain {
+            return;
+        }
     }
     match it.status.phase {
         HostPhase::Drained if emptied => {

@@ -245,6 +245,7 @@ mod tests {
             resources: Default::default(),
             prefetch: None,
             runtime: Default::default(),
+            replaces: None,
         };
         let instance = Any::Instance(Arc::new(Object::new("shop.prod.0", instance)));
         assert_eq!(owner(&world, &instance).as_deref(), Some("team/trade"));
