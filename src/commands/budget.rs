@@ -77,6 +77,13 @@ fn tell(report: &CostReport) {
         return output::say("there are no prices: apply a Price; see docs/guide/budgets.md");
     };
     output::say(&format!("in {currency}; a month is {MONTH_HOURS} hours at this rate"));
+    for (currency, hosts) in &report.elsewhere {
+        let what = match hosts {
+            1 => "1 host is".to_owned(),
+            many => format!("{many} hosts are"),
+        };
+        output::say(&format!("{what} paid in {currency}: see --currency {currency}"));
+    }
     for host in &report.unpriced {
         output::say(&format!(
             "price-missing: host/{} has no {} and is not counted",

@@ -161,6 +161,11 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
             let hint = "apply a Price whose selector matches its labels";
             status.reasons.push(Reason::new("price-missing", message).hint(hint));
         }
+        if let Some((host, other)) = scope::elsewhere(cx.world, &book, spec) {
+            let message = format!("what is on {host} is paid in {other} and not counted");
+            let hint = format!("limit that too: one more budget, in {other}");
+            status.reasons.push(Reason::new("paid-elsewhere", message).hint(hint));
+        }
         if spend.spent > limit.limit {
             phase = BudgetPhase::Over;
             let message =

@@ -104,6 +104,7 @@ export function Costs({ by, currency, per, onSet }: Props) {
         </Empty>
       )}
       {data?.currency && <CostTable report={data} per={per} />}
+      {data?.currency && <Elsewhere report={data} onSet={onSet} />}
       {data?.currency && <Unpriced report={data} />}
     </section>
   );
@@ -199,6 +200,18 @@ function CostBar({ parts, most }: { parts: Parts; most: number }) {
       <i className="idle" style={{ width: width(parts.idle) }} />
     </span>
   );
+}
+
+function Elsewhere({ report, onSet }: { report: CostReport; onSet: Props["onSet"] }) {
+  return Object.entries(report.elsewhere ?? {}).map(([currency, hosts]) => (
+    <p key={currency} className="table-foot">
+      {counted(hosts, "host")} {hosts === 1 ? "is" : "are"} paid in {currency}, in none of these
+      sums:{" "}
+      <button type="button" className="link-button" onClick={() => onSet({ currency })}>
+        see {currency}
+      </button>
+    </p>
+  ));
 }
 
 function Unpriced({ report }: { report: CostReport }) {

@@ -1,5 +1,7 @@
 //! What the fleet costs, and whose that is: the answer of `GET /v1/costs`. Nothing of it is stored.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,9 @@ pub struct CostReport {
     /// Hosts for which prices are missing, each with which. They are not among the above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unpriced: Vec<Unpriced>,
+    /// So many hosts are paid in other currencies, by these. They are not among the above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<String, u32>,
 }
 
 /// What one of them costs an hour.

@@ -9,7 +9,11 @@ use atoll_model::budget::price::Price;
 use atoll_model::{Host, Object, Snapshot, Timestamp};
 
 /// The prices of one currency that hold at one time, those of the narrowest selectors first.
-pub struct Book<'a>(Vec<&'a Arc<Object<Price>>>);
+pub struct Book<'a> {
+    prices: Vec<&'a Arc<Object<Price>>>,
+    /// The prices of other currencies that hold.
+    others: Vec<&'a Arc<Object<Price>>>,
+}
 
 /// What the parts of one host cost an hour, as far as that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,18 +31,37 @@ pub struct Rates {
 impl<'a> Book<'a> {
     /// The prices of a currency at a time.
     pub fn of(world: &'a Snapshot, currency: &str, at: Timestamp) -> Book<'a> {
-        let all = world.all::<Price>();
-        let mut prices: Vec<_> =
-            all.filter(|price| price.spec.currency == currency && price.spec.holds(at)).collect();
+        let holding = world.all::<Price>().filter(|price| price.spec.holds(at));
+        let (mut prices, others): (Vec<_>, Vec<_>) =
+            holding.partition(|price| price.spec.currency == currency);
         // Stable, so that of two with as many terms the first by name comes first.
         prices.sort_by_key(|price| std::cmp::Reverse(price.spec.hosts.0.len()));
-        Book(prices)
+        Book { prices, others }
     }
 
     /// What holds for a host: each price from the narrowest selector that gives it.
     pub fn rates(&self, host: &Object<Host>) -> Rates {
+        Rates::of(self.prices.iter().copied(), host)
+    }
+
+    /// The currency a host is paid in that has no price in this one. What is on it costs nothing
+    /// here.
+    pub fn paid_elsewhere(&self, host: &Object<Host>) -> Option<&'a str> {
+        if self.rates(host).missing().is_empty() {
+            return None;
+        }
+        let mut currencies = self.others.iter().map(|price| price.spec.currency.as_str());
+        currencies.find(|currency| {
+            let of_it = self.others.iter().filter(|price| price.spec.currency == *currency);
+            Rates::of(of_it.copied(), host).missing().is_empty()
+        })
+    }
+}
+
+impl Rates {
+    fn of<'a>(prices: impl Iterator<Item = &'a Arc<Object<Price>>>, host: &Object<Host>) -> Rates {
         let mut rates = Rates::default();
-        for price in self.0.iter().filter(|price| price.spec.hosts.matches(&host.meta.labels)) {
+        for price in prices.filter(|price| price.spec.hosts.matches(&host.meta.labels)) {
             let spec = &price.spec;
             rates.host = rates.host.or(spec.host_hour);
             rates.cpu = rates.cpu.or(spec.cpu_hour);
@@ -47,9 +70,7 @@ impl<'a> Book<'a> {
         }
         rates
     }
-}
 
-impl Rates {
     /// What is missing to say what a host costs, by the names of the fields.
     pub fn missing(&self) -> Vec<&'static str> {
         let parts = [("cpuHour", self.cpu), ("memoryGiBHour", self.memory)];

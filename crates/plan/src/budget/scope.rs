@@ -156,7 +156,9 @@ fn add(a: Take, b: Take) -> Take {
 pub type Missing = Vec<&'static str>;
 
 /// What one instance more costs an hour: the mean over the hosts its like are on, or where there
-/// are none, over those its environment may use, as far as these have prices.
+/// are none, over those its environment may use, as far as these have prices. On a host that is
+/// paid in another currency it costs nothing in this one, so that what it costs in each is together
+/// what it costs.
 ///
 /// # Errors
 /// None of these has a price.
@@ -189,6 +191,7 @@ fn mean<'a>(
     for host in hosts {
         match Tariff::of(world, book, host) {
             Ok(tariff) => (sum, count) = (sum + i128::from(tariff.share(each).0), count + 1),
+            Err(_) if book.paid_elsewhere(host).is_some() => count += 1,
             Err(fields) => missing.extend(fields),
         }
     }
@@ -199,14 +202,28 @@ fn mean<'a>(
     Ok(Money(i64::try_from((sum + count - 1) / count).unwrap_or(i64::MAX)))
 }
 
-/// A host of what a budget is of that has no price, with what is missing.
+/// A host of what a budget is of that has no price in any currency, with what is missing.
 pub fn unpriced(world: &Snapshot, book: &Book, budget: &Budget) -> Option<(String, Missing)> {
     let all = deployments(world, budget);
     let mut hosts = all.iter().flat_map(|name| world.derived::<Instance>(name));
     hosts.find_map(|instance| {
         let host = world.get::<Host>(&instance.spec.host)?;
         let missing = Tariff::of(world, book, host).err()?;
+        book.paid_elsewhere(host).is_none().then_some(())?;
         Some((host.name().to_owned(), missing))
+    })
+}
+
+/// The first host of what a budget is of that is paid in another currency, and in which.
+pub fn elsewhere<'a>(
+    world: &'a Snapshot,
+    book: &Book<'a>,
+    budget: &Budget,
+) -> Option<(&'a str, &'a str)> {
+    let all = deployments(world, budget);
+    all.iter().flat_map(|name| world.derived::<Instance>(name)).find_map(|instance| {
+        let host = world.get::<Host>(&instance.spec.host)?;
+        Some((host.name(), book.paid_elsewhere(host)?))
     })
 }
 

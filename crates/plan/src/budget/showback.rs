@@ -76,10 +76,15 @@ pub fn costs(cx: &Context, by: By, currency: Option<&str>) -> CostReport {
     let currency = named.or_else(|| book::currencies(world, now).first().map(|c| (*c).to_owned()));
     let mut rows: BTreeMap<String, CostRow> = BTreeMap::new();
     let (mut total, mut unpriced) = (CostRow::default(), Vec::new());
+    let mut elsewhere: BTreeMap<String, u32> = BTreeMap::new();
     let book = Book::of(world, currency.as_deref().unwrap_or_default(), now);
     for host in world.all::<Host>() {
         let tariff = match Tariff::of(world, &book, host) {
             Ok(tariff) => tariff,
+            Err(_) if let Some(other) = book.paid_elsewhere(host) => {
+                *elsewhere.entry(other.to_owned()).or_default() += 1;
+                continue;
+            }
             Err(missing) => {
                 let missing = missing.into_iter().map(str::to_owned).collect();
                 unpriced.push(Unpriced { host: host.name().to_owned(), missing });
@@ -110,7 +115,7 @@ pub fn costs(cx: &Context, by: By, currency: Option<&str>) -> CostReport {
         row.total = row.used + row.shared + row.idle;
     }
     rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.name.cmp(&b.name)));
-    CostReport { currency, at: now, by: by.name().to_owned(), rows, total, unpriced }
+    CostReport { currency, at: now, by: by.name().to_owned(), rows, total, unpriced, elsewhere }
 }
 
 /// Gives each its part of what is shared and idle, by what it uses; to nobody, where nobody uses

@@ -303,6 +303,9 @@ fn price_of_host(world: &Snapshot, book: &Book, pool: &Object<Pool>) -> Result<M
     let rates = book.rates(&like);
     match rates.host {
         Some(price) if joined.is_empty() => Ok(price),
+        _ if book.paid_elsewhere(joined.first().map_or(&like, |host| host)).is_some() => {
+            Ok(Money(0))
+        }
         _ if joined.is_empty() && rates.missing().is_empty() => {
             Err("there is none yet, and its price is by its size".to_owned())
         }

@@ -25,7 +25,7 @@ impl Script {
             "price" => self.price(name, &mut options)?,
             "limit" => self.limit(name, &mut options)?,
             "allow" => self.allow(name, words.get(2).map_or("", String::as_str)),
-            "costs" => self.costs(name)?,
+            "costs" => self.costs(name, words.get(2).map(String::as_str))?,
             "noted" => {
                 // What the gate keeps of the last change.
                 let last = self.sim.journal.last().into_iter().flat_map(|entry| &entry.reasons);
@@ -110,15 +110,18 @@ impl Script {
         self.who = before;
     }
 
-    fn costs(&mut self, by: &str) -> Done {
+    fn costs(&mut self, by: &str, currency: Option<&str>) -> Done {
         let by = By::parse(by).ok_or("costs team|application|environment|host")?;
-        let report = costs(&self.sim.context(), by, None);
+        let report = costs(&self.sim.context(), by, currency);
         for row in report.rows.iter().chain([&report.total]) {
             let name = if row.name.is_empty() { "total" } else { &row.name };
             self.said.push(format!(
                 "{name}: {} used, {} shared, {} idle, {} in all, {} instances",
                 row.used, row.shared, row.idle, row.total, row.instances
             ));
+        }
+        for (other, hosts) in &report.elsewhere {
+            self.said.push(format!("{hosts} paid in {other}"));
         }
         for host in &report.unpriced {
             self.said.push(format!("{} has no {}", host.host, host.missing.join(", ")));
