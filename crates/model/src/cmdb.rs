@@ -302,6 +302,14 @@ pub struct HostStatus {
     pub reasons: Vec<Reason>,
 }
 
+impl HostStatus {
+    /// Since when a host that is not heard was silent: from its last word on, as far as that is
+    /// known, which is before it was said to be unknown.
+    pub fn silent_since(&self) -> Option<Timestamp> {
+        self.last_seen.or(self.since)
+    }
+}
+
 /// An amount of everything that is allocated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

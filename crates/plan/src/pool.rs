@@ -23,6 +23,7 @@ mod choose;
 mod edited;
 mod reserve;
 mod status;
+mod steps;
 
 pub(crate) use edited::{hosts_changed, not_to_be_said};
 
@@ -264,7 +265,7 @@ impl<'a> Turn<'a> {
             // Somebody wants it gone: it is emptied as any other, and another one made.
             Some(host) if host.meta.deleting() => self.enter(key, MachinePhase::Draining),
             Some(host) if host.status.phase == HostPhase::Unknown => {
-                let since = host.status.since;
+                let since = host.status.silent_since();
                 self.enter(key, MachinePhase::Lost);
                 let machine = self.status.machines.get_mut(key);
                 machine.into_iter().for_each(|m| m.since = since.unwrap_or(m.since));
@@ -464,6 +465,7 @@ impl<'a> Turn<'a> {
         }
         status::tell(self.cx, self.pool, self.wanted(), &mut self.status);
         if self.status != self.pool.status {
+            self.plan.reasons.extend(steps::between(self.pool, &self.status));
             self.plan.reasons.extend(self.status.reasons.clone());
             let mut new = Object::clone(self.pool);
             new.status = self.status;

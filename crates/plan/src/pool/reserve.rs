@@ -46,7 +46,7 @@ impl Turn<'_> {
             return;
         };
         let heard = host.status.phase != HostPhase::Unknown;
-        let since = host.status.since;
+        let since = host.status.silent_since();
         match phase {
             MachinePhase::Draining if matches!(host.status.phase, HostPhase::Drained) || !heard => {
                 self.status.machines.remove(key);

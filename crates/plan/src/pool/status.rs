@@ -70,7 +70,8 @@ fn provider(status: &PoolStatus) -> Option<Reason> {
 }
 
 /// The machines of which this is so, in words.
-fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
+/// The first of some machines by name, and how many more; nothing where there are none.
+pub(super) fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
     let all: Vec<&str> = all.map(String::as_str).collect();
     let more = all.len().saturating_sub(NAMED);
     let first = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
