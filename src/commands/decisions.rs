@@ -45,7 +45,8 @@ pub struct Args {
 enum Command {
     /// Say that a decision was right; it counts in the record of its policy
     Right(Said),
-    /// Say that a decision was wrong
+    /// Say that a decision was wrong; one that waits is not carried out
+    #[command(visible_alias = "refuse")]
     Wrong(Said),
     /// Stop all policies at once, until they are let go on; autoscalers and pools are not
     Pause(Pause),

@@ -4,7 +4,7 @@ use atoll_model::Policy;
 use atoll_model::name::Problem;
 use serde_json::Value;
 
-use super::facts::{SUBJECT, VALUES};
+use super::facts::{BEFORE, SUBJECT, VALUES};
 use super::subject::Subject;
 use super::vote::Ready;
 use crate::Context;
@@ -27,7 +27,15 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         if !condition.is_condition() {
             problems.push(problem(path, "is never true or false".to_owned()));
         }
+        let odd = condition.no_number_beside(VALUES).map(|name| {
+            problem(path, format!("values.{name} is a number, and set beside what is none"))
+        });
+        problems.extend(odd);
         read.push((path, condition.fields_of(VALUES)));
+    }
+    if ready.when.uses(BEFORE) {
+        let message = "reads before, which is known only in expect.that".to_owned();
+        problems.push(problem("when", message));
     }
     let measured = |name: &str| policy.values.iter().any(|value| value.name == name);
     for (path, names) in read {
@@ -85,6 +93,10 @@ mod tests {
         assert!(told("values.cpu > 0.9 || values.memory > 1.0").contains("reads values.memory,"));
         assert!(told("values['memory'] > 1.0").contains("values.memory"));
         assert!(told("values.cpu >").contains("when: column"));
+        assert!(told("values.cpu > '0.9'").contains("when: values.cpu is a number"));
+        assert!(told("has(subject.spec) && true == values['cpu']").contains("values.cpu is a"));
+        assert_eq!(told("subject.spec.application == 'web' && values.cpu > 0.5"), "");
+        assert!(told("before.cpu > values.cpu").contains("when: reads before"));
         let told = problems(&Policy { message: "{{values.nope}}".to_owned(), ..policy("true") });
         assert!(told[0].to_string().contains("message: reads values.nope"), "{told:?}");
     }

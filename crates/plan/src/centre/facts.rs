@@ -38,6 +38,8 @@ pub const NAMES: [&str; 15] = [
 pub(super) const SUBJECT: usize = 0;
 /// Where `values` stands.
 pub(super) const VALUES: usize = 6;
+/// Where `before` stands; it is known only once something was done.
+pub(super) const BEFORE: usize = 14;
 /// So many instances are seen of one host or deployment.
 const MOST_INSTANCES: usize = 50;
 

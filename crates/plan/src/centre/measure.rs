@@ -85,6 +85,10 @@ fn answered<'a>(signal: &Measured, by: &str, answers: &'a Answers) -> Answered<'
             return Err(format!("has more than one series of {of}; sum or average them"));
         }
     }
+    if by_subject.is_empty() && !answer.series.is_empty() {
+        let hint = "write by: '' where one value is of all";
+        return Err(format!("has no label {by}: sum or average by ({by}); {hint}"));
+    }
     Ok((answer, by_subject))
 }
 

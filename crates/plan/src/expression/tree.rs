@@ -58,17 +58,28 @@ impl Node {
 
     /// The fields that are read of the fact at an index.
     pub(super) fn fields_of(&self, fact: usize) -> Vec<&str> {
-        let is = |node: &Node| matches!(node, Node::Fact(other) if *other == fact);
-        let own = match self {
-            Node::Field(of, name) | Node::Has(of, name) if is(of) => Some(name.as_str()),
-            Node::Index(of, by) if is(of) => match by.as_ref() {
-                Node::Text(name) => Some(name.as_str()),
+        let asked = match self {
+            Node::Has(of, name) if of.is_fact(fact) => Some(name.as_str()),
+            _ => self.own_field(fact),
+        };
+        let below = self.parts().into_iter().flat_map(|part| part.fields_of(fact));
+        asked.into_iter().chain(below).collect()
+    }
+
+    fn is_fact(&self, fact: usize) -> bool {
+        matches!(self, Node::Fact(other) if *other == fact)
+    }
+
+    /// The field of the fact at an index that it is.
+    fn own_field(&self, fact: usize) -> Option<&str> {
+        match self {
+            Node::Field(of, name) if of.is_fact(fact) => Some(name),
+            Node::Index(of, by) if of.is_fact(fact) => match by.as_ref() {
+                Node::Text(name) => Some(name),
                 _ => None,
             },
             _ => None,
-        };
-        let below = self.parts().into_iter().flat_map(|part| part.fields_of(fact));
-        own.into_iter().chain(below).collect()
+        }
     }
 
     /// The fields that are read of the fact at an index, as whole paths, and those that `has` asks
@@ -97,6 +108,22 @@ impl Node {
         };
         path.push(name);
         Some(path)
+    }
+
+    /// A field of the fact at an index that is set beside a text, or true or false, where all its
+    /// fields are numbers.
+    pub(super) fn no_number_beside(&self, fact: usize) -> Option<&str> {
+        let beside = |one: &Node, other: &Node| match one {
+            Node::Text(_) | Node::Bool(_) => other.own_field(fact).is_some(),
+            _ => false,
+        };
+        if let Node::Binary(operator, a, b) = self
+            && *operator != Operator::In
+            && (beside(a, b) || beside(b, a))
+        {
+            return a.own_field(fact).or(b.own_field(fact));
+        }
+        self.parts().into_iter().find_map(|part| part.no_number_beside(fact))
     }
 
     /// Whether it can be true or false, as far as its form tells.
