@@ -66,5 +66,5 @@ test("small amounts of money are not said to be zero", () => {
 
 test("whole percents do not say nothing or all where it is not so", () => {
   const told = [0, 0.002, 0.214, 0.999, 1, -0.27].map(wholeShare);
-  assert.deepEqual(told, ["0 %", "1 %", "21 %", "99 %", "100 %", "−27 %"]);
+  assert.deepEqual(told, ["0 %", "<1 %", "21 %", ">99 %", "100 %", "−27 %"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Decision, Freeze, Policy } from "../api/objects";
-import { actionWord, becauseOf, helpedOf, ordered, rightOf, stateOf, stopOf } from "./decisions";
+import { actionOn, actionWord, becauseOf, helpedOf, ordered, rightOf, stateOf, stopOf } from "./decisions";
 
 const decision = (name: string, createdAt: string, status: Partial<Decision["status"]>): Decision =>
   ({
@@ -53,6 +53,10 @@ test("only a freeze of decisions stops them", () => {
 
 test("actions are told in words", () => {
   assert.equal(actionWord("rollBack"), "roll back");
-  assert.equal(actionWord({ raise: { by: "25%" } }), "raise");
+  assert.equal(actionWord({ raise: { by: "25%" } }), "raise by 25%");
+  assert.equal(actionOn({ lower: { by: "1" } }, "deployment/a.b"), "lower deployment/a.b by 1");
+  assert.equal(actionOn("drain", "host/h1"), "drain host/h1");
+  const setting = { switch: { key: "degraded", value: true } };
+  assert.equal(actionOn(setting, "deployment/a.b"), "switch degraded to true for deployment/a.b");
   assert.equal(actionWord({ giveBack: { decision: "deployment.shop.prod.1" } }), "give back");
 });

@@ -35,11 +35,27 @@ export function stateOf(decision: Decision): { word: string; tone: Tone } {
 
 const WORDS: Readonly<Record<string, string>> = { rollBack: "roll back", giveBack: "give back" };
 
-/** An action in words: the wire has a word, or one with its details. */
+/** An action in words, with how much: the wire has a word, or one with its details. */
 export function actionWord(action: Action | null | undefined): string {
   if (!action) return "";
-  const word = typeof action === "string" ? action : (Object.keys(action)[0] ?? "");
+  if (typeof action === "string") return WORDS[action] ?? action;
+  if ("raise" in action) return `raise by ${action.raise.by}`;
+  if ("lower" in action) return `lower by ${action.lower.by}`;
+  if ("borrow" in action) return `borrow ${action.borrow.by}`;
+  if ("switch" in action) {
+    const { config, key, value } = action.switch;
+    return `switch ${config ? `${config} ` : ""}${key} to ${JSON.stringify(value)}`;
+  }
+  const word = Object.keys(action)[0] ?? "";
   return WORDS[word] ?? word;
+}
+
+/** What is done and to what: `raise deployment/shop.prod by 25%`. */
+export function actionOn(action: Action | null | undefined, subject: string): string {
+  const [first = "", ...how] = actionWord(action).split(" by ");
+  const isOther = typeof action === "object" && action && !("raise" in action || "lower" in action);
+  if (isOther) return `${actionWord(action)} for ${subject}`;
+  return [first, subject, how.length > 0 ? `by ${how.join("")}` : ""].filter(Boolean).join(" ");
 }
 
 export const MODE: Readonly<Record<ActMode, string>> = {

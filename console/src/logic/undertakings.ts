@@ -3,7 +3,7 @@
 import type { Budget, Decision, Migration, Peak, Pool, Reason } from "../api/objects";
 import type { Concern, Rank } from "./attention";
 import { BUDGET } from "./budgets";
-import { actionWord, stateOf as decided, isOver as isDecided } from "./decisions";
+import { actionOn, stateOf as decided, isOver as isDecided } from "./decisions";
 import type { Fleet } from "./fleet";
 import { isOver as hasMoved, stateOf as moves, phaseOf as pointOf } from "./migrations";
 import { farOf, isOver as isPast, phaseOf } from "./peaks";
@@ -104,7 +104,7 @@ function decision(d: Decision): Concern[] {
       tone,
       plural: "decisions",
       name: d.metadata.name,
-      state: `${[actionWord(action), d.spec.subject].filter(Boolean).join(" ")}: ${word}`,
+      state: `${actionOn(action, d.spec.subject)}: ${word}`,
       since: parseTime(d.metadata.createdAt),
       reasons,
     },

@@ -57,9 +57,11 @@ export function share(value: number): string {
 /** Whole percent; what is not quite nothing or all is not told as that. */
 export function wholeShare(value: number): string {
   const percent = Math.abs(value) * 100;
-  const whole =
-    percent > 0 && percent < 1 ? 1 : percent > 99 && percent < 100 ? 99 : Math.round(percent);
-  return `${value < 0 && whole > 0 ? "−" : ""}${whole} %`;
+  const sign = value < 0 ? "−" : "";
+  if (percent > 0 && percent < 1) return sign ? "−1 %" : "<1 %";
+  if (percent > 99 && percent < 100) return sign ? "−99 %" : ">99 %";
+  const whole = Math.round(percent);
+  return `${whole > 0 ? sign : ""}${whole} %`;
 }
 
 export function measured(value: number | null | undefined, unit: Unit = "plain"): string {

@@ -206,9 +206,9 @@ pub struct GroupRow {
     pub name: String,
     /// So many deployments.
     pub deployments: u32,
-    /// The load of so many of them is not known: they do not count in `headroom`.
+    /// The load of so many of them is not known: they count in none of what follows.
     pub unmeasured: u32,
-    /// So many instances would be left.
+    /// So many instances of the others would be left.
     pub left: u32,
     /// So many the loads take, the buffers among them.
     pub needed: u32,

@@ -100,10 +100,11 @@ impl<'a> Rehearsal<'a> {
     ) -> Result<Rehearsal<'a>, Vec<Reason>> {
         let to = from + scenario.spec.lasts;
         let unknown = checks::unknown(&scenario.spec, &sim.world);
-        if !unknown.is_empty() {
-            return Err(unknown);
-        }
-        let stage = Stage::new(&scenario.spec, from, &mut sim)?;
+        let stage = match Stage::new(&scenario.spec, from, &mut sim) {
+            Ok(stage) if unknown.is_empty() => stage,
+            Ok(_) => return Err(unknown),
+            Err(missing) => return Err(missing.into_iter().chain(unknown).collect()),
+        };
         let courses = Courses::new(from, scenario.spec.lasts, scenario.spec.step);
         Ok(Rehearsal { scenario, sim, from, to, courses, stage, assumed })
     }
@@ -163,6 +164,9 @@ fn of_today<'a>(
     if from > today.now {
         let ahead = from.since(today.now).rough();
         assumed.push(format!("the fleet is as it is now, {ahead} before the beginning"));
+    }
+    if let Some(past) = spec.from.filter(|past| *past < today.now) {
+        assumed.push(format!("it begins now: {past} is over, and the fleet is that of now"));
     }
     let each = each(&today.world, &mut assumed);
     let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed)?;

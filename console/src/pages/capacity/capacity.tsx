@@ -236,7 +236,7 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
   {
     id: "state",
     head: "",
-    width: "minmax(8rem, 1fr)",
+    width: "minmax(10rem, 1fr)",
     cell: (row) => <State {...rowState(row)} />,
   },
   { id: "load", head: "Load", width: "5rem", right: true, cell: (row) => number(row.load) },

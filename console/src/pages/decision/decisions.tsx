@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Decision, Freeze, Policy } from "../../api/objects";
 import {
+  actionOn,
   actionWord,
   becauseOf,
   helpedOf,
@@ -135,9 +136,7 @@ function Row({ decision, mayWrite, ask }: RowProps) {
       <details>
         <summary>
           <span className="decision-what">
-            <span className="strong">
-              {actionWord(status.action)} {spec.subject}
-            </span>
+            <span className="strong">{actionOn(status.action, spec.subject)}</span>
             <span className="second">{becauseOf(decision)}</span>
           </span>
           <span className="decision-how">

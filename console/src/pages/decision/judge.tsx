@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { create, remove } from "../../api/change";
 import type { Decision, Freeze } from "../../api/objects";
-import { actionWord } from "../../logic/decisions";
+import { actionOn } from "../../logic/decisions";
 import { ChangeDialog, type Proposal } from "../../parts/change";
 import { Approve, Remark } from "../../parts/judging";
 import { proposalOf } from "../deployment/actions";
@@ -32,7 +32,7 @@ function ApproveDecision({ decision, onClose }: { decision: Decision; onClose: (
   return (
     <Approve
       subject={`decision/${name}`}
-      title={`Approve: ${actionWord(decision.status.action)} ${decision.spec.subject}`}
+      title={`Approve: ${actionOn(decision.status.action, decision.spec.subject)}`}
       lead="It is carried out at once, if nothing is in the way by then."
       done={`${name} is approved`}
       onClose={onClose}

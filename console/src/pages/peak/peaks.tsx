@@ -85,7 +85,7 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
         <div>
           <dt>Instances</dt>
           <dd>
-            {have} of {known ? needed : "not known how many"}
+            {known ? `${have} of ${needed}` : `${have}; how many are needed is not known`}
           </dd>
         </div>
         <div>

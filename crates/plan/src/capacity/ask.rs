@@ -87,7 +87,7 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     CapacityReport { deployments: rows, environments, fleet, zones, unplaced }
 }
 
-/// Several deployments as one. What is not measured is not counted as unused.
+/// Several deployments as one. What is not measured counts neither as serving nor as unused.
 fn together(rows: &[&CapacityRow]) -> GroupRow {
     let sum = |of: fn(&CapacityRow) -> u32| rows.iter().map(|row| of(row)).sum::<u32>();
     let known = || rows.iter().filter_map(|row| Some((*row, row.load?)));
@@ -99,7 +99,7 @@ fn together(rows: &[&CapacityRow]) -> GroupRow {
         name: String::new(),
         deployments: rows.len() as u32,
         unmeasured: (rows.len() - known().count()) as u32,
-        left: sum(|row| row.left),
+        left,
         needed: sum(|row| row.needed),
         headroom: (left > 0).then(|| thousandth(1.0 - used / f64::from(left))),
         tightest: tightest.map(|(row, _)| row.deployment.clone()),
