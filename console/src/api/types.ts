@@ -6679,6 +6679,10 @@ export interface components {
             by: string;
             /** @description Of these prices; absent where there are none. */
             currency?: string | null;
+            /** @description So many hosts are paid in other currencies, by these. They are not among the above. */
+            elsewhere?: {
+                [key: string]: number;
+            };
             /** @description Whose it is, the dearest first. */
             rows: components["schemas"]["CostRow"][];
             /** @description All of it. */
@@ -7888,7 +7892,7 @@ export interface components {
             headroom?: number | null;
             /**
              * Format: uint32
-             * @description So many instances would be left.
+             * @description So many instances of the others would be left.
              */
             left: number;
             /**
@@ -7912,7 +7916,7 @@ export interface components {
             tightest?: string | null;
             /**
              * Format: uint32
-             * @description The load of so many of them is not known: they do not count in `headroom`.
+             * @description The load of so many of them is not known: they count in none of what follows.
              */
             unmeasured: number;
         };
@@ -8238,6 +8242,11 @@ export interface components {
             prefetch?: string | null;
             /** @description The release it is to run. */
             release: string;
+            /**
+             * @description The instance it was made for, where a migration moved that one. Its name may be that of
+             *     another since.
+             */
+            replaces?: string | null;
             /**
              * @description What is reserved for it.
              * @default {

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Decision, Freeze, Policy } from "../api/objects";
-import { actionOn, actionWord, becauseOf, helpedOf, ordered, rightOf, stateOf, stopOf } from "./decisions";
+import {
+  actionOn,
+  actionWord,
+  becauseOf,
+  helpedOf,
+  ordered,
+  rightOf,
+  stateOf,
+  stopOf,
+} from "./decisions";
 
 const decision = (name: string, createdAt: string, status: Partial<Decision["status"]>): Decision =>
   ({

@@ -84,9 +84,7 @@ function One({ peak, now, open }: { peak: Peak; now: number; open: boolean }) {
       <dl className="peak-figures">
         <div>
           <dt>Instances</dt>
-          <dd>
-            {known ? `${have} of ${needed}` : `${have}; how many are needed is not known`}
-          </dd>
+          <dd>{known ? `${have} of ${needed}` : `${have}; how many are needed is not known`}</dd>
         </div>
         <div>
           <dt>Hosts</dt>
