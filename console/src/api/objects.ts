@@ -51,7 +51,7 @@ export type Peak = Whole<OfKind<"Peak">>;
 export type { Config } from "./config";
 export type { Approval, Promotion } from "./delivery";
 export type { Drift } from "./inventory";
-export type { Action, ActMode, DecisionPhase } from "./types";
+export type { Action, ActMode, DecisionPhase, PolicyPhase } from "./types";
 
 /** What the console watches, by the name of the kind in paths. */
 export interface Kinds {

@@ -1,6 +1,14 @@
 // The decision centre as pages show it: how far a decision is, what it does, and what stops all of
 // it. What is decided is the server's.
-import type { Action, ActMode, Decision, DecisionPhase, Freeze, Policy } from "../api/objects";
+import type {
+  Action,
+  ActMode,
+  Decision,
+  DecisionPhase,
+  Freeze,
+  Policy,
+  PolicyPhase,
+} from "../api/objects";
 import { freezeState } from "./freeze";
 import type { Tone } from "./phases";
 import { parseTime } from "./time";
@@ -119,3 +127,12 @@ export function rightOf({ status }: Policy): string {
   const { right = 0, wrong = 0 } = status.record ?? {};
   return right + wrong === 0 ? "–" : `${right} of ${right + wrong}`;
 }
+
+/** How a policy stands. */
+export const POLICY_LOOK: Readonly<Record<PolicyPhase, { word: string; tone: Tone }>> = {
+  quiet: { word: "quiet", tone: "ok" },
+  voting: { word: "votes", tone: "warn" },
+  blind: { word: "cannot tell", tone: "unknown" },
+  damped: { word: "comes and goes", tone: "held" },
+  off: { word: "off", tone: "off" },
+};

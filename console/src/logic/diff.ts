@@ -25,7 +25,9 @@ function plainString(text: string): string {
 const absent = (value: unknown) => value === undefined || value === null;
 
 export function diffLines(diff: readonly FieldDiff[] | undefined): DiffLine[] {
-  return (diff ?? []).map(({ path, from, to }) => ({
+  // An empty text that was not there before says nothing.
+  const told = (diff ?? []).filter(({ from, to }) => !(absent(from) && to === ""));
+  return told.map(({ path, from, to }) => ({
     path,
     kind: absent(from) ? "added" : absent(to) ? "removed" : "changed",
     from: absent(from) ? undefined : valueWords(from),

@@ -2,32 +2,28 @@
 // policies behind them with their records; and the switch that stops all of it.
 import { useState } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
-import type { Decision, Freeze, Policy } from "../../api/objects";
+import type { Freeze, Policy } from "../../api/objects";
 import {
-  actionOn,
   actionWord,
-  becauseOf,
   helpedOf,
   isOver,
-  MODE,
   modeWord,
   ordered,
+  POLICY_LOOK,
   rightOf,
-  stateOf,
   stopOf,
 } from "../../logic/decisions";
 import { counted } from "../../logic/quantity";
-import { Ago } from "../../parts/ago";
 import { Empty, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
-import { RightWrong } from "../../parts/judging";
-import { ObjectLink, SubjectLink } from "../../parts/object-link";
+import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Reasons } from "../../parts/reasons";
 import { Tabs } from "../../parts/tabs";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
+import { DecisionRow } from "./row";
 import "./decisions.css";
 
 const TABS = [
@@ -81,7 +77,7 @@ export function DecisionsPage({ tab = "open" }: { tab?: string }) {
             ) : (
               <ul data-list>
                 {shown.map((decision) => (
-                  <Row
+                  <DecisionRow
                     key={decision.metadata.name}
                     decision={decision}
                     mayWrite={mayWrite}
@@ -122,126 +118,6 @@ function Stopped({ stop, mayWrite, ask }: StoppedProps) {
   );
 }
 
-interface RowProps {
-  decision: Decision;
-  mayWrite: boolean;
-  ask: (asked: Asked) => void;
-}
-
-function Row({ decision, mayWrite, ask }: RowProps) {
-  const { spec, status, metadata } = decision;
-  const said = spec.feedback;
-  return (
-    <li className={isOver(decision) ? "decision over" : "decision"} data-row>
-      <details>
-        <summary>
-          <span className="decision-what">
-            <span className="strong">{actionOn(status.action, spec.subject)}</span>
-            <span className="second">{becauseOf(decision)}</span>
-          </span>
-          <span className="decision-how">
-            <State {...stateOf(decision)} />
-            <span className="small quiet">
-              {status.policy} {status.mode && MODE[status.mode]}, <Ago at={metadata.createdAt} />
-            </span>
-          </span>
-        </summary>
-        <Evidence decision={decision} />
-      </details>
-      {mayWrite && (
-        <div className="decision-do">
-          {status.phase === "waiting" && !isOver(decision) && (
-            <button
-              type="button"
-              className="button slim main"
-              onClick={() => ask({ what: "approve", decision })}
-            >
-              Approve
-            </button>
-          )}
-          <RightWrong
-            said={said?.right}
-            onSay={(right) => ask({ what: right ? "right" : "wrong", decision })}
-          />
-        </div>
-      )}
-    </li>
-  );
-}
-
-function Evidence({ decision }: { decision: Decision }) {
-  const { spec, status, metadata } = decision;
-  const { votes = [], changes = [], suspects = [], reasons = [], verdict, expected } = status;
-  return (
-    <div className="decision-evidence">
-      <dl>
-        <dt>about</dt>
-        <dd>
-          <SubjectLink subject={spec.subject} />,{" "}
-          <ObjectLink plural="decisions" name={metadata.name} />
-        </dd>
-        {votes.map((vote) => (
-          <Line key={vote.policy} name={vote.notFollowed ? "other vote" : "vote"}>
-            <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
-            {vote.message}
-            {Object.entries(vote.values ?? {}).map(([name, value]) => (
-              <code key={name}> {`${name} ${value.toPrecision(4)}`}</code>
-            ))}
-            <span className="quiet">
-              {" "}
-              for <Ago at={vote.since} />
-            </span>
-            {vote.notFollowed && <p className="quiet">{vote.notFollowed}</p>}
-          </Line>
-        ))}
-        {changes.length > 0 && (
-          <Line name={status.actedAt ? "was done" : "would be done"}>{changes.join("; ")}</Line>
-        )}
-        {verdict && <Line name="the gate">{verdict.passes ? "lets it through" : "holds it"}</Line>}
-        {expected && (
-          <Line name="expected">
-            <code>{expected.that}</code>
-          </Line>
-        )}
-        {status.effect && <Line name="effect">{status.effect.message}</Line>}
-        {(status.approvedBy ?? []).length > 0 && (
-          <Line name="approved by">{status.approvedBy?.join(", ")}</Line>
-        )}
-        {spec.feedback && (
-          <Line name="said to be">
-            {spec.feedback.right ? "right" : "wrong"}
-            {spec.feedback.comment && `: ${spec.feedback.comment}`}
-          </Line>
-        )}
-        {suspects.map((suspect, i) => (
-          <Line key={suspect.object} name={i === 0 ? "likely cause" : "or"}>
-            <SubjectLink subject={suspect.object} />: {suspect.change}
-            <span className="quiet">, {suspect.why}</span>
-          </Line>
-        ))}
-      </dl>
-      <Reasons reasons={[...reasons, ...(verdict?.reasons ?? [])]} />
-    </div>
-  );
-}
-
-function Line({ name, children }: { name: string; children: React.ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
-  );
-}
-
-const LOOK = {
-  quiet: { word: "quiet", tone: "ok" },
-  voting: { word: "votes", tone: "warn" },
-  blind: { word: "cannot tell", tone: "unknown" },
-  damped: { word: "comes and goes", tone: "held" },
-  off: { word: "off", tone: "off" },
-} as const;
-
 function Policies({ policies }: { policies: readonly Policy[] }) {
   const sorted = [...policies].sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   return (
@@ -256,7 +132,7 @@ function Policies({ policies }: { policies: readonly Policy[] }) {
               <Reasons reasons={policy.status.reasons ?? []} most={2} />
             </div>
             <div>
-              <State {...LOOK[policy.status.phase ?? "quiet"]} />
+              <State {...POLICY_LOOK[policy.status.phase ?? "quiet"]} />
               <p className="small quiet">
                 {modeWord(policy)}
                 {(policy.spec.modes ?? []).length > 0 && ", elsewhere otherwise"}:{" "}

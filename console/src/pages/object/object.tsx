@@ -2,7 +2,7 @@
 
 import type { Drift } from "../../api/inventory";
 import { useObject, useSynced } from "../../api/live";
-import type { Plural, Reason } from "../../api/objects";
+import type { Decision, Plural, Policy, Reason } from "../../api/objects";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
@@ -15,6 +15,8 @@ import type { ThingSearch } from "../../router";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { FindingActs } from "../cmdb/acts";
+import { DecisionAtWork } from "../decision/decision";
+import { PolicyAtWork } from "../decision/policy";
 import { ApplicationDeployments } from "../deployment/of-application";
 import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
 import { ApplicationStandards } from "../policy/of-application";
@@ -115,6 +117,8 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
             {object.kind === "Drift" && <FindingActs drift={object as unknown as Drift} />}
           </div>
         </section>
+        {object.kind === "Policy" && <PolicyAtWork policy={object as unknown as Policy} />}
+        {object.kind === "Decision" && <DecisionAtWork decision={object as unknown as Decision} />}
         {plural === "applications" && <ApplicationDeployments name={name} />}
         <Tabs tabs={plural === "applications" ? APPLICATION : TABS} now={tab} label="views" />
         {plural === "applications" && tab === "metrics" && (

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use atoll_model::budget::Exceed;
 use atoll_model::centre::action::Action;
 use atoll_model::{
-    Any, Application, Deployment, Environment, Host, Instance, Kind, Peak, Price, Problem, Reason,
-    Release, Secret, Snapshot,
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Kind, Peak, Price, Problem,
+    Reason, Release, Secret, Snapshot,
 };
 
 use super::{Case, Opinion};
@@ -78,6 +79,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, unknown_field(case, &world, any));
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
+        opinion.note(any, approves_nothing(&world, any));
     }
     opinion
 }
@@ -210,6 +212,20 @@ fn unpriced(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
     let none = !currencies(world, case.cx.now).contains(currency.as_str());
     let message = format!("there is no price in {currency} yet: {} binds nothing", any.id());
     none.then(|| Reason::new("price-missing", message).hint("see docs/guide/budgets.md"))
+}
+
+/// An approval of a budget that asks for none.
+fn approves_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Approval(approval) = any else { return None };
+    let name = approval.spec.subject.strip_prefix("budget/")?;
+    let does = match world.get::<Budget>(name)?.spec.exceed {
+        Exceed::Approve => return None,
+        Exceed::Refuse => "refuses whatever would break it",
+        Exceed::Warn => "lets everything through",
+    };
+    let message = format!("budget/{name} {does}: an approval changes nothing");
+    let hint = format!("to have it ask: exceed: approve in atoll edit budget/{name}");
+    Some(Reason::new("no-use", message).hint(hint))
 }
 
 /// A load that would make itself.

@@ -151,7 +151,7 @@ impl Look<'_> {
             row.reasons.iter().any(|reason| reason.code == "max")
         };
         let Some(row) = self.status.applications.iter().find(max) else {
-            return Ok("all act, and may have what it takes".to_owned());
+            return Ok("all act, and their most is enough".to_owned());
         };
         let reason = row.reasons.iter().find(|reason| reason.code == "max");
         let (message, hint) =
@@ -358,7 +358,11 @@ impl Look<'_> {
 
     fn packages(&self) -> Found {
         let hosts = &self.status.hosts;
-        match self.status.fetching && hosts.fetched >= hosts.have {
+        if !self.status.fetching {
+            let at = self.status.times.prefetch;
+            return lacks(format!("hosts fetch them from {at} on"), "nothing is to be done");
+        }
+        match hosts.fetched >= hosts.have {
             true => Ok(format!("they are on {}", many(hosts.have, "host"))),
             false => lacks(
                 format!("they are on {} of {}", hosts.fetched, many(hosts.have, "host")),

@@ -101,7 +101,11 @@ fn closed(cx: &Context, status: &PoolStatus) -> u32 {
     let hosts = ours.filter_map(|(key, _)| cx.world.get::<Host>(key));
     let closed = hosts.filter(|host| {
         let heard = host.status.phase != HostPhase::Unknown;
-        heard && !host.is_open() && cx.world.instances_on(host.name()).next().is_some()
+        // One that is only made less full keeps most of what it has.
+        let balanced = !host.spec.cordon
+            && !host.spec.drain
+            && crate::migration::closing(cx.world, host.name()).is_some_and(|m| m.spec.balance);
+        heard && !balanced && !host.is_open() && cx.world.instances_on(host.name()).next().is_some()
     });
     closed.count() as u32
 }

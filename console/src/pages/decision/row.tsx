@@ -1,0 +1,129 @@
+// One decision: what it does and why in a line, its evidence below, and what people can say of it.
+import type { Decision } from "../../api/objects";
+import { actionOn, actionWord, becauseOf, isOver, MODE, stateOf } from "../../logic/decisions";
+import { Ago } from "../../parts/ago";
+import { RightWrong } from "../../parts/judging";
+import { ObjectLink, SubjectLink } from "../../parts/object-link";
+import { State } from "../../parts/phase";
+import { Reasons } from "../../parts/reasons";
+import type { Asked } from "./judge";
+import "./decisions.css";
+
+interface RowProps {
+  decision: Decision;
+  mayWrite: boolean;
+  ask: (asked: Asked) => void;
+}
+
+/** One decision in a list, which opens on its evidence. */
+export function DecisionRow({ decision, mayWrite, ask }: RowProps) {
+  const { spec, status, metadata } = decision;
+  return (
+    <li className={isOver(decision) ? "decision over" : "decision"} data-row>
+      <details>
+        <summary>
+          <span className="decision-what">
+            <span className="strong">{actionOn(status.action, spec.subject)}</span>
+            <span className="second">{becauseOf(decision)}</span>
+          </span>
+          <span className="decision-how">
+            <State {...stateOf(decision)} />
+            <span className="small quiet">
+              {status.policy} {status.mode && MODE[status.mode]}, <Ago at={metadata.createdAt} />
+            </span>
+          </span>
+        </summary>
+        <Evidence decision={decision} />
+      </details>
+      {mayWrite && <Verdicts decision={decision} ask={ask} />}
+    </li>
+  );
+}
+
+/** What people can do about a decision. */
+export function Verdicts({ decision, ask }: Omit<RowProps, "mayWrite">) {
+  const { spec, status } = decision;
+  return (
+    <div className="decision-do">
+      {status.phase === "waiting" && !isOver(decision) && (
+        <button
+          type="button"
+          className="button slim main"
+          onClick={() => ask({ what: "approve", decision })}
+        >
+          Approve
+        </button>
+      )}
+      <RightWrong
+        said={spec.feedback?.right}
+        onSay={(right) => ask({ what: right ? "right" : "wrong", decision })}
+      />
+    </div>
+  );
+}
+
+/** What spoke for a decision, what was or would be done, and what came of it. */
+export function Evidence({ decision }: { decision: Decision }) {
+  const { spec, status, metadata } = decision;
+  const { votes = [], changes = [], suspects = [], reasons = [], verdict, expected } = status;
+  return (
+    <div className="decision-evidence">
+      <dl>
+        <dt>about</dt>
+        <dd>
+          <SubjectLink subject={spec.subject} />,{" "}
+          <ObjectLink plural="decisions" name={metadata.name} />
+        </dd>
+        {votes.map((vote) => (
+          <Line key={vote.policy} name={vote.notFollowed ? "other vote" : "vote"}>
+            <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
+            {vote.message}
+            {Object.entries(vote.values ?? {}).map(([name, value]) => (
+              <code key={name}> {`${name} ${value.toPrecision(4)}`}</code>
+            ))}
+            <span className="quiet">
+              {" "}
+              for <Ago at={vote.since} />
+            </span>
+            {vote.notFollowed && <p className="quiet">{vote.notFollowed}</p>}
+          </Line>
+        ))}
+        {changes.length > 0 && (
+          <Line name={status.actedAt ? "was done" : "would be done"}>{changes.join("; ")}</Line>
+        )}
+        {verdict && <Line name="the gate">{verdict.passes ? "lets it through" : "holds it"}</Line>}
+        {expected && (
+          <Line name="expected">
+            <code>{expected.that}</code>
+          </Line>
+        )}
+        {status.effect && <Line name="effect">{status.effect.message}</Line>}
+        {(status.approvedBy ?? []).length > 0 && (
+          <Line name="approved by">{status.approvedBy?.join(", ")}</Line>
+        )}
+        {spec.feedback && (
+          <Line name="said to be">
+            {spec.feedback.right ? "right" : "wrong"}
+            {spec.feedback.comment && `: ${spec.feedback.comment}`}
+          </Line>
+        )}
+        {suspects.map((suspect, i) => (
+          <Line key={suspect.object} name={i === 0 ? "likely cause" : "or"}>
+            <SubjectLink subject={suspect.object} />: {suspect.change}
+            <span className="quiet">, {suspect.why}</span>
+          </Line>
+        ))}
+      </dl>
+      <Reasons reasons={[...reasons, ...(verdict?.reasons ?? [])]} />
+    </div>
+  );
+}
+
+function Line({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
