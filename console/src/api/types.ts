@@ -12639,6 +12639,8 @@ export interface components {
         Strategy: "rolling" | "canary" | "blue-green" | "recreate";
         /** @description What a policy is about. */
         Subjects: {
+            /** @description Only of these applications; of all, if empty. Hosts and zones are of none. */
+            applications?: string[];
             /** @description Only in these environments; in all, if empty. */
             environments?: string[];
             /** @description Instance, Host, Deployment or Zone. */

@@ -107,6 +107,9 @@ pub struct Subjects {
     /// Only of applications with these labels; of hosts, those with these labels of their own.
     #[serde(default, skip_serializing_if = "is_all")]
     pub labels: Selector,
+    /// Only of these applications; of all, if empty. Hosts and zones are of none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<String>,
     /// Only in these environments; in all, if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<String>,
@@ -425,6 +428,10 @@ impl Spec for Policy {
             let message = format!("{} is done to what is of kind {of}, not {kind}", action.word());
             invalid.add("action", message);
         }
+        let of_none = matches!(kind, Kind::Host | Kind::Zone);
+        let named = !self.subjects.applications.is_empty();
+        let message = format!("a {} is of no application", kind.lower());
+        invalid.add_if(of_none && named, "subjects.applications", message);
         for (i, phase) in self.subjects.phases.iter().enumerate() {
             if let Some(wrong) = no_phase(kind, phase) {
                 invalid.add(&format!("subjects.phases[{i}]"), wrong);

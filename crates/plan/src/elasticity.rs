@@ -335,9 +335,13 @@ fn absurd(subject: &Subject, answers: &Answers, most: f64) -> Vec<Reason> {
     let of = |signal: &Asked| {
         let answer = answers.get(&format!("recent {}", signal.name))?.as_ref().ok()?;
         let (_, value) = *plainest(answer)?.points.last()?;
+        let name = signal.name;
+        if !value.is_finite() || value < 0.0 {
+            let message = format!("{name} is said to be {value}, which no load is");
+            return Some(Reason::new("absurd", message).hint("mend its query"));
+        }
         let asked = need(subject, signal, value);
         (asked > most).then(|| {
-            let name = signal.name;
             let message = format!("{name} is said to be {value:.3e}, which nobody believes");
             let hint =
                 format!("more than {ABSURD} times max would be needed for it; mend its query");

@@ -26,8 +26,9 @@ const among = (all: readonly string[] | undefined, word: string) =>
   all && all.length > 0 ? `${word} ${all.join(", ")}` : "";
 
 function subjectsOf({ subjects }: Policy["spec"]): string {
-  const { kind, labels, environments, phases } = subjects;
+  const { kind, labels, applications, environments, phases } = subjects;
   const where = [
+    among(applications, "of"),
     labels ? `with ${labels}` : "",
     among(environments, "in"),
     among(phases, "while"),

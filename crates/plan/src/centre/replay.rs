@@ -192,11 +192,14 @@ fn meant(policy: &Policy, inputs: &BTreeMap<String, Value>) -> bool {
     let of = &policy.subjects;
     let here = of.environments.is_empty()
         || environment(inputs).is_some_and(|name| of.environments.iter().any(|e| e == name));
+    let application = text(inputs, "deployment", "/spec/application");
+    let named = of.applications.is_empty()
+        || application.is_some_and(|name| of.applications.iter().any(|a| a == name));
     let phase = text(inputs, "subject", "/status/phase");
     let phase = of.phases.is_empty() || phase.is_some_and(|p| of.phases.iter().any(|o| o == p));
     let whose = if of.kind == atoll_model::Kind::Host { "subject" } else { "application" };
     let labels = inputs.get(whose).and_then(|fact| fact.pointer("/metadata/labels")).cloned();
     let labels: BTreeMap<String, String> =
         labels.and_then(|labels| serde_json::from_value(labels).ok()).unwrap_or_default();
-    here && phase && of.labels.matches(&labels)
+    here && named && phase && of.labels.matches(&labels)
 }

@@ -95,11 +95,16 @@ impl<'a> Subject<'a> {
         let of = &policy.subjects;
         let here = of.environments.is_empty()
             || self.environment().is_some_and(|name| of.environments.iter().any(|e| e == name));
+        let application = self.deployment.map(|deployment| &deployment.spec.application);
+        let named = of.applications.is_empty()
+            || application.is_some_and(|name| of.applications.contains(name));
         let labels = match (&self.any, self.application) {
             (Some(Any::Host(host)), _) => Some(&host.meta.labels),
             (_, application) => application.map(|application| &application.meta.labels),
         };
-        here && (of.labels.0.is_empty() || labels.is_some_and(|labels| of.labels.matches(labels)))
+        let labelled =
+            of.labels.0.is_empty() || labels.is_some_and(|labels| of.labels.matches(labels));
+        here && named && labelled
     }
 
     /// `kind/name`.

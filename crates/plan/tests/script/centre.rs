@@ -89,6 +89,7 @@ impl Script {
                 "phases" => spec["subjects"]["phases"] = list(),
                 "labels" => spec["subjects"]["labels"] = json!(text),
                 "environments" => spec["subjects"]["environments"] = list(),
+                "applications" => spec["subjects"]["applications"] = list(),
                 "action" => {
                     let text = text.replace('\'', "\"");
                     spec["action"] = serde_json::from_str(&text).unwrap_or(json!(text));
