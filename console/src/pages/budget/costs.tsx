@@ -207,7 +207,7 @@ function Elsewhere({ report, onSet }: { report: CostReport; onSet: Props["onSet"
     <p key={currency} className="table-foot">
       {counted(hosts, "host")} {hosts === 1 ? "is" : "are"} paid in {currency}, in none of these
       sums:{" "}
-      <button type="button" className="link-button" onClick={() => onSet({ currency })}>
+      <button type="button" className="button slim" onClick={() => onSet({ currency })}>
         see {currency}
       </button>
     </p>

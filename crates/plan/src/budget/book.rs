@@ -88,6 +88,20 @@ pub fn currencies(world: &Snapshot, at: Timestamp) -> BTreeSet<&str> {
     holding.map(|price| price.spec.currency.as_str()).collect()
 }
 
+/// The currency most hosts are paid in; the first by name of several, or where none is paid.
+pub fn usual(world: &Snapshot, at: Timestamp) -> Option<&str> {
+    let all = currencies(world, at);
+    if all.len() < 2 {
+        return all.into_iter().next();
+    }
+    let paid = |currency: &&str| {
+        let book = Book::of(world, currency, at);
+        let hosts = world.all::<Host>();
+        hosts.filter(|host| book.rates(host).missing().is_empty()).count()
+    };
+    all.into_iter().rev().max_by_key(paid)
+}
+
 /// The times after one and up to another at which prices of a currency change.
 pub fn changes(
     world: &Snapshot,

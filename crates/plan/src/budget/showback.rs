@@ -67,13 +67,13 @@ impl By {
     }
 }
 
-/// What the fleet costs an hour in a currency; in the first there are prices of, if none is named.
+/// What the fleet costs an hour in a currency; in that most hosts are paid in, if none is named.
 ///
 /// **Invariant:** the rows are together what priced hosts cost, whatever they are put together by.
 pub fn costs(cx: &Context, by: By, currency: Option<&str>) -> CostReport {
     let (world, now) = (cx.world, cx.now);
     let named = currency.map(str::to_owned);
-    let currency = named.or_else(|| book::currencies(world, now).first().map(|c| (*c).to_owned()));
+    let currency = named.or_else(|| book::usual(world, now).map(str::to_owned));
     let mut rows: BTreeMap<String, CostRow> = BTreeMap::new();
     let (mut total, mut unpriced) = (CostRow::default(), Vec::new());
     let mut elsewhere: BTreeMap<String, u32> = BTreeMap::new();

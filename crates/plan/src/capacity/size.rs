@@ -51,7 +51,7 @@ pub struct Ask {
     pub of: Option<(Kind, String)>,
     /// So far back; at least an hour.
     pub over: Span,
-    /// Money in this currency; in the first there are prices of, if absent.
+    /// Money in this currency; in that most hosts are paid in, if absent.
     pub currency: Option<String>,
 }
 
@@ -110,8 +110,8 @@ fn step(over: Span) -> Span {
 /// # Errors
 /// Why nothing could be measured.
 pub fn sizes(cx: &Context, ask: &Ask, answers: &Answers) -> Result<SizeReport, Reason> {
-    let currencies = || book::currencies(cx.world, cx.now).first().map(|c| (*c).to_owned());
-    let currency = ask.currency.clone().or_else(currencies);
+    let usual = || book::usual(cx.world, cx.now).map(str::to_owned);
+    let currency = ask.currency.clone().or_else(usual);
     let prices = Prices::of(cx, currency.as_deref());
     let measured = Measured::read(answers)?;
     let mut rows: Vec<SizeRow> = cx

@@ -9,7 +9,7 @@ use atoll_model::{
 };
 
 use super::stage::Stage;
-use crate::budget::book::{Book, currencies};
+use crate::budget::book::{Book, usual};
 use crate::budget::cost::Tariff;
 use crate::sim::Sim;
 use crate::sim::twin::Twin;
@@ -202,8 +202,10 @@ impl Courses {
         }
         let hours = at.since(self.costs_at).0 as f64 / 3_600_000.0;
         self.costs_at = at;
-        let Some(currency) = currencies(world, at).into_iter().next() else { return };
-        let book = Book::of(world, currency, at);
+        // It stays what it was at first, whatever most hosts are paid in later.
+        let first = self.cost.as_ref().map(|cost| cost.currency.clone());
+        let Some(currency) = first.or_else(|| usual(world, at).map(str::to_owned)) else { return };
+        let book = Book::of(world, &currency, at);
         let (mut rate, mut unpriced) = (0.0, 0);
         for host in world.all::<Host>() {
             match Tariff::of(world, &book, host) {
@@ -212,7 +214,7 @@ impl Courses {
             }
         }
         self.unpriced = self.unpriced.max(unpriced);
-        let empty = || Cost { amount: 0.0, currency: currency.to_owned() };
+        let empty = || Cost { amount: 0.0, currency };
         self.cost.get_or_insert_with(empty).amount += rate * hours;
     }
 
