@@ -14,6 +14,9 @@ use crate::selector::Selector;
 use crate::time::{Span, Timestamp};
 use crate::{Instance, Kind, Object};
 
+/// The code of a migration's reason where what it moves finds no host.
+pub const NO_ROOM: &str = "no-room";
+
 /// Moves what runs on some hosts to others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -166,6 +169,10 @@ pub struct Wave {
     /// It takes an earlier one back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
+    /// So many of them left without another having been made for them where they were to go: their
+    /// deployment was changed meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub elsewhere: u32,
 }
 
 /// What a migration would do: the answer to a question.
@@ -219,6 +226,11 @@ impl Migration {
 }
 
 impl MigrationStatus {
+    /// Whether a wave waits for room.
+    pub fn has_no_room(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.code == NO_ROOM)
+    }
+
     /// So many waves could be taken back, that under way among them.
     pub fn forth(&self) -> usize {
         let back = self.phase == MigrationPhase::GoingBack;

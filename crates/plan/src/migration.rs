@@ -11,8 +11,8 @@ use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
 use atoll_model::snapshot::Load;
 use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Snapshot, Span,
-    Timestamp, Write,
+    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Selector, Snapshot,
+    Span, Timestamp, Write,
 };
 
 use crate::cmdb::filter::{Filter, Search};
@@ -20,6 +20,7 @@ use crate::{Context, Plan, sooner};
 
 mod arbitrate;
 pub mod forecast;
+mod obstacle;
 
 /// What was moved off is left alone for so long.
 const LATELY: Span = Span::seconds(86_400);
@@ -66,6 +67,41 @@ pub(crate) fn moves<'a>(
 ) -> Option<&'a Object<Migration>> {
     let mut all = world.all::<Migration>();
     all.find(|migration| migration.status.moves(instance)).map(Arc::as_ref)
+}
+
+/// Where a migration moves what it moves, if that is bounded: taken back, it goes anywhere.
+pub(crate) fn bound(migration: &Object<Migration>) -> Option<&Selector> {
+    let bounded = migration.status.phase != MigrationPhase::GoingBack;
+    Some(&migration.spec.to).filter(|to| bounded && !to.0.is_empty())
+}
+
+/// So many instances of a deployment are under way by a migration's wave. What waits for room is
+/// not: it serves where it is, and holds up nobody.
+pub(crate) fn under_way(
+    world: &Snapshot,
+    migration: &Object<Migration>,
+    deployment: &str,
+) -> usize {
+    let status = &migration.status;
+    let of_it = status.moving.iter().filter(|(_, one)| one.deployment == deployment);
+    if !status.has_no_room() {
+        return of_it.count();
+    }
+    let made = replaced(world, status, deployment);
+    let gone = |name: &str| world.get::<Instance>(name).is_none_or(|it| !status.moves(it));
+    of_it.filter(|(name, _)| made.contains(name.as_str()) || gone(name)).count()
+}
+
+/// What of a deployment others were made for since a migration's wave began: their names.
+fn replaced<'a>(
+    world: &'a Snapshot,
+    status: &MigrationStatus,
+    deployment: &str,
+) -> BTreeSet<&'a str> {
+    let since = status.wave_at;
+    let all = world.derived::<Instance>(deployment);
+    let made = all.filter(|instance| instance.meta.created_at >= since);
+    made.filter_map(|instance| instance.spec.replaces.as_deref()).collect()
 }
 
 /// The migration that keeps new instances off a host.
@@ -154,16 +190,19 @@ impl Turn<'_> {
         }
         let due = began + self.migration.spec.wave_timeout;
         let unwanted = self.migration.spec.cancelled && self.left_to_take_back() == 0;
-        let homeless = |name: &&str| unplaceable(world, name).is_some();
-        if unwanted && (self.cx.now >= due || open.iter().all(homeless)) {
+        let stays = |name: &&str| self.homeless(name).is_some() || self.is_silent(name).is_some();
+        if unwanted && (self.cx.now >= due || open.iter().all(stays)) {
             return self.give_up(began);
         }
+        let told = [
+            self.after_this(),
+            open.iter().find_map(|name| self.is_silent(name)),
+            open.iter().find_map(|name| Some(self.no_room(name, &self.homeless(name)?))),
+        ];
+        let told: Vec<Reason> = told.into_iter().flatten().collect();
         if self.cx.now < due {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
-            let pauses = self.migration.spec.paused.then(|| self.pauses());
-            self.status.reasons.extend(pauses);
-            let first = open.iter().find_map(|name| Some((*name, unplaceable(world, name)?)));
-            self.status.reasons.extend(first.map(|(name, why)| self.no_room(name, why)));
+            self.status.reasons.extend(told);
             return;
         }
         self.status.phase = MigrationPhase::Stuck;
@@ -176,36 +215,6 @@ impl Turn<'_> {
             let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
             self.status.reasons.push(Reason::new("stuck", message).hint(hint));
         }
-    }
-
-    /// That it is to stop, and not in the midst of a wave.
-    fn pauses(&self) -> Reason {
-        let message = format!("no wave begins after wave {}, which ends first", self.status.wave);
-        let hint = format!("to give up what finds no room: atoll cancel {}", self.id());
-        Reason::new("pauses", message).hint(hint)
-    }
-
-    fn id(&self) -> String {
-        format!("migration/{}", self.migration.name())
-    }
-
-    /// Why a wave waits before it is late: there is no room for what it moves.
-    fn no_room(&self, deployment: &str, why: &Reason) -> Reason {
-        let others =
-            self.cx.world.all::<Migration>().filter(|other| {
-                other.name() != self.migration.name() && !other.status.phase.is_over()
-            });
-        let others: Vec<String> =
-            others.map(|other| format!("migration/{}", other.name())).collect();
-        let message =
-            format!("wave {} waits for room: {deployment}: {}", self.status.wave, why.message);
-        let hint = match others.is_empty() {
-            true => format!("atoll why deployment/{deployment}"),
-            false => {
-                format!("{} keeps hosts closed too, paused or not: cancel one", others.join(", "))
-            }
-        };
-        Reason::new("no-room", message).hint(hint)
     }
 
     /// Whether an instance of the wave is where it is moved off.
@@ -239,13 +248,14 @@ impl Turn<'_> {
             }
         }
         let count = moving.len() as u32;
+        let elsewhere = if back { 0 } else { self.not_replaced(&moving) };
         match back {
             true => self.status.moved = self.status.moved.saturating_sub(count),
             false => self.status.moved += count,
         }
         self.status.back += u32::from(back);
         let number = self.status.wave;
-        self.status.waves.push(Wave { number, began, ended: self.cx.now, moved, back });
+        self.status.waves.push(Wave { number, began, ended: self.cx.now, moved, back, elsewhere });
         let surplus = self.status.waves.len().saturating_sub(REMEMBERED);
         self.status.waves.drain(..surplus);
         self.status.wave_at = Some(self.cx.now);
@@ -269,6 +279,7 @@ impl Turn<'_> {
                 };
                 self.status.reasons.push(Reason::new("no-hosts", message));
             }
+            self.status.reasons.extend(self.elsewhere());
             return self.end(MigrationPhase::Done);
         }
         if spec.paused {
@@ -287,6 +298,8 @@ impl Turn<'_> {
         let next = self.status.wave_at.map(|at| at + spec.pause).filter(|_| self.status.wave > 0);
         if let Some(next) = next.filter(|next| *next > self.cx.now) {
             self.plan.again_at = sooner(self.plan.again_at, Some(next));
+            let message = format!("wave {} begins at {next}", self.status.wave + 1);
+            self.status.reasons.push(Reason::new("rests", message));
             return;
         }
         let size = size(total.max(choice.left));
@@ -360,12 +373,6 @@ impl Turn<'_> {
         }
         self.plan
     }
-}
-
-/// Why a deployment finds no place for what it lacks.
-fn unplaceable<'a>(world: &'a Snapshot, deployment: &str) -> Option<&'a Reason> {
-    let reasons = &world.get::<Deployment>(deployment)?.status.reasons;
-    reasons.iter().find(|reason| reason.code == "unplaceable")
 }
 
 /// The hosts a migration's filter lets through.

@@ -9,7 +9,10 @@ use atoll_model::cmdb::{Amount, HostPhase, Spread};
 use atoll_model::delivery::Runtime;
 use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Seat, Usage};
-use atoll_model::{Host, Instance, Object, Reason, Selector, Snapshot};
+use atoll_model::{
+    Application, Deployment, Environment, Host, Instance, Object, Reason, Release, Selector,
+    Snapshot,
+};
 
 use crate::checksum;
 
@@ -31,6 +34,24 @@ pub struct Need<'a> {
     pub spread: &'a [Spread],
     /// How it runs: a container needs an engine.
     pub runtime: Runtime,
+}
+
+impl<'a> Need<'a> {
+    /// What one more instance of a deployment needs, as it runs now; none before it runs anything.
+    pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Option<Need<'a>> {
+        let (spec, status) = (&deployment.spec, &deployment.status);
+        let release = world.get::<Release>(status.release.as_ref()?)?;
+        let application = world.get::<Application>(&spec.application)?;
+        let environment = world.get::<Environment>(&spec.environment)?;
+        Some(Need {
+            resources: release.spec.run.resources,
+            ports: &release.spec.run.ports,
+            hosts: &environment.spec.hosts,
+            to: None,
+            spread: &application.spec.spread,
+            runtime: environment.spec.runtime,
+        })
+    }
 }
 
 /// How good a host is for the next instance; the least is best.

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use atoll_model::centre::Standing;
 use atoll_model::centre::action::{Action, GiveBack, Taken, What};
 use atoll_model::{
-    Any, Application, Config, Decision, Deployment, Environment, Object, Policy, Reason, Release,
-    Snapshot, Span, Timestamp, Write,
+    Any, Config, Decision, Deployment, Object, Policy, Reason, Snapshot, Span, Timestamp, Write,
 };
 
 use super::action::{Deed, deed};
@@ -143,22 +142,7 @@ pub(super) fn make(cx: &Context, back: &GiveBack) -> Result<Deed, Reason> {
 /// Whether so many more instances of a deployment find a host: what was lent is not to be missing
 /// again as soon as it is back.
 fn has_room(world: &Snapshot, lender: &Object<Deployment>, more: u32) -> bool {
-    let (spec, status) = (&lender.spec, &lender.status);
-    let release = status.release.as_ref().and_then(|name| world.get::<Release>(name));
-    let application = world.get::<Application>(&spec.application);
-    let environment = world.get::<Environment>(&spec.environment);
-    let (Some(release), Some(application), Some(environment)) = (release, application, environment)
-    else {
-        return false;
-    };
-    let need = Need {
-        resources: release.spec.run.resources,
-        ports: &release.spec.run.ports,
-        hosts: &environment.spec.hosts,
-        to: None,
-        spread: &application.spec.spread,
-        runtime: environment.spec.runtime,
-    };
+    let Some(need) = Need::of(world, lender) else { return false };
     let mut placer = Placer::new(world, need, world.seats(lender.name()));
     (0..more).all(|seed| placer.place(u64::from(seed)).is_some())
 }

@@ -89,8 +89,9 @@ fn leave<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if members.is_empty() {
         return;
     }
-    // What another was made for goes before what still waits for one.
-    members.sort_by_key(|m| (m.ready, !m.replaced, std::cmp::Reverse(m.seat.ordinal)));
+    // What another was made for goes first, and last what waits for one where a migration moves it.
+    let waits = |m: &Member| !m.replaced && m.moved_by.is_some();
+    members.sort_by_key(|m| (m.ready, !m.replaced, waits(m), std::cmp::Reverse(m.seat.ordinal)));
     // Until every replacement has found a place, only what is already replaced may go.
     let placed = subject.counts.staying >= subject.wanted;
     let keep = if placed { subject.floor() } else { subject.wanted };

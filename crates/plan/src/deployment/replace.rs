@@ -10,6 +10,7 @@ use atoll_model::snapshot::Standing;
 
 use super::Subject;
 use super::fleet::Member;
+use crate::migration;
 
 /// New instances that are placed alike.
 #[derive(Default)]
@@ -31,26 +32,31 @@ impl<'a> Next<'a> {
     pub fn of(subject: &Subject<'a>, missing: u32, most: u32) -> Next<'a> {
         let open = unreplaced(subject);
         let others = missing.saturating_sub(open.len() as u32);
-        let to = |member: &Member<'a>| member.moved_by.map(|migration| &migration.spec.to);
-        let Some(first) = open.first().and_then(|first| to(first)).filter(|_| others == 0) else {
-            return Next::anywhere(if others == 0 { most } else { others.min(most) });
+        let to = |member: &Member<'a>| member.moved_by.and_then(migration::bound);
+        let Some(first) = open.first().filter(|_| others == 0) else {
+            return Next::anywhere(others.min(most));
         };
-        let alike = open.iter().take_while(|member| to(member) == Some(first));
+        let to_first = to(first);
+        let alike = open.iter().take_while(|member| to(member) == to_first);
         let replaces: Vec<&str> = alike.take(most as usize).map(|member| member.name()).collect();
-        Next { count: replaces.len() as u32, to: Some(first), replaces }
+        Next { count: replaces.len() as u32, to: to_first, replaces }
     }
 }
 
-/// What has to leave its host and nothing was made for yet.
+/// What a migration moves and nothing was made for yet; what waits for room comes last.
 fn unreplaced<'a, 'x>(subject: &'x Subject<'a>) -> Vec<&'x Member<'a>> {
-    let members = || subject.fleet.0.iter();
-    let leaving = members().filter(|member| member.place == Standing::Leaving && member.present());
+    let leaving = subject.fleet.0.iter().filter(|m| m.place == Standing::Leaving && m.present());
+    let (moved, others): (Vec<&Member>, Vec<&Member>) =
+        leaving.partition(|member| member.moved_by.is_some());
+    let all = subject.counts.staying + (moved.len() + others.len()) as u32;
     let (replaced, mut open): (Vec<&Member>, Vec<&Member>) =
-        leaving.partition(|member| member.replaced);
-    // What was made for something, and is not said to be for any, is for those that go anywhere.
-    let all = subject.counts.staying + (replaced.len() + open.len()) as u32;
+        moved.into_iter().partition(|member| member.replaced);
+    let waits = |m: &Member| m.moved_by.is_some_and(|migration| migration.status.has_no_room());
+    open.sort_by_key(|m| (waits(m), m.ready, Reverse(m.seat.ordinal)));
+    // What is there beyond what is wanted, and was made for none of these, leaves as many
+    // unreplaced: those that are stopped first.
     let surplus = all.saturating_sub(subject.wanted) as usize;
-    open.sort_by_key(|m| (m.moved_by.is_some(), m.ready, Reverse(m.seat.ordinal)));
-    open.drain(..surplus.saturating_sub(replaced.len()).min(open.len()));
+    let spare = surplus.saturating_sub(replaced.len() + others.len());
+    open.drain(..spare.min(open.len()));
     open
 }

@@ -110,13 +110,10 @@ fn spare(world: &Snapshot, name: &str) -> Result<u32, Reason> {
     }
     let wanted = deployment.wanted();
     let serving = deployment.status.ready;
-    let under_way: usize = world
-        .all::<Migration>()
-        .filter(|migration| !migration.status.phase.is_over())
-        .map(|migration| {
-            migration.status.moving.values().filter(|one| one.deployment == name).count()
-        })
-        .sum();
+    let open = world.all::<Migration>().filter(|migration| !migration.status.phase.is_over());
+    let moved = open.map(|migration| (migration, super::under_way(world, migration, name)));
+    let moved: Vec<_> = moved.filter(|(_, count)| *count > 0).collect();
+    let under_way: usize = moved.iter().map(|(_, count)| count).sum();
     let uneven = deployment.status.uneven.as_ref();
     let to_zones = uneven.and_then(|uneven| uneven.moving.as_ref());
     let under_way = under_way + to_zones.map_or(0, |moving| moving.instances.len());
@@ -124,7 +121,11 @@ fn spare(world: &Snapshot, name: &str) -> Result<u32, Reason> {
     match at_once(wanted).checked_sub(away).filter(|spare| *spare > 0) {
         Some(spare) => Ok(spare),
         None => {
-            let message = format!("{name} has {serving} of {wanted} ready; no more may be moving");
+            let by = moved.first().map_or(String::new(), |(migration, count)| {
+                format!(", and migration/{} moves {count}", migration.name())
+            });
+            let message =
+                format!("{name} has {serving} of {wanted} ready{by}; no more may be moving");
             Err(Reason::new("unavailable", message).hint(format!("atoll why deployment/{name}")))
         }
     }

@@ -1,0 +1,132 @@
+//! What is said of a wave under way: what comes after it, and what it waits for: a place, or a host
+//! that is silent. And of what left otherwise than it was to. It moves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atoll_model::cmdb::HostPhase;
+use atoll_model::migration::{MigrationPhase, Move, NO_ROOM};
+use atoll_model::{Deployment, Host, Migration, Object, Reason, many};
+
+use super::{Turn, bound, replaced};
+use crate::placement::{self, Need};
+
+impl Turn<'_> {
+    /// What comes after the wave under way, if somebody wants that to be another than the next.
+    pub(super) fn after_this(&self) -> Option<Reason> {
+        let (spec, wave) = (&self.migration.spec, self.status.wave);
+        let (code, message) = match self.left_to_take_back() {
+            0 if spec.cancelled => ("ends", format!("it ends with wave {wave}")),
+            0 if spec.paused => {
+                ("pauses", format!("no wave begins after wave {wave}, which ends first"))
+            }
+            0 => return None,
+            _ if self.status.phase == MigrationPhase::GoingBack => return None,
+            back => {
+                let waves = many(back, "wave");
+                ("goes-back", format!("{waves} to be taken back once wave {wave} has ended"))
+            }
+        };
+        Some(Reason::new(code, message))
+    }
+
+    /// Why what the wave moves of a deployment has no place where it is moved to; none, where
+    /// another was made for each, or some host would take one.
+    pub(super) fn homeless(&self, deployment: &str) -> Option<Reason> {
+        let world = self.cx.world;
+        let object = world.get::<Deployment>(deployment)?;
+        // Whatever finds no place is told there, whoever moves it: so the hosts are looked through
+        // only then.
+        object.status.reasons.iter().find(|reason| reason.code == "unplaceable")?;
+        let need = self.need(object)?;
+        let made = replaced(world, &self.status, deployment);
+        let waits = self.there(deployment).filter(|name| !made.contains(name)).count() as u32;
+        let mut hosts = world.all::<Host>();
+        let has_room = hosts.any(|host| placement::fits(world, host, &need).is_ok());
+        (waits > 0 && !has_room).then(|| placement::unplaceable(world, &need, waits))
+    }
+
+    fn need(&self, deployment: &Object<Deployment>) -> Option<Need<'_>> {
+        let need = Need::of(self.cx.world, deployment)?;
+        Some(Need { to: bound(self.migration), ..need })
+    }
+
+    /// What the wave moves of a deployment and is still there.
+    fn there(&self, deployment: &str) -> impl Iterator<Item = &str> {
+        let of_it = self.status.moving.iter().filter(move |(_, one)| one.deployment == deployment);
+        of_it.map(|(name, _)| name.as_str()).filter(|name| self.is_there(name))
+    }
+
+    /// That a wave waits for room; and for whom, where another migration keeps hosts closed to
+    /// which it could go.
+    pub(super) fn no_room(&self, deployment: &str, why: &Reason) -> Reason {
+        let wave = self.status.wave;
+        let message = format!("wave {wave} waits for room: {deployment}: {}", why.message);
+        let others = self.in_the_way(deployment).join(", ");
+        let hint = match others.is_empty() {
+            true => format!("atoll why deployment/{deployment}"),
+            false => format!("{others} keeps hosts closed too, paused or not: cancel one"),
+        };
+        Reason::new(NO_ROOM, message).hint(hint)
+    }
+
+    /// The other migrations that close hosts it could go to.
+    fn in_the_way(&self, deployment: &str) -> Vec<String> {
+        let world = self.cx.world;
+        let object = world.get::<Deployment>(deployment);
+        let Some(need) = object.and_then(|object| self.need(object)) else { return Vec::new() };
+        let may = |name: &String| {
+            let host = world.get::<Host>(name);
+            let to = |host: &Object<Host>| need.to.is_none_or(|to| to.matches(&host.meta.labels));
+            let is_own = self.status.hosts.contains(name);
+            !is_own && host.is_some_and(|h| need.hosts.matches(&h.meta.labels) && to(h))
+        };
+        let others = world.all::<Migration>().filter(|other| {
+            other.name() != self.migration.name()
+                && !other.status.phase.is_over()
+                && other.status.hosts.iter().any(may)
+        });
+        others.map(|other| format!("migration/{}", other.name())).collect()
+    }
+
+    /// That nothing is heard of the hosts on which all that the wave moves of a deployment is.
+    pub(super) fn is_silent(&self, deployment: &str) -> Option<Reason> {
+        let from = |name: &str| self.status.moving.get(name).map(|one| one.from.as_str());
+        let hosts: BTreeSet<&str> = self.there(deployment).filter_map(from).collect();
+        let silent = |name: &&str| {
+            let host = self.cx.world.get::<Host>(name);
+            host.is_some_and(|host| host.status.phase == HostPhase::Unknown)
+        };
+        if hosts.is_empty() || !hosts.iter().all(silent) {
+            return None;
+        }
+        let names = hosts.iter().copied().collect::<Vec<_>>().join(", ");
+        let message =
+            format!("nothing is heard of {names}: what is there is replaced, and has not left");
+        let hint = "it goes on once it is heard again, or deleted: atoll delete host/NAME";
+        Some(Reason::new("host-unknown", message).hint(hint))
+    }
+
+    /// So many of a wave left without another having been made for them where they were to go.
+    pub(super) fn not_replaced(&self, moving: &BTreeMap<String, Move>) -> u32 {
+        if bound(self.migration).is_none() {
+            return 0;
+        }
+        let all: BTreeSet<&str> = moving.values().map(|one| one.deployment.as_str()).collect();
+        let world = self.cx.world;
+        let made: BTreeSet<&str> =
+            all.iter().flat_map(|name| replaced(world, &self.status, name)).collect();
+        moving.keys().filter(|name| !made.contains(name.as_str())).count() as u32
+    }
+
+    /// That some of what left went otherwise than it was to.
+    pub(super) fn elsewhere(&self) -> Option<Reason> {
+        let count: u32 = self.status.waves.iter().map(|wave| wave.elsewhere).sum();
+        let to = &self.migration.spec.to;
+        let message = format!(
+            "{} left without another having been made for them among \"{to}\": what they belong to \
+             was scaled, rolled out or moved meanwhile",
+            crate::instances(count as usize)
+        );
+        (count > 0).then(|| Reason::new("elsewhere", message).hint("atoll get instances -o wide"))
+    }
+}
