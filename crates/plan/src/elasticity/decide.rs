@@ -235,7 +235,8 @@ fn reactive<'a>(
         return up;
     }
     let known = reasons.len();
-    let fewer = down(question, seen, &margins, reasons).unwrap_or(current).min(current);
+    // Never to fewer than are asked for at this moment.
+    let fewer = down(question, seen, &margins, up, reasons).unwrap_or(current).min(current);
     if fewer == current && reasons.len() == known {
         let (up, window) = (up.max(question.min), question.down_after);
         let message = format!(
@@ -247,18 +248,19 @@ fn reactive<'a>(
     fewer
 }
 
-/// To how many it may shrink; none where it may not.
+/// To how many it may shrink, and not below so many; none where it may not.
 fn down(
     question: &Question,
     seen: &[Seen],
     margins: &[Margin],
+    least: u32,
     reasons: &mut Vec<Reason>,
 ) -> Option<u32> {
     let now = question.now;
     if question.since.is_some_and(|since| now.since(since) < CALM) {
         return None;
     }
-    let (mut most, mut waited) = (0_u32, Span(0));
+    let (mut most, mut waited) = (least, Span(0));
     for (seen, margin) in seen.iter().zip(margins) {
         let signal = &seen.needs;
         // One that is silent was told of already.
@@ -433,6 +435,25 @@ mod tests {
         assert_eq!(decided(3, &beside(most + 0.03)).0, 4, "it grows");
         assert_eq!(decided(4, &beside(most - 0.03)).0, 4, "it is kept");
         assert_eq!(decided(4, &beside(most - 0.15)).0, 3, "it is given back");
+    }
+
+    #[test]
+    fn what_jumped_and_stays_keeps_what_it_was_given() {
+        // A noisy load that jumps to five times as much: nothing that serves it is taken away while
+        // the level follows, whatever it goes up and down by.
+        for seed in 0..20_u32 {
+            let noise = |i: u32| f64::from((i * 7919 + seed * 104_729) % 101) / 50.0 - 1.0;
+            let level = |i: u32| if i < 60 { 2.5 } else { 12.5 };
+            let all: Vec<f64> = (0..160).map(|i| level(i) * (1.0 + 0.08 * noise(i))).collect();
+            let (mut current, mut least) = (4, u32::MAX);
+            for count in 50..160 {
+                current = decided(current, &points(all[..count].iter().copied())).0;
+                if count > 66 {
+                    least = least.min(current);
+                }
+            }
+            assert!(least >= 13, "seed {seed}: {least}");
+        }
     }
 
     #[test]

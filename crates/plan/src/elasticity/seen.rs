@@ -146,13 +146,15 @@ impl<'a> Seen<'a> {
         (level + slope * lead).min(level * 2.0)
     }
 
-    /// The highest level of a window, if enough of that is measured.
+    /// The highest level of a window, if enough of that is measured. Where the level still follows
+    /// a jump, it is not below what the last points were around.
     pub(super) fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
         let levels = self.since(now - window);
         let expected = (window.0 / EVERY.0) as f64;
         let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
         let most = levels.iter().copied().max_by(f64::total_cmp)?;
-        complete.then_some(most)
+        let lately = median(self.needs.since(now - LATEST).iter().map(|(_, need)| *need));
+        complete.then_some(most.max(lately))
     }
 }
 
