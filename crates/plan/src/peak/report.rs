@@ -38,6 +38,8 @@ pub(super) fn watch(
     }
     let mut report =
         status.report.take().unwrap_or(PeakReport { until: times.starts, ..PeakReport::default() });
+    // Who gives one that was over a later end has it there again.
+    report.closed &= cx.now >= times.back;
     if report.closed {
         status.report = Some(report);
         return;
