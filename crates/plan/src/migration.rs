@@ -104,6 +104,11 @@ fn replaced<'a>(
     made.filter_map(|instance| instance.spec.replaces.as_deref()).collect()
 }
 
+/// Whether nothing is heard of a host.
+pub(crate) fn is_silent(world: &Snapshot, host: &str) -> bool {
+    world.get::<Host>(host).is_some_and(|host| host.status.phase == HostPhase::Unknown)
+}
+
 /// The migration that keeps new instances off a host.
 pub(crate) fn closing<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Migration>>> {
     world.all::<Migration>().find(|migration| migration.spec.closes(&migration.status, host))
@@ -190,13 +195,13 @@ impl Turn<'_> {
         }
         let due = began + self.migration.spec.wave_timeout;
         let unwanted = self.migration.spec.cancelled && self.left_to_take_back() == 0;
-        let stays = |name: &&str| self.homeless(name).is_some() || self.is_silent(name).is_some();
-        if unwanted && (self.cx.now >= due || open.iter().all(stays)) {
+        let homeless = |name: &&str| self.homeless(name).is_some();
+        if unwanted && (self.cx.now >= due || open.iter().all(homeless)) {
             return self.give_up(began);
         }
         let told = [
             self.after_this(),
-            open.iter().find_map(|name| self.is_silent(name)),
+            self.silent(),
             open.iter().find_map(|name| Some(self.no_room(name, &self.homeless(name)?))),
         ];
         let told: Vec<Reason> = told.into_iter().flatten().collect();
@@ -219,8 +224,8 @@ impl Turn<'_> {
 
     /// Whether an instance of the wave is where it is moved off.
     fn is_there(&self, name: &str) -> bool {
-        let instance = self.cx.world.get::<Instance>(name);
-        instance.is_some_and(|instance| self.status.moves(instance))
+        let instance = self.cx.world.get::<Instance>(name).filter(|it| self.status.moves(it));
+        instance.is_some_and(|instance| !is_silent(self.cx.world, &instance.spec.host))
     }
 
     /// Ends a wave that does not end, of a migration nobody wants any more: what it has not moved
@@ -280,6 +285,7 @@ impl Turn<'_> {
                 self.status.reasons.push(Reason::new("no-hosts", message));
             }
             self.status.reasons.extend(self.elsewhere());
+            self.status.reasons.extend(self.silent());
             return self.end(MigrationPhase::Done);
         }
         if spec.paused {

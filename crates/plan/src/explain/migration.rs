@@ -6,7 +6,7 @@ use atoll_model::migration::MigrationPhase;
 use atoll_model::{Instance, Migration, Object, many};
 
 use super::{Told, ago};
-use crate::Context;
+use crate::{Context, migration};
 
 pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
     let (name, status) = (it.name(), &it.status);
@@ -44,7 +44,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
     };
     let deployments: BTreeSet<&str> =
         status.moving.values().map(|one| one.deployment.as_str()).collect();
-    let there = |name: &str| cx.world.get::<Instance>(name).is_some_and(|i| status.moves(i));
+    let waited =
+        |i: &Object<Instance>| status.moves(i) && !migration::is_silent(cx.world, &i.spec.host);
+    let there = |name: &str| cx.world.get::<Instance>(name).is_some_and(|i| waited(i));
     let here = status.moving.iter().filter(|(name, _)| there(name));
     let mut awaited: Vec<String> =
         here.map(|(name, one)| format!("instance/{name} to leave {}", one.from)).collect();

@@ -31,13 +31,15 @@ pub(super) struct Choice {
     pub obstacles: Vec<Reason>,
 }
 
-/// The instances on a migration's hosts that it means.
+/// The instances on a migration's hosts that it means. What is on a host that is not heard is
+/// replaced by its deployment, and moved by nobody.
 pub(super) fn meant<'a>(
     world: &'a Snapshot,
     spec: &Migration,
     hosts: &BTreeSet<String>,
 ) -> Vec<&'a Arc<Object<Instance>>> {
-    let on = hosts.iter().flat_map(|host| world.instances_on(host));
+    let heard = hosts.iter().filter(|host| !super::is_silent(world, host));
+    let on = heard.flat_map(|host| world.instances_on(host));
     on.filter(|instance| !instance.meta.deleting())
         .filter(|instance| {
             let of = application(world, instance);

@@ -1,13 +1,12 @@
-//! What is said of a wave under way: what comes after it, and what it waits for: a place, or a host
-//! that is silent. And of what left otherwise than it was to. It moves nothing.
+//! What is said of a wave under way: what comes after it, what it waits for, and which
+//! hosts are silent. And of what left otherwise than it was to. It moves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, Move, NO_ROOM};
 use atoll_model::{Deployment, Host, Migration, Object, Reason, many};
 
-use super::{Turn, bound, replaced};
+use super::{Turn, bound, is_silent, replaced};
 use crate::placement::{self, Need};
 
 impl Turn<'_> {
@@ -88,22 +87,17 @@ impl Turn<'_> {
         others.map(|other| format!("migration/{}", other.name())).collect()
     }
 
-    /// That nothing is heard of the hosts on which all that the wave moves of a deployment is.
-    pub(super) fn is_silent(&self, deployment: &str) -> Option<Reason> {
-        let from = |name: &str| self.status.moving.get(name).map(|one| one.from.as_str());
-        let hosts: BTreeSet<&str> = self.there(deployment).filter_map(from).collect();
-        let silent = |name: &&str| {
-            let host = self.cx.world.get::<Host>(name);
-            host.is_some_and(|host| host.status.phase == HostPhase::Unknown)
-        };
-        if hosts.is_empty() || !hosts.iter().all(silent) {
-            return None;
-        }
-        let names = hosts.iter().copied().collect::<Vec<_>>().join(", ");
-        let message =
-            format!("nothing is heard of {names}: what is there is replaced, and has not left");
-        let hint = "it goes on once it is heard again, or deleted: atoll delete host/NAME";
-        Some(Reason::new("host-unknown", message).hint(hint))
+    /// That nothing is heard of some of its hosts.
+    pub(super) fn silent(&self) -> Option<Reason> {
+        let world = self.cx.world;
+        let there = |name: &&String| world.instances_on(name).next().is_some();
+        let hosts = self.status.hosts.iter().filter(|name| is_silent(world, name)).filter(there);
+        let names = hosts.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "nothing is heard of {names}: what is there is replaced by its deployments, and not moved"
+        );
+        let hint = "it is moved once it is heard again and this is not over";
+        (!names.is_empty()).then(|| Reason::new("host-unknown", message).hint(hint))
     }
 
     /// So many of a wave left without another having been made for them where they were to go.
