@@ -44,17 +44,19 @@ impl<'a> Book<'a> {
         Rates::of(self.prices.iter().copied(), host)
     }
 
-    /// The currency a host is paid in that has no price in this one. What is on it costs nothing
-    /// here.
+    /// The currency a host is paid in, if that is another: the one that has a price for it and by
+    /// the narrower selector. What is on it costs nothing here. Where two currencies price it by
+    /// selectors that are as narrow, it is the same bill told twice.
     pub fn paid_elsewhere(&self, host: &Object<Host>) -> Option<&'a str> {
-        if self.rates(host).missing().is_empty() {
+        if self.others.is_empty() {
             return None;
         }
-        let mut currencies = self.others.iter().map(|price| price.spec.currency.as_str());
-        currencies.find(|currency| {
+        let own = narrowest(self.prices.iter().copied(), host);
+        let other = |currency: &&'a str| {
             let of_it = self.others.iter().filter(|price| price.spec.currency == *currency);
-            Rates::of(of_it.copied(), host).missing().is_empty()
-        })
+            narrowest(of_it.copied(), host) > own
+        };
+        self.others.iter().map(|price| price.spec.currency.as_str()).find(other)
     }
 }
 
@@ -82,6 +84,18 @@ impl Rates {
     }
 }
 
+/// How many terms the narrowest selector of these prices has that is of a host; none, where they do
+/// not say what it costs.
+fn narrowest<'a>(
+    prices: impl Iterator<Item = &'a Arc<Object<Price>>>,
+    host: &Object<Host>,
+) -> Option<usize> {
+    let own = prices.filter(|price| price.spec.hosts.matches(&host.meta.labels));
+    let own: Vec<_> = own.collect();
+    let whole = Rates::of(own.iter().copied(), host).missing().is_empty();
+    own.iter().map(|price| price.spec.hosts.0.len()).max().filter(|_| whole)
+}
+
 /// The currencies there are prices of at a time.
 pub fn currencies(world: &Snapshot, at: Timestamp) -> BTreeSet<&str> {
     let holding = world.all::<Price>().filter(|price| price.spec.holds(at));
@@ -97,7 +111,10 @@ pub fn usual(world: &Snapshot, at: Timestamp) -> Option<&str> {
     let paid = |currency: &&str| {
         let book = Book::of(world, currency, at);
         let hosts = world.all::<Host>();
-        hosts.filter(|host| book.rates(host).missing().is_empty()).count()
+        let own = |host: &&Arc<Object<Host>>| {
+            book.rates(host).missing().is_empty() && book.paid_elsewhere(host).is_none()
+        };
+        hosts.filter(own).count()
     };
     all.into_iter().rev().max_by_key(paid)
 }

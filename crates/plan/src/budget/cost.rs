@@ -56,7 +56,7 @@ impl Tariff {
     /// What a host costs, or the fields of the prices that are missing.
     ///
     /// # Errors
-    /// The missing fields.
+    /// The missing fields; none of them, where it is paid in another currency.
     pub fn of(
         world: &Snapshot,
         book: &Book,
@@ -64,7 +64,7 @@ impl Tariff {
     ) -> Result<Tariff, Vec<&'static str>> {
         let rates = book.rates(host);
         let missing = rates.missing();
-        if !missing.is_empty() {
+        if !missing.is_empty() || book.paid_elsewhere(host).is_some() {
             return Err(missing);
         }
         let capacity = host.status.capacity;
