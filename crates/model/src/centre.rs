@@ -105,7 +105,7 @@ pub struct Subjects {
     /// Instance, Host, Deployment or Zone.
     pub kind: Kind,
     /// Only of applications with these labels; of hosts, those with these labels of their own.
-    #[serde(default, skip_serializing_if = "is_all")]
+    #[serde(default, skip_serializing_if = "Selector::is_all")]
     pub labels: Selector,
     /// Only of these applications; of all, if empty. Hosts and zones are of none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,10 +116,6 @@ pub struct Subjects {
     /// Only in one of these phases; in any, if empty. Others are not looked at, which is cheap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<String>,
-}
-
-fn is_all(selector: &Selector) -> bool {
-    selector.0.is_empty()
 }
 
 /// Why nothing of a kind is ever in a phase; none, if it may be.

@@ -123,6 +123,11 @@ impl Overlay {
         labels.0.is_empty()
     }
 
+    /// Whether it is meant for exactly these environments and labels.
+    pub fn is_exactly(&self, environments: &[String], labels: &Selector) -> bool {
+        self.environments == environments && self.labels == *labels
+    }
+
     /// Whether it is meant for whoever has these labels.
     pub fn is_for(&self, labels: &Labels) -> bool {
         let environment = labels.get("environment");

@@ -48,7 +48,7 @@ pub struct Standard {
     /// The kinds it is about.
     pub kinds: Vec<Kind>,
     /// Only objects of applications with these labels; of all, if empty.
-    #[serde(default, skip_serializing_if = "is_all")]
+    #[serde(default, skip_serializing_if = "Selector::is_all")]
     pub applications: Selector,
     /// Only where one of these environments is meant: deployments there, releases that enter it,
     /// and the environment itself. Anywhere, if empty.
@@ -94,10 +94,6 @@ fn one() -> u32 {
 
 fn is_one(weight: &u32) -> bool {
     *weight == 1
-}
-
-fn is_all(selector: &Selector) -> bool {
-    selector.0.is_empty()
 }
 
 /// What is done about what breaks a standard.
@@ -310,7 +306,7 @@ impl Spec for Waiver {
             let message = format!("{subject:?} is nothing with standards; write application/NAME");
             invalid.add_if(!known, "subject", message);
         }
-        let none = self.applications.as_ref().is_some_and(is_all);
+        let none = self.applications.as_ref().is_some_and(Selector::is_all);
         invalid.add_if(none, "applications", "selects all; set the standard's mode instead");
         invalid.add_if(self.owner.trim().is_empty(), "owner", "is empty; say who answers for it");
         invalid.add_if(self.reason.trim().is_empty(), "reason", "is empty; say why");

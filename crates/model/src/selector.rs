@@ -30,6 +30,16 @@ pub enum Term {
 }
 
 impl Selector {
+    /// That of one label with one value.
+    pub fn one(key: &str, value: &str) -> Selector {
+        Selector(vec![Term::In(key.to_owned(), vec![value.to_owned()])])
+    }
+
+    /// Whether it says nothing, and so selects all.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether these labels are selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|term| match term {

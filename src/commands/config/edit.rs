@@ -177,20 +177,7 @@ fn said(spec: &Config, draft: bool) -> Content {
 
 /// Edits the values, or those of the overlay for these, which is made where there is none.
 fn place(content: &mut Content, whom: &For, edit: impl FnOnce(&mut Values)) {
-    let labels = whom.labels.clone().unwrap_or_default();
-    if whom.environments.is_empty() && labels.0.is_empty() {
-        return edit(&mut content.values);
-    }
-    let same = |o: &Overlay| o.environments == whom.environments && o.labels == labels;
-    let at = content.overlays.iter().position(same).unwrap_or_else(|| {
-        let environments = whom.environments.clone();
-        content.overlays.push(Overlay { environments, labels, values: Values::new() });
-        content.overlays.len() - 1
-    });
-    edit(&mut content.overlays[at].values);
-    if content.overlays[at].values.is_empty() {
-        content.overlays.remove(at);
-    }
+    content.edit_for(&whom.environments, &whom.labels.clone().unwrap_or_default(), edit);
 }
 
 /// Puts edited content where it belongs.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Kind;
 use crate::quantity::Portion;
+use crate::selector::Selector;
 use crate::time::Timestamp;
 
 /// What can be done: each a change of a target that an operator could make by hand, and take back.
@@ -24,7 +25,8 @@ pub enum Action {
     Raise(Change),
     /// The deployment gets fewer instances.
     Lower(Change),
-    /// A value of a configuration is set, to do less so that the rest is done.
+    /// A value of a configuration is set, to do less so that the rest is done: for the subject's
+    /// environment, and where it is the application's own configuration, for that application.
     Switch(Setting),
     /// Another deployment of the same environment, that is not of the core tier and has the most
     /// instances, gives some up, so that this one finds room.
@@ -174,7 +176,13 @@ pub enum What {
         config: String,
         /// The key.
         key: String,
-        /// What it was; its default, if absent.
+        /// For these environments; for all, if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        environments: Vec<String>,
+        /// For what has these labels; for all, if empty.
+        #[serde(default, rename = "where", skip_serializing_if = "Selector::is_all")]
+        labels: Selector,
+        /// What was said there; nothing, if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         was: Option<Value>,
         /// What it became.

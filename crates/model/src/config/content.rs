@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Config, FileFormat, Overlay};
+use crate::selector::Selector;
 
 /// Values by name.
 pub type Values = BTreeMap<String, Value>;
@@ -36,9 +37,46 @@ impl Content {
         }
         values
     }
+
+    /// Edits the values, or where some are meant, those of the overlay for exactly these, which is
+    /// made where there is none, after all others, and goes once it says nothing.
+    pub fn edit_for(
+        &mut self,
+        environments: &[String],
+        labels: &Selector,
+        edit: impl FnOnce(&mut Values),
+    ) {
+        if environments.is_empty() && labels.0.is_empty() {
+            return edit(&mut self.values);
+        }
+        let place = self.overlays.iter().position(|it| it.is_exactly(environments, labels));
+        let at = place.unwrap_or_else(|| {
+            let (environments, labels) = (environments.to_vec(), labels.clone());
+            self.overlays.push(Overlay { environments, labels, values: Values::new() });
+            self.overlays.len() - 1
+        });
+        edit(&mut self.overlays[at].values);
+        if self.overlays[at].values.is_empty() {
+            self.overlays.remove(at);
+        }
+    }
 }
 
 impl Config {
+    /// What the values say, or where some are meant, those of the overlay for exactly these.
+    pub fn value_for(
+        &self,
+        environments: &[String],
+        labels: &Selector,
+        key: &str,
+    ) -> Option<&Value> {
+        if environments.is_empty() && labels.0.is_empty() {
+            return self.values.get(key);
+        }
+        let overlay = self.overlays.iter().find(|it| it.is_exactly(environments, labels))?;
+        overlay.values.get(key)
+    }
+
     /// What it says now.
     pub fn content(&self) -> Content {
         self.complete(&self.values, &self.overlays)

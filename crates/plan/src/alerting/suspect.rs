@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use atoll_model::alerting::Suspect;
 use atoll_model::cmdb::HostPhase;
+use atoll_model::config::Content;
 use atoll_model::{
     Analysis, Application, Config, Deployment, Host, Instance, Kind, Object, Snapshot, Span,
     Timestamp,
@@ -115,8 +116,21 @@ impl Search<'_> {
                 }
             }
         }
+        let mut labels = application.meta.labels.clone();
+        let own = [
+            ("application", application.name()),
+            ("environment", deployment.spec.environment.as_str()),
+            ("deployment", deployment.name()),
+        ];
+        labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
         for config in &application.spec.config.dynamic {
             let Some(config) = self.world.get::<Config>(config) else { continue };
+            // What was changed for others alone is no change here.
+            let (live, previous) = (&config.status.live, &config.status.previous);
+            let same = |was: &Content| was.for_labels(&labels) == live.for_labels(&labels);
+            if previous.as_ref().is_some_and(same) {
+                continue;
+            }
             let Some(since) = config.status.since else { continue };
             let change =
                 format!("version {} of {} went live", config.status.version, config.name());

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use atoll_model::centre::action::{Action, Change, Setting, Taken, What};
+use atoll_model::config::Content;
 use atoll_model::{
-    Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Release, Snapshot,
-    Write,
+    Any, Application, Config, Deployment, Host, Kind, Migration, Object, Reason, Release, Selector,
+    Snapshot, Write,
 };
+
+use serde_json::Value;
 
 use super::back;
 use super::subject::Subject;
@@ -167,13 +170,61 @@ fn switch(
         let message = format!("config/{} has no switch {}", config.name(), to.key);
         return Err(Reason::new("nothing-to-do", message));
     }
+    let (of, place) = (application.name(), subject.environment());
+    let mut seen = application.meta.labels.clone();
+    seen.insert("application".to_owned(), of.to_owned());
+    seen.extend(place.map(|place| ("environment".to_owned(), place.to_owned())));
+    seen.insert("deployment".to_owned(), subject.name.clone());
+    let was = config.spec.content().for_labels(&seen).remove(&to.key);
+    if was.as_ref() == Some(&to.value) {
+        let message = format!("{} of config/{} is {} already", to.key, config.name(), to.value);
+        return Err(Reason::new("nothing-to-do", message));
+    }
+    // Nobody else is to be touched: other environments, and what else reads the same.
+    let environments: Vec<String> = place.map(str::to_owned).into_iter().collect();
+    let own = application.spec.config.dynamic.iter().any(|name| name == config.name());
+    let labels = if own { Selector::one("application", of) } else { Selector::default() };
+    let before = config.spec.value_for(&environments, &labels, &to.key).cloned();
     let mut new = Object::clone(config);
-    let before = new.spec.values.insert(to.key.clone(), to.value.clone());
-    let was = before.as_ref().map_or_else(|| "its default".to_owned(), |was| was.to_string());
-    let words = format!("{} of config/{} goes from {was} to {}", to.key, config.name(), to.value);
+    set(&mut new.spec, &environments, &labels, (&to.key, Some(&to.value)));
+    let words = format!(
+        "{} of config/{} goes from {} to {} for {}",
+        to.key,
+        config.name(),
+        was.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string),
+        to.value,
+        whom(&environments, &labels)
+    );
     let done = deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)?;
-    let (config, key) = (config.name().to_owned(), to.key.clone());
-    Ok(done.takes(What::Value { config, key, was: before, is: to.value.clone() }))
+    let (config, key, is) = (config.name().to_owned(), to.key.clone(), to.value.clone());
+    Ok(done.takes(What::Value { config, key, environments, labels, was: before, is }))
+}
+
+/// Sets a value for some, or takes it away.
+pub(super) fn set(
+    config: &mut Config,
+    environments: &[String],
+    labels: &Selector,
+    (key, value): (&str, Option<&Value>),
+) {
+    let (values, overlays) =
+        (std::mem::take(&mut config.values), std::mem::take(&mut config.overlays));
+    let mut content = Content { values, overlays };
+    content.edit_for(environments, labels, |values| match value {
+        Some(value) => drop(values.insert(key.to_owned(), value.clone())),
+        None => drop(values.remove(key)),
+    });
+    (config.values, config.overlays) = (content.values, content.overlays);
+}
+
+/// For whom a value is set, in words.
+pub(super) fn whom(environments: &[String], labels: &Selector) -> String {
+    match (environments, labels.0.is_empty()) {
+        ([], true) => "all".to_owned(),
+        ([], false) => labels.to_string(),
+        (some, true) => some.join(", "),
+        (some, false) => format!("{labels} in {}", some.join(", ")),
+    }
 }
 
 /// Another deployment gives instances up; its autoscaler's number is nobody else's to write.

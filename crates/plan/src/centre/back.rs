@@ -10,7 +10,7 @@ use atoll_model::{
     Any, Config, Decision, Deployment, Object, Policy, Reason, Snapshot, Span, Timestamp, Write,
 };
 
-use super::action::{Deed, deed};
+use super::action::{Deed, deed, set, whom};
 use crate::placement::{Need, Placer};
 use crate::{Context, edit, elasticity, instances};
 
@@ -81,9 +81,9 @@ pub(crate) fn lent<'a>(
 
 fn is_as_left(world: &Snapshot, what: &What) -> bool {
     match what {
-        What::Value { config, key, is, .. } => world
+        What::Value { config, key, environments, labels, is, .. } => world
             .get::<Config>(config)
-            .is_some_and(|config| config.spec.values.get(key) == Some(is)),
+            .is_some_and(|config| config.spec.value_for(environments, labels, key) == Some(is)),
         What::Instances { deployment, is, .. } => {
             let lender = world.get::<Deployment>(deployment).filter(|d| !d.meta.deleting());
             lender.is_some_and(|lender| lender.spec.instances == *is)
@@ -103,17 +103,16 @@ pub(super) fn make(cx: &Context, back: &GiveBack) -> Result<Deed, Reason> {
         return Err(Reason::new("nothing-to-do", message));
     };
     match &taken.what {
-        What::Value { config, key, was, is } => {
+        What::Value { config, key, environments, labels, was, is } => {
             let stored = cx.world.get::<Config>(config);
             let mut new = stored
                 .map(|config| Object::clone(config))
                 .ok_or_else(|| Reason::new("gone", format!("config/{config} is no more")))?;
-            match was {
-                Some(was) => drop(new.spec.values.insert(key.clone(), was.clone())),
-                None => drop(new.spec.values.remove(key)),
-            }
-            let was = was.as_ref().map_or_else(|| "its default".to_owned(), |was| was.to_string());
-            let words = format!("{key} of config/{config} goes back from {is} to {was}");
+            set(&mut new.spec, environments, labels, (key, was.as_ref()));
+            let was =
+                was.as_ref().map_or_else(|| "what is usual".to_owned(), |was| was.to_string());
+            let whom = whom(environments, labels);
+            let words = format!("{key} of config/{config} goes back from {is} to {was} for {whom}");
             deed(edit::apply(cx, vec![Any::Config(Arc::new(new))]), words)
         }
         What::Instances { deployment, was, is } => {

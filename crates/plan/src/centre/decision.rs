@@ -264,7 +264,9 @@ impl Turn<'_> {
         let asked = Asked { cx, decision: self.decision, subject, policy };
         let vain = asked.in_vain();
         let after = policy.spec.escalate_after;
-        if after > 0 && vain >= after && said.is_none() {
+        // That taking did not help keeps nobody from getting it back.
+        let gives_back = matches!(self.status.action, Some(Action::GiveBack(_)));
+        if after > 0 && vain >= after && said.is_none() && !gives_back {
             let message = format!(
                 "policy/{} has acted {vain} times about {} without help; a person is to look",
                 policy.name(),

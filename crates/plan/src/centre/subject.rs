@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use atoll_model::cmdb::{DEFAULT_ZONE, HostPhase};
-use atoll_model::{Any, Application, Deployment, Host, Instance, Kind, Policy, Snapshot};
+use atoll_model::deployment::InstancePhase;
+use atoll_model::{Any, Application, Deployment, Host, Instance, Kind, Object, Policy, Snapshot};
 use serde_json::{Value, json};
 
 /// The label of applications that names their tier.
@@ -149,7 +150,7 @@ impl<'a> Subject<'a> {
             }
             (Some(Any::Host(own)), _) => {
                 for other in world.all::<Host>().filter(|host| host.zone() == own.zone()) {
-                    count(other.status.phase == HostPhase::Ready);
+                    count(other.status.phase == HostPhase::Ready && !is_sick(world, other));
                 }
             }
             _ => {
@@ -201,6 +202,17 @@ pub(super) fn phase(any: &Any) -> Option<String> {
 }
 
 /// The zones there are hosts in.
+/// Whether most of what runs on a host is not well.
+fn is_sick(world: &Snapshot, host: &Object<Host>) -> bool {
+    let (mut all, mut sick) = (0, 0);
+    for instance in world.instances_on(host.name()) {
+        let phase = instance.status.phase;
+        all += 1;
+        sick += u32::from(matches!(phase, InstancePhase::Unready | InstancePhase::CrashLoop));
+    }
+    2 * sick > all
+}
+
 fn zones(world: &Snapshot) -> BTreeSet<String> {
     world.all::<Host>().map(|host| host.zone().to_owned()).collect()
 }

@@ -26,6 +26,8 @@ struct Voter<'a> {
     cannot: bool,
     /// It only says.
     says: bool,
+    /// It only records: nobody is kept from anything by it.
+    observes: bool,
 }
 
 impl Voter<'_> {
@@ -60,7 +62,15 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
                 || limit::somebody_else(cx, of, &action).is_some()
         });
         let mode = of.map_or(spec.mode, |of| spec.mode_for(of.environment(), of.tier()));
-        Some(Voter { policy, standing, action, due, cannot, says: mode < ActMode::Approve })
+        Some(Voter {
+            policy,
+            standing,
+            action,
+            due,
+            cannot,
+            says: mode < ActMode::Approve,
+            observes: mode == ActMode::Observe,
+        })
     });
     let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
@@ -95,7 +105,7 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
 
 /// Why nothing is taken away, if somebody asks for more or cannot tell whether they would.
 fn against_less(voters: &[Voter], blind: &[Voter]) -> Option<String> {
-    let up = |voter: &&Voter| voter.direction() == Direction::Up;
+    let up = |voter: &&Voter| voter.direction() == Direction::Up && !voter.observes;
     if let Some(more) = voters.iter().find(up) {
         let name = more.policy.name();
         return Some(format!("policy/{name} asks for more, which goes before less"));
