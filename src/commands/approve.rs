@@ -3,11 +3,12 @@
 
 use atoll_client::Client;
 use atoll_model::api::Whoami;
-use atoll_model::{Any, Approval, Kind, Object};
+use atoll_model::{Any, Approval, Kind, Object, Timestamp};
 
 use crate::args::Global;
 use crate::change;
 use crate::exit::Exit;
+use crate::output;
 use crate::subject::Subject;
 
 /// What `atoll approve` takes.
@@ -38,10 +39,21 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     };
     let any = Any::Approval(Object::new(name_of(&what.name, &who.name), spec).into());
     let subject = Subject::is(&any);
+    if let Some(given) = already(&client, &any).await? {
+        output::say(&format!("{subject} is there already, of {given}"));
+        return Ok(Exit::Done);
+    }
     let outcome = client.apply(vec![any.to_value()], false).await?;
     change::judge(&outcome)?;
     change::tell(&outcome, &[subject])?;
     Ok(Exit::Done)
+}
+
+/// Since when one's own word is there: it is given once.
+async fn already(client: &Client, any: &Any) -> anyhow::Result<Option<Timestamp>> {
+    let all = client.list_all(Kind::Approval, None).await?;
+    let given = all.iter().find(|given| given.name() == any.name());
+    Ok(given.and_then(|given| given.meta().created_at))
 }
 
 /// With which of one's roles: one the environment asks for, if one has it.

@@ -158,6 +158,11 @@ async fn make(
         return Ok(if told.unplaced > 0 { Exit::Failed } else { Exit::Done });
     }
     let name = how.name.unwrap_or_else(|| format!("{named}-{}", clock::now().0 / 1000));
+    // A manifest may edit one; this verb makes one.
+    if client.list_all(Kind::Migration, None).await?.iter().any(|any| any.name() == name) {
+        let message = format!("there is a migration/{name}: choose another --name");
+        return Err(Failure::failed(message).into());
+    }
     let any = Any::Migration(Object::new(name, spec).into());
     let subject = Subject::is(&any);
     let outcome = client.apply(vec![any.to_value()], false).await?;

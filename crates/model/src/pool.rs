@@ -351,6 +351,9 @@ impl Trouble {
 pub struct Advice {
     /// So many.
     pub count: u32,
+    /// So many more would be needed than its most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beyond: u32,
     /// What one of the hosts has for instances, as far as that was ever seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Amount>,

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use atoll_model::budget::Exceed;
 use atoll_model::centre::action::Action;
+use atoll_model::migration::MigrationPhase;
+use atoll_model::pool::provider::Provider;
 use atoll_model::{
-    Any, Application, Budget, Deployment, Environment, Host, Instance, Kind, Peak, Price, Problem,
-    Reason, Release, Secret, Snapshot,
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Kind, Migration, Object,
+    Peak, Pool, Price, Problem, Reason, Release, Secret, Snapshot,
 };
 
 use super::{Case, Opinion};
@@ -70,6 +72,8 @@ pub(super) fn references(case: &Case) -> Opinion {
         objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
         objections.extend(double_price(&world, any));
+        objections.extend(begun(stored.as_ref(), any));
+        objections.extend(shared_host(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
             let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
             Reason::new("cycle", message).hint("take one of these out")
@@ -226,6 +230,39 @@ fn approves_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
     let message = format!("budget/{name} {does}: an approval changes nothing");
     let hint = format!("to have it ask: exceed: approve in atoll edit budget/{name}");
     Some(Reason::new("no-use", message).hint(hint))
+}
+
+/// A migration that would be another though it has begun.
+fn begun(stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let (Some(Any::Migration(old)), Any::Migration(new)) = (stored, any) else { return None };
+    let what = |migration: &Migration| {
+        (migration.off.clone(), migration.balance, migration.applications.clone())
+    };
+    if old.status.phase == MigrationPhase::Waiting || what(&old.spec) == what(&new.spec) {
+        return None;
+    }
+    let message = format!("{} has begun: what it moves is fixed", any.id());
+    Some(Reason::new("begun", message).hint("make another one, by another name"))
+}
+
+/// A host of a list that another pool has.
+fn shared_host(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Pool(new) = any else { return None };
+    let Provider::Static(listed) = &new.spec.provider else { return None };
+    let others = || world.all::<Pool>().filter(|other| other.name() != new.name());
+    let has = |other: &Object<Pool>, host: &String| {
+        let lists = match &other.spec.provider {
+            Provider::Static(theirs) => theirs.hosts.contains(host),
+            _ => false,
+        };
+        lists || other.status.machines.contains_key(host)
+    };
+    listed.hosts.iter().find_map(|host| {
+        let other = others().find(|other| has(other, host))?;
+        let message = format!("{}: {host} is a host of pool/{} already", any.id(), other.name());
+        let hint = "a host belongs to one pool: each would close it to what the other runs there";
+        Some(Reason::new("shared-host", message).hint(hint))
+    })
 }
 
 /// A load that would make itself.

@@ -43,7 +43,8 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
     };
     let one = Sum { cpu: host.cpu.0, memory: host.memory.0 };
     let closed = closed(cx, status);
-    let count = bounds(hosts_for(demand, one, autoscale).saturating_add(closed));
+    let takes = hosts_for(demand, one, autoscale).saturating_add(closed);
+    let count = bounds(takes);
     let besides = match closed {
         0 => String::new(),
         1 => "; 1 more is closed and not empty yet".to_owned(),
@@ -59,7 +60,17 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         one.memory >> 20,
         autoscale.headroom
     );
-    let new = Advice { count, because, host: Some(host), ..Advice::default() };
+    let because = match takes > count {
+        true => format!("{because}; that takes {takes}, and max is {}", pool.spec.max),
+        false => because,
+    };
+    let new = Advice {
+        beyond: takes.saturating_sub(count),
+        count,
+        because,
+        host: Some(host),
+        ..Advice::default()
+    };
     Some(steady(cx, autoscale, old, new))
 }
 

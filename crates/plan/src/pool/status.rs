@@ -1,7 +1,9 @@
 //! How far a pool is, in one word and in sentences. It decides nothing.
 
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus};
+use atoll_model::pool::{
+    AutoscaleMode, Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus,
+};
 use atoll_model::{Object, Reason};
 
 use super::choose;
@@ -22,6 +24,7 @@ pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut 
     reasons.extend(given_up(status));
     reasons.extend(paused(cx, status));
     reasons.extend(too_few(pool, wanted, status));
+    reasons.extend(at_max(pool, status));
     reasons.extend(lost(pool, status));
     reasons.extend(unlisted(status));
     reasons.extend(held(cx, status));
@@ -135,6 +138,18 @@ fn too_few(pool: &Object<Pool>, wanted: u32, status: &PoolStatus) -> Option<Reas
             format!("{wanted} hosts are wanted, and of {of} in the list {used} are there");
         Reason::new("too-few", message).hint("start agents on the others, or list more hosts")
     })
+}
+
+/// What is to run takes more hosts than it may have.
+fn at_max(pool: &Object<Pool>, status: &PoolStatus) -> Option<Reason> {
+    let follows = pool.spec.autoscale.as_ref().is_some_and(|it| it.mode == AutoscaleMode::Act);
+    let advice = status.advice.as_ref().filter(|advice| follows && advice.beyond > 0)?;
+    let message = format!(
+        "what is to run takes {} hosts, and {} is the most",
+        advice.count + advice.beyond,
+        pool.spec.max
+    );
+    Some(Reason::new("at-max", message).hint("raise max, or lower what is wanted"))
 }
 
 fn lost(pool: &Object<Pool>, status: &PoolStatus) -> Option<Reason> {

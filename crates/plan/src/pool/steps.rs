@@ -14,19 +14,17 @@ pub(super) fn between(pool: &Object<Pool>, new: &PoolStatus) -> Vec<Reason> {
     let old = &pool.status;
     let mut all: Vec<Reason> = resized(pool, new).into_iter().collect();
     let words: [(&str, &str, Began); 5] = [
-        ("asked", "asked for", |was, is| was.is_none() && is.phase == MachinePhase::Creating),
-        ("joined", "joined:", |was, is| {
+        ("asked", "", |was, is| was.is_none() && is.phase == MachinePhase::Creating),
+        ("joined", "", |was, is| {
             let came = was.is_none_or(|was| !is_host(was) && was.phase != MachinePhase::Draining);
             came && is.phase == MachinePhase::Ready
         }),
-        ("kept", "stays after all:", |was, is| {
+        ("kept", "was to go, and stays: ", |was, is| {
             was.is_some_and(|was| was.phase == MachinePhase::Draining)
                 && is.phase == MachinePhase::Ready
         }),
-        ("emptied", "to be emptied:", |was, is| {
-            was.is_some_and(is_host) && is.phase == MachinePhase::Draining
-        }),
-        ("deleting", "to be deleted:", |was, is| {
+        ("emptying", "", |was, is| was.is_some_and(is_host) && is.phase == MachinePhase::Draining),
+        ("deleting", "", |was, is| {
             let began = was.is_none_or(|was| was.phase != MachinePhase::Deleting);
             began && is.phase == MachinePhase::Deleting && is.failed.is_none()
         }),
@@ -35,10 +33,10 @@ pub(super) fn between(pool: &Object<Pool>, new: &PoolStatus) -> Vec<Reason> {
         let machines = new.machines.iter();
         let these = machines.filter(|(key, machine)| is_so(old.machines.get(*key), machine));
         let names = named(these.map(|(key, _)| key));
-        all.extend(names.map(|names| Reason::new(code, format!("{what} {names}"))));
+        all.extend(names.map(|names| Reason::new(code, format!("{what}{names}"))));
     }
     let names = named(old.machines.keys().filter(|key| !new.machines.contains_key(*key)));
-    all.extend(names.map(|names| Reason::new("gone", format!("gone: {names}"))));
+    all.extend(names.map(|names| Reason::new("gone", names)));
     all
 }
 
