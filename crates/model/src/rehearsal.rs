@@ -304,7 +304,7 @@ impl Rehearsal {
             invalid.nest("fleet", made.validate());
         }
         for (name, load) in &self.load {
-            invalid.nest(&format!("load.{name}"), load.validate());
+            invalid.nest(&format!("load.{name}"), load.validate(self.lasts));
         }
         for (i, fault) in self.faults.iter().enumerate() {
             invalid.nest(&format!("faults[{i}]"), fault.validate(self.lasts));
@@ -320,20 +320,23 @@ impl Rehearsal {
 }
 
 impl Load {
-    fn validate(&self) -> Result<(), Invalid> {
+    fn validate(&self, lasts: Span) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         let one = self.level.is_some() != self.known.is_some();
         invalid.add_if(!one, "", "needs one of level and known");
         let amounts = [("level", self.level), ("times", self.times), ("noise", self.noise)];
         for (field, amount) in amounts {
-            invalid.add_if(amount.is_some_and(|a| !is_amount(a)), field, "is not zero or more");
+            let wrong = amount.is_some_and(|a| !is_amount(a));
+            invalid.add_if(wrong, field, "is not between 0 and 1e12");
         }
         invalid.add_if(self.noise.is_some_and(|noise| noise > 1.0), "noise", "is more than 1");
         let wrong = self.day.iter().any(|value| !is_amount(*value)) || self.day.len() > 1_440;
         invalid.add_if(wrong, "day", "is not a list of up to 1440 numbers of zero or more");
         for (i, peak) in self.peaks.iter().enumerate() {
             let path = format!("peaks[{i}].times");
-            invalid.add_if(!is_amount(peak.times), &path, "is not zero or more");
+            invalid.add_if(!is_amount(peak.times), &path, "is not between 0 and 1e12");
+            let path = format!("peaks[{i}].at");
+            invalid.add_if(peak.at >= lasts, &path, "is after the end");
         }
         invalid.into_result()
     }

@@ -184,7 +184,8 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     // One that is past when it is declared has nothing to be ready for.
     if now < times.ends {
         let found = ready::checks(cx, peak, &status);
-        status.checks = match now <= times.starts || stored.checks.is_empty() {
+        // What is changed while it is there has to be ready anew.
+        status.checks = match now <= times.starts || stored.checks.is_empty() || !same {
             true => found,
             false => ready::caught_up(&stored.checks, found),
         };

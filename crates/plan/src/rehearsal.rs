@@ -169,7 +169,10 @@ fn of_today<'a>(
         assumed.push(format!("it begins now: {past} is over, and the fleet is that of now"));
     }
     let each = each(&today.world, &mut assumed);
-    let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed)?;
+    let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed);
+    let own = own.map_err(|missing| {
+        missing.into_iter().chain(checks::unknown(spec, &today.world)).collect::<Vec<_>>()
+    })?;
     let loads = Loads::new(&today.world, own, from, spec.seed);
     let mut measures = Measures::new(loads, each);
     if measures.go_on(&today.world, from) {

@@ -304,6 +304,8 @@ impl Check {
             Check::Instances { at_least, at_most, .. } | Check::Hosts { at_least, at_most } => {
                 let none = at_least.is_none() && at_most.is_none();
                 invalid.add_if(none, "", "needs atLeast or atMost");
+                let never = at_least.zip(*at_most).is_some_and(|(least, most)| least > most);
+                invalid.add_if(never, "atLeast", "is more than atMost");
             }
             Check::Runs { .. }
             | Check::Settled { .. }

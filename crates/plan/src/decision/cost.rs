@@ -11,7 +11,7 @@ use atoll_model::pool::AutoscaleMode;
 use atoll_model::pool::provider::Provider;
 use atoll_model::{
     Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Peak,
-    Pool, Reason, Snapshot, Write,
+    Pool, Reason, Snapshot, Write, many,
 };
 
 use super::{Case, Opinion};
@@ -126,6 +126,34 @@ impl Change<'_> {
                 .notes
                 .extend(unknown.map(|(name, missing)| not_known(name, &missing, currency)));
         }
+        opinion.notes.extend(self.assumed());
+    }
+
+    /// That instances may be on hosts nobody knows the price of, and are counted as on the others.
+    fn assumed(&self) -> Option<Reason> {
+        let (world, now) = (self.after, self.case.cx.now);
+        let books: Vec<Book> = book::currencies(self.case.cx.world, now)
+            .into_iter()
+            .map(|currency| Book::of(self.case.cx.world, currency, now))
+            .collect();
+        self.names.iter().find_map(|name| {
+            let place = world.get::<Environment>(scope::parts(name).1)?;
+            let mine = world.all::<Host>().filter(|host| {
+                host.status.capacity.cpu.0 > 0 && place.spec.hosts.matches(&host.meta.labels)
+            });
+            let (priced, without): (Vec<_>, Vec<_>) = mine
+                .partition(|host| books.iter().any(|book| book.rates(host).missing().is_empty()));
+            let first = without.first().filter(|_| !priced.is_empty())?;
+            let message = format!(
+                "{} of {} that {name} may use have no price, {} among them: what is there is taken \
+                 to cost as on the others",
+                without.len(),
+                many(priced.len() + without.len(), "host"),
+                first.name()
+            );
+            let hint = "apply a Price whose selector matches their labels";
+            Some(Reason::new("price-assumed", message).hint(hint))
+        })
     }
 
     /// Says what one budget thinks of it.
@@ -258,18 +286,21 @@ fn of_pools(case: &Case) -> Vec<Reason> {
         if was == is || matches!(new.spec.provider, Provider::Static(_)) {
             continue;
         }
+        let mut unknown = None;
+        let before = notes.len();
         for currency in book::currencies(world, case.cx.now) {
             let book = Book::of(world, currency, case.cx.now);
             match price_of_host(world, &book, new) {
                 Ok(each) => {
                     notes.extend(note(currency, each.times(was.into()), each.times(is.into())));
                 }
-                Err(why) => {
-                    let message = format!("what hosts of {} cost is not known: {why}", any.id());
-                    let hint = "it is told once there is one, and a Price that matches its labels";
-                    notes.push(Reason::new("cost-unknown", message).hint(hint));
-                }
+                Err(why) => unknown = unknown.or(Some(why)),
             }
+        }
+        if let Some(why) = unknown.filter(|_| notes.len() == before) {
+            let message = format!("what hosts of {} cost is not known: {why}", any.id());
+            let hint = "it is told once there is one, and a Price that matches its labels";
+            notes.push(Reason::new("cost-unknown", message).hint(hint));
         }
     }
     notes

@@ -543,6 +543,13 @@ mod tests {
         assert_eq!(decided(9, &frozen(0.0, 100)), (9, vec!["frozen".to_owned()]));
         assert_eq!(decided(9, &frozen(3.0, 130)), (9, vec!["frozen".to_owned()]));
         assert_eq!(decided(9, &frozen(0.0, 10)).0, 2, "so it has been for all one knows");
+        // Two minutes of a new deployment, and then its exporter is gone.
+        let young = |still: u32| {
+            points((0..8 + still).map(|i| if i < 8 { 4.0 + f64::from(i % 7) * 0.1 } else { 0.0 }))
+        };
+        assert_eq!(decided(5, &young(20)), (5, vec!["frozen".to_owned()]));
+        assert_eq!(decided(5, &young(78)), (5, vec!["frozen".to_owned()]));
+        assert_eq!(decided(5, &young(90)).0, 2, "it has been so for most of the time");
     }
 
     #[test]

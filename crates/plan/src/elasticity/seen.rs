@@ -35,6 +35,8 @@ const SHORT: Span = Span::seconds(900);
 pub(super) const STILL: Span = Span::seconds(180);
 /// which is odd of what changed so often before.
 const MOVED: usize = 16;
+/// Of fewer points nobody can tell what is usual.
+const FEW: usize = 6;
 
 /// What one signal asks for.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +98,12 @@ impl Needs<'_> {
             return None;
         }
         let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
-        (moves >= MOVED).then_some(value)
+        // Of what is young little was seen, but that it moved nearly all the time is enough to find
+        // it odd for a while.
+        let run = self.points.iter().rev().take_while(|(_, need)| *need == value).count();
+        let before = self.points.len() - run;
+        let young = before >= FEW && run <= (USUAL.0 / EVERY.0) as usize && 4 * moves >= 3 * before;
+        (moves >= MOVED || young).then_some(value)
     }
 
     /// What it usually asked for in the time before a window; none where that is not known.

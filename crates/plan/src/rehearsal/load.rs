@@ -52,7 +52,7 @@ impl Base {
         Base::Shape(load.level.unwrap_or_default(), day)
     }
 
-    fn at(&self, at: Timestamp) -> f64 {
+    pub(super) fn at(&self, at: Timestamp) -> f64 {
         match self {
             Base::Shape(level, day) => {
                 let place = at.0.rem_euclid(DAY) as f64 / DAY as f64 * day.len() as f64;

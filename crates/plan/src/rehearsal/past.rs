@@ -12,6 +12,8 @@ use super::{HISTORY_STEP, Today};
 use crate::forecast::{Series, forecast};
 use crate::peak;
 
+/// A load of so many times what is measured is not what is.
+const MUCH: f64 = 1.5;
 /// Where the last so many steps are looked at for how wrong forecasts were.
 const LEAD: usize = 12;
 
@@ -24,11 +26,7 @@ pub(super) fn known(
     assumed: &mut Vec<String>,
 ) -> Option<Base> {
     let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
-    let capacity = today.world.get::<Capacity>(deployment);
-    let scaler = today.world.get::<Autoscaler>(deployment);
-    let mut signals = scaler.iter().flat_map(|scaler| &scaler.status.signals);
-    let latest = signals.find(|signal| signal.name == LOAD).and_then(|signal| signal.value);
-    let level = latest.or(capacity.and_then(|capacity| capacity.status.load));
+    let level = level(today, deployment);
     let Some((start, values)) = grid(measured) else {
         let Some(level) = level else {
             assumed.push(format!("nothing is known of the load of {deployment}: it has none"));
@@ -92,10 +90,18 @@ pub(super) fn peaks(
     for (declared, row) in peak::rows(&today.world, deployment) {
         let times = &declared.status.times;
         let within = times.starts < from + lasts && times.ends > from;
-        // What is measured now and taken to stay is that of the peak already.
-        let in_it = matches!(base, Base::Shape(..)) && times.starts <= today.now;
         let factor = super::about::peak::times(&today.world, declared, row);
-        let Some(factor) = factor.filter(|_| within && !in_it) else { continue };
+        let Some(factor) = factor.filter(|_| within) else { continue };
+        if times.starts <= today.now && has_it_already(today, deployment, base, factor) {
+            // What is measured now is that of the peak, and goes when it ends.
+            assumed.push(format!(
+                "peak/{} is there: the load of {deployment} is that of it until {}",
+                declared.name(),
+                times.ends
+            ));
+            all.push((times.ends, from + lasts, 1.0 / factor));
+            continue;
+        }
         assumed.push(format!(
             "peak/{} brings {deployment} {factor:.2} times its load from {} to {}",
             declared.name(),
@@ -105,6 +111,23 @@ pub(super) fn peaks(
         all.push((times.starts, times.ends, factor));
     }
     all
+}
+
+/// Whether the load that is taken for what comes is that of a peak which is there: it stays as it is
+/// measured, or would be far more than that, were it multiplied.
+fn has_it_already(today: &Today, deployment: &str, base: &Base, factor: f64) -> bool {
+    let level = level(today, deployment);
+    let next = base.at(today.now + HISTORY_STEP) * factor;
+    matches!(base, Base::Shape(..)) || level.is_some_and(|level| next > level * MUCH)
+}
+
+/// The load of a deployment as it is now.
+fn level(today: &Today, deployment: &str) -> Option<f64> {
+    let scaler = today.world.get::<Autoscaler>(deployment);
+    let mut signals = scaler.iter().flat_map(|scaler| &scaler.status.signals);
+    let latest = signals.find(|signal| signal.name == LOAD).and_then(|signal| signal.value);
+    let capacity = today.world.get::<Capacity>(deployment);
+    latest.or(capacity.and_then(|capacity| capacity.status.load))
 }
 
 /// What was measured; less than a day of it stays as it was last.
@@ -171,7 +194,7 @@ mod tests {
         let world = crate::testing::world([Any::Peak(Arc::new(peak))]);
         let today = |now: u64| Today { world: world.clone(), now: hours(now), ..Today::default() };
         let load = Load { known: Some(Known::Forecast), ..Load::default() };
-        let values = Base::Values(hours(0), HISTORY_STEP, vec![40.0]);
+        let values = Base::Values(hours(0), HISTORY_STEP, vec![40.0; 500]);
         let level = Base::Shape(40.0, vec![1.0]);
         let of = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
             let when = (hours(now), Span(HOUR.0 * lasts));
@@ -180,7 +203,8 @@ mod tests {
         let whole = vec![(hours(5), hours(6), 4.0)];
         assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
         assert_eq!(of(5, "shop.prod", &load, &values, 8), whole, "it has begun");
-        assert_eq!(of(5, "shop.prod", &load, &level, 8), [], "what stays is that of the peak");
+        let after = vec![(hours(6), hours(13), 0.25)];
+        assert_eq!(of(5, "shop.prod", &load, &level, 8), after, "what stays is that of the peak");
         assert_eq!(of(1, "shop.prod", &load, &values, 4), [], "it comes later");
         assert_eq!(of(1, "stock.prod", &load, &values, 8), []);
         let (at, rise) = (HOUR, Span::seconds(60));
