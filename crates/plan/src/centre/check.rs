@@ -1,13 +1,16 @@
 //! Whether a policy can be what it is meant to be: its expressions are read before it is taken.
 
+use std::collections::BTreeMap;
+
 use atoll_model::Policy;
 use atoll_model::name::Problem;
 use serde_json::Value;
 
-use super::facts::{BEFORE, SUBJECT, VALUES};
+use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
 use super::subject::Subject;
 use super::vote::Ready;
 use crate::Context;
+use crate::expression::Facts;
 
 /// So many subjects are looked at for whether they have a field.
 const LOOKED_AT: usize = 50;
@@ -47,23 +50,29 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
     problems
 }
 
-/// A field of the subject that the condition of a policy reads and none of the subjects there are
-/// has: it may be misspelt, or not be there yet. What is asked for with `has` may be missing.
+/// A field that the condition of a policy reads and is there for none of the subjects there are: it
+/// may be misspelt, or not be there yet. What is asked for with `has` may be missing.
 pub(crate) fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
     let ready = Ready::read(policy).ok()?;
-    let (mut read, asked) = ready.when.paths_of(SUBJECT);
-    read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
-    if read.is_empty() {
-        return None;
-    }
     let subjects = Subject::all(cx.world, policy);
-    let known: Vec<_> = subjects.iter().take(LOOKED_AT).map(|subject| subject.value()).collect();
+    let (firing, values) = (Firing::of(cx.world), BTreeMap::new());
+    let some = subjects.iter().take(LOOKED_AT);
+    let scenes: Vec<Scene> = some.map(|one| Scene::new(cx, one, &firing, &values)).collect();
     let has = |value: &Value, path: &[&str]| {
-        let found = path.iter().try_fold(value, |value, name| value.get(name));
-        found.is_some()
+        path.iter().try_fold(value, |value, name| value.get(name)).is_some()
     };
-    let unknown = read.into_iter().find(|path| !known.iter().any(|value| has(value, path)))?;
-    (!known.is_empty()).then(|| format!("subject.{}", unknown.join(".")))
+    let facts = NAMES.iter().enumerate().filter(|(at, _)| ![VALUES, BEFORE].contains(at));
+    facts.into_iter().find_map(|(at, name)| {
+        let (mut read, asked) = ready.when.paths_of(at);
+        read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
+        if read.is_empty() {
+            return None;
+        }
+        let known = scenes.iter().map(|scene| scene.fact(at)).filter(|value| !value.is_null());
+        let known: Vec<&Value> = known.collect();
+        let unknown = read.into_iter().find(|path| !known.iter().any(|value| has(value, path)))?;
+        (!known.is_empty()).then(|| format!("{name}.{}", unknown.join(".")))
+    })
 }
 
 #[cfg(test)]

@@ -34,8 +34,6 @@ pub const NAMES: [&str; 15] = [
     "seconds",
     "before",
 ];
-/// Where `subject` stands among them.
-pub(super) const SUBJECT: usize = 0;
 /// Where `values` stands.
 pub(super) const VALUES: usize = 6;
 /// Where `before` stands; it is known only once something was done.
