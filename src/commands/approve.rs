@@ -52,7 +52,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// Since when one's own word is there: it is given once.
 async fn already(client: &Client, any: &Any) -> anyhow::Result<Option<Timestamp>> {
     let all = client.list_all(Kind::Approval, None).await?;
-    let given = all.iter().find(|given| given.name() == any.name());
+    let given = all.items.iter().find(|given| given.name() == any.name());
     Ok(given.and_then(|given| given.meta().created_at))
 }
 

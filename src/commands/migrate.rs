@@ -159,7 +159,7 @@ async fn make(
     }
     let name = how.name.unwrap_or_else(|| format!("{named}-{}", clock::now().0 / 1000));
     // A manifest may edit one; this verb makes one.
-    if client.list_all(Kind::Migration, None).await?.iter().any(|any| any.name() == name) {
+    if client.list_all(Kind::Migration, None).await?.items.iter().any(|any| any.name() == name) {
         let message = format!("there is a migration/{name}: choose another --name");
         return Err(Failure::failed(message).into());
     }

@@ -5064,6 +5064,11 @@ export interface components {
             because: string;
             /**
              * Format: uint32
+             * @description So many more would be needed than its most.
+             */
+            beyond?: number;
+            /**
+             * Format: uint32
              * @description So many.
              */
             count: number;
@@ -13385,6 +13390,12 @@ export interface components {
             back?: boolean;
             /** @description When it began. */
             began: components["schemas"]["Timestamp"];
+            /**
+             * Format: uint32
+             * @description So many of them left without another having been made for them where they were to go: their
+             *     deployment was changed meanwhile.
+             */
+            elsewhere?: number;
             /** @description When it ended. */
             ended: components["schemas"]["Timestamp"];
             /** @description How many instances of which deployments were moved. */
@@ -13402,12 +13413,16 @@ export interface components {
             value: {
                 /** @description The configuration. */
                 config: string;
+                /** @description For these environments; for all, if empty. */
+                environments?: string[];
                 /** @description What it became. */
                 is: unknown;
                 /** @description The key. */
                 key: string;
-                /** @description What it was; its default, if absent. */
+                /** @description What was said there; nothing, if absent. */
                 was?: unknown;
+                /** @description For what has these labels; for all, if empty. */
+                where?: components["schemas"]["Selector"];
             };
         } | {
             instances: {
