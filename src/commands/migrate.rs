@@ -214,6 +214,10 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         many(told.waves, "wave"),
         told.takes.rough(),
     ));
+    for cost in &told.costs {
+        let (was, is, currency) = (cost.was.fine(), cost.is.fine(), &cost.currency);
+        text.push_str(&format!("cost: {was} -> {is} {currency} an hour, of what is moved\n"));
+    }
     for risk in &told.risks {
         text.push_str(&format!("risk: {risk}\n"));
     }

@@ -9280,6 +9280,8 @@ export interface components {
         };
         /** @description What a migration would do: the answer to a question. */
         MigrationForecast: {
+            /** @description What it moves costs an hour, in each currency there are prices of. */
+            costs?: components["schemas"]["MovedCost"][];
             /** @description So many of each deployment, and in how many waves. */
             deployments: components["schemas"]["MovedDeployment"][];
             /** @description The hosts that would be emptied. */
@@ -9493,6 +9495,15 @@ export interface components {
             deployment: string;
             /** @description From where. */
             from: string;
+        };
+        /** @description What instances cost an hour where they are, and where they may be moved to. */
+        MovedCost: {
+            /** @description In this. */
+            currency: string;
+            /** @description On the mean of the hosts they may go to. */
+            is: components["schemas"]["Money"];
+            /** @description Where they are. */
+            was: components["schemas"]["Money"];
         };
         /** @description What of one deployment would be moved. */
         MovedDeployment: {
@@ -13889,6 +13900,7 @@ export type MonitorPhase = components['schemas']['MonitorPhase'];
 export type MonitorProbe = components['schemas']['MonitorProbe'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Move = components['schemas']['Move'];
+export type MovedCost = components['schemas']['MovedCost'];
 export type MovedDeployment = components['schemas']['MovedDeployment'];
 export type Moving = components['schemas']['Moving'];
 export type Narrow = components['schemas']['Narrow'];

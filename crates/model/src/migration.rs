@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Money;
 use crate::cmdb::explained;
 use crate::name::Invalid;
 use crate::object::{Explained, Reason, Spec};
@@ -195,8 +196,23 @@ pub struct MigrationForecast {
     pub least: u32,
     /// So many find no room.
     pub unplaced: u32,
+    /// What it moves costs an hour, in each currency there are prices of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<MovedCost>,
     /// What to know about it before.
     pub risks: Vec<String>,
+}
+
+/// What instances cost an hour where they are, and where they may be moved to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MovedCost {
+    /// In this.
+    pub currency: String,
+    /// Where they are.
+    pub was: Money,
+    /// On the mean of the hosts they may go to.
+    pub is: Money,
 }
 
 /// What of one deployment would be moved.

@@ -23,7 +23,7 @@ import { Tabs } from "../../parts/tabs";
 import { Head } from "../../shell/head";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
-import { DecisionRow } from "./row";
+import { DecisionList } from "./row";
 import "./decisions.css";
 
 const TABS = [
@@ -75,16 +75,7 @@ export function DecisionsPage({ tab = "open" }: { tab?: string }) {
                 <p>A decision is made when a policy has voted for something long enough.</p>
               </Empty>
             ) : (
-              <ul data-list>
-                {shown.map((decision) => (
-                  <DecisionRow
-                    key={decision.metadata.name}
-                    decision={decision}
-                    mayWrite={mayWrite}
-                    ask={setAsked}
-                  />
-                ))}
-              </ul>
+              <DecisionList decisions={shown} mayWrite={mayWrite} ask={setAsked} />
             )}
           </section>
         )}

@@ -17,7 +17,7 @@ import { Fact, Facts } from "../../parts/facts";
 import { State } from "../../parts/phase";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
-import { DecisionRow } from "./row";
+import { DecisionList } from "./row";
 
 /** So many of its decisions are drawn. */
 const MOST = 20;
@@ -93,16 +93,7 @@ export function PolicyAtWork({ policy }: { policy: Policy }) {
         {all.length === 0 ? (
           <Empty title="It has decided nothing yet" />
         ) : (
-          <ul data-list>
-            {all.slice(0, MOST).map((decision) => (
-              <DecisionRow
-                key={decision.metadata.name}
-                decision={decision}
-                mayWrite={mayWrite}
-                ask={setAsked}
-              />
-            ))}
-          </ul>
+          <DecisionList decisions={all.slice(0, MOST)} mayWrite={mayWrite} ask={setAsked} />
         )}
       </section>
       {asked && <Judge asked={asked} onClose={() => setAsked(null)} />}

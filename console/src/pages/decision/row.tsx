@@ -9,14 +9,29 @@ import { Reasons } from "../../parts/reasons";
 import type { Asked } from "./judge";
 import "./decisions.css";
 
+interface ListProps {
+  decisions: readonly Decision[];
+}
+
 interface RowProps {
   decision: Decision;
   mayWrite: boolean;
   ask: (asked: Asked) => void;
 }
 
+/** Decisions below each other. */
+export function DecisionList({ decisions, ...rest }: Omit<RowProps, "decision"> & ListProps) {
+  return (
+    <ul data-list>
+      {decisions.map((decision) => (
+        <DecisionRow key={decision.metadata.name} decision={decision} {...rest} />
+      ))}
+    </ul>
+  );
+}
+
 /** One decision in a list, which opens on its evidence. */
-export function DecisionRow({ decision, mayWrite, ask }: RowProps) {
+function DecisionRow({ decision, mayWrite, ask }: RowProps) {
   const { spec, status, metadata } = decision;
   return (
     <li className={isOver(decision) ? "decision over" : "decision"} data-row>

@@ -1,6 +1,7 @@
 // What a migration would do: how many instances in how many waves, about how long that takes, how
 // few hosts would take them, and what to know about it before.
 import { useMigrationForecast } from "../../api/forecasts";
+import { moneyWords, parseMoney } from "../../logic/money";
 import { counted } from "../../logic/quantity";
 import { parseSpan, spanWords } from "../../logic/time";
 import { Skeleton } from "../../parts/empty";
@@ -15,6 +16,7 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
   if (error) return <ProblemView problem={error} />;
   if (!data) return <Skeleton lines={2} />;
   const { hosts, instances, deployments, waves, takes, packed, least, unplaced, risks } = data;
+  const costs = data.costs ?? [];
   return (
     <div className="move-forecast" role="group" aria-label="forecast">
       <Facts>
@@ -29,6 +31,11 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
             {counted(packed, "host")} <span className="quiet small">no fewer than {least}</span>
           </Fact>
         )}
+        {costs.map(({ currency, was, is }) => (
+          <Fact key={currency} name="costs an hour, before and after">
+            {moneyWords(parseMoney(was))} → {moneyWords(parseMoney(is), currency)}
+          </Fact>
+        ))}
       </Facts>
       {unplaced > 0 && (
         <p>

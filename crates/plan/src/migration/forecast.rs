@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_model::budget::Money;
 use atoll_model::cmdb::Amount;
 use atoll_model::delivery::Runtime;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::migration::{MigrationForecast, MigrationStatus, MovedDeployment};
+use atoll_model::migration::{MigrationForecast, MigrationStatus, MovedCost, MovedDeployment};
 use atoll_model::run::Resources;
 use atoll_model::{
     Deployment, Environment, Host, Instance, Migration, Object, Selector, Snapshot, Span,
@@ -15,6 +16,8 @@ use atoll_model::{
 
 use super::{arbitrate, overfull, sources};
 use crate::Context;
+use crate::budget::book::{self, Book};
+use crate::budget::cost::Tariff;
 
 /// So long an instance takes to become ready, where none of its deployment shows it.
 const START: Span = Span::seconds(60);
@@ -51,8 +54,10 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         })
         .collect();
     let (waves, takes) = waves(world, spec, &deployments);
-    let packing = pack_groups(&groups(world, &all), &destinations(world, spec, &status));
+    let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
+    let packing = pack_groups(&groups, &free);
     MigrationForecast {
+        costs: costs(cx, &all, &groups, &free),
         risks: risks(world, &deployments, &packing),
         hosts: status.hosts.into_iter().collect(),
         instances: all.len() as u32,
@@ -121,6 +126,46 @@ fn groups<'a>(world: &'a Snapshot, all: &[&'a Arc<Object<Instance>>]) -> Vec<Gro
         group.2.push(instance.spec.resources);
     }
     groups.into_values().collect()
+}
+
+/// What the instances cost where they are, and on the mean of the hosts each group may go to. What
+/// has no price is left out.
+fn costs(
+    cx: &Context,
+    all: &[&Arc<Object<Instance>>],
+    groups: &[Group],
+    free: &[(&Object<Host>, Amount)],
+) -> Vec<MovedCost> {
+    let world = cx.world;
+    let of = |currency: &str| {
+        let book = Book::of(world, currency, cx.now);
+        let here = |instance: &&Arc<Object<Instance>>| {
+            let host = world.host(&instance.spec.host)?;
+            Some(Tariff::of(world, &book, host).ok()?.share(instance.spec.resources))
+        };
+        let was: Money = all.iter().filter_map(here).sum();
+        let mut is = Money(0);
+        for (hosts, _, sizes) in groups {
+            let open = || free.iter().map(|(host, _)| *host);
+            let open = open().filter(|host| hosts.matches(&host.meta.labels));
+            let tariffs = open.filter_map(|host| match Tariff::of(world, &book, host) {
+                Ok(tariff) => Some(Some(tariff)),
+                Err(_) => book.paid_elsewhere(host).map(|_| None),
+            });
+            let tariffs: Vec<Option<Tariff>> = tariffs.collect();
+            let mut counts: BTreeMap<(u64, u64), (Resources, u64)> = BTreeMap::new();
+            for size in sizes {
+                counts.entry((size.cpu.0, size.memory.0)).or_insert((*size, 0)).1 += 1;
+            }
+            for (size, count) in counts.into_values() {
+                let each: Money = tariffs.iter().flatten().map(|tariff| tariff.share(size)).sum();
+                is = is + Money(each.times(count).0 / (tariffs.len().max(1) as i64));
+            }
+        }
+        MovedCost { currency: currency.to_owned(), was, is }
+    };
+    let told = book::currencies(world, cx.now).into_iter().map(of);
+    told.filter(|cost| cost.was != Money(0) || cost.is != Money(0)).collect()
 }
 
 /// Packs each group into those hosts its instances may be on, the one with fewest of them first.
@@ -278,7 +323,8 @@ fn risks(world: &Snapshot, of: &[MovedDeployment], packing: &Packing) -> Vec<Str
     let mut risks = Vec::new();
     if packing.unplaced > 0 {
         let count = crate::instances(packing.unplaced as usize);
-        risks.push(format!("{count} find no room on the other hosts"));
+        let find = if packing.unplaced == 1 { "finds" } else { "find" };
+        risks.push(format!("{count} {find} no room on the other hosts"));
     }
     for one in of {
         let name = &one.deployment;
