@@ -94,7 +94,7 @@ impl Turn<'_> {
         let hosts = self.status.hosts.iter().filter(|name| is_silent(world, name)).filter(there);
         let names = hosts.map(String::as_str).collect::<Vec<_>>().join(", ");
         let message = format!(
-            "nothing is heard of {names}: what is there is replaced by its deployments, and not moved"
+            "nothing is heard of {names}: what is there is replaced by its deployments, not moved"
         );
         let hint = "it is moved once it is heard again and this is not over";
         (!names.is_empty()).then(|| Reason::new("host-unknown", message).hint(hint))

@@ -113,8 +113,8 @@ pub(super) fn peaks(
     all
 }
 
-/// Whether the load that is taken for what comes is that of a peak which is there: it stays as it is
-/// measured, or would be far more than that, were it multiplied.
+/// Whether the load that is taken for what comes is that of a peak which is there: it stays as it
+/// is measured, or would be far more than that, were it multiplied.
 fn has_it_already(today: &Today, deployment: &str, base: &Base, factor: f64) -> bool {
     let level = level(today, deployment);
     let next = base.at(today.now + HISTORY_STEP) * factor;
