@@ -175,7 +175,8 @@ async fn take_back(global: &Global, back: Back) -> anyhow::Result<Exit> {
     let client = global.client()?;
     let any = client.get(what.kind, &what.name).await?;
     let migration = any.of::<Migration>();
-    if migration.is_some_and(|migration| migration.status.forth() == 0) {
+    let to_come = |it: &Object<Migration>| it.spec.back.saturating_sub(it.status.back) as usize;
+    if migration.is_some_and(|it| it.status.forth() <= to_come(it)) {
         let message = format!("{what} has moved nothing that could be taken back");
         return Err(Failure::failed(message).into());
     }

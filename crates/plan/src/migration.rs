@@ -44,7 +44,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     let deployment = match new.or(old) {
         Some(Any::Migration(migration)) => return vec![migration.meta.name.clone()],
         Some(Any::Host(host)) => {
-            let of = |m: &&Arc<Object<Migration>>| m.spec.closes(&m.status, host.name());
+            let of = |m: &&Arc<Object<Migration>>| {
+                m.spec.closes(&m.status, host.name()) || m.status.has_no_room()
+            };
             return world.all::<Migration>().filter(of).map(|m| m.meta.name.clone()).collect();
         }
         Some(Any::Deployment(deployment)) => deployment.name(),
@@ -53,7 +55,9 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     };
     let concerned = |migration: &&Arc<Object<Migration>>| {
         let status = &migration.status;
-        let waits = status.moving.is_empty() && status.left > 0;
+        // What leaves a host makes room for whomever.
+        let has_left = new.is_none() && status.has_no_room();
+        let waits = has_left || (status.moving.is_empty() && status.left > 0);
         !status.phase.is_over()
             && (waits || status.moving.values().any(|one| one.deployment == deployment))
     };
@@ -194,7 +198,8 @@ impl Turn<'_> {
             return self.end_wave(began);
         }
         let due = began + self.migration.spec.wave_timeout;
-        let unwanted = self.migration.spec.cancelled && self.left_to_take_back() == 0;
+        let back = self.left_to_take_back() > 0 && self.status.phase != MigrationPhase::GoingBack;
+        let unwanted = self.migration.spec.cancelled || back;
         let homeless = |name: &&str| self.homeless(name).is_some();
         if unwanted && (self.cx.now >= due || open.iter().all(homeless)) {
             return self.give_up(began);
@@ -202,12 +207,13 @@ impl Turn<'_> {
         let told = [
             self.after_this(),
             self.silent(),
+            self.elsewhere(),
             open.iter().find_map(|name| Some(self.no_room(name, &self.homeless(name)?))),
         ];
         let told: Vec<Reason> = told.into_iter().flatten().collect();
+        self.status.reasons.extend(told);
         if self.cx.now < due {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
-            self.status.reasons.extend(told);
             return;
         }
         self.status.phase = MigrationPhase::Stuck;
@@ -260,7 +266,10 @@ impl Turn<'_> {
         }
         self.status.back += u32::from(back);
         let number = self.status.wave;
-        self.status.waves.push(Wave { number, began, ended: self.cx.now, moved, back, elsewhere });
+        if count > 0 {
+            let ended = self.cx.now;
+            self.status.waves.push(Wave { number, began, ended, moved, back, elsewhere });
+        }
         let surplus = self.status.waves.len().saturating_sub(REMEMBERED);
         self.status.waves.drain(..surplus);
         self.status.wave_at = Some(self.cx.now);
@@ -367,6 +376,7 @@ impl Turn<'_> {
         if phase == MigrationPhase::Cancelled {
             let (world, spec) = (self.cx.world, &self.migration.spec);
             self.status.left = arbitrate::choose(world, spec, &self.status, u32::MAX).left;
+            self.status.reasons.extend(self.elsewhere());
         }
     }
 

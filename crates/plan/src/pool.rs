@@ -466,7 +466,10 @@ impl<'a> Turn<'a> {
         status::tell(self.cx, self.pool, self.wanted(), &mut self.status);
         if self.status != self.pool.status {
             self.plan.reasons.extend(steps::between(self.pool, &self.status));
-            self.plan.reasons.extend(self.status.reasons.clone());
+            let told = |code: &str| self.plan.reasons.iter().any(|reason| reason.code == code);
+            let stands = self.status.reasons.iter().filter(|reason| !told(&reason.code));
+            let stands: Vec<Reason> = stands.cloned().collect();
+            self.plan.reasons.extend(stands);
             let mut new = Object::clone(self.pool);
             new.status = self.status;
             // The status first: it is the subject, should the gate hold the rest.

@@ -222,7 +222,9 @@ pub(crate) fn zone(world: &Snapshot, name: &str) -> Value {
     let of = || world.all::<Host>().filter(|host| host.zone() == name);
     let unknown = of().filter(|host| host.status.phase == HostPhase::Unknown).count();
     let ready = of().filter(|host| host.status.phase == HostPhase::Ready).count();
-    let instances: usize = of().map(|host| world.instances_on(host.name()).count()).sum();
+    // What was on a host that is lost is replaced elsewhere.
+    let heard = of().filter(|host| host.status.phase != HostPhase::Unknown);
+    let instances: usize = heard.map(|host| world.instances_on(host.name()).count()).sum();
     json!({
         "name": name, "hosts": of().count(), "ready": ready, "unknown": unknown,
         "instances": instances,

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::action::{Action, Direction};
+use atoll_model::centre::action::{Action, Direction, What};
 use atoll_model::centre::decision::Vote;
 use atoll_model::centre::{ActMode, Standing};
-use atoll_model::{Object, Policy, Reason, Timestamp};
+use atoll_model::{Decision, Object, Policy, Reason, Timestamp};
 
 use super::subject::Subject;
 use super::{action, back, limit};
@@ -83,7 +83,8 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
     let mut votes = Vec::new();
     let name = |of: &Option<(&'a Arc<Object<Policy>>, Action)>| of.as_ref().map(|(p, _)| p.name());
     for voter in &voters {
-        let why = not_followed(cx, voter, more.as_deref(), name(&followed));
+        let kept = wanted_as_it_is(cx, voter, &voters);
+        let why = kept.or_else(|| not_followed(cx, voter, more.as_deref(), name(&followed)));
         if why.is_none() {
             followed = Some((voter.policy, voter.action.clone()));
         }
@@ -113,6 +114,21 @@ fn against_less(voters: &[Voter], blind: &[Voter]) -> Option<String> {
     let cannot = blind.iter().find(up)?;
     let (name, why) = (cannot.policy.name(), cannot.standing.blind.as_deref().unwrap_or_default());
     Some(format!("policy/{name} cannot tell whether more is needed: {why}"))
+}
+
+/// Why a switch is not given back, if another policy wants it as it is.
+fn wanted_as_it_is(cx: &Context, voter: &Voter, voters: &[Voter]) -> Option<String> {
+    let Action::GiveBack(back) = &voter.action else { return None };
+    let taken = cx.world.get::<Decision>(&back.decision)?.status.taken.as_ref()?;
+    let What::Value { config, key, is, .. } = &taken.what else { return None };
+    let same = |other: &&Voter| match &other.action {
+        Action::Switch(to) => {
+            to.key == *key && to.value == *is && to.config.as_ref().is_none_or(|it| it == config)
+        }
+        _ => false,
+    };
+    let other = voters.iter().filter(|other| !other.observes).find(same)?;
+    Some(format!("policy/{} wants it as it is", other.policy.name()))
 }
 
 fn not_followed(

@@ -145,7 +145,7 @@ impl Change<'_> {
                 .partition(|host| books.iter().any(|book| book.rates(host).missing().is_empty()));
             let first = without.first().filter(|_| !priced.is_empty())?;
             let message = format!(
-                "{} of {} that {name} may use have no price, {} among them: what is there is taken \
+                "no price for {} of {} that {name} may use, {} among them: what is there is taken \
                  to cost as on the others",
                 without.len(),
                 many(priced.len() + without.len(), "host"),

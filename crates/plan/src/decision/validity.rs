@@ -84,6 +84,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
         opinion.note(any, approves_nothing(&world, any));
+        opinion.note(any, priced_twice(case, &world, any));
     }
     opinion
 }
@@ -230,6 +231,36 @@ fn approves_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
     let message = format!("budget/{name} {does}: an approval changes nothing");
     let hint = format!("to have it ask: exceed: approve in atoll edit budget/{name}");
     Some(Reason::new("no-use", message).hint(hint))
+}
+
+/// A price of hosts that another currency prices by a selector as narrow: neither goes before.
+fn priced_twice(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Price(new) = any else { return None };
+    let now = case.cx.now;
+    let width = |price: &Price| price.hosts.0.len();
+    let same = |other: &Price| {
+        other.currency != new.spec.currency
+            && other.holds(now)
+            && new.spec.holds(now)
+            && width(other) == width(&new.spec)
+    };
+    let both = |other: &Price| {
+        world.all::<Host>().find(|host| {
+            let labels = &host.meta.labels;
+            other.hosts.matches(labels) && new.spec.hosts.matches(labels)
+        })
+    };
+    let mut others = world.all::<Price>().filter(|other| same(&other.spec));
+    let (other, host) = others.find_map(|other| Some((other, both(&other.spec)?)))?;
+    let message = format!(
+        "host/{} has a price in {} too, of price/{}, whose selector is as narrow: both are told, \
+         as one bill in two currencies",
+        host.name(),
+        other.spec.currency,
+        other.name()
+    );
+    let hint = "where it is paid in one, give that a narrower selector, or the other an until";
+    Some(Reason::new("priced-twice", message).hint(hint))
 }
 
 /// A migration that would be another though it has begun.

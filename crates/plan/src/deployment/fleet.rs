@@ -26,7 +26,7 @@ pub(crate) struct Member<'a> {
     pub ready: bool,
     /// Its own deployment moves it to another zone, so that they lie evenly.
     pub moves: bool,
-    /// The migration whose wave moves it.
+    /// The migration whose wave moves it, and has room for it or may have.
     pub moved_by: Option<&'a Object<Migration>>,
     /// Another was made for it where that migration moves it to.
     pub replaced: bool,
@@ -152,7 +152,7 @@ impl<'a> Fleet<'a> {
             }
         }
         if migrating {
-            mark_replaced(&mut members);
+            settle_moves(&mut members);
         }
         Fleet(members)
     }
@@ -175,8 +175,9 @@ impl<'a> Fleet<'a> {
 }
 
 /// Marks what a migration moves and another was made for since its wave began. By name alone it is
-/// not told which: names are used again.
-fn mark_replaced(members: &mut [Member]) {
+/// not told which: names are used again. What else it moves stays where it is while there is no
+/// room where it moves it to.
+fn settle_moves(members: &mut [Member]) {
     let mut made: BTreeMap<String, Timestamp> = BTreeMap::new();
     for member in members.iter().filter(|member| member.stays()) {
         let (of, at) = (&member.object.spec.replaces, member.object.meta.created_at);
@@ -189,6 +190,9 @@ fn mark_replaced(members: &mut [Member]) {
         let began = member.moved_by.and_then(|migration| migration.status.wave_at);
         let since = began.zip(made.get(member.name()).copied());
         member.replaced = since.is_some_and(|(began, made)| made >= began);
+        if !member.replaced && member.moved_by.is_some_and(|by| by.status.has_no_room()) {
+            (member.moved_by, member.place) = (None, member.seat.standing);
+        }
     }
 }
 

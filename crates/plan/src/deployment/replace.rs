@@ -43,7 +43,7 @@ impl<'a> Next<'a> {
     }
 }
 
-/// What a migration moves and nothing was made for yet; what waits for room comes last.
+/// What a migration moves and nothing was made for yet.
 fn unreplaced<'a, 'x>(subject: &'x Subject<'a>) -> Vec<&'x Member<'a>> {
     let leaving = subject.fleet.0.iter().filter(|m| m.place == Standing::Leaving && m.present());
     let (moved, others): (Vec<&Member>, Vec<&Member>) =
@@ -51,8 +51,7 @@ fn unreplaced<'a, 'x>(subject: &'x Subject<'a>) -> Vec<&'x Member<'a>> {
     let all = subject.counts.staying + (moved.len() + others.len()) as u32;
     let (replaced, mut open): (Vec<&Member>, Vec<&Member>) =
         moved.into_iter().partition(|member| member.replaced);
-    let waits = |m: &Member| m.moved_by.is_some_and(|migration| migration.status.has_no_room());
-    open.sort_by_key(|m| (waits(m), m.ready, Reverse(m.seat.ordinal)));
+    open.sort_by_key(|m| (m.ready, Reverse(m.seat.ordinal)));
     // What is there beyond what is wanted, and was made for none of these, leaves as many
     // unreplaced: those that are stopped first.
     let surplus = all.saturating_sub(subject.wanted) as usize;

@@ -11,7 +11,7 @@
 use atoll_model::{Reason, Span, Timestamp};
 
 pub use super::seen::Needs;
-use super::seen::{LATEST, PASSED, STILL, Seen};
+use super::seen::{LATEST, PASSED, Seen};
 
 /// From one decision to the next.
 pub const EVERY: Span = Span::seconds(15);
@@ -276,8 +276,8 @@ fn down(
         };
         if let Some(value) = signal.frozen(now) {
             let message = format!(
-                "{} has stood still at {} for {STILL}, and moved before: it may be frozen, and \
-                 nothing is taken away",
+                "{} stands still at {}, and moved before: it may be frozen, and nothing is taken \
+                 away",
                 signal.name,
                 round(value)
             );
@@ -547,6 +547,8 @@ mod tests {
         let young = |still: u32| {
             points((0..8 + still).map(|i| if i < 8 { 4.0 + f64::from(i % 7) * 0.1 } else { 0.0 }))
         };
+        assert_eq!(decided(5, &young(6)).0, 5);
+        assert_eq!(decided(5, &young(10)).0, 5);
         assert_eq!(decided(5, &young(20)), (5, vec!["frozen".to_owned()]));
         assert_eq!(decided(5, &young(78)), (5, vec!["frozen".to_owned()]));
         assert_eq!(decided(5, &young(90)).0, 2, "it has been so for most of the time");

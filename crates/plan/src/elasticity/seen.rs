@@ -32,7 +32,7 @@ const USUAL: Span = Span::seconds(1_200);
 /// A past of less than this is short.
 const SHORT: Span = Span::seconds(900);
 /// What has not changed at all for so long stands still,
-pub(super) const STILL: Span = Span::seconds(180);
+const STILL: Span = Span::seconds(180);
 /// which is odd of what changed so often before.
 const MOVED: usize = 16;
 /// Of fewer points nobody can tell what is usual.
@@ -91,19 +91,18 @@ impl Needs<'_> {
     /// What it stands still at, where it moved all the time before. What does not move for as long
     /// as is looked back over is what is so.
     pub(super) fn frozen(&self, now: Timestamp) -> Option<f64> {
-        let still = self.since(now - STILL);
-        let (_, value) = *still.first()?;
-        let count = (STILL.0 / EVERY.0) as usize;
-        if still.len() < count || still.iter().any(|(_, need)| *need != value) {
-            return None;
-        }
-        let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
-        // Of what is young little was seen, but that it moved nearly all the time is enough to find
-        // it odd for a while.
+        let (_, value) = *self.points.last()?;
         let run = self.points.iter().rev().take_while(|(_, need)| *need == value).count();
         let before = self.points.len() - run;
-        let young = before >= FEW && run <= (USUAL.0 / EVERY.0) as usize && 4 * moves >= 3 * before;
-        (moves >= MOVED || young).then_some(value)
+        let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        let still = self.since(now - STILL);
+        let count = (STILL.0 / EVERY.0) as usize;
+        let old = still.len() >= count && run >= still.len() && moves >= MOVED;
+        // Of what is young little was seen, but that it moved nearly all the time is enough to find
+        // it odd for a while, and sooner: what was usual is forgotten as soon.
+        let few = (FRESH.0 / EVERY.0) as usize..=(USUAL.0 / EVERY.0) as usize;
+        let young = before >= FEW && few.contains(&run) && 4 * moves >= 3 * before;
+        (old || young).then_some(value)
     }
 
     /// What it usually asked for in the time before a window; none where that is not known.

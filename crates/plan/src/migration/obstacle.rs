@@ -33,9 +33,12 @@ impl Turn<'_> {
     pub(super) fn homeless(&self, deployment: &str) -> Option<Reason> {
         let world = self.cx.world;
         let object = world.get::<Deployment>(deployment)?;
-        // Whatever finds no place is told there, whoever moves it: so the hosts are looked through
-        // only then.
-        object.status.reasons.iter().find(|reason| reason.code == "unplaceable")?;
+        // Whatever finds no place is told there, whoever moves it, until it is told here: so the
+        // hosts are looked through only then.
+        let told = object.status.reasons.iter().any(|reason| reason.code == "unplaceable");
+        if !told && !self.migration.status.has_no_room() {
+            return None;
+        }
         let need = self.need(object)?;
         let made = replaced(world, &self.status, deployment);
         let waits = self.there(deployment).filter(|name| !made.contains(name)).count() as u32;
@@ -96,8 +99,7 @@ impl Turn<'_> {
         let message = format!(
             "nothing is heard of {names}: what is there is replaced by its deployments, not moved"
         );
-        let hint = "it is moved once it is heard again and this is not over";
-        (!names.is_empty()).then(|| Reason::new("host-unknown", message).hint(hint))
+        (!names.is_empty()).then(|| Reason::new("host-unknown", message))
     }
 
     /// So many of a wave left without another having been made for them where they were to go.

@@ -4,7 +4,7 @@ use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{
     AutoscaleMode, Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus,
 };
-use atoll_model::{Object, Reason};
+use atoll_model::{Object, Reason, many};
 
 use super::choose;
 use crate::Context;
@@ -135,7 +135,7 @@ fn too_few(pool: &Object<Pool>, wanted: u32, status: &PoolStatus) -> Option<Reas
     (used < wanted).then(|| {
         let of = listed.hosts.len();
         let message =
-            format!("{wanted} hosts are wanted, and of {of} in the list {used} are there");
+            format!("{} wanted, and of {of} in the list {used} there", many(wanted, "host"));
         Reason::new("too-few", message).hint("start agents on the others, or list more hosts")
     })
 }

@@ -99,7 +99,8 @@ pub(super) fn peaks(
                 declared.name(),
                 times.ends
             ));
-            all.push((times.ends, from + lasts, 1.0 / factor));
+            // To behind the end, at which it is looked at for the last time.
+            all.push((times.ends, from + lasts + HISTORY_STEP, 1.0 / factor));
             continue;
         }
         assumed.push(format!(
@@ -203,7 +204,7 @@ mod tests {
         let whole = vec![(hours(5), hours(6), 4.0)];
         assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
         assert_eq!(of(5, "shop.prod", &load, &values, 8), whole, "it has begun");
-        let after = vec![(hours(6), hours(13), 0.25)];
+        let after = vec![(hours(6), hours(13) + HISTORY_STEP, 0.25)];
         assert_eq!(of(5, "shop.prod", &load, &level, 8), after, "what stays is that of the peak");
         assert_eq!(of(1, "shop.prod", &load, &values, 4), [], "it comes later");
         assert_eq!(of(1, "stock.prod", &load, &values, 8), []);
