@@ -153,14 +153,14 @@ impl<'a> Seen<'a> {
     }
 
     /// The highest level of a window, if enough of that is measured. Where the level still follows
-    /// a jump, it is not below what the last points were around.
+    /// a jump, it is not below what was asked for all through the last minute.
     pub(super) fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
         let levels = self.since(now - window);
         let expected = (window.0 / EVERY.0) as f64;
         let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
         let most = levels.iter().copied().max_by(f64::total_cmp)?;
-        let lately = median(self.needs.since(now - LATEST).iter().map(|(_, need)| *need));
-        complete.then_some(most.max(lately))
+        let lately = self.needs.since(now - FRESH).iter().map(|(_, need)| *need);
+        complete.then_some(lately.min_by(f64::total_cmp).map_or(most, |least| most.max(least)))
     }
 }
 
