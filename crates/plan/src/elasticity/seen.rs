@@ -98,11 +98,11 @@ impl Needs<'_> {
         let still = self.since(now - STILL);
         let count = (STILL.0 / EVERY.0) as usize;
         let old = still.len() >= count && run >= still.len() && moves >= MOVED;
-        // Of what is young little was seen, but that it moved nearly all the time is enough to find
-        // it odd for a while, and sooner: what was usual is forgotten as soon.
+        // What moved nearly all the time is odd sooner, for a while and however little was seen of
+        // it: of what is young, what was usual is forgotten as soon.
         let few = (FRESH.0 / EVERY.0) as usize..=(USUAL.0 / EVERY.0) as usize;
-        let young = before >= FEW && few.contains(&run) && 4 * moves >= 3 * before;
-        (old || young).then_some(value)
+        let restless = before >= FEW && few.contains(&run) && 4 * moves >= 3 * before;
+        (old || restless).then_some(value)
     }
 
     /// What it usually asked for in the time before a window; none where that is not known.
