@@ -22,14 +22,19 @@ test("what nobody had a hand in is counted of changes and repairs together", () 
     decision({ actedAt: time(1), approvedBy: ["user/anna"] }),
     decision({}),
   ];
-  const told = automation(promotions, decisions, T - 7 * 86_400_000, T);
+  const healed = [
+    { at: T - 8 * 86_400_000, count: 7 },
+    { at: T - 3_600_000, count: 1.02 },
+    { at: T, count: 3.9 },
+  ];
+  const told = automation(promotions, decisions, healed, T - 7 * 86_400_000, T);
   assert.deepEqual(told.changes, { part: 2, all: 3 });
-  assert.deepEqual(told.repairs, { part: 1, all: 2 });
-  assert.equal(told.ratio, 3 / 5);
+  assert.deepEqual(told.repairs, { part: 6, all: 7 });
+  assert.equal(told.ratio, 8 / 10);
 });
 
 test("where nothing was done, nothing is known", () => {
-  assert.equal(automation([], [], 0, T).ratio, undefined);
+  assert.equal(automation([], [], [], 0, T).ratio, undefined);
   const none = judged([decision({})], 0, T);
   assert.equal(none.made, 1);
   assert.equal(none.rightShare, undefined);

@@ -6,7 +6,14 @@ import { type ReactNode, useMemo } from "react";
 import { useCosts } from "../../api/forecasts";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import { useRange, useVector } from "../../api/metrics";
-import { type Automation, automation, type Judged, judged, weeksOf } from "../../logic/board";
+import {
+  type Automation,
+  automation,
+  type Healed,
+  type Judged,
+  judged,
+  weeksOf,
+} from "../../logic/board";
 import { partsOf, rowName } from "../../logic/budgets";
 import { figures } from "../../logic/delivery";
 import { MONTH_HOURS, moneyWords } from "../../logic/money";
@@ -308,16 +315,37 @@ function ChangeFailure({ days }: { days: number }) {
   );
 }
 
-const of = ({ part, all }: Automation["changes"]) =>
+const shareOf = ({ part, all }: Automation["changes"]) =>
   all > 0 ? `${part} of ${all}` : <span className="quiet">none is recorded</span>;
+
+/** What deployments healed by themselves is counted over so long. */
+const HEALED_OVER = DAY / 4;
+const HEALED = `sum(increase(atoll_commits_total{intent="heal",outcome="committed"}[6h]))`;
+
+/** How often deployments healed something by themselves, over the days. */
+function useHealed(days: number): Healed {
+  const end = (Math.floor(useCoarseNow(60_000) / HEALED_OVER) + 1) * HEALED_OVER;
+  const span = useMemo(
+    (): Span => ({ kind: "between", from: end - days * DAY, to: end }),
+    [end, days],
+  );
+  const { data } = useRange(HEALED, span, { step: HEALED_OVER });
+  return useMemo(() => {
+    const values = data?.lines[0]?.values ?? [];
+    const all = values.map((count, i) => ({ at: (data?.times[i] ?? 0) * 1000, count }));
+    return all.flatMap(({ at, count }) => (count === null ? [] : [{ at, count }]));
+  }, [data]);
+}
 
 function AutomationTile({ days }: { days: number }) {
   const { promotions, decisions, now } = useRecords();
-  const told = automation(promotions, decisions, now - days * DAY, now);
-  const weeks = useMemo(
-    () => weeksOf(WEEKS, now, (from, to) => automation(promotions, decisions, from, to).ratio),
-    [promotions, decisions, now],
-  );
+  const healed = useHealed(Math.max(days, WEEKS * 7));
+  // What is counted up to the end of the hours that are under way belongs to now.
+  const until = (to: number) => (to === now ? now + HEALED_OVER : to);
+  const of = (from: number, to: number) =>
+    automation(promotions, decisions, healed, from, until(to));
+  const told = of(now - days * DAY, now);
+  const weeks = weeksOf(WEEKS, now, (from, to) => of(from, to).ratio);
   return (
     <Tile
       title="Automation"
@@ -326,8 +354,8 @@ function AutomationTile({ days }: { days: number }) {
       unit="of changes and repairs with no person"
       trend={<Weeks values={weeks} label="Automation" />}
     >
-      <Part name="changes with no person">{of(told.changes)}</Part>
-      <Part name="repairs with no person">{of(told.repairs)}</Part>
+      <Part name="changes with no person">{shareOf(told.changes)}</Part>
+      <Part name="repairs with no person">{shareOf(told.repairs)}</Part>
     </Tile>
   );
 }
