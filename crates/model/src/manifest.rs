@@ -192,9 +192,18 @@ fn rule_file(file: &str, value: Value) -> Value {
     })
 }
 
+/// What a YAML reader says, without the place, which is told beside it, and without what concerns
+/// only who calls the reader.
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or("is not YAML");
-    line.trim_start_matches("error: ").to_owned()
+    let line = line.trim_start_matches("error: ");
+    let placed = line.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+    let line = placed.filter(|(at, _)| at.contains("column")).map_or(line, |(_, told)| told);
+    if line.contains("recursive references") {
+        return "an anchor refers to itself".to_owned();
+    }
+    let told = line.split_once(", set ").filter(|(_, rest)| rest.contains("Options"));
+    told.map_or(line, |(told, _)| told).to_owned()
 }
 
 #[cfg(test)]
@@ -212,6 +221,15 @@ spec:
 
     fn wrong(text: &str) -> Vec<String> {
         read("f.yaml", text.as_bytes()).unwrap_err().iter().map(|e| e.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_told_in_words_of_yaml() {
+        let twice = wrong("kind: Policy\n---\nkind: Policy\nkind: Policy\n");
+        assert!(twice.iter().any(|e| e == "f.yaml:4:1: duplicate mapping key: kind"), "{twice:?}");
+        let round = wrong("a: &x [*x]\n");
+        assert_eq!(round, ["f.yaml:1:8: an anchor refers to itself"]);
+        assert_eq!(wrong("a: \"b\n"), ["f.yaml:1:4: unclosed quote"]);
     }
 
     #[test]
