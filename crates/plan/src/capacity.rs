@@ -289,13 +289,17 @@ fn is_news(old: &CapacityStatus, new: &CapacityStatus) -> bool {
     let other = (&old.load, old.ready, old.needed, &old.releases)
         != (&new.load, new.ready, new.needed, &new.releases);
     // What people work out more by is never long behind what is.
-    let share = |of: f64| of.abs() * TOLD_AT_ONCE;
-    let moved = match old.load.zip(new.load) {
-        Some((old, new)) => (old - new).abs() > share(old),
-        None => old.load.is_some() != new.load.is_some(),
-    };
+    let moved = has_moved(old.load, new.load);
     let counts = |status: &CapacityStatus| (status.ready, status.needed);
     seen(old) != seen(new) || moved || counts(old) != counts(new) || (late && other)
+}
+
+/// Whether a measured value is another than what was told of it, by so much that it is told at once.
+pub(crate) fn has_moved(old: Option<f64>, new: Option<f64>) -> bool {
+    match old.zip(new) {
+        Some((old, new)) => (old - new).abs() > old.abs() * TOLD_AT_ONCE,
+        None => old.is_some() != new.is_some(),
+    }
 }
 
 /// The load of one instance that its deployment's number goes by: what is declared, or less where

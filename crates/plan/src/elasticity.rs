@@ -401,7 +401,12 @@ fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
     let other = old.score != new.score
         || (&old.signals, &old.reasons, &old.forecast)
             != (&new.signals, &new.reasons, &new.forecast);
-    seen(old) != seen(new) || (late && other)
+    // What people and rehearsals go by is never far from what is.
+    let value = |all: &[SignalStatus], at: usize| all.get(at).and_then(|signal| signal.value);
+    let count = old.signals.len().max(new.signals.len());
+    let moved =
+        (0..count).any(|at| capacity::has_moved(value(&old.signals, at), value(&new.signals, at)));
+    seen(old) != seen(new) || moved || (late && other)
 }
 
 /// The least an autoscaler keeps a deployment at; 0 where there is none.

@@ -127,10 +127,11 @@ pub fn decide(question: &Question) -> Decision {
     ];
     let least = raises.iter().map(|(_, least, _)| *least).max().unwrap_or_default();
     let mut wanted = reactive(question, least, &seen, &mut reasons);
+    still(question, &mut reasons);
     for (code, least, who) in raises {
         if least > wanted && least > question.min {
             wanted = least;
-            reasons.retain(|reason: &Reason| reason.code == "no-data");
+            reasons.retain(|reason: &Reason| ["no-data", "frozen"].contains(&&*reason.code));
             let why = question.expected.filter(|_| code == "expected").map(|foreseen| {
                 let (expected, margin) = (round(foreseen.expected), round(foreseen.margin()));
                 format!(": {expected}, and {margin} for how wrong it usually is")
@@ -275,13 +276,7 @@ fn down(
             return None;
         };
         if let Some(value) = signal.frozen(now) {
-            let message = format!(
-                "{} stands still at {}, and moved before: it may be frozen, and nothing is taken \
-                 away",
-                signal.name,
-                round(value)
-            );
-            reasons.push(Reason::new("frozen", message));
+            reasons.push(frozen(signal, value));
             return None;
         }
         let before = signal.before(now, question.down_after);
@@ -308,6 +303,27 @@ fn down(
         reasons.push(Reason::new("fewer", message));
     }
     Some(most)
+}
+
+fn frozen(signal: &Needs, value: f64) -> Reason {
+    let message = format!(
+        "{} stands still at {}, and moved before: it may be frozen, and nothing is taken away",
+        signal.name,
+        round(value)
+    );
+    Reason::new("frozen", message)
+}
+
+/// Says which signals stand still, where that is not said yet: whoever needs more than they ask for
+/// is to know. What rests at nothing asks for nothing.
+fn still(question: &Question, reasons: &mut Vec<Reason>) {
+    if reasons.iter().any(|reason| reason.code == "frozen") {
+        return;
+    }
+    for signal in question.signals {
+        let value = signal.frozen(question.now).filter(|value| *value > 0.0);
+        reasons.extend(value.map(|value| frozen(signal, value)));
+    }
 }
 
 /// The least by which a number is changed.
@@ -542,6 +558,9 @@ mod tests {
         };
         assert_eq!(decided(9, &frozen(0.0, 100)), (9, vec!["frozen".to_owned()]));
         assert_eq!(decided(9, &frozen(3.0, 130)), (9, vec!["frozen".to_owned()]));
+        // Nothing would be taken away: more may be needed than it says.
+        assert!(decided(9, &frozen(9.0, 100)).1.contains(&"frozen".to_owned()));
+        assert_eq!(decided(1, &frozen(0.0, 100)).1, [""; 0], "it rests");
         assert_eq!(decided(9, &frozen(0.0, 10)).0, 2, "so it has been for all one knows");
         // Two minutes of a new deployment, and then its exporter is gone.
         let young = |still: u32| {

@@ -67,6 +67,10 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
 /// How it would have done while it only observed.
 fn score(score: &Score) -> Reason {
     let known = Span((score.seconds * 1_000.0) as u64).rough();
+    if score.seconds <= 0.0 {
+        let message = format!("observed since {}: nothing was measured yet", score.since);
+        return Reason::new("score", message);
+    }
     let (would, was) = score.too_few();
     let message = format!(
         "observed for {known} from {}: too few {:.1} % of the time, where those there were too few \
