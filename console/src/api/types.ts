@@ -5891,13 +5891,18 @@ export interface components {
             from: components["schemas"]["Span"];
             /** @description Until when. */
             to: components["schemas"]["Span"];
-            /** @description Why, as far as that is seen. */
+            /** @description Why it was then, as far as that is seen. */
             why: string;
             /**
              * Format: double
              * @description The largest share of the load that was not served.
              */
             worst: number;
+            /**
+             * @description When about that was so, after the beginning.
+             * @default 0s
+             */
+            worstAt: components["schemas"]["Span"];
         };
         Budget: {
             /** @enum {unknown} */

@@ -67,7 +67,7 @@ export function playOf(report: RehearsalReport): Play {
           at: parseSpan(broken.from),
           kind: "broken" as const,
           what: `${served.deployment} does not serve everything, ${worst(broken.worst)} at worst`,
-          why: broken.why,
+          why: broken.worstAt ? `at ${broken.worstAt}: ${broken.why}` : broken.why,
         },
         // What is broken to the end is not mended by it.
         ...(parseSpan(broken.to) < lasts

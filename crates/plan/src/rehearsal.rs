@@ -36,6 +36,7 @@ mod past;
 mod report;
 pub mod sample;
 mod stage;
+mod unknown;
 mod watched;
 
 /// A fleet that is made up is given so much time before the beginning.
@@ -99,12 +100,11 @@ impl<'a> Rehearsal<'a> {
         assumed: Vec<String>,
     ) -> Result<Rehearsal<'a>, Vec<Reason>> {
         let to = from + scenario.spec.lasts;
-        let unknown = checks::unknown(&scenario.spec, &sim.world);
-        let stage = match Stage::new(&scenario.spec, from, &mut sim) {
-            Ok(stage) if unknown.is_empty() => stage,
-            Ok(_) => return Err(unknown),
-            Err(missing) => return Err(missing.into_iter().chain(unknown).collect()),
-        };
+        let unknown = unknown::unknown(&scenario.spec, &sim.world);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let stage = Stage::new(&scenario.spec, from, &mut sim)?;
         let courses = Courses::new(from, scenario.spec.lasts, scenario.spec.step);
         Ok(Rehearsal { scenario, sim, from, to, courses, stage, assumed })
     }
@@ -171,7 +171,7 @@ fn of_today<'a>(
     let each = each(&today.world, &mut assumed);
     let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed);
     let own = own.map_err(|missing| {
-        missing.into_iter().chain(checks::unknown(spec, &today.world)).collect::<Vec<_>>()
+        missing.into_iter().chain(unknown::unknown(spec, &today.world)).collect::<Vec<_>>()
     })?;
     let loads = Loads::new(&today.world, own, from, spec.seed);
     let mut measures = Measures::new(loads, each);

@@ -113,6 +113,45 @@ fn examples_come_out_as_they_say() {
 }
 
 #[test]
+fn what_is_not_there_is_told_before_and_all_at_once() {
+    let scenario = |lines: &str| {
+        let text = format!(
+            "apiVersion: atoll/v1\nkind: Rehearsal\nmetadata: {{ name: x }}\nspec:\n  lasts: 1h\n  \
+             fleet: {{ zones: {{ a: 2 }}, applications: {{ shop: {{ capacity: 100 }} }} }}\n  load: \
+             {{ shop: {{ level: 50 }} }}\n{lines}"
+        );
+        read_scenario("x.yaml", text.as_bytes()).unwrap()
+    };
+    let told = |lines: &str| -> Vec<String> {
+        let told = run(&scenario(lines), &Today::default(), &never()).err().unwrap_or_default();
+        told.into_iter().map(|reason| reason.message).collect()
+    };
+    let wrong = told(
+        "  faults:\n  - { fault: loss, at: 5m, of: zone/b }\n  - { fault: load, at: 5m, of: stock, \
+         times: 2 }\n  changes:\n  - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }\n  - \
+         { change: scale, at: 5m, of: pool/own, to: 3 }\n  - { change: migrate, at: 5m, off: 'zone \
+         =' }\n  checks:\n  - { check: runs, of: shop, release: shop-9 }\n",
+    );
+    let begins = [
+        "faults: there is no host of zone/b",
+        "faults: there is no application or deployment stock",
+        "changes: off: ",
+        "changes: shop.prod: there is no release shop-7",
+        "changes: there is no pool/own",
+        "checks: shop: there is no release shop-9",
+    ];
+    assert_eq!(wrong.len(), begins.len(), "{wrong:#?}");
+    for (told, begin) in wrong.iter().zip(begins) {
+        assert!(told.starts_with(begin), "{told}");
+    }
+    let made = told(
+        "  changes:\n  - { change: deploy, at: 5m, of: shop }\n  checks:\n  - { check: runs, of: \
+         shop, release: shop-2 }\n",
+    );
+    assert_eq!(made, [""; 0], "it comes in the scenario");
+}
+
+#[test]
 fn one_that_takes_too_long_is_ended() {
     let stop: Stop = Arc::new(|| true);
     let ended = run(&sample::large(20), &Today::default(), &stop).unwrap_err();

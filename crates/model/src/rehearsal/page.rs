@@ -112,8 +112,9 @@ fn served(out: &mut String, report: &RehearsalReport) {
     broken.sort_by_key(|(name, broken)| (broken.from, (*name).clone()));
     for (name, broken) in broken.iter().take(SHOWN) {
         let (from, to) = (clock(broken.from), clock(broken.to));
-        let worst = percent(broken.worst);
-        line(out, 2, &format!("✗ {from} to {to}  {name} lost up to {worst}: {}", broken.why));
+        let (worst, at) = (percent(broken.worst), clock(broken.worst_at));
+        let why = &broken.why;
+        line(out, 2, &format!("✗ {from} to {to}  {name} lost up to {worst}, at {at}: {why}"));
     }
     more(out, broken.len(), SHOWN);
 }

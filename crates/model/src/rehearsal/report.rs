@@ -90,7 +90,10 @@ pub struct Broken {
     pub to: Span,
     /// The largest share of the load that was not served.
     pub worst: f64,
-    /// Why, as far as that is seen.
+    /// When about that was so, after the beginning.
+    #[serde(default)]
+    pub worst_at: Span,
+    /// Why it was then, as far as that is seen.
     pub why: String,
 }
 

@@ -3,25 +3,11 @@
 use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::page::percent;
 use atoll_model::rehearsal::report::Checked;
-use atoll_model::rehearsal::{Change, Check, Rehearsal as Scenario, share};
-use atoll_model::{Deployment, Migration, Object, Reason, Snapshot};
+use atoll_model::rehearsal::{Check, share};
+use atoll_model::{Deployment, Migration, Object};
 
 use super::Rehearsal;
 use super::load::is_of;
-
-/// What checks are about and is not there, nor could become so by a manifest that is applied.
-pub(super) fn unknown(spec: &Scenario, world: &Snapshot) -> Vec<Reason> {
-    if spec.changes.iter().any(|change| matches!(change, Change::Apply { .. })) {
-        return Vec::new();
-    }
-    let there = |of: &str| world.all::<Deployment>().any(|d| is_of(d.name(), of));
-    let gone = spec.checks.iter().filter_map(Check::of).filter(|of| !there(of));
-    gone.map(|of| {
-        let message = format!("check of {of}: there is no such application or deployment");
-        Reason::new("not-found", message)
-    })
-    .collect()
-}
 
 /// Looks at all checks, at the end, and at whether what people change was let through.
 pub(super) fn checked(rehearsal: &Rehearsal) -> Vec<Checked> {

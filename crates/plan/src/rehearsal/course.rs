@@ -311,11 +311,11 @@ fn fail(
         Some(last) if from.0 <= last.to.0 + TOGETHER.0 => {
             last.to = to;
             if errors > last.worst + 0.02 {
-                last.why = why();
+                (last.why, last.worst_at) = (why(), to);
             }
             last.worst = last.worst.max(errors);
         }
-        _ => broken.push(Broken { from, to, worst: errors, why: why() }),
+        _ => broken.push(Broken { from, to, worst: errors, worst_at: to, why: why() }),
     }
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use atoll_model::elasticity::LOAD;
 use atoll_model::rehearsal::{Known, Load};
-use atoll_model::{Autoscaler, Capacity, Span, Timestamp};
+use atoll_model::{Application, Autoscaler, Capacity, Deployment, Span, Timestamp};
 
 use super::load::Base;
 use super::{HISTORY_STEP, Today};
 use crate::forecast::{Series, forecast};
-use crate::peak;
+use crate::{elasticity, peak};
 
 /// A load of so many times what is measured is not what is.
 const MUCH: f64 = 1.5;
@@ -26,8 +26,12 @@ pub(super) fn known(
     assumed: &mut Vec<String>,
 ) -> Option<Base> {
     let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
+    assumed.extend(doubtful(today, deployment));
     let level = level(today, deployment);
-    let Some((start, values)) = grid(measured) else {
+    let most = most(today, deployment);
+    let sound = measured.iter().filter(|(_, value)| *value <= most);
+    let measured: Vec<(Timestamp, f64)> = sound.copied().collect();
+    let Some((start, values)) = grid(&measured) else {
         let Some(level) = level else {
             assumed.push(format!("nothing is known of the load of {deployment}: it has none"));
             return None;
@@ -120,6 +124,27 @@ fn has_it_already(today: &Today, deployment: &str, base: &Base, factor: f64) -> 
     let level = level(today, deployment);
     let next = base.at(today.now + HISTORY_STEP) * factor;
     matches!(base, Base::Shape(..)) || level.is_some_and(|level| next > level * MUCH)
+}
+
+/// The highest load that is believed, as its autoscaler believes it.
+fn most(today: &Today, deployment: &str) -> f64 {
+    let of = today.world.get::<Deployment>(deployment).map(|d| d.spec.application.as_str());
+    let application = of.and_then(|name| today.world.get::<Application>(name));
+    let scaling = application.and_then(|application| application.spec.scaling.as_ref());
+    let each = scaling.and_then(|scaling| scaling.per_instance.as_ref().map(|load| load.target));
+    let scaler = today.world.get::<Autoscaler>(deployment);
+    let max = scaler.and_then(|scaler| scaler.spec.max).or(scaling.map(|scaling| scaling.max));
+    let most = each.zip(max).map(|(each, max)| elasticity::most_believed(each, max));
+    most.unwrap_or(f64::INFINITY)
+}
+
+/// What is odd about the load of now, as its autoscaler says it: it is rehearsed all the same.
+fn doubtful(today: &Today, deployment: &str) -> Option<String> {
+    let scaler = today.world.get::<Autoscaler>(deployment)?;
+    let odd = ["frozen", "no-data", "absurd", "sudden-fall", "many-series"];
+    let mut reasons = scaler.status.reasons.iter();
+    let reason = reasons.find(|reason| odd.contains(&reason.code.as_str()))?;
+    Some(format!("the load of {deployment} may be another than what is known: {}", reason.message))
 }
 
 /// The load of a deployment as it is now.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::fleet::parse;
 use super::load::is_of;
+use super::unknown::is_host_of;
 use crate::sim::{Behaviour, Sim};
 
 /// The share of requests that fail of a release that fails.
@@ -58,7 +59,6 @@ impl Stage {
             }
         }
         for change in &spec.changes {
-            missing.extend(unknown(change, &spec.changes, sim));
             acts.push((from + change.at(), Act::Change(change.clone())));
         }
         if !missing.is_empty() {
@@ -273,31 +273,18 @@ fn fault_acts(
     sim: &mut Sim,
 ) -> Result<Vec<(Timestamp, Act)>, Reason> {
     let at = from + fault.at();
-    let missing = |what: String| Reason::new("not-found", format!("faults: there is no {what}"));
     let ends = |lasts: &Option<Span>| lasts.map(|lasts| at + lasts);
     Ok(match fault {
         Fault::Loss { of, lasts, .. } => {
             let hosts = hosts_of(sim, of);
-            if hosts.is_empty() {
-                return Err(missing(format!("host of {of}")));
-            }
             let back = ends(lasts).map(|at| (at, Act::GiveBack(of.clone(), hosts.clone())));
             [(at, Act::Lose(of.clone(), hosts))].into_iter().chain(back).collect()
         }
         Fault::Slow { of, by, lasts, .. } => {
-            let there = |of: &str| sim.world.all::<Deployment>().any(|d| is_of(d.name(), of));
-            if let Some(of) = of.as_deref().filter(|of| !there(of)) {
-                return Err(missing(format!("application or deployment {of}")));
-            }
             let back = ends(lasts).map(|at| (at, Act::AsBefore(of.clone(), *by)));
             [(at, Act::Slower(of.clone(), *by))].into_iter().chain(back).collect()
         }
-        Fault::Release { of, how, .. } => {
-            if sim.world.get::<Application>(of).is_none() {
-                return Err(missing(format!("application {of}")));
-            }
-            vec![(at, Act::Release(of.clone(), Some(*how)))]
-        }
+        Fault::Release { of, how, .. } => vec![(at, Act::Release(of.clone(), Some(*how)))],
         Fault::Load { of, times, lasts, .. } => {
             let end = ends(lasts).unwrap_or(Timestamp(i64::MAX));
             let twin = sim.as_twin();
@@ -315,38 +302,14 @@ fn fault_acts(
             [(at, Act::Say(what))].into_iter().chain(back).collect()
         }
         Fault::Provider { of, lasts, .. } => {
-            if sim.world.get::<Pool>(of).is_none() {
-                return Err(missing(format!("pool {of}")));
-            }
             let back = ends(lasts).map(|at| (at, Act::Provider(of.clone(), false)));
             [(at, Act::Provider(of.clone(), true))].into_iter().chain(back).collect()
         }
     })
 }
 
-/// What a change is of and is not there, unless others make something.
-fn unknown(change: &Change, all: &[Change], sim: &Sim) -> Option<Reason> {
-    let (kind, name) = match change {
-        Change::Deploy { of, .. } => (Kind::Deployment, of.as_str()),
-        Change::Scale { of, .. } | Change::Edit { of, .. } => {
-            let (kind, name) = of.split_once('/')?;
-            (Kind::parse(kind)?, name)
-        }
-        Change::Migrate { .. } | Change::Apply { .. } => return None,
-    };
-    let made = all.iter().any(|other| matches!(other, Change::Apply { .. }));
-    let message = format!("changes: there is no {}/{name}", kind.lower());
-    let there = made || sim.world.find(kind, name).is_some();
-    (!there).then(|| Reason::new("not-found", message))
-}
-
 fn hosts_of(sim: &Sim, of: &str) -> Vec<String> {
-    let meant = |host: &Object<Host>| match of.split_once('/') {
-        Some(("zone", zone)) => host.zone() == zone,
-        Some(("host", name)) => host.name() == name,
-        _ => false,
-    };
-    let all = sim.world.all::<Host>().filter(|host| meant(host));
+    let all = sim.world.all::<Host>().filter(|host| is_host_of(host, of));
     all.map(|host| host.meta.name.clone()).collect()
 }
 

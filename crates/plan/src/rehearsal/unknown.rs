@@ -1,0 +1,143 @@
+//! What a scenario names and is not there: told before anything is played, and all of it at once.
+
+use atoll_model::rehearsal::{Change, Check, Fault, Rehearsal as Scenario};
+use atoll_model::{Application, Deployment, Host, Kind, Object, Pool, Reason, Release, Snapshot};
+
+use super::load::is_of;
+use crate::cmdb::filter::Filter;
+
+/// All that faults, changes and checks name and is not there, nor could become so by a manifest
+/// that is applied.
+pub(super) fn unknown(spec: &Scenario, world: &Snapshot) -> Vec<Reason> {
+    let applies = spec.changes.iter().any(|change| matches!(change, Change::Apply { .. }));
+    let mut all: Vec<Reason> =
+        spec.faults.iter().filter_map(|fault| of_fault(fault, world)).collect();
+    all.extend(spec.changes.iter().filter_map(wrong_filter));
+    if applies {
+        return all;
+    }
+    let named = Named { spec, world };
+    all.extend(spec.changes.iter().filter_map(|change| named.by_change(change)));
+    all.extend(spec.checks.iter().filter_map(|check| named.by_check(check)));
+    all
+}
+
+fn missing(message: String) -> Reason {
+    Reason::new("not-found", message)
+}
+
+fn is_there(world: &Snapshot, of: &str) -> bool {
+    world.all::<Deployment>().any(|deployment| is_of(deployment.name(), of))
+}
+
+fn of_fault(fault: &Fault, world: &Snapshot) -> Option<Reason> {
+    let gone = match fault {
+        Fault::Loss { of, .. } => {
+            let any = world.all::<Host>().any(|host| is_host_of(host, of));
+            (!any).then(|| format!("host of {of}"))
+        }
+        Fault::Slow { of, .. } | Fault::Load { of, .. } => {
+            let gone = of.as_ref().filter(|of| !is_there(world, of));
+            gone.map(|of| format!("application or deployment {of}"))
+        }
+        Fault::Release { of, .. } => {
+            world.get::<Application>(of).is_none().then(|| format!("application {of}"))
+        }
+        Fault::Provider { of, .. } => world.get::<Pool>(of).is_none().then(|| format!("pool {of}")),
+    };
+    gone.map(|what| missing(format!("faults: there is no {what}")))
+}
+
+/// Whether a host is what a loss is of: one of a zone, or itself.
+pub(super) fn is_host_of(host: &Object<Host>, of: &str) -> bool {
+    match of.split_once('/') {
+        Some(("zone", zone)) => host.zone() == zone,
+        Some(("host", name)) => host.name() == name,
+        _ => false,
+    }
+}
+
+/// A filter of hosts nobody can read.
+fn wrong_filter(change: &Change) -> Option<Reason> {
+    let Change::Migrate { off, .. } = change else { return None };
+    let wrong = Filter::parse(off).err()?;
+    let message = format!("changes: off: {}", wrong.message);
+    Some(Reason { message, ..wrong })
+}
+
+struct Named<'a> {
+    spec: &'a Scenario,
+    world: &'a Snapshot,
+}
+
+impl Named<'_> {
+    fn by_change(&self, change: &Change) -> Option<Reason> {
+        let (kind, name) = match change {
+            Change::Deploy { of, release: None, .. } if self.application(of).is_some() => {
+                return None;
+            }
+            Change::Deploy { of, .. } => (Kind::Deployment, of.as_str()),
+            Change::Scale { of, .. } | Change::Edit { of, .. } => {
+                let (kind, name) = of.split_once('/')?;
+                (Kind::parse(kind)?, name)
+            }
+            Change::Migrate { .. } | Change::Apply { .. } => return None,
+        };
+        if self.world.find(kind, name).is_none() {
+            return Some(missing(format!("changes: there is no {}/{name}", kind.lower())));
+        }
+        let Change::Deploy { of, release: Some(release), .. } = change else { return None };
+        self.release("changes", of, release)
+    }
+
+    fn by_check(&self, check: &Check) -> Option<Reason> {
+        let of = check.of()?;
+        if !is_there(self.world, of) {
+            let message = format!("check of {of}: there is no such application or deployment");
+            return Some(missing(message));
+        }
+        let Check::Runs { of, release } = check else { return None };
+        self.release("checks", of, release)
+    }
+
+    /// The application that is named, or that of the deployment that is.
+    fn application(&self, of: &str) -> Option<&str> {
+        let deployment = self.world.get::<Deployment>(of);
+        let name = deployment.map_or(of, |deployment| &deployment.spec.application);
+        self.world.get::<Application>(name).map(|application| application.name())
+    }
+
+    /// A release that is not there, and that nothing of the scenario makes.
+    fn release(&self, place: &str, of: &str, release: &str) -> Option<Reason> {
+        if self.world.get::<Release>(release).is_some() {
+            return None;
+        }
+        let application = self.application(of)?;
+        let made = release.strip_prefix(application).and_then(|rest| rest.strip_prefix('-'));
+        let made = made.and_then(|number| number.parse::<u64>().ok());
+        let last = self.world.last_number(application);
+        let to_come = self.makes(application);
+        if made.is_some_and(|number| (last + 1..=last + to_come).contains(&number)) {
+            return None;
+        }
+        let message = format!("{place}: {of}: there is no release {release}");
+        let hint = match to_come {
+            0 => format!("the last of {application} is {application}-{last}"),
+            _ => format!("the last of {application} will be {application}-{}", last + to_come),
+        };
+        Some(missing(message).hint(hint))
+    }
+
+    /// So many releases of an application come in the scenario at most.
+    fn makes(&self, application: &str) -> u64 {
+        let edits = |of: &str| of == format!("application/{application}");
+        let changes = self.spec.changes.iter().filter(|change| match change {
+            Change::Deploy { of, release: None, .. } => self.application(of) == Some(application),
+            Change::Edit { of, .. } => edits(of),
+            _ => false,
+        });
+        let faults = self.spec.faults.iter();
+        let bad = faults.filter(|f| matches!(f, Fault::Release { of, .. } if of == application));
+        (changes.count() + bad.count()) as u64
+    }
+}
