@@ -86,10 +86,10 @@ impl Expression {
         self.root.fields_of(index)
     }
 
-    /// A field of what is named at an index of `names`, all of whose fields are numbers, that is
-    /// compared or reckoned with a text, or with true or false.
-    pub fn no_number_beside(&self, index: usize) -> Option<&str> {
-        self.root.no_number_beside(index)
+    /// A field of what is named at an index of `names`, all of whose fields but these are numbers,
+    /// that is compared or reckoned with a text, or with true or false.
+    pub fn no_number_beside(&self, index: usize, but: &[&str]) -> Option<&str> {
+        self.root.no_number_beside(index, but)
     }
 
     /// The fields that are read of the name at an index of `names`, as whole paths, and those of

@@ -86,6 +86,11 @@ impl Search<'_> {
                     }
                 }
             }
+            (Kind::Zone, name) => {
+                for host in world.all::<Host>().filter(|host| host.zone() == name) {
+                    search.host(host.name(), 1.0, "it is in this zone");
+                }
+            }
             _ => {}
         }
         Some(())

@@ -12,6 +12,15 @@ use super::vote::Ready;
 use crate::Context;
 use crate::expression::Facts;
 
+/// The facts whose fields are numbers, and those of their fields that are none.
+const NUMBERS: [(&str, &[&str]); 5] = [
+    ("values", &[]),
+    ("peers", &[]),
+    ("seconds", &[]),
+    ("zone", &["name"]),
+    ("capacity", &["phase"]),
+];
+
 /// So many subjects are looked at for whether they have a field.
 const LOOKED_AT: usize = 50;
 
@@ -30,8 +39,11 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         if !condition.is_condition() {
             problems.push(problem(path, "is never true or false".to_owned()));
         }
-        let odd = condition.no_number_beside(VALUES).map(|name| {
-            problem(path, format!("values.{name} is a number, and set beside what is none"))
+        let odd = NUMBERS.iter().filter_map(|(fact, but)| {
+            let at = NAMES.iter().position(|name| name == fact)?;
+            let field = condition.no_number_beside(at, but)?;
+            let message = format!("{fact}.{field} is a number, and set beside what is none");
+            Some(problem(path, message))
         });
         problems.extend(odd);
         read.push((path, condition.fields_of(VALUES)));
@@ -105,6 +117,9 @@ mod tests {
         assert!(told("values.cpu > '0.9'").contains("when: values.cpu is a number"));
         assert!(told("has(subject.spec) && true == values['cpu']").contains("values.cpu is a"));
         assert_eq!(told("subject.spec.application == 'web' && values.cpu > 0.5"), "");
+        assert!(told("peers.ready > 'three'").contains("peers.ready is a number"));
+        assert!(told("capacity.phase == 'short' && capacity.load > '9'").contains("capacity.load"));
+        assert_eq!(told("zone.name == 'a' && capacity.phase == 'short'"), "");
         assert!(told("before.cpu > values.cpu").contains("when: reads before"));
         let told = problems(&Policy { message: "{{values.nope}}".to_owned(), ..policy("true") });
         assert!(told[0].to_string().contains("message: reads values.nope"), "{told:?}");

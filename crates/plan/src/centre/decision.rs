@@ -277,13 +277,14 @@ impl Turn<'_> {
                 self.decision.name()
             );
             self.status.phase = DecisionPhase::Escalated;
-            return self.status.reasons.push(Reason::new("escalated", message).hint(hint));
+            return self.status.reasons.insert(0, Reason::new("escalated", message).hint(hint));
         }
         // What stops everything is the gate's, and is said before what holds this one.
         if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {
             let reasons = verdict.reasons.clone();
             self.status.phase = DecisionPhase::Skipped;
-            return self.status.reasons.extend(reasons);
+            self.status.reasons.splice(0..0, reasons);
+            return;
         }
         if let Some((reason, again)) = asked.limit() {
             self.plan.again_at = sooner(self.plan.again_at, again);
@@ -337,9 +338,11 @@ impl Turn<'_> {
         self.status.ended_at = Some(self.cx.now);
     }
 
+    /// Nothing is done for now. Why not is said before what else there is to say: it is what lists
+    /// show.
     fn skip(&mut self, reason: Reason) {
         self.status.phase = DecisionPhase::Skipped;
-        self.status.reasons.push(reason);
+        self.status.reasons.insert(0, reason);
     }
 
     /// Votes as they were, where nothing but what was measured has changed: that goes up and down.

@@ -3,7 +3,7 @@
 
 use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionStatus, Effect, Expected, Helped};
-use atoll_model::{Decision, Object, Policy, Span, Timestamp};
+use atoll_model::{Decision, Deployment, Object, Policy, Span, Timestamp};
 
 use super::facts::{Firing, Scene, VALUES};
 use super::measure::Values;
@@ -46,6 +46,9 @@ pub(super) fn measure(
         let message = "its policy is no more, so nobody knows what to look at".to_owned();
         return Some(Effect { verdict: Helped::Unknown, at, message });
     };
+    if let Some(message) = undone(cx, decision, acted) {
+        return Some(Effect { verdict: Helped::DidNot, at, message });
+    }
     let expect = &policy.spec.expect;
     let by = acted + expect.within;
     let is_so = look(cx, decision, policy);
@@ -80,6 +83,25 @@ pub(super) fn measure(
             Some(Effect { verdict: Helped::Unknown, at, message })
         }
     }
+}
+
+/// How a deployment that went back is on its way to where it was again: it gave up the release it
+/// was taken to. Nothing more is to be seen of it, and what people are paged for is still so.
+fn undone(cx: &Context, decision: &Object<Decision>, acted: Timestamp) -> Option<String> {
+    if !matches!(decision.status.action, Some(Action::RollBack)) {
+        return None;
+    }
+    let name = decision.spec.subject.strip_prefix("deployment/")?;
+    let deployment = cx.world.get::<Deployment>(name)?;
+    let failed = deployment.status.failed.as_ref();
+    let wanted = deployment.spec.release.as_ref();
+    let failed = failed.filter(|f| f.at >= acted && Some(&f.release) == wanted)?;
+    Some(format!(
+        "{name} gave {} up, which it was taken back to, {} after: {}",
+        failed.release,
+        after(acted, failed.at),
+        failed.reason.message
+    ))
 }
 
 /// When what was given back has been wanted again for as long as the policy asks for: from then on

@@ -2,7 +2,7 @@
 
 use atoll_model::centre::decision::{DecisionPhase, Helped, Vote};
 use atoll_model::centre::{ActMode, PolicyPhase};
-use atoll_model::{Decision, Deployment, Object, Policy, Reason, many};
+use atoll_model::{Decision, Deployment, Kind, Object, Policy, Reason, many};
 
 use super::{Told, word};
 use crate::Context;
@@ -29,7 +29,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
         "{name} {sees}. It {mode} what is to be done{other}: {}. Of {} {} were carried out; \
          {} helped, {} did not, of {} it is not known; people said of {} that they were right, of \
          {} wrong.",
-        spec.action.phrase(&format!("a {}", spec.subjects.kind.lower())),
+        spec.action.phrase(&one(spec.subjects.kind)),
         many(record.decisions as usize, "decision"),
         record.acted,
         record.helped,
@@ -59,6 +59,13 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
         .all::<Decision>()
         .filter(|decision| decision.status.policy == name && decision.status.ended_at.is_none());
     open.take(5).for_each(|decision| told.see(format!("decision/{}", decision.name())));
+}
+
+/// One of a kind, with its article.
+fn one(kind: Kind) -> String {
+    let word = kind.lower();
+    let article = if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} {word}")
 }
 
 pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {

@@ -111,10 +111,11 @@ impl Node {
     }
 
     /// A field of the fact at an index that is set beside a text, or true or false, where all its
-    /// fields are numbers.
-    pub(super) fn no_number_beside(&self, fact: usize) -> Option<&str> {
+    /// fields but these are numbers.
+    pub(super) fn no_number_beside(&self, fact: usize, but: &[&str]) -> Option<&str> {
+        let number = |node: &'_ Node| node.own_field(fact).is_some_and(|name| !but.contains(&name));
         let beside = |one: &Node, other: &Node| match one {
-            Node::Text(_) | Node::Bool(_) => other.own_field(fact).is_some(),
+            Node::Text(_) | Node::Bool(_) => number(other),
             _ => false,
         };
         if let Node::Binary(operator, a, b) = self
@@ -123,7 +124,7 @@ impl Node {
         {
             return a.own_field(fact).or(b.own_field(fact));
         }
-        self.parts().into_iter().find_map(|part| part.no_number_beside(fact))
+        self.parts().into_iter().find_map(|part| part.no_number_beside(fact, but))
     }
 
     /// Whether it can be true or false, as far as its form tells.
