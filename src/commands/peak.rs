@@ -287,6 +287,9 @@ fn objective_line(objective: &Object<Objective>) -> Vec<Cell> {
 
 /// What was expected and what came.
 fn told(peak: &Object<Peak>, report: &PeakReport, format: Format) -> String {
+    if report.applications.is_empty() {
+        return "nothing was seen of it while it was there\n".to_owned();
+    }
     let zone = peak.spec.time_zone.as_deref();
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let lines = report.applications.iter().map(|(of, one)| {

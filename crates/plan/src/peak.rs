@@ -30,6 +30,7 @@ mod touched;
 mod volume;
 
 pub use touched::touched;
+pub(crate) use volume::is_measured;
 
 /// How often it is looked at while something is there for it.
 const EVERY: Span = Span::seconds(30);
@@ -96,7 +97,9 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     }
     if is_news(&peak.status, &status, cx.now) {
         status.seen_at = Some(cx.now);
-        plan.reasons.clone_from(&status.reasons);
+        // Why this is written is what was not said before, and not what still stands.
+        let old = &peak.status.reasons;
+        plan.reasons = status.reasons.iter().filter(|new| !old.contains(new)).cloned().collect();
         let mut new = Object::clone(peak);
         new.status = status;
         plan.writes.push(Write::Put(Any::Peak(Arc::new(new))));

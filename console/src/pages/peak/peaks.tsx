@@ -254,6 +254,9 @@ function Room({ peak }: { peak: Peak }) {
 function Report({ peak, now }: { peak: Peak; now: number }) {
   const report = peak.status.report;
   if (!report) return null;
+  if (Object.keys(report.applications ?? {}).length === 0) {
+    return <p className="quiet">Nothing was seen of it while it was there.</p>;
+  }
   const broken = Object.entries(report.broken ?? {}).filter(([, time]) => time > 0);
   const spent = Object.entries(report.spent ?? {}).map(
     ([currency, sum]) => `${Number(sum).toFixed(2)} ${currency}`,

@@ -76,6 +76,10 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
         told.see(format!("autoscaler/{}", row.deployment));
     }
     if let Some(report) = &status.report {
+        if report.applications.is_empty() && cx.now >= ends {
+            told.next.push("nothing was seen of it while it was there".to_owned());
+            return;
+        }
         let broken = report.broken.values().filter(|time| **time > 0).count();
         told.next.push(format!(
             "seen so far: {} broken, {} and {}",

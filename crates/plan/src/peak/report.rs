@@ -44,10 +44,17 @@ pub(super) fn watch(
         status.report = Some(report);
         return;
     }
+    let over = cx.now > times.ends + EVERY;
+    if over && report.applications.is_empty() {
+        // Nobody looked while it was there: what is so afterwards is nothing of it.
+        report.closed = cx.now >= times.back;
+        status.report = Some(report);
+        return;
+    }
     let to = cx.now.min(times.back);
     let passed = to.since(report.until);
     let passed = if passed > GAP { GAP } else { passed };
-    if cx.now <= times.ends + EVERY {
+    if !over {
         seen(status, cx.now, &mut report);
         broken(cx, status, passed, &mut report);
         let since = times.scale.max(declared.unwrap_or_default());

@@ -21,6 +21,10 @@ const HOUR: Span = Span::seconds(3_600);
 const WEEKS: usize = 4;
 /// So many parts of what is expected are told at most.
 const SLOTS: usize = 48;
+/// A usual load was never measured at such a time: the code of the reason that says so.
+const USUAL_NOW: &str = "usual-now";
+/// A usual load is not measured at all: the code of the reason that says what is taken.
+const USUAL_CALLED: &str = "usual-called";
 
 /// The deployments of what is named and called: `false` for those that are only called.
 pub(super) fn concerned(world: &Snapshot, peak: &Peak) -> BTreeMap<String, bool> {
@@ -128,6 +132,8 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
     let slots = slots(times);
     let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
     let mut by_now: BTreeSet<&str> = BTreeSet::new();
+    let mut by_callers: BTreeSet<&str> = BTreeSet::new();
+    let callers = callers(cx.world, &names);
     for slot in &slots {
         let mut base: BTreeMap<String, f64> =
             past.now.iter().map(|(name, load)| ((*name).to_owned(), *load)).collect();
@@ -142,6 +148,11 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
             } else if carries(cx.world, name).is_some() {
                 base.insert(name.clone(), 0.0);
             }
+        }
+        for (name, load) in brought(&callers, &base, &usual) {
+            usual.insert(name, load);
+            base.insert(name.to_owned(), load);
+            by_callers.insert(name);
         }
         let mut loads = base.clone();
         let named = named(peak, &usual);
@@ -173,11 +184,64 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
         }
         if by_now.contains(name.as_str()) && row.expected.is_some() {
             let message = "its load at that time was never measured; that of now is taken as usual";
-            row.reasons.push(Reason::new("usual-now", message));
+            row.reasons.push(Reason::new(USUAL_NOW, message));
+        }
+        if by_callers.contains(name.as_str()) && row.expected.is_some() {
+            let message =
+                "its own load is not measured: what comes with its callers is taken as usual";
+            row.reasons.push(Reason::new(USUAL_CALLED, message));
         }
         row
     })
     .collect()
+}
+
+/// Of each that is only called, who calls it and how often.
+type Callers<'a> = BTreeMap<&'a str, Vec<(&'a str, f64)>>;
+
+fn callers<'a>(world: &'a Snapshot, names: &'a BTreeMap<String, bool>) -> Callers<'a> {
+    let called = names.iter().filter(|(_, named)| !**named).map(|(name, _)| name.as_str());
+    let called = called.filter(|name| carries(world, name).is_some());
+    let mut all: Callers = called.map(|name| (name, Vec::new())).collect();
+    for deployment in world.all::<Deployment>() {
+        let spec = &deployment.spec;
+        let application = world.get::<Application>(&spec.application);
+        let scaling = application.and_then(|application| application.spec.scaling.as_ref());
+        for (callee, each) in scaling.iter().flat_map(|scaling| &scaling.calls) {
+            if let Some(callers) = all.get_mut(format!("{callee}.{}", spec.environment).as_str()) {
+                callers.push((deployment.name(), *each));
+            }
+        }
+    }
+    all
+}
+
+/// The usual load of what is only called and whose own is not known: what comes with that of its
+/// callers, as far as theirs is.
+fn brought<'a>(
+    callers: &Callers<'a>,
+    base: &BTreeMap<String, f64>,
+    usual: &BTreeMap<&str, f64>,
+) -> BTreeMap<&'a str, f64> {
+    let mut found: BTreeMap<&str, f64> = BTreeMap::new();
+    // Who is called by what is called takes its turn after that.
+    for _ in 0..callers.len() {
+        let load = |name: &str| {
+            let known = found.get(name).or(usual.get(name)).copied();
+            known.or(base.get(name).copied()).unwrap_or(0.0)
+        };
+        let unknown = callers.iter().filter(|(name, _)| !usual.contains_key(*name));
+        let sums = unknown.map(|(name, by)| {
+            let sum: f64 = by.iter().map(|(caller, each)| load(caller) * each).sum();
+            (*name, sum)
+        });
+        let next: BTreeMap<&str, f64> = sums.filter(|(_, sum)| *sum > 0.0).collect();
+        if next == found {
+            break;
+        }
+        found = next;
+    }
+    found
 }
 
 /// The hours of a peak.
@@ -288,11 +352,14 @@ fn told(course: &[(Timestamp, Option<f64>, f64)]) -> Vec<PeakSlot> {
         .collect()
 }
 
+/// Whether the usual load of one is what was measured at such times.
+pub(crate) fn is_measured(row: &PeakApplication) -> bool {
+    row.reasons.iter().all(|reason| ![USUAL_NOW, USUAL_CALLED].contains(&reason.code.as_str()))
+}
+
 /// Whether the usual load of all is known, and from the past.
 pub(super) fn is_whole(status: &PeakStatus) -> bool {
-    let known = |row: &PeakApplication| {
-        row.expected.is_some() && row.reasons.iter().all(|reason| reason.code != "usual-now")
-    };
+    let known = |row: &PeakApplication| row.expected.is_some() && is_measured(row);
     status.applications.iter().all(known)
 }
 

@@ -8,6 +8,8 @@ use atoll_model::peak::PeakApplication;
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
 use atoll_model::{Application, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
+use crate::peak::is_measured;
+
 /// It begins so long before instances are made.
 const BEFORE: Span = Span::seconds(1_800);
 /// And ends so long after all is given back.
@@ -44,7 +46,7 @@ pub(super) fn scenario(
     load.insert("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() });
     for row in rows {
         let lasts = times.ends.since(times.starts.max(from));
-        let measured = row.reasons.iter().all(|reason| reason.code != "usual-now");
+        let measured = is_measured(row);
         let own = match load_of(world, peak, row) {
             Some(own) => own.load(measured, at, lasts),
             None => Load { level: row.expected, ..Load::default() },
