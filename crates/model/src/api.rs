@@ -161,10 +161,18 @@ pub struct HistoryEntry {
 impl HistoryEntry {
     /// Whether the write says more than how far something is.
     pub fn is_telling(&self) -> bool {
-        const STATES: [&str; 3] = ["status.phase", "status.release", "status.lastGood"];
+        const STATES: [&str; 5] = [
+            "status.phase",
+            "status.release",
+            "status.lastGood",
+            "status.desired",
+            "status.wanted",
+        ];
         let ours = self.actor.starts_with("controller/") || self.actor.starts_with("host/");
         let planner = ours && matches!(self.intent.as_str(), "observe" | "report");
-        let state = |path: &str| !path.starts_with("status.") || STATES.contains(&path);
+        let machine = |path: &str| path.starts_with("status.machines.") && path.ends_with(".phase");
+        let state =
+            |path: &str| !path.starts_with("status.") || STATES.contains(&path) || machine(path);
         !planner || self.op != "update" || self.diff.iter().any(|field| state(&field.path))
     }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{Asked, AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus};
-use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
+use atoll_model::{
+    Any, Environment, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
+};
 
 use crate::{Context, Plan, checksum, sooner};
 
@@ -92,6 +94,12 @@ fn following(world: &Snapshot) -> impl Iterator<Item = String> {
 /// The pool a host is a machine of.
 pub fn of_host<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
     world.all::<Pool>().find(|pool| pool.status.machines.contains_key(host))
+}
+
+/// Whether hosts of a pool may be used in an environment.
+pub(crate) fn serves(world: &Snapshot, pool: &Object<Pool>, environment: &str) -> bool {
+    let place = world.get::<Environment>(environment);
+    place.is_some_and(|place| advice::is_for(pool, place))
 }
 
 /// The labels a host is given by its pool.

@@ -86,6 +86,17 @@ impl Programs {
     }
 }
 
+impl Programs {
+    /// Variables that would make a program run another than what the server was given.
+    const KEPT_BACK: [&str; 6] =
+        ["PATH", "BASH_ENV", "ENV", "PYTHONPATH", "PYTHONHOME", "PERL5LIB"];
+
+    /// Whether a variable is not given to programs, whoever asks for it.
+    pub fn is_kept_back(variable: &str) -> bool {
+        Self::KEPT_BACK.contains(&variable) || variable.starts_with("LD_")
+    }
+}
+
 impl Provider {
     /// The word it is written by.
     pub fn word(&self) -> &'static str {
@@ -128,6 +139,8 @@ impl Provider {
                 }
                 for key in programs.env.keys() {
                     check_variable(&mut invalid, "exec.env", key);
+                    let message = format!("the variable {key} is not given to programs");
+                    invalid.add_if(Programs::is_kept_back(key), "exec.env", message);
                 }
                 let short = programs.timeout.0 < 1_000;
                 invalid.add_if(short, "exec.timeout", "is less than 1s");

@@ -7,7 +7,8 @@ use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
 use atoll_model::snapshot::Standing;
 use atoll_model::{
-    Application, Autoscaler, Deployment, Host, Instance, Object, Reason, Release, Timestamp, many,
+    Application, Autoscaler, Deployment, Host, Instance, Object, Pool, Reason, Release, Timestamp,
+    many,
 };
 
 use super::{Told, ago, word};
@@ -30,6 +31,9 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     for reason in &status.reasons {
         outside(reason, told);
     }
+    if status.reasons.iter().any(|reason| reason.code == "unplaceable") {
+        pools(cx, it, told);
+    }
     told.reasons.extend(kept_at(cx, it));
     super::centre::about(cx, it, told);
     ailing(&fleet, told);
@@ -49,6 +53,23 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     told.see(format!("application/{}", it.spec.application));
     if cx.world.get::<Autoscaler>(it.name()).is_some() {
         told.see(format!("autoscaler/{}", it.name()));
+    }
+}
+
+/// What the pools that make hosts for it do about it that it finds no room.
+fn pools(cx: &Context, it: &Object<Deployment>, told: &mut Told) {
+    let all = cx.world.all::<Pool>();
+    for pool in all.filter(|pool| crate::pool::serves(cx.world, pool, &it.spec.environment)) {
+        let (id, status) = (format!("pool/{}", pool.name()), &pool.status);
+        let more = status.wanted.saturating_sub(status.counts.ready);
+        if status.reasons.iter().any(|reason| reason.code == "at-max") {
+            let message =
+                format!("{id} has {} of {}, its most", status.counts.ready, pool.spec.max);
+            told.reasons.push(Reason::new("pool-at-max", message).hint("raise its max"));
+        } else if more > 0 {
+            told.waiting_for.push(format!("{} of {id}", many(more as usize, "host")));
+        }
+        told.see(id);
     }
 }
 

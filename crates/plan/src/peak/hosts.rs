@@ -10,15 +10,10 @@ use atoll_model::{Environment, Host, Instance, Object, Pool, Snapshot};
 use super::ready::acts;
 use crate::Context;
 use crate::capacity::ask::unplaced;
+use crate::pool::serves;
 
 /// No more hosts than this are supposed to be made when it is asked whether they would do.
 const MOST: u32 = 2_000;
-
-/// Whether hosts of a pool may be used in an environment.
-pub(super) fn is_of(world: &Snapshot, pool: &Object<Pool>, environment: &str) -> bool {
-    let labels = pool.spec.labels_of_hosts(pool.name());
-    world.get::<Environment>(environment).is_some_and(|e| e.spec.hosts.matches(&labels))
-}
 
 /// The open hosts of an environment.
 pub(super) fn open<'a>(
@@ -45,7 +40,7 @@ pub(super) fn look(cx: &Context, environment: &str, rows: &[PeakApplication]) ->
         .collect();
     let all: u32 = lacking.iter().map(|(_, count)| *count).sum();
     let (mut pools, mut more) = (0, Vec::new());
-    let mine = world.all::<Pool>().filter(|pool| acts(pool) && is_of(world, pool, environment));
+    let mine = world.all::<Pool>().filter(|pool| acts(pool) && serves(world, pool, environment));
     for pool in mine {
         let stays = pool.status.machines.values().filter(|machine| machine.phase.stays()).count();
         let stays = u32::try_from(stays).unwrap_or(u32::MAX);

@@ -210,7 +210,7 @@ impl Look<'_> {
             many(hosts.pools, "host")
         );
         let labels_fit = |pool: &&Arc<Object<Pool>>| {
-            super::hosts::is_of(self.cx.world, pool, &self.peak.spec.environment)
+            crate::pool::serves(self.cx.world, pool, &self.peak.spec.environment)
         };
         let mut pools = self.cx.world.all::<Pool>().filter(labels_fit);
         let hint = match pools.next() {

@@ -160,7 +160,8 @@ fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize
     (sum, count)
 }
 
-fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
+/// Whether hosts of a pool may be used in an environment.
+pub(super) fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
     place.spec.hosts.matches(&pool.spec.labels_of_hosts(pool.name()))
 }
 

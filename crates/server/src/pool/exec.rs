@@ -21,8 +21,6 @@ const VERSION: u32 = 1;
 const LONGEST_ANSWER: u64 = 8 << 20;
 /// So much of what a program complains of is told.
 const LONGEST_COMPLAINT: usize = 300;
-/// Variables that change what a program does rather than tell it something.
-const FORBIDDEN: [&str; 6] = ["PATH", "BASH_ENV", "ENV", "PYTHONPATH", "PYTHONHOME", "PERL5LIB"];
 
 /// What a program is told.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -110,11 +108,15 @@ pub async fn programs(
     };
     let (program, arguments) =
         line.split_first().ok_or_else(|| Unanswered::unasked("no program is named"))?;
+    // What is listed first tells of the others too, and not only once a machine is to be made.
+    for first in [&programs.create, &programs.delete].into_iter().filter_map(|line| line.first()) {
+        allowed(directories, first).map_err(Unanswered::unasked)?;
+    }
     let program = allowed(directories, program).map_err(Unanswered::unasked)?;
     let mut command = Command::new(program);
     command.args(arguments);
     for (key, value) in &programs.env {
-        if FORBIDDEN.contains(&key.as_str()) || key.starts_with("LD_") {
+        if Programs::is_kept_back(key) {
             let why = format!("the variable {key} is not given to programs; leave it out");
             return Err(Unanswered::unasked(why));
         }
@@ -288,6 +290,10 @@ mod tests {
         foreign.list = vec!["/bin/echo".to_owned(), "{}".to_owned()];
         let why = programs(&here, &foreign, &list()).await.unwrap_err();
         assert!(why.why.contains("--pool-programs") && why.unasked, "{why:?}");
+        let mut later = script(dir.path(), "echo '{}'");
+        later.create = vec!["/bin/echo".to_owned()];
+        let why = programs(&here, &later, &list()).await.unwrap_err();
+        assert!(why.why.contains("/bin/echo") && why.unasked, "{why:?}");
         std::os::unix::fs::symlink("/bin/echo", dir.path().join("link")).unwrap();
         foreign.list = vec!["link".to_owned(), "{}".to_owned()];
         assert!(programs(&here, &foreign, &list()).await.is_err());
