@@ -6567,6 +6567,8 @@ export interface components {
             instances: number;
             /** @description Some of the others. */
             laggards?: components["schemas"]["Laggard"][];
+            /** @description The versions that went live in the last hours, the latest first: whom each concerned. */
+            lately?: components["schemas"]["WentLive"][];
             /**
              * @description The content of that version.
              * @default {
@@ -13424,6 +13426,20 @@ export interface components {
              */
             number: number;
         };
+        /** @description A version that went live, and for whom it was another than the one before. */
+        WentLive: {
+            /** @description The values of all were changed. */
+            all?: boolean;
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Else for these: overlays that came, went or were changed, without their values. */
+            some?: components["schemas"]["Overlay"][];
+            /**
+             * Format: uint64
+             * @description The version.
+             */
+            version: number;
+        };
         /** @description What was taken: how it was, and how it was left. */
         What: {
             value: {
@@ -14144,6 +14160,7 @@ export type WaiverStatus = components['schemas']['WaiverStatus'];
 export type Wanted = components['schemas']['Wanted'];
 export type WatchEvent = components['schemas']['WatchEvent'];
 export type Wave = components['schemas']['Wave'];
+export type WentLive = components['schemas']['WentLive'];
 export type What = components['schemas']['What'];
 export type Whoami = components['schemas']['Whoami'];
 export type Window = components['schemas']['Window'];

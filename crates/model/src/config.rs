@@ -20,7 +20,7 @@ use crate::time::{Span, Timestamp};
 mod content;
 mod schema;
 
-pub use content::{Content, Labels, Values};
+pub use content::{Content, Labels, Values, WentLive};
 
 /// The most bytes the values of one configuration may have as JSON, overlays included.
 pub const LARGEST: usize = 256 << 10;
@@ -246,6 +246,9 @@ pub struct ConfigStatus {
     /// The content before; going back to it takes no steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Content>,
+    /// The versions that went live in the last hours, the latest first: whom each concerned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lately: Vec<WentLive>,
     /// The gray release under way, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gray: Option<GrayStatus>,

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::config::{ConfigPhase, ConfigStatus, Content, FailedVersion};
+use atoll_model::config::{ConfigPhase, ConfigStatus, Content, FailedVersion, WentLive};
 use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::{
     Any, Application, Config, Intent, Object, Reason, Snapshot, Span, Timestamp, Write,
@@ -23,6 +23,9 @@ pub use watch::queries;
 
 pub(crate) use delivery::{Member, believed, members};
 
+/// Which versions went live is kept so long, and of so many of them.
+const LATELY: Span = Span::seconds(2 * 3_600);
+const MOST_LATELY: usize = 5;
 /// How many have taken a version up is not written oftener than this at its beginning.
 const GATHER: Span = Span::seconds(1);
 
@@ -119,6 +122,10 @@ impl Subject<'_> {
     /// Gives everybody the target.
     fn make_live(&self, version: u64, status: &mut ConfigStatus) {
         let before = std::mem::replace(&mut status.live, self.target.clone());
+        let (all, some) = self.target.whom(&before);
+        status.lately.retain(|old| self.cx.now.since(old.at) < LATELY);
+        status.lately.insert(0, WentLive { version, at: self.cx.now, all, some });
+        status.lately.truncate(MOST_LATELY);
         status.previous = (status.version > 0).then_some(before);
         status.version = version;
         status.since = Some(self.cx.now);

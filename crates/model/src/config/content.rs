@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Config, FileFormat, Overlay};
 use crate::selector::Selector;
+use crate::time::Timestamp;
 
 /// Values by name.
 pub type Values = BTreeMap<String, Value>;
@@ -28,6 +29,29 @@ pub struct Content {
     pub overlays: Vec<Overlay>,
 }
 
+/// A version that went live, and for whom it was another than the one before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WentLive {
+    /// The version.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The values of all were changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// Else for these: overlays that came, went or were changed, without their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub some: Vec<Overlay>,
+}
+
+impl WentLive {
+    /// Whether it may have changed a value of whoever has these labels.
+    pub fn concerns(&self, labels: &Labels) -> bool {
+        self.all || self.some.iter().any(|overlay| overlay.is_for(labels))
+    }
+}
+
 impl Content {
     /// The values for whoever has these labels.
     pub fn for_labels(&self, labels: &Labels) -> Values {
@@ -36,6 +60,25 @@ impl Content {
             merge(&mut values, &overlay.values);
         }
         values
+    }
+
+    /// Whether the values of all are others than before, and else the overlays that are, without
+    /// what they say.
+    pub fn whom(&self, before: &Content) -> (bool, Vec<Overlay>) {
+        if self.values != before.values {
+            return (true, Vec::new());
+        }
+        let gone = before.overlays.iter().filter(|old| !self.overlays.contains(old));
+        let come = self.overlays.iter().filter(|new| !before.overlays.contains(new));
+        let mut whom: Vec<Overlay> = Vec::new();
+        for overlay in gone.chain(come) {
+            if !whom.iter().any(|it| it.is_exactly(&overlay.environments, &overlay.labels)) {
+                whom.push(Overlay { values: Values::new(), ..overlay.clone() });
+            }
+        }
+        // The same ones in another order may come to something else for anybody.
+        let moved = whom.is_empty() && self.overlays != before.overlays;
+        (moved, whom)
     }
 
     /// Edits the values, or where some are meant, those of the overlay for exactly these, which is

@@ -133,15 +133,18 @@ impl Search<'_> {
             // What was changed for others alone is no change here.
             let (live, previous) = (&config.status.live, &config.status.previous);
             let same = |was: &Content| was.for_labels(&labels) == live.for_labels(&labels);
-            if previous.as_ref().is_some_and(same) {
-                continue;
+            let same = previous.as_ref().is_some_and(same);
+            let steps = config.status.lately.iter();
+            let steps = steps.filter(|step| match step.version == config.status.version {
+                true => !same,
+                false => step.concerns(&labels),
+            });
+            for step in steps {
+                let change = format!("version {} of {} went live", step.version, config.name());
+                let why = format!("{} is configured by it", application.name());
+                let id = format!("config/{}", config.name());
+                self.consider(&id, &change, step.at, direct / NEEDED * 0.9, &why);
             }
-            let Some(since) = config.status.since else { continue };
-            let change =
-                format!("version {} of {} went live", config.status.version, config.name());
-            let why = format!("{} is configured by it", application.name());
-            let id = format!("config/{}", config.name());
-            self.consider(&id, &change, since, direct / NEEDED * 0.9, &why);
         }
     }
 
