@@ -13471,6 +13471,26 @@ export interface components {
                  */
                 was: number;
             };
+        } | {
+            most: {
+                /** @description The deployment. */
+                deployment: string;
+                /**
+                 * Format: uint32
+                 * @description What that became.
+                 */
+                is: number;
+                /**
+                 * Format: uint32
+                 * @description How many it kept then.
+                 */
+                kept: number;
+                /**
+                 * Format: uint32
+                 * @description What its autoscaler said of the most; nothing, if absent.
+                 */
+                was?: number | null;
+            };
         };
         /** @description `GET /v1/whoami`. */
         Whoami: {

@@ -21,6 +21,7 @@ use vote::Told;
 mod action;
 mod alert;
 pub(crate) mod back;
+mod borrow;
 pub(crate) mod check;
 pub mod decision;
 mod effect;

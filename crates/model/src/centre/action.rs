@@ -197,4 +197,16 @@ pub enum What {
         /// How many it was left.
         is: u32,
     },
+    /// Instances of a deployment whose autoscaler acts: the most it may keep became less.
+    Most {
+        /// The deployment.
+        deployment: String,
+        /// What its autoscaler said of the most; nothing, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<u32>,
+        /// What that became.
+        is: u32,
+        /// How many it kept then.
+        kept: u32,
+    },
 }

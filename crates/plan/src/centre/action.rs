@@ -12,9 +12,9 @@ use atoll_model::{
 
 use serde_json::Value;
 
-use super::back;
 use super::subject::Subject;
-use crate::{Context, edit, elasticity};
+use super::{back, borrow};
+use crate::{Context, edit};
 
 /// An action worked out: what is written, and that in words.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Deed {
 }
 
 impl Deed {
-    fn takes(mut self, what: What) -> Deed {
+    pub fn takes(mut self, what: What) -> Deed {
         self.taken = Some(Taken { what, returned_at: None });
         self
     }
@@ -52,7 +52,7 @@ pub(super) fn make(cx: &Context, subject: &Subject, action: &Action) -> Result<D
         (Action::Raise(by), _) => raise(cx, subject.deployment.ok_or_else(gone)?, by),
         (Action::Lower(by), _) => lower(cx, subject.deployment.ok_or_else(gone)?, by),
         (Action::Switch(to), _) => switch(cx, subject.application.ok_or_else(gone)?, subject, to),
-        (Action::Borrow(by), _) => borrow(cx, subject.deployment.ok_or_else(gone)?, by),
+        (Action::Borrow(by), _) => borrow::make(cx, subject.deployment.ok_or_else(gone)?, by),
         (Action::Evacuate, _) => evacuate(cx, &subject.name),
         (Action::GiveBack(of), _) => back::make(cx, of),
         _ => Err(gone()),
@@ -132,7 +132,11 @@ fn raise(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<D
     counted(cx, deployment, count)
 }
 
-fn lower(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<Deed, Reason> {
+pub(super) fn lower(
+    cx: &Context,
+    deployment: &Object<Deployment>,
+    by: &Change,
+) -> Result<Deed, Reason> {
     let was = deployment.wanted();
     let declared = application(cx.world, deployment).and_then(|a| a.spec.scaling.as_ref());
     let least = by.bound.unwrap_or(1).max(1).max(declared.map_or(1, |scaling| scaling.min));
@@ -144,7 +148,7 @@ fn lower(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<D
     counted(cx, deployment, count)
 }
 
-fn application<'a>(
+pub(super) fn application<'a>(
     world: &'a Snapshot,
     deployment: &Object<Deployment>,
 ) -> Option<&'a Arc<Object<Application>>> {
@@ -225,40 +229,6 @@ pub(super) fn whom(environments: &[String], labels: &Selector) -> String {
         (some, true) => some.join(", "),
         (some, false) => format!("{labels} in {}", some.join(", ")),
     }
-}
-
-/// Another deployment gives instances up; its autoscaler's number is nobody else's to write.
-fn borrow(cx: &Context, deployment: &Object<Deployment>, by: &Change) -> Result<Deed, Reason> {
-    let gives = |other: &&Arc<Object<Deployment>>| {
-        let labels = application(cx.world, other).map(|application| &application.meta.labels);
-        let core = labels.is_some_and(|l| l.get("tier").is_some_and(|tier| tier == "core"));
-        other.spec.environment == deployment.spec.environment
-            && other.name() != deployment.name()
-            && !core
-            && !other.meta.deleting()
-            && other.wanted() > by.bound.unwrap_or(1).max(1)
-            && elasticity::kept(cx.world, other.name()).is_none()
-    };
-    let lender = cx.world.all::<Deployment>().filter(gives);
-    let lender = lender.max_by_key(|other| (other.wanted(), std::cmp::Reverse(other.name())));
-    let Some(lender) = lender else {
-        let message = format!(
-            "nobody in {} has instances to give up for {}",
-            deployment.spec.environment,
-            deployment.name()
-        );
-        let hint = "core applications give none up, nor do those whose autoscaler acts: a budget's \
-                    shares make these smaller";
-        return Err(Reason::new("nothing-to-do", message).hint(hint));
-    };
-    let done = lower(cx, lender, by)?;
-    let left = done.writes.iter().find_map(|write| match write {
-        Write::Put(Any::Deployment(new)) if new.name() == lender.name() => Some(new.spec.instances),
-        _ => None,
-    });
-    let (deployment, was) = (lender.name().to_owned(), lender.wanted());
-    let is = left.unwrap_or(was);
-    Ok(done.takes(What::Instances { deployment, was, is }))
 }
 
 fn evacuate(cx: &Context, zone: &str) -> Result<Deed, Reason> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use atoll_model::centre::Standing;
 use atoll_model::centre::action::{Action, GiveBack, Taken, What};
 use atoll_model::{
-    Any, Config, Decision, Deployment, Object, Policy, Reason, Snapshot, Span, Timestamp, Write,
+    Any, Autoscaler, Config, Decision, Deployment, Object, Policy, Reason, Snapshot, Span,
+    Timestamp, Write,
 };
 
 use super::action::{Deed, deed, set, whom};
@@ -72,7 +73,9 @@ pub(crate) fn lent<'a>(
     world.all::<Decision>().filter(move |decision| {
         let what = decision.status.taken.as_ref().map(|taken| &taken.what);
         let ours = match what {
-            Some(What::Instances { deployment: of, .. }) => of == deployment,
+            Some(What::Instances { deployment: of, .. } | What::Most { deployment: of, .. }) => {
+                of == deployment
+            }
             _ => false,
         };
         ours && is_open(world, decision)
@@ -88,6 +91,10 @@ fn is_as_left(world: &Snapshot, what: &What) -> bool {
             let lender = world.get::<Deployment>(deployment).filter(|d| !d.meta.deleting());
             lender.is_some_and(|lender| lender.spec.instances == *is)
                 && elasticity::kept(world, deployment).is_none()
+        }
+        What::Most { deployment, is, .. } => {
+            let stored = world.get::<Autoscaler>(deployment);
+            stored.is_some_and(|autoscaler| autoscaler.spec.max == Some(*is))
         }
     }
 }
@@ -120,14 +127,7 @@ pub(super) fn make(cx: &Context, back: &GiveBack) -> Result<Deed, Reason> {
             let mut new = stored.map(|lender| Object::clone(lender)).ok_or_else(|| {
                 Reason::new("gone", format!("deployment/{deployment} is no more"))
             })?;
-            let more = was.saturating_sub(*is);
-            if !has_room(cx.world, &new, more) {
-                let message = format!(
-                    "no host has room yet for {} of {deployment}",
-                    instances(more as usize)
-                );
-                return Err(Reason::new("no-room", message));
-            }
+            has_room(cx.world, &new, was.saturating_sub(*is))?;
             new.spec.instances = *was;
             let words = format!(
                 "deployment/{deployment} goes back from {is} to {}",
@@ -135,15 +135,34 @@ pub(super) fn make(cx: &Context, back: &GiveBack) -> Result<Deed, Reason> {
             );
             deed(edit::apply(cx, vec![Any::Deployment(Arc::new(new))]), words)
         }
+        What::Most { deployment, was, is, kept } => {
+            let gone = || Reason::new("gone", format!("deployment/{deployment} is no more"));
+            let lender = cx.world.get::<Deployment>(deployment).ok_or_else(gone)?;
+            has_room(cx.world, lender, kept.saturating_sub(*is))?;
+            let stored = cx.world.get::<Autoscaler>(deployment).ok_or_else(gone)?;
+            let mut new = Object::clone(stored);
+            new.spec.max = *was;
+            let was = was.map_or_else(|| "what is usual".to_owned(), |was| was.to_string());
+            let words =
+                format!("the most autoscaler/{deployment} may keep goes back from {is} to {was}");
+            deed(edit::apply(cx, vec![Any::Autoscaler(Arc::new(new))]), words)
+        }
     }
 }
 
-/// Whether so many more instances of a deployment find a host: what was lent is not to be missing
-/// again as soon as it is back.
-fn has_room(world: &Snapshot, lender: &Object<Deployment>, more: u32) -> bool {
-    let Some(need) = Need::of(world, lender) else { return false };
+/// Looks whether so many more instances of a deployment find a host: what was lent is not to be
+/// missing again as soon as it is back.
+///
+/// # Errors
+/// That they find none.
+fn has_room(world: &Snapshot, lender: &Object<Deployment>, more: u32) -> Result<(), Reason> {
+    let message =
+        format!("no host has room yet for {} of {}", instances(more as usize), lender.name());
+    let none = || Reason::new("no-room", message);
+    let Some(need) = Need::of(world, lender) else { return Err(none()) };
     let mut placer = Placer::new(world, need, world.seats(lender.name()));
-    (0..more).all(|seed| placer.place(u64::from(seed)).is_some())
+    let all = (0..more).all(|seed| placer.place(u64::from(seed)).is_some());
+    if all { Ok(()) } else { Err(none()) }
 }
 
 /// The mark on the decision whose taking is given back.

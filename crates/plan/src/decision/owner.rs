@@ -97,7 +97,7 @@ fn is_theirs(case: &Case, any: &Any) -> bool {
 
 /// Targets that the decision centre changes, as people could by hand.
 fn is_carried_out(kind: Kind) -> bool {
-    matches!(kind, Kind::Deployment | Kind::Host | Kind::Config)
+    matches!(kind, Kind::Deployment | Kind::Host | Kind::Config | Kind::Autoscaler)
 }
 
 /// What people may not say though the kind is theirs to write: that a package was built here, that

@@ -190,7 +190,12 @@ pub(super) fn about(cx: &Context, it: &Object<Deployment>, told: &mut Told) {
         }
         told.see(id);
     }
-    for lent in crate::centre::back::lent(cx.world, it.name()) {
+    lent(cx, it.name(), told);
+}
+
+/// What of a deployment others have for a while.
+pub(super) fn lent(cx: &Context, deployment: &str, told: &mut Told) {
+    for lent in crate::centre::back::lent(cx.world, deployment) {
         let (subject, id) = (&lent.spec.subject, format!("decision/{}", lent.name()));
         let message = format!("it gave instances up for {subject}, until that is over: {id}");
         told.reasons.push(Reason::new("lent", message));

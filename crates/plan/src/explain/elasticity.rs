@@ -58,6 +58,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
             false => format!("nothing, until: atoll autoscale deployment/{name} --mode act"),
         });
     }
+    super::centre::lent(cx, name, told);
     told.see(format!("deployment/{name}"));
     if let Some(deployment) = cx.world.get::<Deployment>(name) {
         told.see(format!("application/{}", deployment.spec.application));
