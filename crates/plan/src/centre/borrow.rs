@@ -1,6 +1,6 @@
 //! Whose instances are given up for a deployment that finds no room: of what is not of the core
-//! tier, the largest whose number a person keeps, or else the largest whose autoscaler acts. Of that
-//! the most it may keep becomes less; its number is the autoscaler's own.
+//! tier, the largest whose number a person keeps, or else the largest whose autoscaler acts. Of
+//! that the most it may keep becomes less; its number is the autoscaler's own.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

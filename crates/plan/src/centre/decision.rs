@@ -261,11 +261,12 @@ impl Turn<'_> {
             let message = format!("somebody said that it is wrong{comment}");
             return self.skip(Reason::new("judged-wrong", message));
         }
-        let asked = Asked { cx, decision: self.decision, subject, policy };
+        let action = self.status.action.clone().unwrap_or_else(|| policy.spec.action.clone());
+        let asked = Asked { cx, decision: self.decision, subject, policy, action: &action };
         let vain = asked.in_vain();
         let after = policy.spec.escalate_after;
         // That taking did not help keeps nobody from getting it back.
-        let gives_back = matches!(self.status.action, Some(Action::GiveBack(_)));
+        let gives_back = matches!(action, Action::GiveBack(_));
         if after > 0 && vain >= after && said.is_none() && !gives_back {
             let message = format!(
                 "policy/{} has acted {vain} times about {} without help; a person is to look",

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::centre::action::Action;
+use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::Helped;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::guard::GuardMode;
@@ -98,6 +98,8 @@ pub(super) struct Asked<'a> {
     pub decision: &'a Object<Decision>,
     pub subject: &'a Subject<'a>,
     pub policy: &'a Object<Policy>,
+    /// What is to be done.
+    pub action: &'a Action,
 }
 
 impl Asked<'_> {
@@ -169,7 +171,13 @@ impl Asked<'_> {
     /// Too much of what is like it would be under way.
     fn radius(&self) -> Option<Reason> {
         let world = self.cx.world;
-        let flying = self.others().filter(|other| other.status.is_in_flight());
+        // Whoever gives more does not wait for who takes some away.
+        let gives = self.action.direction() == Direction::Up;
+        let counts = |other: &&Arc<Object<Decision>>| {
+            let towards = other.status.action.as_ref().map(Action::direction);
+            other.status.is_in_flight() && !(gives && towards == Some(Direction::Down))
+        };
+        let flying = self.others().filter(counts);
         let like = |other: &&Arc<Object<Decision>>| match Subject::find(world, &other.spec.subject)
         {
             Some(other) => self.subject.is_peer(&other),
