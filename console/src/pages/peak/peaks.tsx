@@ -1,6 +1,7 @@
 // Peaks: the calendar of each, and its watch room: what it takes and has, the load against what is
 // expected, what is promised, what fires and what is decided; afterwards, what was seen.
 import { Link } from "@tanstack/react-router";
+import { Fragment } from "react";
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Peak, PeakApplication } from "../../api/objects";
 import { stateOf } from "../../logic/decisions";
@@ -117,41 +118,47 @@ function Applications({ rows, now }: { rows: readonly PeakApplication[]; now: nu
         <thead>
           <tr>
             <th>Application</th>
-            <th className="num">Usual</th>
+            <th className="num peak-more">Usual</th>
             <th className="num">Expected</th>
             <th className="num">Load</th>
-            <th className="num">Each carries</th>
+            <th className="num peak-more">Each carries</th>
             <th className="num">Takes</th>
             <th className="num">Has</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.deployment}>
-              <td>
-                <ObjectLink plural="deployments" name={row.deployment} />
-                {row.called && <span className="quiet"> called</span>}
-                {(row.reasons ?? []).map((reason) => (
-                  <div key={reason.code} className="small quiet">
-                    {reason.message}
-                  </div>
-                ))}
-              </td>
-              <td className="num">{row.usual ?? "?"}</td>
-              <td className="num">{expectedOf(row, now) ?? "?"}</td>
-              <td className="num">
-                {row.load ?? ""}
-                <Against load={row.load} expected={row.expected} />
-              </td>
-              <td className="num">
-                {row.each ?? "?"}
-                {row.each !== undefined && row.each !== null && (
-                  <div className="small quiet">{row.known}</div>
-                )}
-              </td>
-              <td className="num">{row.needed ?? "?"}</td>
-              <td className={row.missing > 0 ? "num peak-short" : "num"}>{row.have}</td>
-            </tr>
+            <Fragment key={row.deployment}>
+              <tr>
+                <td>
+                  <ObjectLink plural="deployments" name={row.deployment} />
+                  {row.called && <span className="quiet"> called</span>}
+                </td>
+                <td className="num peak-more">{row.usual ?? "?"}</td>
+                <td className="num">{expectedOf(row, now) ?? "?"}</td>
+                <td className="num">
+                  {row.load ?? ""}
+                  <Against load={row.load} expected={row.expected} />
+                </td>
+                <td className="num peak-more">
+                  {row.each ?? "?"}
+                  {row.each !== undefined && row.each !== null && (
+                    <div className="small quiet">{row.known}</div>
+                  )}
+                </td>
+                <td className="num">{row.needed ?? "?"}</td>
+                <td className={row.missing > 0 ? "num peak-short" : "num"}>{row.have}</td>
+              </tr>
+              {(row.reasons ?? []).length > 0 && (
+                <tr className="peak-notes">
+                  <td colSpan={7} className="small quiet">
+                    {(row.reasons ?? []).map((reason) => (
+                      <div key={reason.code}>{reason.message}</div>
+                    ))}
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           ))}
         </tbody>
       </table>
