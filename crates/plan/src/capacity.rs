@@ -294,7 +294,7 @@ fn is_news(old: &CapacityStatus, new: &CapacityStatus) -> bool {
     seen(old) != seen(new) || moved || counts(old) != counts(new) || (late && other)
 }
 
-/// Whether a measured value is another than what was told of it, by so much that it is told at once.
+/// Whether a measured value is so far from what was told of it that it is told at once.
 pub(crate) fn has_moved(old: Option<f64>, new: Option<f64>) -> bool {
     match old.zip(new) {
         Some((old, new)) => (old - new).abs() > old.abs() * TOLD_AT_ONCE,

@@ -16,6 +16,7 @@ use atoll_model::{
 };
 
 use crate::Measurements;
+use crate::capacity::ask::callers;
 use crate::sim::Sim;
 use crate::sim::clouds::BOOT;
 use crate::sim::twin::Twin;
@@ -344,7 +345,7 @@ fn brought(
     assumed: &mut Vec<String>,
 ) -> Vec<(Base, f64)> {
     let usual = Load { known: Some(atoll_model::rehearsal::Known::Forecast), ..Load::default() };
-    let called = load::callers(&today.world).remove(deployment).unwrap_or_default();
+    let called = callers(&today.world).remove(deployment).unwrap_or_default();
     let mut all = Vec::new();
     for (caller, each) in called {
         let Some(base) = past::known(today, &caller, &usual, when, &mut Vec::new()) else {

@@ -114,23 +114,32 @@ fn examples_come_out_as_they_say() {
 
 #[test]
 fn what_is_not_there_is_told_before_and_all_at_once() {
-    let scenario = |lines: &str| {
-        let text = format!(
-            "apiVersion: atoll/v1\nkind: Rehearsal\nmetadata: {{ name: x }}\nspec:\n  lasts: 1h\n  \
-             fleet: {{ zones: {{ a: 2 }}, applications: {{ shop: {{ capacity: 100 }} }} }}\n  load: \
-             {{ shop: {{ level: 50 }} }}\n{lines}"
-        );
-        read_scenario("x.yaml", text.as_bytes()).unwrap()
-    };
-    let told = |lines: &str| -> Vec<String> {
-        let told = run(&scenario(lines), &Today::default(), &never()).err().unwrap_or_default();
+    const MADE: &str = "
+apiVersion: atoll/v1
+kind: Rehearsal
+metadata: { name: x }
+spec:
+  lasts: 1h
+  fleet: { zones: { a: 2 }, applications: { shop: { capacity: 100 } } }
+  load: { shop: { level: 50 } }
+";
+    let told = |more: &str| -> Vec<String> {
+        let scenario = read_scenario("x.yaml", format!("{MADE}{more}").as_bytes()).unwrap();
+        let told = run(&scenario, &Today::default(), &never()).err().unwrap_or_default();
         told.into_iter().map(|reason| reason.message).collect()
     };
     let wrong = told(
-        "  faults:\n  - { fault: loss, at: 5m, of: zone/b }\n  - { fault: load, at: 5m, of: stock, \
-         times: 2 }\n  changes:\n  - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }\n  - \
-         { change: scale, at: 5m, of: pool/own, to: 3 }\n  - { change: migrate, at: 5m, off: 'zone \
-         =' }\n  checks:\n  - { check: runs, of: shop, release: shop-9 }\n",
+        "
+  faults:
+  - { fault: loss, at: 5m, of: zone/b }
+  - { fault: load, at: 5m, of: stock, times: 2 }
+  changes:
+  - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }
+  - { change: scale, at: 5m, of: pool/own, to: 3 }
+  - { change: migrate, at: 5m, off: 'zone =' }
+  checks:
+  - { check: runs, of: shop, release: shop-9 }
+",
     );
     let begins = [
         "faults: there is no host of zone/b",
@@ -145,8 +154,12 @@ fn what_is_not_there_is_told_before_and_all_at_once() {
         assert!(told.starts_with(begin), "{told}");
     }
     let made = told(
-        "  changes:\n  - { change: deploy, at: 5m, of: shop }\n  checks:\n  - { check: runs, of: \
-         shop, release: shop-2 }\n",
+        "
+  changes:
+  - { change: deploy, at: 5m, of: shop }
+  checks:
+  - { check: runs, of: shop, release: shop-2 }
+",
     );
     assert_eq!(made, [""; 0], "it comes in the scenario");
 }

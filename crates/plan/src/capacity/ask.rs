@@ -266,6 +266,21 @@ pub(crate) fn called(of: &Object<Application>) -> BTreeSet<String> {
     needed.chain(calls).collect()
 }
 
+/// For each deployment, who calls it how often.
+pub(crate) fn callers(world: &Snapshot) -> BTreeMap<String, Vec<(String, f64)>> {
+    let mut called: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
+    for deployment in world.all::<Deployment>() {
+        let spec = &deployment.spec;
+        let Some(application) = world.get::<Application>(&spec.application) else { continue };
+        let Some(scaling) = &application.spec.scaling else { continue };
+        for (callee, each) in &scaling.calls {
+            let callee = format!("{callee}.{}", spec.environment);
+            called.entry(callee).or_default().push((deployment.meta.name.clone(), *each));
+        }
+    }
+    called
+}
+
 /// The load that comes with what the business counts.
 fn of_business(world: &Snapshot, name: &str, demand: &BTreeMap<String, f64>) -> Option<f64> {
     let ratios = &application(world, name)?.spec.scaling.as_ref()?.demand;

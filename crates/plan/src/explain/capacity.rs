@@ -21,10 +21,13 @@ pub(super) fn tell(cx: &Context, it: &Object<Capacity>, told: &mut Told) {
             told.waiting_for.push("its load to be measured".to_owned());
             "its load is not measured".to_owned()
         }
-        (_, Some(load)) => format!(
-            "the load is {load}, which takes {}; {ready} serve",
-            crate::instances(needed as usize)
-        ),
+        (_, Some(load)) => {
+            let buffer = it.spec.buffer * 100.0;
+            let spare =
+                if buffer > 0.0 { format!(", {buffer} % spare among them") } else { String::new() };
+            let takes = crate::instances(needed as usize);
+            format!("the load is {load}, which takes {takes}{spare}; {ready} serve")
+        }
     };
     told.state = format!("An instance of {name} carries {each}, {known}; {stands}.");
     for carried in &status.releases {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atoll_model::capacity::Known;
 use atoll_model::elasticity::AutoscalerPhase;
-use atoll_model::peak::{Freezes, PeakCheck, PeakStatus, Ready, State};
+use atoll_model::peak::{Freezes, PeakCheck, PeakStatus, Ready, State, when};
 use atoll_model::pool::AutoscaleMode;
 use atoll_model::{
     Autoscaler, Budget, Config, Freeze, Object, Objective, Peak, Pool, Timestamp, many,
@@ -254,8 +254,13 @@ impl Look<'_> {
         match grown {
             Some(row) => lacks(format!("{} takes more than was rehearsed", row.deployment), again),
             None if !last.held => lacks(format!("it did not hold: {}", last.told), again),
-            None => Ok(format!("it held at {}: {}", last.at, last.told)),
+            None => Ok(format!("it held at {}: {}", self.shown(last.at), last.told)),
         }
+    }
+
+    /// A time as the peak's own are shown.
+    fn shown(&self, at: Timestamp) -> String {
+        when::shown(at, self.peak.spec.time_zone.as_deref())
     }
 
     fn kill(&self) -> Found {
@@ -359,7 +364,7 @@ impl Look<'_> {
     fn packages(&self) -> Found {
         let hosts = &self.status.hosts;
         if !self.status.fetching {
-            let at = self.status.times.prefetch;
+            let at = self.shown(self.status.times.prefetch);
             return lacks(format!("hosts fetch them from {at} on"), "nothing is to be done");
         }
         match hosts.fetched >= hosts.have {

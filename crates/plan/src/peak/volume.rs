@@ -12,7 +12,7 @@ use atoll_model::{
 
 use crate::Context;
 use crate::capacity::ahead;
-use crate::capacity::ask::{Carries, called, carries, fan};
+use crate::capacity::ask::{Carries, called, callers, carries, fan};
 use crate::elasticity::decide;
 use crate::peak::growth;
 
@@ -133,7 +133,7 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
     let mut courses: BTreeMap<&str, Course> = BTreeMap::new();
     let mut by_now: BTreeSet<&str> = BTreeSet::new();
     let mut by_callers: BTreeSet<&str> = BTreeSet::new();
-    let callers = callers(cx.world, &names);
+    let callers = callers_of(cx.world, &names);
     for slot in &slots {
         let mut base: BTreeMap<String, f64> =
             past.now.iter().map(|(name, load)| ((*name).to_owned(), *load)).collect();
@@ -196,30 +196,20 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
     .collect()
 }
 
-/// Of each that is only called, who calls it and how often.
-type Callers<'a> = BTreeMap<&'a str, Vec<(&'a str, f64)>>;
+/// Who calls each deployment and how often.
+type Callers = BTreeMap<String, Vec<(String, f64)>>;
 
-fn callers<'a>(world: &'a Snapshot, names: &'a BTreeMap<String, bool>) -> Callers<'a> {
-    let called = names.iter().filter(|(_, named)| !**named).map(|(name, _)| name.as_str());
-    let called = called.filter(|name| carries(world, name).is_some());
-    let mut all: Callers = called.map(|name| (name, Vec::new())).collect();
-    for deployment in world.all::<Deployment>() {
-        let spec = &deployment.spec;
-        let application = world.get::<Application>(&spec.application);
-        let scaling = application.and_then(|application| application.spec.scaling.as_ref());
-        for (callee, each) in scaling.iter().flat_map(|scaling| &scaling.calls) {
-            if let Some(callers) = all.get_mut(format!("{callee}.{}", spec.environment).as_str()) {
-                callers.push((deployment.name(), *each));
-            }
-        }
-    }
+/// Who calls those that are only called, where somebody knows what an instance of these carries.
+fn callers_of(world: &Snapshot, names: &BTreeMap<String, bool>) -> Callers {
+    let mut all = callers(world);
+    all.retain(|name, _| names.get(name) == Some(&false) && carries(world, name).is_some());
     all
 }
 
 /// The usual load of what is only called and whose own is not known: what comes with that of its
 /// callers, as far as theirs is.
 fn brought<'a>(
-    callers: &Callers<'a>,
+    callers: &'a Callers,
     base: &BTreeMap<String, f64>,
     usual: &BTreeMap<&str, f64>,
 ) -> BTreeMap<&'a str, f64> {
@@ -230,10 +220,10 @@ fn brought<'a>(
             let known = found.get(name).or(usual.get(name)).copied();
             known.or(base.get(name).copied()).unwrap_or(0.0)
         };
-        let unknown = callers.iter().filter(|(name, _)| !usual.contains_key(*name));
+        let unknown = callers.iter().filter(|(name, _)| !usual.contains_key(name.as_str()));
         let sums = unknown.map(|(name, by)| {
             let sum: f64 = by.iter().map(|(caller, each)| load(caller) * each).sum();
-            (*name, sum)
+            (name.as_str(), sum)
         });
         let next: BTreeMap<&str, f64> = sums.filter(|(_, sum)| *sum > 0.0).collect();
         if next == found {

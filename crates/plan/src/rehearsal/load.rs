@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::rehearsal::{Load, Peak};
-use atoll_model::{Application, Deployment, Snapshot, Span, Timestamp};
+use atoll_model::{Snapshot, Span, Timestamp};
 
+use crate::capacity::ask::callers;
 use crate::checksum;
 
 const DAY: i64 = 86_400_000;
@@ -181,21 +182,6 @@ impl Loads {
 /// Whether a deployment is meant by its name or by that of its application.
 pub(crate) fn is_of(deployment: &str, name: &str) -> bool {
     deployment == name || deployment.rsplit_once('.').is_some_and(|(of, _)| of == name)
-}
-
-/// For each deployment, who calls it how often.
-pub(super) fn callers(world: &Snapshot) -> BTreeMap<String, Vec<(String, f64)>> {
-    let mut called: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
-    for deployment in world.all::<Deployment>() {
-        let spec = &deployment.spec;
-        let Some(application) = world.get::<Application>(&spec.application) else { continue };
-        let Some(scaling) = &application.spec.scaling else { continue };
-        for (callee, each) in &scaling.calls {
-            let callee = format!("{callee}.{}", spec.environment);
-            called.entry(callee).or_default().push((deployment.meta.name.clone(), *each));
-        }
-    }
-    called
 }
 
 fn gather(
