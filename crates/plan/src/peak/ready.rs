@@ -204,11 +204,14 @@ impl Look<'_> {
                 _ => format!("pools may make {} more", many(hosts.pools, "host")),
             });
         }
-        let message = format!(
-            "{} would find no room, if pools made the {} they may",
-            crate::instances(hosts.beyond as usize),
-            many(hosts.pools, "host")
-        );
+        let beyond = crate::instances(hosts.beyond as usize);
+        let message = match hosts.pools {
+            0 => format!("{beyond} would find no room, and no pool may make a host"),
+            may => {
+                let may = many(may, "host");
+                format!("{beyond} would find no room, if pools made the {may} they may")
+            }
+        };
         let labels_fit = |pool: &&Arc<Object<Pool>>| {
             crate::pool::serves(self.cx.world, pool, &self.peak.spec.environment)
         };

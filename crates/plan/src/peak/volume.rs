@@ -77,6 +77,11 @@ impl<'a> Past<'a> {
             let before = status.applications.iter();
             now.extend(before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))));
         }
+        // What is not measured for a moment is as usual as it was.
+        let before = status.applications.iter().filter(|row| !is_of_callers(row));
+        for (name, usual) in before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))) {
+            now.entry(name).or_insert(usual);
+        }
         let hours: BTreeMap<&str, BTreeMap<Timestamp, f64>> = hours.collect();
         let growth = hours.iter().map(|(name, hours)| (*name, growth::per_week(hours)));
         Past {
@@ -340,6 +345,10 @@ fn told(course: &[(Timestamp, Option<f64>, f64)]) -> Vec<PeakSlot> {
             Some(PeakSlot { at: part.first()?.0, expected: decide::round(highest) })
         })
         .collect()
+}
+
+fn is_of_callers(row: &PeakApplication) -> bool {
+    row.reasons.iter().any(|reason| reason.code == USUAL_CALLED)
 }
 
 /// Whether the usual load of one is what was measured at such times.
