@@ -99,9 +99,16 @@ fn roll_back(cx: &Context, deployment: &Object<Deployment>) -> Result<Deed, Reas
     let vetoed = |name: &String| {
         cx.world.get::<Release>(name).is_none_or(|release| release.spec.veto.is_some())
     };
-    let older = |good: &&String| number(good) < newest && !vetoed(good);
-    let Some(good) = known.into_iter().find(older) else {
-        let message = format!("deployment/{name} has no release to go back to");
+    let failed = status.failed.as_ref();
+    let gave_up = |good: &String| failed.is_some_and(|failed| failed.release == *good);
+    let mut older = known.into_iter().filter(|good| number(good) < newest && !vetoed(good));
+    let Some(good) = older.find(|good| !gave_up(good)) else {
+        let why = failed.map(|failed| {
+            let (release, at) = (&failed.release, failed.at);
+            format!(" any more: {release} was given up at {at}, {}", failed.reason.message)
+        });
+        let why = why.unwrap_or_default();
+        let message = format!("deployment/{name} has no release to go back to{why}");
         return Err(Reason::new("nothing-to-do", message));
     };
     let words = format!(

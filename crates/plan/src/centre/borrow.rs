@@ -65,8 +65,12 @@ impl<'a> Lender<'a> {
     fn of(cx: &Context, deployment: &'a Arc<Object<Deployment>>, by: &Change) -> Option<Self> {
         let name = deployment.name();
         let kept = elasticity::kept(cx.world, name);
-        let bound = by.bound.unwrap_or(1).max(1);
-        let least = kept.map_or(bound, |_| bound.max(elasticity::least(cx.world, name)));
+        let scaling = application(cx.world, deployment).and_then(|a| a.spec.scaling.as_ref());
+        let least = match kept {
+            Some(_) => elasticity::least(cx.world, name),
+            None => scaling.map_or(1, |scaling| scaling.min),
+        };
+        let least = least.max(by.bound.unwrap_or(1)).max(1);
         let free = kept.is_none() || peak::kept(cx.world, name).is_none();
         let lender = Lender { deployment, kept, least };
         (free && lender.has() > least).then_some(lender)

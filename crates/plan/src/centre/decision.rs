@@ -21,7 +21,7 @@ use super::{EVERY, alert, back, effect, measure, weigh};
 use crate::alerting::suspect::suspects;
 use crate::decision::{Verdict, decide};
 use crate::query::Query;
-use crate::{Context, Plan, sooner};
+use crate::{Context, Plan, edit, sooner};
 
 /// The planner's name, by which the gate knows it.
 pub const NAME: &str = "decision";
@@ -150,6 +150,13 @@ impl Turn<'_> {
         if let Some(effect) = came {
             let message = format!("{} {}", self.status.policy, effect.message);
             self.plan.reasons.push(Reason::new("measured", message));
+            if let Some(deployment) = effect::restored(self.cx, self.decision) {
+                let asks = Any::Deployment(Arc::new(deployment));
+                self.plan
+                    .writes
+                    .extend(edit::apply(self.cx, vec![asks]).into_iter().flat_map(|p| p.writes));
+                self.plan.intent = Intent::Edit;
+            }
             self.status.phase = DecisionPhase::Measured;
             self.status.effect = Some(effect);
             self.status.ended_at = Some(self.cx.now);
@@ -159,7 +166,7 @@ impl Turn<'_> {
     fn decide(&mut self) {
         let id = &self.decision.spec.subject;
         let subject = Subject::find(self.cx.world, id);
-        let weighed = weigh::weigh(self.cx, id, subject.as_ref());
+        let weighed = weigh::weigh(self.cx, id, subject.as_ref(), &self.decision.status.policy);
         self.status.reasons.clear();
         self.status.verdict = None;
         // Who never asked for anything and cannot tell now keeps nothing open.
@@ -192,11 +199,14 @@ impl Turn<'_> {
         self.status.changes = deed.as_ref().map(|deed| deed.words.clone()).unwrap_or_default();
         self.status.verdict = deed.as_ref().ok().map(|deed| self.ask(deed));
         if self.status.mode < ActMode::Approve {
-            self.status.reasons.extend(other.or(deed.err()));
+            let against = other.or(deed.err());
             self.status.phase = match self.status.mode {
                 ActMode::Observe => DecisionPhase::Observed,
+                // What cannot be done, or is somebody else's, is no advice.
+                _ if against.is_some() => DecisionPhase::Skipped,
                 _ => DecisionPhase::Advised,
             };
+            self.status.reasons.splice(0..0, against);
             return;
         }
         match (other, deed) {

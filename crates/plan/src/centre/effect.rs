@@ -104,6 +104,17 @@ fn undone(cx: &Context, decision: &Object<Decision>, acted: Timestamp) -> Option
     ))
 }
 
+/// The deployment that gave up what it was taken back to, asking again for what it asked for before:
+/// else it would take no newer release by itself. None, where somebody has changed that since.
+pub(super) fn restored(cx: &Context, decision: &Object<Decision>) -> Option<Object<Deployment>> {
+    undone(cx, decision, decision.status.acted_at?)?;
+    let name = decision.spec.subject.strip_prefix("deployment/")?;
+    let mut new = Object::clone(cx.world.get::<Deployment>(name)?);
+    let before = decision.status.inputs.get("deployment")?.pointer("/spec/release");
+    new.spec.release = before.and_then(|release| release.as_str()).map(str::to_owned);
+    Some(new)
+}
+
 /// When what was given back has been wanted again for as long as the policy asks for: from then on
 /// nothing more is to be seen of it.
 pub(super) fn wanted_again(

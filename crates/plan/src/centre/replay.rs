@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::centre::ActMode;
 use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::DecisionStatus;
 use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
+use atoll_model::centre::{ActMode, Measured};
 use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
 use serde_json::Value;
 
@@ -56,13 +56,14 @@ pub fn replay(
             told.unknown += 1;
             continue;
         }
-        match again(cx, decision, &policies) {
+        match again(cx, decision, &policies, changed) {
             Ok((would, because)) => {
                 let was = in_words(&decision.status);
                 // What comes out the same without the changes is no difference they make: the
                 // policies there are may be others than those that decided.
                 let same = |(now, _): (String, String)| now == would;
-                let alike = !changed.is_empty() && again(cx, decision, &stored).is_ok_and(same);
+                let alike =
+                    !changed.is_empty() && again(cx, decision, &stored, &[]).is_ok_and(same);
                 if was == would || alike {
                     told.same += 1;
                 } else {
@@ -101,12 +102,13 @@ struct Voter<'a> {
     mode: ActMode,
 }
 
-/// What would be decided, and why; an error, where it cannot be told. As in `weigh.rs`, but for
-/// what nobody kept: what could not be done then.
+/// What would be decided, and why; an error, where it cannot be told, also of one of those that are
+/// tried. As in `weigh.rs`, but for what nobody kept: what could not be done then.
 fn again(
     cx: &Context,
     decision: &Object<Decision>,
     policies: &BTreeMap<&str, &Policy>,
+    tried: &[Object<Policy>],
 ) -> Result<(String, String), ()> {
     let (status, inputs) = (&decision.status, &decision.status.inputs);
     let kind = decision.spec.subject.split_once('/').map_or("", |(kind, _)| kind);
@@ -120,10 +122,17 @@ fn again(
             if held_back && status.policy == *name {
                 mode = mode.min(status.mode);
             }
-            Voter { name, policy, said: ask(policy, inputs), mode }
+            let seen = seen(cx, decision, name, policy);
+            Voter { name, policy, said: ask(policy, &seen), mode }
         })
         .collect();
-    let up = |voter: &Voter| voter.policy.action.direction() == Direction::Up;
+    let is_tried = |voter: &Voter| tried.iter().any(|policy| policy.name() == voter.name);
+    if said.iter().any(|voter| is_tried(voter) && matches!(voter.said, Said::Unknown)) {
+        return Err(());
+    }
+    let up = |voter: &Voter| {
+        voter.policy.action.direction() == Direction::Up && voter.mode != ActMode::Observe
+    };
     let more = said.iter().any(|voter| up(voter) && matches!(voter.said, Said::Yes));
     let down = |voter: &Voter| voter.policy.action.direction() == Direction::Down;
     let counts = |voter: &&Voter| {
@@ -170,6 +179,34 @@ fn waited(cx: &Context, decision: &Object<Decision>, name: &str, policy: &Policy
     let Some(since) = kept.map(|vote| vote.since).or(first) else { return false };
     let at = status.acted_at.or(status.ended_at).unwrap_or(cx.now);
     at.since(since) < policy.hold
+}
+
+/// What a policy would have seen: all that was kept, with its own values. A value is that which was
+/// asked for by the same query, whoever voted with it and whatever it is called there.
+fn seen(
+    cx: &Context,
+    decision: &Object<Decision>,
+    name: &str,
+    policy: &Policy,
+) -> BTreeMap<String, Value> {
+    let votes = &decision.status.votes;
+    let known = |wanted: &Measured| {
+        // Its own first: that of another of the same query may be of another moment.
+        let own = votes.iter().filter(|vote| vote.policy == name);
+        own.chain(votes.iter().filter(|vote| vote.policy != name)).find_map(|vote| {
+            let stored = cx.world.get::<Policy>(&vote.policy)?;
+            let same = |it: &&Measured| (&it.query, &it.by) == (&wanted.query, &wanted.by);
+            let it = stored.spec.values.iter().find(same)?;
+            vote.values.get(&it.name).copied()
+        })
+    };
+    let values = policy
+        .values
+        .iter()
+        .filter_map(|wanted| Some((wanted.name.clone(), Value::from(known(wanted)?))));
+    let mut inputs = decision.status.inputs.clone();
+    inputs.insert("values".to_owned(), Value::Object(values.collect()));
+    inputs
 }
 
 fn ask(policy: &Policy, inputs: &BTreeMap<String, Value>) -> Said {

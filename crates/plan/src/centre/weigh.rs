@@ -49,7 +49,14 @@ pub(super) struct Weighed<'a> {
 }
 
 /// Weighs all votes about a thing.
-pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -> Weighed<'a> {
+///
+/// `own` is the policy that was followed before, whose reasons are told before those of others.
+pub(super) fn weigh<'a>(
+    cx: &Context<'a>,
+    subject: &str,
+    of: Option<&Subject>,
+    own: &str,
+) -> Weighed<'a> {
     let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
     let said = policies.filter_map(|policy| {
         let mut all = policy.status.standing.iter();
@@ -72,8 +79,9 @@ pub(super) fn weigh<'a>(cx: &Context<'a>, subject: &str, of: Option<&Subject>) -
             observes: mode == ActMode::Observe,
         })
     });
-    let (blind, mut voters): (Vec<Voter>, Vec<Voter>) =
+    let (mut blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
+    blind.sort_by_key(|voter| voter.policy.name() != own);
     voters.sort_by(|a, b| {
         let order = |voter: &Voter| (voter.cannot, voter.says, voter.action.rank());
         (order(a), a.policy.name()).cmp(&(order(b), b.policy.name()))

@@ -65,7 +65,9 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
     let what = change.object.id();
     let why = &freeze.spec.reason;
     let said = change.object.meta().annotations.get(OVERRIDE_ANNOTATION);
-    let said = said.filter(|why| !why.trim().is_empty());
+    // What a person overrode is that person's change, and not what is decided meanwhile.
+    let decided = case.actor.name == DECISION_CENTRE && case.is_edit();
+    let said = said.filter(|why| !why.trim().is_empty() && !decided);
     if let Some(said) = said.or(change.emergency.as_ref()) {
         let message = format!("{what} changes in freeze {} ({why}): {said}", freeze.name());
         opinion.notes.push(Reason::new("freeze-overridden", message));
@@ -74,6 +76,7 @@ fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opi
     let until = until(&freeze.spec);
     let message = format!("{what} is frozen by freeze/{} {until}: {why}", freeze.name());
     let hint = match case.by_planner() {
+        true if decided => "it goes on once that is over, if it is still voted for".to_owned(),
         true => {
             format!("to go on now, say why: --override-freeze, annotation {OVERRIDE_ANNOTATION}")
         }
@@ -244,7 +247,11 @@ fn moves(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
 fn releases(old: &Object<Deployment>, new: &Object<Deployment>) -> bool {
     let good = [&old.status.last_good, &old.status.good_before];
     let to_good = new.spec.release.is_some() && good.contains(&&new.spec.release);
-    (old.spec.release != new.spec.release && !to_good)
+    // It does not run what was given up: to ask for that no more changes nothing by itself.
+    let failed = old.status.failed.as_ref().map(|failed| &failed.release);
+    let let_go =
+        new.spec.release.is_none() && failed.is_some() && failed == old.spec.release.as_ref();
+    (old.spec.release != new.spec.release && !to_good && !let_go)
         || (new.spec.promoted.is_some() && old.spec.promoted != new.spec.promoted)
         || (new.meta.deleting() && !old.meta.deleting())
 }

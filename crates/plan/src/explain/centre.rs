@@ -38,7 +38,9 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
         record.right,
         record.wrong,
     );
-    if let Some(asked) = spec.requires.as_ref().filter(|asked| !record.meets(asked)) {
+    let may_act = spec.mode == ActMode::Act || spec.modes.iter().any(|m| m.mode == ActMode::Act);
+    let asked = spec.requires.as_ref().filter(|asked| may_act && !record.meets(asked));
+    if let Some(asked) = asked {
         told.waiting_for.push(format!(
             "its record, before it acts: {} decisions that people judged, {} of them right",
             asked.decisions, asked.right
