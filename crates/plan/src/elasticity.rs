@@ -225,13 +225,17 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         wanted = current.min(max);
         reasons = vec![reason];
     }
+    let odd = absurd(subject, &cx.measured.answers, most);
+    if wanted < current.min(max) && !odd.is_empty() {
+        (wanted, reasons) = (current.min(max), Vec::new());
+    }
     let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");
     if let Some(bound) = bound.filter(|_| full) {
         reasons.retain(|reason| reason.code != "at-max");
         reasons.push(bound.reason);
     }
     reasons.extend(failures(subject, &cx.measured.answers));
-    reasons.extend(absurd(subject, &cx.measured.answers, most));
+    reasons.extend(odd);
     let score = match subject.mode() {
         ScalingMode::Observe => score::look(stored, &needs, subject.scored(), cx.now),
         ScalingMode::Act => stored.score.clone(),

@@ -45,7 +45,7 @@ const IDLE_GRAINS: u32 = 2;
 /// So many deviations beyond what is kept have to be too many as well before any is taken away, but
 /// not more than this share of an instance: a load at the edge of a number does not make it go to
 /// and fro.
-const EDGE: (f64, f64) = (1.0, 0.2);
+const EDGE: (f64, f64) = (1.0, 0.15);
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -178,7 +178,8 @@ fn margins(question: &Question, seen: &[Seen]) -> Vec<Margin> {
             true => (level(PASSED), BESIDE),
             false => (level(LATEST), kept(signal.spread, level(LATEST))),
         };
-        Margin { level, beyond: by * signal.spread, foreseen }
+        let beyond = (by * signal.spread).min(signal.room(level));
+        Margin { level, beyond, foreseen }
     };
     seen.iter().enumerate().map(margin).collect()
 }
@@ -282,8 +283,8 @@ fn down(
         let before = signal.before(now, question.down_after);
         if before.is_some_and(|before| before > 1.0 && latest < before * SUDDEN) {
             let message = format!(
-                "{} fell suddenly, from {} to {}: that may be an outage, and nothing is taken away \
-                 for a while",
+                "{} fell suddenly, from asking for {} to {}: that may be an outage, and nothing is \
+                 taken away for a while",
                 signal.name,
                 round(before.unwrap_or_default()),
                 round(latest)
@@ -292,7 +293,9 @@ fn down(
             return None;
         }
         let edge = (EDGE.0 * seen.spread).min(EDGE.1);
-        (most, waited) = (most.max(whole(need + margin.beyond + edge)), waited.max(window));
+        let jump = seen.jump(now, window).map_or(0.0, |jump| jump.min(passed));
+        let fewest = whole(need.max(jump) + margin.beyond + edge);
+        (most, waited) = (most.max(fewest), waited.max(window));
     }
     let grain = grain(question.current);
     if grain > 1 && most + IDLE_GRAINS * grain > question.current {
@@ -307,7 +310,8 @@ fn down(
 
 fn frozen(signal: &Needs, value: f64) -> Reason {
     let message = format!(
-        "{} stands still at {}, and moved before: it may be frozen, and nothing is taken away",
+        "{} stands still, asking for {}, and moved before: it may be frozen, and nothing is taken \
+         away",
         signal.name,
         round(value)
     );

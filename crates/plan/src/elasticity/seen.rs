@@ -14,6 +14,10 @@ const NORMAL: f64 = 1.4826;
 const SMALL: f64 = 0.1;
 /// What is older is not what is.
 const FRESH: Span = Span::seconds(60);
+/// A minute of which so many points are known is known.
+const MINUTE: usize = 4;
+/// So many times as much is a jump; less is what a signal goes up and down by.
+const JUMP: f64 = 1.25;
 /// A trend is taken from so much of the past.
 const TREND: Span = Span::seconds(600);
 /// What is needed goes up and down from one moment to the next; its level is the mean of this.
@@ -138,6 +142,20 @@ impl<'a> Seen<'a> {
         Some(self.since(now - FRESH).last()?.min(self.needs.latest(now, latest)?))
     }
 
+    /// How far beyond a level it may go: of what is known for a short time only, no farther than it
+    /// was seen, as what it goes up and down by is hardly known.
+    pub(super) fn room(&self, level: f64) -> f64 {
+        let points = self.needs.points;
+        let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else {
+            return 0.0;
+        };
+        if last.since(*first) >= SHORT {
+            return f64::INFINITY;
+        }
+        let highest = points.iter().map(|(_, need)| *need).fold(level, f64::max);
+        highest - level
+    }
+
     /// What it will ask for if it goes on from its level as in the last minutes. A trend is one
     /// that holds in both halves of them: what jumped and stays is none.
     pub(super) fn ahead(&self, now: Timestamp, lead: Span, level: f64) -> f64 {
@@ -152,16 +170,35 @@ impl<'a> Seen<'a> {
         (level + slope * lead).min(level * 2.0)
     }
 
-    /// The highest level of a window, if enough of that is measured. Where the level still follows
-    /// a jump, it is not below what was asked for all through the last minute.
+    /// The highest level of a window, if enough of that is measured.
     pub(super) fn most(&self, now: Timestamp, window: Span) -> Option<f64> {
         let levels = self.since(now - window);
         let expected = (window.0 / EVERY.0) as f64;
         let complete = levels.len() as f64 >= (expected * COMPLETE).floor();
-        let most = levels.iter().copied().max_by(f64::total_cmp)?;
-        let lately = self.needs.since(now - FRESH).iter().map(|(_, need)| *need);
-        complete.then_some(lately.min_by(f64::total_cmp).map_or(most, |least| most.max(least)))
+        complete.then(|| levels.iter().copied().max_by(f64::total_cmp))?
     }
+
+    /// The most that was asked for all through some minute of a window, where that is a jump. The
+    /// level follows one late, and never shows what passes sooner. What came and went as high before
+    /// the window is what it goes up and down by.
+    pub(super) fn jump(&self, now: Timestamp, window: Span) -> Option<f64> {
+        let all = self.needs.points;
+        let (before, lately) = all.split_at(all.partition_point(|(at, _)| *at <= now - window));
+        let held = highest_minute(lately);
+        (held > highest_minute(before) * JUMP).then_some(held)
+    }
+}
+
+/// The most that was asked for all through some minute.
+fn highest_minute(points: &[(Timestamp, f64)]) -> f64 {
+    let least = |last: usize| {
+        let minute =
+            points[..=last].iter().rev().take_while(|(at, _)| *at > points[last].0 - FRESH);
+        let (count, least) =
+            minute.fold((0, f64::INFINITY), |(n, least), (_, need)| (n + 1, least.min(*need)));
+        if count >= MINUTE { least } else { 0.0 }
+    };
+    (0..points.len()).map(least).fold(0.0, f64::max)
 }
 
 /// The standard deviation of what points go up and down by, from the median of how far each was
