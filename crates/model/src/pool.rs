@@ -142,6 +142,9 @@ pub struct PoolStatus {
     /// The provider, where it does not answer as it should.
     #[serde(default, skip_serializing_if = "Trouble::is_none")]
     pub provider: Trouble,
+    /// It has said at least once which machines there are: before that it is asked for none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
     /// When it answered again after it had not: what was silent meanwhile is given time from then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<Timestamp>,
@@ -158,12 +161,26 @@ pub struct PoolStatus {
     /// What the number of hosts would be by what runs on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// While it followed that, and until `count` is edited: `count` as it was then, and how many
+    /// hosts there were to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_at: Option<LeftAt>,
     /// How long the last machines took from being asked for to being hosts, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub took: Vec<Span>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+/// The number of hosts a pool was left at that followed what runs on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftAt {
+    /// Its `count` then.
+    pub count: u32,
+    /// So many there were to be.
+    pub wanted: u32,
 }
 
 impl PoolStatus {

@@ -130,7 +130,7 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
         return Err(Reason::new("not-yours", format!("{id} is changed by its deployment"))
             .hint("change the deployment; an instance may be deleted to be made anew"));
     }
-    if changes && stored.meta().deleting() {
+    if changes && stored.meta().deleting() && !is_of_provider(&new, stored) {
         return Err(Reason::new("deleting", format!("{id} is being deleted"))
             .hint("apply it again once it is gone"));
     }
@@ -145,6 +145,15 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     meta.created_at = old.created_at;
     meta.deleted_at = old.deleted_at;
     Ok((new != *stored).then_some(new))
+}
+
+/// Whether nothing but the provider of a pool is changed: one that answers nothing keeps a pool from
+/// going.
+fn is_of_provider(new: &Any, stored: &Any) -> bool {
+    let (Any::Pool(new), Any::Pool(stored)) = (new, stored) else { return false };
+    let mut same = new.spec.clone();
+    same.provider.clone_from(&stored.spec.provider);
+    same == stored.spec
 }
 
 /// What only the server may give is kept by a manifest that leaves it out.

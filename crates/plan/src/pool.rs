@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{Asked, AutoscaleMode, Deed, Machine, MachinePhase, Pool, PoolStatus};
+use atoll_model::pool::{
+    Asked, AutoscaleMode, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus,
+};
 use atoll_model::{
     Any, Environment, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
 };
@@ -55,7 +57,8 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         if pool.meta.deleting() {
             turn.drop_unmade();
         }
-        if turn.status.provider.is_none() {
+        // Hosts of one that goes are emptied whatever its provider says.
+        if turn.status.provider.is_none() || pool.meta.deleting() {
             turn.decide();
         }
     }
@@ -174,7 +177,11 @@ impl<'a> Turn<'a> {
         let follows = spec.autoscale.as_ref().filter(|auto| auto.mode == AutoscaleMode::Act);
         match follows.and(self.status.advice.as_ref()) {
             Some(advice) => advice.count.clamp(spec.min, spec.max),
-            None => spec.count,
+            // It stays as it was left, until somebody says how many there are to be.
+            None => match self.status.left_at.filter(|left| left.count == spec.count) {
+                Some(left) => left.wanted.clamp(spec.min, spec.max),
+                None => spec.count,
+            },
         }
     }
 
@@ -209,6 +216,12 @@ impl<'a> Turn<'a> {
         if let Some(at) = both.and_then(|(autoscale, advice)| advice::again(autoscale, advice)) {
             self.again(at);
         }
+        let (wanted, spec) = (self.wanted(), &self.pool.spec);
+        let acts = spec.autoscale.as_ref().is_some_and(|auto| auto.mode == AutoscaleMode::Act);
+        self.status.left_at = match acts && !self.pool.meta.deleting() {
+            true => Some(LeftAt { count: spec.count, wanted }),
+            false => self.status.left_at.filter(|left| left.count == spec.count),
+        };
     }
 
     /// The server that asked may be gone, and nobody will ever know what it heard.

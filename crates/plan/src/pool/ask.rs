@@ -89,6 +89,8 @@ pub fn due(world: &Snapshot, now: Timestamp) -> Vec<Question> {
                 continue;
             }
             match machine.phase {
+                // Nothing is made of which nobody could tell whether it is there.
+                MachinePhase::Creating if !pool.status.listed => {}
                 MachinePhase::Creating => questions.push(about(About::Create(key.clone()))),
                 MachinePhase::Deleting if world.get::<Host>(key).is_none() => {
                     questions.push(about(About::Delete(key.clone())));
@@ -226,6 +228,7 @@ pub fn listed(
                 status.provider = Trouble::default();
                 status.recovered_at = Some(cx.now);
             }
+            status.listed = true;
             if !listing.account.is_empty() {
                 status.account.clone_from(&listing.account);
             }

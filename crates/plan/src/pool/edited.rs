@@ -15,10 +15,16 @@ pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<R
         let hint = "make another pool, and let this one go: atoll scale, then atoll delete";
         return Some(Reason::new("immutable", message).hint(hint));
     }
-    let follows = new.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
+    let acts = |pool: &Object<Pool>| {
+        pool.spec.autoscale.as_ref().is_some_and(|autoscale| autoscale.mode == AutoscaleMode::Act)
+    };
+    let follows = acts(old) && acts(new);
     (follows && old.spec.count != new.spec.count).then(|| {
-        let hint = "change min and max, or write autoscale.mode: observe";
-        let message = format!("the number of hosts of {id} follows what runs on them");
+        let count = old.spec.count;
+        let hint =
+            format!("leave count at {count}; change min and max, or write autoscale.mode: observe");
+        let message =
+            format!("the number of hosts of {id} follows what runs on them, and not count");
         Reason::new("autoscaled", message).hint(hint)
     })
 }
