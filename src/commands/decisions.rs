@@ -27,7 +27,7 @@ const STOP: &str = "decisions";
 pub struct Args {
     /// Only those about this: instance/shop.prod.3, or deployment/shop.prod with its instances
     #[arg(long, value_name = "KIND/NAME")]
-    subject: Option<String>,
+    subject: Option<Subject>,
     /// Only those that followed this policy
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
@@ -111,8 +111,9 @@ async fn list(client: &Client, args: &Args) -> anyhow::Result<Exit> {
     let all = client.list_all(Kind::Decision, None).await?;
     let revision = all.revision;
     let about = |decision: &Object<Decision>| {
-        args.subject.as_ref().is_none_or(|subject| {
-            let own = decision.spec.subject == *subject;
+        args.subject.as_ref().is_none_or(|Subject { kind, name }| {
+            let subject = format!("{}/{name}", kind.lower());
+            let own = decision.spec.subject == subject;
             let name = subject.strip_prefix("deployment/");
             let instance = decision.spec.subject.strip_prefix("instance/");
             let of = instance.and_then(|name| name.rsplit_once('.')).map(|(of, _)| of);
@@ -133,6 +134,10 @@ async fn list(client: &Client, args: &Args) -> anyhow::Result<Exit> {
     items.sort_by_key(|any| std::cmp::Reverse(any.meta().created_at));
     tell_stop(client).await;
     let format = args.output.output;
+    if let Some(policy) = args.policy.as_ref().filter(|_| items.is_empty()) {
+        // A name that is misspelt is not to look as if all were quiet.
+        client.get(Kind::Policy, policy.strip_prefix("policy/").unwrap_or(policy)).await?;
+    }
     if items.is_empty() && format.is_table() {
         output::say(match args.open {
             true => "nothing is open; what was decided is in: atoll decisions",

@@ -90,7 +90,11 @@ fn section<T>(
 /// One write in one line: how long ago, who, what, why.
 pub fn lately(entry: &HistoryEntry, now: Timestamp, paint: Paint) -> String {
     let ago = format!("{:>6} ago", short(now.since(entry.at)));
-    let because = entry.reasons.first().map(|r| format!(" ({})", plain(&r.message)));
+    // A change may cost in several currencies: of a kind of reason, all are told.
+    let code = entry.reasons.first().map(|first| first.code.as_str());
+    let told = entry.reasons.iter().filter(|reason| Some(reason.code.as_str()) == code);
+    let told: Vec<String> = told.map(|reason| plain(&reason.message)).collect();
+    let because = (!told.is_empty()).then(|| format!(" ({})", told.join("; ")));
     format!(
         "{}  {}  {}{}",
         paint.tone(Tone::Dim, &ago),
@@ -104,8 +108,10 @@ pub fn lately(entry: &HistoryEntry, now: Timestamp, paint: Paint) -> String {
 /// what changes at every step.
 pub fn summary(entry: &HistoryEntry) -> String {
     const SHOWN: usize = 3;
-    const TELLING: [&str; 8] = [
+    const TELLING: [&str; 10] = [
         "status.phase",
+        "status.desired",
+        "status.wanted",
         "status.release",
         "status.ready",
         "status.updated",

@@ -217,7 +217,9 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         foreseen_after: subject.foreseen_after(),
         start: START,
     });
-    let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind;
+    // What a schedule or a peak asks for needs nothing measured.
+    let asked = subject.floor(cx.now).max(peak) > 0;
+    let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind || asked;
     let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
     if wanted < current.min(max)
         && let Some(reason) = unread::reason(cx.world, subject.object.name())

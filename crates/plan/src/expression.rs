@@ -16,6 +16,7 @@ mod value;
 mod tests;
 
 pub use evaluate::Failure;
+pub use tree::{Comparison, Literal};
 pub use value::Value;
 
 use tree::Node;
@@ -90,6 +91,11 @@ impl Expression {
     /// that is compared or reckoned with a text, or with true or false.
     pub fn no_number_beside(&self, index: usize, but: &[&str]) -> Option<&str> {
         self.root.no_number_beside(index, but)
+    }
+
+    /// Whatever is compared with something that is written out.
+    pub fn comparisons(&self) -> Vec<Comparison<'_>> {
+        self.root.comparisons()
     }
 
     /// The fields that are read of the name at an index of `names`, as whole paths, and those of

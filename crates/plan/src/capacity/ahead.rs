@@ -22,6 +22,8 @@ const STEP: Span = Span::seconds(3_600);
 const PAST: Span = Span::seconds(28 * 86_400);
 /// So many hours are forecast.
 const HORIZON: usize = 7 * 24;
+/// The same as a time.
+pub(super) const LOOKED_AHEAD: Span = Span(HORIZON as u64 * STEP.0);
 /// The error is measured so many hours ahead.
 const LEAD: usize = 24;
 

@@ -47,7 +47,7 @@ impl Default for Ask {
 /// Answers a question.
 pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     let world = cx.world;
-    let loads = loads(world, ask);
+    let loads = loads(world, cx.now, ask);
     let mut hosts: Vec<Room> = world.all::<Host>().map(|host| Room::of(world, host, ask)).collect();
     let zones = zones(&hosts);
     hosts.retain(|room| !room.lost && room.open);
@@ -168,13 +168,17 @@ fn to_come<'a>(
 }
 
 /// The load of each deployment, as it is supposed.
-fn loads(world: &Snapshot, ask: &Ask) -> BTreeMap<String, f64> {
+fn loads(world: &Snapshot, now: Timestamp, ask: &Ask) -> BTreeMap<String, f64> {
     let base: BTreeMap<String, f64> = world
         .all::<Capacity>()
         .filter_map(|capacity| {
             let name = capacity.name();
             let days = capacity.status.days.iter().map(|day| day.high);
-            let declared = to_come(world, name).filter_map(|(_, row)| row.expected);
+            // The highest of the days that are forecast: what is declared for later is none of it.
+            let soon =
+                |peak: &Object<Peak>| peak.status.times.starts < now + super::ahead::LOOKED_AHEAD;
+            let declared = to_come(world, name).filter(|(peak, _)| soon(peak));
+            let declared = declared.filter_map(|(_, row)| row.expected);
             let highest = days.chain(declared).max_by(f64::total_cmp);
             let peak = highest.filter(|_| ask.peak);
             Some((name.to_owned(), peak.or(capacity.status.load)?))

@@ -1,6 +1,7 @@
 //! What an action changes: targets that a person could edit by hand, as that edit would. It
 //! decides nothing; whether it may be done is said by limits and by the gate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::centre::action::{Action, Change, Setting, Taken, What};
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use super::subject::Subject;
 use super::{back, borrow};
+use crate::capacity::ask::unplaced;
 use crate::{Context, edit};
 
 /// An action worked out: what is written, and that in words.
@@ -76,10 +78,45 @@ pub(super) fn deed(
 }
 
 fn drain(cx: &Context, host: &Object<Host>) -> Result<Deed, Reason> {
+    let left = homeless(cx.world, |other| other.name() == host.name())?;
     let mut new = host.clone();
     new.spec.drain = true;
-    let words = format!("host/{} is emptied", host.name());
+    let words = format!("host/{} is to be emptied{left}", host.name());
     deed(edit::apply(cx, vec![Any::Host(Arc::new(new))]), words)
+}
+
+/// How many of the instances on some hosts find no room on others, in words; nothing, if all do.
+///
+/// # Errors
+/// That none of them does: emptying those hosts would take them out of service for nothing.
+pub(super) fn homeless(
+    world: &Snapshot,
+    is_of: impl Fn(&Object<Host>) -> bool,
+) -> Result<String, Reason> {
+    let mut without = world.clone();
+    let mut there: BTreeMap<String, u32> = BTreeMap::new();
+    for host in world.all::<Host>().filter(|host| is_of(host)) {
+        for instance in world.instances_on(host.name()) {
+            *there.entry(instance.spec.deployment.clone()).or_default() += 1;
+        }
+        let mut closed = Object::clone(host);
+        closed.spec.drain = true;
+        without.put(Any::Host(Arc::new(closed)));
+    }
+    let all: u32 = there.values().sum();
+    let there: Vec<(String, u32)> = there.into_iter().collect();
+    match unplaced(&without, &there, &[]) {
+        0 => Ok(String::new()),
+        left if left == all => {
+            let message = format!("none of the {} there would find room elsewhere", instances(all));
+            Err(Reason::new("no-room", message).hint("add hosts, or free some"))
+        }
+        left => Ok(format!(", and {left} of {} there find no room elsewhere yet", instances(all))),
+    }
+}
+
+fn instances(count: u32) -> String {
+    crate::instances(count as usize)
 }
 
 /// A rollout is given up; otherwise it goes to what was good before.
@@ -247,7 +284,8 @@ fn evacuate(cx: &Context, zone: &str) -> Result<Deed, Reason> {
     let Ok(spec) = serde_json::from_value::<Migration>(manifest) else {
         return Err(Reason::new("nothing-to-do", "a migration cannot be written"));
     };
-    let words = format!("migration/{name} moves what runs in zone {zone} to others");
+    let left = homeless(cx.world, |host| host.zone() == zone)?;
+    let words = format!("migration/{name} moves what runs in zone {zone} to others{left}");
     let any = Any::Migration(Arc::new(Object::new(name, spec)));
     deed(edit::apply(cx, vec![any]), words)
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::Policy;
+use atoll_model::centre::action::Action;
 use atoll_model::name::Problem;
+use atoll_model::{Config, Policy, Snapshot};
 use serde_json::Value;
 
 use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
 use super::subject::Subject;
 use super::vote::Ready;
 use crate::Context;
-use crate::expression::Facts;
+use crate::expression::{Comparison, Facts, Literal};
 
 /// The facts whose fields are numbers, and those of their fields that are none.
 const NUMBERS: [(&str, &[&str]); 5] = [
@@ -20,6 +21,9 @@ const NUMBERS: [(&str, &[&str]); 5] = [
     ("zone", &["name"]),
     ("capacity", &["phase"]),
 ];
+
+/// The facts that are lists.
+const LISTS: [&str; 2] = ["alerts", "instances"];
 
 /// So many subjects are looked at for whether they have a field.
 const LOOKED_AT: usize = 50;
@@ -46,8 +50,11 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
             Some(problem(path, message))
         });
         problems.extend(odd);
+        let never = condition.comparisons().into_iter().filter_map(|one| never_so(&one));
+        problems.extend(never.map(|message| problem(path, message)));
         read.push((path, condition.fields_of(VALUES)));
     }
+    problems.dedup();
     if ready.when.uses(BEFORE) {
         let message = "reads before, which is known only in expect.that".to_owned();
         problems.push(problem("when", message));
@@ -60,6 +67,81 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// Why something is never what it is compared with, whatever there is.
+fn never_so(one: &Comparison) -> Option<String> {
+    let fact = NAMES[one.fact];
+    let but = NUMBERS.iter().find(|(name, _)| *name == fact).map(|(_, but)| *but);
+    match (one.path.as_slice(), but) {
+        ([], None) if LISTS.contains(&fact) => {
+            Some(format!("{fact} is a list, and set beside what is none: ask {fact}.exists(…)"))
+        }
+        ([], None) => {
+            let of = if fact == "budget" { "name" } else { "metadata.name" };
+            Some(format!("{fact} is an object, and set beside what is none: ask {fact}.{of}"))
+        }
+        ([], Some(_)) => Some(format!("{fact} is an object, and set beside what is none")),
+        ([field], Some(but)) if one.with != Literal::Number && !but.contains(field) => {
+            Some(format!("{fact}.{field} is a number, and set beside what is none"))
+        }
+        _ => None,
+    }
+}
+
+/// What a condition compares with something it never is, by what there is: a number with a text.
+pub(crate) fn odd_comparison(cx: &Context, policy: &Policy) -> Option<String> {
+    let ready = Ready::read(policy).ok()?;
+    let subjects = Subject::all(cx.world, policy);
+    let (firing, values) = (Firing::of(cx.world), BTreeMap::new());
+    let some = subjects.iter().take(LOOKED_AT);
+    let scenes: Vec<Scene> = some.map(|one| Scene::new(cx, one, &firing, &values)).collect();
+    ready.when.comparisons().into_iter().find_map(|one| {
+        if [VALUES, BEFORE].contains(&one.fact) || one.path.is_empty() {
+            return None;
+        }
+        let of = |scene: &Scene| {
+            let whole = Some(scene.fact(one.fact));
+            one.path.iter().fold(whole, |at, name| at?.get(name)).and_then(kind)
+        };
+        let known: Vec<(&str, Option<Literal>)> = scenes.iter().filter_map(of).collect();
+        let (is, _) = known.first()?;
+        let never = known.iter().all(|(_, kind)| *kind != Some(one.with));
+        let with = match one.with {
+            Literal::Number => "a number",
+            Literal::Text => "a text",
+            Literal::Bool => "true or false",
+        };
+        never.then(|| {
+            format!("{}.{} with {with}, and it is {is}", NAMES[one.fact], one.path.join("."))
+        })
+    })
+}
+
+/// What is odd about the value a policy would set, where the configuration is there.
+pub(crate) fn odd_switch(world: &Snapshot, policy: &Policy) -> Option<String> {
+    let Action::Switch(to) = &policy.action else { return None };
+    let config = world.get::<Config>(to.config.as_ref()?)?;
+    let spec = &config.spec;
+    let default = spec.switches.get(&to.key).map(|switch| &switch.default);
+    let (id, key) = (format!("config/{}", config.name()), &to.key);
+    let Some(known) = default.or_else(|| spec.values.get(key)) else {
+        return Some(format!("{id} has no {key}"));
+    };
+    let ((is, _), (would, _)) = (kind(known)?, kind(&to.value)?);
+    (is != would).then(|| format!("{key} of {id} is {is}, and would be {would}"))
+}
+
+/// What a value is, in words; nothing, where it is not there.
+fn kind(value: &Value) -> Option<(&'static str, Option<Literal>)> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) => Some(("true or false", Some(Literal::Bool))),
+        Value::Number(_) => Some(("a number", Some(Literal::Number))),
+        Value::String(_) => Some(("a text", Some(Literal::Text))),
+        Value::Array(_) => Some(("a list", None)),
+        Value::Object(_) => Some(("an object", None)),
+    }
 }
 
 /// A field that the condition of a policy reads and is there for none of the subjects there are: it
@@ -120,6 +202,10 @@ mod tests {
         assert!(told("peers.ready > 'three'").contains("peers.ready is a number"));
         assert!(told("capacity.phase == 'short' && capacity.load > '9'").contains("capacity.load"));
         assert_eq!(told("zone.name == 'a' && capacity.phase == 'short'"), "");
+        assert!(told("environment != 'prod'").contains("ask environment.metadata.name"));
+        assert!(told("alerts == 'x' || peers.ready in ['3']").contains("alerts is a list"));
+        assert!(told("peers.ready in ['3']").contains("peers.ready is a number"));
+        assert_eq!(told("environment.metadata.name != 'prod' && capacity != null"), "");
         assert!(told("before.cpu > values.cpu").contains("when: reads before"));
         let told = problems(&Policy { message: "{{values.nope}}".to_owned(), ..policy("true") });
         assert!(told[0].to_string().contains("message: reads values.nope"), "{told:?}");

@@ -7,7 +7,9 @@ use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::Helped;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::guard::GuardMode;
-use atoll_model::{Any, Decision, Kind, Migration, Object, Policy, Pool, Reason, Span, Timestamp};
+use atoll_model::{
+    Any, Decision, Host, Kind, Migration, Object, Policy, Pool, Reason, Snapshot, Span, Timestamp,
+};
 
 use super::facts::host_of;
 use super::record;
@@ -81,15 +83,21 @@ fn rolls_back(subject: &Subject) -> Option<String> {
 }
 
 fn evacuates(cx: &Context, subject: &Subject) -> Option<String> {
-    let of_zone = |host: &&Arc<Object<atoll_model::Host>>| host.zone() == subject.name;
-    let mut hosts = cx.world.all::<atoll_model::Host>().filter(of_zone);
-    let closing = |host: &Arc<Object<atoll_model::Host>>| {
+    let of_zone = |host: &&Arc<Object<Host>>| host.zone() == subject.name;
+    let mut hosts = cx.world.all::<Host>().filter(of_zone);
+    let closing = |host: &Arc<Object<Host>>| {
         let migration: Option<&Arc<Object<Migration>>> =
             crate::migration::closing(cx.world, host.name());
         migration.filter(|migration| !migration.status.phase.is_over())
     };
     let migration = hosts.find_map(closing)?;
     Some(format!("migration/{} acts: it moves what runs there", migration.name()))
+}
+
+/// Whether one is a host and the other the zone it is in.
+fn is_in(world: &Snapshot, host: &str, zone: &str) -> bool {
+    let names = host.strip_prefix("host/").zip(zone.strip_prefix("zone/"));
+    names.is_some_and(|(host, zone)| world.get::<Host>(host).is_some_and(|h| h.zone() == zone))
 }
 
 /// One decision and what it is about, for whom limits are asked.
@@ -146,7 +154,9 @@ impl Asked<'_> {
             let peer = self.subject.kind == Kind::Instance
                 && other.spec.subject.starts_with("instance/")
                 && other.spec.subject != self.subject.id();
-            root_of(&other.spec.subject) == root && !peer
+            let whole = is_in(self.cx.world, &self.subject.id(), &other.spec.subject)
+                || is_in(self.cx.world, &other.spec.subject, &self.subject.id());
+            (root_of(&other.spec.subject) == root || whole) && !peer
         });
         let other = near.next()?;
         let message = format!("decision/{} is under way, and not measured yet", other.name());

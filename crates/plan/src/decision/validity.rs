@@ -81,6 +81,8 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, not_there_yet(&world, any));
         opinion.note(any, left_outside(&world, stored.as_ref(), any));
         opinion.note(any, unknown_field(case, &world, any));
+        opinion.note(any, odd_comparison(case, &world, any));
+        opinion.note(any, odd_switch(&world, any));
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
         opinion.note(any, approves_nothing(&world, any));
@@ -177,6 +179,22 @@ fn unknown_field(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
     let message = format!("{}: when reads {field}, which no {kind} there is has", any.id());
     let hint = "if it is not misspelt, has(…) asks whether it is there";
     Some(Reason::new("unknown-field", message).hint(hint))
+}
+
+/// A policy whose condition compares what is never alike.
+fn odd_comparison(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Policy(policy) = any else { return None };
+    let odd = centre::check::odd_comparison(&Context { world, ..*case.cx }, &policy.spec)?;
+    let message = format!("{}: when compares {odd}", any.id());
+    Some(Reason::new("odd-comparison", message).hint("what is of another kind is never equal"))
+}
+
+/// A policy that would set what its configuration does not have, or to what that never is.
+fn odd_switch(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Policy(policy) = any else { return None };
+    let odd = centre::check::odd_switch(world, &policy.spec)?;
+    let hint = "it would be told only once it is to be set";
+    Some(Reason::new("odd-switch", format!("{}: {odd}", any.id())).hint(hint))
 }
 
 /// A peak that has ended before anybody spoke of it.

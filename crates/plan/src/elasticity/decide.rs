@@ -127,11 +127,10 @@ pub fn decide(question: &Question) -> Decision {
     ];
     let least = raises.iter().map(|(_, least, _)| *least).max().unwrap_or_default();
     let mut wanted = reactive(question, least, &seen, &mut reasons);
-    still(question, &mut reasons);
     for (code, least, who) in raises {
         if least > wanted && least > question.min {
             wanted = least;
-            reasons.retain(|reason: &Reason| ["no-data", "frozen"].contains(&&*reason.code));
+            reasons.retain(|reason: &Reason| reason.code == "no-data");
             let why = question.expected.filter(|_| code == "expected").map(|foreseen| {
                 let (expected, margin) = (round(foreseen.expected), round(foreseen.margin()));
                 format!(": {expected}, and {margin} for how wrong it usually is")
@@ -151,6 +150,7 @@ pub fn decide(question: &Question) -> Decision {
         let hint = "raise max in the application's scaling, or in the autoscaler";
         reasons.push(Reason::new("at-max", message).hint(hint));
     }
+    still(question, &mut reasons);
     let desired = wanted.clamp(question.min, question.max.max(question.min));
     Decision { desired, blind, reasons }
 }

@@ -1,5 +1,8 @@
 //! The decision centre in words: what a policy sees, and how far a decision is.
 
+use std::sync::Arc;
+
+use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionPhase, Helped, Vote};
 use atoll_model::centre::{ActMode, PolicyPhase};
 use atoll_model::{Decision, Deployment, Kind, Object, Policy, Reason, many};
@@ -220,8 +223,23 @@ fn told_by_now<'a>(cx: &'a Context, it: &Object<Decision>) -> Option<&'a str> {
 
 /// What becomes of what a decision took, while that is still as it was left.
 fn given_back(cx: &Context, it: &Object<Decision>) -> Option<String> {
+    let taken = it.status.taken.as_ref()?;
+    let of_this = |decision: &&Arc<Object<Decision>>| match &decision.status.action {
+        Some(Action::GiveBack(back)) => back.decision == it.name(),
+        _ => false,
+    };
+    if let Some(at) = taken.returned_at {
+        return Some(format!("what it took was given back at {at}"));
+    }
     if !crate::centre::back::is_open(cx.world, it) {
-        return None;
+        return it.status.acted_at.map(|_| "somebody has changed what it took since".to_owned());
+    }
+    let mut open = cx.world.all::<Decision>().filter(|d| d.status.ended_at.is_none());
+    if let Some(back) = open.find(of_this) {
+        let (id, phase) = (format!("decision/{}", back.name()), word(&back.status.phase));
+        let why = back.status.reasons.first().map(|why| format!(", {}", why.message));
+        let why = why.unwrap_or_default();
+        return Some(format!("what it took is given back by {id}, which is {phase}{why}"));
     }
     let policy = cx.world.get::<Policy>(&it.status.policy).filter(|policy| !policy.spec.off);
     let after = policy.map(|policy| policy.spec.give_back_after).filter(|after| after.0 > 0);

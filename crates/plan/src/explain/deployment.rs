@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atoll_model::deployment::{InstancePhase, Phase, RolloutStatus};
+use atoll_model::pool::PoolPhase;
 use atoll_model::rollout::Strategy;
 use atoll_model::run::Volume;
 use atoll_model::snapshot::Standing;
@@ -66,11 +67,20 @@ fn pools(cx: &Context, it: &Object<Deployment>, told: &mut Told) {
             let message =
                 format!("{id} has {} of {}, its most", status.counts.ready, pool.spec.max);
             told.reasons.push(Reason::new("pool-at-max", message).hint("raise its max"));
+        } else if let Some(why) = stuck(pool) {
+            told.reasons.push(Reason::new("pool-stuck", format!("{id} makes none: {why}")));
         } else if more > 0 {
             told.waiting_for.push(format!("{} of {id}", many(more as usize, "host")));
         }
         told.see(id);
     }
+}
+
+/// What keeps a pool from making hosts.
+fn stuck(pool: &Object<Pool>) -> Option<&str> {
+    let status = &pool.status;
+    let reason = status.reasons.first().filter(|_| status.phase == PoolPhase::Stuck)?;
+    Some(&reason.message)
 }
 
 /// Why it takes no newer release by itself, if so.

@@ -127,6 +127,49 @@ impl Node {
         self.parts().into_iter().find_map(|part| part.no_number_beside(fact, but))
     }
 
+    /// The fact and the path below it that is named, also where a field stands in brackets.
+    fn place(&self) -> Option<(usize, Vec<&str>)> {
+        match self {
+            Node::Fact(fact) => Some((*fact, Vec::new())),
+            Node::Field(of, name) => of.place().map(|place| below(place, name)),
+            Node::Index(of, by) => match by.as_ref() {
+                Node::Text(name) => of.place().map(|place| below(place, name)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn literal(&self) -> Option<Literal> {
+        match self {
+            Node::Text(_) => Some(Literal::Text),
+            Node::Bool(_) => Some(Literal::Bool),
+            Node::Int(_) | Node::Double(_) => Some(Literal::Number),
+            _ => None,
+        }
+    }
+
+    /// Whatever is compared with something that is written out.
+    pub(super) fn comparisons(&self) -> Vec<Comparison<'_>> {
+        let mut all = Vec::new();
+        if let Node::Binary(operator, a, b) = self {
+            let sides = match (operator, b.as_ref()) {
+                (Operator::In, Node::List(parts)) => {
+                    parts.iter().map(|part| (&**a, part)).collect()
+                }
+                (Operator::In, _) => Vec::new(),
+                (o, _) if o.compares() => vec![(&**a, &**b), (&**b, &**a)],
+                _ => Vec::new(),
+            };
+            all.extend(sides.into_iter().filter_map(|(named, with)| {
+                let ((fact, path), with) = (named.place()?, with.literal()?);
+                Some(Comparison { fact, path, with })
+            }));
+        }
+        all.extend(self.parts().into_iter().flat_map(Node::comparisons));
+        all
+    }
+
     /// Whether it can be true or false, as far as its form tells.
     pub(super) fn may_be_true(&self) -> bool {
         match self {
@@ -150,6 +193,33 @@ impl Node {
     }
 }
 
+fn below<'a>((fact, mut path): (usize, Vec<&'a str>), name: &'a str) -> (usize, Vec<&'a str>) {
+    path.push(name);
+    (fact, path)
+}
+
+/// Something that is compared with what is written out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison<'a> {
+    /// The fact, by its index among the known names.
+    pub fact: usize,
+    /// The path below it; none, where it is the fact itself.
+    pub path: Vec<&'a str>,
+    /// What it is compared with.
+    pub with: Literal,
+}
+
+/// The kind of something that is written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// True or false.
+    Bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     Add,
@@ -164,6 +234,13 @@ pub(super) enum Operator {
     More,
     AtLeast,
     In,
+}
+
+impl Operator {
+    fn compares(self) -> bool {
+        use Operator::{AtLeast, AtMost, Equal, Less, More, Unequal};
+        matches!(self, Equal | Unequal | Less | AtMost | More | AtLeast)
+    }
 }
 
 /// A macro over the elements of a list or the keys of a map.

@@ -57,8 +57,11 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
     let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
     let packing = pack_groups(&groups, &free);
     MigrationForecast {
-        costs: costs(cx, &all, &groups, &free),
-        risks: risks(world, &deployments, &packing),
+        costs: costs(cx, &all, &groups, &free, packing.unplaced),
+        risks: risks(world, &deployments, &packing)
+            .into_iter()
+            .chain(unpriced(cx, &all, &groups, &free))
+            .collect(),
         hosts: status.hosts.into_iter().collect(),
         instances: all.len() as u32,
         deployments,
@@ -128,15 +131,43 @@ fn groups<'a>(world: &'a Snapshot, all: &[&'a Arc<Object<Instance>>]) -> Vec<Gro
     groups.into_values().collect()
 }
 
+/// That some of the hosts they are on, or may go to, have no price: what they cost there is not
+/// known.
+fn unpriced(
+    cx: &Context,
+    all: &[&Arc<Object<Instance>>],
+    groups: &[Group],
+    free: &[(&Object<Host>, Amount)],
+) -> Option<String> {
+    let currencies = book::currencies(cx.world, cx.now);
+    let books: Vec<Book> =
+        currencies.iter().map(|currency| Book::of(cx.world, currency, cx.now)).collect();
+    let here = all.iter().filter_map(|instance| cx.world.host(&instance.spec.host));
+    let there = free
+        .iter()
+        .map(|(host, _)| *host)
+        .filter(|host| groups.iter().any(|(hosts, ..)| hosts.matches(&host.meta.labels)));
+    let has_none =
+        |host: &&Object<Host>| books.iter().all(|book| Tariff::of(cx.world, book, host).is_err());
+    let names: BTreeSet<&str> =
+        here.map(|host| &**host).chain(there).filter(has_none).map(|host| host.name()).collect();
+    let first = names.first().filter(|_| !books.is_empty())?;
+    let more = names.len() - 1;
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Some(format!("no price is known of {first}{more}: what costs there is not counted"))
+}
+
 /// What the instances cost where they are, and on the mean of the hosts each group may go to. What
-/// has no price is left out.
+/// finds no room stays, and costs what it does. What has no price is left out.
 fn costs(
     cx: &Context,
     all: &[&Arc<Object<Instance>>],
     groups: &[Group],
     free: &[(&Object<Host>, Amount)],
+    unplaced: u32,
 ) -> Vec<MovedCost> {
     let world = cx.world;
+    let stay = f64::from(unplaced) / all.len().max(1) as f64;
     let of = |currency: &str| {
         let book = Book::of(world, currency, cx.now);
         let here = |instance: &&Arc<Object<Instance>>| {
@@ -162,6 +193,8 @@ fn costs(
                 is = is + Money(each.times(count).0 / (tariffs.len().max(1) as i64));
             }
         }
+        let part = |money: Money, share: f64| Money((money.0 as f64 * share).round() as i64);
+        let is = part(was, stay) + part(is, 1.0 - stay);
         MovedCost { currency: currency.to_owned(), was, is }
     };
     let told = book::currencies(world, cx.now).into_iter().map(of);

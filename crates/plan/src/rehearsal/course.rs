@@ -106,7 +106,8 @@ impl Courses {
         let Some(twin) = sim.as_twin() else { return };
         let mut instances = 0;
         for name in twin.measures.loads.names() {
-            let each = twin.measures.each.get(name).copied().unwrap_or_default();
+            // Of what nobody says what an instance carries, it is not known what it fails.
+            let Some(each) = twin.measures.each.get(name).copied() else { continue };
             let calls = called(&world, name);
             self.all.insert(name.clone(), One { each, least: u32::MAX, calls, ..One::default() });
         }

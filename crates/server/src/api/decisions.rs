@@ -2,7 +2,7 @@
 //! are read.
 
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
-use atoll_model::{Any, Object, Policy, Reason};
+use atoll_model::{Any, Object, Policy, Reason, many};
 use atoll_plan::Context;
 use atoll_plan::centre::replay::replay;
 use axum::Json;
@@ -39,7 +39,7 @@ pub async fn again(
     let (world, measured, now) = (app.cache.world(), app.measure.read(), app.clock.now());
     let cx = Context { world: &world, measured: &measured, now };
     let told = replay(&cx, &policies, request.since).map_err(|reasons: Vec<Reason>| {
-        ApiError::invalid(format!("{} problems of policies", reasons.len()), reasons)
+        ApiError::invalid(format!("{} of policies", many(reasons.len(), "problem")), reasons)
     })?;
     Ok(Json(told))
 }
