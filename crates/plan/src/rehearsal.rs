@@ -101,7 +101,7 @@ impl<'a> Rehearsal<'a> {
         assumed: Vec<String>,
     ) -> Result<Rehearsal<'a>, Vec<Reason>> {
         let to = from + scenario.spec.lasts;
-        let unknown = unknown::unknown(&scenario.spec, &sim.world);
+        let unknown = unknown::unknown(&scenario.spec, &sim.world, from);
         if !unknown.is_empty() {
             return Err(unknown);
         }
@@ -172,7 +172,7 @@ fn of_today<'a>(
     let each = each(&today.world, &mut assumed);
     let own = owns(spec, &today.world, &each, Some(today), from, &mut assumed);
     let own = own.map_err(|missing| {
-        missing.into_iter().chain(unknown::unknown(spec, &today.world)).collect::<Vec<_>>()
+        missing.into_iter().chain(unknown::unknown(spec, &today.world, from)).collect::<Vec<_>>()
     })?;
     let loads = Loads::new(&today.world, own, from, spec.seed);
     let mut measures = Measures::new(loads, each);

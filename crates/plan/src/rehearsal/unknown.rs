@@ -1,14 +1,17 @@
 //! What a scenario names and is not there: told before anything is played, and all of it at once.
 
 use atoll_model::rehearsal::{Change, Check, Fault, Rehearsal as Scenario};
-use atoll_model::{Application, Deployment, Host, Kind, Object, Pool, Reason, Release, Snapshot};
+use atoll_model::{
+    Application, Deployment, Host, Kind, Object, Pool, Reason, Release, Snapshot, Timestamp,
+};
 
 use super::load::is_of;
-use crate::cmdb::filter::Filter;
+use crate::cmdb::filter::{Filter, Search};
+use crate::{Context, Measurements};
 
 /// All that faults, changes and checks name and is not there, nor could become so by a manifest
 /// that is applied.
-pub(super) fn unknown(spec: &Scenario, world: &Snapshot) -> Vec<Reason> {
+pub(super) fn unknown(spec: &Scenario, world: &Snapshot, now: Timestamp) -> Vec<Reason> {
     let applies = spec.changes.iter().any(|change| matches!(change, Change::Apply { .. }));
     let mut all: Vec<Reason> =
         spec.faults.iter().filter_map(|fault| of_fault(fault, world)).collect();
@@ -16,7 +19,7 @@ pub(super) fn unknown(spec: &Scenario, world: &Snapshot) -> Vec<Reason> {
     if applies {
         return all;
     }
-    let named = Named { spec, world };
+    let named = Named { spec, world, now };
     all.extend(spec.changes.iter().filter_map(|change| named.by_change(change)));
     all.extend(spec.checks.iter().filter_map(|check| named.by_check(check)));
     all
@@ -68,6 +71,7 @@ fn wrong_filter(change: &Change) -> Option<Reason> {
 struct Named<'a> {
     spec: &'a Scenario,
     world: &'a Snapshot,
+    now: Timestamp,
 }
 
 impl Named<'_> {
@@ -81,7 +85,8 @@ impl Named<'_> {
                 let (kind, name) = of.split_once('/')?;
                 (Kind::parse(kind)?, name)
             }
-            Change::Migrate { .. } | Change::Apply { .. } => return None,
+            Change::Migrate { off, .. } => return self.no_host(off),
+            Change::Apply { .. } => return None,
         };
         if self.world.find(kind, name).is_none() {
             return Some(missing(format!("changes: there is no {}/{name}", kind.lower())));
@@ -91,6 +96,11 @@ impl Named<'_> {
     }
 
     fn by_check(&self, check: &Check) -> Option<Reason> {
+        if let Check::Refused { of: Some(of) } = check
+            && self.spec.changes.iter().all(|change| change.of() != Some(of))
+        {
+            return Some(missing(format!("checks: refused: there is no change of {of}")));
+        }
         let of = check.of()?;
         if !is_there(self.world, of) {
             let message = format!("check of {of}: there is no such application or deployment");
@@ -98,6 +108,15 @@ impl Named<'_> {
         }
         let Check::Runs { of, release } = check else { return None };
         self.release("checks", of, release)
+    }
+
+    /// A filter that no host passes: nothing would be moved.
+    fn no_host(&self, off: &str) -> Option<Reason> {
+        let filter = Filter::parse(&format!("kind = host and ({off})")).ok()?;
+        let measured = Measurements::default();
+        let cx = Context { world: self.world, measured: &measured, now: self.now };
+        let none = Search::new(cx).find(&filter).is_empty();
+        none.then(|| missing(format!("changes: no host passes {off}")))
     }
 
     /// The application that is named, or that of the deployment that is.
@@ -109,10 +128,11 @@ impl Named<'_> {
 
     /// A release that is not there, and that nothing of the scenario makes.
     fn release(&self, place: &str, of: &str, release: &str) -> Option<Reason> {
-        if self.world.get::<Release>(release).is_some() {
+        let application = self.application(of)?;
+        let stored = self.world.get::<Release>(release);
+        if stored.is_some_and(|stored| stored.spec.application == application) {
             return None;
         }
-        let application = self.application(of)?;
         let made = release.strip_prefix(application).and_then(|rest| rest.strip_prefix('-'));
         let made = made.and_then(|number| number.parse::<u64>().ok());
         let last = self.world.last_number(application);
