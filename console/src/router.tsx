@@ -1,6 +1,6 @@
 // Every address of the console, and what may stand in it.
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
-import { lazy, type ReactNode, Suspense } from "react";
+import { type ReactNode, Suspense } from "react";
 import { PLURALS, type Plural } from "./api/objects";
 import type { Level } from "./logic/inventory";
 import type { SpanSearch } from "./logic/period";
@@ -17,6 +17,7 @@ import { ObjectPage } from "./pages/object/object";
 import { Overview } from "./pages/overview/overview";
 import { Skeleton } from "./parts/empty";
 import { Frame } from "./shell/frame";
+import { late } from "./shell/late";
 
 type Search = Record<string, unknown>;
 const text = (value: unknown) => (value === undefined || value === "" ? undefined : String(value));
@@ -127,88 +128,48 @@ export interface BoardSearch {
 }
 
 /** Pages that are seldom the first seen; the editor of queries is the greatest part of all. */
-const QueryPage = lazy(() => import("./pages/metrics/query"));
-const AlertsPage = lazy(async () => ({
-  default: (await import("./pages/alerting/alerts")).AlertsPage,
-}));
-const ObjectivesPage = lazy(async () => ({
-  default: (await import("./pages/monitoring/objectives")).ObjectivesPage,
-}));
-const PeaksPage = lazy(async () => ({ default: (await import("./pages/peak/peaks")).PeaksPage }));
-const LogsPage = lazy(async () => ({ default: (await import("./pages/logs/logs")).LogsPage }));
-const AnalysisPage = lazy(async () => ({
-  default: (await import("./pages/guard/analysis")).AnalysisPage,
-}));
+const QueryPage = late(async () => (await import("./pages/metrics/query")).default);
+const AlertsPage = late(async () => (await import("./pages/alerting/alerts")).AlertsPage);
+const ObjectivesPage = late(
+  async () => (await import("./pages/monitoring/objectives")).ObjectivesPage,
+);
+const PeaksPage = late(async () => (await import("./pages/peak/peaks")).PeaksPage);
+const LogsPage = late(async () => (await import("./pages/logs/logs")).LogsPage);
+const AnalysisPage = late(async () => (await import("./pages/guard/analysis")).AnalysisPage);
 
-const PipelinesPage = lazy(async () => ({
-  default: (await import("./pages/ci/pipelines")).PipelinesPage,
-}));
-const PipelinePage = lazy(async () => ({
-  default: (await import("./pages/ci/pipeline")).PipelinePage,
-}));
-const RunPage = lazy(async () => ({ default: (await import("./pages/ci/run")).RunPage }));
-const JobsPage = lazy(async () => ({ default: (await import("./pages/job/jobs")).JobsPage }));
-const JobPage = lazy(async () => ({ default: (await import("./pages/job/job")).JobPage }));
-const EnvironmentsPage = lazy(async () => ({
-  default: (await import("./pages/delivery/environments")).EnvironmentsPage,
-}));
-const ReleasePage = lazy(async () => ({
-  default: (await import("./pages/delivery/release")).ReleasePage,
-}));
-const FiguresPage = lazy(async () => ({
-  default: (await import("./pages/delivery/figures")).FiguresPage,
-}));
-const ConfigsPage = lazy(async () => ({
-  default: (await import("./pages/config/configs")).ConfigsPage,
-}));
-const ConfigPage = lazy(async () => ({
-  default: (await import("./pages/config/config")).ConfigPage,
-}));
+const PipelinesPage = late(async () => (await import("./pages/ci/pipelines")).PipelinesPage);
+const PipelinePage = late(async () => (await import("./pages/ci/pipeline")).PipelinePage);
+const RunPage = late(async () => (await import("./pages/ci/run")).RunPage);
+const JobsPage = late(async () => (await import("./pages/job/jobs")).JobsPage);
+const JobPage = late(async () => (await import("./pages/job/job")).JobPage);
+const EnvironmentsPage = late(
+  async () => (await import("./pages/delivery/environments")).EnvironmentsPage,
+);
+const ReleasePage = late(async () => (await import("./pages/delivery/release")).ReleasePage);
+const FiguresPage = late(async () => (await import("./pages/delivery/figures")).FiguresPage);
+const ConfigsPage = late(async () => (await import("./pages/config/configs")).ConfigsPage);
+const ConfigPage = late(async () => (await import("./pages/config/config")).ConfigPage);
 
-const AuditPage = lazy(async () => ({
-  default: (await import("./pages/access/audit")).AuditPage,
-}));
-const PeoplePage = lazy(async () => ({
-  default: (await import("./pages/access/people")).PeoplePage,
-}));
-const StandardsPage = lazy(async () => ({
-  default: (await import("./pages/policy/standards")).StandardsPage,
-}));
-const StandardPage = lazy(async () => ({
-  default: (await import("./pages/policy/standard")).StandardPage,
-}));
-const InventoryPage = lazy(async () => ({
-  default: (await import("./pages/cmdb/inventory")).InventoryPage,
-}));
-const ItemPage = lazy(async () => ({ default: (await import("./pages/cmdb/item")).ItemPage }));
-const CapacityPage = lazy(async () => ({
-  default: (await import("./pages/capacity/capacity")).CapacityPage,
-}));
-const DeploymentCapacityPage = lazy(async () => ({
-  default: (await import("./pages/capacity/deployment")).DeploymentCapacityPage,
-}));
-const BudgetsPage = lazy(async () => ({
-  default: (await import("./pages/budget/budgets")).BudgetsPage,
-}));
-const PoolsPage = lazy(async () => ({
-  default: (await import("./pages/pool/pools")).PoolsPage,
-}));
-const PoolPage = lazy(async () => ({ default: (await import("./pages/pool/pool")).PoolPage }));
-const MigrationsPage = lazy(async () => ({
-  default: (await import("./pages/migration/migrations")).MigrationsPage,
-}));
-const MigrationPage = lazy(async () => ({
-  default: (await import("./pages/migration/migration")).MigrationPage,
-}));
-const RehearsalPage = lazy(async () => ({
-  default: (await import("./pages/rehearsal/rehearsal")).RehearsalPage,
-}));
-const BoardPage = lazy(async () => ({
-  default: (await import("./pages/board/board")).BoardPage,
-}));
-const RecordPage = lazy(async () => ({
-  default: (await import("./pages/cmdb/record")).RecordPage,
-}));
+const AuditPage = late(async () => (await import("./pages/access/audit")).AuditPage);
+const PeoplePage = late(async () => (await import("./pages/access/people")).PeoplePage);
+const StandardsPage = late(async () => (await import("./pages/policy/standards")).StandardsPage);
+const StandardPage = late(async () => (await import("./pages/policy/standard")).StandardPage);
+const InventoryPage = late(async () => (await import("./pages/cmdb/inventory")).InventoryPage);
+const ItemPage = late(async () => (await import("./pages/cmdb/item")).ItemPage);
+const CapacityPage = late(async () => (await import("./pages/capacity/capacity")).CapacityPage);
+const DeploymentCapacityPage = late(
+  async () => (await import("./pages/capacity/deployment")).DeploymentCapacityPage,
+);
+const BudgetsPage = late(async () => (await import("./pages/budget/budgets")).BudgetsPage);
+const PoolsPage = late(async () => (await import("./pages/pool/pools")).PoolsPage);
+const PoolPage = late(async () => (await import("./pages/pool/pool")).PoolPage);
+const MigrationsPage = late(
+  async () => (await import("./pages/migration/migrations")).MigrationsPage,
+);
+const MigrationPage = late(async () => (await import("./pages/migration/migration")).MigrationPage);
+const RehearsalPage = late(async () => (await import("./pages/rehearsal/rehearsal")).RehearsalPage);
+const BoardPage = late(async () => (await import("./pages/board/board")).BoardPage);
+const RecordPage = late(async () => (await import("./pages/cmdb/record")).RecordPage);
 
 const later = (page: ReactNode) => <Suspense fallback={<Skeleton lines={8} />}>{page}</Suspense>;
 

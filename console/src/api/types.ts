@@ -8758,6 +8758,19 @@ export interface components {
              */
             scale: components["schemas"]["Span"];
         };
+        /** @description The number of hosts a pool was left at that followed what runs on them. */
+        LeftAt: {
+            /**
+             * Format: uint32
+             * @description Its `count` then.
+             */
+            count: number;
+            /**
+             * Format: uint32
+             * @description So many there were to be.
+             */
+            wanted: number;
+        };
         /**
          * @description The roles that are built in: what a token lets its bearer do by itself, whatever else is bound
          *     to it.
@@ -10590,6 +10603,13 @@ export interface components {
              *     }
              */
             counts: components["schemas"]["Counts"];
+            /**
+             * @description While it followed that, and until `count` is edited: `count` as it was then, and how many
+             *     hosts there were to be.
+             */
+            leftAt?: components["schemas"]["LeftAt"] | (null);
+            /** @description It has said at least once which machines there are: before that it is asked for none. */
+            listed?: boolean;
             /**
              * @description Each machine that was asked for and is not known to be gone, by its key, which is the name
              *     of its host.
@@ -13895,6 +13915,7 @@ export type Known = components['schemas']['Known'];
 export type Known2 = components['schemas']['Known2'];
 export type Laggard = components['schemas']['Laggard'];
 export type Lead = components['schemas']['Lead'];
+export type LeftAt = components['schemas']['LeftAt'];
 export type Level = components['schemas']['Level'];
 export type Limit = components['schemas']['Limit'];
 export type LimitAt = components['schemas']['LimitAt'];

@@ -2,7 +2,7 @@
 // takes and whether it is ready is the server's to say.
 import type { Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
 import type { Tone } from "./phases";
-import { countdown, parseTime, spanShort } from "./time";
+import { momentIn, parseTime, spanShort, spanWords } from "./time";
 
 const PHASE: Readonly<Record<PeakPhase, { word: string; tone: Tone }>> = {
   planned: { word: "planned", tone: "held" },
@@ -25,6 +25,25 @@ export const phaseOf = (peak: Peak) => PHASE[peak.status.phase ?? "planned"];
 export const checkOf = (check: PeakCheck) => CHECK[check.state];
 export const isOver = (peak: Peak) => peak.status.phase === "over";
 
+/** When it starts or ends; none before it was planned. */
+const timeOf = ({ status }: Peak, which: "starts" | "ends") =>
+  parseTime(status.times?.[which]) || undefined;
+
+/** Whether its end is past: it may still be given back. */
+export function hasEnded(peak: Peak, now: number): boolean {
+  const ends = timeOf(peak, "ends");
+  return isOver(peak) || (ends !== undefined && ends <= now);
+}
+
+/** From when to when it is, on the clocks of its own zone; nothing before that is known. */
+export function whenOf(peak: Peak): string {
+  const [starts, ends] = [timeOf(peak, "starts"), timeOf(peak, "ends")];
+  if (starts === undefined || ends === undefined) return "";
+  const { timeZone } = peak.spec;
+  const span = `${momentIn(starts, timeZone)} to ${momentIn(ends, timeZone)}`;
+  return timeZone ? `${span} (${timeZone})` : span;
+}
+
 /** Those that are next come first, those that are over last. */
 export function ordered(peaks: Iterable<Peak>): Peak[] {
   const starts = (peak: Peak) => parseTime(peak.status.times?.starts) ?? 0;
@@ -37,17 +56,16 @@ export function ordered(peaks: Iterable<Peak>): Peak[] {
 
 /** How far away it is, in words. */
 export function farOf(peak: Peak, now: number): string {
-  const starts = parseTime(peak.status.times?.starts);
-  const ends = parseTime(peak.status.times?.ends);
+  const [starts, ends] = [timeOf(peak, "starts"), timeOf(peak, "ends")];
   if (starts === undefined || ends === undefined) return "not planned for yet";
-  if (now < starts) return `starts in ${countdown(starts - now)}`;
-  return now < ends ? `ends in ${countdown(ends - now)}` : `ended ${spanShort(now - ends)} ago`;
+  if (now < starts) return `starts in ${spanWords(starts - now)}`;
+  return now < ends ? `ends in ${spanWords(ends - now)}` : `ended ${spanShort(now - ends)} ago`;
 }
 
 /** A time of its calendar, counted from the start. */
 export function countedOf(check: PeakCheck, peak: Peak): string {
   const due = parseTime(check.due);
-  const starts = parseTime(peak.status.times?.starts);
+  const starts = timeOf(peak, "starts");
   if (due === undefined || starts === undefined || due >= starts) return "T";
   return `T-${spanShort(starts - due)}`;
 }

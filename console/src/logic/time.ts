@@ -68,3 +68,28 @@ export function moment(at: number, now: number): string {
   const day = `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
   return today ? clock(at) : `${day} ${pad(d.getHours())}:${pad(d.getMinutes())}`;
 }
+
+function clocksOf(zone: string): Intl.DateTimeFormat {
+  const two = "2-digit";
+  const day = { year: "numeric", month: two, day: two } as const;
+  const time = { hour: two, minute: two, hourCycle: "h23", timeZoneName: "longOffset" } as const;
+  return new Intl.DateTimeFormat("en", { ...day, ...time, timeZone: zone });
+}
+
+/**
+ * Day and time on the clocks of a zone, as the command line writes them: `2026-11-11 00:00 +08:00`.
+ * On those of UTC without a zone, or where the browser does not know it.
+ */
+export function momentIn(written: Written, zone: string | null | undefined): string {
+  const at = parseTime(written);
+  if (at === undefined) return "at no known time";
+  let clocks = clocksOf("UTC");
+  try {
+    if (zone) clocks = clocksOf(zone);
+  } catch {
+    // A zone that is newer than the browser.
+  }
+  const told = Object.fromEntries(clocks.formatToParts(at).map((one) => [one.type, one.value]));
+  const offset = told.timeZoneName?.replace("GMT", "") || "+00:00";
+  return `${told.year}-${told.month}-${told.day} ${told.hour}:${told.minute} ${offset}`;
+}

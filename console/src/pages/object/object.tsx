@@ -1,8 +1,9 @@
 // The page of any object that has none of its own: its manifest, why it is as it is, its history.
 
+import { Suspense } from "react";
 import type { Drift } from "../../api/inventory";
 import { useObject, useSynced } from "../../api/live";
-import type { Decision, Plural, Policy, Reason } from "../../api/objects";
+import type { Budget, Decision, Peak, Plural, Policy, Reason } from "../../api/objects";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
@@ -13,6 +14,7 @@ import { Tabs } from "../../parts/tabs";
 import { Why } from "../../parts/why";
 import type { ThingSearch } from "../../router";
 import { Head } from "../../shell/head";
+import { late } from "../../shell/late";
 import { useMayWrite } from "../../shell/who";
 import { FindingActs } from "../cmdb/acts";
 import { DecisionAtWork } from "../decision/decision";
@@ -21,6 +23,9 @@ import { ApplicationDeployments } from "../deployment/of-application";
 import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
 import { ApplicationStandards } from "../policy/of-application";
 import { NoObject } from "./missing";
+
+const BudgetView = late(async () => (await import("../budget/budget")).BudgetView);
+const PeakCard = late(async () => (await import("../peak/card")).PeakCard);
 
 const TABS = [
   { id: "manifest", word: "Manifest" },
@@ -52,6 +57,7 @@ const HOMES: Readonly<
       | "/decisions"
       | "/capacity"
       | "/budgets"
+      | "/peaks"
     >
   >
 > = {
@@ -75,6 +81,7 @@ const HOMES: Readonly<
   autoscalers: "/capacity",
   capacities: "/capacity",
   budgets: "/budgets",
+  peaks: "/peaks",
   prices: "/budgets",
   waivers: "/standards",
   scorecards: "/standards",
@@ -119,6 +126,10 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
         </section>
         {object.kind === "Policy" && <PolicyAtWork policy={object as unknown as Policy} />}
         {object.kind === "Decision" && <DecisionAtWork decision={object as unknown as Decision} />}
+        <Suspense fallback={<Skeleton lines={4} />}>
+          {object.kind === "Budget" && <BudgetView budget={object as unknown as Budget} />}
+          {object.kind === "Peak" && <PeakCard peak={object as unknown as Peak} />}
+        </Suspense>
         {plural === "applications" && <ApplicationDeployments name={name} />}
         <Tabs tabs={plural === "applications" ? APPLICATION : TABS} now={tab} label="views" />
         {plural === "applications" && tab === "metrics" && (

@@ -68,7 +68,7 @@ export function Player({ report }: { report: RehearsalReport }) {
   };
   return (
     <>
-      <Verdict report={report} />
+      <Verdict play={play} />
       <section className="panel player" aria-label="player">
         <div className="player-bar">
           <button
@@ -113,14 +113,15 @@ export function Player({ report }: { report: RehearsalReport }) {
   );
 }
 
-function Verdict({ report }: { report: RehearsalReport }) {
+function Verdict({ play }: { play: Play }) {
+  const { report } = play;
   return (
     <section className={report.held ? "panel verdict-held" : "panel verdict-broken"}>
       <header>
         <h2>{report.name}</h2>
         <span className="small quiet">
           {counted(report.hosts, "host")}, {counted(report.instances, "instance")} at the beginning
-          {report.took && `; ${report.lasts} played in ${tookWords(parseSpan(report.took))}`}
+          {report.took && `; ${elapsed(play.lasts)} played in ${tookWords(parseSpan(report.took))}`}
         </span>
         <State
           word={report.held ? "every check held" : "a check did not hold"}

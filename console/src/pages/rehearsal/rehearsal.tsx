@@ -11,6 +11,7 @@ import { order } from "../../logic/fleet";
 import { scenarioProblem } from "../../logic/rehearsal";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
+import { keep, kept } from "../../parts/kept";
 import { ProblemView } from "../../parts/problem";
 import type { RehearsalSearch } from "../../router";
 import { Head } from "../../shell/head";
@@ -24,12 +25,8 @@ const WAYS = [
   { way: "object", word: "One object" },
 ] as const;
 
-/** What was written and what came of it last, for as long as this page of the browser is open. */
-const kept: { text: string; report: RehearsalReport | undefined; of: string | undefined } = {
-  text: EXAMPLES[0].text,
-  report: undefined,
-  of: undefined,
-};
+/** What came of it last, for as long as this page of the browser is open. */
+const last: { report?: RehearsalReport; of?: string } = {};
 
 /** Reads a scenario; the reader is loaded when it is first needed. */
 async function read(text: string): Promise<unknown> {
@@ -52,9 +49,8 @@ type Asked = { readonly n: number; readonly text?: string; readonly of?: string 
 export function RehearsalPage({ of }: RehearsalSearch) {
   const synced = useSynced();
   const [way, setWay] = useState<"scenario" | "object">(of ? "object" : "scenario");
-  const [text, setText] = useState(kept.text);
+  const [text, setText] = useState(() => kept("scenario") ?? EXAMPLES[0].text);
   const [asked, setAsked] = useState<Asked | null>(null);
-  kept.text = text;
   const answer = useQuery<RehearsalReport, Problem>({
     queryKey: ["rehearsal", asked?.n, asked?.of, asked?.text],
     queryFn: async ({ signal }) =>
@@ -66,12 +62,13 @@ export function RehearsalPage({ of }: RehearsalSearch) {
   });
   const { data } = answer;
   const played = asked?.of;
+  useEffect(() => void keep("scenario", text), [text]);
   useEffect(() => {
-    if (data) Object.assign(kept, { report: data, of: played });
+    if (data) Object.assign(last, { report: data, of: played });
   }, [data, played]);
   if (!synced) return <Skeleton lines={8} />;
   // What came of something else is no answer to what is asked now.
-  const report = data ?? (asked === null && kept.of === of ? kept.report : undefined);
+  const report = data ?? (asked === null && last.of === of ? last.report : undefined);
   const going = asked !== null && answer.isFetching;
   const play = (what: { text?: string; of?: string }) => setAsked({ n: Date.now(), ...what });
   return (
@@ -110,20 +107,33 @@ export function RehearsalPage({ of }: RehearsalSearch) {
         {report && !going ? (
           <Player key={`${asked?.n ?? 0} ${report.name}`} report={report} />
         ) : (
-          !going && (
-            <section className="panel">
-              <Empty title="Nothing has been played yet">
-                <p>
-                  Rehearse the scenario above, or one of your own; the same file is a test on the
-                  command line:
-                </p>
-                <Example>{"atoll rehearse examples/rehearsal/peak-day.yaml"}</Example>
-              </Empty>
-            </section>
-          )
+          !going && <Nothing way={way} of={of} />
         )}
       </div>
     </>
+  );
+}
+
+/** Before anything was played: what would be, and the same on the command line. */
+function Nothing({ way, of }: { way: "scenario" | "object"; of: string | undefined }) {
+  return (
+    <section className="panel">
+      <Empty title="Nothing has been played yet">
+        {way === "scenario" ? (
+          <p>
+            Rehearse the scenario above, or one of your own; the same file is a test on the command
+            line:
+          </p>
+        ) : (
+          <p>Rehearse the object chosen above; the same on the command line:</p>
+        )}
+        <Example>
+          {way === "scenario"
+            ? "atoll rehearse examples/rehearsal/peak-day.yaml"
+            : `atoll rehearse ${of ?? "KIND/NAME"}`}
+        </Example>
+      </Empty>
+    </section>
   );
 }
 

@@ -1,0 +1,278 @@
+// One peak: when it is, its calendar, and its watch room: what it takes and has, the load against
+// what is expected, what is promised, what fires and what is decided; once it has ended, what was
+// seen.
+import { Link } from "@tanstack/react-router";
+import { Fragment } from "react";
+import { useCoarseNow, useFleet } from "../../api/live";
+import type { Peak, PeakApplication } from "../../api/objects";
+import { stateOf } from "../../logic/decisions";
+import { OBJECTIVE } from "../../logic/objectives";
+import {
+  checkOf,
+  countedOf,
+  expectedOf,
+  farOf,
+  hasEnded,
+  isOver,
+  phaseOf,
+  whenOf,
+} from "../../logic/peaks";
+import { counted } from "../../logic/quantity";
+import { momentIn, parseTime, spanWords } from "../../logic/time";
+import { Icon } from "../../parts/icon";
+import { ObjectLink } from "../../parts/object-link";
+import { State } from "../../parts/phase";
+import "./peaks.css";
+
+interface CardProps {
+  peak: Peak;
+  /** Its calendar is. */
+  open?: boolean;
+}
+
+export function PeakCard({ peak, open = true }: CardProps) {
+  const now = useCoarseNow(1000);
+  const { name } = peak.metadata;
+  const { applications = [], phase } = peak.status;
+  const ended = hasEnded(peak, now);
+  return (
+    <section className="panel peak" aria-label={name} data-row>
+      <header className="peak-head">
+        <h2>
+          <ObjectLink plural="peaks" name={name} />
+        </h2>
+        <State {...phaseOf(peak)} />
+        <span className="quiet">
+          {farOf(peak, now)}, in {peak.spec.environment}
+        </span>
+        {!ended && (
+          <Link to="/rehearsal" search={{ of: `peak/${name}` }} className="button slim">
+            <Icon name="rehearsal" /> Rehearse
+          </Link>
+        )}
+      </header>
+      <p className="small second">{whenOf(peak)}</p>
+      {!ended && <Figures peak={peak} />}
+      {!ended && applications.length > 0 && <Applications rows={applications} now={now} />}
+      {phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
+      {!isOver(peak) && <Calendar peak={peak} open={open} />}
+      <Report peak={peak} ended={ended} />
+    </section>
+  );
+}
+
+/** What it takes, and what there is of that. */
+function Figures({ peak }: { peak: Peak }) {
+  const { hosts, cost = [], applications = [] } = peak.status;
+  const known = applications.every((row) => typeof row.needed === "number");
+  const needed = applications.reduce((sum, row) => sum + (row.needed ?? 0), 0);
+  const have = applications.reduce((sum, row) => sum + row.have, 0);
+  return (
+    <dl className="peak-figures">
+      <div>
+        <dt>Instances</dt>
+        <dd>{known ? `${have} of ${needed}` : `${have}; how many are needed is not known`}</dd>
+      </div>
+      <div>
+        <dt>Hosts</dt>
+        <dd>
+          {hosts?.have ?? 0}
+          {hosts?.pools ? `, ${hosts.pools} more may be made` : ""}
+        </dd>
+      </div>
+      {(known ? cost : []).map((one) => (
+        <div key={one.currency}>
+          <dt>More than usual</dt>
+          <dd>
+            {Number(one.total).toFixed(2)} {one.currency}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Applications({ rows, now }: { rows: readonly PeakApplication[]; now: number }) {
+  return (
+    <div className="peak-wide">
+      <table className="peak-table">
+        <thead>
+          <tr>
+            <th>Application</th>
+            <th className="num peak-more">Usual</th>
+            <th className="num">Expected</th>
+            <th className="num">Load</th>
+            <th className="num peak-more">Each carries</th>
+            <th className="num">Takes</th>
+            <th className="num">Has</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Fragment key={row.deployment}>
+              <tr>
+                <td>
+                  <ObjectLink plural="deployments" name={row.deployment} />
+                  {row.called && <span className="quiet"> called</span>}
+                </td>
+                <td className="num peak-more">{row.usual ?? "?"}</td>
+                <td className="num">{expectedOf(row, now) ?? "?"}</td>
+                <td className="num">
+                  {row.load ?? ""}
+                  <Against load={row.load} expected={row.expected} />
+                </td>
+                <td className="num peak-more">
+                  {row.each ?? "?"}
+                  {row.each !== undefined && row.each !== null && (
+                    <div className="small quiet">{row.known}</div>
+                  )}
+                </td>
+                <td className="num">{row.needed ?? "?"}</td>
+                <td className={row.missing > 0 ? "num peak-short" : "num"}>{row.have}</td>
+              </tr>
+              {(row.reasons ?? []).length > 0 && (
+                <tr className="peak-notes">
+                  <td colSpan={7} className="small quiet">
+                    {(row.reasons ?? []).map((reason) => (
+                      <div key={reason.code}>{reason.message}</div>
+                    ))}
+                  </td>
+                </tr>
+              )}
+            </Fragment>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The load as a share of the most that is expected. */
+function Against({ load, expected }: { load?: number | null; expected?: number | null }) {
+  if (load === undefined || load === null || !expected) return null;
+  const share = Math.round((load / expected) * 100);
+  return (
+    <meter
+      className="peak-meter"
+      min={0}
+      max={100}
+      high={100}
+      value={Math.min(share, 100)}
+      aria-label={`${share} % of what is expected`}
+      title={`${share} % of what is expected`}
+    />
+  );
+}
+
+function Calendar({ peak, open }: { peak: Peak; open: boolean }) {
+  const checks = peak.status.checks ?? [];
+  const late = checks.filter((check) => check.state === "late").length;
+  const done = checks.filter((check) => check.state === "done").length;
+  return (
+    <details className="peak-part" open={open}>
+      <summary>
+        Calendar{" "}
+        <span className="quiet">
+          {done} of {checks.length} done{late > 0 && `, ${late} late`}
+        </span>
+      </summary>
+      <ol className="peak-calendar">
+        {checks.map((check) => (
+          <li key={check.name}>
+            <span className="peak-due">
+              <b>{countedOf(check, peak)}</b>
+              <span className="small quiet">{momentIn(check.due, peak.spec.timeZone)}</span>
+            </span>
+            <State {...checkOf(check)} />
+            <span className="peak-is">
+              <b>{check.name}</b> {check.message}
+              {check.hint && <span className="small quiet">{check.hint}</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function Room({ peak }: { peak: Peak }) {
+  const { tables } = useFleet();
+  const names = new Set((peak.status.applications ?? []).map((row) => row.deployment));
+  const objectives = [...tables.objectives.values()].filter((o) => names.has(o.spec.deployment));
+  const alerts = [...tables.alerts.values()].filter(
+    (a) => a.status.phase === "firing" && names.has(a.spec.labels.deployment ?? ""),
+  );
+  const since = parseTime(peak.status.times?.scale) ?? 0;
+  const about = (subject: string) =>
+    [...names].some((of) => subject.endsWith(`/${of}`) || subject.includes(`/${of}.`));
+  const decisions = [...tables.decisions.values()].filter(
+    (d) => about(d.spec.subject) && (parseTime(d.metadata.createdAt) ?? 0) >= since,
+  );
+  return (
+    <section className="peak-part" aria-label="watch room">
+      <h3>Watch room</h3>
+      <ul className="peak-room">
+        {objectives.map((o) => (
+          <li key={o.metadata.name}>
+            <State {...OBJECTIVE[o.status.phase ?? "noData"]} />
+            <ObjectLink plural="objectives" name={o.metadata.name} />
+          </li>
+        ))}
+        {alerts.map((a) => (
+          <li key={a.metadata.name}>
+            <State tone="bad" word="fires" />
+            <ObjectLink plural="alerts" name={a.metadata.name} />
+          </li>
+        ))}
+        {decisions.map((d) => (
+          <li key={d.metadata.name}>
+            <State {...stateOf(d)} />
+            <ObjectLink plural="decisions" name={d.metadata.name}>
+              {d.spec.subject}
+            </ObjectLink>
+          </li>
+        ))}
+        {alerts.length === 0 && <li className="quiet">Nothing fires.</li>}
+        {decisions.length === 0 && <li className="quiet">Nothing was decided about it.</li>}
+      </ul>
+    </section>
+  );
+}
+
+function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
+  const report = peak.status.report;
+  if (!report && !ended) return null;
+  if (!report || Object.keys(report.applications ?? {}).length === 0) {
+    return <p className="quiet">Nothing was seen of it while it was there.</p>;
+  }
+  const broken = Object.entries(report.broken ?? {}).filter(([, time]) => time > 0);
+  const spent = Object.entries(report.spent ?? {}).map(
+    ([currency, sum]) => `${Number(sum).toFixed(2)} ${currency}`,
+  );
+  return (
+    <section className="peak-part" aria-label="report">
+      <h3>{report.closed ? "What was seen" : "Seen so far"}</h3>
+      <ul className="peak-room">
+        {Object.entries(report.applications ?? {}).map(([name, one]) => (
+          <li key={name}>
+            <b>{name}</b> {one.highest ?? "?"} of {one.expected ?? "?"} expected
+            {one.at && `, ${momentIn(one.at, peak.spec.timeZone)}`}; {one.least} to {one.most}{" "}
+            served
+          </li>
+        ))}
+        {broken.map(([name, time]) => (
+          <li key={name}>
+            <State tone="bad" word="broken" /> {name} for {spanWords(time)}
+          </li>
+        ))}
+        <li className="quiet">
+          {broken.length === 0 && "no objective was broken; "}
+          {counted(report.alerts?.length ?? 0, "alert")},{" "}
+          {counted(report.decisions?.length ?? 0, "decision")}, {counted(report.hosts ?? 0, "host")}{" "}
+          at most
+          {spent.length > 0 && `; spent ${spent.join(", ")}`}
+        </li>
+      </ul>
+    </section>
+  );
+}
