@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Autoscaler, CapacityRow } from "../api/objects";
-import { forecastUse, rowState, simplest, supposes } from "./capacity";
+import { forecastUse, rowState, simplest, supposes, wrongDemand } from "./capacity";
 import { moneyWords } from "./money";
 import { wholeShare } from "./units";
 
@@ -67,4 +67,11 @@ test("small amounts of money are not said to be zero", () => {
 test("whole percents do not say nothing or all where it is not so", () => {
   const told = [0, 0.002, 0.214, 0.999, 1, -0.27].map(wholeShare);
   assert.deepEqual(told, ["0 %", "<1 %", "21 %", ">99 %", "100 %", "−27 %"]);
+});
+
+test("a demand is names with how many a second, and what is none is told as it was typed", () => {
+  assert.equal(wrongDemand(undefined), undefined);
+  assert.equal(wrongDemand("orders=500, returns=20.5"), undefined);
+  assert.match(wrongDemand("orders=abc") ?? "", /^“orders=abc” is not like orders=500/);
+  assert.match(wrongDemand("orders=5,returns") ?? "", /^“returns” is/);
 });

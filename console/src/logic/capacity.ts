@@ -91,3 +91,11 @@ export function forecastUse(
 /** Whether something is supposed. */
 export const supposes = (asked: object): boolean =>
   Object.values(asked).some((value) => value !== undefined && value !== false && value !== 1);
+
+/** What is wrong with a demand as it is typed, `orders=500,returns=20`; none where it can be asked for. */
+export function wrongDemand(demand: string | undefined): string | undefined {
+  const parts = (demand ?? "").split(",").map((part) => part.trim());
+  const wrong = parts.find((part) => !/^[^\s=:]+[=:]\d+(\.\d+)?$/.test(part));
+  if (!demand || wrong === undefined) return undefined;
+  return `“${wrong}” is not like orders=500: a name, and how many a second.`;
+}

@@ -16,6 +16,7 @@ const KINDS: readonly Plural[] = [
   "instances",
   "releases",
   "freezes",
+  "peaks",
   "environments",
   "zones",
   "objectives",
@@ -33,12 +34,13 @@ const KINDS: readonly Plural[] = [
   "autoscalers",
   "capacities",
   "policies",
+  "decisions",
   "prices",
   "runs",
   "promotions",
 ];
 
-const MANY: readonly Plural[] = ["instances", "releases", "runs", "promotions"];
+const MANY: readonly Plural[] = ["instances", "releases", "decisions", "runs", "promotions"];
 
 /** Lower is better; none where a word is not found in the name. */
 export function scoreOf(name: string, words: readonly string[]): number | undefined {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Tables } from "../api/store";
 import { rangeOf } from "../parts/window";
 import { changedTarget, diffLines, valueWords } from "./diff";
-import { scoreOf } from "./find";
+import { candidates, scoreOf } from "./find";
 import { sequences } from "./keys";
 import { readable } from "./prose";
 import { cpuWords, memoryWords, parseCpu, parseMemory, percent, portionOf } from "./quantity";
@@ -159,4 +160,14 @@ test("sentences of the server are rounded as people read them", () => {
   assert.equal(said, "8 instances take 280m of 2 cpu; heard 1m 7s ago, in 250ms");
   assert.equal(readable("512Mi of 24731708Ki", now), "512Mi of 23.6 GiB");
   assert.match(readable("since 2026-11-26T19:15:49.156Z,", now), /^since \d\d:15:49,$/);
+});
+
+test("peaks and decisions are found by their names, decisions once something is typed", () => {
+  const none = new Proxy({}, { get: () => new Map() });
+  const peaks = new Map([["shop-sale", {}]]);
+  const decisions = new Map([["deployment.shop.prod.1", {}]]);
+  const tables = Object.assign(Object.create(none), { peaks, decisions }) as Tables;
+  const found = (typed: string) => candidates(tables, typed, 9).map((hit) => hit.plural);
+  assert.deepEqual(found("shop"), ["peaks", "decisions"]);
+  assert.deepEqual(found(""), ["peaks"]);
 });

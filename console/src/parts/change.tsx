@@ -1,6 +1,6 @@
 // The one way changes are made here: say what, see what it would do, then do it.
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { type FormEvent, type KeyboardEvent, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/http";
 import type { Outcome } from "../api/objects";
 import { Dialog } from "./dialog";
@@ -52,6 +52,13 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
   });
   const current = settledKey === key ? preview.data : undefined;
   const ready = current?.verdict === "commit" && changesAnything(current);
+  const pending = proposal !== undefined && !current && !(preview.error && settledKey === key);
+  // Nobody confirms what they have not been shown: an Enter before that is answered, not kept.
+  const [early, setEarly] = useState<string>();
+  const answered = proposal !== undefined && early === key;
+  const typed = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement && pending) setEarly(key);
+  };
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -74,7 +81,7 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
 
   return (
     <Dialog title={title} onClose={onClose}>
-      <form className="dialog-form" onSubmit={submit} noValidate>
+      <form className="dialog-form" onSubmit={submit} onKeyDown={typed} noValidate>
         <div className="dialog-body">
           {lead && <p className="second">{lead}</p>}
           {children}
@@ -88,6 +95,10 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
           </section>
         </div>
         <footer>
+          <p className="small second grow" role="status">
+            {answered && pending && "What it would do is being worked out…"}
+            {answered && ready && !busy && "That is what it would do: Enter once more does it."}
+          </p>
           <button type="button" className="button" onClick={onClose}>
             Cancel
           </button>

@@ -114,9 +114,12 @@ export function SilenceForm({ alert, onClose }: Props) {
           </select>
         </div>
         <div className="field">
-          <label htmlFor="silence-reason">Why</label>
+          <label htmlFor="silence-reason">
+            Why<span className="quiet"> (needed)</span>
+          </label>
           <input
             id="silence-reason"
+            required
             value={reason}
             data-first
             placeholder="the disk is being replaced"

@@ -287,10 +287,15 @@ function useRecords() {
   );
 }
 
-function Weeks({ values, label }: { values: readonly (number | undefined)[]; label: string }) {
-  if (values.every((value) => value === undefined)) {
-    return <p className="small quiet">nothing is recorded in twelve weeks</p>;
-  }
+interface WeeksProps {
+  values: readonly (number | undefined)[];
+  label: string;
+  /** Said where there is no value. */
+  none?: string;
+}
+
+function Weeks({ values, label, none = "nothing is recorded in twelve weeks" }: WeeksProps) {
+  if (values.every((value) => value === undefined)) return <p className="small quiet">{none}</p>;
   return <Trend values={values} label={`${label}, week by week`} words={wholeShare} />;
 }
 
@@ -368,13 +373,20 @@ function Decisions({ days }: { days: number }) {
     [decisions, now],
   );
   const left = told.made - told.right - told.wrong;
+  const unjudged = decisions.length > 0 && decisions.every((d) => !d.spec.feedback);
   return (
     <Tile
       title="Decisions"
       to="/decisions"
       value={told.rightShare === undefined ? undefined : wholeShare(told.rightShare)}
       unit="of those people judged were right"
-      trend={<Weeks values={weeks} label="Decisions that were right" />}
+      trend={
+        <Weeks
+          values={weeks}
+          label="Decisions that were right"
+          none={unjudged ? "nobody has judged any yet" : undefined}
+        />
+      }
     >
       <Part name="right, wrong">
         {told.right + told.wrong > 0 ? (

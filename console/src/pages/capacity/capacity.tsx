@@ -6,7 +6,7 @@ import { type FormEvent, useMemo, useState } from "react";
 import { useCapacityReport } from "../../api/forecasts";
 import { useFleet, useNow, useSynced } from "../../api/live";
 import type { CapacityReport, CapacityRow, GroupRow, WhatIf } from "../../api/objects";
-import { KNOWN, rowState, supposes } from "../../logic/capacity";
+import { KNOWN, rowState, supposes, wrongDemand } from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
 import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
@@ -32,8 +32,10 @@ spec:
     perInstance: { query: 'sum(rate(http_requests_total[1m]))', target: 80 }
     predict: true`;
 
-export function CapacityPage(asked: CapacitySearch) {
+export function CapacityPage(typed: CapacitySearch) {
   const synced = useSynced();
+  const wrong = wrongDemand(typed.demand);
+  const asked = wrong ? { ...typed, demand: undefined } : typed;
   const report = useCapacityReport(asked);
   const { data, error } = report;
   const supposed = supposes(asked);
@@ -42,7 +44,7 @@ export function CapacityPage(asked: CapacitySearch) {
     <>
       <Head title="Capacity" lead={data && leadOf(data, asked)} />
       <div className="stack">
-        <Suppose asked={asked} />
+        <Suppose asked={typed} wrong={wrong} />
         {error && <ProblemView problem={error} again={() => void report.refetch()} />}
         {data && data.deployments.length === 0 && (
           <section className="panel">
@@ -80,7 +82,7 @@ function leadOf({ deployments, unplaced }: CapacityReport, asked: WhatIf): strin
 const TIMES = [1, 1.5, 2, 3, 5, 10] as const;
 
 /** What is supposed: it stands in the address, so that it can be shown to others. */
-function Suppose({ asked }: { asked: WhatIf }) {
+function Suppose({ asked, wrong }: { asked: WhatIf; wrong: string | undefined }) {
   const fleet = useFleet();
   const set = useAdjust<WhatIf>();
   const [demand, setDemand] = useState(asked.demand ?? "");
@@ -156,7 +158,13 @@ function Suppose({ asked }: { asked: WhatIf }) {
           placeholder="orders=500"
           onChange={(event) => setDemand(event.target.value)}
           onBlur={() => set({ demand: demand.trim() || undefined })}
+          aria-invalid={wrong !== undefined}
         />
+        {wrong && (
+          <p className="field-wrong small" role="alert">
+            {wrong}
+          </p>
+        )}
       </form>
       {supposes(asked) && (
         <button

@@ -5,6 +5,7 @@ import { create, remove } from "../../api/change";
 import type { Decision, Freeze } from "../../api/objects";
 import { actionOn } from "../../logic/decisions";
 import { ChangeDialog, type Proposal } from "../../parts/change";
+import { Fact, Facts } from "../../parts/facts";
 import { Approve, Remark } from "../../parts/judging";
 import { proposalOf } from "../deployment/actions";
 
@@ -29,14 +30,22 @@ export function Judge({ asked, onClose }: { asked: Asked; onClose: () => void })
 
 function ApproveDecision({ decision, onClose }: { decision: Decision; onClose: () => void }) {
   const { name } = decision.metadata;
+  const { action, changes = [], policy, votes = [] } = decision.status;
   return (
     <Approve
       subject={`decision/${name}`}
-      title={`Approve: ${actionOn(decision.status.action, decision.spec.subject)}`}
+      title={`Approve: ${actionOn(action, decision.spec.subject)}`}
       lead="It is carried out at once, if nothing is in the way by then."
       done={`${name} is approved`}
       onClose={onClose}
-    />
+    >
+      <Facts>
+        <Fact name="would be done">{changes.join("; ") || "not known yet"}</Fact>
+        <Fact name="for">{decision.spec.subject}</Fact>
+        <Fact name="by the policy">{policy}</Fact>
+        <Fact name="because">{votes[0]?.message}</Fact>
+      </Facts>
+    </Approve>
   );
 }
 
@@ -92,7 +101,7 @@ function Stop({ onClose }: { onClose: () => void }) {
       proposal={why.trim() === "" ? undefined : proposal}
       onClose={onClose}
     >
-      <Remark label="Why" value={why} onChange={setWhy} />
+      <Remark label="Why" required value={why} onChange={setWhy} />
     </ChangeDialog>
   );
 }

@@ -58,18 +58,21 @@ function DecisionRow({ decision, mayWrite, ask }: RowProps) {
 /** What people can do about a decision. */
 export function Verdicts({ decision, ask }: Omit<RowProps, "mayWrite">) {
   const { spec, status } = decision;
+  const what = actionOn(status.action, spec.subject);
   return (
     <div className="decision-do">
       {status.phase === "waiting" && !isOver(decision) && (
         <button
           type="button"
           className="button slim main"
+          aria-label={`Approve: ${what}`}
           onClick={() => ask({ what: "approve", decision })}
         >
           Approve
         </button>
       )}
       <RightWrong
+        of={what}
         said={spec.feedback?.right}
         onSay={(right) => ask({ what: right ? "right" : "wrong", decision })}
       />

@@ -75,6 +75,7 @@ function Promote({ promotion, onClose }: { promotion: Promotion; onClose: () => 
       {emergency && (
         <Remark
           label="Why it may not wait"
+          required
           value={why}
           placeholder="kept in the audit"
           onChange={setWhy}
@@ -129,7 +130,13 @@ function VetoForm({ release, off, onClose }: VetoProps) {
     >
       {!off && (
         <>
-          <Remark label="Why" value={why} placeholder="kept with the release" onChange={setWhy} />
+          <Remark
+            label="Why"
+            required
+            value={why}
+            placeholder="kept with the release"
+            onChange={setWhy}
+          />
           <label className="check">
             <input type="checkbox" checked={back} onChange={(e) => setBack(e.target.checked)} />
             Take it back where it runs already
@@ -167,7 +174,13 @@ function Pin({ deployment, release, off, onClose }: PinProps) {
       onClose={onClose}
     >
       {!off && (
-        <Remark label="Why" value={why} placeholder="kept with the deployment" onChange={setWhy} />
+        <Remark
+          label="Why"
+          required
+          value={why}
+          placeholder="kept with the deployment"
+          onChange={setWhy}
+        />
       )}
     </ChangeDialog>
   );

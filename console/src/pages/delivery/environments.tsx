@@ -214,6 +214,7 @@ function NextView({ promotion, onAsk }: NextProps) {
   const missing = (promotion.status.checks ?? []).filter(
     (c) => c.state === "waiting" || c.state === "refused",
   );
+  const into = `${release} for ${promotion.spec.environment}`;
   const asks = (name: string) => missing.some((c) => c.name === name && c.state === "waiting");
   return (
     <div className={`stop-next ${PROMOTION[phase].tone}`}>
@@ -236,6 +237,7 @@ function NextView({ promotion, onAsk }: NextProps) {
             <button
               type="button"
               className="button slim"
+              aria-label={`Approve ${into}`}
               onClick={() => onAsk({ what: "approve", promotion })}
             >
               <Icon name="check" size={13} /> Approve
@@ -245,6 +247,7 @@ function NextView({ promotion, onAsk }: NextProps) {
             <button
               type="button"
               className="button slim"
+              aria-label={`Promote ${into}`}
               onClick={() => onAsk({ what: "promote", promotion })}
             >
               <Icon name="forward" size={13} /> Promote
@@ -253,6 +256,7 @@ function NextView({ promotion, onAsk }: NextProps) {
           <button
             type="button"
             className="button bare slim"
+            aria-label={`Veto ${release}`}
             onClick={() => onAsk({ what: "veto", release })}
           >
             Veto

@@ -320,6 +320,7 @@ function Entry({ environment, release, promotion, onAsk }: EntryProps) {
             <button
               type="button"
               className="button slim"
+              aria-label={`Approve ${release} for ${name}`}
               onClick={() => onAsk({ what: "approve", promotion })}
             >
               Approve
@@ -329,6 +330,7 @@ function Entry({ environment, release, promotion, onAsk }: EntryProps) {
             <button
               type="button"
               className="button slim"
+              aria-label={`Promote ${release} for ${name}`}
               onClick={() => onAsk({ what: "promote", promotion })}
             >
               Promote

@@ -20,7 +20,11 @@ export function FeedbackButtons({ analysis }: { analysis: Analysis }) {
           "Was the guard right?"
         )}
       </p>
-      <RightWrong said={feedback?.right} onSay={setRight} />
+      <RightWrong
+        of={`the guard about ${analysis.spec.release}`}
+        said={feedback?.right}
+        onSay={setRight}
+      />
       {right !== null && <Say analysis={analysis} right={right} onClose={() => setRight(null)} />}
     </div>
   );

@@ -35,11 +35,12 @@ export function Begin({ onClose }: { onClose: () => void }) {
   const names = useMemo(() => new Set(hosts.map(({ metadata }) => metadata.name)), [hosts]);
   const wrong = wrongWith(asking, how, names);
   const spec = wrong ? undefined : specOf(asking, how);
-  const forecast = useMigrationForecast(spec).data;
-  // What moves nothing is nothing to begin, unless the hosts are to stay closed.
+  const { data: forecast, error } = useMigrationForecast(spec);
+  // What moves nothing is nothing to begin, unless the hosts are to stay closed; what cannot be
+  // forecast is told by the forecast, and a preview would only tell it again.
   const nothing =
     forecast && (forecast.hosts.length === 0 || (forecast.instances === 0 && !retire));
-  const asked = nothing ? undefined : spec;
+  const asked = nothing || error ? undefined : spec;
   const plain = of.replaceAll(/[^a-z0-9-]+/gi, "-").toLowerCase();
   const named = what === "balance" ? "balance" : what === "filter" ? "hosts" : plain;
   const name = `${named}-${at}`;
