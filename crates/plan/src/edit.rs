@@ -147,8 +147,8 @@ fn update(stored: &Any, any: Any) -> Result<Option<Any>, Reason> {
     Ok((new != *stored).then_some(new))
 }
 
-/// Whether nothing but the provider of a pool is changed: one that answers nothing keeps a pool from
-/// going.
+/// Whether nothing but the provider of a pool is changed: one that answers nothing keeps a pool
+/// from going.
 fn is_of_provider(new: &Any, stored: &Any) -> bool {
     let (Any::Pool(new), Any::Pool(stored)) = (new, stored) else { return false };
     let mut same = new.spec.clone();

@@ -221,15 +221,10 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let asked = subject.floor(cx.now).max(peak) > 0;
     let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind || asked;
     let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
-    if wanted < current.min(max)
-        && let Some(reason) = unread::reason(cx.world, subject.object.name())
-    {
-        wanted = current.min(max);
-        reasons = vec![reason];
-    }
     let odd = absurd(subject, &cx.measured.answers, most);
-    if wanted < current.min(max) && !odd.is_empty() {
-        (wanted, reasons) = (current.min(max), Vec::new());
+    let unread = unread::reason(cx.world, subject.object.name());
+    if wanted < current.min(max) && (unread.is_some() || !odd.is_empty()) {
+        (wanted, reasons) = (current.min(max), unread.into_iter().collect());
     }
     let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");
     if let Some(bound) = bound.filter(|_| full) {

@@ -6,7 +6,6 @@
 //! **Invariant:** every machine a provider was ever asked for is in the status under its key until
 //! a list that was begun after it was asked to delete it does not name it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
@@ -14,11 +13,9 @@ use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{
     Asked, AutoscaleMode, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus,
 };
-use atoll_model::{
-    Any, Environment, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
-};
+use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
-use crate::{Context, Plan, checksum, sooner};
+use crate::{Context, Plan, sooner};
 
 pub mod advice;
 pub mod ask;
@@ -28,8 +25,12 @@ mod edited;
 mod reserve;
 mod status;
 mod steps;
+mod whose;
 
 pub(crate) use edited::{hosts_changed, not_to_be_said};
+use whose::lists;
+pub use whose::{awaits, key, labels, of_host};
+pub(crate) use whose::{emptying, gave_out, reserving, serves};
 
 /// A machine the provider does not list is believed to be there for this long: lists lag behind.
 const LAG: Span = Span::seconds(30);
@@ -92,67 +93,6 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
 fn following(world: &Snapshot) -> impl Iterator<Item = String> {
     let all = world.all::<Pool>().filter(|pool| pool.spec.autoscale.is_some());
     all.map(|pool| pool.meta.name.clone())
-}
-
-/// The pool a host is a machine of.
-pub fn of_host<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
-    world.all::<Pool>().find(|pool| pool.status.machines.contains_key(host))
-}
-
-/// Whether hosts of a pool may be used in an environment.
-pub(crate) fn serves(world: &Snapshot, pool: &Object<Pool>, environment: &str) -> bool {
-    let place = world.get::<Environment>(environment);
-    place.is_some_and(|place| advice::is_for(pool, place))
-}
-
-/// The labels a host is given by its pool.
-pub fn labels(world: &Snapshot, host: &str) -> BTreeMap<String, String> {
-    of_host(world, host).map(|pool| pool.spec.labels_of_hosts(pool.name())).unwrap_or_default()
-}
-
-/// Whether a pool waits for a machine of that name to join.
-pub fn awaits(world: &Snapshot, host: &str) -> bool {
-    of_host(world, host).is_some_and(|pool| {
-        let phase = pool.status.machines[host].phase;
-        matches!(phase, MachinePhase::Creating | MachinePhase::Joining)
-    })
-}
-
-/// The pool that has a host emptied.
-pub(crate) fn emptying<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
-    of_host(world, host).filter(|pool| !pool.status.machines[host].phase.stays())
-}
-
-/// The pool that keeps a host in reserve, or will let it go next.
-pub(crate) fn reserving<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Object<Pool>>> {
-    let spare = |pool: &&Arc<Object<Pool>>| match pool.status.machines.get(host) {
-        Some(machine) => machine.closed,
-        None => lists(pool, host) && !pool.meta.deleting(),
-    };
-    world.all::<Pool>().find(spare)
-}
-
-fn lists(pool: &Object<Pool>, host: &str) -> bool {
-    match &pool.spec.provider {
-        Provider::Static(listed) => listed.hosts.iter().any(|name| name == host),
-        Provider::Docker(_) | Provider::Exec(_) => false,
-    }
-}
-
-/// The key of a machine: the same whenever it is worked out, and none of another pool's, be it one
-/// of that name that was there before.
-pub fn key(pool: &Object<Pool>, number: u64) -> String {
-    let born = pool.meta.created_at.unwrap_or_default().0.to_be_bytes();
-    let number_bytes = number.to_be_bytes();
-    let sum = checksum([pool.name().as_bytes(), &born[..], &number_bytes[..]]);
-    format!("{}-{number}-{:04x}", pool.name(), sum & 0xffff)
-}
-
-/// Whether a pool has given out a key.
-pub(crate) fn gave_out(pool: &Object<Pool>, key_given: &str) -> bool {
-    let rest = key_given.strip_prefix(pool.name()).and_then(|rest| rest.strip_prefix('-'));
-    let number = rest.and_then(|rest| rest.split('-').next()).and_then(|n| n.parse().ok());
-    number.is_some_and(|number: u64| number < pool.status.made && key(pool, number) == key_given)
 }
 
 /// One turn of one pool.

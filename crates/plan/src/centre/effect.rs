@@ -104,8 +104,9 @@ fn undone(cx: &Context, decision: &Object<Decision>, acted: Timestamp) -> Option
     ))
 }
 
-/// The deployment that gave up what it was taken back to, asking again for what it asked for before:
-/// else it would take no newer release by itself. None, where somebody has changed that since.
+/// The deployment that gave up what it was taken back to, asking again for what it asked for
+/// before: else it would take no newer release by itself. None, where somebody has changed that
+/// since.
 pub(super) fn restored(cx: &Context, decision: &Object<Decision>) -> Option<Object<Deployment>> {
     undone(cx, decision, decision.status.acted_at?)?;
     let name = decision.spec.subject.strip_prefix("deployment/")?;

@@ -146,9 +146,8 @@ impl<'a> Seen<'a> {
     /// was seen, as what it goes up and down by is hardly known.
     pub(super) fn room(&self, level: f64) -> f64 {
         let points = self.needs.points;
-        let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else {
-            return 0.0;
-        };
+        let ends = points.first().zip(points.last());
+        let Some(((first, _), (last, _))) = ends else { return 0.0 };
         if last.since(*first) >= SHORT {
             return f64::INFINITY;
         }
@@ -179,8 +178,8 @@ impl<'a> Seen<'a> {
     }
 
     /// The most that was asked for all through some minute of a window, where that is a jump. The
-    /// level follows one late, and never shows what passes sooner. What came and went as high before
-    /// the window is what it goes up and down by.
+    /// level follows one late, and never shows what passes sooner. What came and went as high
+    /// before the window is what it goes up and down by.
     pub(super) fn jump(&self, now: Timestamp, window: Span) -> Option<f64> {
         let all = self.needs.points;
         let (before, lately) = all.split_at(all.partition_point(|(at, _)| *at <= now - window));
