@@ -150,16 +150,23 @@ impl Turn<'_> {
         if let Some(effect) = came {
             let message = format!("{} {}", self.status.policy, effect.message);
             self.plan.reasons.push(Reason::new("measured", message));
-            if let Some(deployment) = effect::restored(self.cx, self.decision) {
-                let asks = Any::Deployment(Arc::new(deployment));
-                self.plan
-                    .writes
-                    .extend(edit::apply(self.cx, vec![asks]).into_iter().flat_map(|p| p.writes));
-                self.plan.intent = Intent::Edit;
-            }
+            self.restore();
             self.status.phase = DecisionPhase::Measured;
             self.status.effect = Some(effect);
             self.status.ended_at = Some(self.cx.now);
+        }
+    }
+
+    /// Lets a deployment that gave up what it was taken back to ask for what it did before, unless
+    /// that may not be: then it stays as it is, and people see to it.
+    fn restore(&mut self) {
+        let asks = effect::restored(self.cx, self.decision);
+        let asks = asks.map(|deployment| Any::Deployment(Arc::new(deployment)));
+        let Some(Ok(plan)) = asks.map(|any| edit::apply(self.cx, vec![any])) else { return };
+        let deed = Deed { writes: plan.writes, words: Vec::new(), taken: None };
+        if self.ask(&deed).passes {
+            self.plan.writes.extend(deed.writes);
+            self.plan.intent = Intent::Edit;
         }
     }
 

@@ -146,7 +146,8 @@ pub fn list_at(pool: &Object<Pool>, last: Timestamp) -> Option<Timestamp> {
     }
     let open = |ask: Option<&Asked>| ask.is_some_and(|ask| !ask.is_open() && !ask.in_vain);
     let status = &pool.status;
-    let soon = status.machines.values().any(|m| open(m.ask.as_ref()) || m.missing == 1)
+    let soon = !status.listed
+        || status.machines.values().any(|m| open(m.ask.as_ref()) || m.missing == 1)
         || status.orphans.values().any(|orphan| open(orphan.ask.as_ref()));
     Some(last + if soon { LIST_SOON } else { LIST_EVERY })
 }
