@@ -45,7 +45,7 @@ const IDLE_GRAINS: u32 = 2;
 /// So many deviations beyond what is kept have to be too many as well before any is taken away, but
 /// not more than this share of an instance: a load at the edge of a number does not make it go to
 /// and fro.
-const EDGE: (f64, f64) = (1.0, 0.15);
+const EDGE: (f64, f64) = (1.0, 0.12);
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -473,6 +473,20 @@ mod tests {
                 }
             }
             assert!(least >= 13, "seed {seed}: {least}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_a_minute_is_kept_for_the_whole_window() {
+        // However long it was asked for, and however much of that lies before the window.
+        for minutes in 2..=8_u32 {
+            let end = 80 + 4 * minutes;
+            let all = (0..end + 19).map(|i| if (80..end).contains(&i) { 9.0 } else { 3.0 });
+            let all: Vec<f64> = all.collect();
+            for after in 1..=19 {
+                let seen = points(all[..(end + after) as usize].iter().copied());
+                assert!(decided(9, &seen).0 >= 9, "{after} looks after {minutes} minutes of it");
+            }
         }
     }
 

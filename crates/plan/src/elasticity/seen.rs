@@ -17,7 +17,7 @@ const FRESH: Span = Span::seconds(60);
 /// A minute of which so many points are known is known.
 const MINUTE: usize = 4;
 /// So many times as much is a jump; less is what a signal goes up and down by.
-const JUMP: f64 = 1.25;
+const JUMP: f64 = 1.5;
 /// A trend is taken from so much of the past.
 const TREND: Span = Span::seconds(600);
 /// What is needed goes up and down from one moment to the next; its level is the mean of this.
@@ -182,14 +182,31 @@ impl<'a> Seen<'a> {
     /// before the window is what it goes up and down by.
     pub(super) fn jump(&self, now: Timestamp, window: Span) -> Option<f64> {
         let all = self.needs.points;
-        let (before, lately) = all.split_at(all.partition_point(|(at, _)| *at <= now - window));
-        let held = highest_minute(lately);
-        (held > highest_minute(before) * JUMP).then_some(held)
+        let first = all.partition_point(|(at, _)| *at <= now - window);
+        let held = highest_minute(all, first);
+        let began = began(&all[..first], held);
+        // What has been so for as long as is looked back is the level, which knows it.
+        let is_level = began == 0 && first > 0;
+        (!is_level && held > highest_minute(&all[..began], 0) * JUMP).then_some(held)
     }
 }
 
-/// The most that was asked for all through some minute.
-fn highest_minute(points: &[(Timestamp, f64)]) -> f64 {
+/// Where a jump to `held` began that goes on behind the last of these points: what of it lies
+/// before is no other one. A minute of less ends it.
+fn began(before: &[(Timestamp, f64)], held: f64) -> usize {
+    let mut less = 0;
+    for (at, (_, need)) in before.iter().enumerate().rev() {
+        less = if *need * JUMP > held { 0 } else { less + 1 };
+        if less == MINUTE {
+            return at + MINUTE;
+        }
+    }
+    0
+}
+
+/// The most that was asked for all through some minute that ends with one of the points from
+/// `first` on.
+fn highest_minute(points: &[(Timestamp, f64)], first: usize) -> f64 {
     let least = |last: usize| {
         let minute =
             points[..=last].iter().rev().take_while(|(at, _)| *at > points[last].0 - FRESH);
@@ -197,7 +214,7 @@ fn highest_minute(points: &[(Timestamp, f64)]) -> f64 {
             minute.fold((0, f64::INFINITY), |(n, least), (_, need)| (n + 1, least.min(*need)));
         if count >= MINUTE { least } else { 0.0 }
     };
-    (0..points.len()).map(least).fold(0.0, f64::max)
+    (first..points.len()).map(least).fold(0.0, f64::max)
 }
 
 /// The standard deviation of what points go up and down by, from the median of how far each was
