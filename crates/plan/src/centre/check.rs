@@ -91,11 +91,24 @@ fn never_so(one: &Comparison) -> Option<String> {
 
 /// What a condition compares with something it never is, by what there is: a number with a text.
 pub(crate) fn odd_comparison(cx: &Context, policy: &Policy) -> Option<String> {
+    with_scenes(cx, policy, odd_among)
+}
+
+/// Looks at the condition of a policy over some of its subjects, with nothing measured.
+fn with_scenes(
+    cx: &Context,
+    policy: &Policy,
+    look: fn(&Ready, &[Scene]) -> Option<String>,
+) -> Option<String> {
     let ready = Ready::read(policy).ok()?;
     let subjects = Subject::all(cx.world, policy);
     let (firing, values) = (Firing::of(cx.world), BTreeMap::new());
     let some = subjects.iter().take(LOOKED_AT);
     let scenes: Vec<Scene> = some.map(|one| Scene::new(cx, one, &firing, &values)).collect();
+    look(&ready, &scenes)
+}
+
+fn odd_among(ready: &Ready, scenes: &[Scene]) -> Option<String> {
     ready.when.comparisons().into_iter().find_map(|one| {
         if [VALUES, BEFORE].contains(&one.fact) || one.path.is_empty() {
             return None;
@@ -147,11 +160,10 @@ fn kind(value: &Value) -> Option<(&'static str, Option<Literal>)> {
 /// A field that the condition of a policy reads and is there for none of the subjects there are: it
 /// may be misspelt, or not be there yet. What is asked for with `has` may be missing.
 pub(crate) fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
-    let ready = Ready::read(policy).ok()?;
-    let subjects = Subject::all(cx.world, policy);
-    let (firing, values) = (Firing::of(cx.world), BTreeMap::new());
-    let some = subjects.iter().take(LOOKED_AT);
-    let scenes: Vec<Scene> = some.map(|one| Scene::new(cx, one, &firing, &values)).collect();
+    with_scenes(cx, policy, unknown_among)
+}
+
+fn unknown_among(ready: &Ready, scenes: &[Scene]) -> Option<String> {
     let has = |value: &Value, path: &[&str]| {
         path.iter().try_fold(value, |value, name| value.get(name)).is_some()
     };
