@@ -25,6 +25,7 @@ pub mod book;
 pub mod bound;
 pub mod cost;
 pub mod pool;
+pub mod price;
 pub mod quota;
 pub mod scope;
 pub mod showback;
@@ -145,9 +146,9 @@ fn months_after(after: Timestamp, to: Timestamp) -> Vec<Timestamp> {
     all
 }
 
-/// Says how it stands, and why.
+/// Says how it stands, and why, the worst first.
 fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
-    let mut phase = BudgetPhase::Within;
+    let (mut phase, mut uncounted) = (BudgetPhase::Within, Vec::new());
     if let (Some(limit), Some(spend)) = (&spec.month, &status.spend) {
         let currency = &limit.currency;
         let (most, forecast) = (limit.limit.rounded(), spend.forecast.rounded());
@@ -159,12 +160,12 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
                 missing.join(" and no ")
             );
             let hint = "apply a Price whose selector matches its labels";
-            status.reasons.push(Reason::new("price-missing", message).hint(hint));
+            uncounted.push(Reason::new("price-missing", message).hint(hint));
         }
         if let Some((host, other)) = scope::elsewhere(cx.world, &book, spec) {
             let message = format!("what is on {host} is paid in {other} and not counted");
             let hint = format!("limit that too: one more budget, in {other}");
-            status.reasons.push(Reason::new("paid-elsewhere", message).hint(hint));
+            uncounted.push(Reason::new("paid-elsewhere", message).hint(hint));
         }
         if spend.spent > limit.limit {
             phase = BudgetPhase::Over;
@@ -193,6 +194,7 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
         status.reasons.push(Reason::new("beyond-share", message).hint(hint));
     }
     status.phase = phase;
+    status.reasons.extend(uncounted);
 }
 
 /// Says so where less may be had than is guaranteed: hosts were lost, or others use them.

@@ -198,8 +198,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         each.map(|(signal, points)| Needs { name: signal.name, points }).collect();
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
-    let bound = budget::bound::bound(cx, subject.deployment);
-    let bound = bound.filter(|bound| bound.most < max);
+    let bound = budget::bound::bound(cx, subject.deployment, max);
     let peak = peak::kept(cx.world, subject.object.name()).map_or(0, |(keep, _)| keep);
     // What a peak takes, the gate has asked budgets for already.
     let max = bound.as_ref().map_or(max, |bound| bound.most.max(min).max(peak.min(max)));

@@ -27,6 +27,7 @@ mod status;
 mod steps;
 mod whose;
 
+pub(crate) use advice::{can_grow, is_for};
 pub(crate) use edited::{hosts_changed, not_to_be_said};
 use whose::lists;
 pub use whose::{awaits, key, labels, of_host};
@@ -70,8 +71,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
     match new.or(old) {
         Some(Any::Pool(pool)) => {
-            let grows =
-                |any: Option<&Any>| matches!(any, Some(Any::Pool(p)) if advice::can_grow(p));
+            let grows = |any: Option<&Any>| matches!(any, Some(Any::Pool(p)) if can_grow(p));
             // What it cannot take any more is for others.
             let more = (grows(old) != grows(new)).then(|| following(world)).into_iter().flatten();
             let others = more.filter(|other| *other != pool.meta.name);

@@ -102,21 +102,17 @@ pub fn currencies(world: &Snapshot, at: Timestamp) -> BTreeSet<&str> {
     holding.map(|price| price.spec.currency.as_str()).collect()
 }
 
-/// The currency most hosts are paid in; the first by name of several, or where none is paid.
+/// The currency of the price that is of the most: the one with the widest selector; of several, the
+/// currency with more prices, and of these the first by name. Hosts that come and go change nothing
+/// of it.
 pub fn usual(world: &Snapshot, at: Timestamp) -> Option<&str> {
-    let all = currencies(world, at);
-    if all.len() < 2 {
-        return all.into_iter().next();
-    }
-    let paid = |currency: &&str| {
-        let book = Book::of(world, currency, at);
-        let hosts = world.all::<Host>();
-        let own = |host: &&Arc<Object<Host>>| {
-            book.rates(host).missing().is_empty() && book.paid_elsewhere(host).is_none()
-        };
-        hosts.filter(own).count()
+    let of = |currency: &str| {
+        let holding = world.all::<Price>().filter(move |price| price.spec.holds(at));
+        let own = holding.filter(|price| price.spec.currency == currency);
+        let terms: Vec<usize> = own.map(|price| price.spec.hosts.0.len()).collect();
+        (terms.iter().min().copied(), std::cmp::Reverse(terms.len()))
     };
-    all.into_iter().rev().max_by_key(paid)
+    currencies(world, at).into_iter().min_by_key(|currency| of(currency))
 }
 
 /// The times after one and up to another at which prices of a currency change.

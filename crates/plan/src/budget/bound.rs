@@ -7,7 +7,8 @@ use atoll_model::{Approval, Deployment, Kind, Object, Reason, Snapshot, Span, Ti
 
 use super::book::Book;
 use super::pool;
-use super::scope::{self, Meant, price_of_one};
+use super::price::Prices;
+use super::scope::{self, Meant};
 use crate::{Context, peak};
 
 /// The end of a month, in which the next one counts too.
@@ -21,9 +22,9 @@ pub struct Bound {
     pub reason: Reason,
 }
 
-/// The most instances a deployment may have by the budgets it is under; none where they leave it
-/// free.
-pub fn bound(cx: &Context, deployment: &Object<Deployment>) -> Option<Bound> {
+/// The most instances a deployment may have by the budgets it is under, where that is fewer than so
+/// many; none where they leave it free.
+pub fn bound(cx: &Context, deployment: &Object<Deployment>, up_to: u32) -> Option<Bound> {
     let name = deployment.name();
     let binding = scope::budgets_of(cx.world, name).filter(|budget| {
         !budget.meta.deleting()
@@ -32,20 +33,26 @@ pub fn bound(cx: &Context, deployment: &Object<Deployment>) -> Option<Bound> {
     });
     let bounds = binding.flat_map(|budget| {
         let meant = Meant::of(cx.world, name);
-        let of = |meant: Meant| [by_money(cx, budget, name, meant), by_share(cx, budget, meant)];
+        let of =
+            |meant: Meant| [by_money(cx, budget, name, meant, up_to), by_share(cx, budget, meant)];
         meant.map(of).into_iter().flatten().flatten()
     });
-    bounds.min_by_key(|bound| bound.most)
+    bounds.filter(|bound| bound.most < up_to).min_by_key(|bound| bound.most)
 }
 
 /// As many as the money left for the month pays for until its end. What there is stays.
-fn by_money(cx: &Context, budget: &Object<Budget>, name: &str, meant: Meant) -> Option<Bound> {
+fn by_money(
+    cx: &Context,
+    budget: &Object<Budget>,
+    name: &str,
+    meant: Meant,
+    up_to: u32,
+) -> Option<Bound> {
     let limit = budget.spec.month.as_ref()?;
     let book = Book::of(cx.world, &limit.currency, cx.now);
-    let each = price_of_one(cx.world, &book, name, meant.each).ok().filter(|each| each.0 > 0)?;
+    let mut prices = Prices::of(cx.world, &book, name, meant.each).ok()?;
     let left = allowed_rate(budget, cx.now) - scope::meant_rate(cx.world, &book, &budget.spec);
-    let more = u32::try_from(left.0.max(0) / each.0).unwrap_or(u32::MAX);
-    let most = meant.instances.saturating_add(more);
+    let most = prices.within(Money(left.0.max(0)), meant.instances, up_to);
     let (currency, budget) = (&limit.currency, budget.name());
     let message = format!(
         "budget/{budget} leaves {name} {} for this month: {} {currency} in all",
@@ -160,7 +167,7 @@ pub fn bounded(cx: &Context, deployment: &Object<Deployment>, instances: u32) ->
     if cx.world.count(Kind::Budget) == 0 || instances <= deployment.wanted() {
         return instances;
     }
-    match bound(cx, deployment) {
+    match bound(cx, deployment, instances) {
         Some(bound) => {
             // What a peak takes, the gate has asked budgets for already.
             let peak = peak::kept(cx.world, deployment.name()).map_or(0, |(keep, _)| keep);

@@ -1,7 +1,6 @@
 //! What a budget is of, and what the deployments it is of take and cost: as they run, and as they
 //! are meant to. It judges nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_model::budget::{Budget, Money, Share, Take};
@@ -12,6 +11,7 @@ use atoll_model::{
 
 use super::book::Book;
 use super::cost::{Tariff, is_charged};
+use super::price::{Missing, Prices};
 use crate::{delivery, elasticity};
 
 /// Whose applications these are: the team an owner stands for.
@@ -123,10 +123,9 @@ impl Meant {
     /// What they cost an hour.
     ///
     /// # Errors
-    /// The missing prices, as [`price_of_one`] says.
+    /// The missing prices, as [`Prices::of`] says.
     pub fn cost(&self, world: &Snapshot, book: &Book, deployment: &str) -> Result<Money, Missing> {
-        let each = price_of_one(world, book, deployment, self.each)?;
-        Ok(each.times(u64::from(self.instances)))
+        Ok(Prices::of(world, book, deployment, self.each)?.cost(self.instances))
     }
 }
 
@@ -149,57 +148,6 @@ fn add(a: Take, b: Take) -> Take {
         cpu: Cpu(a.cpu.0.saturating_add(b.cpu.0)),
         memory: Memory(a.memory.0.saturating_add(b.memory.0)),
     }
-}
-
-/// The prices that are missing, by the names of their fields; none, where there is no host that
-/// could have any.
-pub type Missing = Vec<&'static str>;
-
-/// What one instance more costs an hour: the mean over the hosts its like are on, or where there
-/// are none, over those its environment may use, as far as these have prices. On a host that is
-/// paid in another currency it costs nothing in this one, so that what it costs in each is together
-/// what it costs.
-///
-/// # Errors
-/// None of these has a price.
-pub fn price_of_one(
-    world: &Snapshot,
-    book: &Book,
-    deployment: &str,
-    each: Resources,
-) -> Result<Money, Missing> {
-    let like = world.derived::<Instance>(deployment).filter(|i| !i.meta.deleting());
-    let hosts = like.filter_map(|instance| world.get::<Host>(&instance.spec.host));
-    mean(world, book, hosts, each).or_else(|missing| {
-        let Some(place) = world.get::<Environment>(parts(deployment).1) else {
-            return Err(missing);
-        };
-        let open = world.all::<Host>().filter(|host| {
-            host.status.capacity.cpu.0 > 0 && place.spec.hosts.matches(&host.meta.labels)
-        });
-        mean(world, book, open, each)
-    })
-}
-
-fn mean<'a>(
-    world: &Snapshot,
-    book: &Book,
-    hosts: impl Iterator<Item = &'a Arc<Object<Host>>>,
-    each: Resources,
-) -> Result<Money, Missing> {
-    let (mut sum, mut count, mut missing) = (0_i128, 0_i128, BTreeSet::new());
-    for host in hosts {
-        match Tariff::of(world, book, host) {
-            Ok(tariff) => (sum, count) = (sum + i128::from(tariff.share(each).0), count + 1),
-            Err(_) if book.paid_elsewhere(host).is_some() => count += 1,
-            Err(fields) => missing.extend(fields),
-        }
-    }
-    if count == 0 {
-        return Err(missing.into_iter().collect());
-    }
-    // Rounded up: what is promised to be enough is.
-    Ok(Money(i64::try_from((sum + count - 1) / count).unwrap_or(i64::MAX)))
 }
 
 /// A host of what a budget is of that has no price in any currency, with what is missing.

@@ -67,7 +67,7 @@ impl By {
     }
 }
 
-/// What the fleet costs an hour in a currency; in that most hosts are paid in, if none is named.
+/// What the fleet costs an hour in a currency; in that of the widest price, if none is named.
 ///
 /// **Invariant:** the rows are together what priced hosts cost, whatever they are put together by.
 pub fn costs(cx: &Context, by: By, currency: Option<&str>) -> CostReport {

@@ -51,7 +51,7 @@ pub struct Ask {
     pub of: Option<(Kind, String)>,
     /// So far back; at least an hour.
     pub over: Span,
-    /// Money in this currency; in that most hosts are paid in, if absent.
+    /// Money in this currency; in that of the widest price, if absent.
     pub currency: Option<String>,
 }
 

@@ -18,6 +18,7 @@ use super::{Case, Opinion};
 use crate::budget::book::{self, Book};
 use crate::budget::bound::{self, allowed_rate, is_approved};
 use crate::budget::cost::{Tariff, is_charged};
+use crate::budget::price;
 use crate::budget::scope::{self, Meant};
 use crate::{delivery, peak};
 
@@ -50,9 +51,13 @@ pub(super) fn cost(case: &Case) -> Opinion {
         .filter(|budget| !budget.meta.deleting())
         .map(|budget| budget.meta.name.clone())
         .collect();
-    let change = Change { case, after: &after, names };
+    let limits = budgets.iter().filter_map(|name| after.get::<Budget>(name));
+    let beside = limits.flat_map(|budget| scope::deployments(&after, &budget.spec));
+    let all = names.iter().cloned().chain(beside).collect();
+    let (before, after) = (price::filled(world, &all), price::filled(&after, &all));
+    let change = Change { case, before, after, names };
     change.tell(&budgets, &mut opinion);
-    for budget in budgets.iter().filter_map(|name| after.get::<Budget>(name)) {
+    for budget in budgets.iter().filter_map(|name| change.after.get::<Budget>(name)) {
         change.judge(budget, &mut opinion);
     }
     opinion
@@ -95,10 +100,11 @@ fn changed(case: &Case, after: &Snapshot) -> BTreeSet<String> {
     names
 }
 
-/// A change by a person.
+/// A change by a person, with what is to come before and after it on the hosts it would be on.
 struct Change<'a> {
     case: &'a Case<'a>,
-    after: &'a Snapshot,
+    before: Snapshot,
+    after: Snapshot,
     names: BTreeSet<String>,
 }
 
@@ -117,10 +123,10 @@ impl Change<'_> {
                 let all = self.names.iter();
                 all.filter_map(|name| Meant::of(world, name)?.cost(world, &book, name).ok()).sum()
             };
-            opinion.notes.extend(note(currency, sum(before), sum(self.after)));
+            opinion.notes.extend(note(currency, sum(&self.before), sum(&self.after)));
             let unknown = self.names.iter().find_map(|name| {
-                let meant = Meant::of(self.after, name).filter(|meant| meant.instances > 0)?;
-                Some((name, meant.cost(self.after, &book, name).err()?))
+                let meant = Meant::of(&self.after, name).filter(|meant| meant.instances > 0)?;
+                Some((name, meant.cost(&self.after, &book, name).err()?))
             });
             opinion
                 .notes
@@ -131,7 +137,7 @@ impl Change<'_> {
 
     /// That instances may be on hosts nobody knows the price of, and are counted as on the others.
     fn assumed(&self) -> Option<Reason> {
-        let (world, now) = (self.after, self.case.cx.now);
+        let (world, now) = (&self.after, self.case.cx.now);
         let books: Vec<Book> = book::currencies(self.case.cx.world, now)
             .into_iter()
             .map(|currency| Book::of(self.case.cx.world, currency, now))
@@ -194,8 +200,8 @@ impl Change<'_> {
     fn month(&self, budget: &Object<Budget>) -> Option<String> {
         let (limit, cx) = (budget.spec.month.as_ref()?, self.case.cx);
         let book = Book::of(cx.world, &limit.currency, cx.now);
-        let was = scope::meant_rate(cx.world, &book, &budget.spec);
-        let is = scope::meant_rate(self.after, &book, &budget.spec);
+        let was = scope::meant_rate(&self.before, &book, &budget.spec);
+        let is = scope::meant_rate(&self.after, &book, &budget.spec);
         if is <= was || is <= allowed_rate(budget, cx.now) {
             return None;
         }
@@ -212,7 +218,7 @@ impl Change<'_> {
     fn ceiling(&self, budget: &Object<Budget>) -> Option<String> {
         let quota = budget.spec.resources.as_ref()?;
         let was = scope::wanted(self.case.cx.world, &budget.spec);
-        let is = scope::wanted(self.after, &budget.spec);
+        let is = scope::wanted(&self.after, &budget.spec);
         let over = |pick: fn(&Take) -> u64, most: Option<u64>| {
             pick(&is) > pick(&was) && most.is_some_and(|most| pick(&is) > most)
         };

@@ -11,19 +11,13 @@ use atoll_model::{Budget, Object, Peak, Reason, Span};
 use crate::Context;
 use crate::budget::book::{self, Book};
 use crate::budget::bound;
+use crate::budget::price::Prices;
 use crate::budget::scope::{self, Meant};
 use crate::capacity::ask::carries;
 
 /// How long all of it is paid for: from when instances are made until half of it is given back.
 fn lasts(times: &Times) -> Span {
     Span(times.ends.since(times.scale).0 + times.back.since(times.ends).0 / 2)
-}
-
-/// So many instances more than usual.
-fn more(cx: &Context, row: &PeakApplication) -> u32 {
-    let usual = row.usual.zip(carries(cx.world, &row.deployment));
-    let usual = usual.map_or(0, |(usual, carries)| carries.takes(usual));
-    row.needed.unwrap_or(0).saturating_sub(usual)
 }
 
 /// What it costs in each currency that there are prices in.
@@ -46,13 +40,15 @@ pub(super) fn cost(cx: &Context, rows: &[PeakApplication], times: &Times) -> Vec
 
 /// What one application costs an hour more than usual; nothing where it has no price.
 fn rate(cx: &Context, book: &Book, row: &PeakApplication) -> Option<Money> {
-    let more = more(cx, row);
-    if more == 0 {
+    let usual = row.usual.zip(carries(cx.world, &row.deployment));
+    let usual = usual.map_or(0, |(usual, carries)| carries.takes(usual));
+    let needed = row.needed.unwrap_or(0);
+    if needed <= usual {
         return Some(Money(0));
     }
     let each = Meant::of(cx.world, &row.deployment)?.each;
-    let one = scope::price_of_one(cx.world, book, &row.deployment, each).ok()?;
-    Some(one.times(u64::from(more)))
+    let mut prices = Prices::of(cx.world, book, &row.deployment, each).ok()?;
+    Some(prices.cost(needed) - prices.cost(usual))
 }
 
 /// What the budgets say that pay for it.

@@ -161,7 +161,7 @@ fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize
 }
 
 /// Whether hosts of a pool may be used in an environment.
-pub(super) fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
+pub(crate) fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
     place.spec.hosts.matches(&pool.spec.labels_of_hosts(pool.name()))
 }
 
@@ -173,7 +173,7 @@ fn others<'a>(cx: &Context<'a>, pool: &Object<Pool>) -> Vec<&'a Object<Pool>> {
 }
 
 /// Whether a pool makes more hosts if more are wanted.
-pub(super) fn can_grow(pool: &Object<Pool>) -> bool {
+pub(crate) fn can_grow(pool: &Object<Pool>) -> bool {
     let acts = pool.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
     let full = pool.status.advice.as_ref().is_some_and(|advice| advice.count >= pool.spec.max);
     acts && !full && !pool.meta.deleting() && pool.status.provider.is_none()

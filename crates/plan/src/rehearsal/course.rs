@@ -203,7 +203,7 @@ impl Courses {
         }
         let hours = at.since(self.costs_at).0 as f64 / 3_600_000.0;
         self.costs_at = at;
-        // It stays what it was at first, whatever most hosts are paid in later.
+        // It stays what it was at first, whatever prices there are later.
         let first = self.cost.as_ref().map(|cost| cost.currency.clone());
         let Some(currency) = first.or_else(|| usual(world, at).map(str::to_owned)) else { return };
         let book = Book::of(world, &currency, at);

@@ -56,7 +56,7 @@ pub struct SizeQuery {
     /// So far back, from an hour to 90 days: `7d`, if absent.
     #[serde(default)]
     pub over: Option<String>,
-    /// What is saved is told in this currency; in that most hosts are paid in, if absent.
+    /// What is saved is told in this currency; in that of the widest price, if absent.
     #[serde(default)]
     pub currency: Option<String>,
 }

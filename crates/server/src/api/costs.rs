@@ -25,7 +25,7 @@ pub struct CostQuery {
     /// `team`, `application`, `environment` or `host`; by application, if absent.
     #[serde(default)]
     pub by: Option<String>,
-    /// In this currency; in that most hosts are paid in, if absent.
+    /// In this currency; in that of the widest price, if absent.
     #[serde(default)]
     pub currency: Option<String>,
 }
