@@ -4,13 +4,15 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::name::{self, Invalid, Problem};
+use crate::name::{Invalid, Problem};
+use crate::object::Unread;
 use crate::rehearsal::Scenario;
 use crate::{Any, Kind};
 
 use self::place::{Fields, Place};
 
 mod place;
+mod unread;
 
 /// The largest manifest text that is read, in bytes.
 pub const LARGEST: usize = 4 << 20;
@@ -82,27 +84,48 @@ pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestE
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| plain((1, 1), "is not UTF-8 text; save it as UTF-8".to_owned()))?;
+    let mut parts = documents(text).into_iter().filter(|(_, part)| !is_empty(part));
+    if let Some((line, _)) = parts.nth(1) {
+        return Err(plain((line, 1), "holds more than one document; a scenario is one".to_owned()));
+    }
     let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
         plain(e.location().map_or((1, 1), place::place), first_line(&e.to_string()))
     })?;
-    let mut track = serde_path_to_error::Track::new();
-    let from = serde_path_to_error::Deserializer::new(value, &mut track);
-    let (problems, read) = match Scenario::deserialize(from) {
+    let scenario = |value: Value| {
+        let mut track = serde_path_to_error::Track::new();
+        let from = serde_path_to_error::Deserializer::new(value, &mut track);
+        Scenario::deserialize(from).map_err(|e| Unread::at(track, &e))
+    };
+    let wrong = match unread::read_all(value, scenario) {
         Ok(scenario) => match scenario.validate() {
             Ok(()) => return Ok(scenario),
-            Err(Invalid(problems)) => (problems, None),
+            Err(invalid) => of_fields(invalid),
         },
-        Err(e) => {
-            let path = track.path().to_string();
-            (name::explain_serde(&path, &e.to_string()).0, Some(path))
-        }
+        Err(wrong) => with_paths(&wrong),
     };
     let fields = Fields::of(text, options());
-    let at = |problem: Problem| {
-        let path = read.as_deref().unwrap_or(&problem.path);
-        error(found(&fields, path, &problem), problem)
-    };
-    Err(problems.into_iter().map(at).collect())
+    let at = |(path, problem): (String, Problem)| error(found(&fields, &path, &problem), problem);
+    Err(in_order(wrong.into_iter().map(at).collect()))
+}
+
+/// Problems, each with the path of what has it.
+type Wrong = Vec<(String, Problem)>;
+
+fn of_fields(Invalid(problems): Invalid) -> Wrong {
+    problems.into_iter().map(|problem| (problem.path.clone(), problem)).collect()
+}
+
+/// The same of what could not be read: a field nobody knows is in the path, and not in the problem.
+fn with_paths(wrong: &[Unread]) -> Wrong {
+    let each = wrong
+        .iter()
+        .flat_map(|one| one.invalid().0.into_iter().map(|problem| (one.path.clone(), problem)));
+    each.collect()
+}
+
+fn in_order(mut all: Vec<ManifestError>) -> Vec<ManifestError> {
+    all.sort_by_key(|wrong| (wrong.line, wrong.column));
+    all
 }
 
 /// Where a problem is: of what should not be there, the name, else what it says.
@@ -129,6 +152,11 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
     parts
 }
 
+/// Whether a document holds nothing, or only comments.
+fn is_empty(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
 fn options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
@@ -138,9 +166,7 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Vec<ManifestError>> {
-    let only_comments =
-        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if only_comments {
+    if is_empty(text) {
         return Ok(None);
     }
     let error = |(line, column): Place, problem: Problem| ManifestError {
@@ -158,20 +184,19 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
     let value = rule_file(file, value);
     // A rule file is the target of its object, which is not written around it.
     let bare = !given && value.get("kind").is_some();
-    let (problems, read) = match Any::read(value) {
+    let wrong = match unread::read_all(value, Any::read) {
         Ok(any) => match any.validate() {
             Ok(()) => return Ok(Some(any)),
-            Err(Invalid(problems)) => (problems, None),
+            Err(invalid) => of_fields(invalid),
         },
-        Err(wrong) => (wrong.invalid.0, Some(wrong.path)),
+        Err(wrong) => with_paths(&wrong),
     };
     let fields = Fields::of(text, options());
-    let at = |problem: Problem| {
-        let path = read.as_deref().unwrap_or(&problem.path);
-        let path = if bare { path.trim_start_matches("spec.") } else { path };
+    let at = |(path, problem): (String, Problem)| {
+        let path = if bare { path.trim_start_matches("spec.") } else { &path };
         error(found(&fields, path, &problem), problem)
     };
-    Err(problems.into_iter().map(at).collect())
+    Err(in_order(wrong.into_iter().map(at).collect()))
 }
 
 /// A rule file as Prometheus reads it, with nothing but `groups`, is a Rule named as the file is.
@@ -256,7 +281,7 @@ spec:
             ),
             (
                 deployment("  instances: three\n"),
-                &["f.yaml:7:14", "spec.instances", "expected u32"],
+                &["f.yaml:7:14", "spec.instances", "expected a whole number"],
             ),
             (deployment("  instances: 3\n  instances: 4\n"), &["f.yaml:8:", "duplicate"]),
             (
@@ -384,6 +409,26 @@ spec:
         assert_eq!((label("ready"), label("no")), (Some("y"), Some("on")));
         let wrong = wrong(&zone("ready: true"));
         assert!(wrong[0].starts_with("f.yaml:6:"), "{wrong:?}");
+    }
+
+    #[test]
+    fn all_that_cannot_be_read_of_a_document_is_told() {
+        let text = "apiVersion: atoll/v1
+kind: Rehearsal
+metadata: { name: many }
+spec:
+  lasts: soon
+  faults:
+  - { fault: loss, of: zone/a, at: 5m, color: red }
+  - { fault: slow, of: shop, at: 5m }
+  - { fault: loss, of: zone/b, at: never }
+  - { fault: load, times: twice, at: 1m, for: 1m }
+";
+        let wrong = read_scenario("f.yaml", text.as_bytes()).unwrap_err();
+        let lines: Vec<usize> = wrong.iter().map(|wrong| wrong.line).collect();
+        let told: Vec<String> = wrong.iter().map(|wrong| wrong.to_string()).collect();
+        assert_eq!(lines, [5, 7, 8, 9, 10], "{told:#?}");
+        assert!(told[4].contains("expected a number"), "{told:#?}");
     }
 
     #[test]

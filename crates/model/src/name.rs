@@ -237,7 +237,28 @@ pub(crate) fn explain_serde(path: &str, message: &str) -> Invalid {
         let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
         return Invalid::one(path, format!("field {word:?} is missing{place}"));
     }
-    Invalid::one(path, message.to_owned())
+    let (told, expected) = message.rsplit_once("expected ").unwrap_or((message, ""));
+    let message = match in_words(expected) {
+        Some(words) => format!("{told}expected {words}"),
+        None => message.to_owned(),
+    };
+    Invalid::one(path, message)
+}
+
+/// What a reader expects, in words of what people write.
+fn in_words(expected: &str) -> Option<&'static str> {
+    Some(match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a boolean" => "true or false",
+        "a map" => "fields with values",
+        _ if expected.starts_with("struct ") => "fields with values",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

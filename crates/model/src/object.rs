@@ -349,7 +349,7 @@ impl Any {
     /// # Errors
     /// As [`Any::from_json`].
     pub fn from_value(value: serde_json::Value) -> Result<Any, Invalid> {
-        Any::read(value).map_err(|wrong| wrong.invalid)
+        Any::read(value).map_err(|wrong| wrong.invalid())
     }
 
     /// The same, with the whole path of what cannot be read.
@@ -362,10 +362,7 @@ impl Any {
             .map_err(Unread::kind)?;
         let mut track = serde_path_to_error::Track::new();
         let from = serde_path_to_error::Deserializer::new(value, &mut track);
-        Any::of_kind(kind, from).map_err(|e| {
-            let path = track.path().to_string();
-            Unread { invalid: name::explain_serde(&path, &e.to_string()), path }
-        })
+        Any::of_kind(kind, from).map_err(|e| Unread::at(track, &e))
     }
 
     /// The JSON form.
@@ -379,17 +376,32 @@ impl Any {
     }
 }
 
-/// Why a value is not read as an object.
+/// Why a value is not read.
 pub(crate) struct Unread {
-    /// What is wrong, in words for people.
-    pub(crate) invalid: Invalid,
     /// The path of what could not be read, a field nobody knows with it.
     pub(crate) path: String,
+    /// What the reader says.
+    message: String,
 }
 
 impl Unread {
     fn kind(message: impl Into<String>) -> Unread {
-        Unread { invalid: Invalid::one("kind", message), path: "kind".to_owned() }
+        Unread { message: message.into(), path: "kind".to_owned() }
+    }
+
+    /// What a reader says where it was.
+    pub(crate) fn at(track: serde_path_to_error::Track, error: &impl fmt::Display) -> Unread {
+        Unread { path: track.path().to_string(), message: error.to_string() }
+    }
+
+    /// What is wrong, in words for people.
+    pub(crate) fn invalid(&self) -> Invalid {
+        name::explain_serde(&self.path, &self.message)
+    }
+
+    /// Whether a field is missing at the path.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.message.starts_with("missing field")
     }
 }
 

@@ -137,6 +137,7 @@ spec:
   - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }
   - { change: scale, at: 5m, of: pool/own, to: 3 }
   - { change: migrate, at: 5m, off: 'zone =' }
+  - { change: edit, at: 5m, of: deployment/shop.prod, patch: { spec: { instances: many } } }
   checks:
   - { check: runs, of: shop, release: shop-9 }
 ",
@@ -145,6 +146,7 @@ spec:
         "faults: there is no host of zone/b",
         "faults: there is no application or deployment stock",
         "changes: off: ",
+        "changes: edit of deployment/shop.prod: spec.instances: ",
         "changes: shop.prod: there is no release shop-7",
         "changes: there is no pool/own",
         "checks: shop: there is no release shop-9",
@@ -162,6 +164,17 @@ spec:
 ",
     );
     assert_eq!(made, [""; 0], "it comes in the scenario");
+    let applied = told(
+        "
+  changes:
+  - change: apply
+    at: 5m
+    objects:
+    - { apiVersion: atoll/v1, kind: Zone, metadata: { name: Z }, spec: {} }
+    - { apiVersion: atoll/v1, kind: Team, metadata: { name: t }, spec: { colour: red } }
+",
+    );
+    assert_eq!(applied.len(), 2, "{applied:#?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use atoll_model::rehearsal::report::Event;
 use atoll_model::rehearsal::{Bad, Change, Fault, Rehearsal};
 use atoll_model::{
-    Any, Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Span, Timestamp,
-    many,
+    Any, Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Snapshot, Span,
+    Timestamp, many,
 };
 use serde_json::Value;
 
@@ -238,7 +238,10 @@ impl Stage {
                 let made = serde_json::from_value::<Migration>(spec).map_err(|e| e.to_string());
                 (what, made.map(|m| vec![Any::Migration(Arc::new(Object::new(name, m)))]))
             }
-            Change::Edit { of, patch, .. } => (format!("{of} is edited"), patched(sim, &of, patch)),
+            Change::Edit { of, patch, .. } => {
+                let edited = patched(&sim.world, &of, patch).map(|any| vec![any]);
+                (format!("{of} is edited"), edited)
+            }
             Change::Apply { objects, .. } => {
                 let read = parse(&objects).map_err(|reasons| said(&reasons));
                 let ids =
@@ -325,14 +328,18 @@ fn edited<S: atoll_model::object::Stored>(
     Ok(vec![S::wrap(Arc::new(new))])
 }
 
-fn patched(sim: &Sim, of: &str, patch: Value) -> Result<Vec<Any>, String> {
+/// An object as it is once it was edited.
+///
+/// # Errors
+/// That it is not there; that nobody could read it then.
+pub(super) fn patched(world: &Snapshot, of: &str, patch: Value) -> Result<Any, String> {
     let missing = || format!("there is no {of}");
     let (kind, name) = of.split_once('/').ok_or_else(missing)?;
     let kind: Kind = kind.parse().map_err(|_| missing())?;
-    let mut value = sim.world.find(kind, name).ok_or_else(missing)?.to_value();
+    let mut value = world.find(kind, name).ok_or_else(missing)?.to_value();
     merge(&mut value, patch);
     let read = Any::from_value(value).and_then(|any| any.validate().map(|()| any));
-    Ok(vec![read.map_err(|invalid| invalid.to_string())?])
+    read.map_err(|invalid| invalid.to_string())
 }
 
 /// RFC 7386.

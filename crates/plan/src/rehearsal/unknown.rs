@@ -5,7 +5,9 @@ use atoll_model::{
     Application, Deployment, Host, Kind, Object, Pool, Reason, Release, Snapshot, Timestamp,
 };
 
+use super::fleet::parse;
 use super::load::is_of;
+use super::stage::patched;
 use crate::cmdb::filter::{Filter, Search};
 use crate::{Context, Measurements};
 
@@ -16,6 +18,7 @@ pub(super) fn unknown(spec: &Scenario, world: &Snapshot, now: Timestamp) -> Vec<
     let mut all: Vec<Reason> =
         spec.faults.iter().filter_map(|fault| of_fault(fault, world)).collect();
     all.extend(spec.changes.iter().filter_map(wrong_filter));
+    all.extend(unreadable(&spec.changes, world));
     if applies {
         return all;
     }
@@ -66,6 +69,40 @@ fn wrong_filter(change: &Change) -> Option<Reason> {
     let wrong = Filter::parse(off).err()?;
     let message = format!("changes: off: {}", wrong.message);
     Some(Reason { message, ..wrong })
+}
+
+/// What would be applied or edited so that nobody could read it.
+fn unreadable(changes: &[Change], world: &Snapshot) -> Vec<Reason> {
+    let mut all = Vec::new();
+    for (at, change) in changes.iter().enumerate() {
+        match change {
+            Change::Apply { objects, .. } => {
+                let wrong = parse(objects).err().into_iter().flatten();
+                all.extend(wrong.map(|wrong| Reason {
+                    message: format!("changes: apply: {}", wrong.message),
+                    ..wrong
+                }));
+            }
+            Change::Edit { of, patch, .. } => {
+                let may_be_other = changes[..at].iter().any(|before| {
+                    before.of() == Some(of) || matches!(before, Change::Apply { .. })
+                });
+                let there = of
+                    .split_once('/')
+                    .and_then(|(kind, name)| world.find(Kind::parse(kind)?, name));
+                if may_be_other || there.is_none() {
+                    continue;
+                }
+                let wrong = patched(world, of, patch.clone()).err();
+                let told = |wrong: String| {
+                    Reason::new("invalid", format!("changes: edit of {of}: {wrong}"))
+                };
+                all.extend(wrong.map(told));
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 struct Named<'a> {

@@ -1,0 +1,133 @@
+//! Everything of a document that cannot be read, not only the first: what was found wrong is left
+//! out, and the rest is read again.
+
+use serde_json::Value;
+
+use crate::object::Unread;
+
+/// So many mistakes of a document are told.
+const MOST: usize = 20;
+
+/// Reads a value.
+///
+/// # Errors
+/// All that cannot be read.
+pub(super) fn read_all<T>(
+    value: Value,
+    read: impl Fn(Value) -> Result<T, Unread>,
+) -> Result<T, Vec<Unread>> {
+    let (mut rest, mut gone) = (value, Vec::new());
+    let mut all: Vec<Unread> = Vec::new();
+    loop {
+        let mut wrong = match read(rest.clone()) {
+            Ok(read) if all.is_empty() => return Ok(read),
+            Ok(_) => return Err(all),
+            Err(wrong) => wrong,
+        };
+        // Of what is missing, the entry that misses it is left out.
+        let place = match wrong.is_missing() {
+            true => wrong.path.rfind(']').map_or("", |at| &wrong.path[..=at]),
+            false => &wrong.path,
+        };
+        let (place, written) = (place.to_owned(), as_written(place, &gone));
+        wrong.path = as_written(&wrong.path, &gone);
+        // What is missing because it was left out itself, or has another name, is told already.
+        let beside =
+            |told: &Unread| told.path.rsplit_once('.').map_or("", |(of, _)| of) == wrong.path;
+        let is_told = wrong.is_missing() && all.iter().any(beside);
+        if !is_told {
+            all.push(wrong);
+        }
+        if all.len() >= MOST || !remove(&mut rest, &place) {
+            return Err(all);
+        }
+        gone.push(written);
+    }
+}
+
+/// A path of what was written, from one of what is left of it once these were left out: the entries
+/// after one that is gone have moved up.
+fn as_written(path: &str, gone: &[String]) -> String {
+    let (mut written, mut rest) = (String::new(), path);
+    while let Some((before, (index, after))) =
+        rest.split_once('[').and_then(|(before, rest)| Some((before, rest.split_once(']')?)))
+    {
+        written.push_str(before);
+        let entry = |one: &String| {
+            let index = one.strip_prefix(&written)?.strip_prefix('[')?.strip_suffix(']')?;
+            index.parse::<usize>().ok()
+        };
+        let mut before: Vec<usize> = gone.iter().filter_map(entry).collect();
+        before.sort_unstable();
+        let index = index.parse::<usize>().unwrap_or_default();
+        let index = before.into_iter().fold(index, |index, one| index + usize::from(one <= index));
+        written.push_str(&format!("[{index}]"));
+        rest = after;
+    }
+    written + rest
+}
+
+/// Takes away what a path leads to; false, where it leads nowhere.
+fn remove(value: &mut Value, path: &str) -> bool {
+    let path = path.strip_prefix('.').unwrap_or(path);
+    match value {
+        Value::Object(fields) => {
+            // A key may have dots itself: the longest is meant.
+            let left = |key: &str| {
+                let left = path.strip_prefix(key)?;
+                (left.is_empty() || left.starts_with(['.', '['])).then_some(left)
+            };
+            let fits = fields.keys().filter(|key| left(key).is_some());
+            let Some(key) = fits.max_by_key(|key| key.len()).cloned() else { return false };
+            match left(&key) {
+                Some("") | None => fields.remove(&key).is_some(),
+                Some(rest) => fields.get_mut(&key).is_some_and(|inner| remove(inner, rest)),
+            }
+        }
+        Value::Array(entries) => {
+            let split = path.strip_prefix('[').and_then(|path| path.split_once(']'));
+            let index = split.and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest)));
+            match index.filter(|(index, _)| *index < entries.len()) {
+                Some((index, "")) => {
+                    entries.remove(index);
+                    true
+                }
+                Some((index, rest)) => remove(&mut entries[index], rest),
+                None => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_told_by_where_they_were_written() {
+        let gone = ["spec.a[0]", "spec.a[2]", "spec.a[3].b[1]"].map(str::to_owned);
+        for (left, written) in [
+            ("spec.a[0].c", "spec.a[1].c"),
+            ("spec.a[1]", "spec.a[3]"),
+            ("spec.a[1].b[1]", "spec.a[3].b[2]"),
+            ("spec.a[2].b[1]", "spec.a[4].b[1]"),
+            ("spec.b[0]", "spec.b[0]"),
+            ("spec", "spec"),
+        ] {
+            assert_eq!(as_written(left, &gone), written);
+        }
+    }
+
+    #[test]
+    fn what_a_path_leads_to_is_taken_away() {
+        let mut value = json!({ "a.b": [1, { "c": 2 }], "a": { "b": 3 } });
+        assert!(remove(&mut value, "a.b[1].c"));
+        assert!(remove(&mut value, "a.b[0]"));
+        assert!(!remove(&mut value, "a.b[1]"));
+        assert!(!remove(&mut value, "z"));
+        assert_eq!(value, json!({ "a.b": [{}], "a": { "b": 3 } }));
+    }
+}
