@@ -100,7 +100,7 @@ pub(super) fn peak(o: &Object<Peak>, now: Timestamp) -> Vec<Cell> {
     let shown = |at: Option<Timestamp>| at.map(|at| when::shown(at, zone)).unwrap_or_default();
     let window = o.spec.window().ok();
     let needed: u32 = status.applications.iter().filter_map(|row| row.needed).sum();
-    let have: u32 = status.applications.iter().map(|row| row.have).sum();
+    let have = status.there();
     let times: Vec<String> = o
         .spec
         .applications

@@ -94,6 +94,9 @@ pub struct Rehearsal {
     /// What must hold. With checks a scenario is a test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// What its author takes for granted; told with what the rehearsal itself does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A fleet that is made up.
@@ -242,6 +245,7 @@ impl Default for Rehearsal {
             faults: Vec::new(),
             changes: Vec::new(),
             checks: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

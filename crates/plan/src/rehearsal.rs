@@ -107,6 +107,7 @@ impl<'a> Rehearsal<'a> {
         }
         let stage = Stage::new(&scenario.spec, from, &mut sim)?;
         let courses = Courses::new(from, scenario.spec.lasts, scenario.spec.step);
+        let assumed = scenario.spec.notes.iter().cloned().chain(assumed).collect();
         Ok(Rehearsal { scenario, sim, from, to, courses, stage, assumed })
     }
 

@@ -122,6 +122,15 @@ pub struct Times {
     pub back: Timestamp,
 }
 
+impl PeakStatus {
+    /// So many of the instances it takes are there; what one application has too many is no help to
+    /// another.
+    pub fn there(&self) -> u32 {
+        let rows = self.applications.iter();
+        rows.map(|row| row.needed.map_or(row.have, |needed| row.have.min(needed))).sum()
+    }
+}
+
 /// What a peak takes of one application.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -43,7 +43,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
     let when = format!("{} to {}", when::shown(starts, zone), when::shown(ends, zone));
     let needed: u32 = status.applications.iter().filter_map(|row| row.needed).sum();
     let known = status.applications.iter().filter(|row| row.needed.is_some()).count();
-    let have: u32 = status.applications.iter().map(|row| row.have).sum();
+    let have = status.there();
     let kept: u32 = status.applications.iter().map(|row| row.keep).sum();
     let takes = format!("{} of {needed} there", crate::instances(have as usize));
     let place = &it.spec.environment;

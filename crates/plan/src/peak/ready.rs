@@ -1,5 +1,5 @@
 //! What must be ready for a peak and by when: its calendar. Each line says what is so and what to
-//! do; it is kept as it was when the peak began.
+//! do; what was ready when the peak began stays so.
 
 use std::sync::Arc;
 
@@ -50,12 +50,12 @@ pub(super) fn checks(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> 
     all
 }
 
-/// The calendar of a peak that has begun: as it was at its beginning, but for what was not ready
-/// then and is by now.
+/// The calendar of a peak that has begun: what was ready at its beginning stays so, what was not is
+/// as it is now.
 pub(super) fn caught_up(begun: &[PeakCheck], found: Vec<PeakCheck>) -> Vec<PeakCheck> {
     let mut all = begun.to_vec();
     for check in all.iter_mut().filter(|check| check.state != State::Done) {
-        let now = found.iter().find(|now| now.name == check.name && now.state == State::Done);
+        let now = found.iter().find(|now| now.name == check.name);
         now.into_iter().for_each(|now| check.clone_from(now));
     }
     all

@@ -30,21 +30,23 @@ pub(super) fn scenario(
     let Some(times) = times else {
         return Err(wrong("over", format!("peak/{name} is over: there is nothing to rehearse")));
     };
-    let rows = &peak.status.applications;
-    if let Some(row) = rows.iter().find(|row| row.needed.is_none()) {
+    let all = &peak.status.applications;
+    let (rows, without): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.needed.is_some());
+    let unplanned = without.iter().map(|row| {
         let why = row.reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
-        let message = format!("peak/{name} has no plan for {}: {why}", row.deployment);
-        return Err(wrong("no-plan", message));
-    }
+        format!("{} is left as it is, for the peak has no plan for it: {why}", row.deployment)
+    });
+    let notes: Vec<String> = unplanned.collect();
     if rows.is_empty() {
-        return Err(wrong("no-plan", format!("peak/{name} was not planned for yet")));
+        let why = notes.first().cloned().unwrap_or_else(|| "it was not planned for yet".to_owned());
+        return Err(wrong("no-plan", format!("nothing of peak/{name} can be rehearsed: {why}")));
     }
     let from = now.max(times.hosts.max(times.scale - BEFORE) - RISE);
     let lasts = (times.back + AFTER).since(from);
     let at = times.starts.since(from);
     let mut load: BTreeMap<String, Load> = BTreeMap::new();
     load.insert("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() });
-    for row in rows {
+    for row in &rows {
         let lasts = times.ends.since(times.starts.max(from));
         let measured = is_measured(row);
         let own = match load_of(world, peak, row) {
@@ -53,7 +55,7 @@ pub(super) fn scenario(
         };
         load.insert(row.deployment.clone(), own);
     }
-    let served = |row: &PeakApplication| Check::Served {
+    let served = |row: &&PeakApplication| Check::Served {
         of: Some(row.deployment.clone()),
         at_least: "99%".to_owned(),
     };
@@ -62,6 +64,7 @@ pub(super) fn scenario(
         lasts: if lasts > LONGEST { LONGEST } else { lasts },
         load,
         checks: rows.iter().map(served).collect(),
+        notes,
         ..Rehearsal::default()
     })
 }
@@ -111,5 +114,48 @@ impl Own {
         };
         let times = self.expected / self.usual;
         Load { peaks: vec![Rise { at, times, rise: RISE, lasts }], ..base }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::Any;
+    use atoll_model::peak::Times;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_plan_is_told_and_keeps_nothing_from_being_rehearsed() {
+        let at = |hours: i64| Timestamp(hours * 3_600_000);
+        let spec = serde_json::json!({
+            "starts": "1970-01-01T05:00:00Z", "ends": "1970-01-01T06:00:00Z",
+            "environment": "prod", "applications": { "shop": 4, "gone": 2 },
+        });
+        let mut peak = Object::new("sale", serde_json::from_value::<Peak>(spec).unwrap());
+        peak.status.times = Times { starts: at(5), ends: at(6), ..Times::default() };
+        let row = |name: &str| PeakApplication {
+            deployment: name.to_owned(),
+            reasons: vec![Reason::new("no-application", "there is no application/gone")],
+            ..PeakApplication::default()
+        };
+        let planned = PeakApplication {
+            usual: Some(40.0),
+            expected: Some(160.0),
+            needed: Some(4),
+            ..row("shop.prod")
+        };
+        let rehearsed = |rows: Vec<PeakApplication>| {
+            let mut peak = peak.clone();
+            peak.status.applications = rows;
+            let world = crate::testing::world([Any::Peak(Arc::new(peak))]);
+            scenario(&world, "sale", at(1))
+        };
+        let both = rehearsed(vec![row("gone.prod"), planned]).unwrap();
+        assert_eq!(both.load.keys().collect::<Vec<_>>(), ["*", "shop.prod"]);
+        assert_eq!((both.checks.len(), both.notes.len()), (1, 1));
+        assert!(both.notes[0].starts_with("gone.prod is left as it is"), "{:?}", both.notes);
+        assert_eq!(rehearsed(vec![row("gone.prod")]).unwrap_err()[0].code, "no-plan");
     }
 }
