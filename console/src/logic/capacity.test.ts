@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Autoscaler, CapacityRow } from "../api/objects";
-import { forecastUse, rowState, simplest, supposes, wrongDemand } from "./capacity";
+import {
+  forecastUse,
+  noForecast,
+  noteWords,
+  rowState,
+  simplest,
+  supposes,
+  wrongDemand,
+} from "./capacity";
 import { moneyWords } from "./money";
 import { wholeShare } from "./units";
 
@@ -74,4 +82,18 @@ test("a demand is names with how many a second, and what is none is told as it w
   assert.equal(wrongDemand("orders=500, returns=20.5"), undefined);
   assert.match(wrongDemand("orders=abc") ?? "", /^“orders=abc” is not like orders=500/);
   assert.match(wrongDemand("orders=5,returns") ?? "", /^“returns” is/);
+});
+
+test("a load of the running hour is not said to be none", () => {
+  const none = "none: nothing was measured before this hour";
+  assert.match(noForecast(none, "02:10"), /^Its load is measured since about 02:10; a forecast /);
+  assert.match(noForecast(none, undefined), /^Its load is not measured yet; /);
+  assert.equal(
+    noForecast("none: only 3.0 h were measured; a forecast needs 48.0 h", "02:10"),
+    "Only 3.0 h were measured; a forecast needs 48.0 h.",
+  );
+  const note = "no forecast: nothing was measured before this hour";
+  assert.match(noteWords(note, { load: 120 }), /measured for less than an hour$/);
+  assert.match(noteWords(note, {}), /its load is not measured yet$/);
+  assert.equal(noteWords("proven by 2", {}), "proven by 2");
 });

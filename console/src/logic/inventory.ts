@@ -40,6 +40,13 @@ export function waysToMend({
   return spec.subject.startsWith("host/") ? ["accept", "mend"] : ["accept"];
 }
 
+/** What is said once a difference is mended one way or the other. */
+export function mended(how: "accept" | "mend", { attribute, subject }: Drift["spec"]): string {
+  return how === "accept"
+    ? `the record of ${subject} takes ${attribute} as it is`
+    : `${subject} will make ${attribute} what its record says`;
+}
+
 /** A value as it stands in a filter. */
 export function quoted(value: string): string {
   const plain = value !== "" && !/[\s()",=!<>~]/.test(value);

@@ -4,7 +4,9 @@ import { memo, useEffect, useMemo, useRef, useState } from "react";
 import { between, decimate, type Grid, type Line, lastValue, stacked } from "../logic/series";
 import { clock } from "../logic/time";
 import { measured, type Unit } from "../logic/units";
+import { loaded, NotLoaded } from "../shell/late";
 import { useDark } from "../shell/theme";
+import { Unloaded } from "../shell/unloaded";
 import { seriesVar } from "./colours";
 import type { Band, Drawing, Mark } from "./drawing";
 import "./chart.css";
@@ -53,6 +55,7 @@ export const Chart = memo(function Chart(props: Props) {
   const [width, setWidth] = useState(0);
   const [tip, setTip] = useState<Tip | null>(null);
   const [alone, setAlone] = useState<string | null>(null);
+  const [unloaded, setUnloaded] = useState<NotLoaded | null>(null);
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
 
@@ -83,7 +86,7 @@ export const Chart = memo(function Chart(props: Props) {
     if (!element || width === 0) return;
     let ended = false;
     let made: Drawing | undefined;
-    void import("./drawing").then(({ Drawing }) => {
+    const draw = ({ Drawing }: typeof import("./drawing")) => {
       if (ended) return;
       made = new Drawing(element, {
         width,
@@ -101,6 +104,9 @@ export const Chart = memo(function Chart(props: Props) {
       });
       drawing.current = made;
       made.show(latest.current);
+    };
+    loaded("chart", () => import("./drawing")).then(draw, (thrown: unknown) => {
+      if (thrown instanceof NotLoaded && !ended) setUnloaded(thrown);
     });
     return () => {
       ended = true;
@@ -136,6 +142,7 @@ export const Chart = memo(function Chart(props: Props) {
     if (width > 0) drawing.current?.resize(width);
   }, [width]);
 
+  if (unloaded) return <Unloaded of={unloaded} />;
   return (
     <div className="chart">
       <div

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { rollBack } from "../api/change";
 import { useNow } from "../api/live";
-import type { HistoryEntry, Plural } from "../api/objects";
+import { type HistoryEntry, type Plural, singular } from "../api/objects";
 import { useHistory } from "../api/queries";
 import { changedTarget } from "../logic/diff";
 import { moment, parseTime } from "../logic/time";
@@ -135,7 +135,7 @@ function RollBack({ plural, name, entry, onClose }: RollBackProps) {
         key: `rollback ${plural}/${name}@${to}`,
         preview: (signal) => rollBack(plural, name, to, true, signal),
         apply: () => rollBack(plural, name, to, false),
-        done: `${name} is back at r${to}`,
+        done: `${singular(plural)}/${name} has its target of r${to} again`,
       }}
       onClose={onClose}
     />

@@ -9,8 +9,9 @@ export function Manifest({ object }: { object: Watched }) {
   const text = useMemo(() => toYaml(object), [object]);
   const copy = () =>
     navigator.clipboard.writeText(text).then(
-      () => notify("copied"),
-      () => notify("the browser did not allow copying", true),
+      () =>
+        notify(`the manifest of ${object.kind.toLowerCase()}/${object.metadata.name} is copied`),
+      () => notify("the browser did not allow copying the manifest", true),
     );
   return (
     <section className="panel" aria-label="manifest">

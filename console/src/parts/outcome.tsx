@@ -1,5 +1,6 @@
 // What a change would do, or has done: the gate's word, its reasons, and every write that follows.
 import type { Outcome, VerdictWord, WriteView } from "../api/objects";
+import { butOf, remarksOf, UNPLACEABLE } from "../logic/outcome";
 import { counted } from "../logic/quantity";
 import { Diff } from "./diff";
 import { Icon } from "./icon";
@@ -23,15 +24,23 @@ export function OutcomeView({ outcome }: { outcome: Outcome }) {
   const mine = outcome.writes.filter((w) => w.by === "you");
   const next = outcome.writes.filter((w) => w.by !== "you" && w.op !== "unchanged");
   const { word, tone } = VERDICTS[outcome.verdict];
-  const nothing = outcome.verdict === "commit" && !changesAnything(outcome);
+  const passes = outcome.verdict === "commit";
+  const nothing = passes && !changesAnything(outcome);
+  const remarks = remarksOf(outcome);
+  const but = passes && !nothing ? butOf(remarks) : undefined;
+  const look = nothing
+    ? "off"
+    : remarks.some(({ code }) => code === UNPLACEABLE) && passes
+      ? "warn"
+      : tone;
   return (
     <div className="outcome">
-      <div className={`verdict ${nothing ? "off" : tone}`}>
-        <Icon name={outcome.verdict === "commit" ? "check" : "lock"} />
-        <b>{nothing ? "Nothing would change" : word}</b>
+      <div className={`verdict ${look}`}>
+        <Icon name={passes ? "check" : "lock"} />
+        <b>{nothing ? "Nothing would change" : [word, but].filter(Boolean).join(", ")}</b>
         {outcome.cost && <span className="quiet">costs {outcome.cost}</span>}
       </div>
-      <Reasons reasons={outcome.reasons} />
+      <Reasons reasons={remarks} />
       {mine.map((write) => (
         <Diff key={`${write.kind}/${write.name}`} diff={write.diff} targetOnly />
       ))}

@@ -58,7 +58,7 @@ export function SilenceForm({ alert, onClose }: Props) {
               key: JSON.stringify(object),
               preview: (signal) => create("silences", object, true, signal),
               apply: () => create("silences", object, false),
-              done: `quiet for ${length}`,
+              done: `silence/${name} keeps its alerts quiet for ${length}`,
             }
           : undefined
       }

@@ -104,7 +104,7 @@ function End({ silence, onClose }: { silence: Silence; onClose: () => void }) {
   const [proposal] = useState((): Proposal => {
     const { name, generation = 0 } = silence.metadata;
     const now = serverNow();
-    const done = `${name} is over`;
+    const done = `silence/${name} is over`;
     if (silenceState(silence, now) === "active" && silence.spec.until) {
       const until = new Date(now).toISOString();
       return proposalOf({ plural: "silences", name, generation, spec: { until } }, done);

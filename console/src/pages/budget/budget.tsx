@@ -59,7 +59,7 @@ export function BudgetView({ budget, children }: { budget: Budget; children?: Re
           subject={`budget/${name}`}
           title={`Let ${name} be broken this month`}
           lead="Until the month ends, changes may cost more than it allows. An approval is never changed; the audit keeps it."
-          done={`${name} may be broken this month`}
+          done={`budget/${name} may be broken until the month ends`}
           onClose={() => setApproving(false)}
         />
       )}

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useCoarseNow, useFleet, useObject, useSynced } from "../../api/live";
 import { useRange } from "../../api/metrics";
 import type { Autoscaler, Capacity } from "../../api/objects";
-import { CAPACITY, forecastUse, KNOWN, simplest } from "../../logic/capacity";
+import { CAPACITY, forecastUse, KNOWN, noForecast, simplest } from "../../logic/capacity";
 import type { Span } from "../../logic/period";
 import type { Grid, Line } from "../../logic/series";
 import { moment, parseTime, spanWords } from "../../logic/time";
@@ -187,7 +187,7 @@ function Load({ capacity, autoscaler }: LoadProps) {
           )}
         </div>
       </section>
-      <Days capacity={capacity} autoscaler={autoscaler} />
+      <Days grid={data} capacity={capacity} autoscaler={autoscaler} />
       <div className="two-up">
         <ScoreView grid={data} autoscaler={autoscaler} />
         <Releases capacity={capacity} />
@@ -273,7 +273,15 @@ function LoadChart({
 const weekday = (at: number) =>
   new Date(at).toLocaleDateString("en", { weekday: "short", day: "numeric" });
 
-function Days({ capacity, autoscaler }: LoadProps) {
+/** When the first of what is there was measured, to the minute: a step is five of them. */
+function firstOf({ times, lines }: Grid, now: number): string | undefined {
+  const at = lines[0]?.values.findIndex((value) => value !== null) ?? -1;
+  const seconds = times[at];
+  if (seconds === undefined) return undefined;
+  return moment(seconds * 1000, now).replace(/^(\d\d:\d\d):\d\d$/, "$1");
+}
+
+function Days({ grid, capacity, autoscaler }: LoadProps & { grid: Grid }) {
   const now = useCoarseNow(60_000);
   const { tables } = useFleet();
   const { days = [], method = "", forecastAt } = capacity.status;
@@ -289,10 +297,7 @@ function Days({ capacity, autoscaler }: LoadProps) {
       </header>
       {days.length === 0 ? (
         <Empty title="The days ahead are not known">
-          <p>
-            {method.replace(/^none: /, "") ||
-              "A forecast is made once an hour, from at least two days of load."}
-          </p>
+          <p>{noForecast(method, firstOf(grid, now))}</p>
         </Empty>
       ) : (
         <>

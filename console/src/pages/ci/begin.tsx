@@ -5,6 +5,7 @@ import { beginRun } from "../../api/ci";
 import { Problem } from "../../api/http";
 import type { Pipeline } from "../../api/objects";
 import { Dialog } from "../../parts/dialog";
+import { notify } from "../../parts/notices";
 import { ProblemView } from "../../parts/problem";
 
 type Param = NonNullable<Pipeline["spec"]["params"]>[string];
@@ -36,6 +37,7 @@ export function BeginRun({ pipeline, onClose }: { pipeline: Pipeline; onClose: (
       const values = told.map(([k, text]) => [k, readAs(pipeline.spec.params?.[k]?.type, text)]);
       const body = { key, branch: branch || undefined, params: Object.fromEntries(values) };
       const { run } = await beginRun(name, body);
+      notify(`run/${run} begins`);
       onClose();
       void navigate({ to: `/runs/${run}` as "/" });
     } catch (thrown) {

@@ -202,7 +202,7 @@ function Cancel({ run }: { run: Run }) {
           lead="Steps that go on are asked to end, and killed if they do not. Steps that are always done still are."
           word="Cancel the run"
           danger
-          proposal={proposalOf(edit, `${name} is being ended`)}
+          proposal={proposalOf(edit, `run/${name} is being cancelled`)}
           onClose={() => setAsked(false)}
         />
       )}

@@ -2,7 +2,8 @@
 import { useState } from "react";
 import { Problem } from "../../api/http";
 import { type Drift, mend } from "../../api/inventory";
-import { waysToMend } from "../../logic/inventory";
+import { mended, waysToMend } from "../../logic/inventory";
+import { notify } from "../../parts/notices";
 import { ProblemView } from "../../parts/problem";
 import { useMayWrite } from "../../shell/who";
 import "./inventory.css";
@@ -17,6 +18,7 @@ export function FindingActs({ drift }: { drift: Drift }) {
     try {
       await mend(drift.metadata.name, how);
       setWrong(null);
+      notify(mended(how, drift.spec));
     } catch (thrown) {
       setWrong(Problem.from(thrown));
     }

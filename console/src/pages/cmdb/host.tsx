@@ -201,21 +201,21 @@ function doings(host: Host, count: number): Doing[] {
     title: `Open ${name} again`,
     lead: "Instances may be placed here again.",
     spec: { cordon: null, drain: null },
-    done: `${name} is open again`,
+    done: `host/${name} takes new instances again`,
   };
   const close: Doing = {
     word: "Cordon",
     title: `Cordon ${name}`,
     lead: "Nothing new is placed here; what runs here goes on.",
     spec: { cordon: true },
-    done: `${name} is cordoned`,
+    done: `host/${name} takes no new instances`,
   };
   const empty: Doing = {
     word: "Drain",
     title: `Drain ${name}`,
     lead: `${counted(count, "instance")} ${count === 1 ? "is" : "are"} moved elsewhere, each replaced before it is stopped.`,
     spec: { drain: true },
-    done: `${name} is being drained`,
+    done: `host/${name} is being emptied, ${counted(count, "instance")} to go`,
     danger: true,
   };
   if (drain) return [open];

@@ -4,10 +4,11 @@ import { useState } from "react";
 import { Problem } from "../../api/http";
 import type { Attribute, Relation } from "../../api/inventory";
 import { mend, useImpact, useThing } from "../../api/inventory";
-import { STANDING, valueWords } from "../../logic/inventory";
+import { mended, STANDING, valueWords } from "../../logic/inventory";
 import { counted } from "../../logic/quantity";
 import { Ago } from "../../parts/ago";
 import { Empty, Skeleton } from "../../parts/empty";
+import { notify } from "../../parts/notices";
 import { SubjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { ProblemView } from "../../parts/problem";
@@ -31,10 +32,11 @@ export function Attributes({ plural, kind, name, version }: Props) {
   if (thing.error) return <ProblemView problem={thing.error} again={() => thing.refetch()} />;
   if (!thing.data) return <Skeleton lines={8} />;
   const { attributes, drift } = thing.data;
-  const act = async (finding: string, how: "accept" | "mend") => {
+  const act = async (attribute: string, how: "accept" | "mend") => {
     try {
-      await mend(finding, how);
+      await mend(findingOf(kind, name, attribute), how);
       setWrong(null);
+      notify(mended(how, { attribute, subject: `${kind}/${name}` }));
       await thing.refetch();
     } catch (thrown) {
       setWrong(Problem.from(thrown));
@@ -64,20 +66,19 @@ export function Attributes({ plural, kind, name, version }: Props) {
             <span>used</span>
           </li>
           {attributes.map((attribute) => {
-            const finding = findingOf(kind, name, attribute.name);
-            const open = mayWrite && drift.includes(finding);
+            const open = mayWrite && drift.includes(findingOf(kind, name, attribute.name));
             return (
               <AttributeRow
                 key={attribute.name}
                 of={attribute}
                 onAccept={
                   open && ["differs", "unseen"].includes(attribute.standing)
-                    ? () => void act(finding, "accept")
+                    ? () => void act(attribute.name, "accept")
                     : undefined
                 }
                 onMend={
                   open && kind === "host" && attribute.standing === "differs"
-                    ? () => void act(finding, "mend")
+                    ? () => void act(attribute.name, "mend")
                     : undefined
                 }
               />

@@ -229,8 +229,8 @@ function GrayPanel({ config, mayWrite }: PanelProps) {
           proposal={proposalOf(
             edit,
             asked === "promoted"
-              ? `version ${version} goes to all`
-              : `version ${version} is given up`,
+              ? `version ${version} of config/${name} goes to all instances`
+              : `version ${version} of config/${name} is taken back`,
           )}
           onClose={() => setAsked(null)}
         />
@@ -289,7 +289,7 @@ function DraftPanel({ config, mayWrite }: PanelProps) {
           danger={asked === "drop"}
           proposal={proposalOf(
             { plural: "configs", name, generation, spec: patch },
-            asked === "push" ? `the draft of ${name} is pushed` : "the draft is thrown away",
+            `the draft of config/${name} is ${asked === "push" ? "pushed" : "thrown away"}`,
           )}
           onClose={() => setAsked(null)}
         />

@@ -196,7 +196,7 @@ function Ask({ what, values, config, onClose }: AskProps) {
             note: note.trim() || null,
           },
         };
-  const done = what === "push" ? `${name} is pushed` : `the draft of ${name} is kept`;
+  const done = what === "push" ? `config/${name} is pushed` : `a draft of config/${name} is kept`;
   return (
     <ChangeDialog
       title={what === "push" ? `Push ${name}` : `Keep a draft of ${name}`}

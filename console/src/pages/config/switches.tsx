@@ -182,7 +182,7 @@ function Ask({ turn, config, onClose }: { turn: Turn; config: Config; onClose: (
           : `It reaches all ${instances} instances at once.`
       }
       word={turn.value === undefined ? "Reset" : `Turn ${turn.name} ${to}`}
-      proposal={proposalOf(edit, `${turn.name} is ${to}`)}
+      proposal={proposalOf(edit, `${turn.name} of config/${name} will be ${to}`)}
       onClose={onClose}
     />
   );

@@ -36,7 +36,7 @@ function ApproveDecision({ decision, onClose }: { decision: Decision; onClose: (
       subject={`decision/${name}`}
       title={`Approve: ${actionOn(action, decision.spec.subject)}`}
       lead="It is carried out at once, if nothing is in the way by then."
-      done={`${name} is approved`}
+      done={`decision/${name} is approved`}
       onClose={onClose}
     >
       <Facts>
@@ -71,7 +71,10 @@ function Say({ decision, right, onClose }: SayProps) {
             : "It counts in the record of its policy, and is not carried out."
       }
       word="Say so"
-      proposal={proposalOf({ plural: "decisions", name, generation, spec }, "it is kept")}
+      proposal={proposalOf(
+        { plural: "decisions", name, generation, spec },
+        `decision/${name} is said to be ${right ? "right" : "wrong"}`,
+      )}
       onClose={onClose}
     >
       <Remark label="Why, if you like" value={comment} onChange={setComment} />
@@ -90,7 +93,7 @@ function Stop({ onClose }: { onClose: () => void }) {
     key: `stop ${why}`,
     preview: (signal) => create("freezes", freeze, true, signal),
     apply: () => create("freezes", freeze, false),
-    done: "no policy does anything any more",
+    done: "all policies are stopped",
   };
   return (
     <ChangeDialog
@@ -112,7 +115,7 @@ function Resume({ stop, onClose }: { stop: Freeze; onClose: () => void }) {
     key: `resume ${name}`,
     preview: (signal) => remove("freezes", name, true, signal),
     apply: () => remove("freezes", name, false),
-    done: "what policies may do is done again",
+    done: "policies go on with what they may do",
   };
   return (
     <ChangeDialog

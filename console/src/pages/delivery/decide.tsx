@@ -58,7 +58,7 @@ function Promote({ promotion, onClose }: { promotion: Promotion; onClose: () => 
         complete
           ? edited(
               { plural: "promotions", name, generation: seen, spec },
-              `${release} goes to ${environment}`,
+              `release/${release} will go to ${environment}`,
             )
           : undefined
       }
@@ -93,7 +93,7 @@ function ApprovePromotion({ promotion, onClose }: { promotion: Promotion; onClos
       subject={`promotion/${promotion.metadata.name}`}
       title={`Approve ${release} for ${environment}`}
       lead="An approval is never changed; the audit keeps it."
-      done={`${release} is approved for ${environment}`}
+      done={`release/${release} is approved for ${environment}`}
       roles={rules && rulesOf(rules).approval?.roles}
       onClose={onClose}
     />
@@ -114,7 +114,7 @@ function VetoForm({ release, off, onClose }: VetoProps) {
   );
   const spec = off ? { veto: null } : { veto: { reason: why.trim(), rollback: back } };
   const edit = { plural: "releases" as const, name: release, generation, spec };
-  const done = off ? `${release} may run again` : `${release} is to run nowhere`;
+  const done = off ? `release/${release} may run again` : `release/${release} may run nowhere`;
   return (
     <ChangeDialog
       title={off ? `Take the veto of ${release} away` : `Veto ${release}`}
@@ -160,7 +160,7 @@ function Pin({ deployment, release, off, onClose }: PinProps) {
   const [why, setWhy] = useState("");
   const spec = off ? { pin: null, release: null } : { release, pin: why.trim() };
   const edit = { plural: "deployments" as const, name, generation: seen, spec };
-  const done = off ? `${name} follows releases again` : `${name} stays at ${release}`;
+  const done = `deployment/${name} ${off ? "follows new releases again" : `stays at ${release}`}`;
   return (
     <ChangeDialog
       title={off ? `Take the pin of ${name} away` : `Pin ${name} at ${release}`}

@@ -41,7 +41,7 @@ export function Actions({ deployment, mayWrite, onEdit }: Props) {
     setBusy(true);
     try {
       await applyEdit(editOf(deployment, { paused: spec.paused ? null : true }));
-      notify(spec.paused ? `${metadata.name} goes on` : `${metadata.name} is paused`);
+      notify(`deployment/${metadata.name} ${spec.paused ? "goes on" : "is paused"}`);
     } catch (thrown) {
       const problem = Problem.from(thrown);
       notify([problem.message, ...problem.reasons.map((r) => r.message)].join(": "), true);
@@ -106,7 +106,7 @@ export function Ask({ asked, to, deployment, onClose }: AskProps) {
       title={`Promote ${to} in ${name}`}
       lead="The remaining soaks are skipped; it is rolled out to all instances, within the bounds of the rollout."
       word="Promote"
-      proposal={proposalOf(edit, `${to} is promoted`)}
+      proposal={proposalOf(edit, `deployment/${name} will run ${to} on all instances`)}
       onClose={onClose}
     />
   ) : (
@@ -115,7 +115,7 @@ export function Ask({ asked, to, deployment, onClose }: AskProps) {
       lead={`${name} goes back to ${back}. ${to} is not tried again here until the target is edited.`}
       word="Abort the rollout"
       danger
-      proposal={proposalOf(edit, `the rollout of ${to} is given up`)}
+      proposal={proposalOf(edit, `deployment/${name} goes back to ${back}`)}
       onClose={onClose}
     />
   );

@@ -1,8 +1,12 @@
 // Edits the target of a deployment: how many instances, and which release.
 import { useMemo, useState } from "react";
+import { useFleet } from "../../api/live";
 import type { Deployment, Release } from "../../api/objects";
+import { NO_INSTANCES } from "../../logic/fleet";
+import { withUnplaced } from "../../logic/outcome";
+import { counted } from "../../logic/quantity";
 import { wantedOf } from "../../logic/rollout";
-import { ChangeDialog } from "../../parts/change";
+import { ChangeDialog, type Proposal } from "../../parts/change";
 import { CountField, countOf } from "../../parts/count";
 import { editOf, proposalOf } from "./actions";
 
@@ -20,8 +24,19 @@ function releaseWord(release: Release): string {
   return [release.metadata.name, version, notes].filter(Boolean).join(" · ").slice(0, 90);
 }
 
+/** What is said once a target is edited: only what has changed of it. */
+function doneWords(name: string, count: number | undefined, release: string | null | undefined) {
+  const will = [
+    count !== undefined && `have ${counted(count, "instance")}`,
+    release && `run ${release}`,
+    release === null && "follow new releases",
+  ];
+  return `deployment/${name} will ${will.filter(Boolean).join(" and ")}`;
+}
+
 export function EditTarget({ deployment, releases, onClose }: Props) {
   const [seen] = useState(deployment);
+  const fleet = useFleet();
   const { name } = seen.metadata;
   const [instances, setInstances] = useState(String(wantedOf(seen)));
   const [release, setRelease] = useState(seen.spec.release ?? "");
@@ -39,16 +54,28 @@ export function EditTarget({ deployment, releases, onClose }: Props) {
   if (valid && count !== wantedOf(seen)) spec.instances = count;
   if (release !== (seen.spec.release ?? "")) spec.release = release || null;
   const changed = Object.keys(spec).length > 0;
+  const edit = proposalOf(
+    editOf(seen, spec),
+    doneWords(
+      name,
+      spec.instances as number | undefined,
+      spec.release as string | null | undefined,
+    ),
+  );
+  const proposal: Proposal = {
+    ...edit,
+    preview: async (signal) =>
+      withUnplaced(await edit.preview(signal), seen, {
+        instances: fleet.byDeployment.get(name) ?? NO_INSTANCES,
+        release: releases.find((r) => r.metadata.name === seen.status.release),
+      }),
+  };
 
   return (
     <ChangeDialog
       title={`Target of ${name}`}
       word="Apply"
-      proposal={
-        valid && changed
-          ? proposalOf(editOf(seen, spec), `the target of ${name} is changed`)
-          : undefined
-      }
+      proposal={valid && changed ? proposal : undefined}
       onClose={onClose}
     >
       <div className="edit-fields">

@@ -51,7 +51,10 @@ function Say({ analysis, right, onClose }: SayProps) {
       title={`The guard was ${right ? "right" : "wrong"} about ${seen.spec.release}`}
       lead="It is kept with the verdict. It changes nothing of the rollout."
       word="Say so"
-      proposal={proposalOf(edit, "thank you: it is kept")}
+      proposal={proposalOf(
+        edit,
+        `the guard is said to be ${right ? "right" : "wrong"} about ${seen.spec.release}`,
+      )}
       onClose={onClose}
     >
       <Remark label="Why, if you like" value={comment} onChange={setComment} />

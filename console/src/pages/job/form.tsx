@@ -73,7 +73,7 @@ export function JobForm({ onClose }: { onClose: () => void }) {
                 void navigate({ to: `/jobs/${name}` as "/" });
                 return outcome;
               },
-              done: `${name} is begun`,
+              done: `job/${name} begins`,
             }
           : undefined
       }

@@ -229,7 +229,7 @@ function actsOf({ metadata, spec, status }: Job): Act[] {
       icon: "play",
       title: `Go on with ${name}`,
       lead: "The next batch begins.",
-      done: `${name} goes on`,
+      done: `job/${name} goes on with its next batch`,
       spec: { resumed: (spec.resumed ?? 0) + 1 },
     });
   }
@@ -239,7 +239,7 @@ function actsOf({ metadata, spec, status }: Job): Act[] {
       icon: "back",
       title: `Retry ${name}`,
       lead: "It is done again where it has not succeeded, and nowhere else.",
-      done: `${name} is done again`,
+      done: `job/${name} is done again where it has not succeeded`,
       spec: { round: (spec.round ?? 1) + 1, cancelled: null },
     });
   }
@@ -250,7 +250,7 @@ function actsOf({ metadata, spec, status }: Job): Act[] {
       danger: true,
       title: `Cancel ${name}`,
       lead: "Commands that run are asked to end, and killed if they do not. No further host begins.",
-      done: `${name} is being ended`,
+      done: `job/${name} is being cancelled`,
       spec: { cancelled: true },
     });
   }

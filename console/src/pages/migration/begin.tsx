@@ -49,7 +49,7 @@ export function Begin({ onClose }: { onClose: () => void }) {
     key: `migrate ${name} ${JSON.stringify(spec)}`,
     preview: (signal) => create("migrations", migration, true, signal),
     apply: () => create("migrations", migration, false),
-    done: `${name} begins`,
+    done: `migration/${name} begins`,
   };
   return (
     <ChangeDialog

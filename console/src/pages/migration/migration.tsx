@@ -100,7 +100,9 @@ function Actions({ migration, mayWrite }: { migration: Migration; mayWrite: bool
     setBusy(true);
     try {
       await applyEdit(editOf(migration, { paused: paused ? null : true }));
-      notify(paused ? "it goes on" : "no further wave is begun");
+      notify(
+        `migration/${migration.metadata.name} ${paused ? "goes on" : "begins no further wave"}`,
+      );
     } catch (thrown) {
       const problem = Problem.from(thrown);
       notify([problem.message, ...problem.reasons.map((r) => r.message)].join(": "), true);
@@ -144,7 +146,7 @@ function Cancel({ migration, onClose }: AskProps) {
       lead="It ends with the wave under way, and the hosts are opened again. What was moved stays where it is."
       word="Cancel the migration"
       danger
-      proposal={proposalOf(edit, `${edit.name} ends with the wave under way`)}
+      proposal={proposalOf(edit, `migration/${edit.name} ends with the wave under way`)}
       onClose={onClose}
     />
   );
@@ -161,7 +163,10 @@ function Back({ migration, onClose }: AskProps) {
       lead="The hosts are opened, and as many instances of the same deployments are moved again, to where there is most room."
       word="Take back"
       danger
-      proposal={proposalOf(edit, `${counted(count, "wave")} of ${edit.name} taken back`)}
+      proposal={proposalOf(
+        edit,
+        `${counted(count, "wave")} of migration/${edit.name} will be taken back`,
+      )}
       onClose={onClose}
     >
       <div className="field">

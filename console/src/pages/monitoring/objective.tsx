@@ -229,7 +229,9 @@ function LetThrough({ deployment, onClose }: { deployment: string; onClose: () =
       lead="The error budget is spent; the next release is rolled out all the same. The guard goes on watching it."
       word="Let it through"
       danger
-      proposal={edit ? proposalOf(edit, `one release may go to ${deployment}`) : undefined}
+      proposal={
+        edit ? proposalOf(edit, `one release may go to deployment/${deployment}`) : undefined
+      }
       onClose={onClose}
     >
       <div className="field">

@@ -1,10 +1,9 @@
 // Where an address leads nowhere, an object is not there, or a page itself broke.
 import { Link, useRouterState } from "@tanstack/react-router";
-import { useEffect } from "react";
-import { useLink, watch } from "../../api/live";
 import { type Plural, singular } from "../../api/objects";
 import { Empty } from "../../parts/empty";
-import { loadAgainOnce, NotLoaded } from "../../shell/late";
+import { NotLoaded } from "../../shell/late";
+import { Unloaded } from "../../shell/unloaded";
 
 export function Missing() {
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -38,41 +37,13 @@ export function NoObject({ plural, name }: { plural: Plural; name: string }) {
 }
 
 export function Broken({ error }: { error: unknown }) {
-  if (error instanceof NotLoaded) return <Unloaded since={error.at} />;
+  if (error instanceof NotLoaded) return <Unloaded of={error} />;
   return (
     <Empty title="This page broke">
       <p>
         That is a fault of the console: <code>{String(error)}</code>
       </p>
       <p>Everything else goes on; the other pages work, and so does the atoll command.</p>
-    </Empty>
-  );
-}
-
-/** A page that could not be loaded is loaded by itself once the server has come back. */
-function Unloaded({ since }: { since: number }) {
-  const link = useLink();
-  const live = link.state === "live";
-  const back = live && link.since > since;
-  useEffect(() => {
-    if (back) loadAgainOnce();
-  }, [back]);
-  return (
-    <Empty title={live ? "This page could not be loaded" : "The server is away"}>
-      <p>
-        {live
-          ? "The server may have another console by now; loading it again brings that one."
-          : "This page could not be loaded. It is loaded by itself once the server is back."}
-      </p>
-      <p>
-        <button
-          type="button"
-          className="button"
-          onClick={() => (live ? location.reload() : watch.retry())}
-        >
-          Load again
-        </button>
-      </p>
     </Empty>
   );
 }

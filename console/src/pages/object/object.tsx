@@ -1,9 +1,10 @@
-// The page of any object that has none of its own: its manifest, why it is as it is, its history.
+// The page of any object that has none of its own: its view where its kind has one, its manifest,
+// why it is as it is, its history.
 
 import { Suspense } from "react";
 import type { Drift } from "../../api/inventory";
 import { useObject, useSynced } from "../../api/live";
-import type { Budget, Decision, Peak, Plural, Policy, Reason } from "../../api/objects";
+import type { Plural, Reason, Watched } from "../../api/objects";
 import { Ago } from "../../parts/ago";
 import { Skeleton } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
@@ -32,6 +33,14 @@ const TABS = [
   { id: "why", word: "Why" },
   { id: "history", word: "History" },
 ];
+
+/** Kinds with a view of their own open on it; their manifest comes after. */
+const OWN: Readonly<Partial<Record<Plural, (typeof TABS)[number]>>> = {
+  decisions: { id: "decision", word: "Decision" },
+  policies: { id: "policy", word: "Policy" },
+  budgets: { id: "budget", word: "Budget" },
+  peaks: { id: "peak", word: "Peak" },
+};
 
 const APPLICATION = [
   TABS[0] as (typeof TABS)[number],
@@ -92,13 +101,21 @@ interface Props extends ThingSearch {
   name: string;
 }
 
-export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props) {
+function tabsOf(plural: Plural) {
+  const own = OWN[plural];
+  if (own) return [own, ...TABS];
+  return plural === "applications" ? APPLICATION : TABS;
+}
+
+export function ObjectPage({ plural, name, tab: asked, ...search }: Props) {
   const object = useObject(plural, name);
   const synced = useSynced();
   const mayWrite = useMayWrite();
   if (!synced) return <Skeleton lines={8} />;
   if (!object) return <NoObject plural={plural} name={name} />;
   const { generation = 0, revision = 0, createdAt, labels } = object.metadata;
+  const tabs = tabsOf(plural);
+  const tab = asked ?? tabs[0]?.id ?? "manifest";
   const reasons = (object.status as { reasons?: Reason[] }).reasons ?? [];
 
   return (
@@ -124,14 +141,9 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
             {object.kind === "Drift" && <FindingActs drift={object as unknown as Drift} />}
           </div>
         </section>
-        {object.kind === "Policy" && <PolicyAtWork policy={object as unknown as Policy} />}
-        {object.kind === "Decision" && <DecisionAtWork decision={object as unknown as Decision} />}
-        <Suspense fallback={<Skeleton lines={4} />}>
-          {object.kind === "Budget" && <BudgetView budget={object as unknown as Budget} />}
-          {object.kind === "Peak" && <PeakCard peak={object as unknown as Peak} />}
-        </Suspense>
         {plural === "applications" && <ApplicationDeployments name={name} />}
-        <Tabs tabs={plural === "applications" ? APPLICATION : TABS} now={tab} label="views" />
+        <Tabs tabs={tabs} now={tab} label="views" />
+        {tab === OWN[plural]?.id && <OwnView object={object} />}
         {plural === "applications" && tab === "metrics" && (
           <ApplicationMetrics name={name} search={search} />
         )}
@@ -143,4 +155,28 @@ export function ObjectPage({ plural, name, tab = "manifest", ...search }: Props)
       </div>
     </>
   );
+}
+
+/** The view of its own of a kind that has one. */
+function OwnView({ object }: { object: Watched }) {
+  switch (object.kind) {
+    case "Policy":
+      return <PolicyAtWork policy={object} />;
+    case "Decision":
+      return <DecisionAtWork decision={object} />;
+    case "Budget":
+      return (
+        <Suspense fallback={<Skeleton lines={4} />}>
+          <BudgetView budget={object} />
+        </Suspense>
+      );
+    case "Peak":
+      return (
+        <Suspense fallback={<Skeleton lines={4} />}>
+          <PeakCard peak={object} />
+        </Suspense>
+      );
+    default:
+      return null;
+  }
 }

@@ -266,6 +266,13 @@ function Waivers({ waivers, name }: { waivers: readonly Waiver[]; name: string }
   );
 }
 
+const DONE: Readonly<Record<Mode, string>> = {
+  enforce: "enforced",
+  warn: "only warned of",
+  trial: "on trial",
+  off: "off",
+};
+
 interface ModeProps {
   standard: Standard;
   mode: Mode;
@@ -285,7 +292,7 @@ function SetMode({ standard, mode, onClose }: ModeProps) {
         key: `mode ${name} ${mode} ${generation}`,
         preview: (signal) => previewEdit(edit, signal),
         apply: () => applyEdit(edit),
-        done: `${name} is set to ${mode}`,
+        done: `standard/${name} is ${DONE[mode]} now`,
       }}
       onClose={onClose}
     />

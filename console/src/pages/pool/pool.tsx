@@ -14,7 +14,9 @@ import {
   POOL,
   providerWords,
 } from "../../logic/pools";
-import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
+import { bothWords } from "../../logic/prose";
+import { counted, parseCpu, parseMemory } from "../../logic/quantity";
+import type { Written } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { Legend, Segments } from "../../parts/bars";
 import { ChangeDialog } from "../../parts/change";
@@ -26,6 +28,7 @@ import { Icon } from "../../parts/icon";
 import { Manifest } from "../../parts/manifest";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import { Tabs } from "../../parts/tabs";
 import { Why } from "../../parts/why";
@@ -173,6 +176,10 @@ function Trouble({ pool }: { pool: Pool }) {
   );
 }
 
+/** What a host has to give: `2 cores and 4 GiB`. */
+const hostWords = ({ cpu, memory }: { cpu?: Written; memory?: Written }) =>
+  bothWords(parseCpu(cpu), parseMemory(memory));
+
 function AdviceView({ pool }: { pool: Pool }) {
   const { spec, status } = pool;
   const { advice } = status;
@@ -206,7 +213,9 @@ function AdviceView({ pool }: { pool: Pool }) {
                 </span>
               )}
             </p>
-            <p className="second">{advice.because}</p>
+            <p className="second">
+              <Prose text={advice.because} />
+            </p>
           </>
         ) : (
           <p className="quiet">Nothing is worked out yet.</p>
@@ -214,8 +223,7 @@ function AdviceView({ pool }: { pool: Pool }) {
         <p className="small quiet">
           {headroom} % of each host stay free; fewer only after fewer were enough for{" "}
           {String(steady)}
-          {advice?.host &&
-            `; one host has ${cpuWords(parseCpu(advice.host.cpu))} CPU and ${memoryWords(parseMemory(advice.host.memory))}`}
+          {advice?.host && `; one host has ${hostWords(advice.host)}`}
         </p>
       </div>
     </section>
@@ -329,7 +337,7 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
       word="Apply"
       proposal={
         changed && within
-          ? proposalOf(edit, `${name} is to have ${counted(number, "host")}`)
+          ? proposalOf(edit, `pool/${name} will have ${counted(number, "host")}`)
           : undefined
       }
       onClose={onClose}

@@ -15,6 +15,7 @@ import { keep, kept } from "../../parts/kept";
 import { ProblemView } from "../../parts/problem";
 import type { RehearsalSearch } from "../../router";
 import { Head } from "../../shell/head";
+import { loaded } from "../../shell/late";
 import { EXAMPLES } from "./examples";
 import { Player } from "./player";
 import "../../parts/figures.css";
@@ -30,7 +31,9 @@ const last: { report?: RehearsalReport; of?: string } = {};
 
 /** Reads a scenario; the reader is loaded when it is first needed. */
 async function read(text: string): Promise<unknown> {
-  const { CORE_SCHEMA, load } = await import("js-yaml");
+  const { CORE_SCHEMA, load } = await loaded("reader", () => import("js-yaml")).catch((thrown) => {
+    throw Problem.from(thrown);
+  });
   let scenario: unknown;
   try {
     scenario = load(text, { schema: CORE_SCHEMA });
