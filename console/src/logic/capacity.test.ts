@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Autoscaler, CapacityRow } from "../api/objects";
-import {
-  forecastUse,
-  noForecast,
-  noteWords,
-  rowState,
-  simplest,
-  supposes,
-  wrongDemand,
-} from "./capacity";
+import { forecastUse, noForecast, rowState, simplest, supposes, wrongDemand } from "./capacity";
 import { moneyWords } from "./money";
 import { wholeShare } from "./units";
 
@@ -84,16 +76,12 @@ test("a demand is names with how many a second, and what is none is told as it w
   assert.match(wrongDemand("orders=5,returns") ?? "", /^“returns” is/);
 });
 
-test("a load of the running hour is not said to be none", () => {
-  const none = "none: nothing was measured before this hour";
-  assert.match(noForecast(none, "02:10"), /^Its load is measured since about 02:10; a forecast /);
-  assert.match(noForecast(none, undefined), /^Its load is not measured yet; /);
+test("why the days ahead are not known is told with since when there is a load", () => {
+  const none = "none: no whole hour of its load was measured yet";
+  const made = "A forecast is made once an hour, from at least two days of load.";
   assert.equal(
-    noForecast("none: only 3.0 h were measured; a forecast needs 48.0 h", "02:10"),
-    "Only 3.0 h were measured; a forecast needs 48.0 h.",
+    noForecast(none, "02:10"),
+    `No whole hour of its load was measured yet. It is measured since about 02:10. ${made}`,
   );
-  const note = "no forecast: nothing was measured before this hour";
-  assert.match(noteWords(note, { load: 120 }), /measured for less than an hour$/);
-  assert.match(noteWords(note, {}), /its load is not measured yet$/);
-  assert.equal(noteWords("proven by 2", {}), "proven by 2");
+  assert.equal(noForecast("", undefined), `Its load was not looked at yet. ${made}`);
 });

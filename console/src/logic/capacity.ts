@@ -33,25 +33,12 @@ export function rowState(row: CapacityRow): { word: string; tone: Tone } {
   return { word: "enough", tone: "ok" };
 }
 
-/** What the server says where the hours it looks back over are empty. */
-const UNMEASURED = "nothing was measured before this hour";
-
-const HOW_MADE = "a forecast is made once an hour, from at least two days of load";
-
 /** Why the days ahead are not known; `since` says since when its load is measured, if it is. */
 export function noForecast(method: string, since: string | undefined): string {
-  const why = method.replace(/^none: /, "");
-  if (why !== "" && why !== UNMEASURED) return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
-  const load = since ? `Its load is measured since about ${since}` : "Its load is not measured yet";
-  return `${load}; ${HOW_MADE}.`;
-}
-
-/** A note on a deployment; a load of the running hour is not said to be none. */
-export function noteWords(note: string, { load }: Pick<CapacityRow, "load">): string {
-  if (note !== `no forecast: ${UNMEASURED}`) return note;
-  return typeof load === "number"
-    ? "no forecast yet: its load is measured for less than an hour"
-    : "no forecast: its load is not measured yet";
+  const why = method.replace(/^none: /, "") || "its load was not looked at yet";
+  const load = since ? ` It is measured since about ${since}.` : "";
+  const made = "A forecast is made once an hour, from at least two days of load.";
+  return `${why.charAt(0).toUpperCase()}${why.slice(1)}.${load} ${made}`;
 }
 
 /** How wrong forecasts are, each as a share of the load. */

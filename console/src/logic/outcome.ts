@@ -1,7 +1,7 @@
 // What a preview says beside the word of the gate, which only tells whether a change may be made:
 // what planners would note at once, and instances for which no host would be found.
-import type { Deployment, Instance, Outcome, Reason, Release, WriteView } from "../api/objects";
-import { coreWords, counted, memoryWords, parseCpu, parseMemory } from "./quantity";
+import type { Outcome, Reason, WriteView } from "../api/objects";
+import { counted } from "./quantity";
 
 /** The code of the reason that instances find no host. */
 export const UNPLACEABLE = "unplaceable";
@@ -26,39 +26,4 @@ export function remarksOf({ reasons, writes }: Outcome): Reason[] {
 export function butOf(remarks: readonly Reason[]): string | undefined {
   if (remarks.some(({ code }) => code === UNPLACEABLE)) return "but not all of it finds room now";
   return remarks.length > 0 ? `with ${counted(remarks.length, "remark")}` : undefined;
-}
-
-/**
- * The same preview of another number of instances, with those for which it has found no host. What
- * it would write says that only by the instances it does not create. Nothing is said where more
- * than room decides how many are created at once.
- */
-export function withUnplaced(
-  outcome: Outcome,
-  deployment: Deployment,
-  { instances, release }: { instances: readonly Instance[]; release: Release | undefined },
-): Outcome {
-  const { name } = deployment.metadata;
-  const mine = outcome.writes.find((w) => w.by === "you" && w.name === name);
-  const wanted = mine?.diff.find(({ path }) => path === "spec.instances")?.to;
-  const { status, spec } = deployment;
-  const busy = status.rollout || status.scaled || spec.paused || mine?.diff.length !== 1;
-  const moving = instances.some(({ metadata }) => metadata.deletedAt);
-  const told = outcome.reasons.some(({ code }) => code === UNPLACEABLE);
-  if (outcome.verdict !== "commit" || typeof wanted !== "number") return outcome;
-  if (busy || moving || told) return outcome;
-  const missing = wanted - instances.length;
-  const made = outcome.writes.filter((w) => w.kind === "Instance" && w.op === "create").length;
-  if (missing <= made) return outcome;
-  const { cpu, memory } = release?.spec.run.resources ?? {};
-  const each =
-    cpu !== undefined && memory !== undefined
-      ? `each needs ${coreWords(parseCpu(cpu))} and ${memoryWords(parseMemory(memory))}: `
-      : "";
-  const reason = {
-    code: UNPLACEABLE,
-    message: `${counted(missing - made, "instance")} of ${missing} more would find no host now`,
-    hint: `${each}add hosts, free some, or ask for less`,
-  };
-  return { ...outcome, reasons: [...outcome.reasons, reason] };
 }

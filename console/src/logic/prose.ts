@@ -1,24 +1,16 @@
 // The server's sentences, with their times and amounts as people read them. What they say stays.
-import { coreWords, memoryWords, parseMemory } from "./quantity";
+import { memoryWords, parseMemory } from "./quantity";
 import { moment, parseSpan, spanWords } from "./time";
 
 const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 /** Spans told to the millisecond, though they are longer than a second. */
 const SPAN = /\b(?:\d+[dhms])+\d+ms\b/g;
 const MEMORY = /\b\d{4,}Ki\b/g;
-/** What a pool reckons with: `4000m cpu and 8192 MiB`, and of one host without the word. */
-const BOTH = /\b(\d+)m(?: cpu)? and (\d+) MiB\b/g;
-
-/** Thousandths of a core and bytes: `4 cores and 8 GiB`. */
-export function bothWords(milli: number, bytes: number): string {
-  return `${coreWords(milli)} and ${memoryWords(bytes)}`;
-}
 
 /** The same sentence at some moment: times in the reader's zone, spans and memory rounded. */
 export function readable(text: string, now: number): string {
   return text
     .replace(TIME, (time) => moment(Date.parse(time), now))
     .replace(SPAN, (span) => spanWords(parseSpan(span)))
-    .replace(MEMORY, (amount) => memoryWords(parseMemory(amount)))
-    .replace(BOTH, (_, cpu, memory) => bothWords(Number(cpu), Number(memory) * 2 ** 20));
+    .replace(MEMORY, (amount) => memoryWords(parseMemory(amount)));
 }

@@ -160,10 +160,6 @@ test("sentences of the server are rounded as people read them", () => {
   assert.equal(said, "8 instances take 280m of 2 cpu; heard 1m 7s ago, in 250ms");
   assert.equal(readable("512Mi of 24731708Ki", now), "512Mi of 23.6 GiB");
   assert.match(readable("since 2026-11-26T19:15:49.156Z,", now), /^since \d\d:15:49,$/);
-  assert.equal(
-    readable("3 instances want 4000m cpu and 8192 MiB here; a host has 60m and 192 MiB", now),
-    "3 instances want 4 cores and 8 GiB here; a host has 60m of a core and 192 MiB",
-  );
 });
 
 test("peaks and decisions are found by their names, decisions once something is typed", () => {

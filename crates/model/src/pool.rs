@@ -84,6 +84,11 @@ pub enum AutoscaleMode {
 }
 
 impl Pool {
+    /// Whether its number follows what runs on its hosts.
+    pub fn acts(&self) -> bool {
+        self.autoscale.as_ref().is_some_and(|follows| follows.mode == AutoscaleMode::Act)
+    }
+
     fn usual_wait() -> Span {
         Span::seconds(600)
     }
@@ -184,6 +189,15 @@ pub struct LeftAt {
 }
 
 impl PoolStatus {
+    /// So many hosts there are to be where nothing is followed: as it was left when it ceased to
+    /// follow, until somebody says how many.
+    pub fn stays_at(&self, spec: &Pool) -> u32 {
+        match self.left_at.filter(|left| left.count == spec.count) {
+            Some(left) => left.wanted.clamp(spec.min, spec.max),
+            None => spec.count,
+        }
+    }
+
     /// How long a machine takes from being asked for to being a host, by the last that did: the
     /// middle of them; nothing, where none was seen.
     pub fn boots_in(&self) -> Option<Span> {

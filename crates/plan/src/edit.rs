@@ -14,6 +14,10 @@ use atoll_model::{
 use crate::delivery::used_releases;
 use crate::{Context, Plan, alerting, elasticity};
 
+mod number;
+
+pub use number::said;
+
 /// Takes an object back to what it was: `past`, as it was kept then.
 ///
 /// # Errors

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{
-    Asked, AutoscaleMode, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus,
-};
+use atoll_model::pool::{Asked, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
 use crate::{Context, Plan, sooner};
@@ -114,14 +112,9 @@ impl<'a> Turn<'a> {
         if self.pool.meta.deleting() {
             return 0;
         }
-        let follows = spec.autoscale.as_ref().filter(|auto| auto.mode == AutoscaleMode::Act);
-        match follows.and(self.status.advice.as_ref()) {
+        match self.status.advice.as_ref().filter(|_| spec.acts()) {
             Some(advice) => advice.count.clamp(spec.min, spec.max),
-            // It stays as it was left, until somebody says how many there are to be.
-            None => match self.status.left_at.filter(|left| left.count == spec.count) {
-                Some(left) => left.wanted.clamp(spec.min, spec.max),
-                None => spec.count,
-            },
+            None => self.status.stays_at(spec),
         }
     }
 
@@ -157,8 +150,7 @@ impl<'a> Turn<'a> {
             self.again(at);
         }
         let (wanted, spec) = (self.wanted(), &self.pool.spec);
-        let acts = spec.autoscale.as_ref().is_some_and(|auto| auto.mode == AutoscaleMode::Act);
-        self.status.left_at = match acts && !self.pool.meta.deleting() {
+        self.status.left_at = match spec.acts() && !self.pool.meta.deleting() {
             true => Some(LeftAt { count: spec.count, wanted }),
             false => self.status.left_at.filter(|left| left.count == spec.count),
         };

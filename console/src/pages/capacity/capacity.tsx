@@ -6,7 +6,7 @@ import { type FormEvent, useMemo, useState } from "react";
 import { useCapacityReport } from "../../api/forecasts";
 import { useFleet, useNow, useSynced } from "../../api/live";
 import type { CapacityReport, CapacityRow, GroupRow, WhatIf } from "../../api/objects";
-import { KNOWN, noteWords, rowState, supposes, wrongDemand } from "../../logic/capacity";
+import { KNOWN, rowState, supposes, wrongDemand } from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
 import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
@@ -310,7 +310,7 @@ function RunsOut({ row }: { row: CapacityRow }) {
   }
   const unknown = row.notes?.find((note) => note.startsWith("no forecast"));
   return unknown ? (
-    <span className="quiet" title={noteWords(unknown, row)}>
+    <span className="quiet" title={unknown}>
       not known
     </span>
   ) : (
@@ -321,10 +321,7 @@ function RunsOut({ row }: { row: CapacityRow }) {
 function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
   const navigate = useNavigate();
   const notes = rows.flatMap((row) =>
-    (row.notes ?? []).map((note) => ({
-      deployment: row.deployment,
-      note: noteWords(note, row),
-    })),
+    (row.notes ?? []).map((note) => ({ deployment: row.deployment, note })),
   );
   return (
     <section className="panel" aria-label="deployments">

@@ -1,12 +1,9 @@
 // Edits the target of a deployment: how many instances, and which release.
 import { useMemo, useState } from "react";
-import { useFleet } from "../../api/live";
 import type { Deployment, Release } from "../../api/objects";
-import { NO_INSTANCES } from "../../logic/fleet";
-import { withUnplaced } from "../../logic/outcome";
 import { counted } from "../../logic/quantity";
 import { wantedOf } from "../../logic/rollout";
-import { ChangeDialog, type Proposal } from "../../parts/change";
+import { ChangeDialog } from "../../parts/change";
 import { CountField, countOf } from "../../parts/count";
 import { editOf, proposalOf } from "./actions";
 
@@ -36,7 +33,6 @@ function doneWords(name: string, count: number | undefined, release: string | nu
 
 export function EditTarget({ deployment, releases, onClose }: Props) {
   const [seen] = useState(deployment);
-  const fleet = useFleet();
   const { name } = seen.metadata;
   const [instances, setInstances] = useState(String(wantedOf(seen)));
   const [release, setRelease] = useState(seen.spec.release ?? "");
@@ -62,20 +58,12 @@ export function EditTarget({ deployment, releases, onClose }: Props) {
       spec.release as string | null | undefined,
     ),
   );
-  const proposal: Proposal = {
-    ...edit,
-    preview: async (signal) =>
-      withUnplaced(await edit.preview(signal), seen, {
-        instances: fleet.byDeployment.get(name) ?? NO_INSTANCES,
-        release: releases.find((r) => r.metadata.name === seen.status.release),
-      }),
-  };
 
   return (
     <ChangeDialog
       title={`Target of ${name}`}
       word="Apply"
-      proposal={valid && changed ? proposal : undefined}
+      proposal={valid && changed ? edit : undefined}
       onClose={onClose}
     >
       <div className="edit-fields">

@@ -14,8 +14,7 @@ import {
   POOL,
   providerWords,
 } from "../../logic/pools";
-import { bothWords } from "../../logic/prose";
-import { counted, parseCpu, parseMemory } from "../../logic/quantity";
+import { coreWords, counted, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import type { Written } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { Legend, Segments } from "../../parts/bars";
@@ -178,7 +177,7 @@ function Trouble({ pool }: { pool: Pool }) {
 
 /** What a host has to give: `2 cores and 4 GiB`. */
 const hostWords = ({ cpu, memory }: { cpu?: Written; memory?: Written }) =>
-  bothWords(parseCpu(cpu), parseMemory(memory));
+  `${coreWords(parseCpu(cpu))} and ${memoryWords(parseMemory(memory))}`;
 
 function AdviceView({ pool }: { pool: Pool }) {
   const { spec, status } = pool;

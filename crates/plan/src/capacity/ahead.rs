@@ -15,7 +15,7 @@ use crate::query::{Answer, Period, Query};
 /// The name of the answer.
 pub(super) const HISTORY: &str = "history";
 /// Why there is no forecast where there is no past.
-const NOTHING: &str = "none: nothing was measured before this hour";
+const NOTHING: &str = "none: no whole hour of its load was measured yet";
 /// From one value to the next, and from one forecast to the next.
 const STEP: Span = Span::seconds(3_600);
 /// So much of the past is looked at.

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
-use atoll_model::pool::AutoscaleMode;
 use atoll_model::pool::provider::Provider;
 use atoll_model::{
     Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Peak,
@@ -314,12 +313,9 @@ fn of_pools(case: &Case) -> Vec<Reason> {
 
 /// So many hosts a pool asks for: what it declares, or what it follows instead, if it did before.
 fn hosts_of(pool: &Object<Pool>, before: &Object<Pool>) -> u32 {
-    let acts = |pool: &Object<Pool>| {
-        pool.spec.autoscale.as_ref().is_some_and(|follows| follows.mode == AutoscaleMode::Act)
-    };
-    match acts(pool) && acts(before) {
+    match pool.spec.acts() && before.spec.acts() {
         true => before.status.wanted.max(pool.spec.min).min(pool.spec.max),
-        false => pool.spec.count,
+        false => pool.status.stays_at(&pool.spec),
     }
 }
 

@@ -58,3 +58,57 @@ fn of_deployment(world: &Snapshot, deployment: &mut Object<Deployment>) -> bool 
     }
     stays
 }
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::deployment::Scaled;
+    use atoll_model::pool::LeftAt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::edit;
+    use crate::{Context, Measurements};
+
+    /// What is written where a patch is applied to an object; nothing, where it changes nothing.
+    fn patched(stored: &Any, patch: &Value) -> Option<Any> {
+        let mut world = Snapshot::default();
+        world.put(stored.clone());
+        let measured = Measurements::default();
+        let cx = Context { world: &world, measured: &measured, now: atoll_model::Timestamp(1) };
+        let mut plan = edit::apply(&cx, vec![stored.clone()]).unwrap();
+        said(&world, &mut plan, stored, patch);
+        plan.writes.into_iter().find_map(|write| match write {
+            Write::Put(any) => Some(any),
+            Write::Delete { .. } => None,
+        })
+    }
+
+    #[test]
+    fn a_number_that_is_named_counts_though_it_is_the_declared_one() {
+        let spec = json!({ "application": "web", "environment": "prod", "instances": 2 });
+        let mut web: Object<Deployment> =
+            Object::new("web.prod", serde_json::from_value(spec).unwrap());
+        web.status.scaled = Some(Scaled { instances: 6, declared: 2 });
+        let web = Any::Deployment(Arc::new(web));
+        let number = json!({ "spec": { "instances": 2 } });
+        let Some(Any::Deployment(new)) = patched(&web, &number) else { panic!("unchanged") };
+        assert_eq!((new.wanted(), new.meta.generation), (2, web.meta().generation + 1));
+        assert_eq!(patched(&web, &json!({ "spec": { "paused": false } })), None);
+        assert_eq!(patched(&Any::Deployment(new), &number), None, "it counts already");
+    }
+
+    #[test]
+    fn so_does_that_of_a_pool_which_no_longer_follows() {
+        let pool = |mode: &str| {
+            let spec = json!({ "count": 2, "max": 9, "autoscale": { "mode": mode },
+                "provider": { "static": { "hosts": [] } } });
+            let mut pool: Object<Pool> = Object::new("own", serde_json::from_value(spec).unwrap());
+            pool.status.left_at = Some(LeftAt { count: 2, wanted: 5 });
+            Any::Pool(Arc::new(pool))
+        };
+        let number = json!({ "spec": { "count": 2 } });
+        let Some(Any::Pool(new)) = patched(&pool("observe"), &number) else { panic!("unchanged") };
+        assert_eq!(new.status.stays_at(&new.spec), 2);
+        assert_eq!(patched(&pool("act"), &number), None, "it follows");
+    }
+}

@@ -42,14 +42,16 @@ pub(super) fn tell(cx: &Context, it: &Object<Pool>, told: &mut Told) {
 }
 
 fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
-    let fewer = advice
-        .fewer
-        .zip(advice.since)
-        .map(|(fewer, since)| format!("; {fewer} would be enough since {since}"));
+    let (hosts, because) = (many(advice.count as usize, "host"), &advice.because);
+    let steady = it.spec.autoscale.as_ref().map(|autoscale| autoscale.steady);
+    if let (Some(fewer), Some(since), Some(steady)) = (advice.fewer, advice.since, steady) {
+        let (enough, until) = (many(fewer as usize, "host"), since + steady);
+        return format!(
+            "{enough} would do since {since}: {because}; {hosts} are kept until {until}"
+        );
+    }
     let word = if it.status.wanted == advice.count { "takes" } else { "would take" };
-    let fewer = fewer.unwrap_or_default();
-    let hosts = many(advice.count as usize, "host");
-    format!("what is to run {word} {hosts}: {}{fewer}", advice.because)
+    format!("what is to run {word} {hosts}: {because}")
 }
 
 fn waits_for(cx: &Context, it: &Object<Pool>, key: &str, one: &Machine) -> Option<String> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use atoll_model::capacity::Known;
 use atoll_model::elasticity::AutoscalerPhase;
 use atoll_model::peak::{Freezes, PeakCheck, PeakStatus, Ready, State, when};
-use atoll_model::pool::AutoscaleMode;
 use atoll_model::{
     Autoscaler, Budget, Config, Freeze, Object, Objective, Peak, Pool, Timestamp, many,
 };
@@ -410,7 +409,7 @@ impl Look<'_> {
 
 /// Whether a pool follows what is to run on its hosts.
 pub(super) fn acts(pool: &Object<Pool>) -> bool {
-    pool.spec.autoscale.as_ref().is_some_and(|auto| auto.mode == AutoscaleMode::Act)
+    pool.spec.acts()
 }
 
 /// The objectives of all deployments of a peak.

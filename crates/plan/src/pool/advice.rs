@@ -6,8 +6,8 @@
 //! after fewer have been enough for a while, so that what is saved outlasts what is moved for it.
 
 use atoll_model::cmdb::{Amount, HostPhase};
-use atoll_model::pool::{Advice, Autoscale, AutoscaleMode, MachinePhase, Pool, PoolStatus};
-use atoll_model::{Capacity, Deployment, Environment, Host, Instance, Object};
+use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
+use atoll_model::{Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object};
 
 use crate::Context;
 use crate::budget::scope::{Meant, parts};
@@ -51,13 +51,12 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         more => format!("; {more} more are closed and not empty yet"),
     };
     let because = format!(
-        "{} want {}m cpu and {} MiB here; a host has {}m and {} MiB, of which {}% stay \
-         free{besides}",
+        "{} want {} cpu and {} here; a host has {} and {}, of which {}% stay free{besides}",
         crate::instances(instances),
-        demand.cpu,
-        demand.memory >> 20,
-        one.cpu,
-        one.memory >> 20,
+        Cpu(demand.cpu),
+        whole(demand.memory),
+        Cpu(one.cpu),
+        whole(one.memory),
         autoscale.headroom
     );
     let because = match takes > count {
@@ -72,6 +71,11 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         ..Advice::default()
     };
     Some(steady(cx, autoscale, old, new))
+}
+
+/// So much memory in whole MiB.
+fn whole(bytes: u64) -> Memory {
+    Memory(bytes >> 20 << 20)
 }
 
 /// When an advice may change by itself.
@@ -174,9 +178,8 @@ fn others<'a>(cx: &Context<'a>, pool: &Object<Pool>) -> Vec<&'a Object<Pool>> {
 
 /// Whether a pool makes more hosts if more are wanted.
 pub(crate) fn can_grow(pool: &Object<Pool>) -> bool {
-    let acts = pool.spec.autoscale.as_ref().is_some_and(|a| a.mode == AutoscaleMode::Act);
     let full = pool.status.advice.as_ref().is_some_and(|advice| advice.count >= pool.spec.max);
-    acts && !full && !pool.meta.deleting() && pool.status.provider.is_none()
+    pool.spec.acts() && !full && !pool.meta.deleting() && pool.status.provider.is_none()
 }
 
 /// A pool's part of instances that run nowhere yet: as placing spreads them, each goes to the pool

@@ -370,6 +370,24 @@ fn slot<'a>(status: &'a mut PoolStatus, about: &About) -> Option<&'a mut Option<
     }
 }
 
+/// Machines that came under a key that had one, or after it was given up: that they are to go, and
+/// that they are gone. The record of the pool is all that is left of them.
+fn one_too_many(old: &PoolStatus, new: &PoolStatus) -> Vec<Reason> {
+    let only = |one: &PoolStatus, other: &PoolStatus| -> Vec<(String, String)> {
+        let ours = one.orphans.iter().filter(|(_, orphan)| orphan.ours);
+        let alone = ours.filter(|(id, _)| !other.orphans.get(*id).is_some_and(|o| o.ours));
+        alone.map(|(id, orphan)| (id.clone(), orphan.key.clone())).collect()
+    };
+    let come = only(new, old).into_iter().map(|(id, key)| {
+        Reason::new("orphan", format!("{id} is one too many of {key}, and is deleted"))
+    });
+    let gone = only(old, new).into_iter().filter(|(id, _)| !new.orphans.contains_key(id));
+    let gone = gone.map(|(id, key)| {
+        Reason::new("orphan-gone", format!("{id}, one too many of {key}, is gone"))
+    });
+    come.chain(gone).collect()
+}
+
 fn change(cx: &Context, name: &str, change: impl FnOnce(&mut PoolStatus)) -> Plan {
     let mut plan = Plan::new(Intent::Observe);
     let Some(pool) = cx.world.get::<Pool>(name) else { return plan };
@@ -379,6 +397,7 @@ fn change(cx: &Context, name: &str, change: impl FnOnce(&mut PoolStatus)) -> Pla
         if let Some(error) = Some(&new.status.provider.error).filter(|error| !error.is_empty()) {
             plan.reasons.push(Reason::new("provider", error.clone()));
         }
+        plan.reasons.extend(one_too_many(&pool.status, &new.status));
         plan.writes.push(Write::Put(Any::Pool(Arc::new(new))));
     }
     plan

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use atoll_model::pool::Pool;
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{AutoscaleMode, Pool};
 use atoll_model::{Any, Object, Reason};
 
 /// What people may not change of a pool: who makes its machines, while there are some, and a number
@@ -15,10 +15,7 @@ pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<R
         let hint = "make another pool, and let this one go: atoll scale, then atoll delete";
         return Some(Reason::new("immutable", message).hint(hint));
     }
-    let acts = |pool: &Object<Pool>| {
-        pool.spec.autoscale.as_ref().is_some_and(|autoscale| autoscale.mode == AutoscaleMode::Act)
-    };
-    let follows = acts(old) && acts(new);
+    let follows = old.spec.acts() && new.spec.acts();
     (follows && old.spec.count != new.spec.count).then(|| {
         let count = old.spec.count;
         let hint =

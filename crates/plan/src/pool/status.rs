@@ -1,10 +1,8 @@
 //! How far a pool is, in one word and in sentences. It decides nothing.
 
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{
-    AutoscaleMode, Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus,
-};
-use atoll_model::{Object, Reason, many};
+use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus};
+use atoll_model::{Host, Object, Reason, many};
 
 use super::choose;
 use crate::Context;
@@ -27,6 +25,7 @@ pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut 
     reasons.extend(at_max(pool, status));
     reasons.extend(lost(pool, status));
     reasons.extend(unlisted(status));
+    reasons.extend(closed(cx, status));
     reasons.extend(held(cx, status));
     reasons.extend(orphans(status));
     status.phase = phase(wanted, status, &reasons);
@@ -72,7 +71,6 @@ fn provider(status: &PoolStatus) -> Option<Reason> {
     Some(Reason::new("provider", message).hint(hint))
 }
 
-/// The machines of which this is so, in words.
 /// The first of some machines by name, and how many more; nothing where there are none.
 pub(super) fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
     let all: Vec<&str> = all.map(String::as_str).collect();
@@ -142,8 +140,7 @@ fn too_few(pool: &Object<Pool>, wanted: u32, status: &PoolStatus) -> Option<Reas
 
 /// What is to run takes more hosts than it may have.
 fn at_max(pool: &Object<Pool>, status: &PoolStatus) -> Option<Reason> {
-    let follows = pool.spec.autoscale.as_ref().is_some_and(|it| it.mode == AutoscaleMode::Act);
-    let advice = status.advice.as_ref().filter(|advice| follows && advice.beyond > 0)?;
+    let advice = status.advice.as_ref().filter(|it| pool.spec.acts() && it.beyond > 0)?;
     let message = format!(
         "what is to run takes {} hosts, and {} is the most",
         advice.count + advice.beyond,
@@ -167,6 +164,20 @@ fn unlisted(status: &PoolStatus) -> Option<Reason> {
     let names = named(all.map(|(key, _)| key))?;
     let message = format!("the provider does not list {names}, though heard");
     Some(Reason::new("unlisted", message).hint("look whether its list is complete"))
+}
+
+/// Hosts that count, and that somebody else has closed.
+fn closed(cx: &Context, status: &PoolStatus) -> Option<Reason> {
+    let ours = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready && !m.closed);
+    let closed = ours.map(|(key, _)| key).filter(|key| {
+        cx.world.get::<Host>(key).is_some_and(|host| host.spec.cordon || host.spec.drain)
+    });
+    let closed: Vec<&String> = closed.collect();
+    let names = named(closed.iter().copied())?;
+    let is = if closed.len() == 1 { "is" } else { "are" };
+    let message = format!("{names} {is} closed by hand: counted, but nothing new starts there");
+    let hint = "atoll uncordon opens a host; atoll delete host/NAME has it replaced";
+    Some(Reason::new("closed", message).hint(hint))
 }
 
 /// Machines are to go, and may not yet.

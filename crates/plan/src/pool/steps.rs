@@ -1,7 +1,7 @@
 //! What has happened to a pool in one plan, for its record: how many hosts are wanted now and why,
 //! and which machines began what. It decides nothing.
 
-use atoll_model::pool::{AutoscaleMode, Machine, MachinePhase, Pool, PoolStatus};
+use atoll_model::pool::{Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Object, Reason, many};
 
 use super::status::named;
@@ -49,7 +49,7 @@ fn resized(pool: &Object<Pool>, new: &PoolStatus) -> Option<Reason> {
     if new.wanted == was {
         return None;
     }
-    let follows = pool.spec.autoscale.as_ref().is_some_and(|it| it.mode == AutoscaleMode::Act);
+    let follows = pool.spec.acts();
     let followed = new.advice.as_ref().filter(|_| follows && !pool.meta.deleting());
     let why = followed.map(|advice| format!(": {}", advice.because)).unwrap_or_default();
     let message = format!("{} wanted, {was} before{why}", many(new.wanted as usize, "host"));

@@ -172,7 +172,9 @@ pub async fn patch(
         if let Some((revision, generation)) = read {
             (meta.revision, meta.generation) = (revision, generation);
         }
-        edit::apply(cx, vec![any])
+        let mut plan = edit::apply(cx, vec![any])?;
+        edit::said(cx.world, &mut plan, &stored, &body);
+        Ok(plan)
     })
     .await
 }
@@ -400,15 +402,25 @@ fn rehearsed(
     };
     if verdict == VerdictWord::Commit {
         for (by, write) in follow.iter().filter(|(_, write)| sees(write)) {
-            // A status on what is only about to be made would read as a second creation.
+            // A status on what is only about to be made would read as a second creation; what
+            // it says in the way of the change is told with it.
             let told = writes.iter().any(|w| w.kind == write.kind() && w.name == write.name());
-            if !told {
-                writes.push(write_view(&world, write, by));
+            match write {
+                Write::Put(any) if told => reasons.extend(new_reasons(&world, any)),
+                _ if told => {}
+                _ => writes.push(write_view(&world, write, by)),
             }
         }
     }
     let (cost, reasons) = priced(told(reasons));
     Ok(Outcome { verdict, writes, reasons, cost, revision: None, objects: Vec::new() })
+}
+
+/// What the status of an object would say that it does not say yet.
+fn new_reasons(world: &Snapshot, any: &Any) -> Vec<Reason> {
+    let stored = world.find(any.kind(), any.name());
+    let said = |reason: &Reason| stored.as_ref().is_some_and(|old| old.reasons().contains(reason));
+    any.reasons().iter().filter(|reason| !said(reason)).cloned().collect()
 }
 
 fn write_view(world: &Snapshot, write: &Write, by: &str) -> WriteView {
