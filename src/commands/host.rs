@@ -1,5 +1,6 @@
 //! `atoll cordon`, `uncordon` and `drain`: what is wanted of a host.
 
+use atoll_client::Client;
 use atoll_model::Kind;
 use serde_json::json;
 
@@ -31,6 +32,9 @@ pub enum Step {
     Drain,
 }
 
+/// The codes of reasons that say who else keeps a host closed.
+const KEEPERS: [&str; 2] = ["migrating", "in-reserve"];
+
 /// Writes it, and waits where that is asked for.
 ///
 /// # Errors
@@ -44,5 +48,19 @@ pub async fn run(global: &Global, step: Step, args: Args) -> anyhow::Result<Exit
         Step::Drain => json!({ "drain": true }),
     };
     let outcome = change::patch_spec(&client, &what, spec, None, &args.over).await?;
-    change::conclude(&client, &what, &outcome, None, args.wait).await
+    let exit = change::conclude(&client, &what, &outcome, None, args.wait).await?;
+    if step == Step::Uncordon && exit == Exit::Done {
+        tell_who_keeps_it(&client, &what).await?;
+    }
+    Ok(exit)
+}
+
+/// Says who else keeps a host closed that nobody has closed by hand any more.
+async fn tell_who_keeps_it(client: &Client, what: &Subject) -> anyhow::Result<()> {
+    let any = client.get(Kind::Host, &what.name).await?;
+    for reason in any.reasons().iter().filter(|r| KEEPERS.contains(&r.code.as_str())) {
+        let hint = reason.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        println!("{what} stays closed: {}{hint}", reason.message);
+    }
+    Ok(())
 }

@@ -224,11 +224,17 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
             };
             vec![Reason::new("draining", format!("{why}; its instances move"))]
         }
-        HostPhase::Cordoned if !host.spec.cordon => {
+        HostPhase::Cordoned => {
             let by = migration::closing(cx.world, host.name());
             let told = |by: &Arc<Object<atoll_model::Migration>>| {
                 let message = format!("migration/{} keeps new instances off it", by.name());
-                Reason::new("migrating", message)
+                let hint = match by.status.phase.is_over() {
+                    true => format!("until: atoll delete migration/{}", by.name()),
+                    false => {
+                        format!("until that is over, or: atoll cancel migration/{}", by.name())
+                    }
+                };
+                Reason::new("migrating", message).hint(hint)
             };
             let spare = pool::reserving(cx.world, host.name()).map(|pool| {
                 let (name, soon) = (pool.name(), pool.status.machines.contains_key(host.name()));

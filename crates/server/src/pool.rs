@@ -185,6 +185,7 @@ impl Server {
                 });
                 request.servers = self.addresses();
                 request.labels = pool.spec.labels_of_hosts(pool.name());
+                request.zone.clone_from(&pool.spec.zone);
             }
             About::Delete(key) => {
                 request.key = Some(key.clone());

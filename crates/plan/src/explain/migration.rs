@@ -14,6 +14,16 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
         true => format!("{} fuller than the others", many(status.hosts.len(), "host")),
         false => format!("{} ({})", many(status.hosts.len(), "host"), it.spec.off),
     };
+    let deployments: BTreeSet<&str> =
+        status.moving.values().map(|one| one.deployment.as_str()).collect();
+    let waited =
+        |i: &Object<Instance>| status.moves(i) && !migration::is_silent(cx.world, &i.spec.host);
+    let there = |name: &str| cx.world.get::<Instance>(name).is_some_and(|i| waited(i));
+    let here: Vec<_> = status.moving.iter().filter(|(name, _)| there(name)).collect();
+    let gone = |count: usize| match count {
+        0 => String::new(),
+        count => format!(", {count} of them gone,"),
+    };
     let how_far = format!("{} moved, {} left", status.moved, status.left);
     told.state = match status.phase {
         MigrationPhase::Waiting => format!("{name} has not begun."),
@@ -21,9 +31,10 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
             format!("{name} moves what runs on {what}: {how_far}.")
         }
         MigrationPhase::Moving | MigrationPhase::Stuck => format!(
-            "{name} moves what runs on {what}: {how_far}; wave {} moves {}{}.",
+            "{name} moves what runs on {what}: {how_far}; wave {} moves {}{}{}.",
             status.wave,
             crate::instances(status.moving.len()),
+            gone(status.moving.len() - here.len()),
             ago(cx, status.wave_at)
         ),
         MigrationPhase::Paused => format!("{name} was stopped: {how_far}."),
@@ -42,14 +53,8 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
         }
         MigrationPhase::Cancelled => format!("{name} was ended: {how_far}."),
     };
-    let deployments: BTreeSet<&str> =
-        status.moving.values().map(|one| one.deployment.as_str()).collect();
-    let waited =
-        |i: &Object<Instance>| status.moves(i) && !migration::is_silent(cx.world, &i.spec.host);
-    let there = |name: &str| cx.world.get::<Instance>(name).is_some_and(|i| waited(i));
-    let here = status.moving.iter().filter(|(name, _)| there(name));
     let mut awaited: Vec<String> =
-        here.map(|(name, one)| format!("instance/{name} to leave {}", one.from)).collect();
+        here.iter().map(|(name, one)| format!("instance/{name} to leave {}", one.from)).collect();
     if awaited.is_empty() {
         // They have gone; the wave ends once there are as many as wanted again.
         awaited.extend(deployments.iter().map(|name| format!("all of deployment/{name} to serve")));

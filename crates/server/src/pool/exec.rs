@@ -47,7 +47,7 @@ pub struct Request {
     /// The labels its host is given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// The zone it is to be in.
+    /// The zone it is to be in, with `create`: others of the pool may be elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// What containers are to be, for the program that makes them.
@@ -74,7 +74,6 @@ impl Request {
             version: VERSION,
             action: action.to_owned(),
             pool: pool.meta.name.clone(),
-            zone: pool.spec.zone.clone(),
             ..Request::default()
         }
     }
