@@ -63,6 +63,15 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     output::print(&output::value(&report, format, || text(&report, format))?)?;
     if report.deployments.is_empty() && format.is_table() {
         output::say("no application says what an instance carries: scaling.perInstance");
+    } else if let Some(first) = report.undeclared.first().filter(|_| format.is_table()) {
+        let more = match report.undeclared.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        output::say(&format!(
+            "nothing is known of {first}{more}: what an instance carries is not declared, see \
+             scaling.perInstance"
+        ));
     }
     Ok(if report.unplaced > 0 { Exit::Failed } else { Exit::Done })
 }

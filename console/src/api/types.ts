@@ -6052,6 +6052,8 @@ export interface components {
             environments: components["schemas"]["GroupRow"][];
             /** @description All of them together. */
             fleet: components["schemas"]["GroupRow"];
+            /** @description Deployments whose applications do not say what an instance carries: nothing is known of them. */
+            undeclared?: string[];
             /**
              * Format: uint32
              * @description So many instances would be lacking, and no host has room for them.
@@ -11008,6 +11010,8 @@ export interface components {
             load?: {
                 [key: string]: components["schemas"]["Load"];
             };
+            /** @description What its author takes for granted; told with what the rehearsal itself does. */
+            notes?: string[];
             /**
              * Format: uint64
              * @description The same scenario with the same seed comes out the same.

@@ -113,8 +113,9 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     let declared = subject.declared.target;
     let said = number(cx, "load");
     let believed = |load: &f64| *load <= elasticity::most_believed(declared, subject.max);
-    let load = said.filter(believed);
-    let one = load.map(|load| load / f64::from(of.ready.max(1)));
+    let latest = number(cx, "load now").filter(believed);
+    let mean = said.filter(believed);
+    let one = mean.map(|load| load / f64::from(of.ready.max(1)));
     let mut releases = stored.releases.clone();
     if let (Some(each), Some(release)) = (one, settled(cx, subject))
         && each <= declared * MOST_TIMES
@@ -124,8 +125,10 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
     // A sudden rise is told of as soon as it is more than there is for it.
     let can = f64::from(of.ready) * each;
-    let now = number(cx, "load now").filter(believed).filter(|now| *now > can);
-    let load = load.map(|load| now.map_or(load, |now| now.max(load)));
+    // One value nobody believes is in the mean for as long as that looks back.
+    let load = mean.or(latest.filter(|_| said.is_some()));
+    let risen = latest.filter(|now| *now > can);
+    let load = load.map(|load| risen.map_or(load, |now| now.max(load)));
     let count = |load: f64| decide::whole(load / each * (1.0 + spec.buffer));
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);

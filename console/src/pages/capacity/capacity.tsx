@@ -60,7 +60,7 @@ export function CapacityPage(typed: CapacitySearch) {
         {data && data.deployments.length > 0 && (
           <>
             <Whole report={data} supposed={supposed} />
-            <Deployments rows={data.deployments} />
+            <Deployments rows={data.deployments} undeclared={data.undeclared ?? []} />
           </>
         )}
         {data && <Zones report={data} />}
@@ -318,7 +318,13 @@ function RunsOut({ row }: { row: CapacityRow }) {
   );
 }
 
-function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
+interface DeploymentsProps {
+  rows: readonly CapacityRow[];
+  /** Those of which nothing is known. */
+  undeclared: readonly string[];
+}
+
+function Deployments({ rows, undeclared }: DeploymentsProps) {
   const navigate = useNavigate();
   const notes = rows.flatMap((row) =>
     (row.notes ?? []).map((note) => ({ deployment: row.deployment, note })),
@@ -360,6 +366,13 @@ function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
           ))}
           {notes.length > 30 && <li className="quiet">and {notes.length - 30} more</li>}
         </ul>
+      )}
+      {undeclared.length > 0 && (
+        <p className="capacity-notes small second">
+          Nothing is known of {undeclared.slice(0, 5).join(", ")}
+          {undeclared.length > 5 && ` and ${undeclared.length - 5} more`}: what an instance carries
+          is not declared, see <code>scaling.perInstance</code>.
+        </p>
       )}
     </section>
   );

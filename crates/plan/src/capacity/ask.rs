@@ -84,7 +84,25 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     });
     let environments = environments.collect();
     let fleet = together(&rows.iter().collect::<Vec<_>>());
-    CapacityReport { deployments: rows, environments, fleet, zones, unplaced }
+    let undeclared = undeclared(world, ask);
+    CapacityReport { deployments: rows, environments, fleet, zones, unplaced, undeclared }
+}
+
+/// The deployments that are asked for, and of which nobody says what an instance carries.
+fn undeclared(world: &Snapshot, ask: &Ask) -> Vec<String> {
+    let asked = |deployment: &Object<Deployment>| {
+        let of = |of: &String| *of == deployment.spec.application || of == deployment.name();
+        ask.of.as_ref().is_none_or(of)
+    };
+    let silent = |deployment: &Object<Deployment>| {
+        let scaling = world
+            .get::<Application>(&deployment.spec.application)
+            .and_then(|application| application.spec.scaling.as_ref());
+        scaling.is_none_or(|scaling| scaling.per_instance.is_none())
+    };
+    let all = world.all::<Deployment>().filter(|deployment| !deployment.meta.deleting());
+    let without = all.filter(|deployment| asked(deployment) && silent(deployment));
+    without.map(|deployment| deployment.meta.name.clone()).collect()
 }
 
 /// Several deployments as one. What is not measured counts neither as serving nor as unused.
