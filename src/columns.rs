@@ -301,6 +301,7 @@ fn freeze(o: &Object<Freeze>, now: Timestamp) -> Vec<Cell> {
         cell("STATE", state).tone(tone),
         cell("FROM", spec.from.map(|t| t.to_string()).unwrap_or_default()),
         cell("UNTIL", spec.until.map(|t| t.to_string()).unwrap_or_default()),
+        cell("HOLDS", word(&spec.holds)),
         cell("ENVIRONMENTS", all(spec.environments.join(","))),
         cell("APPLICATIONS", all(which)),
         aged(&o.meta, now),

@@ -13,7 +13,7 @@ pub(super) fn policy(o: &Object<Policy>, now: Timestamp) -> Vec<Cell> {
     let (spec, status) = (&o.spec, &o.status);
     let tone = match status.phase {
         PolicyPhase::Quiet => Tone::Good,
-        PolicyPhase::Voting | PolicyPhase::Damped => Tone::Busy,
+        PolicyPhase::Voting | PolicyPhase::GivingBack | PolicyPhase::Damped => Tone::Busy,
         PolicyPhase::Blind => Tone::Plain,
         PolicyPhase::Off => Tone::Dim,
     };

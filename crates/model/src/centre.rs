@@ -323,6 +323,8 @@ pub enum PolicyPhase {
     Quiet,
     /// It votes for something.
     Voting,
+    /// It votes for nothing any more, and gives back what it took.
+    GivingBack,
     /// It cannot tell, of some subject at least.
     Blind,
     /// It changes its mind too often, and is not listened to for a while.
@@ -354,6 +356,13 @@ pub struct Standing {
     /// Until then it is not listened to, since it came and went too often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damped_until: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether it is listened to.
+    pub fn votes(&self) -> bool {
+        self.blind.is_none() && self.damped_until.is_none()
+    }
 }
 
 /// A vote that began.

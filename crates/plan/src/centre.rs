@@ -290,8 +290,10 @@ fn phase(policy: &Object<Policy>, status: &PolicyStatus) -> PolicyPhase {
     let any = |is: fn(&Standing) -> bool| status.standing.iter().any(is);
     if policy.spec.off {
         PolicyPhase::Off
-    } else if any(|one| one.blind.is_none() && one.damped_until.is_none()) {
+    } else if any(|one| one.votes() && one.gives_back.is_none()) {
         PolicyPhase::Voting
+    } else if any(|one| one.votes()) {
+        PolicyPhase::GivingBack
     } else if any(|one| one.damped_until.is_some()) {
         PolicyPhase::Damped
     } else if any(|one| one.blind.is_some()) {

@@ -13,10 +13,16 @@ use crate::Context;
 pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     let (name, spec, status) = (it.name(), &it.spec, &it.status);
     let votes: Vec<_> = status.standing.iter().filter(|one| one.blind.is_none()).collect();
+    let back = votes.iter().filter(|one| one.gives_back.is_some()).count();
     let sees = match status.phase {
         PolicyPhase::Off => "is switched off".to_owned(),
         PolicyPhase::Quiet => "sees nothing to be done".to_owned(),
-        PolicyPhase::Voting => format!("votes about {}", many(votes.len(), "thing")),
+        PolicyPhase::Voting => format!("votes about {}", many(votes.len() - back, "thing")),
+        PolicyPhase::GivingBack => {
+            format!("votes for nothing any more, and gives back what it took of {}", {
+                many(back, "thing")
+            })
+        }
         PolicyPhase::Damped => "comes and goes, and is not listened to".to_owned(),
         PolicyPhase::Blind => "cannot tell everywhere".to_owned(),
     };
