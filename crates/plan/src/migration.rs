@@ -18,9 +18,12 @@ use atoll_model::{
 use crate::cmdb::filter::{Filter, Search};
 use crate::{Context, Plan, sooner};
 
+mod after;
 mod arbitrate;
 pub mod forecast;
 mod obstacle;
+
+pub(crate) use after::all_moved;
 
 /// What was moved off is left alone for so long.
 const LATELY: Span = Span::seconds(86_400);

@@ -217,7 +217,7 @@ fn mean(shares: impl Iterator<Item = Result<Money, Missing>>) -> Result<Money, M
 }
 
 /// What an instance of a deployment needs of its host, also before there is any.
-fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -> Option<Need<'a>> {
+pub(crate) fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -> Option<Need<'a>> {
     let (application, environment) = parts(deployment);
     let application = world.get::<Application>(application)?;
     let place = world.get::<Environment>(environment)?;

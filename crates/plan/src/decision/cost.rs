@@ -19,7 +19,7 @@ use crate::budget::bound::{self, allowed_rate, is_approved};
 use crate::budget::cost::{Tariff, is_charged};
 use crate::budget::price;
 use crate::budget::scope::{self, Meant};
-use crate::{delivery, peak};
+use crate::{delivery, migration, peak};
 
 /// The code of the note that says what a change costs.
 pub const COST: &str = "cost";
@@ -40,7 +40,10 @@ pub(super) fn cost(case: &Case) -> Opinion {
     }
     opinion.notes.extend(of_pools(case));
     let after = case.after();
-    let names = changed(case, &after);
+    let mut names = changed(case, &after);
+    let (after, moved) = migration::all_moved(case.cx, case.plan, after);
+    let moves = !moved.is_empty();
+    names.extend(moved);
     if names.is_empty() {
         return opinion;
     }
@@ -54,7 +57,7 @@ pub(super) fn cost(case: &Case) -> Opinion {
     let beside = limits.flat_map(|budget| scope::deployments(&after, &budget.spec));
     let all = names.iter().cloned().chain(beside).collect();
     let (before, after) = (price::filled(world, &all), price::filled(&after, &all));
-    let change = Change { case, before, after, names };
+    let change = Change { case, before, after, names, moves };
     change.tell(&budgets, &mut opinion);
     for budget in budgets.iter().filter_map(|name| change.after.get::<Budget>(name)) {
         change.judge(budget, &mut opinion);
@@ -105,6 +108,8 @@ struct Change<'a> {
     before: Snapshot,
     after: Snapshot,
     names: BTreeSet<String>,
+    /// It lets a migration move instances.
+    moves: bool,
 }
 
 impl Change<'_> {
@@ -178,7 +183,9 @@ impl Change<'_> {
             }
             Exceed::Warn => opinion.notes.push(Reason::new("budget", message)),
             Exceed::Refuse => {
-                let reason = Reason::new("budget", message).hint(bound::ways(name));
+                let drain = "; what has to be empty is drained, which no budget holds";
+                let hint = bound::ways(name) + if self.moves { drain } else { "" };
+                let reason = Reason::new("budget", message).hint(hint);
                 opinion.objections.push(reason);
             }
             Exceed::Approve if is_approved(self.case.cx.world, budget, self.case.cx.now) => {

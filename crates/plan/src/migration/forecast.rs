@@ -25,22 +25,8 @@ const START: Span = Span::seconds(60);
 /// Says what a migration would do.
 pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
     let world = cx.world;
-    let quota = if spec.balance { overfull(world) } else { BTreeMap::new() };
-    let hosts = match spec.balance {
-        true => quota.keys().cloned().collect(),
-        false => sources(cx, spec),
-    };
-    let mut status = MigrationStatus { hosts, quota, ..MigrationStatus::default() };
-    let mut all = arbitrate::meant(world, spec, &status.hosts);
-    if spec.balance {
-        all.retain(|instance| match status.quota.get_mut(&instance.spec.host) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        });
-    }
+    let status = begun(cx, spec);
+    let all = moved(world, spec, &status);
     let mut of: BTreeMap<&str, u32> = BTreeMap::new();
     for instance in &all {
         *of.entry(&instance.spec.deployment).or_default() += 1;
@@ -100,6 +86,36 @@ fn waves(world: &Snapshot, spec: &Migration, of: &[MovedDeployment]) -> (u32, Sp
         takes = Span(takes.0.saturating_add(slowest.0).saturating_add(pause.0));
     }
     (waves, takes)
+}
+
+/// A migration as it would begin.
+pub(super) fn begun(cx: &Context, spec: &Migration) -> MigrationStatus {
+    let quota = if spec.balance { overfull(cx.world) } else { BTreeMap::new() };
+    let hosts = match spec.balance {
+        true => quota.keys().cloned().collect(),
+        false => sources(cx, spec),
+    };
+    MigrationStatus { hosts, quota, ..MigrationStatus::default() }
+}
+
+/// The instances it is still to move.
+pub(super) fn moved<'a>(
+    world: &'a Snapshot,
+    spec: &Migration,
+    status: &MigrationStatus,
+) -> Vec<&'a Arc<Object<Instance>>> {
+    let mut all = arbitrate::meant(world, spec, &status.hosts);
+    let mut quota = status.quota.clone();
+    if spec.balance {
+        all.retain(|instance| match quota.get_mut(&instance.spec.host) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        });
+    }
+    all
 }
 
 /// How long instances of a deployment took to become ready: half of them took less.

@@ -1,0 +1,84 @@
+//! The world once a migration is done, for what is to be known of it before it begins: what it
+//! costs where it goes. It moves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_model::{Any, Host, Instance, Migration, Object, Selector, Snapshot, Write};
+
+use super::forecast::{begun, moved};
+use crate::budget::price::need;
+use crate::placement::{self, Need};
+use crate::{Context, Plan};
+
+/// The world once all is moved that these writes let a migration move, with the deployments it is
+/// of.
+pub(crate) fn all_moved(
+    cx: &Context,
+    plan: &Plan,
+    mut world: Snapshot,
+) -> (Snapshot, BTreeSet<String>) {
+    let mut names = BTreeSet::new();
+    for write in &plan.writes {
+        let Write::Put(Any::Migration(new)) = write else { continue };
+        let old = cx.world.get::<Migration>(new.name());
+        if !goes_on(old, new) {
+            continue;
+        }
+        let status = match new.status.hosts.is_empty() {
+            true => begun(cx, &new.spec),
+            false => new.status.clone(),
+        };
+        let mut of: BTreeMap<String, Vec<Arc<Object<Instance>>>> = BTreeMap::new();
+        for instance in moved(&world, &new.spec, &status) {
+            of.entry(instance.spec.deployment.clone()).or_default().push(Arc::clone(instance));
+        }
+        close(&mut world, &status.hosts);
+        for (name, all) in of {
+            place(&mut world, &name, &new.spec.to, all);
+            names.insert(name);
+        }
+    }
+    (world, names)
+}
+
+/// Whether an edit lets a migration move what it did not before.
+fn goes_on(old: Option<&Arc<Object<Migration>>>, new: &Object<Migration>) -> bool {
+    let stands = !new.meta.deleting() && !new.spec.cancelled && !new.status.phase.is_over();
+    let changes = old.is_none_or(|old| old.spec != new.spec && old.spec.back == new.spec.back);
+    stands && changes
+}
+
+fn close(world: &mut Snapshot, hosts: &BTreeSet<String>) {
+    for name in hosts {
+        let Some(host) = world.get::<Host>(name) else { continue };
+        let mut closed = Object::clone(host);
+        closed.spec.cordon = true;
+        world.put(Any::Host(Arc::new(closed)));
+    }
+}
+
+/// Puts instances of a deployment where they would be placed; those that find no room stay.
+fn place(world: &mut Snapshot, name: &str, to: &Selector, all: Vec<Arc<Object<Instance>>>) {
+    let Some(first) = all.first() else { return };
+    let each = first.spec.resources;
+    for instance in &all {
+        world.remove(atoll_model::Kind::Instance, instance.name());
+    }
+    let places = match need(world, name, each) {
+        Some(need) => {
+            let need = Need { to: Some(to).filter(|to| !to.0.is_empty()), ..need };
+            let seeds = (0..all.len()).map(|seed| seed as u64);
+            placement::place_all(world, need, world.seats(name), seeds)
+        }
+        None => Vec::new(),
+    };
+    let mut places = places.into_iter();
+    for instance in all {
+        let mut new = Object::clone(&instance);
+        if let Some(place) = places.next() {
+            (new.spec.host, new.spec.ports) = (place.host, place.ports);
+        }
+        world.put(Any::Instance(Arc::new(new)));
+    }
+}
