@@ -6052,7 +6052,7 @@ export interface components {
             environments: components["schemas"]["GroupRow"][];
             /** @description All of them together. */
             fleet: components["schemas"]["GroupRow"];
-            /** @description Deployments whose applications do not say what an instance carries: nothing is known of them. */
+            /** @description Deployments whose applications do not say what an instance carries: they are left out. */
             undeclared?: string[];
             /**
              * Format: uint32
@@ -10472,7 +10472,7 @@ export interface components {
             when: string;
         };
         /** @description The state of a policy in one word. */
-        PolicyPhase: "quiet" | "voting" | "blind" | "damped" | "off";
+        PolicyPhase: "quiet" | "voting" | "givingBack" | "blind" | "damped" | "off";
         /** @description How a policy stands. */
         PolicyStatus: {
             /**

@@ -132,7 +132,7 @@ export function rightOf({ status }: Policy): string {
 export const POLICY_LOOK: Readonly<Record<PolicyPhase, { word: string; tone: Tone }>> = {
   quiet: { word: "quiet", tone: "ok" },
   voting: { word: "votes", tone: "warn" },
-  givingBack: { word: "gives back", tone: "busy" },
+  givingBack: { word: "gives back", tone: "warn" },
   blind: { word: "cannot tell", tone: "unknown" },
   damped: { word: "comes and goes", tone: "held" },
   off: { word: "off", tone: "off" },

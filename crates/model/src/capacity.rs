@@ -160,7 +160,7 @@ pub struct CapacityReport {
     pub zones: Vec<ZoneRoom>,
     /// So many instances would be lacking, and no host has room for them.
     pub unplaced: u32,
-    /// Deployments whose applications do not say what an instance carries: nothing is known of them.
+    /// Deployments whose applications do not say what an instance carries: they are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<String>,
 }
