@@ -35,6 +35,8 @@ pub struct Prices<'a> {
     usual: Money,
     /// So many there are, and what they cost together.
     there: (u32, Money),
+    deployment: &'a str,
+    /// Where the next would be placed; made once one is asked for.
     placer: Option<Placer<'a>>,
     /// What the first to come costs, the first two, and so on, as far as they were placed.
     placed: Vec<Money>,
@@ -65,7 +67,6 @@ impl<'a> Prices<'a> {
             mean(open.map(|host| share(world, book, host, each)))
         })?;
         let sum = shares.iter().map(|share| share.as_ref().map_or(usual, |share| *share)).sum();
-        let need = need(world, deployment, each);
         Ok(Prices {
             world,
             book,
@@ -73,7 +74,8 @@ impl<'a> Prices<'a> {
             place,
             usual,
             there: (shares.len() as u32, sum),
-            placer: need.map(|need| Placer::new(world, need, world.seats(deployment))),
+            deployment,
+            placer: None,
             placed: Vec::new(),
             made: None,
         })
@@ -107,9 +109,15 @@ impl<'a> Prices<'a> {
     /// The most instances, up to so many, that cost no more beyond `instances` than is left.
     pub fn within(&mut self, left: Money, instances: u32, up_to: u32) -> u32 {
         let base = self.cost(instances);
-        let (mut most, mut beyond) = (instances, up_to.max(instances).saturating_add(1));
+        let end = up_to.max(instances).saturating_add(1);
+        // In steps that double, for what is dear is soon too much, and no more is placed than that.
+        let (mut most, mut beyond, mut step) = (instances, end, 1_u32);
         while beyond - most > 1 {
-            let middle = most + (beyond - most) / 2;
+            let middle = match beyond < end {
+                true => most + (beyond - most) / 2,
+                false => most.saturating_add(step).min(end - 1),
+            };
+            step = step.saturating_mul(2);
             match self.cost(middle) - base <= left {
                 true => most = middle,
                 false => beyond = middle,
@@ -120,6 +128,11 @@ impl<'a> Prices<'a> {
 
     fn next_placed(&mut self) -> Option<Money> {
         let seed = self.placed.len() as u64;
+        if self.placer.is_none() {
+            let need = need(self.world, self.deployment, self.each)?;
+            let placer = Placer::new(self.world, need, self.world.seats(self.deployment));
+            self.placer = Some(placer);
+        }
         let found = self.placer.as_mut()?.place(seed)?;
         let host = self.world.get::<Host>(&found.host)?;
         Some(share(self.world, self.book, host, self.each).unwrap_or(self.usual))

@@ -284,12 +284,19 @@ impl Turn<'_> {
         let after = policy.spec.escalate_after;
         // That taking did not help keeps nobody from getting it back.
         let gives_back = matches!(action, Action::GiveBack(_));
-        if after > 0 && vain >= after && said.is_none() && !gives_back {
-            let message = format!(
-                "policy/{} has acted {vain} times about {} without help; a person is to look",
-                policy.name(),
-                subject.root()
-            );
+        let repeats = asked.would_repeat(&self.status.changes);
+        if after > 0 && (vain >= after || repeats) && said.is_none() && !gives_back {
+            let (name, root) = (policy.name(), subject.root());
+            let message = match repeats {
+                true => format!(
+                    "policy/{name} has done the very same to {root} without help; a person is to \
+                     look"
+                ),
+                false => format!(
+                    "policy/{name} has acted {vain} times about {root} without help; a person is \
+                     to look"
+                ),
+            };
             let hint = format!(
                 "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
                 self.decision.name()

@@ -209,6 +209,26 @@ impl Asked<'_> {
     /// How many actions of the policy in a row did not help the thing, as far as is known, since
     /// a person last looked.
     pub fn in_vain(&self) -> u32 {
+        let vain = |other: &&&Arc<Object<Decision>>| {
+            other.status.effect.as_ref().is_some_and(|e| e.verdict != Helped::Helped)
+        };
+        self.unseen().iter().take_while(vain).count() as u32
+    }
+
+    /// Whether the same was done last, and certainly did not help: going back from one release to
+    /// another comes out as it did.
+    pub fn would_repeat(&self, changes: &[String]) -> bool {
+        let did_not = |other: &&Arc<Object<Decision>>| {
+            let effect = other.status.effect.as_ref();
+            effect.is_some_and(|effect| effect.verdict == Helped::DidNot)
+                && other.status.changes == changes
+        };
+        matches!(self.action, Action::RollBack) && self.unseen().first().is_some_and(did_not)
+    }
+
+    /// The actions of the policy about the thing that were measured lately, since a person last
+    /// looked, the latest first.
+    fn unseen(&self) -> Vec<&Arc<Object<Decision>>> {
         let root = self.subject.root();
         // What was given back too soon says nothing of what was taken.
         let own = self.others().filter(|other| {
@@ -222,10 +242,6 @@ impl Asked<'_> {
             .filter(|other| other.status.effect.is_some())
             .collect();
         measured.sort_by_key(|other| std::cmp::Reverse(other.status.acted_at));
-        let looked = |other: &&&Arc<Object<Decision>>| other.spec.feedback.is_none();
-        let vain = |other: &&&Arc<Object<Decision>>| {
-            other.status.effect.as_ref().is_some_and(|e| e.verdict != Helped::Helped)
-        };
-        measured.iter().take_while(looked).take_while(vain).count() as u32
+        measured.into_iter().take_while(|other| other.spec.feedback.is_none()).collect()
     }
 }
