@@ -280,29 +280,9 @@ impl Turn<'_> {
         }
         let action = self.status.action.clone().unwrap_or_else(|| policy.spec.action.clone());
         let asked = Asked { cx, decision: self.decision, subject, policy, action: &action };
-        let vain = asked.in_vain();
-        let after = policy.spec.escalate_after;
-        // That taking did not help keeps nobody from getting it back.
-        let gives_back = matches!(action, Action::GiveBack(_));
-        let repeats = asked.would_repeat(&self.status.changes);
-        if after > 0 && (vain >= after || repeats) && said.is_none() && !gives_back {
-            let (name, root) = (policy.name(), subject.root());
-            let message = match repeats {
-                true => format!(
-                    "policy/{name} has done the very same to {root} without help; a person is to \
-                     look"
-                ),
-                false => format!(
-                    "policy/{name} has acted {vain} times about {root} without help; a person is \
-                     to look"
-                ),
-            };
-            let hint = format!(
-                "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
-                self.decision.name()
-            );
+        if let Some(reason) = asked.calls_people(&self.status.changes).filter(|_| said.is_none()) {
             self.status.phase = DecisionPhase::Escalated;
-            return self.status.reasons.insert(0, Reason::new("escalated", message).hint(hint));
+            return self.status.reasons.insert(0, reason);
         }
         // What stops everything is the gate's, and is said before what holds this one.
         if let Some(verdict) = self.status.verdict.as_ref().filter(|verdict| !verdict.passes) {

@@ -206,9 +206,31 @@ impl Asked<'_> {
         })
     }
 
+    /// Why people are called instead: what was done about the thing did not help.
+    pub fn calls_people(&self, changes: &[String]) -> Option<Reason> {
+        let (vain, after) = (self.in_vain(), self.policy.spec.escalate_after);
+        let (name, root) = (self.policy.name(), self.subject.root());
+        // That taking did not help keeps nobody from getting it back.
+        if after == 0 || matches!(self.action, Action::GiveBack(_)) {
+            return None;
+        }
+        let message = match self.would_repeat(changes) {
+            true => format!("policy/{name} has done the very same to {root} without help"),
+            false if vain >= after => {
+                format!("policy/{name} has acted {vain} times about {root} without help")
+            }
+            false => return None,
+        };
+        let hint = format!(
+            "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
+            self.decision.name()
+        );
+        Some(Reason::new("escalated", format!("{message}; a person is to look")).hint(hint))
+    }
+
     /// How many actions of the policy in a row did not help the thing, as far as is known, since
     /// a person last looked.
-    pub fn in_vain(&self) -> u32 {
+    fn in_vain(&self) -> u32 {
         let vain = |other: &&&Arc<Object<Decision>>| {
             other.status.effect.as_ref().is_some_and(|e| e.verdict != Helped::Helped)
         };
@@ -217,7 +239,7 @@ impl Asked<'_> {
 
     /// Whether the same was done last, and certainly did not help: going back from one release to
     /// another comes out as it did.
-    pub fn would_repeat(&self, changes: &[String]) -> bool {
+    fn would_repeat(&self, changes: &[String]) -> bool {
         let did_not = |other: &&Arc<Object<Decision>>| {
             let effect = other.status.effect.as_ref();
             effect.is_some_and(|effect| effect.verdict == Helped::DidNot)
