@@ -50,7 +50,7 @@ struct One {
     output: Output,
 }
 
-/// Shows it. The calendar fails where something is late.
+/// Shows it. The calendar fails where something is late, until the peak is over.
 ///
 /// # Errors
 /// The client's.
@@ -92,7 +92,7 @@ async fn calendar(global: &Global, one: &One) -> anyhow::Result<Exit> {
     if format.is_table() {
         output::say(&when_it_is(peak, clock::now()));
     }
-    let ahead = clock::now() < times.starts;
+    let ahead = clock::now() < times.ends;
     // What was not looked at yet is not ready.
     let not_ready = late > 0 || !is_planned(peak);
     Ok(if not_ready && ahead { Exit::Failed } else { Exit::Done })

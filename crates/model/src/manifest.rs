@@ -1,7 +1,7 @@
 //! Manifests as people write them: YAML or JSON text, several documents in one file, every error
 //! with file, line, column and path. Not the reading of files.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::{Invalid, Problem};
@@ -85,9 +85,12 @@ pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestE
     let text = std::str::from_utf8(bytes)
         .map_err(|_| plain((1, 1), "is not UTF-8 text; save it as UTF-8".to_owned()))?;
     let mut parts = documents(text).into_iter().filter(|(_, part)| !is_empty(part));
-    if let Some((line, _)) = parts.nth(1) {
+    let (start, part) = parts.next().unwrap_or((1, text));
+    if let Some((line, _)) = parts.next() {
         return Err(plain((line, 1), "holds more than one document; a scenario is one".to_owned()));
     }
+    // Its lines stay where they are.
+    let text = &("\n".repeat(start - 1) + part);
     let value: Value = serde_saphyr::from_str_with_options(text, options()).map_err(|e| {
         plain(e.location().map_or((1, 1), place::place), first_line(&e.to_string()))
     })?;
@@ -96,8 +99,8 @@ pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestE
         let from = serde_path_to_error::Deserializer::new(value, &mut track);
         Scenario::deserialize(from).map_err(|e| Unread::at(track, &e))
     };
-    let wrong = match unread::read_all(value, scenario) {
-        Ok(scenario) => match scenario.validate() {
+    let wrong = match unread::read_all(value.clone(), scenario) {
+        Ok(scenario) => match checked(&value, &scenario, scenario.validate()) {
             Ok(()) => return Ok(scenario),
             Err(invalid) => of_fields(invalid),
         },
@@ -106,6 +109,18 @@ pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestE
     let fields = Fields::of(text, options());
     let at = |(path, problem): (String, Problem)| error(found(&fields, &path, &problem), problem);
     Err(in_order(wrong.into_iter().map(at).collect()))
+}
+
+/// Whether what was read is valid, and was written as it is read.
+fn checked(
+    written: &Value,
+    read: &impl Serialize,
+    valid: Result<(), Invalid>,
+) -> Result<(), Invalid> {
+    let read = serde_json::to_value(read).unwrap_or_default();
+    let mut problems = unread::lists_for_fields(written, &read, "");
+    problems.extend(valid.err().into_iter().flat_map(|Invalid(problems)| problems));
+    if problems.is_empty() { Ok(()) } else { Err(Invalid(problems)) }
 }
 
 /// Problems, each with the path of what has it.
@@ -184,8 +199,8 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
     let value = rule_file(file, value);
     // A rule file is the target of its object, which is not written around it.
     let bare = !given && value.get("kind").is_some();
-    let wrong = match unread::read_all(value, Any::read) {
-        Ok(any) => match any.validate() {
+    let wrong = match unread::read_all(value.clone(), Any::read) {
+        Ok(any) => match checked(&value, &any, any.validate()) {
             Ok(()) => return Ok(Some(any)),
             Err(invalid) => of_fields(invalid),
         },
@@ -429,6 +444,27 @@ spec:
         let told: Vec<String> = wrong.iter().map(|wrong| wrong.to_string()).collect();
         assert_eq!(lines, [5, 7, 8, 9, 10], "{told:#?}");
         assert!(told[4].contains("expected a number"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_fields() {
+        let text = APP.to_owned() + "  scaling: [1, 3]\n";
+        let told = wrong(&text);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].starts_with("f.yaml:8:") && told[0].contains("a list"), "{told:#?}");
+    }
+
+    #[test]
+    fn what_follows_from_a_mistake_is_not_told_beside_it() {
+        let first = |text: &str| -> Vec<usize> {
+            let all = read("f.yaml", text.as_bytes()).unwrap_err();
+            all.iter().map(|wrong| wrong.line).collect()
+        };
+        assert_eq!(first(&APP.replace("Application", "Widget")), [2]);
+        assert_eq!(first(&APP.replace("{ name: shop }", "q")), [3]);
+        let scaling = "  scaling: { max: 3, signals: [{ name: l, query: up, below: x }] }\n";
+        let spread = "  spread: [zone, rack]\n";
+        assert_eq!(first(&format!("{APP}{scaling}{spread}")), [8, 8, 9]);
     }
 
     #[test]

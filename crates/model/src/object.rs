@@ -399,9 +399,9 @@ impl Unread {
         name::explain_serde(&self.path, &self.message)
     }
 
-    /// Whether a field is missing at the path.
-    pub(crate) fn is_missing(&self) -> bool {
-        self.message.starts_with("missing field")
+    /// The field that is missing at the path, if it is that.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.message.strip_prefix("missing field `")?.split('`').next()
     }
 }
 

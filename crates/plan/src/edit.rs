@@ -16,6 +16,7 @@ use crate::{Context, Plan, alerting, elasticity};
 
 mod number;
 
+pub(crate) use number::is_said;
 pub use number::said;
 
 /// Takes an object back to what it was: `past`, as it was kept then.

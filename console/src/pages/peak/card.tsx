@@ -66,10 +66,7 @@ function Figures({ peak }: { peak: Peak }) {
   const { hosts, cost = [], applications = [] } = peak.status;
   const known = applications.every((row) => typeof row.needed === "number");
   const needed = applications.reduce((sum, row) => sum + (row.needed ?? 0), 0);
-  const have = applications.reduce(
-    (sum, row) => sum + Math.min(row.have, row.needed ?? row.have),
-    0,
-  );
+  const have = applications.reduce((sum, row) => sum + Math.min(row.have, row.needed ?? 0), 0);
   return (
     <dl className="peak-figures">
       <div>

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
+use crate::name::Problem;
 use crate::object::Unread;
 
 /// So many mistakes of a document are told.
-const MOST: usize = 20;
+const MOST: usize = 100;
 
 /// Reads a value.
 ///
@@ -24,24 +25,54 @@ pub(super) fn read_all<T>(
             Ok(_) => return Err(all),
             Err(wrong) => wrong,
         };
-        // Of what is missing, the entry that misses it is left out.
-        let place = match wrong.is_missing() {
-            true => wrong.path.rfind(']').map_or("", |at| &wrong.path[..=at]),
-            false => &wrong.path,
-        };
-        let (place, written) = (place.to_owned(), as_written(place, &gone));
+        if wrong.path == "." {
+            wrong.path.clear();
+        }
+        // Of what is missing, all that misses it is left out; what else is wrong in it is told
+        // before that.
+        let (place, written) = (wrong.path.clone(), as_written(&wrong.path, &gone));
         wrong.path = as_written(&wrong.path, &gone);
         // What is missing because it was left out itself, or has another name, is told already.
         let beside =
             |told: &Unread| told.path.rsplit_once('.').map_or("", |(of, _)| of) == wrong.path;
-        let is_told = wrong.is_missing() && all.iter().any(beside);
+        let is_told = wrong.missing().is_some_and(|field| {
+            let field = match wrong.path.as_str() {
+                "" => field.to_owned(),
+                path => format!("{path}.{field}"),
+            };
+            gone.contains(&field) || all.iter().any(beside)
+        });
         if !is_told {
             all.push(wrong);
         }
-        if all.len() >= MOST || !remove(&mut rest, &place) {
+        // Without its kind nobody knows how a document is read.
+        if written == "kind" || all.len() >= MOST || !remove(&mut rest, &place) {
             return Err(all);
         }
         gone.push(written);
+    }
+}
+
+/// Fields that were written as a list, of which a reader takes one entry after another for the next
+/// field: what was read has names for them.
+pub(super) fn lists_for_fields(written: &Value, read: &Value, path: &str) -> Vec<Problem> {
+    match (written, read) {
+        (Value::Array(_), Value::Object(_)) => {
+            let message = "invalid type: a list, expected fields with values".to_owned();
+            vec![Problem { path: path.to_owned(), message }]
+        }
+        (Value::Array(written), Value::Array(read)) if written.len() == read.len() => {
+            let both = written.iter().zip(read).enumerate();
+            both.flat_map(|(i, (a, b))| lists_for_fields(a, b, &format!("{path}[{i}]"))).collect()
+        }
+        (Value::Object(written), Value::Object(read)) => {
+            let at = |key: &str| {
+                if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+            };
+            let both = written.iter().filter_map(|(key, a)| Some((key, a, read.get(key)?)));
+            both.flat_map(|(key, a, b)| lists_for_fields(a, b, &at(key))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

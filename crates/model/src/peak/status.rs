@@ -127,7 +127,7 @@ impl PeakStatus {
     /// another.
     pub fn there(&self) -> u32 {
         let rows = self.applications.iter();
-        rows.map(|row| row.needed.map_or(row.have, |needed| row.have.min(needed))).sum()
+        rows.map(|row| row.have.min(row.needed.unwrap_or(0))).sum()
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Prices<'a> {
     place: Option<&'a Arc<Object<Environment>>>,
     /// The mean of those hosts that have a price.
     usual: Money,
-    /// So many there are, and what they cost together.
-    there: (u32, Money),
+    /// What those there are cost, the dearest first: the first, the first two, and so on.
+    there: Vec<Money>,
     deployment: &'a str,
     /// Where the next would be placed; made once one is asked for.
     placer: Option<Placer<'a>>,
@@ -64,16 +64,24 @@ impl<'a> Prices<'a> {
             let open = world.all::<Host>().filter(|host| {
                 host.status.capacity.cpu.0 > 0 && selector.matches(&host.meta.labels)
             });
-            mean(open.map(|host| share(world, book, host, each)))
+            let open = mean(open.map(|host| share(world, book, host, each)));
+            open.or_else(|missing| by_pools(world, book, place, each).ok_or(missing))
         })?;
-        let sum = shares.iter().map(|share| share.as_ref().map_or(usual, |share| *share)).sum();
+        let known = shares.iter().map(|share| share.as_ref().map_or(usual, |share| *share));
+        let mut there: Vec<Money> = known.collect();
+        there.sort_unstable_by(|a, b| b.cmp(a));
+        let mut sum = Money(0);
+        there.iter_mut().for_each(|one| {
+            sum = sum + *one;
+            *one = sum;
+        });
         Ok(Prices {
             world,
             book,
             each,
             place,
             usual,
-            there: (shares.len() as u32, sum),
+            there,
             deployment,
             placer: None,
             placed: Vec::new(),
@@ -82,15 +90,23 @@ impl<'a> Prices<'a> {
     }
 
     /// What so many instances cost together an hour. Of those there are, where it is fewer, their
-    /// part, rounded up: what is promised to be enough is.
+    /// part, rounded up.
     pub fn cost(&mut self, instances: u32) -> Money {
-        let (there, sum) = self.there;
-        if instances <= there {
-            let (sum, there) = (i128::from(sum.0), i128::from(there.max(1)));
+        let there = self.there.len();
+        if (instances as usize) < there {
+            let sum = self.there.last().copied().unwrap_or_default();
+            let (sum, there) = (i128::from(sum.0), there as i128);
             let part = (sum * i128::from(instances) + there - 1) / there;
             return Money(i64::try_from(part).unwrap_or(i64::MAX));
         }
-        let to_come = (instances - there) as usize;
+        self.at_most(instances)
+    }
+
+    /// What so many instances cost together an hour at most: whichever go, the dearest may stay.
+    pub fn at_most(&mut self, instances: u32) -> Money {
+        let stay = (instances as usize).min(self.there.len());
+        let sum = stay.checked_sub(1).map_or(Money(0), |last| self.there[last]);
+        let to_come = (instances as usize).saturating_sub(self.there.len());
         while self.made.is_none() && self.placed.len() < to_come {
             match self.next_placed() {
                 Some(one) => {
@@ -108,7 +124,7 @@ impl<'a> Prices<'a> {
 
     /// The most instances, up to so many, that cost no more beyond `instances` than is left.
     pub fn within(&mut self, left: Money, instances: u32, up_to: u32) -> u32 {
-        let base = self.cost(instances);
+        let base = self.at_most(instances);
         let end = up_to.max(instances).saturating_add(1);
         // In steps that double, for what is dear is soon too much, and no more is placed than that.
         let (mut most, mut beyond, mut step) = (instances, end, 1_u32);
@@ -118,7 +134,7 @@ impl<'a> Prices<'a> {
                 false => most.saturating_add(step).min(end - 1),
             };
             step = step.saturating_mul(2);
-            match self.cost(middle) - base <= left {
+            match self.at_most(middle) - base <= left {
                 true => most = middle,
                 false => beyond = middle,
             }
@@ -138,34 +154,50 @@ impl<'a> Prices<'a> {
         Some(share(self.world, self.book, host, self.each).unwrap_or(self.usual))
     }
 
-    /// What one costs that no host has room for: as on the dearest hosts of the pools that would
-    /// make one for it; if none would by itself, of those somebody could let make one; where there
-    /// are none of these either, what is usual.
+    /// What one costs that no host has room for.
     fn made(&self) -> Money {
-        let Some(place) = self.place else { return self.usual };
-        let of = |which: &dyn Fn(&Object<Pool>) -> bool| {
-            let pools = self.world.all::<Pool>().filter(|pool| pool::is_for(pool, place));
-            pools.filter(|pool| which(pool)).filter_map(|pool| self.on_hosts_of(pool)).max()
-        };
-        of(&pool::can_grow).or_else(|| of(&|pool| !pool.meta.deleting())).unwrap_or(self.usual)
+        by_pools(self.world, self.book, self.place, self.each).unwrap_or(self.usual)
     }
+}
 
-    fn on_hosts_of(&self, pool: &Object<Pool>) -> Option<Money> {
-        let hosts = pool.status.machines.keys().filter_map(|key| self.world.get::<Host>(key));
-        let known = hosts.filter(|host| host.status.capacity.cpu.0 > 0);
-        let dearest = known.filter_map(|host| share(self.world, self.book, host, self.each).ok());
-        dearest.max().or_else(|| {
-            let mut like = Object::new("", Host::default());
-            like.meta.labels = pool.spec.labels_of_hosts(pool.name());
-            let seen = pool.status.advice.as_ref().and_then(|advice| advice.host);
-            // Parts cost the same whatever the size of the host they are of.
-            let sized = self.book.rates(&like).host.is_none();
-            let Resources { cpu, memory } = self.each;
-            let own = sized.then_some(Amount { cpu, memory, instances: 0 });
-            like.status.capacity = seen.or(own)?;
-            share(self.world, self.book, &like, self.each).ok()
-        })
-    }
+/// What an instance costs on the dearest hosts of the pools that would make one; if none would
+/// by itself, of those somebody could let make one.
+fn by_pools(
+    world: &Snapshot,
+    book: &Book,
+    place: Option<&Arc<Object<Environment>>>,
+    each: Resources,
+) -> Option<Money> {
+    let place = place?;
+    let of = |which: &dyn Fn(&Object<Pool>) -> bool| {
+        let pools = world.all::<Pool>().filter(|pool| pool::is_for(pool, place) && which(pool));
+        pools.filter_map(|pool| on_hosts_of(world, book, pool, each)).max()
+    };
+    of(&pool::can_grow).or_else(|| of(&|pool| !pool.meta.deleting()))
+}
+
+/// The same on the hosts of one pool. Before there was one, it is taken to be as large as the
+/// smallest of the others: what an instance takes of a price for a whole host, nobody knows.
+fn on_hosts_of(
+    world: &Snapshot,
+    book: &Book,
+    pool: &Object<Pool>,
+    each: Resources,
+) -> Option<Money> {
+    let hosts = pool.status.machines.keys().filter_map(|key| world.get::<Host>(key));
+    let known = hosts.filter(|host| host.status.capacity.cpu.0 > 0);
+    let dearest = known.filter_map(|host| share(world, book, host, each).ok());
+    dearest.max().or_else(|| {
+        let mut like = Object::new("", Host::default());
+        like.meta.labels = pool.spec.labels_of_hosts(pool.name());
+        let seen = pool.status.advice.as_ref().and_then(|advice| advice.host);
+        let sizes = || world.all::<Host>().map(|host| host.status.capacity);
+        let smallest =
+            || sizes().filter(|size| size.cpu.0 > 0).min_by_key(|size| (size.cpu, size.memory));
+        let own = Amount { cpu: each.cpu, memory: each.memory, instances: 0 };
+        like.status.capacity = seen.or_else(smallest).unwrap_or(own);
+        share(world, book, &like, each).ok()
+    })
 }
 
 /// The world once instances that are to come of these deployments are placed, one deployment after

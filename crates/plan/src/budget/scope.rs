@@ -127,6 +127,11 @@ impl Meant {
     pub fn cost(&self, world: &Snapshot, book: &Book, deployment: &str) -> Result<Money, Missing> {
         Ok(Prices::of(world, book, deployment, self.each)?.cost(self.instances))
     }
+
+    /// What they cost an hour at most: where there are to be fewer, whichever of them go.
+    fn at_most(&self, world: &Snapshot, book: &Book, deployment: &str) -> Result<Money, Missing> {
+        Ok(Prices::of(world, book, deployment, self.each)?.at_most(self.instances))
+    }
 }
 
 /// What all deployments of a budget are meant to take.
@@ -136,10 +141,10 @@ pub fn wanted(world: &Snapshot, budget: &Budget) -> Take {
     takes.fold(Take::default(), add)
 }
 
-/// What all deployments of a budget are meant to cost an hour, as far as that is known.
+/// What all deployments of a budget are meant to cost an hour at most, as far as that is known.
 pub fn meant_rate(world: &Snapshot, book: &Book, budget: &Budget) -> Money {
     let all = deployments(world, budget);
-    let cost = |name: &String| Meant::of(world, name)?.cost(world, book, name).ok();
+    let cost = |name: &String| Meant::of(world, name)?.at_most(world, book, name).ok();
     all.iter().filter_map(cost).sum()
 }
 

@@ -240,7 +240,7 @@ fn of_person(case: &Case, write: &Write) -> Option<Reason> {
     };
     let stored = case.stored(any);
     let kept = match &stored {
-        Some(stored) => *any == any.with_status_of(stored),
+        Some(stored) => *any == any.with_status_of(stored) || edit::is_said(stored, any),
         None => *any == any.with_fresh_status(),
     };
     if !kept {

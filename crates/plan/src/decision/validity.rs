@@ -74,6 +74,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         objections.extend(double_price(&world, any));
         objections.extend(begun(stored.as_ref(), any));
         objections.extend(shared_host(&world, any));
+        objections.extend(approves_nothing(&world, any));
         objections.extend(cycle(&world, any).map(|path| {
             let message = format!("{subject} would wait for itself: {}", path.join(" -> "));
             Reason::new("cycle", message).hint("take one of these out")
@@ -85,7 +86,6 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, odd_switch(&world, any));
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
-        opinion.note(any, approves_nothing(&world, any));
         opinion.note(any, priced_twice(case, &world, any));
     }
     opinion
@@ -237,7 +237,7 @@ fn unpriced(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
     none.then(|| Reason::new("price-missing", message).hint("see docs/guide/budgets.md"))
 }
 
-/// An approval of a budget that asks for none.
+/// An approval of a budget that asks for none: it would hold as soon as that one asks.
 fn approves_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
     let Any::Approval(approval) = any else { return None };
     let name = approval.spec.subject.strip_prefix("budget/")?;

@@ -40,6 +40,17 @@ pub fn said(world: &Snapshot, plan: &mut Plan, stored: &Any, patch: &Value) {
     }
 }
 
+/// Whether nothing of a status is changed but that a number which was left does not count any more.
+pub(crate) fn is_said(stored: &Any, new: &Any) -> bool {
+    let mut same = new.with_status_of(stored);
+    match &mut same {
+        Any::Pool(pool) => Arc::make_mut(pool).status.left_at = None,
+        Any::Deployment(deployment) => Arc::make_mut(deployment).status.scaled = None,
+        _ => return false,
+    }
+    same == *new
+}
+
 fn of_pool(pool: &mut Object<Pool>) -> bool {
     let (count, left) = (pool.spec.count, pool.status.left_at);
     let stays = !pool.spec.acts() && left.is_some_and(|left| left.wanted != count);
@@ -66,10 +77,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::edit;
-    use crate::{Context, Measurements};
+    use crate::decision::{Verdict, decide};
+    use crate::sim::Sim;
+    use crate::{Context, Measurements, edit};
 
-    /// What is written where a patch is applied to an object; nothing, where it changes nothing.
+    /// What the gate lets be written where a patch is applied to an object; nothing, where that
+    /// changes nothing.
     fn patched(stored: &Any, patch: &Value) -> Option<Any> {
         let mut world = Snapshot::default();
         world.put(stored.clone());
@@ -77,6 +90,7 @@ mod tests {
         let cx = Context { world: &world, measured: &measured, now: atoll_model::Timestamp(1) };
         let mut plan = edit::apply(&cx, vec![stored.clone()]).unwrap();
         said(&world, &mut plan, stored, patch);
+        let Verdict::Commit(plan) = decide(&cx, &Sim::person(), plan) else { panic!("held") };
         plan.writes.into_iter().find_map(|write| match write {
             Write::Put(any) => Some(any),
             Write::Delete { .. } => None,

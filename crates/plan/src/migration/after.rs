@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_model::migration::MigrationStatus;
 use atoll_model::{Any, Host, Instance, Migration, Object, Selector, Snapshot, Write};
 
 use super::forecast::{begun, moved};
@@ -29,17 +30,28 @@ pub(crate) fn all_moved(
             true => begun(cx, &new.spec),
             false => new.status.clone(),
         };
-        let mut of: BTreeMap<String, Vec<Arc<Object<Instance>>>> = BTreeMap::new();
-        for instance in moved(&world, &new.spec, &status) {
-            of.entry(instance.spec.deployment.clone()).or_default().push(Arc::clone(instance));
-        }
-        close(&mut world, &status.hosts);
-        for (name, all) in of {
-            place(&mut world, &name, &new.spec.to, all);
-            names.insert(name);
-        }
+        names.extend(place_all(&mut world, &new.spec, &status));
     }
     (world, names)
+}
+
+/// Puts all that a migration is still to move where it would be placed, by deployment;
+/// what finds no room stays. Returns of which deployments that is.
+pub(super) fn place_all(
+    world: &mut Snapshot,
+    spec: &Migration,
+    status: &MigrationStatus,
+) -> BTreeSet<String> {
+    let mut of: BTreeMap<String, Vec<Arc<Object<Instance>>>> = BTreeMap::new();
+    for instance in moved(world, spec, status) {
+        of.entry(instance.spec.deployment.clone()).or_default().push(Arc::clone(instance));
+    }
+    close(world, &status.hosts);
+    let names = of.keys().cloned().collect();
+    for (name, all) in of {
+        place(world, &name, &spec.to, all);
+    }
+    names
 }
 
 /// Whether an edit lets a migration move what it did not before.

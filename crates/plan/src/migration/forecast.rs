@@ -14,6 +14,7 @@ use atoll_model::{
     Deployment, Environment, Host, Instance, Migration, Object, Selector, Snapshot, Span,
 };
 
+use super::after::place_all;
 use super::{arbitrate, overfull, sources};
 use crate::Context;
 use crate::budget::book::{self, Book};
@@ -43,7 +44,7 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
     let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
     let packing = pack_groups(&groups, &free);
     MigrationForecast {
-        costs: costs(cx, &all, &groups, &free, packing.unplaced),
+        costs: costs(cx, spec, &status),
         risks: risks(world, &deployments, &packing)
             .into_iter()
             .chain(unpriced(cx, &all, &groups, &free))
@@ -173,47 +174,29 @@ fn unpriced(
     Some(format!("no price is known of {first}{more}: what costs there is not counted"))
 }
 
-/// What the instances cost where they are, and on the mean of the hosts each group may go to. What
-/// finds no room stays, and costs what it does. What has no price is left out.
-fn costs(
-    cx: &Context,
-    all: &[&Arc<Object<Instance>>],
-    groups: &[Group],
-    free: &[(&Object<Host>, Amount)],
-    unplaced: u32,
-) -> Vec<MovedCost> {
-    let world = cx.world;
-    let stay = f64::from(unplaced) / all.len().max(1) as f64;
-    let of = |currency: &str| {
-        let book = Book::of(world, currency, cx.now);
-        let here = |instance: &&Arc<Object<Instance>>| {
-            let host = world.host(&instance.spec.host)?;
-            Some(Tariff::of(world, &book, host).ok()?.share(instance.spec.resources))
+/// What the instances cost where they are and would be placed. What finds no room stays there,
+/// and costs what it does. What has no price is left out.
+fn costs(cx: &Context, spec: &Migration, status: &MigrationStatus) -> Vec<MovedCost> {
+    let currencies = book::currencies(cx.world, cx.now);
+    if currencies.is_empty() {
+        return Vec::new();
+    }
+    let before = moved(cx.world, spec, status);
+    let names: Vec<&str> = before.iter().map(|instance| instance.name()).collect();
+    let mut after = cx.world.clone();
+    place_all(&mut after, spec, status);
+    let told = currencies.into_iter().map(|currency| {
+        let book = Book::of(cx.world, currency, cx.now);
+        let sum = |world: &Snapshot| -> Money {
+            let cost = |name: &&str| {
+                let instance = world.get::<Instance>(name)?;
+                let tariff = Tariff::of(world, &book, world.host(&instance.spec.host)?).ok()?;
+                Some(tariff.share(instance.spec.resources))
+            };
+            names.iter().filter_map(cost).sum()
         };
-        let was: Money = all.iter().filter_map(here).sum();
-        let mut is = Money(0);
-        for (hosts, _, sizes) in groups {
-            let open = || free.iter().map(|(host, _)| *host);
-            let open = open().filter(|host| hosts.matches(&host.meta.labels));
-            let tariffs = open.filter_map(|host| match Tariff::of(world, &book, host) {
-                Ok(tariff) => Some(Some(tariff)),
-                Err(_) => book.paid_elsewhere(host).map(|_| None),
-            });
-            let tariffs: Vec<Option<Tariff>> = tariffs.collect();
-            let mut counts: BTreeMap<(u64, u64), (Resources, u64)> = BTreeMap::new();
-            for size in sizes {
-                counts.entry((size.cpu.0, size.memory.0)).or_insert((*size, 0)).1 += 1;
-            }
-            for (size, count) in counts.into_values() {
-                let each: Money = tariffs.iter().flatten().map(|tariff| tariff.share(size)).sum();
-                is = is + Money(each.times(count).0 / (tariffs.len().max(1) as i64));
-            }
-        }
-        let part = |money: Money, share: f64| Money((money.0 as f64 * share).round() as i64);
-        let is = part(was, stay) + part(is, 1.0 - stay);
-        MovedCost { currency: currency.to_owned(), was, is }
-    };
-    let told = book::currencies(world, cx.now).into_iter().map(of);
+        MovedCost { currency: currency.to_owned(), was: sum(cx.world), is: sum(&after) }
+    });
     told.filter(|cost| cost.was != Money(0) || cost.is != Money(0)).collect()
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::load::Loads;
 use super::measures::Measures;
+use super::unknown::unknown;
 use super::{BEFORE, Rehearsal, Stop, USUAL_FROM, each, owns, twin};
 use crate::sim::Sim;
 
@@ -49,7 +50,10 @@ pub(super) fn made<'a>(
     }
     // Whoever makes an application up says what it carries.
     assumed.retain(|_| carries.len() > fleet.applications.len());
-    let own = owns(spec, &sim.world, &carries, None, from, &mut assumed)?;
+    let own = owns(spec, &sim.world, &carries, None, from, &mut assumed);
+    let own = own.map_err(|missing| {
+        missing.into_iter().chain(unknown(spec, &sim.world, from)).collect::<Vec<_>>()
+    })?;
     let loads = Loads::new(&sim.world, own, from, spec.seed);
     let begin = instances(&sim.world, fleet, &loads, sim.now());
     if let Some(twin) = sim.as_twin() {

@@ -34,7 +34,7 @@ pub(super) fn scenario(
     let (rows, without): (Vec<_>, Vec<_>) = all.iter().partition(|row| row.needed.is_some());
     let unplanned = without.iter().map(|row| {
         let why = row.reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
-        format!("{} is left as it is, for the peak has no plan for it: {why}", row.deployment)
+        format!("nothing of the peak is played for {}, which has no plan: {why}", row.deployment)
     });
     let notes: Vec<String> = unplanned.collect();
     if rows.is_empty() {
@@ -155,7 +155,7 @@ mod tests {
         let both = rehearsed(vec![row("gone.prod"), planned]).unwrap();
         assert_eq!(both.load.keys().collect::<Vec<_>>(), ["*", "shop.prod"]);
         assert_eq!((both.checks.len(), both.notes.len()), (1, 1));
-        assert!(both.notes[0].starts_with("gone.prod is left as it is"), "{:?}", both.notes);
+        assert!(both.notes[0].contains("for gone.prod"), "{:?}", both.notes);
         assert_eq!(rehearsed(vec![row("gone.prod")]).unwrap_err()[0].code, "no-plan");
     }
 }
