@@ -171,8 +171,10 @@ impl HistoryEntry {
         let ours = self.actor.starts_with("controller/") || self.actor.starts_with("host/");
         let planner = ours && matches!(self.intent.as_str(), "observe" | "report");
         let machine = |path: &str| path.starts_with("status.machines.") && path.ends_with(".phase");
-        let state =
-            |path: &str| !path.starts_with("status.") || STATES.contains(&path) || machine(path);
+        let orphan = |path: &str| path.starts_with("status.orphans") && !path.contains(".ask");
+        let state = |path: &str| {
+            !path.starts_with("status.") || STATES.contains(&path) || machine(path) || orphan(path)
+        };
         !planner || self.op != "update" || self.diff.iter().any(|field| state(&field.path))
     }
 }

@@ -221,8 +221,10 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let began = stored.phase != AutoscalerPhase::Waiting || !decision.blind || asked;
     let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
     let odd = absurd(subject, &cx.measured.answers, most);
-    let unread = unread::reason(cx.world, subject.object.name());
-    if wanted < current.min(max) && (unread.is_some() || !odd.is_empty()) {
+    let shrinks = wanted < current.min(max);
+    // It looks at every instance.
+    let unread = shrinks.then(|| unread::reason(cx.world, subject.object.name())).flatten();
+    if shrinks && (unread.is_some() || !odd.is_empty()) {
         (wanted, reasons) = (current.min(max), unread.into_iter().collect());
     }
     let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");

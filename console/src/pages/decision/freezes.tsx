@@ -39,7 +39,7 @@ export function FreezesPage() {
         lead={
           active > 0
             ? `${counted(active, "freeze")} in force: changes are held, healing and rollback pass`
-            : "none in force"
+            : "none holds changes"
         }
       />
       <section className="panel" aria-label="freezes">

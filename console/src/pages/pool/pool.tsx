@@ -318,12 +318,14 @@ function Orphans({ pool }: { pool: Pool }) {
 
 function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
   const [seen] = useState(pool);
-  const [count, setCount] = useState(String(seen.spec.count));
+  // Where it was left at another number than is declared, that is the one to change.
+  const stays = seen.status.wanted ?? seen.spec.count;
+  const [count, setCount] = useState(String(stays));
   const { name, generation = 0 } = seen.metadata;
   const number = countOf(count);
   const { min = 0, max } = seen.spec;
   const within = number >= min && number <= max;
-  const changed = number !== seen.spec.count && !Number.isNaN(number);
+  const changed = number !== stays && !Number.isNaN(number);
   const edit = { plural: "pools", name, generation, spec: { count: number } } as const;
   return (
     <ChangeDialog
