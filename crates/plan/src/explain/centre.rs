@@ -238,6 +238,17 @@ fn given_back(cx: &Context, it: &Object<Decision>) -> Option<String> {
         return Some(format!("what it took was given back at {at}"));
     }
     if !crate::centre::back::is_open(cx.world, it) {
+        let later = |other: &&Arc<Object<Decision>>| {
+            let (own, of_it) = (&it.status, &other.status);
+            own.policy == of_it.policy
+                && it.spec.subject == other.spec.subject
+                && of_it.acted_at > own.acted_at
+                && of_it.taken.as_ref().is_some_and(|taken| taken.returned_at.is_none())
+        };
+        if let Some(later) = cx.world.all::<Decision>().find(later) {
+            let id = format!("decision/{}", later.name());
+            return Some(format!("{id} took more of it since, which is given back first"));
+        }
         return it.status.acted_at.map(|_| "somebody has changed what it took since".to_owned());
     }
     let mut open = cx.world.all::<Decision>().filter(|d| d.status.ended_at.is_none());
