@@ -41,7 +41,11 @@ pub(super) fn cost(case: &Case) -> Opinion {
     opinion.notes.extend(of_pools(case));
     let after = case.after();
     let mut names = changed(case, &after);
-    let (after, moved) = migration::all_moved(case.cx, case.plan, after);
+    // What is emptied because a zone fails is healing, as a drain is.
+    let (after, moved) = match case.by_planner() {
+        true => (after, BTreeSet::new()),
+        false => migration::all_moved(case.cx, case.plan, after),
+    };
     let moves = !moved.is_empty();
     names.extend(moved);
     if names.is_empty() {
