@@ -59,17 +59,20 @@ struct Step<'n, 'p> {
     left: &'p str,
 }
 
+/// What is left of a path behind a key, if the path begins with that. A key may have dots itself:
+/// of several that fit, the longest is meant.
+pub(super) fn left<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    let left = path.strip_prefix(key)?;
+    (left.is_empty() || left.starts_with(['.', '['])).then_some(left)
+}
+
 impl Node {
     fn step<'n, 'p>(&'n self, path: &'p str) -> Option<Step<'n, 'p>> {
         let path = path.strip_prefix('.').unwrap_or(path);
         match self {
             Node::Map(entries) => {
-                // A key may have dots itself: the longest is meant.
-                let left = |key: &str| {
-                    let left = path.strip_prefix(key)?;
-                    (left.is_empty() || left.starts_with(['.', '['])).then_some(left)
-                };
-                let fits = entries.iter().filter_map(|entry| Some((entry, left(&entry.0.value)?)));
+                let fits =
+                    entries.iter().filter_map(|entry| Some((entry, left(path, &entry.0.value)?)));
                 let ((key, inner), left) = fits.min_by_key(|(_, left)| left.len())?;
                 let (key, at) = (key.referenced, inner.referenced);
                 Some(Step { key, at, node: &inner.value, left })

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::place::left;
 use crate::name::Problem;
 use crate::object::Unread;
 
@@ -103,14 +104,9 @@ fn remove(value: &mut Value, path: &str) -> bool {
     let path = path.strip_prefix('.').unwrap_or(path);
     match value {
         Value::Object(fields) => {
-            // A key may have dots itself: the longest is meant.
-            let left = |key: &str| {
-                let left = path.strip_prefix(key)?;
-                (left.is_empty() || left.starts_with(['.', '['])).then_some(left)
-            };
-            let fits = fields.keys().filter(|key| left(key).is_some());
+            let fits = fields.keys().filter(|key| left(path, key).is_some());
             let Some(key) = fits.max_by_key(|key| key.len()).cloned() else { return false };
-            match left(&key) {
+            match left(path, &key) {
                 Some("") | None => fields.remove(&key).is_some(),
                 Some(rest) => fields.get_mut(&key).is_some_and(|inner| remove(inner, rest)),
             }

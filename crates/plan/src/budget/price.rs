@@ -279,3 +279,38 @@ pub(crate) fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -
         runtime: place.spec.runtime,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::{Cpu, Memory, Span};
+
+    use super::*;
+    use crate::sim::Sim;
+
+    #[test]
+    fn two_that_come_together_do_not_find_the_same_room() {
+        let mut sim = Sim::new(1);
+        let capacity = Amount { cpu: Cpu(1_000), memory: Memory(4 << 30), instances: 0 };
+        sim.join("h0", &[], capacity);
+        let prod = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
+        sim.apply(vec![prod]).unwrap();
+        sim.advance(Span::seconds(60));
+        let mut world = sim.world.clone();
+        for name in ["a", "b"] {
+            let application = serde_json::json!({
+                "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": name },
+                "spec": { "run": { "command": ["x"],
+                    "resources": { "cpu": "600m", "memory": "64Mi" } } },
+            });
+            world.put(Any::from_value(application).unwrap());
+        }
+        let placed = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            filled(&world, &names).all::<Instance>().map(|i| i.meta.name.clone()).collect()
+        };
+        let alone: Vec<String> = placed(&["b.prod"]);
+        assert_eq!(alone, ["b.prod.0"]);
+        let both: Vec<String> = placed(&["a.prod", "b.prod"]);
+        assert_eq!(both, ["a.prod.0"]);
+    }
+}
