@@ -21,8 +21,8 @@ pub struct Args {
     /// What everything costs now, by whose it is
     #[arg(long, value_parser = ["team", "application", "environment", "host"])]
     by: Option<String>,
-    /// In this currency
-    #[arg(long, value_name = "EUR", requires = "by")]
+    /// What everything costs in this currency; by application, if nothing else is said
+    #[arg(long, value_name = "EUR", conflicts_with = "name")]
     currency: Option<String>,
     #[command(flatten)]
     output: Output,
@@ -34,9 +34,10 @@ pub struct Args {
 /// The client's.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let format = args.output.output;
-    match args.by {
-        Some(by) => costs(global, &by, args.currency, format).await,
-        None => budgets(global, args.name, format).await,
+    match (args.by, args.currency) {
+        (Some(by), currency) => costs(global, &by, currency, format).await,
+        (None, Some(currency)) => costs(global, "application", Some(currency), format).await,
+        (None, None) => budgets(global, args.name, format).await,
     }
 }
 

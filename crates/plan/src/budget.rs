@@ -24,6 +24,8 @@ use book::Book;
 pub mod book;
 pub mod bound;
 pub mod cost;
+pub mod dear;
+pub mod fill;
 pub mod pool;
 pub mod price;
 pub mod quota;
@@ -153,16 +155,23 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
         let currency = &limit.currency;
         let (most, forecast) = (limit.limit.rounded(), spend.forecast.rounded());
         let book = Book::of(cx.world, currency, cx.now);
-        if let Some((host, missing)) = scope::unpriced(cx.world, &book, spec) {
+        let (unpriced, elsewhere) = scope::uncounted(cx.world, &book, spec);
+        if let Some((host, missing)) = unpriced.first_key_value() {
             phase = BudgetPhase::Unknown;
+            let (what, which) = match unpriced.len() {
+                1 => ("it", "its"),
+                _ => ("them", "their"),
+            };
             let message = format!(
-                "what is on {host} is not counted: the price book has no {} in {currency} for it",
+                "what is on {} is not counted: the price book has no {} in {currency} for {what}",
+                and_others(host, unpriced.len()),
                 missing.join(" and no ")
             );
-            let hint = "apply a Price whose selector matches its labels";
+            let hint = format!("apply a Price whose selector matches {which} labels");
             uncounted.push(Reason::new("price-missing", message).hint(hint));
         }
-        if let Some((host, other)) = scope::elsewhere(cx.world, &book, spec) {
+        if let Some((host, other)) = elsewhere.first_key_value() {
+            let host = and_others(host, elsewhere.len());
             let message = format!("what is on {host} is paid in {other} and not counted");
             let hint = format!("limit that too: one more budget, in {other}");
             uncounted.push(Reason::new("paid-elsewhere", message).hint(hint));
@@ -177,6 +186,13 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
             let message =
                 format!("the month is forecast to end at {forecast} of {most} {currency}");
             status.reasons.push(Reason::new("forecast-over", message).hint(LESS));
+        } else if bound::counts_next(cx.now) && bound::next_month(spend.rate, cx.now) > limit.limit
+        {
+            phase = BudgetPhase::Tight;
+            let next = bound::next_month(spend.rate, cx.now).rounded();
+            let message =
+                format!("the next month would cost {next} of {most} {currency} as it is now");
+            status.reasons.push(Reason::new("next-month", message).hint(LESS));
         }
     }
     if let Some(reason) = status.share.and_then(|share| short_of_guarantee(spec, &share)) {
@@ -195,6 +211,15 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
     }
     status.phase = phase;
     status.reasons.extend(uncounted);
+}
+
+/// A host, and how many there are beside it.
+fn and_others(first: &str, hosts: usize) -> String {
+    match hosts {
+        0 | 1 => first.to_owned(),
+        2 => format!("{first} and another host"),
+        many => format!("{first} and {} other hosts", many - 1),
+    }
 }
 
 /// Says so where less may be had than is guaranteed: hosts were lost, or others use them.
@@ -372,6 +397,25 @@ mod tests {
         // Nothing is lost by it.
         let spend = act(&mut world, "2026-11-10T01:00:00Z").spend.unwrap();
         assert_eq!(spend.spent, Money(1_000_000));
+    }
+
+    #[test]
+    fn on_the_last_day_what_the_next_month_cannot_bear_is_told() {
+        let prices = || {
+            let from = "2026-01-01T00:00:00Z";
+            [
+                price("list", from, None, 2_500_000),
+                price("x", from, Some("2026-01-02T00:00:00Z"), 1),
+            ]
+        };
+        let phase = |now: &str| {
+            let status = act(&mut world(prices()), now);
+            (status.phase, status.reasons.first().map(|reason| reason.message.clone()))
+        };
+        assert_eq!(phase("2026-11-29T23:00:00Z"), (BudgetPhase::Within, None));
+        let told = "the next month would cost 930.00 of 900.00 EUR as it is now";
+        let last = (BudgetPhase::Tight, Some(told.to_owned()));
+        assert_eq!(phase("2026-11-30T00:00:00Z"), last);
     }
 
     #[test]

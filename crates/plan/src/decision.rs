@@ -22,6 +22,7 @@ mod entry;
 mod freeze;
 mod inventory;
 mod owner;
+mod price;
 mod radius;
 mod standard;
 mod validity;

@@ -124,7 +124,12 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             names.insert(format!("{}.{}", promotion.spec.application, promotion.spec.environment));
         }
         Some(Any::Freeze(_)) => names.extend(waiting(world, "frozen")),
-        Some(Any::Budget(_)) => names.extend(waiting(world, "budget")),
+        // An approval, a price, or what others spend shows in what is written of the budget.
+        Some(Any::Budget(_)) => {
+            names.extend(waiting(world, "budget"));
+            names.extend(waiting(world, "unplaceable"));
+        }
+        Some(Any::Approval(_)) => names.extend(waiting(world, "unplaceable")),
         Some(Any::Standard(_) | Any::Waiver(_)) => names.extend(waiting(world, "standard")),
         _ => {}
     }

@@ -14,6 +14,7 @@ use atoll_model::{
     Snapshot,
 };
 
+use crate::budget::dear::Dear;
 use crate::checksum;
 
 /// The ports the platform gives out.
@@ -30,6 +31,8 @@ pub struct Need<'a> {
     pub hosts: &'a Selector,
     /// Of those, only these: where it is moved to.
     pub to: Option<&'a Selector>,
+    /// Of those, none of these: it would cost more there than a budget leaves.
+    pub dear: Option<&'a Dear>,
     /// The failure domains to spread over, the first before the second.
     pub spread: &'a [Spread],
     /// How it runs: a container needs an engine.
@@ -48,6 +51,7 @@ impl<'a> Need<'a> {
             ports: &release.spec.run.ports,
             hosts: &environment.spec.hosts,
             to: None,
+            dear: None,
             spread: &application.spec.spread,
             runtime: environment.spec.runtime,
         })
@@ -138,6 +142,7 @@ impl Room {
             ports: &instance.ports,
             hosts: &Selector::default(),
             to: None,
+            dear: None,
             spread: &[],
             runtime: instance.runtime,
         };
@@ -338,6 +343,8 @@ pub enum Exclusion {
     NotSelected,
     /// It is not among those a migration moves to.
     NotMeant,
+    /// It costs more there than a budget leaves.
+    Dear,
     /// It is not heard from.
     Unknown,
     /// It is being emptied, or deleted.
@@ -368,6 +375,9 @@ fn exclusion(
     }
     if !need.to.is_none_or(may) {
         return Some(Exclusion::NotMeant);
+    }
+    if need.dear.is_some_and(|dear| dear.hosts.contains(host.name())) {
+        return Some(Exclusion::Dear);
     }
     if host.status.phase == HostPhase::Unknown {
         return Some(Exclusion::Unknown);
@@ -442,6 +452,10 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
                 let to = need.to.map(ToString::to_string).unwrap_or_default();
                 format!("{n} {is} not among \"{to}\", where a migration moves what it moves")
             }
+            Exclusion::Dear => {
+                let budget = need.dear.map(|dear| dear.budget.as_str()).unwrap_or_default();
+                format!("{n} {is} dearer than budget/{budget} leaves it")
+            }
             Exclusion::Unknown => format!("{n} {is} not heard from"),
             Exclusion::Draining => format!("{n} {is} draining"),
             Exclusion::Cordoned => format!("{n} {is} cordoned"),
@@ -462,9 +476,13 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
     } else {
         said.join(", ")
     };
+    let left = match need.dear.filter(|_| causes.contains_key(&Exclusion::Dear)) {
+        Some(dear) => format!("; what it leaves: atoll why budget/{}", dear.budget),
+        None => String::new(),
+    };
     let need = need.resources;
     Reason::new("unplaceable", format!("{what} no host: of {all} {hosts}: {why}")).hint(format!(
-        "each needs {} cpu and {} memory: add hosts, free some, or ask for less",
+        "each needs {} cpu and {} memory: add hosts, free some, or ask for less{left}",
         need.cpu, need.memory
     ))
 }
@@ -563,6 +581,7 @@ mod tests {
                 ports: &ports,
                 hosts: &hosts,
                 to: None,
+                dear: None,
                 spread: spreads[random.below(5) as usize],
                 runtime: Runtime::Process,
             };
@@ -598,6 +617,7 @@ mod tests {
             ports: &BTreeMap::new(),
             hosts: &Selector::default(),
             to: None,
+            dear: None,
             spread: &[],
             runtime: Runtime::Docker,
         };
@@ -612,8 +632,15 @@ mod tests {
             let (ports, hosts) = (BTreeMap::new(), Selector::default());
             let runtime = Runtime::Docker;
             let resources = Resources { cpu: Cpu(1000), memory: Memory(1) };
-            let need =
-                Need { resources, ports: &ports, hosts: &hosts, to: None, spread: &[], runtime };
+            let need = Need {
+                resources,
+                ports: &ports,
+                hosts: &hosts,
+                to: None,
+                dear: None,
+                spread: &[],
+                runtime,
+            };
             let (all, causes) = exclusions(&world, &need);
             let good = world.all::<Host>().filter(|h| fits(&world, h, &need).is_ok()).count();
             assert_eq!(all, causes.values().sum::<u32>() + good as u32);

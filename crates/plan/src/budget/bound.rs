@@ -54,8 +54,9 @@ fn by_money(
     let left = allowed_rate(budget, cx.now) - scope::meant_rate(cx.world, &book, &budget.spec);
     let most = prices.within(Money(left.0.max(0)), meant.instances, up_to);
     let (currency, budget) = (&limit.currency, budget.name());
+    let months = if counts_next(cx.now) { "this month and the next" } else { "this month" };
     let message = format!(
-        "budget/{budget} leaves {name} {} for this month: {} {currency} in all",
+        "budget/{budget} leaves {name} {} for {months}: {} {currency} in all",
         crate::instances(most as usize),
         limit.limit.rounded()
     );
@@ -69,11 +70,16 @@ pub fn allowed_rate(budget: &Object<Budget>, now: Timestamp) -> Money {
     let month = Month::of(now);
     let rest = month.ends.since(now);
     let rate = an_hour(limit.limit - spent(budget, now), rest);
-    if rest > LAST {
+    if !counts_next(now) {
         return rate;
     }
     let next = Month::of(month.ends);
     rate.min(an_hour(limit.limit, next.ends.since(next.begins)))
+}
+
+/// Whether it is so late in a month that the next one counts too.
+pub fn counts_next(now: Timestamp) -> bool {
+    Month::of(now).ends.since(now) <= LAST
 }
 
 /// What an amount comes to an hour, spread evenly over a span.

@@ -1,22 +1,22 @@
 //! What the instances of a deployment are meant to cost: those there are, on the hosts they are on;
 //! those to come, on the hosts they would be placed on, or where none has room for them, on hosts
 //! that pools make for it. So nothing is promised by the price of cheap hosts that goes to dear
-//! ones, or to those that are paid in another currency.
+//! ones, or to those that are paid in another currency. What is on a host without a price is counted
+//! as nothing, as it is where it is spent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_model::budget::Money;
 use atoll_model::cmdb::Amount;
-use atoll_model::run::{Resources, Run};
-use atoll_model::{
-    Any, Application, Deployment, Environment, Host, Instance, Object, Pool, Release, Snapshot,
-};
+use atoll_model::run::Resources;
+use atoll_model::{Environment, Host, Instance, Object, Pool, Snapshot};
 
 use super::book::Book;
 use super::cost::Tariff;
-use super::scope::{Meant, parts};
-use crate::placement::{self, Need, Placer};
+use super::fill::need;
+use super::scope::parts;
+use crate::placement::Placer;
 use crate::pool;
 
 /// The prices that are missing, by the names of their fields; none, where there is no host that
@@ -31,7 +31,8 @@ pub struct Prices<'a> {
     book: &'a Book<'a>,
     each: Resources,
     place: Option<&'a Arc<Object<Environment>>>,
-    /// The mean of those hosts that have a price.
+    /// The mean of those hosts that have a price: what costs as much that no host has room for, and
+    /// no pool would make one.
     usual: Money,
     /// What those there are cost, the dearest first: the first, the first two, and so on.
     there: Vec<Money>,
@@ -67,8 +68,7 @@ impl<'a> Prices<'a> {
             let open = mean(open.map(|host| share(world, book, host, each)));
             open.or_else(|missing| by_pools(world, book, place, each).ok_or(missing))
         })?;
-        let known = shares.iter().map(|share| share.as_ref().map_or(usual, |share| *share));
-        let mut there: Vec<Money> = known.collect();
+        let mut there: Vec<Money> = shares.into_iter().map(Result::unwrap_or_default).collect();
         there.sort_unstable_by(|a, b| b.cmp(a));
         let mut sum = Money(0);
         there.iter_mut().for_each(|one| {
@@ -151,7 +151,7 @@ impl<'a> Prices<'a> {
         }
         let found = self.placer.as_mut()?.place(seed)?;
         let host = self.world.get::<Host>(&found.host)?;
-        Some(share(self.world, self.book, host, self.each).unwrap_or(self.usual))
+        Some(share(self.world, self.book, host, self.each).unwrap_or_default())
     }
 
     /// What one costs that no host has room for.
@@ -200,40 +200,11 @@ fn on_hosts_of(
     })
 }
 
-/// The world once instances that are to come of these deployments are placed, one deployment after
-/// another: what one takes of the cheap hosts, the next does not find there.
-pub fn filled(world: &Snapshot, deployments: &BTreeSet<String>) -> Snapshot {
-    let mut filled = world.clone();
-    for name in deployments {
-        let Some(meant) = Meant::of(world, name) else { continue };
-        let there: BTreeSet<u32> = world.seats(name).map(|seat| seat.ordinal).collect();
-        let own = world.derived::<Instance>(name).filter(|i| !i.meta.deleting()).count();
-        let to_come = (meant.instances as usize).saturating_sub(own);
-        let Some(need) = need(world, name, meant.each).filter(|_| to_come > 0) else { continue };
-        let seeds = (0..to_come).map(|seed| seed as u64);
-        let places = placement::place_all(&filled, need, filled.seats(name), seeds);
-        let ordinals = (0..).filter(|ordinal| !there.contains(ordinal));
-        for (place, ordinal) in places.into_iter().zip(ordinals) {
-            let instance = Instance {
-                deployment: name.clone(),
-                ordinal,
-                release: String::new(),
-                host: place.host,
-                ports: place.ports,
-                resources: meant.each,
-                prefetch: None,
-                runtime: need.runtime,
-                replaces: None,
-            };
-            let object = Object::new(format!("{name}.{ordinal}"), instance);
-            filled.put(Any::Instance(Arc::new(object)));
-        }
-    }
-    filled
-}
-
 /// What an instance costs on a host.
-fn share(
+///
+/// # Errors
+/// The missing prices.
+pub(super) fn share(
     world: &Snapshot,
     book: &Book,
     host: &Object<Host>,
@@ -259,58 +230,4 @@ fn mean(shares: impl Iterator<Item = Result<Money, Missing>>) -> Result<Money, M
         return Err(missing.into_iter().collect());
     }
     Ok(Money(i64::try_from((sum + count - 1) / count).unwrap_or(i64::MAX)))
-}
-
-/// What an instance of a deployment needs of its host, also before there is any.
-pub(crate) fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -> Option<Need<'a>> {
-    let (application, environment) = parts(deployment);
-    let application = world.get::<Application>(application)?;
-    let place = world.get::<Environment>(environment)?;
-    let there = world.get::<Deployment>(deployment);
-    let named = there.and_then(|d| d.spec.release.as_ref().or(d.status.release.as_ref()));
-    let release = named.and_then(|name| world.get::<Release>(name));
-    let run: &Run = release.map_or(&application.spec.run, |release| &release.spec.run);
-    Some(Need {
-        resources: each,
-        ports: &run.ports,
-        hosts: &place.spec.hosts,
-        to: None,
-        spread: &application.spec.spread,
-        runtime: place.spec.runtime,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use atoll_model::{Cpu, Memory, Span};
-
-    use super::*;
-    use crate::sim::Sim;
-
-    #[test]
-    fn two_that_come_together_do_not_find_the_same_room() {
-        let mut sim = Sim::new(1);
-        let capacity = Amount { cpu: Cpu(1_000), memory: Memory(4 << 30), instances: 0 };
-        sim.join("h0", &[], capacity);
-        let prod = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
-        sim.apply(vec![prod]).unwrap();
-        sim.advance(Span::seconds(60));
-        let mut world = sim.world.clone();
-        for name in ["a", "b"] {
-            let application = serde_json::json!({
-                "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": name },
-                "spec": { "run": { "command": ["x"],
-                    "resources": { "cpu": "600m", "memory": "64Mi" } } },
-            });
-            world.put(Any::from_value(application).unwrap());
-        }
-        let placed = |names: &[&str]| {
-            let names = names.iter().map(|name| (*name).to_owned()).collect();
-            filled(&world, &names).all::<Instance>().map(|i| i.meta.name.clone()).collect()
-        };
-        let alone: Vec<String> = placed(&["b.prod"]);
-        assert_eq!(alone, ["b.prod.0"]);
-        let both: Vec<String> = placed(&["a.prod", "b.prod"]);
-        assert_eq!(both, ["a.prod.0"]);
-    }
 }

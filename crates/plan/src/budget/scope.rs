@@ -1,6 +1,7 @@
 //! What a budget is of, and what the deployments it is of take and cost: as they run, and as they
 //! are meant to. It judges nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::budget::{Budget, Money, Share, Take};
@@ -155,29 +156,31 @@ fn add(a: Take, b: Take) -> Take {
     }
 }
 
-/// A host of what a budget is of that has no price in any currency, with what is missing.
-pub fn unpriced(world: &Snapshot, book: &Book, budget: &Budget) -> Option<(String, Missing)> {
-    let all = deployments(world, budget);
-    let mut hosts = all.iter().flat_map(|name| world.derived::<Instance>(name));
-    hosts.find_map(|instance| {
-        let host = world.get::<Host>(&instance.spec.host)?;
-        let missing = Tariff::of(world, book, host).err()?;
-        book.paid_elsewhere(host).is_none().then_some(())?;
-        Some((host.name().to_owned(), missing))
-    })
-}
+/// Hosts by their names, and the prices that are missing of each.
+pub type Unpriced = BTreeMap<String, Missing>;
 
-/// The first host of what a budget is of that is paid in another currency, and in which.
-pub fn elsewhere<'a>(
-    world: &'a Snapshot,
-    book: &Book<'a>,
+/// The hosts of what a budget is of that have no price in any currency, with what is missing, and
+/// those that are paid in another currency, and in which.
+pub fn uncounted(
+    world: &Snapshot,
+    book: &Book,
     budget: &Budget,
-) -> Option<(&'a str, &'a str)> {
+) -> (Unpriced, BTreeMap<String, String>) {
+    let (mut unpriced, mut elsewhere) = (BTreeMap::new(), BTreeMap::new());
     let all = deployments(world, budget);
-    all.iter().flat_map(|name| world.derived::<Instance>(name)).find_map(|instance| {
-        let host = world.get::<Host>(&instance.spec.host)?;
-        Some((host.name(), book.paid_elsewhere(host)?))
-    })
+    let on: BTreeSet<&str> = all
+        .iter()
+        .flat_map(|name| world.derived::<Instance>(name))
+        .map(|instance| instance.spec.host.as_str())
+        .collect();
+    for host in on.into_iter().filter_map(|name| world.get::<Host>(name)) {
+        if let Some(other) = book.paid_elsewhere(host) {
+            elsewhere.insert(host.name().to_owned(), other.to_owned());
+        } else if let Err(missing) = Tariff::of(world, book, host) {
+            unpriced.insert(host.name().to_owned(), missing);
+        }
+    }
+    (unpriced, elsewhere)
 }
 
 /// Whether all that is wanted is within what may be.

@@ -13,11 +13,11 @@ use atoll_model::{
     Pool, Reason, Snapshot, Write, many,
 };
 
-use super::{Case, Opinion};
+use super::{Case, Opinion, price};
 use crate::budget::book::{self, Book};
 use crate::budget::bound::{self, allowed_rate, is_approved};
 use crate::budget::cost::{Tariff, is_charged};
-use crate::budget::price;
+use crate::budget::fill;
 use crate::budget::scope::{self, Meant};
 use crate::{delivery, migration, peak};
 
@@ -39,6 +39,7 @@ pub(super) fn cost(case: &Case) -> Opinion {
         return opinion;
     }
     opinion.notes.extend(of_pools(case));
+    opinion.notes.extend(price::ended(case));
     let after = case.after();
     let mut names = changed(case, &after);
     // What is emptied because a zone fails is healing, as a drain is.
@@ -60,7 +61,7 @@ pub(super) fn cost(case: &Case) -> Opinion {
     let limits = budgets.iter().filter_map(|name| after.get::<Budget>(name));
     let beside = limits.flat_map(|budget| scope::deployments(&after, &budget.spec));
     let all = names.iter().cloned().chain(beside).collect();
-    let (before, after) = (price::filled(world, &all), price::filled(&after, &all));
+    let (before, after) = (fill::filled(world, &all), fill::filled(&after, &all));
     let change = Change { case, before, after, names, moves };
     change.tell(&budgets, &mut opinion);
     for budget in budgets.iter().filter_map(|name| change.after.get::<Budget>(name)) {
@@ -140,17 +141,19 @@ impl Change<'_> {
                 .notes
                 .extend(unknown.map(|(name, missing)| not_known(name, &missing, currency)));
         }
-        opinion.notes.extend(self.assumed());
+        opinion.notes.extend(self.not_counted());
     }
 
-    /// That instances may be on hosts nobody knows the price of, and are counted as on the others.
-    fn assumed(&self) -> Option<Reason> {
+    /// That instances may be on hosts nobody knows the price of, and are not counted there.
+    fn not_counted(&self) -> Option<Reason> {
         let (world, now) = (&self.after, self.case.cx.now);
         let books: Vec<Book> = book::currencies(self.case.cx.world, now)
             .into_iter()
             .map(|currency| Book::of(self.case.cx.world, currency, now))
             .collect();
-        self.names.iter().find_map(|name| {
+        let is_to_be =
+            |name: &&String| Meant::of(world, name).is_some_and(|meant| meant.instances > 0);
+        self.names.iter().filter(is_to_be).find_map(|name| {
             let place = world.get::<Environment>(scope::parts(name).1)?;
             let mine = world.all::<Host>().filter(|host| {
                 host.status.capacity.cpu.0 > 0 && place.spec.hosts.matches(&host.meta.labels)
@@ -159,14 +162,14 @@ impl Change<'_> {
                 .partition(|host| books.iter().any(|book| book.rates(host).missing().is_empty()));
             let first = without.first().filter(|_| !priced.is_empty())?;
             let message = format!(
-                "no price for {} of {} that {name} may use, {} among them: what is there is taken \
-                 to cost as on the others",
+                "no price for {} of {} that {name} may use, {} among them: what is there is not \
+                 counted",
                 without.len(),
                 many(priced.len() + without.len(), "host"),
                 first.name()
             );
             let hint = "apply a Price whose selector matches their labels";
-            Some(Reason::new("price-assumed", message).hint(hint))
+            Some(Reason::new("price-missing", message).hint(hint))
         })
     }
 

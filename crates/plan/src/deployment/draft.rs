@@ -10,6 +10,7 @@ use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write
 use super::Subject;
 use super::fleet::Member;
 use super::replace::Next;
+use crate::budget::dear::{Dear, Replaced, too_dear};
 use crate::checksum;
 use crate::placement::{self, Need, Place, Placer};
 
@@ -129,18 +130,46 @@ impl<'a> Draft<'a> {
     /// Creates up to `count` instances, anywhere; returns how many found a host, and notes why the
     /// rest did not. A plan creates once: a second time would not know of the first.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
-        self.place(release, &Next::anywhere(count))
+        self.place(release, &Next::anywhere(count), None)
+    }
+
+    /// Creates up to `count` instances in the place of others, as [`create`](Draft::create), but
+    /// nowhere that is dearer than budgets leave them. Where some are missing those are made first,
+    /// whatever they cost.
+    pub fn create_for(
+        &mut self,
+        release: &'a Object<Release>,
+        count: u32,
+        replaced: Replaced,
+    ) -> u32 {
+        let Some(dear) = self.too_dear(release, count, replaced) else {
+            return self.create(release, count);
+        };
+        match self.subject.wanted.saturating_sub(self.subject.counts.total) {
+            0 => self.place(release, &Next::anywhere(count), Some(&dear)),
+            missing => self.create(release, count.min(missing)),
+        }
+    }
+
+    fn too_dear(&self, release: &Object<Release>, count: u32, replaced: Replaced) -> Option<Dear> {
+        let (subject, each) = (self.subject, release.spec.run.resources);
+        // The way back is not held for money.
+        if subject.goes_back() || subject.world.count(Kind::Budget) == 0 {
+            return None;
+        }
+        let name = subject.object.name();
+        too_dear(subject.world, subject.now, name, each, (count, replaced))
     }
 
     /// Creates up to `most` of those that are missing, as [`create`](Draft::create). Those that go
     /// elsewhere than the first are left to the next plan.
     pub fn make_up(&mut self, release: &'a Object<Release>, missing: u32, most: u32) -> u32 {
-        self.place(release, &Next::of(self.subject, missing, most))
+        self.place(release, &Next::of(self.subject, missing, most), None)
     }
 
-    fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>) -> u32 {
+    fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>, dear: Option<&Dear>) -> u32 {
         let (subject, count) = (self.subject, next.count);
-        let need = Need { to: next.to, ..self.need(release) };
+        let need = Need { to: next.to, dear, ..self.need(release) };
         let mut placer = self.placer(&need);
         for made in 0..count {
             let ordinal = self.free_ordinal();
@@ -168,12 +197,16 @@ impl<'a> Draft<'a> {
             ports: &release.spec.run.ports,
             hosts: &self.subject.environment.spec.hosts,
             to: None,
+            dear: None,
             spread: &self.subject.application.spec.spread,
             runtime: self.subject.environment.spec.runtime,
         }
     }
 
-    fn placer(&self, need: &Need<'a>) -> Placer<'a> {
+    fn placer<'b>(&self, need: &Need<'b>) -> Placer<'b>
+    where
+        'a: 'b,
+    {
         let own = self.subject.fleet.0.iter().filter(|m| m.stays() && self.is_free(m));
         Placer::new(self.subject.world, *need, own.map(|m| m.seat))
     }

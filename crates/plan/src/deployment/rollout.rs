@@ -10,6 +10,7 @@ use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
 use super::scale;
+use crate::budget::dear::Replaced;
 use crate::instances;
 
 pub(super) fn step<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
@@ -87,7 +88,7 @@ fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if room > 0 {
         let goes_on = draft.moving > 0 || counts.updated > counts.proven;
         let obstacles = draft.obstacles.len();
-        draft.moving += draft.create(release, room);
+        draft.moving += draft.create_for(release, room, Replaced::Some);
         // Where others are brought there where they are, it does not wait for more hosts.
         if goes_on && !replaces {
             draft.obstacles.truncate(obstacles);
@@ -159,7 +160,7 @@ fn beside<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         let room = subject.rules.max_total(subject.wanted).saturating_sub(counts.total);
         let missing = (subject.wanted - counts.updated).min(room);
         if missing > 0 {
-            draft.moving += draft.create(subject.target.release, missing);
+            draft.moving += draft.create_for(subject.target.release, missing, Replaced::All);
         }
     } else if counts.proven >= subject.wanted {
         draft.allow(available(subject), subject.rules.min_ready(subject.wanted));

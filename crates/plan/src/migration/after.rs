@@ -8,7 +8,7 @@ use atoll_model::migration::MigrationStatus;
 use atoll_model::{Any, Host, Instance, Migration, Object, Selector, Snapshot, Write};
 
 use super::forecast::{begun, moved};
-use crate::budget::price::need;
+use crate::budget::fill::need;
 use crate::placement::{self, Need};
 use crate::{Context, Plan};
 
