@@ -11,7 +11,7 @@
 use atoll_model::{Reason, Span, Timestamp};
 
 pub use super::seen::Needs;
-use super::seen::{LATEST, PASSED, Seen};
+use super::seen::{LATEST, LEVEL, PASSED, Seen};
 
 /// From one decision to the next.
 pub const EVERY: Span = Span::seconds(15);
@@ -174,9 +174,11 @@ fn margins(question: &Question, seen: &[Seen]) -> Vec<Margin> {
         let level = |latest| signal.level(question.now, latest).unwrap_or_default();
         let forecast = question.expected.filter(|_| i == 0);
         let foreseen = forecast.is_some_and(|forecast| forecast.expected >= level(PASSED));
+        // Whoever gives back soon does not wait for what has passed as long as others do.
+        let latest = LATEST.min(question.down_after.max(PASSED));
         let (level, by) = match foreseen {
             true => (level(PASSED), BESIDE),
-            false => (level(LATEST), kept(signal.spread, level(LATEST))),
+            false => (level(latest), kept(signal.spread, level(latest))),
         };
         let beyond = (by * signal.spread).min(signal.room(level));
         Margin { level, beyond, foreseen }
@@ -269,8 +271,11 @@ fn down(
         let latest = signal.now(now)?;
         let sooner = margin.foreseen && question.foreseen_after < question.down_after;
         let window = if sooner { question.foreseen_after } else { question.down_after };
-        // What was foreseen to pass has passed.
-        let passed = if sooner { signal.latest(now, window.max(CALM))? } else { f64::INFINITY };
+        // What was foreseen to pass has passed, and the level is slower than a short window.
+        let passed = match sooner || window < LEVEL {
+            true => signal.latest(now, window.max(CALM))?,
+            false => f64::INFINITY,
+        };
         let Some(need) = seen.most(now, window).map(|most| most.min(passed)) else {
             let message = format!("too little is known of {} over {window}", signal.name);
             reasons.push(Reason::new("gaps", message + ": nothing is taken away"));
@@ -443,6 +448,21 @@ mod tests {
         assert_eq!(decided(8, &late).0, 8);
         let long = points((0..80).map(|i| if i < 35 { 8.0 } else { 3.0 }));
         assert_eq!(decided(8, &long), (3, vec!["fewer".to_owned()]));
+    }
+
+    #[test]
+    fn a_short_window_is_not_made_long_by_the_level() {
+        let decided = |down_after: u64, low: u64| {
+            let fallen = points((0..80).map(|i| if i < 80 - low { 8.0 } else { 4.0 }));
+            let signals = [Needs { name: "load", points: &fallen }];
+            let down_after = Span::seconds(down_after);
+            decide(&Question { down_after, ..question(8, &signals) }).desired
+        };
+        assert_eq!(decided(20, 3), 8, "a minute is not over");
+        assert_eq!(decided(20, 5), 4);
+        assert_eq!(decided(120, 5), 8, "the window is not over");
+        assert_eq!(decided(120, 9), 4);
+        assert_eq!(decided(300, 9), 8);
     }
 
     #[test]

@@ -21,7 +21,7 @@ const JUMP: f64 = 1.5;
 /// A trend is taken from so much of the past.
 const TREND: Span = Span::seconds(600);
 /// What is needed goes up and down from one moment to the next; its level is the mean of this.
-const LEVEL: Span = Span::seconds(300);
+pub(super) const LEVEL: Span = Span::seconds(300);
 /// A level above all of this has passed;
 pub(super) const LATEST: Span = Span::seconds(120);
 /// one that was foreseen to pass has after this.
