@@ -192,6 +192,8 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
             true => found,
             false => ready::caught_up(&stored.checks, found),
         };
+    } else {
+        ready::past(&mut status.checks, peak.name());
     }
     status.reasons = reasons(cx, peak, &status);
     status

@@ -60,6 +60,14 @@ pub(super) fn caught_up(begun: &[PeakCheck], found: Vec<PeakCheck>) -> Vec<PeakC
     all
 }
 
+/// The calendar of a peak that has ended: what was held for it is not any more.
+pub(super) fn past(checks: &mut [PeakCheck], peak: &str) {
+    let frozen = |check: &&mut PeakCheck| check.name == "freeze" && check.state == State::Done;
+    if let Some(check) = checks.iter_mut().find(frozen) {
+        check.message = format!("freeze/{} held releases until it ended", freeze_name(peak));
+    }
+}
+
 /// What is so, or what is not and what to do about it.
 type Found = Result<String, (String, String)>;
 
@@ -96,10 +104,15 @@ impl Look<'_> {
         names.filter(|name| wrong(name)).cloned().collect()
     }
 
+    /// The deployments nobody knows of how many they take.
+    fn unplanned(&self) -> Vec<String> {
+        let rows = self.status.applications.iter().filter(|row| row.needed.is_none());
+        rows.map(|row| row.deployment.clone()).collect()
+    }
+
     fn plan(&self) -> Found {
         let rows = &self.status.applications;
-        let unknown = rows.iter().filter(|row| row.needed.is_none());
-        let unknown: Vec<String> = unknown.map(|row| row.deployment.clone()).collect();
+        let unknown = self.unplanned();
         let first = rows.iter().find(|row| row.needed.is_none());
         if let Some(reason) = first.and_then(|row| row.reasons.first()) {
             let hint = reason.hint.clone().unwrap_or_default();
@@ -142,20 +155,20 @@ impl Look<'_> {
             let phase = world.get::<Autoscaler>(name).map(|scaler| scaler.status.phase);
             !matches!(phase, Some(AutoscalerPhase::Acting | AutoscalerPhase::Blind))
         });
+        let (mut said, mut hints) = (Vec::new(), Vec::new());
         if !idle.is_empty() {
-            let hint = "scaling.mode: act and signals; without, scale them by hand";
-            return lacks(format!("no autoscaler acts for {}", some(&idle)), hint);
+            said.push(format!("no autoscaler acts for {}", some(&idle)));
+            hints.push("scaling.mode: act and signals; without, scale them by hand".to_owned());
         }
-        let max = |row: &&atoll_model::peak::PeakApplication| {
-            row.reasons.iter().any(|reason| reason.code == "max")
-        };
-        let Some(row) = self.status.applications.iter().find(max) else {
-            return Ok("all act, and their most is enough".to_owned());
-        };
-        let reason = row.reasons.iter().find(|reason| reason.code == "max");
-        let (message, hint) =
-            reason.map(|r| (r.message.clone(), r.hint.clone())).unwrap_or_default();
-        lacks(message, hint.unwrap_or_default())
+        let reasons = self.status.applications.iter().flat_map(|row| &row.reasons);
+        for reason in reasons.filter(|reason| reason.code == "max") {
+            said.push(reason.message.clone());
+            hints.extend(reason.hint.clone().filter(|hint| !hints.contains(hint)));
+        }
+        match said.is_empty() {
+            true => Ok("all act, and their most is enough".to_owned()),
+            false => lacks(said.join("; "), hints.join("; ")),
+        }
     }
 
     fn budgets(&self) -> Found {
@@ -253,9 +266,14 @@ impl Look<'_> {
             let then = last.needed.get(&row.deployment).copied().unwrap_or(0);
             row.needed.is_some_and(|now| f64::from(now) > f64::from(then) * MORE + 1.0)
         });
+        let unplanned = self.unplanned();
         match grown {
             Some(row) => lacks(format!("{} takes more than was rehearsed", row.deployment), again),
             None if !last.held => lacks(format!("it did not hold: {}", last.told), again),
+            None if !unplanned.is_empty() => lacks(
+                format!("it held without {}, of which there is no plan", some(&unplanned)),
+                format!("see plan, then {again}"),
+            ),
             None => Ok(format!("it held at {}: {}", self.shown(last.at), last.told)),
         }
     }
