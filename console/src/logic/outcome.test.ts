@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Outcome } from "../api/objects";
-import { butOf, remarksOf } from "./outcome";
+import { butOf, markOf, remarksOf } from "./outcome";
 
 const created = (n: number) => ({
   op: "create",
@@ -21,4 +21,22 @@ test("what planners would note is among the remarks of a preview, once", () => {
   assert.equal(butOf([reason]), "but not all of it finds room now");
   assert.equal(butOf([{ code: "cost-unknown", message: "" }]), "with 1 remark");
   assert.equal(butOf([]), undefined);
+});
+
+test("a preview is marked as the worst of what it says", () => {
+  const said = (code: string) => [{ code, message: "" }];
+  const fine = outcome([created(0)]);
+  assert.equal(markOf(fine, []), "ok");
+  assert.equal(markOf(fine, said("revert")), "ok");
+  assert.equal(markOf(fine, said("unplaceable")), "warn");
+  assert.equal(markOf(fine, [...said("revert"), ...said("budget")]), "warn");
+  assert.equal(markOf(outcome([{ ...created(0), op: "unchanged" }]), []), "off");
+  assert.equal(markOf({ ...fine, verdict: "hold" }, []), "warn");
+  assert.equal(markOf({ ...fine, verdict: "deny" }, said("budget")), "bad");
+});
+
+test("what is known of a change before it is asked about is said first", () => {
+  const known = { code: "stops-all", message: "nothing is left" };
+  const reason = { code: "cost-unknown", message: "" };
+  assert.deepEqual(remarksOf(outcome([], [reason, known]), [known]), [known, reason]);
 });

@@ -12,14 +12,44 @@ function noted({ diff }: WriteView): Reason[] {
   return Array.isArray(to) ? (to as Reason[]) : [];
 }
 
-/** Everything a preview says of a change: why, and what would stand in the way of what follows. */
-export function remarksOf({ reasons, writes }: Outcome): Reason[] {
-  const all = [...reasons, ...writes.filter((w) => w.by !== "you").flatMap(noted)];
+/**
+ * Everything a preview says of a change: what was known of it before it was asked about, why, and
+ * what would stand in the way of what follows.
+ */
+export function remarksOf({ reasons, writes }: Outcome, known: readonly Reason[] = []): Reason[] {
+  const all = [...known, ...reasons, ...writes.filter((w) => w.by !== "you").flatMap(noted)];
   const seen = new Set<string>();
   return all.filter(({ code, message }) => {
     const key = `${code} ${message}`;
     return !seen.has(key) && seen.add(key);
   });
+}
+
+/** What only tells how it is done, or that it may be: it asks nobody to think twice. */
+const MERE: readonly string[] = [
+  "revert",
+  "deleting",
+  "deleted",
+  "moves",
+  "scaled",
+  "paused",
+  "aborted",
+  "budget-approved",
+  "standard-waived",
+];
+
+/** How a preview is marked: as the worst of what it says, and not only as the gate's word. */
+export type Mark = "ok" | "warn" | "bad" | "off";
+
+export function markOf(outcome: Outcome, remarks: readonly Reason[]): Mark {
+  if (outcome.verdict !== "commit") return outcome.verdict === "hold" ? "warn" : "bad";
+  if (remarks.some(({ code }) => !MERE.includes(code))) return "warn";
+  return changesAnything(outcome) ? "ok" : "off";
+}
+
+/** Whether carrying it out would change anything. */
+export function changesAnything({ writes }: Outcome): boolean {
+  return writes.some(({ op }) => op !== "unchanged");
 }
 
 /** What stands beside “Can be done”: that it is not all of it, or that something is said of it. */

@@ -6,10 +6,20 @@ const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 /** Spans told to the millisecond, though they are longer than a second. */
 const SPAN = /\b(?:\d+[dhms])+\d+ms\b/g;
 const MEMORY = /\b\d{4,}Ki\b/g;
+const ARROW = / -> /g;
 
-/** The same sentence at some moment: times in the reader's zone, spans and memory rounded. */
+/** What was and what is, with an arrow between them: the wire has what every terminal can show. */
+export const arrows = (text: string): string => text.replace(ARROW, " → ");
+
+/** Whether a text is to be typed in a terminal, and is no manifest. */
+export const isCommand = (text: string): boolean => text.startsWith("atoll ");
+
+/**
+ * The same sentence at some moment: times in the reader's zone, spans and memory rounded, and an
+ * arrow that is one.
+ */
 export function readable(text: string, now: number): string {
-  return text
+  return arrows(text)
     .replace(TIME, (time) => moment(Date.parse(time), now))
     .replace(SPAN, (span) => spanWords(parseSpan(span)))
     .replace(MEMORY, (amount) => memoryWords(parseMemory(amount)));

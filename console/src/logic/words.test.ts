@@ -5,7 +5,7 @@ import { rangeOf } from "../parts/window";
 import { changedTarget, diffLines, valueWords } from "./diff";
 import { candidates, scoreOf } from "./find";
 import { sequences } from "./keys";
-import { readable } from "./prose";
+import { isCommand, readable } from "./prose";
 import { cpuWords, memoryWords, parseCpu, parseMemory, percent, portionOf } from "./quantity";
 import { countdown, parseSpan, spanShort, spanWords } from "./time";
 import { toYaml } from "./yaml";
@@ -160,6 +160,7 @@ test("sentences of the server are rounded as people read them", () => {
   assert.equal(said, "8 instances take 280m of 2 cpu; heard 1m 7s ago, in 250ms");
   assert.equal(readable("512Mi of 24731708Ki", now), "512Mi of 23.6 GiB");
   assert.match(readable("since 2026-11-26T19:15:49.156Z,", now), /^since \d\d:15:49,$/);
+  assert.equal(readable("0.04 -> 0.06 EUR an hour", now), "0.04 → 0.06 EUR an hour");
 });
 
 test("peaks and decisions are found by their names, decisions once something is typed", () => {
@@ -170,4 +171,9 @@ test("peaks and decisions are found by their names, decisions once something is 
   const found = (typed: string) => candidates(tables, typed, 9).map((hit) => hit.plural);
   assert.deepEqual(found("shop"), ["peaks", "decisions"]);
   assert.deepEqual(found(""), ["peaks"]);
+});
+
+test("what is typed is told from what is applied: it breaks where it does not fit", () => {
+  assert.ok(isCommand("atoll migrate off zone/a --dry-run     # waves\natoll migrate balance"));
+  assert.ok(!isCommand("apiVersion: atoll/v1\nkind: Pool"));
 });

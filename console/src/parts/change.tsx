@@ -2,11 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type KeyboardEvent, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/http";
-import type { Outcome } from "../api/objects";
+import type { Outcome, Reason } from "../api/objects";
+import { changesAnything } from "../logic/outcome";
 import { Dialog } from "./dialog";
 import { Skeleton } from "./empty";
 import { notify } from "./notices";
-import { changesAnything, OutcomeView } from "./outcome";
+import { OutcomeView } from "./outcome";
 import { ProblemView } from "./problem";
 
 export interface Proposal {
@@ -16,6 +17,8 @@ export interface Proposal {
   readonly apply: () => Promise<Outcome>;
   /** Said once it is done. */
   readonly done: string;
+  /** What is to be said of it before, beside what the server says. */
+  readonly remarks?: readonly Reason[];
 }
 
 interface Props {
@@ -90,7 +93,7 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
             {preview.error && !failure && settledKey === key && (
               <ProblemView problem={preview.error} />
             )}
-            {current && !failure && <OutcomeView outcome={current} />}
+            {current && !failure && <OutcomeView outcome={current} known={proposal?.remarks} />}
             {!current && !preview.error && proposal && <Skeleton lines={2} />}
           </section>
         </div>

@@ -1,44 +1,46 @@
 // What a change would do, or has done: the gate's word, its reasons, and every write that follows.
-import type { Outcome, VerdictWord, WriteView } from "../api/objects";
-import { butOf, remarksOf, UNPLACEABLE } from "../logic/outcome";
+import type { Outcome, Reason, VerdictWord, WriteView } from "../api/objects";
+import { butOf, changesAnything, markOf, remarksOf } from "../logic/outcome";
 import { counted } from "../logic/quantity";
 import { Diff } from "./diff";
 import { Icon } from "./icon";
+import { Prose } from "./prose";
 import { Reasons } from "./reasons";
 import "./outcome.css";
 
-const VERDICTS: Readonly<Record<VerdictWord, { word: string; tone: string }>> = {
-  commit: { word: "Can be done", tone: "ok" },
-  hold: { word: "Held back", tone: "warn" },
-  deny: { word: "Refused", tone: "bad" },
+const VERDICTS: Readonly<Record<VerdictWord, string>> = {
+  commit: "Can be done",
+  hold: "Held back",
+  deny: "Refused",
 };
 
 const MOST = 12;
 
-/** Whether carrying it out would change anything. */
-export function changesAnything(outcome: Outcome): boolean {
-  return outcome.writes.some((w) => w.op !== "unchanged");
+interface Props {
+  outcome: Outcome;
+  /** What is to be said of it beside what the server says. */
+  known?: readonly Reason[];
 }
 
-export function OutcomeView({ outcome }: { outcome: Outcome }) {
+export function OutcomeView({ outcome, known }: Props) {
   const mine = outcome.writes.filter((w) => w.by === "you");
   const next = outcome.writes.filter((w) => w.by !== "you" && w.op !== "unchanged");
-  const { word, tone } = VERDICTS[outcome.verdict];
   const passes = outcome.verdict === "commit";
   const nothing = passes && !changesAnything(outcome);
-  const remarks = remarksOf(outcome);
+  const remarks = remarksOf(outcome, known);
+  const mark = markOf(outcome, remarks);
   const but = passes && !nothing ? butOf(remarks) : undefined;
-  const look = nothing
-    ? "off"
-    : remarks.some(({ code }) => code === UNPLACEABLE) && passes
-      ? "warn"
-      : tone;
+  const said = nothing ? "Nothing would change" : VERDICTS[outcome.verdict];
   return (
     <div className="outcome">
-      <div className={`verdict ${look}`}>
-        <Icon name={passes ? "check" : "lock"} />
-        <b>{nothing ? "Nothing would change" : [word, but].filter(Boolean).join(", ")}</b>
-        {outcome.cost && <span className="quiet">costs {outcome.cost}</span>}
+      <div className={`verdict ${mark}`}>
+        <Icon name={passes ? (mark === "warn" ? "warning" : "check") : "lock"} />
+        <b>{[said, but].filter(Boolean).join(", ")}</b>
+        {outcome.cost && (
+          <span className="quiet">
+            costs <Prose text={outcome.cost} />
+          </span>
+        )}
       </div>
       <Reasons reasons={remarks} />
       {mine.map((write) => (
