@@ -115,6 +115,7 @@ export function DeploymentPage({
       {editing && (
         <EditTarget
           deployment={deployment}
+          application={application}
           releases={fleet.releases}
           onClose={() => setEditing(false)}
         />
