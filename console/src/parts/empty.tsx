@@ -1,5 +1,7 @@
 // Where there is nothing to show: says why, and how there would be.
 import type { ReactNode } from "react";
+import { isCommand } from "../logic/prose";
+import { Copy } from "./copy";
 import "./empty.css";
 
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
@@ -11,9 +13,17 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** A command to type, or a manifest to write. */
+/** A command to type, which breaks where there is no room, or a manifest to write, which scrolls. */
 export function Example({ children }: { children: string }) {
-  return <pre className="example">{children}</pre>;
+  return (
+    <div className="example">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+      <pre className={isCommand(children) ? "command" : undefined} tabIndex={0}>
+        {children}
+      </pre>
+      <Copy text={children} what={isCommand(children) ? "the command" : "the example"} bare />
+    </div>
+  );
 }
 
 /** Stands where something is about to come, in its size. */
