@@ -5,10 +5,12 @@ import {
   actionOn,
   actionWord,
   becauseOf,
+  farWord,
   helpedOf,
   ordered,
   rightOf,
   stateOf,
+  stoodWords,
   stopOf,
 } from "./decisions";
 
@@ -51,6 +53,23 @@ test("what is in the way is told while it is not done, and what spoke for it aft
   assert.equal(becauseOf(decision("d", at, { phase: "skipped", votes, reasons })), "stopped");
   const acted = decision("d", at, { phase: "acting", actedAt: at, votes, reasons });
   assert.equal(becauseOf(acted), "it hangs");
+});
+
+test("votes of what was done or is over are told as they stood then, and count no further", () => {
+  const at = "2026-01-01T00:00:00Z";
+  const since = "2025-12-31T23:55:00Z";
+  const mode = "advise";
+  const open = decision("d", at, { phase: "advised", mode });
+  assert.equal(stoodWords(since, open), undefined);
+  assert.equal(farWord(open), "advises");
+  const acted = decision("d", at, { actedAt: at, mode: "act" });
+  assert.equal(stoodWords(since, acted), "for 5m when it was done");
+  const later = { endedAt: "2026-01-01T00:02:00Z" };
+  const over = decision("d", at, { ...later, mode });
+  assert.equal(stoodWords(since, over), "for 7m when it ended");
+  assert.equal(farWord(over), "advised");
+  const done = decision("d", at, { actedAt: at, ...later });
+  assert.equal(stoodWords(since, done), "for 5m when it was done");
 });
 
 test("only a freeze of decisions stops them", () => {

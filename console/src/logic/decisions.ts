@@ -11,7 +11,7 @@ import type {
 } from "../api/objects";
 import { freezeState } from "./freeze";
 import type { Tone } from "./phases";
-import { parseTime } from "./time";
+import { parseTime, spanWords, type Written } from "./time";
 
 const PHASE: Readonly<Record<DecisionPhase, { word: string; tone: Tone }>> = {
   open: { word: "just made", tone: "move" },
@@ -72,6 +72,37 @@ export const MODE: Readonly<Record<ActMode, string>> = {
   approve: "asks for approval",
   act: "acts",
 };
+
+/** The same of what is over. */
+const MODE_THEN: Readonly<Record<ActMode, string>> = {
+  observe: "only recorded",
+  advise: "advised",
+  approve: "asked for approval",
+  act: "acted",
+};
+
+/** How far a policy goes with a decision, or went, once that is over. */
+export function farWord(decision: Decision): string {
+  const { mode } = decision.status;
+  if (!mode) return "";
+  return isOver(decision) ? MODE_THEN[mode] : MODE[mode];
+}
+
+/** Votes are counted until it is done, or over without that: what came later is none of it. */
+export function votedUntil({ status }: Decision): { at: number; word: string } | undefined {
+  const done = parseTime(status.actedAt);
+  if (done !== undefined) return { at: done, word: "when it was done" };
+  const ended = parseTime(status.endedAt);
+  return ended === undefined ? undefined : { at: ended, word: "when it ended" };
+}
+
+/** How long a vote had stood by then: `for 5m when it was done`; nothing while it stands. */
+export function stoodWords(since: Written, decision: Decision): string | undefined {
+  const until = votedUntil(decision);
+  const from = parseTime(since);
+  if (!until || from === undefined) return undefined;
+  return `for ${spanWords(Math.max(0, until.at - from))} ${until.word}`;
+}
 
 const RANK: readonly DecisionPhase[] = [
   "escalated",

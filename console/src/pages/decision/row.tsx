@@ -1,6 +1,15 @@
 // One decision: what it does and why in a line, its evidence below, and what people can say of it.
 import type { Decision } from "../../api/objects";
-import { actionOn, actionWord, becauseOf, isOver, MODE, stateOf } from "../../logic/decisions";
+import {
+  actionOn,
+  actionWord,
+  becauseOf,
+  farWord,
+  isOver,
+  stateOf,
+  stoodWords,
+  votedUntil,
+} from "../../logic/decisions";
 import { Ago } from "../../parts/ago";
 import { RightWrong } from "../../parts/judging";
 import { ObjectLink, SubjectLink } from "../../parts/object-link";
@@ -44,7 +53,7 @@ function DecisionRow({ decision, mayWrite, ask }: RowProps) {
           <span className="decision-how">
             <State {...stateOf(decision)} />
             <span className="small quiet">
-              {status.policy} {status.mode && MODE[status.mode]}, <Ago at={metadata.createdAt} />
+              {status.policy} {farWord(decision)}, <Ago at={metadata.createdAt} /> ago
             </span>
           </span>
         </summary>
@@ -84,6 +93,9 @@ export function Verdicts({ decision, ask }: Omit<RowProps, "mayWrite">) {
 export function Evidence({ decision }: { decision: Decision }) {
   const { spec, status, metadata } = decision;
   const { votes = [], changes = [], suspects = [], reasons = [], verdict, expected } = status;
+  // What is over is told as it was then: nobody votes on it, and nothing waits for the gate.
+  const voted = votedUntil(decision) !== undefined;
+  const over = isOver(decision);
   return (
     <div className="decision-evidence">
       <dl>
@@ -93,7 +105,7 @@ export function Evidence({ decision }: { decision: Decision }) {
           <ObjectLink plural="decisions" name={metadata.name} />
         </dd>
         {votes.map((vote) => (
-          <Line key={vote.policy} name={vote.notFollowed ? "other vote" : "vote"}>
+          <Line key={vote.policy} name={voteName(voted, Boolean(vote.notFollowed))}>
             <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
             {vote.message}
             {Object.entries(vote.values ?? {}).map(([name, value]) => (
@@ -101,18 +113,31 @@ export function Evidence({ decision }: { decision: Decision }) {
             ))}
             <span className="quiet">
               {" "}
-              for <Ago at={vote.since} />
+              {stoodWords(vote.since, decision) ?? (
+                <>
+                  for <Ago at={vote.since} />
+                </>
+              )}
             </span>
             {vote.notFollowed && <p className="quiet">{vote.notFollowed}</p>}
           </Line>
         ))}
         {changes.length > 0 && (
-          <Line name={status.actedAt ? "was done" : "would be done"}>{changes.join("; ")}</Line>
+          <Line
+            name={status.actedAt ? "was done" : over ? "would have been done" : "would be done"}
+          >
+            {changes.join("; ")}
+          </Line>
         )}
-        {verdict && <Line name="the gate">{verdict.passes ? "lets it through" : "holds it"}</Line>}
+        {verdict && <Line name="the gate">{gateWord(verdict.passes, voted)}</Line>}
         {expected && (
           <Line name="expected">
             <code>{expected.that}</code>
+          </Line>
+        )}
+        {over && (
+          <Line name="ended">
+            <Ago at={status.endedAt} long /> ago
           </Line>
         )}
         {status.effect && <Line name="effect">{status.effect.message}</Line>}
@@ -135,6 +160,16 @@ export function Evidence({ decision }: { decision: Decision }) {
       <Reasons reasons={[...reasons, ...(verdict?.reasons ?? [])]} />
     </div>
   );
+}
+
+function voteName(voted: boolean, other: boolean): string {
+  if (voted) return other ? "also voted" : "voted";
+  return other ? "other vote" : "vote";
+}
+
+function gateWord(passes: boolean, then: boolean): string {
+  if (passes) return then ? "let it through" : "lets it through";
+  return then ? "held it" : "holds it";
 }
 
 function Line({ name, children }: { name: string; children: React.ReactNode }) {
