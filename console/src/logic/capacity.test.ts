@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Autoscaler, CapacityRow } from "../api/objects";
-import { forecastUse, noForecast, rowState, simplest, supposes, wrongDemand } from "./capacity";
+import type { Autoscaler, CapacityReport, CapacityRow } from "../api/objects";
+import {
+  capacityLead,
+  forecastUse,
+  noForecast,
+  rowState,
+  simplest,
+  supposes,
+  wrongDemand,
+} from "./capacity";
 import { moneyWords } from "./money";
 import { wholeShare } from "./units";
 
@@ -23,6 +31,18 @@ test("what lacks and finds no room is worst; what is not measured is not enough"
   assert.equal(rowState(row({ load: 1, missing: 3, placed: 3 })).tone, "warn");
   assert.equal(rowState(row({})).tone, "unknown");
   assert.equal(rowState(row({ load: 1 })).tone, "ok");
+});
+
+test("where nothing is measured nothing is said to be well, and what is not measured is counted", () => {
+  const lead = (deployments: CapacityRow[], undeclared: string[] = [], unplaced = 0) =>
+    capacityLead({ deployments, undeclared, unplaced } as unknown as CapacityReport, false);
+  assert.equal(lead([]), "nothing is measured yet");
+  assert.equal(lead([row({})], ["web.dev"]), "nothing is measured yet");
+  assert.equal(lead([row({ load: 1 })]), "1 deployment measured, none lacks instances");
+  assert.equal(
+    lead([row({ load: 1 }), row({ load: 9, missing: 2 }), row({})], ["web.dev"], 1),
+    "1 of 2 deployments lacks instances; no host has room for 1 instance; 2 not measured",
+  );
 });
 
 test("the simplest forecasts are measured over what there is, gaps left out", () => {

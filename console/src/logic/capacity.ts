@@ -1,7 +1,8 @@
 // What deployments can carry in words, and how good forecasts are beside the simplest ones. What is
 // not measured is not counted as zero.
-import type { Autoscaler, Capacity, CapacityRow } from "../api/objects";
+import type { Autoscaler, Capacity, CapacityReport, CapacityRow } from "../api/objects";
 import type { Tone } from "./phases";
+import { counted } from "./quantity";
 import type { Values } from "./series";
 
 type Phase = NonNullable<Capacity["status"]["phase"]>;
@@ -31,6 +32,27 @@ export function rowState(row: CapacityRow): { word: string; tone: Tone } {
   }
   if (row.missing > 0) return { word: `${row.missing} lacking`, tone: "warn" };
   return { word: "enough", tone: "ok" };
+}
+
+export const isMeasured = ({ load }: CapacityRow): boolean => typeof load === "number";
+
+/** What a report comes to; where nothing is measured, nothing is said to be well. */
+export function capacityLead(report: CapacityReport, supposed: boolean): string {
+  const { deployments, undeclared = [], unplaced } = report;
+  const rows = deployments.filter(isMeasured);
+  if (rows.length === 0) return "nothing is measured yet";
+  const lacking = rows.filter((row) => row.missing > 0).length;
+  const verb = supposed ? "would lack" : lacking > 1 ? "lack" : "lacks";
+  const all = counted(rows.length, "deployment");
+  const silent = deployments.length - rows.length + undeclared.length;
+  const told = [
+    lacking === 0
+      ? `${all} measured, none ${verb} instances`
+      : `${lacking} of ${all} ${verb} instances`,
+    unplaced > 0 && `no host has room for ${counted(unplaced, "instance")}`,
+    silent > 0 && `${silent} not measured`,
+  ];
+  return told.filter(Boolean).join("; ");
 }
 
 /** Why the days ahead are not known; `since` says since when its load is measured, if it is. */

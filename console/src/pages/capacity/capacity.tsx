@@ -6,14 +6,21 @@ import { type FormEvent, useMemo, useState } from "react";
 import { useCapacityReport } from "../../api/forecasts";
 import { useFleet, useNow, useSynced } from "../../api/live";
 import type { CapacityReport, CapacityRow, GroupRow, WhatIf } from "../../api/objects";
-import { KNOWN, rowState, supposes, wrongDemand } from "../../logic/capacity";
+import {
+  capacityLead,
+  isMeasured,
+  KNOWN,
+  rowState,
+  supposes,
+  wrongDemand,
+} from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
 import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { measured, wholeShare } from "../../logic/units";
 import { useAdjust } from "../../parts/adjust";
 import { Meter } from "../../parts/bars";
-import { Empty, Example, Skeleton } from "../../parts/empty";
+import { Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
 import { Dot, State } from "../../parts/phase";
 import { ProblemView } from "../../parts/problem";
@@ -21,16 +28,8 @@ import { type Column, Table } from "../../parts/table";
 import type { CapacitySearch } from "../../router";
 import { Head } from "../../shell/head";
 import { Sizes } from "./sizes";
+import { Unmeasured } from "./unmeasured";
 import "./capacity.css";
-
-const FIRST = `kind: Application
-metadata: { name: shop }
-spec:
-  scaling:
-    min: 2
-    max: 40
-    perInstance: { query: 'sum(rate(http_requests_total[1m]))', target: 80 }
-    predict: true`;
 
 export function CapacityPage(typed: CapacitySearch) {
   const synced = useSynced();
@@ -39,44 +38,24 @@ export function CapacityPage(typed: CapacitySearch) {
   const report = useCapacityReport(asked);
   const { data, error } = report;
   const supposed = supposes(asked);
+  // Then that is the first to know, and not how much there is of nothing.
+  const unmeasured = data !== undefined && !data.deployments.some(isMeasured);
   if (!synced || (!data && !error)) return <Skeleton lines={10} />;
   return (
     <>
-      <Head title="Capacity" lead={data && leadOf(data, asked)} />
+      <Head title="Capacity" lead={data && capacityLead(data, supposed)} />
       <div className="stack">
+        {data && unmeasured && <Unmeasured report={data} />}
         <Suppose asked={typed} wrong={wrong} />
         {error && <ProblemView problem={error} again={() => void report.refetch()} />}
-        {data && data.deployments.length === 0 && (
-          <section className="panel">
-            <Empty title="No application says what one of its instances carries">
-              <p>
-                With <code>scaling.perInstance</code> the platform learns what an instance really
-                carries, keeps the number, and says when it runs out:
-              </p>
-              <Example>{FIRST}</Example>
-            </Empty>
-          </section>
-        )}
-        {data && data.deployments.length > 0 && (
-          <>
-            <Whole report={data} supposed={supposed} />
-            <Deployments rows={data.deployments} undeclared={data.undeclared ?? []} />
-          </>
-        )}
+        {data?.deployments.some(isMeasured) && <Whole report={data} supposed={supposed} />}
+        {data && data.deployments.length > 0 && <Deployments rows={data.deployments} />}
+        {data && !unmeasured && <Unmeasured report={data} />}
         {data && <Zones report={data} />}
         <Sizes />
       </div>
     </>
   );
-}
-
-function leadOf({ deployments, unplaced }: CapacityReport, asked: WhatIf): string {
-  const lacking = deployments.filter((row) => row.missing > 0).length;
-  const would = supposes(asked) ? "would lack" : lacking === 1 ? "lacks" : "lack";
-  const all = counted(deployments.length, "deployment");
-  if (lacking === 0) return `${all}, none ${supposes(asked) ? "would lack" : "lacks"} instances`;
-  const without = unplaced > 0 ? `; no host has room for ${counted(unplaced, "instance")}` : "";
-  return `${lacking} of ${all} ${would} instances${without}`;
 }
 
 const TIMES = [1, 1.5, 2, 3, 5, 10] as const;
@@ -194,7 +173,7 @@ function Whole({ report, supposed }: { report: CapacityReport; supposed: boolean
 }
 
 function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supposed: boolean }) {
-  const { headroom, needed, left, missing, placed, unmeasured, tightest } = room;
+  const { deployments, headroom, needed, left, missing, placed, unmeasured, tightest } = room;
   const unplaced = missing - placed;
   const tone = unplaced > 0 ? "bad" : missing > 0 ? "warn" : "ok";
   const known = typeof headroom === "number";
@@ -205,16 +184,20 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
         {known ? wholeShare(headroom) : <span className="quiet">not known</span>}
         {known && <span className="room-word"> headroom</span>}
       </p>
-      <Meter used={needed} whole={Math.max(1, left)} label={`${name}: instances needed`} />
-      <p className="small second">
-        {needed} needed of {left} that {supposed ? "would serve" : "serve"}
-        {missing > 0 && (
-          <span className={`room-lack ${tone}`}>
-            <Dot tone={tone} /> {missing} lacking
-            {unplaced > 0 && `, ${unplaced} without room`}
-          </span>
-        )}
-      </p>
+      {unmeasured < deployments && (
+        <>
+          <Meter used={needed} whole={Math.max(1, left)} label={`${name}: instances needed`} />
+          <p className="small second">
+            {needed} needed of {left} that {supposed ? "would serve" : "serve"}
+            {missing > 0 && (
+              <span className={`room-lack ${tone}`}>
+                <Dot tone={tone} /> {missing} lacking
+                {unplaced > 0 && `, ${unplaced} without room`}
+              </span>
+            )}
+          </p>
+        </>
+      )}
       {known && tightest && <p className="small quiet">least in {tightest}</p>}
       {unmeasured > 0 && (
         <p className="small quiet">{counted(unmeasured, "deployment")} not measured</p>
@@ -244,7 +227,7 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
   {
     id: "state",
     head: "",
-    width: "minmax(10rem, 1fr)",
+    width: "minmax(11.5rem, 1fr)",
     cell: (row) => <State {...rowState(row)} />,
   },
   { id: "load", head: "Load", width: "5rem", right: true, cell: (row) => number(row.load) },
@@ -318,13 +301,7 @@ function RunsOut({ row }: { row: CapacityRow }) {
   );
 }
 
-interface DeploymentsProps {
-  rows: readonly CapacityRow[];
-  /** Those of which nothing is known. */
-  undeclared: readonly string[];
-}
-
-function Deployments({ rows, undeclared }: DeploymentsProps) {
+function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
   const navigate = useNavigate();
   const notes = rows.flatMap((row) =>
     (row.notes ?? []).map((note) => ({ deployment: row.deployment, note })),
@@ -336,7 +313,7 @@ function Deployments({ rows, undeclared }: DeploymentsProps) {
         columns={COLUMNS}
         rows={rows}
         keyOf={(row) => row.deployment}
-        compactHeight={104}
+        compactHeight={88}
         compact={(row) => (
           <div className="capacity-compact">
             <span className="row">
@@ -366,13 +343,6 @@ function Deployments({ rows, undeclared }: DeploymentsProps) {
           ))}
           {notes.length > 30 && <li className="quiet">and {notes.length - 30} more</li>}
         </ul>
-      )}
-      {undeclared.length > 0 && (
-        <p className="capacity-notes small second">
-          Nothing is known of {undeclared.slice(0, 5).join(", ")}
-          {undeclared.length > 5 && ` and ${undeclared.length - 5} more`}: what an instance carries
-          is not declared, see <code>scaling.perInstance</code>.
-        </p>
       )}
     </section>
   );

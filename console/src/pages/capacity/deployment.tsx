@@ -177,8 +177,8 @@ function Load({ capacity, autoscaler }: LoadProps) {
           {data.lines.length === 0 ? (
             <Empty title="Its load is not measured">
               <p>
-                An autoscaler keeps what its signals say as <code>scaling:signal</code>; nothing of
-                it is there yet.
+                Put load on it and wait some minutes: its autoscaler keeps what it sees as{" "}
+                <code>scaling:signal</code>, and nothing of that is there yet. What it lacks:
               </p>
               <Example>{`atoll why autoscaler/${name}`}</Example>
             </Empty>

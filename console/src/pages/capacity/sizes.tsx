@@ -79,7 +79,8 @@ function Change({ row, say }: { row: SizeRow; say: (of: Resources) => string }) 
   const other = advised && say(advised) !== say(asked);
   return (
     <span className="nowrap">
-      {say(asked)} <span className="quiet">asked, {used ? say(used) : "not known"} used</span>
+      {say(asked)}{" "}
+      <span className="quiet">asked, {used ? `${say(used)} used` : "use not known"}</span>
       {other && <b> → {say(advised)}</b>}
     </span>
   );
