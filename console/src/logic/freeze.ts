@@ -1,8 +1,15 @@
 // Whether a freeze holds. What it holds back is decided by the server alone.
 import type { Freeze } from "../api/objects";
+import type { Tone } from "./phases";
 import { parseTime } from "./time";
 
 export type FreezeState = "active" | "ahead" | "over";
+
+export const FREEZE: Readonly<Record<FreezeState, { word: string; tone: Tone }>> = {
+  active: { word: "in force", tone: "warn" },
+  ahead: { word: "ahead", tone: "held" },
+  over: { word: "over", tone: "off" },
+};
 
 export function freezeState(freeze: Freeze, now: number): FreezeState {
   const from = parseTime(freeze.spec.from);

@@ -16,7 +16,14 @@ import { State } from "../../parts/phase";
 import { useMayWrite } from "../../shell/who";
 import "./budget.css";
 
-export function BudgetView({ budget, children }: { budget: Budget; children?: ReactNode }) {
+interface Props {
+  budget: Budget;
+  /** On a page of its own, whose head has its name and how it stands. */
+  own?: boolean;
+  children?: ReactNode;
+}
+
+export function BudgetView({ budget, own = false, children }: Props) {
   const { metadata, spec, status } = budget;
   const { name } = metadata;
   const mayWrite = useMayWrite();
@@ -27,11 +34,17 @@ export function BudgetView({ budget, children }: { budget: Budget; children?: Re
   return (
     <section className="panel" aria-label={name} data-row>
       <header>
-        <h2>
-          <ObjectLink plural="budgets" name={name} className="strong" />
-        </h2>
-        <span className="small second budget-of">{ofWhat(budget)}</span>
-        <State {...BUDGET[status.phase ?? "unknown"]} />
+        {own ? (
+          <h2>Budget of {ofWhat(budget)}</h2>
+        ) : (
+          <>
+            <h2>
+              <ObjectLink plural="budgets" name={name} className="strong" />
+            </h2>
+            <span className="small second budget-of">{ofWhat(budget)}</span>
+            <State {...BUDGET[status.phase ?? "unknown"]} />
+          </>
+        )}
       </header>
       <div className="body stack tight">
         {spec.month && <MonthView budget={budget} />}

@@ -1,8 +1,8 @@
-// One decision on its own page: how it stands, its evidence, and what people can do about it.
+// One decision on its own page: what is done and why, its evidence, and what people can do about it.
 import { useState } from "react";
 import type { Decision } from "../../api/objects";
-import { actionOn, becauseOf, stateOf } from "../../logic/decisions";
-import { State } from "../../parts/phase";
+import { actionOn, becauseOf } from "../../logic/decisions";
+import { Prose } from "../../parts/prose";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
 import { Evidence, Verdicts } from "./row";
@@ -15,10 +15,11 @@ export function DecisionAtWork({ decision }: { decision: Decision }) {
       <div className="body stack">
         <div className="decision-page">
           <p className="strong">{actionOn(decision.status.action, decision.spec.subject)}</p>
-          <State {...stateOf(decision)} />
           {mayWrite && <Verdicts decision={decision} ask={setAsked} />}
         </div>
-        <p className="second">{becauseOf(decision)}</p>
+        <p className="second">
+          <Prose text={becauseOf(decision)} />
+        </p>
         <Evidence decision={decision} />
       </div>
       {asked && <Judge asked={asked} onClose={() => setAsked(null)} />}

@@ -18,6 +18,7 @@ import { Empty, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import { Tabs } from "../../parts/tabs";
 import { Head } from "../../shell/head";
@@ -119,7 +120,9 @@ function Policies({ policies }: { policies: readonly Policy[] }) {
           <li key={policy.metadata.name} className="policy" data-row>
             <div>
               <ObjectLink plural="policies" name={policy.metadata.name} className="strong" />
-              <p className="second">{policy.spec.description}</p>
+              <p className="second">
+                <Prose text={policy.spec.description ?? ""} />
+              </p>
               <Reasons reasons={policy.status.reasons ?? []} most={2} />
             </div>
             <div>

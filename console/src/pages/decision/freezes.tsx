@@ -1,7 +1,7 @@
 // Freezes: the times in which changes are held back.
 import { useCoarseNow, useFleet, useSynced } from "../../api/live";
 import type { Freeze } from "../../api/objects";
-import { type FreezeState, freezeState } from "../../logic/freeze";
+import { FREEZE, type FreezeState, freezeState } from "../../logic/freeze";
 import { counted } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { Empty, Example, Skeleton } from "../../parts/empty";
@@ -74,11 +74,6 @@ function Row({ freeze, state, now }: { freeze: Freeze; state: FreezeState; now: 
   const { spec, metadata } = freeze;
   const from = parseTime(spec.from);
   const until = parseTime(spec.until);
-  const look = {
-    active: { word: "in force", tone: "warn" },
-    ahead: { word: "ahead", tone: "held" },
-    over: { word: "over", tone: "off" },
-  } as const;
   return (
     <li className={`freeze ${state}`} data-row>
       <div className="freeze-what">
@@ -86,7 +81,7 @@ function Row({ freeze, state, now }: { freeze: Freeze; state: FreezeState; now: 
         <p className="second">{spec.reason}</p>
       </div>
       <div className="freeze-when">
-        <State {...look[state]} />
+        <State {...FREEZE[state]} />
         <p className="small second">{when(freeze, state, now)}</p>
       </div>
       <div className="small second">

@@ -3,18 +3,11 @@
 import { useState } from "react";
 import { useFleet } from "../../api/live";
 import type { Policy } from "../../api/objects";
-import {
-  actionWord,
-  helpedOf,
-  MODE,
-  modeWord,
-  ordered,
-  POLICY_LOOK,
-  rightOf,
-} from "../../logic/decisions";
+import { actionWord, helpedOf, MODE, modeWord, ordered, rightOf } from "../../logic/decisions";
 import { Empty } from "../../parts/empty";
 import { Fact, Facts } from "../../parts/facts";
-import { State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
+import { Reasons } from "../../parts/reasons";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
 import { DecisionList } from "./row";
@@ -47,11 +40,13 @@ export function PolicyAtWork({ policy }: { policy: Policy }) {
     <>
       <section className="panel" aria-label="what it does">
         <div className="body stack">
-          {spec.description && <p>{spec.description}</p>}
+          {spec.description && (
+            <p>
+              <Prose text={spec.description} />
+            </p>
+          )}
+          <Reasons reasons={status.reasons ?? []} />
           <Facts>
-            <Fact name="now">
-              <State {...POLICY_LOOK[status.phase ?? "quiet"]} />
-            </Fact>
             <Fact name="looks at">{subjectsOf(spec)}</Fact>
             <Fact name={`votes when, for ${spec.for}`}>
               <code>{spec.when}</code>

@@ -14,6 +14,7 @@ import { Ago } from "../../parts/ago";
 import { RightWrong } from "../../parts/judging";
 import { ObjectLink, SubjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import type { Asked } from "./judge";
 import "./decisions.css";
@@ -48,7 +49,9 @@ function DecisionRow({ decision, mayWrite, ask }: RowProps) {
         <summary>
           <span className="decision-what">
             <span className="strong">{actionOn(status.action, spec.subject)}</span>
-            <span className="second">{becauseOf(decision)}</span>
+            <span className="second">
+              <Prose text={becauseOf(decision)} />
+            </span>
           </span>
           <span className="decision-how">
             <State {...stateOf(decision)} />
@@ -107,7 +110,7 @@ export function Evidence({ decision }: { decision: Decision }) {
         {votes.map((vote) => (
           <Line key={vote.policy} name={voteName(voted, Boolean(vote.notFollowed))}>
             <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
-            {vote.message}
+            <Prose text={vote.message} />
             {Object.entries(vote.values ?? {}).map(([name, value]) => (
               <code key={name}> {`${name} ${value.toPrecision(4)}`}</code>
             ))}
@@ -119,14 +122,19 @@ export function Evidence({ decision }: { decision: Decision }) {
                 </>
               )}
             </span>
-            {vote.notFollowed && <p className="quiet">{vote.notFollowed}</p>}
+            {vote.notFollowed && (
+              <p className="quiet">
+                {voted && "not followed: "}
+                <Prose text={vote.notFollowed} />
+              </p>
+            )}
           </Line>
         ))}
         {changes.length > 0 && (
           <Line
             name={status.actedAt ? "was done" : over ? "would have been done" : "would be done"}
           >
-            {changes.join("; ")}
+            <Prose text={changes.join("; ")} />
           </Line>
         )}
         {verdict && <Line name="the gate">{gateWord(verdict.passes, voted)}</Line>}
@@ -140,7 +148,11 @@ export function Evidence({ decision }: { decision: Decision }) {
             <Ago at={status.endedAt} long /> ago
           </Line>
         )}
-        {status.effect && <Line name="effect">{status.effect.message}</Line>}
+        {status.effect && (
+          <Line name="effect">
+            <Prose text={status.effect.message} />
+          </Line>
+        )}
         {(status.approvedBy ?? []).length > 0 && (
           <Line name="approved by">{status.approvedBy?.join(", ")}</Line>
         )}
@@ -153,7 +165,9 @@ export function Evidence({ decision }: { decision: Decision }) {
         {suspects.map((suspect, i) => (
           <Line key={suspect.object} name={i === 0 ? "likely cause" : "or"}>
             <SubjectLink subject={suspect.object} />: {suspect.change}
-            <span className="quiet">, {suspect.why}</span>
+            <span className="quiet">
+              , <Prose text={suspect.why} />
+            </span>
           </Line>
         ))}
       </dl>

@@ -1,15 +1,15 @@
-// The page of any object that has none of its own: its view where its kind has one, its manifest,
-// why it is as it is, its history.
+// The page of any object that has none of its own: how it stands, its view where its kind has one,
+// its manifest, why it is as it is, its history.
 
 import { Suspense } from "react";
 import type { Drift } from "../../api/inventory";
-import { useObject, useSynced } from "../../api/live";
-import type { Plural, Reason, Watched } from "../../api/objects";
-import { Ago } from "../../parts/ago";
+import { useCoarseNow, useObject, useSynced } from "../../api/live";
+import type { Plural, Watched } from "../../api/objects";
+import { standingOf } from "../../logic/standing";
 import { Skeleton } from "../../parts/empty";
-import { Fact, Facts } from "../../parts/facts";
 import { HistoryView } from "../../parts/history";
 import { Manifest } from "../../parts/manifest";
+import { State } from "../../parts/phase";
 import { Reasons } from "../../parts/reasons";
 import { Tabs } from "../../parts/tabs";
 import { Why } from "../../parts/why";
@@ -24,6 +24,7 @@ import { ApplicationDeployments } from "../deployment/of-application";
 import { ApplicationMetrics, ApplicationObjectives } from "../monitoring/of-application";
 import { ApplicationStandards } from "../policy/of-application";
 import { NoObject } from "./missing";
+import { Standing } from "./standing";
 
 const BudgetView = late(async () => (await import("../budget/budget")).BudgetView);
 const PeakCard = late(async () => (await import("../peak/card")).PeakCard);
@@ -111,36 +112,29 @@ export function ObjectPage({ plural, name, tab: asked, ...search }: Props) {
   const object = useObject(plural, name);
   const synced = useSynced();
   const mayWrite = useMayWrite();
+  const now = useCoarseNow(60_000);
   if (!synced) return <Skeleton lines={8} />;
   if (!object) return <NoObject plural={plural} name={name} />;
-  const { generation = 0, revision = 0, createdAt, labels } = object.metadata;
+  const { generation = 0, revision = 0 } = object.metadata;
   const tabs = tabsOf(plural);
   const tab = asked ?? tabs[0]?.id ?? "manifest";
-  const reasons = (object.status as { reasons?: Reason[] }).reasons ?? [];
+  const look = standingOf(object, now);
+  // These views tell how it stands themselves.
+  const tells = tab === "why" || tab === OWN[plural]?.id;
 
   return (
     <>
-      <Head title={name} crumbs={[{ word: plural, to: HOMES[plural] ?? "/" }]} />
+      <Head
+        title={name}
+        crumbs={[{ word: plural, to: HOMES[plural] ?? "/" }]}
+        beside={look && <State {...look} />}
+      />
       <div className="stack">
-        <section className="panel">
-          <div className="body stack">
-            <Facts>
-              <Fact name="kind">{object.kind}</Fact>
-              <Fact name="made">
-                <Ago at={createdAt} /> ago
-              </Fact>
-              <Fact name="edits of the target">{generation}</Fact>
-              <Fact name="revision">r{revision}</Fact>
-              {Object.entries(labels ?? {}).map(([key, value]) => (
-                <Fact key={key} name={key}>
-                  {value}
-                </Fact>
-              ))}
-            </Facts>
-            <Reasons reasons={reasons} />
+        {!tells && (
+          <Standing plural={plural} object={object}>
             {object.kind === "Drift" && <FindingActs drift={object as unknown as Drift} />}
-          </div>
-        </section>
+          </Standing>
+        )}
         {plural === "applications" && <ApplicationDeployments name={name} />}
         <Tabs tabs={tabs} now={tab} label="views" />
         {tab === OWN[plural]?.id && <OwnView object={object} />}
@@ -167,13 +161,15 @@ function OwnView({ object }: { object: Watched }) {
     case "Budget":
       return (
         <Suspense fallback={<Skeleton lines={4} />}>
-          <BudgetView budget={object} />
+          <BudgetView budget={object} own>
+            <Reasons reasons={object.status.reasons ?? []} />
+          </BudgetView>
         </Suspense>
       );
     case "Peak":
       return (
         <Suspense fallback={<Skeleton lines={4} />}>
-          <PeakCard peak={object} />
+          <PeakCard peak={object} own />
         </Suspense>
       );
     default:

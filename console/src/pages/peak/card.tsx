@@ -22,29 +22,37 @@ import { momentIn, parseTime, spanWords } from "../../logic/time";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
+import { Reasons } from "../../parts/reasons";
 import "./peaks.css";
 
 interface CardProps {
   peak: Peak;
   /** Its calendar is. */
   open?: boolean;
+  /** On a page of its own, whose head has its name and how it stands. */
+  own?: boolean;
 }
 
-export function PeakCard({ peak, open = true }: CardProps) {
+export function PeakCard({ peak, open = true, own = false }: CardProps) {
   const now = useCoarseNow(1000);
   const { name } = peak.metadata;
   const { applications = [], phase } = peak.status;
   const ended = hasEnded(peak, now);
+  const where = `${farOf(peak, now)}, in ${peak.spec.environment}`;
   return (
     <section className="panel peak" aria-label={name} data-row>
       <header className="peak-head">
-        <h2>
-          <ObjectLink plural="peaks" name={name} />
-        </h2>
-        <State {...phaseOf(peak)} />
-        <span className="quiet">
-          {farOf(peak, now)}, in {peak.spec.environment}
-        </span>
+        {own ? (
+          <h2>{where}</h2>
+        ) : (
+          <>
+            <h2>
+              <ObjectLink plural="peaks" name={name} />
+            </h2>
+            <State {...phaseOf(peak)} />
+            <span className="quiet">{where}</span>
+          </>
+        )}
         {!ended && (
           <Link to="/rehearsal" search={{ of: `peak/${name}` }} className="button slim">
             <Icon name="rehearsal" /> Rehearse
@@ -52,6 +60,7 @@ export function PeakCard({ peak, open = true }: CardProps) {
         )}
       </header>
       <p className="small second">{whenOf(peak)}</p>
+      <Reasons reasons={peak.status.reasons ?? []} most={6} />
       {!ended && <Figures peak={peak} />}
       {!ended && applications.length > 0 && <Applications rows={applications} now={now} />}
       {phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
@@ -256,8 +265,8 @@ function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
         {Object.entries(report.applications ?? {}).map(([name, one]) => (
           <li key={name}>
             <b>{name}</b> {one.highest ?? "?"} of {one.expected ?? "?"} expected
-            {one.at && `, ${momentIn(one.at, peak.spec.timeZone)}`}; {one.least} to {one.most}{" "}
-            served
+            {one.at && `, ${momentIn(one.at, peak.spec.timeZone)}`}
+            {`; ${one.least === one.most ? one.least : `${one.least} to ${one.most}`} served`}
           </li>
         ))}
         {broken.map(([name, time]) => (

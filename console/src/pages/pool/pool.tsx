@@ -94,6 +94,7 @@ export function PoolPage({ name, tab = "machines" }: ThingSearch & { name: strin
               <Segments parts={parts} label="machines" />
               <Legend parts={parts} />
             </div>
+            <Reasons reasons={status.reasons ?? []} />
             <Scale pool={pool} />
             <Facts>
               <Fact name="zone">{spec.zone ?? "not said"}</Fact>
@@ -107,13 +108,12 @@ export function PoolPage({ name, tab = "machines" }: ThingSearch & { name: strin
                 </Fact>
               ))}
             </Facts>
-            <Reasons reasons={status.reasons ?? []} />
           </div>
         </section>
         <Trouble pool={pool} />
         <AdviceView pool={pool} />
         <Tabs tabs={tabs} now={tab} label="views" />
-        {tab === "machines" && <Machines rows={rows} />}
+        {tab === "machines" && <Machines pool={pool} rows={rows} />}
         {tab === "machines" && <Orphans pool={pool} />}
         {tab === "manifest" && <Manifest object={pool} />}
         {tab === "why" && <Why plural="pools" name={name} revision={revision} />}
@@ -229,14 +229,23 @@ function AdviceView({ pool }: { pool: Pool }) {
   );
 }
 
-function Machines({ rows }: { rows: readonly MachineRow[] }) {
+function Machines({ pool, rows }: { pool: Pool; rows: readonly MachineRow[] }) {
   if (rows.length === 0) {
+    const wanted = pool.status.wanted ?? pool.spec.count;
     return (
       <section className="panel">
-        <Empty title="It has no machines">
-          <p>Ask for some:</p>
-          <Example>{"atoll scale pool/web 3 --wait"}</Example>
-        </Empty>
+        {wanted > 0 ? (
+          <Empty title="It has no machines yet">
+            <p>
+              {counted(wanted, "host")} {wanted === 1 ? "is" : "are"} asked for, and none is there.
+            </p>
+          </Empty>
+        ) : (
+          <Empty title="It has no machines">
+            <p>Ask for some:</p>
+            <Example>{`atoll scale pool/${pool.metadata.name} 3 --wait`}</Example>
+          </Empty>
+        )}
       </section>
     );
   }
