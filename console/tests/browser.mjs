@@ -182,6 +182,20 @@ await test("what makes no sense cannot be applied", async () => {
   await closed();
 });
 
+await test("none at all, or more than autoscaling may reach, is remarked and can be done", async () => {
+  for (const [count, remark] of [
+    [0, "0 stops all of it"],
+    [11, "spec.scaling.max of application/shop is 10"],
+  ]) {
+    await setInstances(count);
+    await see(remark);
+    await dialog().locator(".verdict.warn", { hasText: "Can be done" }).waitFor();
+    must(await dialog().getByRole("button", { name: "Apply" }).isEnabled(), "it is refused");
+    await page.keyboard.press("Escape");
+    await closed();
+  }
+});
+
 await test("an applied edit is seen live, instance by instance", async () => {
   await setInstances(5);
   await see("Can be done");
@@ -816,6 +830,10 @@ await test("on a telephone nothing is wider than the page, light or dark", async
         return scrollWidth - clientWidth;
       });
       must(over <= 0, `${path} is ${over} pixels too wide`);
+      const cut = await small.page
+        .locator(".tabs, pre.command")
+        .evaluateAll((all) => all.some((one) => one.scrollWidth > one.clientWidth));
+      must(!cut, `${path} has tabs or commands that end at the edge`);
     }
     must(small.complaints.length === 0, small.complaints.join("\n"));
     await small.page.context().close();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Outcome } from "../api/objects";
-import { butOf, markOf, remarksOf } from "./outcome";
+import type { MigrationForecast, Outcome } from "../api/objects";
+import { butOf, butOfForecast, markOf, remarksOf } from "./outcome";
 
 const created = (n: number) => ({
   op: "create",
@@ -39,4 +39,12 @@ test("what is known of a change before it is asked about is said first", () => {
   const known = { code: "stops-all", message: "nothing is left" };
   const reason = { code: "cost-unknown", message: "" };
   assert.deepEqual(remarksOf(outcome([], [reason, known]), [known]), [known, reason]);
+});
+
+test("what the forecast of a migration warns of stands beside what the gate says", () => {
+  const of = (unplaced: number, risks: string[]) =>
+    butOfForecast({ unplaced, risks } as unknown as MigrationForecast);
+  assert.equal(of(0, []), undefined);
+  assert.equal(of(0, ["one waits"]), "with 1 risk");
+  assert.equal(of(8, ["8 find no room"]), "but not all of it finds room now");
 });

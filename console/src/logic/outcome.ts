@@ -1,10 +1,12 @@
 // What a preview says beside the word of the gate, which only tells whether a change may be made:
 // what planners would note at once, and instances for which no host would be found.
-import type { Outcome, Reason, WriteView } from "../api/objects";
+import type { MigrationForecast, Outcome, Reason, WriteView } from "../api/objects";
 import { counted } from "./quantity";
 
 /** The code of the reason that instances find no host. */
 export const UNPLACEABLE = "unplaceable";
+
+const NO_ROOM = "but not all of it finds room now";
 
 /** The reasons of a write that come with it. */
 function noted({ diff }: WriteView): Reason[] {
@@ -54,6 +56,14 @@ export function changesAnything({ writes }: Outcome): boolean {
 
 /** What stands beside “Can be done”: that it is not all of it, or that something is said of it. */
 export function butOf(remarks: readonly Reason[]): string | undefined {
-  if (remarks.some(({ code }) => code === UNPLACEABLE)) return "but not all of it finds room now";
+  if (remarks.some(({ code }) => code === UNPLACEABLE)) return NO_ROOM;
   return remarks.length > 0 ? `with ${counted(remarks.length, "remark")}` : undefined;
+}
+
+/** The same of a migration, which its forecast tells. */
+export function butOfForecast(forecast: MigrationForecast | undefined): string | undefined {
+  if (!forecast) return undefined;
+  if (forecast.unplaced > 0) return NO_ROOM;
+  const { length } = forecast.risks;
+  return length > 0 ? `with ${counted(length, "risk")}` : undefined;
 }

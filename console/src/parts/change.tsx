@@ -19,6 +19,8 @@ export interface Proposal {
   readonly done: string;
   /** What is to be said of it before, beside what the server says. */
   readonly remarks?: readonly Reason[];
+  /** What speaks against it and is told above the preview: `but not all of it finds room now`. */
+  readonly but?: string;
 }
 
 interface Props {
@@ -93,7 +95,9 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
             {preview.error && !failure && settledKey === key && (
               <ProblemView problem={preview.error} />
             )}
-            {current && !failure && <OutcomeView outcome={current} known={proposal?.remarks} />}
+            {current && !failure && (
+              <OutcomeView outcome={current} known={proposal?.remarks} but={proposal?.but} />
+            )}
             {!current && !preview.error && proposal && <Skeleton lines={2} />}
           </section>
         </div>

@@ -20,28 +20,31 @@ interface Props {
   outcome: Outcome;
   /** What is to be said of it beside what the server says. */
   known?: readonly Reason[];
+  /** What is said of it elsewhere, if that speaks against it. */
+  but?: string;
 }
 
-export function OutcomeView({ outcome, known }: Props) {
+export function OutcomeView({ outcome, known, but: elsewhere }: Props) {
   const mine = outcome.writes.filter((w) => w.by === "you");
   const next = outcome.writes.filter((w) => w.by !== "you" && w.op !== "unchanged");
   const passes = outcome.verdict === "commit";
   const nothing = passes && !changesAnything(outcome);
   const remarks = remarksOf(outcome, known);
-  const mark = markOf(outcome, remarks);
-  const but = passes && !nothing ? butOf(remarks) : undefined;
+  const told = markOf(outcome, remarks);
+  const mark = told === "ok" && elsewhere ? "warn" : told;
+  const but = passes && !nothing ? (elsewhere ?? butOf(remarks)) : undefined;
   const said = nothing ? "Nothing would change" : VERDICTS[outcome.verdict];
   return (
     <div className="outcome">
       <div className={`verdict ${mark}`}>
         <Icon name={passes ? (mark === "warn" ? "warning" : "check") : "lock"} />
         <b>{[said, but].filter(Boolean).join(", ")}</b>
-        {outcome.cost && (
-          <span className="quiet">
-            costs <Prose text={outcome.cost} />
-          </span>
-        )}
       </div>
+      {outcome.cost && (
+        <p className="second">
+          Costs <Prose text={outcome.cost} />
+        </p>
+      )}
       <Reasons reasons={remarks} />
       {mine.map((write) => (
         <Diff key={`${write.kind}/${write.name}`} diff={write.diff} targetOnly />

@@ -6,6 +6,7 @@ import { useFleet } from "../../api/live";
 import { serverNow } from "../../api/metrics";
 import { order, zoneOf } from "../../logic/fleet";
 import { type Asking, specOf, wrongWith } from "../../logic/migrations";
+import { butOfForecast } from "../../logic/outcome";
 import { ChangeDialog, type Proposal } from "../../parts/change";
 import { ForecastView } from "./forecast";
 
@@ -50,6 +51,7 @@ export function Begin({ onClose }: { onClose: () => void }) {
     preview: (signal) => create("migrations", migration, true, signal),
     apply: () => create("migrations", migration, false),
     done: `migration/${name} begins`,
+    but: butOfForecast(forecast),
   };
   return (
     <ChangeDialog

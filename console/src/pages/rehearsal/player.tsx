@@ -328,7 +328,7 @@ function Deployments({ report, onSeek }: OfReport) {
               <th scope="col" className="right">
                 load not served
               </th>
-              <th scope="col" className="right">
+              <th scope="col" className="right figure-more">
                 one carries
               </th>
               <th scope="col" className="right">
@@ -345,7 +345,7 @@ function Deployments({ report, onSeek }: OfReport) {
                 </th>
                 <td className="right">{share(one.served)}</td>
                 <td className="right">{share(one.lost)}</td>
-                <td className="right">{measured(one.each)}</td>
+                <td className="right figure-more">{measured(one.each)}</td>
                 <td className="right">
                   {one.least} to {one.most}
                 </td>
