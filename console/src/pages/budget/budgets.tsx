@@ -31,7 +31,7 @@ export function BudgetsPage({ by = "application", currency, per }: BudgetsSearch
   if (!synced) return <Skeleton lines={10} />;
   return (
     <>
-      <Head title="Budgets" lead={leadOf(budgets)} />
+      <Head title="Budgets" lead={budgets.length > 0 && leadOf(budgets)} />
       <div className="stack">
         {budgets.length === 0 ? (
           <section className="panel">

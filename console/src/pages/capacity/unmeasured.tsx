@@ -56,7 +56,8 @@ export function Unmeasured({ report }: { report: CapacityReport }) {
             <h3>Nobody says what an instance of them carries</h3>
             <p className="second">
               Say it in their applications, as <code>scaling.perInstance</code>
-              {nothing && ". From then on it is measured, kept to and forecast"}.
+              {nothing && ". Then their load is measured, and how many instances it takes is known"}
+              .
             </p>
             <Names names={undeclared} plural="deployments" />
           </div>

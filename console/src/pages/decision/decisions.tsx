@@ -55,7 +55,7 @@ export function DecisionsPage({ tab = "open" }: { tab?: string }) {
         lead={
           waiting > 0
             ? `${counted(waiting, "decision")} ${waiting === 1 ? "waits" : "wait"} for approval`
-            : `${counted(open.length, "decision")} open; what is done by itself is an edit like any other`
+            : `${open.length === 0 ? "none is" : counted(open.length, "decision")} open; what is done by itself is an edit like any other`
         }
       >
         {mayWrite && !stop && (

@@ -99,6 +99,9 @@ export function Evidence({ decision }: { decision: Decision }) {
   // What is over is told as it was then: nobody votes on it, and nothing waits for the gate.
   const voted = votedUntil(decision) !== undefined;
   const over = isOver(decision);
+  // What stands above as its ground is not said twice, unless there is something to do about it.
+  const ground = becauseOf(decision);
+  const beside = reasons.filter(({ message, hint }) => message !== ground || hint);
   return (
     <div className="decision-evidence">
       <dl>
@@ -171,7 +174,7 @@ export function Evidence({ decision }: { decision: Decision }) {
           </Line>
         ))}
       </dl>
-      <Reasons reasons={[...reasons, ...(verdict?.reasons ?? [])]} />
+      <Reasons reasons={[...beside, ...(verdict?.reasons ?? [])]} />
     </div>
   );
 }

@@ -31,7 +31,11 @@ export function MigrationsPage() {
     <>
       <Head
         title="Migrations"
-        lead={`${counted(migrations.length, "migration")}, ${going === 0 ? "nothing is moved" : `${going} under way`}`}
+        lead={
+          migrations.length === 0
+            ? "what moves off hosts, in waves"
+            : `${counted(migrations.length, "migration")}, ${going === 0 ? "none under way" : `${going} under way`}`
+        }
       >
         {mayWrite && (
           <button type="button" className="button main" onClick={() => setBegins(true)}>
