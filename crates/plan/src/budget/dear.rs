@@ -1,6 +1,6 @@
-//! On which hosts what replaces an instance would cost more than budgets leave. A rollout, or what
-//! spreads instances anew, changes no number, so no gate asks for its cost: it goes where that does
-//! not become too much, or where it is. What is missing is made anywhere.
+//! On which hosts what replaces an instance would cost more than budgets leave. A rollout changes no
+//! number, so no gate asks for its cost: it goes where that does not become too much, or where the
+//! old one is. What is missing, or spread over zones anew, is a repair and made anywhere.
 
 use std::collections::BTreeSet;
 

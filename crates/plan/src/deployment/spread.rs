@@ -17,7 +17,6 @@ use super::draft::Draft;
 use super::fleet::Member;
 use super::status::Rest;
 use super::{Subject, scale};
-use crate::budget::dear::Replaced;
 use crate::{instances, placement, sooner};
 
 /// So long it lasts before anything is moved: hosts come and go.
@@ -122,7 +121,7 @@ pub(super) fn restore<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let (before, obstacles) = (draft.writes.len(), draft.obstacles.len());
     let surge = subject.rules.max_total(subject.wanted) - subject.wanted;
     let at_once = (subject.wanted / OF).min(surge).max(1);
-    if !has_room || host.is_none() || draft.create_for(release, at_once, Replaced::Some) == 0 {
+    if !has_room || host.is_none() || draft.create(release, at_once) == 0 {
         return;
     }
     // Only one had to find a place.
