@@ -99,16 +99,42 @@ pub fn read_scenario(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<ManifestE
         let from = serde_path_to_error::Deserializer::new(value, &mut track);
         Scenario::deserialize(from).map_err(|e| Unread::at(track, &e))
     };
-    let wrong = match unread::read_all(value.clone(), scenario) {
-        Ok(scenario) => match checked(&value, &scenario, scenario.validate()) {
-            Ok(()) => return Ok(scenario),
-            Err(invalid) => of_fields(invalid),
-        },
-        Err(wrong) => with_paths(&wrong),
+    let wrong = match read_whole(&value, scenario, Scenario::validate) {
+        Ok(scenario) => return Ok(scenario),
+        Err(wrong) => wrong,
     };
     let fields = Fields::of(text, options());
     let at = |(path, problem): (String, Problem)| error(found(&fields, &path, &problem), problem);
     Err(in_order(wrong.into_iter().map(at).collect()))
+}
+
+/// Reads an object in its JSON form.
+///
+/// # Errors
+/// Everything that is wrong with it, as where it is read from a text.
+pub fn read_value(value: &Value) -> Result<Any, Invalid> {
+    let read = read_whole(value, Any::read, Any::validate);
+    read.map_err(|wrong| Invalid(wrong.into_iter().map(|(_, problem)| problem).collect()))
+}
+
+/// Reads what was written, and tells all that is wrong with it: what cannot be read, and what is
+/// not valid.
+fn read_whole<T: Serialize>(
+    written: &Value,
+    read: impl Fn(Value) -> Result<T, Unread>,
+    valid: impl Fn(&T) -> Result<(), Invalid>,
+) -> Result<T, Wrong> {
+    match unread::read_all(written.clone(), read) {
+        Ok(read) => match checked(written, &read, valid(&read)) {
+            Ok(()) => Ok(read),
+            Err(invalid) => Err(of_fields(invalid)),
+        },
+        Err(unreadable) => {
+            let mut wrong = with_paths(&unreadable.all);
+            wrong.extend(of_fields(Invalid(unreadable.invalid(valid))));
+            Err(wrong)
+        }
+    }
 }
 
 /// Whether what was read is valid, and was written as it is read.
@@ -199,12 +225,9 @@ fn read_document(file: &str, start: usize, text: &str) -> Result<Option<Any>, Ve
     let value = rule_file(file, value);
     // A rule file is the target of its object, which is not written around it.
     let bare = !given && value.get("kind").is_some();
-    let wrong = match unread::read_all(value.clone(), Any::read) {
-        Ok(any) => match checked(&value, &any, any.validate()) {
-            Ok(()) => return Ok(Some(any)),
-            Err(invalid) => of_fields(invalid),
-        },
-        Err(wrong) => with_paths(&wrong),
+    let wrong = match read_whole(&value, Any::read, Any::validate) {
+        Ok(any) => return Ok(Some(any)),
+        Err(wrong) => wrong,
     };
     let fields = Fields::of(text, options());
     let at = |(path, problem): (String, Problem)| {
@@ -320,6 +343,20 @@ spec:
     }
 
     #[test]
+    fn what_is_not_valid_is_told_beside_what_cannot_be_read() {
+        let text = APP
+            .replace("name: shop", "name: ../x")
+            .replace("ports.http}", "ports.grpc}")
+            .replace("    ports", "    grace: soon\n    ports")
+            + "  scaling: { min: 9, max: 3, mode: slow }\n  needs: [shop]\n";
+        let wrong = wrong(&text).join("\n");
+        for part in ["metadata.name: \"../x\"", "unknown field \"grace\"", "mode", "needs"] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
+        assert!(!wrong.contains("scaling.max"), "it may follow from what could not be read");
+    }
+
+    #[test]
     fn an_error_in_a_list_is_told_of_its_own_entry() {
         let text = "# what is built
 metadata: { name: build }
@@ -409,7 +446,7 @@ spec:
             read("f.yaml", text.as_bytes()).unwrap_err().iter().map(|wrong| wrong.line).collect()
         };
         assert_eq!(lines(nested), [14]);
-        assert_eq!(lines(&nested.replace("for: 1h", "fore: 1h")), [9]);
+        assert_eq!(lines(&nested.replace("for: 1h", "fore: 1h")), [9, 14]);
     }
 
     #[test]

@@ -242,8 +242,20 @@ pub(crate) fn explain_serde(path: &str, message: &str) -> Invalid {
         Some(words) => format!("{told}expected {words}"),
         None => message.to_owned(),
     };
-    Invalid::one(path, message)
+    // What was written instead.
+    let told = WRITTEN.iter().find_map(|(reader, words)| {
+        Some(format!("invalid type: {words}{}", message.strip_prefix(reader)?))
+    });
+    Invalid::one(path, told.unwrap_or(message))
 }
+
+/// What a reader calls what was written, and what people do.
+const WRITTEN: [(&str, &str); 4] = [
+    ("invalid type: sequence,", "a list,"),
+    ("invalid type: map,", "fields with values,"),
+    ("invalid type: unit value,", "nothing,"),
+    ("invalid type: null,", "nothing,"),
+];
 
 /// What a reader expects, in words of what people write.
 fn in_words(expected: &str) -> Option<&'static str> {
@@ -256,8 +268,15 @@ fn in_words(expected: &str) -> Option<&'static str> {
         "a sequence" => "a list",
         "a boolean" => "true or false",
         "a map" => "fields with values",
-        _ if expected.starts_with("struct ") => "fields with values",
-        _ => return None,
+        "string or map" => "a word, or a word with fields below it",
+        "map with a single key" => "one word with fields below it",
+        _ => {
+            let forms = ["struct ", "internally tagged enum ", "struct variant "];
+            return forms
+                .iter()
+                .any(|form| expected.starts_with(form))
+                .then_some("fields with values");
+        }
     })
 }
 

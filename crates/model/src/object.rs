@@ -399,6 +399,11 @@ impl Unread {
         name::explain_serde(&self.path, &self.message)
     }
 
+    /// Whether another says the same, wherever it was.
+    pub(crate) fn says(&self, other: &Unread) -> bool {
+        self.message == other.message
+    }
+
     /// The field that is missing at the path, if it is that.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.message.strip_prefix("missing field `")?.split('`').next()

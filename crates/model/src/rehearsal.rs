@@ -382,6 +382,51 @@ mod tests {
     }
 
     #[test]
+    fn all_mistakes_of_entries_are_told_where_they_stand() {
+        let told = read(&format!(
+            "{HEAD}  lasts: 6h
+  faults:
+    - at: soon
+      fault: loss
+      of: [a]
+      fur: 30m
+    - {{ fault: los, at: 1h }}
+    - loss
+    - {{ fault: loss, at: 8h, of: zone/a }}
+    - {{ fault: slow, of: shop,
+        at: 1h }}
+  changes:
+    - {{ change: scale, at: -1h, of: deployment/shop.prod, to: -2 }}
+"
+        ));
+        let expected = [
+            ("7:11", "faults[0].at: "),
+            ("9:7", "faults[0].of: invalid type: a list, expected a string"),
+            ("10:7", "unknown field \"fur\" at spec.faults[0]"),
+            ("11:16", "unknown value \"los\" at spec.faults[1].fault; did you mean \"loss\"?"),
+            ("12:7", "faults[2]: invalid type: string \"loss\", expected fields with values"),
+            ("13:26", "faults[3].at: is after the end"),
+            ("14:7", "field \"by\" is missing at spec.faults[4]"),
+            ("17:28", "changes[0].at: "),
+            ("17:63", "changes[0].to: "),
+        ];
+        let told = told.unwrap_err();
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{told}");
+        for (line, (place, message)) in lines.iter().zip(expected) {
+            assert!(line.starts_with(&format!("s.yaml:{place}")), "{place}: {told}");
+            assert!(line.contains(message), "{message}: {told}");
+        }
+        let told = read(&format!("{HEAD}  fleet: [a]\n")).unwrap_err();
+        assert!(!told.contains("enum") && !told.contains("map"), "{told}");
+        // What follows only from what could not be read is not told: it may last longer.
+        let told = read(&format!(
+            "{HEAD}  lasts: long\n  faults:\n    - {{ fault: load, at: 30h, times: 2 }}\n"
+        ));
+        assert_eq!(told.unwrap_err().lines().count(), 1);
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place() {
         let wrong = |text: &str| read(&format!("{HEAD}{text}")).unwrap_err();
         let told = wrong("  lasts: 6h\n  faults:\n    - { fault: loss, at: 8h, of: zone/a }\n");
