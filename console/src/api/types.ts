@@ -6384,6 +6384,8 @@ export interface components {
         } | {
             /** @enum {string} */
             check: "moved";
+            /** @description The migration; each, if absent. */
+            of?: string | null;
             /** @description Within this time after it began. */
             within?: components["schemas"]["Span"] | (null);
         } | {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use atoll_model::access::{Actor, Level};
 use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
+use serde_json::Value;
 
 use crate::decision::{Verdict, decide};
 use crate::delivery::package;
@@ -201,6 +202,18 @@ impl Sim {
     /// Why it was refused.
     pub fn apply(&mut self, objects: Vec<Any>) -> Result<(), Vec<Reason>> {
         let plan = edit::apply(&self.context(), objects)?;
+        self.commit(&Sim::person(), plan).map(|_| ())
+    }
+
+    /// A person patches an object, which makes `new` of it. What the patch names is meant, as it is
+    /// at the API, also where it is what is declared already.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn patch(&mut self, stored: &Any, new: Any, patch: &Value) -> Result<(), Vec<Reason>> {
+        let cx = self.context();
+        let mut plan = edit::apply(&cx, vec![new])?;
+        edit::said(cx.world, &mut plan, stored, patch);
         self.commit(&Sim::person(), plan).map(|_| ())
     }
 

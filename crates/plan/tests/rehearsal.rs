@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atoll_model::cmdb::Amount;
+use atoll_model::deployment::Scaled;
+use atoll_model::elasticity::ScalingMode;
 use atoll_model::manifest::read_scenario;
+use atoll_model::pool::LeftAt;
 use atoll_model::rehearsal::{Change, Check, Fault, Fleet, Load, Rehearsal, Scenario};
-use atoll_model::{Any, Cpu, Environment, Host, Memory, Object, Objective, Pool, Span};
+use atoll_model::{
+    Any, Application, Cpu, Deployment, Environment, Host, Memory, Object, Objective, Pool, Span,
+};
 use atoll_plan::rehearsal::{Stop, Today, run, sample};
 use atoll_plan::sim::Sim;
 
@@ -137,7 +142,7 @@ spec:
   - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }
   - { change: scale, at: 5m, of: pool/own, to: 3 }
   - { change: migrate, at: 5m, off: 'zone =' }
-  - { change: edit, at: 5m, of: deployment/shop.prod, patch: { spec: { instances: many } } }
+  - { change: edit, at: 5m, of: deployment/shop.prod, patch: { spec: { instances: many, paused: 3 } } }
   checks:
   - { check: runs, of: shop, release: shop-9 }
 ",
@@ -147,6 +152,7 @@ spec:
         "faults: there is no application or deployment stock",
         "changes: off: ",
         "changes: edit of deployment/shop.prod: spec.instances: ",
+        "changes: edit of deployment/shop.prod: spec.paused: ",
         "changes: shop.prod: there is no release shop-7",
         "changes: there is no pool/own",
         "checks: shop: there is no release shop-9",
@@ -298,4 +304,46 @@ fn error_budgets_are_left_as_they_are() {
     assert!(whole.held && some.held, "{whole}{some}");
     assert!(!spent.held, "releases are held: {spent}");
     assert!(spent.to_string().contains("error budgets are left as they are"), "{spent}");
+}
+
+/// What autoscalers and what ran have left stays, until somebody names a number: be it the one
+/// that is declared already.
+#[test]
+fn a_number_that_is_named_counts_as_it_does_outside() {
+    let at = Span::seconds(900);
+    let mut today = with_budget_left(1.0);
+    let mut shop = Object::clone(today.world.get::<Application>("shop").unwrap());
+    shop.spec.scaling.as_mut().unwrap().mode = ScalingMode::Observe;
+    today.world.put(Any::Application(Arc::new(shop)));
+    let mut left = Object::clone(today.world.get::<Deployment>("shop.prod").unwrap());
+    assert_eq!(left.spec.instances, 4);
+    left.status.scaled = Some(Scaled { instances: 6, declared: 4 });
+    today.world.put(Any::Deployment(Arc::new(left)));
+    let of = || "deployment/shop.prod".to_owned();
+    let patch = serde_json::json!({ "spec": { "instances": 4 } });
+    let scaled = [
+        (vec![], 6.0),
+        (vec![Change::Scale { at, of: of(), to: 4 }], 4.0),
+        (vec![Change::Edit { at, of: of(), patch }], 4.0),
+    ];
+    for (changes, last) in scaled {
+        let load = Load { level: Some(100.0), ..Load::default() };
+        let load = [("shop".to_owned(), load)].into();
+        let spec = Rehearsal { lasts: Span::seconds(1_800), load, changes, ..Rehearsal::default() };
+        let report = run(&Scenario::new("named", spec), &today, &never()).unwrap();
+        assert_eq!(report.fleet.instances.last(), Some(&last), "{report}");
+    }
+
+    let mut today = made_by_a_provider(Span::seconds(20));
+    let mut left = Object::clone(today.world.get::<Pool>("web").unwrap());
+    left.status.left_at = Some(LeftAt { count: 2, wanted: 3 });
+    today.world.put(Any::Pool(Arc::new(left)));
+    let scaled = vec![Change::Scale { at, of: "pool/web".to_owned(), to: 2 }];
+    for (changes, less) in [(vec![], false), (scaled, true)] {
+        let spec = Rehearsal { lasts: Span::seconds(1_800), changes, ..Rehearsal::default() };
+        let report = run(&Scenario::new("named", spec), &today, &never()).unwrap();
+        assert_eq!(report.fleet.hosts.last(), Some(&3.0), "{report}");
+        let emptied = report.decisions.iter().any(|one| one.what.contains("emptied"));
+        assert_eq!(emptied, less, "{report}");
+    }
 }

@@ -192,6 +192,9 @@ pub enum Check {
     },
     /// A migration is over, all moved.
     Moved {
+        /// The migration; each, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
         /// Within this time after it began.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within: Option<Span>,

@@ -4,7 +4,7 @@ use atoll_model::deployment::Phase;
 use atoll_model::rehearsal::page::percent;
 use atoll_model::rehearsal::report::Checked;
 use atoll_model::rehearsal::{Check, share};
-use atoll_model::{Deployment, Migration, Object};
+use atoll_model::{Deployment, Migration, Object, Span};
 
 use super::Rehearsal;
 use super::load::is_of;
@@ -74,13 +74,9 @@ fn one(rehearsal: &Rehearsal, check: &Check) -> Checked {
                 (status.phase == Phase::Settled).then_some(()).ok_or(format!("{phase}: {why}"))
             }),
         ),
-        Check::Moved { within } => (
-            match within {
-                Some(within) => format!("all is moved within {within}"),
-                None => "all is moved".to_owned(),
-            },
-            moved(rehearsal, *within),
-        ),
+        Check::Moved { of, within } => {
+            (words_of_moved(of.as_deref(), *within), moved(rehearsal, of.as_deref(), *within))
+        }
         Check::Refused { of } => (
             match of {
                 Some(of) => format!("a change of {of} is refused"),
@@ -160,8 +156,16 @@ fn at_end(
     wrong.map_or(Ok("so it is".to_owned()), Err)
 }
 
-fn moved(rehearsal: &Rehearsal, within: Option<atoll_model::Span>) -> Verdict {
-    let migrations: Vec<_> = rehearsal.sim.world.all::<Migration>().collect();
+/// What a check of migrations asks, in words.
+pub(super) fn words_of_moved(of: Option<&str>, within: Option<Span>) -> String {
+    let what = of.map_or("all is moved".to_owned(), |of| format!("all of {of} is moved"));
+    within.map_or(what.clone(), |within| format!("{what} within {within}"))
+}
+
+fn moved(rehearsal: &Rehearsal, of: Option<&str>, within: Option<Span>) -> Verdict {
+    let all = rehearsal.sim.world.all::<Migration>();
+    let migrations: Vec<_> =
+        all.filter(|migration| of.is_none_or(|of| migration.name() == of)).collect();
     if migrations.is_empty() {
         return Err("there is no migration".to_owned());
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_model::cmdb::{Amount, ZONE_LABEL};
+use atoll_model::manifest::read_value;
 use atoll_model::rehearsal::{MadeApplication, MadeFleet, Scenario};
-use atoll_model::{Any, Deployment, Object, Reason, Snapshot, Span, Timestamp};
+use atoll_model::{Any, Deployment, Invalid, Object, Reason, Snapshot, Span, Timestamp};
 use serde_json::{Value, json};
 
 use super::load::Loads;
@@ -89,11 +90,13 @@ fn objects(fleet: &MadeFleet) -> Result<Vec<Any>, Vec<Reason>> {
 pub(super) fn parse(values: &[Value]) -> Result<Vec<Any>, Vec<Reason>> {
     let mut objects = Vec::new();
     let mut wrong = Vec::new();
-    for value in values {
-        let read = Any::from_value(value.clone());
-        match read.and_then(|any| any.validate().map(|()| any)) {
+    for (i, value) in values.iter().enumerate() {
+        match read_value(value) {
             Ok(any) => objects.push(any),
-            Err(invalid) => wrong.push(Reason::new("invalid", format!("objects: {invalid}"))),
+            Err(Invalid(all)) => wrong.extend(all.into_iter().map(|problem| {
+                let at = if problem.path.is_empty() { ": " } else { "." };
+                Reason::new("invalid", format!("objects[{i}]{at}{problem}"))
+            })),
         }
     }
     if wrong.is_empty() { Ok(objects) } else { Err(wrong) }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use atoll_model::rehearsal::report::Event;
 use atoll_model::rehearsal::{Bad, Change, Fault, Rehearsal};
 use atoll_model::{
-    Any, Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Snapshot, Span,
-    Timestamp, many,
+    Any, Application, Deployment, Host, Invalid, Kind, Migration, Object, Pool, Reason, Snapshot,
+    Span, Timestamp, manifest, many,
 };
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ pub(super) struct Stage {
     pub weak: Vec<String>,
     /// What people would have changed and was refused: of what, and in words.
     pub refused: Vec<(Option<String>, String)>,
-    migrations: u32,
+    migrations: usize,
 }
 
 impl Stage {
@@ -219,16 +219,15 @@ impl Stage {
                 )
             }
             Change::Scale { of, to, .. } => {
-                let what = format!("{of} is set to {to}");
-                let objects = match of.split_once('/') {
-                    Some(("pool", name)) => edited::<Pool>(sim, name, |spec| spec.count = to),
-                    Some((_, name)) => edited::<Deployment>(sim, name, |spec| spec.instances = to),
-                    None => Err(format!("there is no {of}")),
-                };
-                (what, objects)
+                let field = if of.starts_with("pool/") { "count" } else { "instances" };
+                let patch = serde_json::json!({ "spec": { field: to } });
+                return patch_as(sim, &of, &patch, format!("{of} is set to {to}"));
+            }
+            Change::Edit { of, patch, .. } => {
+                return patch_as(sim, &of, &patch, format!("{of} is edited"));
             }
             Change::Migrate { off, wave, .. } => {
-                let name = format!("rehearsed-{}", self.migrations);
+                let name = migration(self.migrations);
                 self.migrations += 1;
                 let mut spec = serde_json::json!({ "off": off });
                 if let Some(wave) = wave {
@@ -237,10 +236,6 @@ impl Stage {
                 let what = format!("migration/{name} moves what is on hosts with {off}");
                 let made = serde_json::from_value::<Migration>(spec).map_err(|e| e.to_string());
                 (what, made.map(|m| vec![Any::Migration(Arc::new(Object::new(name, m)))]))
-            }
-            Change::Edit { of, patch, .. } => {
-                let edited = patched(&sim.world, &of, patch).map(|any| vec![any]);
-                (format!("{of} is edited"), edited)
             }
             Change::Apply { objects, .. } => {
                 let read = parse(&objects).map_err(|reasons| said(&reasons));
@@ -256,6 +251,11 @@ impl Stage {
             Err(why) => Err(format!("{what}: refused, {why}")),
         }
     }
+}
+
+/// What the migrations are called that scenarios make.
+pub(super) fn migration(number: usize) -> String {
+    format!("rehearsed-{number}")
 }
 
 /// The pools whose machines are made in a zone, which nobody makes while that is lost.
@@ -328,18 +328,33 @@ fn edited<S: atoll_model::object::Stored>(
     Ok(vec![S::wrap(Arc::new(new))])
 }
 
-/// An object as it is once it was edited.
-///
-/// # Errors
-/// That it is not there; that nobody could read it then.
-pub(super) fn patched(world: &Snapshot, of: &str, patch: Value) -> Result<Any, String> {
+/// Patches an object as a person would, and says so, or that it is refused.
+fn patch_as(sim: &mut Sim, of: &str, patch: &Value, what: String) -> Result<String, String> {
+    let both = there(&sim.world, of).and_then(|stored| {
+        let new = patched(&stored, patch).map_err(|invalid| invalid.to_string())?;
+        Ok((stored, new))
+    });
+    let done = both
+        .and_then(|(stored, new)| sim.patch(&stored, new, patch).map_err(|reasons| said(&reasons)));
+    done.map_err(|why| format!("{what}: refused, {why}")).map(|()| what)
+}
+
+/// The object that is meant by `KIND/NAME`.
+fn there(world: &Snapshot, of: &str) -> Result<Any, String> {
     let missing = || format!("there is no {of}");
     let (kind, name) = of.split_once('/').ok_or_else(missing)?;
     let kind: Kind = kind.parse().map_err(|_| missing())?;
-    let mut value = world.find(kind, name).ok_or_else(missing)?.to_value();
-    merge(&mut value, patch);
-    let read = Any::from_value(value).and_then(|any| any.validate().map(|()| any));
-    read.map_err(|invalid| invalid.to_string())
+    world.find(kind, name).ok_or_else(missing)
+}
+
+/// An object as it is once it was patched.
+///
+/// # Errors
+/// All for which nobody could read it then.
+pub(super) fn patched(stored: &Any, patch: &Value) -> Result<Any, Invalid> {
+    let mut value = stored.to_value();
+    merge(&mut value, patch.clone());
+    manifest::read_value(&value)
 }
 
 /// RFC 7386.

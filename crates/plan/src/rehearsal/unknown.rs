@@ -2,12 +2,13 @@
 
 use atoll_model::rehearsal::{Change, Check, Fault, Rehearsal as Scenario};
 use atoll_model::{
-    Application, Deployment, Host, Kind, Object, Pool, Reason, Release, Snapshot, Timestamp,
+    Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Release, Snapshot,
+    Timestamp,
 };
 
 use super::fleet::parse;
 use super::load::is_of;
-use super::stage::patched;
+use super::stage::{self, patched};
 use crate::cmdb::filter::{Filter, Search};
 use crate::{Context, Measurements};
 
@@ -90,14 +91,11 @@ fn unreadable(changes: &[Change], world: &Snapshot) -> Vec<Reason> {
                 let there = of
                     .split_once('/')
                     .and_then(|(kind, name)| world.find(Kind::parse(kind)?, name));
-                if may_be_other || there.is_none() {
-                    continue;
-                }
-                let wrong = patched(world, of, patch.clone()).err();
-                let told = |wrong: String| {
-                    Reason::new("invalid", format!("changes: edit of {of}: {wrong}"))
-                };
-                all.extend(wrong.map(told));
+                let Some(stored) = there.filter(|_| !may_be_other) else { continue };
+                let wrong = patched(&stored, patch).err().into_iter().flat_map(|all| all.0);
+                all.extend(wrong.map(|problem| {
+                    Reason::new("invalid", format!("changes: edit of {of}: {problem}"))
+                }));
             }
             _ => {}
         }
@@ -138,6 +136,10 @@ impl Named<'_> {
         {
             return Some(missing(format!("checks: refused: there is no change of {of}")));
         }
+        if let Check::Moved { of: Some(of), .. } = check {
+            let there = self.world.get::<Migration>(of).is_some() || self.will_move(of);
+            return (!there).then(|| missing(format!("checks: moved: there is no migration/{of}")));
+        }
         let of = check.of()?;
         if !is_there(self.world, of) {
             let message = format!("check of {of}: there is no such application or deployment");
@@ -154,6 +156,12 @@ impl Named<'_> {
         let cx = Context { world: self.world, measured: &measured, now: self.now };
         let none = Search::new(cx).find(&filter).is_empty();
         none.then(|| missing(format!("changes: no host passes {off}")))
+    }
+
+    /// Whether a change of the scenario makes a migration of that name.
+    fn will_move(&self, name: &str) -> bool {
+        let made = self.spec.changes.iter().filter(|c| matches!(c, Change::Migrate { .. })).count();
+        (0..made).any(|number| stage::migration(number) == name)
     }
 
     /// The application that is named, or that of the deployment that is.
