@@ -427,6 +427,11 @@ pub(crate) fn kept(world: &Snapshot, deployment: &str) -> Option<u32> {
     autoscaler.keeps().map(|desired| desired.clamp(min, max))
 }
 
+/// Whether the number of a deployment follows its autoscaler.
+pub(crate) fn acts(world: &Snapshot, deployment: &str) -> bool {
+    Subject::of(world, deployment).is_some_and(|subject| subject.mode() == ScalingMode::Act)
+}
+
 /// The autoscalers a changed object may concern.
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
     match (old, new) {

@@ -132,6 +132,22 @@ pub(crate) fn lately(world: &Snapshot, now: Timestamp) -> Vec<&Arc<Object<Migrat
     world.all::<Migration>().filter(lately).collect()
 }
 
+/// The deployments of which a migration moves anything from now on, as far as it can be seen.
+pub(crate) fn of_whom(cx: &Context, migration: &Object<Migration>) -> BTreeSet<String> {
+    let (spec, status) = (&migration.spec, &migration.status);
+    let begun = status.phase != MigrationPhase::Waiting;
+    let hosts = match begun {
+        true => status.hosts.clone(),
+        false if spec.balance => overfull(cx.world).into_keys().collect(),
+        false => sources(cx, spec),
+    };
+    let left = arbitrate::meant(cx.world, spec, &hosts).into_iter();
+    let left = left.map(|instance| instance.spec.deployment.clone());
+    let moving = status.moving.values().map(|one| one.deployment.clone());
+    let back = status.waves.iter().filter(|_| spec.back > status.back);
+    left.chain(moving).chain(back.flat_map(|wave| wave.moved.keys().cloned())).collect()
+}
+
 /// One turn of one migration.
 struct Turn<'a> {
     cx: &'a Context<'a>,

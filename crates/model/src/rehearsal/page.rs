@@ -25,6 +25,11 @@ impl fmt::Display for RehearsalReport {
 fn text(report: &RehearsalReport) -> String {
     let mut page = String::new();
     let out = &mut page;
+    let played = report.lasts > Span(0);
+    let when = match played {
+        true => format!("{} from", report.lasts),
+        false => "nothing is played, at".to_owned(),
+    };
     let speed = report.took.map(|took| {
         let times = report.lasts.0 / took.0.max(1);
         format!(", rehearsed in {took}: {times} times as fast")
@@ -33,9 +38,8 @@ fn text(report: &RehearsalReport) -> String {
         out,
         0,
         &format!(
-            "{}: {} from {}, {}, {}{}",
+            "{}: {when} {}, {}, {}{}",
             report.name,
-            report.lasts,
             report.from,
             many(report.hosts, "host"),
             many(report.instances, "instance"),
@@ -54,12 +58,14 @@ fn text(report: &RehearsalReport) -> String {
             line(out, 2, &format!("{sign} {}: {}", check.what, check.found));
         }
     }
-    served(out, report);
-    charted(out, "the fleet");
-    chart(out, "hosts", &report.fleet.hosts, false);
-    chart(out, "instances", &report.fleet.instances, false);
-    chart(out, "not served", &report.fleet.errors, true);
-    axis(out, report.lasts);
+    if played {
+        served(out, report);
+        charted(out, "the fleet");
+        chart(out, "hosts", &report.fleet.hosts, false);
+        chart(out, "instances", &report.fleet.instances, false);
+        chart(out, "not served", &report.fleet.errors, true);
+        axis(out, report.lasts);
+    }
     for one in report.deployments.iter().take(DRAWN) {
         draw(out, one, report.lasts);
     }

@@ -1,10 +1,12 @@
 //! What is rehearsed of one object, where no scenario is written: of a deployment, its release that
 //! waits or the loss of a zone at its next peak; of a migration, itself; of a peak, itself; of a
-//! pool, that its provider fails at the peak.
+//! pool, that its provider fails at the peak. What that is stands in the scenario's notes.
 
 use std::collections::BTreeMap;
 
 use atoll_model::deployment::Phase;
+use atoll_model::migration::MigrationPhase;
+use atoll_model::rehearsal::report::{Checked, RehearsalReport};
 use atoll_model::rehearsal::{Change, Check, Fault, Known, Load, Rehearsal, Scenario};
 use atoll_model::{
     Autoscaler, Capacity, Deployment, Host, Instance, Kind, Migration, Object, Peak, Pool, Reason,
@@ -12,7 +14,19 @@ use atoll_model::{
 };
 use serde_json::json;
 
+use super::checks::words_of_moved;
+
+mod asked;
 pub(super) mod peak;
+
+/// What comes of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// It is played.
+    Played(Box<Scenario>),
+    /// It is known without.
+    Known(Box<RehearsalReport>),
+}
 
 /// What happens, happens so long after the beginning.
 const SOON: Span = Span::seconds(600);
@@ -20,22 +34,28 @@ const HOUR: Span = Span::seconds(3_600);
 /// So long after a peak has begun.
 const BEGUN: Span = Span::seconds(60);
 
-/// The scenario of an object.
+/// What is rehearsed of an object.
 ///
 /// # Errors
-/// There is none of it, or no such object.
-pub fn scenario(
+/// Nothing is of it, or there is no such object.
+pub fn question(
     world: &Snapshot,
     (kind, name): (Kind, &str),
     now: Timestamp,
-) -> Result<Scenario, Vec<Reason>> {
+) -> Result<Question, Vec<Reason>> {
     let missing = || {
         let message = format!("there is no {}/{name}", kind.lower());
         vec![Reason::new("not-found", message)]
     };
     let spec = match kind {
         Kind::Deployment => deployment(world, name, now).ok_or_else(missing)?,
-        Kind::Migration => migration(world, name).ok_or_else(missing)?,
+        Kind::Migration => {
+            let migration = world.get::<Migration>(name).ok_or_else(missing)?;
+            if let Some(report) = over(world, migration, now) {
+                return Ok(Question::Known(Box::new(report)));
+            }
+            self::migration(world, migration, now)
+        }
         Kind::Peak => peak::scenario(world, name, now)?,
         Kind::Pool => pool(world, name, now).ok_or_else(missing)?,
         _ => {
@@ -45,7 +65,12 @@ pub fn scenario(
             return Err(vec![Reason::new("invalid", message).hint(hint)]);
         }
     };
-    Ok(Scenario::new(format!("{}-{}", kind.lower(), name.replace('.', "-")), spec))
+    Ok(Question::Played(Box::new(Scenario::new(called(kind, name), spec))))
+}
+
+/// What the rehearsal of an object is called.
+fn called(kind: Kind, name: &str) -> String {
+    format!("{}-{}", kind.lower(), name.replace('.', "-"))
 }
 
 fn forecast() -> BTreeMap<String, Load> {
@@ -63,6 +88,7 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
             && (settled || status.rollout.is_none())
     });
     if let Some(release) = waits {
+        let note = format!("played: {}, which waits, is deployed {SOON} in", release.name());
         let (of, release) = (name.to_owned(), Some(release.meta.name.clone()));
         let settled = Check::Settled { of: Some(name.to_owned()) };
         return Some(Rehearsal {
@@ -70,6 +96,7 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
             load: forecast(),
             changes: vec![Change::Deploy { at: SOON, of, release }],
             checks: served(world, name, "99.5%").into_iter().chain([settled]).collect(),
+            notes: vec![note],
             ..Rehearsal::default()
         });
     }
@@ -78,12 +105,33 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
     // While the peak is there, and be it a short one.
     let at = peak.map_or(HOUR, |peak| (peak + BEGUN).since(from));
     let known = served(world, name, "99%");
-    let fault = match (zone(world, name), host(world, name)) {
-        (Some(zone), _) => Fault::Loss { at, of: format!("zone/{zone}"), lasts: None },
-        (None, Some(host)) if known.is_none() => {
-            Fault::Loss { at, of: format!("host/{host}"), lasts: None }
+    let lost = |of: String| Fault::Loss { at, of, lasts: None };
+    let (fault, what) = match (zone(world, name), host(world, name)) {
+        (Some(zone), _) => {
+            let what = format!("zone {zone}, where most of its instances are, is lost for good");
+            (lost(format!("zone/{zone}")), what)
         }
-        _ => Fault::Load { at, of: Some(name.to_owned()), times: 2.0, lasts: Some(HOUR) },
+        (None, Some(host)) if known.is_none() => {
+            let what = format!(
+                "host {host} is lost for good: all hosts are in one zone, and no load of it is \
+                 known"
+            );
+            (lost(format!("host/{host}")), what)
+        }
+        (None, host) => {
+            let of = Some(name.to_owned());
+            let fault = Fault::Load { at, of, times: 2.0, lasts: Some(HOUR) };
+            let why = match host {
+                Some(_) => "all hosts are in one zone, and the loss of that would leave none",
+                None => "it has no instance on any host that could be lost",
+            };
+            (fault, format!("there is twice the load that was thought, for {HOUR}: {why}"))
+        }
+    };
+    let when = match peak {
+        Some(peak) if peak > now => format!("{BEGUN} into its next peak, of {peak}"),
+        Some(_) => format!("{BEGUN} in, in the peak there is"),
+        None => format!("{HOUR} in, as no peak of it is known"),
     };
     Some(Rehearsal {
         from: Some(from),
@@ -91,6 +139,7 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
         load: forecast(),
         faults: vec![fault],
         checks: vec![known.unwrap_or_else(|| Check::Settled { of: Some(name.to_owned()) })],
+        notes: vec![format!("played, {when}: {what}")],
         ..Rehearsal::default()
     })
 }
@@ -146,27 +195,61 @@ fn fullest(counts: BTreeMap<&str, u32>) -> Option<String> {
     most.map(|(name, _)| name.to_owned())
 }
 
-fn migration(world: &Snapshot, name: &str) -> Option<Rehearsal> {
-    world.get::<Migration>(name)?;
-    let go = Change::Edit {
-        at: Span::seconds(60),
-        of: format!("migration/{name}"),
-        patch: json!({ "spec": { "paused": false } }),
+/// What there is to say of a migration that is over: nobody waits for hours of nothing.
+fn over(
+    world: &Snapshot,
+    migration: &Object<Migration>,
+    now: Timestamp,
+) -> Option<RehearsalReport> {
+    let (status, name) = (&migration.status, migration.name());
+    if !status.phase.is_over() || migration.spec.back > status.back {
+        return None;
+    }
+    let when = status.ended_at.map_or(String::new(), |at| format!(" at {at}"));
+    let found = match status.phase {
+        MigrationPhase::Done => format!("nothing is left to move: it was over{when}"),
+        _ => format!(
+            "nothing more is moved: it was cancelled{when}, with {} left",
+            crate::instances(status.left as usize)
+        ),
     };
-    Some(Rehearsal {
-        lasts: Span(HOUR.0 * 12),
-        load: forecast(),
-        changes: vec![go],
-        checks: vec![
-            Check::Moved { within: None },
-            Check::Served { of: None, at_least: "99.5%".to_owned() },
-        ],
-        ..Rehearsal::default()
+    let what = words_of_moved(Some(name), None);
+    Some(RehearsalReport {
+        name: called(Kind::Migration, name),
+        from: now,
+        held: true,
+        checks: vec![Checked { what, held: true, found }],
+        hosts: world.count(Kind::Host) as u32,
+        instances: world.count(Kind::Instance) as u32,
+        assumed: vec![format!("nothing is played of migration/{name}, which is over")],
+        ..RehearsalReport::default()
     })
 }
 
+fn migration(world: &Snapshot, migration: &Object<Migration>, now: Timestamp) -> Rehearsal {
+    let subject = format!("migration/{}", migration.name());
+    let go = Change::Edit {
+        at: Span::seconds(60),
+        of: subject.clone(),
+        patch: json!({ "spec": { "paused": false } }),
+    };
+    let moved = Check::Moved { of: Some(migration.meta.name.clone()), within: None };
+    let concerned = asked::of_migration(world, migration, now);
+    let asked = asked::asked(world, &subject, &concerned, "99.5%");
+    Rehearsal {
+        lasts: Span(HOUR.0 * 12),
+        load: forecast(),
+        changes: vec![go],
+        checks: [moved].into_iter().chain(asked.checks).collect(),
+        notes: asked.notes,
+        ..Rehearsal::default()
+    }
+}
+
 fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
-    world.get::<Pool>(name)?;
+    let pool = world.get::<Pool>(name)?;
+    let concerned = asked::of_pool(world, pool);
+    let asked = asked::asked(world, &format!("pool/{name}"), &concerned, "99.5%");
     let declared = world.all::<Peak>().filter(|peak| !peak.meta.deleting());
     let declared = declared.map(|peak| &peak.status.times).filter(|times| times.ends > now);
     let days = world.all::<Capacity>().flat_map(|capacity| &capacity.status.days);
@@ -183,7 +266,155 @@ fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
         lasts: Span(HOUR.0 * 6),
         load: forecast(),
         faults: vec![fails],
-        checks: vec![Check::Served { of: None, at_least: "99.5%".to_owned() }],
+        checks: asked.checks,
+        notes: asked.notes,
         ..Rehearsal::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::Any;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::testing::instance;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn object(kind: &str, name: &str, spec: &Value, status: &Value) -> Any {
+        let meta = match kind {
+            "Host" => json!({ "name": name, "labels": { "zone": spec["zone"] } }),
+            _ => json!({ "name": name }),
+        };
+        let spec = if kind == "Host" { &json!({}) } else { spec };
+        let value = json!({
+            "apiVersion": "atoll/v1", "kind": kind, "metadata": meta, "spec": spec,
+            "status": status,
+        });
+        Any::from_value(value).unwrap()
+    }
+
+    fn put(world: &mut Snapshot, kind: &str, name: &str, spec: &Value, status: &Value) {
+        let write = atoll_model::Write::Put(object(kind, name, spec, status));
+        crate::follow::apply(world, &write);
+    }
+
+    /// An application in an environment, with one instance and a load that is known, and an
+    /// autoscaler.
+    fn deployed(world: &mut Snapshot, name: &str, host: &str, mode: &str) {
+        let (application, environment) = name.rsplit_once('.').unwrap();
+        let load = json!({ "query": "load", "target": 10 });
+        let scaling = json!({ "min": 1, "max": 9, "mode": mode, "perInstance": load });
+        let run = json!({ "command": ["x"] });
+        put(
+            world,
+            "Application",
+            application,
+            &json!({ "run": run, "scaling": scaling }),
+            &json!({}),
+        );
+        let place = json!({ "application": application, "environment": environment });
+        put(world, "Deployment", name, &place, &json!({ "phase": "settled" }));
+        let signals = json!({ "signals": [{ "name": "load", "value": 5 }] });
+        put(world, "Autoscaler", name, &json!({ "deployment": name }), &signals);
+        let one = atoll_model::Write::Put(instance(&format!("{name}.0"), host));
+        crate::follow::apply(world, &one);
+    }
+
+    /// Hosts in these zones.
+    fn fleet(zones: &[&str]) -> Snapshot {
+        let mut world = Snapshot::default();
+        put(&mut world, "Environment", "prod", &json!({}), &json!({}));
+        let ready = json!({ "phase": "ready" });
+        for (i, zone) in zones.iter().enumerate() {
+            put(&mut world, "Host", &format!("h{i}"), &json!({ "zone": zone }), &ready);
+        }
+        world
+    }
+
+    fn played(world: &Snapshot, kind: Kind, name: &str) -> Rehearsal {
+        match question(world, (kind, name), NOW).unwrap() {
+            Question::Played(scenario) => scenario.spec,
+            Question::Known(report) => panic!("{report}"),
+        }
+    }
+
+    #[test]
+    fn what_is_played_of_a_deployment_is_said_with_why() {
+        let told = |world: &Snapshot| played(world, Kind::Deployment, "shop.prod");
+        let mut one = fleet(&["a", "a"]);
+        deployed(&mut one, "shop.prod", "h0", "act");
+        let double = told(&one);
+        assert!(matches!(double.faults[..], [Fault::Load { .. }]), "{double:?}");
+        assert_eq!(
+            double.notes,
+            ["played, 1h in, as no peak of it is known: there is twice the load that was \
+                 thought, for 1h: all hosts are in one zone, and the loss of that would leave none"]
+        );
+        let mut two = fleet(&["a", "b"]);
+        deployed(&mut two, "shop.prod", "h1", "act");
+        let lost = told(&two);
+        assert!(matches!(lost.faults[..], [Fault::Loss { .. }]), "{lost:?}");
+        assert!(lost.notes[0].contains("zone b, where most of its instances are"), "{lost:?}");
+        let release = json!({ "application": "shop", "number": 2, "run": { "command": ["x"] } });
+        put(&mut two, "Release", "shop-2", &release, &json!({}));
+        let waits = told(&two);
+        assert_eq!(waits.notes, ["played: shop-2, which waits, is deployed 10m in"]);
+    }
+
+    #[test]
+    fn only_those_whom_it_concerns_are_to_serve() {
+        let mut world = fleet(&["a", "a", "a"]);
+        put(&mut world, "Environment", "lab", &json!({ "hosts": "for=lab" }), &json!({}));
+        deployed(&mut world, "shop.prod", "h0", "act");
+        deployed(&mut world, "slow.prod", "h0", "observe");
+        deployed(&mut world, "far.lab", "h1", "act");
+        let provider = json!({ "exec": { "create": ["x"], "list": ["x"], "delete": ["x"] } });
+        let spec = json!({ "count": 1, "max": 2, "provider": provider });
+        put(&mut world, "Pool", "web", &spec, &json!({ "machines": { "h0": {} } }));
+        put(&mut world, "Migration", "off", &json!({ "off": "name = h0" }), &json!({}));
+        let shop =
+            || Check::Served { of: Some("shop.prod".to_owned()), at_least: "99.5%".to_owned() };
+        for (kind, name) in [(Kind::Pool, "web"), (Kind::Migration, "off")] {
+            let of = played(&world, kind, name);
+            let served = of.checks.iter().filter(|check| matches!(check, Check::Served { .. }));
+            assert_eq!(served.collect::<Vec<_>>(), [&shop()], "{kind}");
+            let ask = "it is not asked whether";
+            let id = format!("{}/{name}", kind.lower());
+            assert_eq!(
+                of.notes,
+                [
+                    format!("{ask} far.lab serves everything: {id} does not concern it"),
+                    format!(
+                        "{ask} slow.prod serves everything: its autoscaler only observes, so its \
+                         number does not follow its load"
+                    ),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_migration_that_is_over_it_is_said_that_nothing_is_left() {
+        let mut world = fleet(&["a"]);
+        let over = |phase: &str| json!({ "phase": phase, "endedAt": NOW, "left": 2 });
+        for (phase, told) in [
+            ("done", "nothing is left to move: it was over at 1970-01-01T00:16:40.000Z"),
+            ("cancelled", "nothing more is moved: it was cancelled"),
+        ] {
+            put(&mut world, "Migration", "off", &json!({ "off": "name = h0" }), &over(phase));
+            let Question::Known(report) = question(&world, (Kind::Migration, "off"), NOW).unwrap()
+            else {
+                panic!("{phase} is played")
+            };
+            assert!(report.held && report.checks[0].found.starts_with(told), "{report}");
+            let page = report.to_string();
+            assert!(page.starts_with("migration-off: nothing is played, at"), "{page}");
+            assert!(!page.contains("MINUTES"), "{page}");
+        }
+        let back = json!({ "off": "name = h0", "back": 1 });
+        put(&mut world, "Migration", "off", &back, &over("done"));
+        assert!(played(&world, Kind::Migration, "off").lasts > HOUR, "a wave goes back");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use atoll_model::elasticity::LOAD;
 use atoll_model::rehearsal::{Known, Load};
-use atoll_model::{Application, Autoscaler, Capacity, Deployment, Span, Timestamp};
+use atoll_model::{Application, Autoscaler, Capacity, Deployment, Snapshot, Span, Timestamp};
 
 use super::load::Base;
 use super::{HISTORY_STEP, Today};
@@ -27,7 +27,7 @@ pub(super) fn known(
 ) -> Option<Base> {
     let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
     assumed.extend(doubtful(today, deployment));
-    let level = level(today, deployment);
+    let level = level(&today.world, deployment);
     let most = most(today, deployment);
     let sound = measured.iter().filter(|(_, value)| *value <= most);
     let measured: Vec<(Timestamp, f64)> = sound.copied().collect();
@@ -79,7 +79,8 @@ pub(super) fn known(
 }
 
 /// The times a declared peak multiplies the load of a deployment in, and by how much, where its
-/// load is forecast and the scenario supposes no peak of its own.
+/// load is forecast and the scenario supposes no peak of its own. What a scenario says otherwise of
+/// a load is the whole of it, and told where a peak is declared.
 pub(super) fn peaks(
     today: &Today,
     deployment: &str,
@@ -88,12 +89,28 @@ pub(super) fn peaks(
     assumed: &mut Vec<String>,
 ) -> Vec<(Timestamp, Timestamp, f64)> {
     let mut all = Vec::new();
-    if load.known != Some(Known::Forecast) || !load.peaks.is_empty() {
-        return all;
-    }
+    let said = match load.known {
+        _ if !load.peaks.is_empty() => Some("a peak of its own"),
+        Some(Known::Forecast) => None,
+        Some(Known::Recorded) => Some("what was measured"),
+        None => Some("a level"),
+    };
     for (declared, row) in peak::rows(&today.world, deployment) {
         let times = &declared.status.times;
         let within = times.starts < from + lasts && times.ends > from;
+        if let Some(said) = said {
+            // One at the same time is that peak, as the scenario sees it.
+            let same = load.peaks.iter().map(|own| from + own.at);
+            let mut same = same.zip(&load.peaks).map(|(at, own)| (at, at + own.lasts));
+            if within && !same.any(|(at, over)| at < times.ends && over > times.starts) {
+                assumed.push(format!(
+                    "peak/{} brings {deployment} no load: the scenario supposes {said} for it, and \
+                     that is the whole",
+                    declared.name()
+                ));
+            }
+            continue;
+        }
         let factor = super::about::peak::times(&today.world, declared, row);
         let Some(factor) = factor.filter(|_| within) else { continue };
         if times.starts <= today.now && has_it_already(today, deployment, base, factor) {
@@ -121,7 +138,7 @@ pub(super) fn peaks(
 /// Whether the load that is taken for what comes is that of a peak which is there: it stays as it
 /// is measured, or would be far more than that, were it multiplied.
 fn has_it_already(today: &Today, deployment: &str, base: &Base, factor: f64) -> bool {
-    let level = level(today, deployment);
+    let level = level(&today.world, deployment);
     let next = base.at(today.now + HISTORY_STEP) * factor;
     matches!(base, Base::Shape(..)) || level.is_some_and(|level| next > level * MUCH)
 }
@@ -148,11 +165,11 @@ fn doubtful(today: &Today, deployment: &str) -> Option<String> {
 }
 
 /// The load of a deployment as it is now.
-fn level(today: &Today, deployment: &str) -> Option<f64> {
-    let scaler = today.world.get::<Autoscaler>(deployment);
+pub(super) fn level(world: &Snapshot, deployment: &str) -> Option<f64> {
+    let scaler = world.get::<Autoscaler>(deployment);
     let mut signals = scaler.iter().flat_map(|scaler| &scaler.status.signals);
     let latest = signals.find(|signal| signal.name == LOAD).and_then(|signal| signal.value);
-    let capacity = today.world.get::<Capacity>(deployment);
+    let capacity = world.get::<Capacity>(deployment);
     latest.or(capacity.and_then(|capacity| capacity.status.load))
 }
 
@@ -222,9 +239,14 @@ mod tests {
         let load = Load { known: Some(Known::Forecast), ..Load::default() };
         let values = Base::Values(hours(0), HISTORY_STEP, vec![40.0; 500]);
         let level = Base::Shape(40.0, vec![1.0]);
-        let of = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
+        let told = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
             let when = (hours(now), Span(HOUR.0 * lasts));
-            peaks(&today(now), name, (load, base), when, &mut Vec::new())
+            let mut told = Vec::new();
+            let all = peaks(&today(now), name, (load, base), when, &mut told);
+            (all, told)
+        };
+        let of = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
+            told(now, name, load, base, lasts).0
         };
         let whole = vec![(hours(5), hours(6), 4.0)];
         assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
@@ -235,6 +257,14 @@ mod tests {
         assert_eq!(of(1, "stock.prod", &load, &values, 8), []);
         let (at, rise) = (HOUR, Span::seconds(60));
         let own = Load { peaks: vec![Rise { at, times: 2.0, rise, lasts: HOUR }], ..load };
-        assert_eq!(of(1, "shop.prod", &own, &values, 8), [], "the scenario has one of its own");
+        let early = told(1, "shop.prod", &own, &values, 8);
+        assert_eq!(early.0, [], "the scenario has one of its own");
+        assert!(early.1[0].contains("supposes a peak of its own"), "{:?}", early.1);
+        assert_eq!(told(4, "shop.prod", &own, &values, 8), (vec![], vec![]), "it is the same one");
+        let said = Load { level: Some(40.0), ..Load::default() };
+        let (none, why) = told(1, "shop.prod", &said, &level, 8);
+        assert_eq!((none, why.len()), (vec![], 1), "its level is the whole");
+        assert!(why[0].starts_with("peak/sale brings shop.prod no load"), "{why:?}");
+        assert_eq!(told(1, "shop.prod", &said, &level, 4), (vec![], vec![]), "it comes later");
     }
 }

@@ -15,6 +15,7 @@ use atoll_model::{Autoscaler, Kind, Peak, Reason, Snapshot, Span, Timestamp};
 use atoll_plan::Context;
 use atoll_plan::elasticity::SIGNAL;
 use atoll_plan::peak::rehearsed;
+use atoll_plan::rehearsal::about::Question;
 use atoll_plan::rehearsal::{HISTORY_STEP, Stop, Today, about, run};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -82,8 +83,11 @@ pub async fn object(
 ) -> Answer<Json<RehearsalReport>> {
     let (kind, name) = (kind_of(&plural)?, name.as_str());
     let world = app.cache.world();
-    let scenario = about::scenario(&world, (kind, name), app.clock.now());
-    let report = rehearse(&app, scenario.map_err(refused)?).await?;
+    let question = about::question(&world, (kind, name), app.clock.now());
+    let report = match question.map_err(refused)? {
+        Question::Played(scenario) => rehearse(&app, *scenario).await?,
+        Question::Known(report) => return Ok(Json(*report)),
+    };
     if let Some(peak) = world.get::<Peak>(name).filter(|_| kind == Kind::Peak) {
         // The peak's calendar says that it was rehearsed as it was then.
         let generation = peak.meta.generation;
