@@ -21,6 +21,7 @@ mod cost;
 mod entry;
 mod freeze;
 mod inventory;
+mod odd;
 mod owner;
 mod price;
 mod radius;

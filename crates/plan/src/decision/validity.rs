@@ -11,7 +11,7 @@ use atoll_model::{
     Peak, Pool, Price, Problem, Reason, Release, Secret, Snapshot,
 };
 
-use super::{Case, Opinion};
+use super::{Case, Opinion, odd};
 use crate::Context;
 use crate::budget::book::currencies;
 use crate::centre;
@@ -68,6 +68,7 @@ pub(super) fn references(case: &Case) -> Opinion {
                 .hint(format!("apply it first, or together; see atoll get {}", kind.plural()))
         }));
         objections.extend(calls_itself(any));
+        objections.extend(odd::never(any));
         objections.extend(crossed(&world, any));
         objections.extend(overtaken(stored.as_ref(), any));
         objections.extend(foreign_secrets(&world, any));
@@ -80,6 +81,9 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("cycle", message).hint("take one of these out")
         }));
         opinion.note(any, not_there_yet(&world, any));
+        opinion.note(any, odd::nobodys(any));
+        opinion.note(any, odd::nowhere(&world, stored.as_ref(), any));
+        opinion.note(any, odd::doubled(any));
         opinion.note(any, left_outside(&world, stored.as_ref(), any));
         opinion.note(any, unknown_field(case, &world, any));
         opinion.note(any, odd_comparison(case, &world, any));
