@@ -294,8 +294,8 @@ fn owns(
             let known = world.find(Kind::Application, name).is_some()
                 || world.find(Kind::Deployment, name).is_some();
             let message = match known {
-                true => format!("load of {name}: it does not say what an instance carries"),
-                false => format!("load of {name}: there is no such application or deployment"),
+                true => format!("spec.load.{name}: it does not say what an instance carries"),
+                false => format!("spec.load.{name}: there is no such application or deployment"),
             };
             let hint = "see scaling.perInstance in docs/guide/scaling.md";
             missing.push(Reason::new("not-found", message).hint(hint));

@@ -148,14 +148,14 @@ spec:
 ",
     );
     let begins = [
-        "faults: there is no host of zone/b",
-        "faults: there is no application or deployment stock",
-        "changes: off: ",
-        "changes: edit of deployment/shop.prod: spec.instances: ",
-        "changes: edit of deployment/shop.prod: spec.paused: ",
-        "changes: shop.prod: there is no release shop-7",
-        "changes: there is no pool/own",
-        "checks: shop: there is no release shop-9",
+        "spec.faults[0].of: there is no host of zone/b",
+        "spec.faults[1].of: there is no application or deployment stock",
+        "spec.changes[2].off: ",
+        "spec.changes[3].patch.spec.instances: ",
+        "spec.changes[3].patch.spec.paused: ",
+        "spec.changes[0].release: there is no release shop-7 of shop",
+        "spec.changes[1].of: there is no pool/own",
+        "spec.checks[0].release: there is no release shop-9 of shop",
     ];
     assert_eq!(wrong.len(), begins.len(), "{wrong:#?}");
     for (told, begin) in wrong.iter().zip(begins) {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::load::Loads;
 use super::measures::Measures;
-use super::unknown::unknown;
+use super::unknown::{at, unknown};
 use super::{BEFORE, Rehearsal, Stop, USUAL_FROM, each, owns, twin};
 use crate::sim::Sim;
 
@@ -81,7 +81,8 @@ fn objects(fleet: &MadeFleet) -> Result<Vec<Any>, Vec<Reason>> {
         }));
     }
     values.extend(fleet.applications.iter().map(|(name, made)| manifest(name, made)));
-    let mut objects = parse(&values)?;
+    let within = |all: Vec<Reason>| all.into_iter().map(|wrong| at("fleet", wrong));
+    let mut objects = parse(&values).map_err(|all| within(all).collect::<Vec<_>>())?;
     objects.sort_by_key(Any::kind);
     Ok(objects)
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::fleet::parse;
 use super::load::is_of;
-use super::unknown::is_host_of;
+use super::unknown::{at, is_host_of};
 use crate::sim::{Behaviour, Sim};
 
 /// The share of requests that fail of a release that fails.
@@ -52,10 +52,10 @@ impl Stage {
     pub fn new(spec: &Rehearsal, from: Timestamp, sim: &mut Sim) -> Result<Stage, Vec<Reason>> {
         let mut acts: Vec<(Timestamp, Act)> = Vec::new();
         let mut missing = Vec::new();
-        for fault in &spec.faults {
+        for (i, fault) in spec.faults.iter().enumerate() {
             match fault_acts(fault, from, sim) {
                 Ok(all) => acts.extend(all),
-                Err(reason) => missing.push(reason),
+                Err(reason) => missing.push(at(&format!("faults[{i}]"), reason)),
             }
         }
         for change in &spec.changes {
@@ -295,7 +295,7 @@ fn fault_acts(
                 .is_some_and(|twin| twin.measures.loads.multiply(of.as_deref(), (at, end), *times));
             let name = of.as_deref().unwrap_or("all");
             if !any {
-                let message = format!("faults: nothing is known of the load of {name}");
+                let message = format!("of: nothing is known of the load of {name}");
                 let hint = "say in a scenario what it is: load, with a level";
                 return Err(Reason::new("no-data", message).hint(hint));
             }

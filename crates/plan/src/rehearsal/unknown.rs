@@ -16,21 +16,35 @@ use crate::{Context, Measurements};
 /// that is applied.
 pub(super) fn unknown(spec: &Scenario, world: &Snapshot, now: Timestamp) -> Vec<Reason> {
     let applies = spec.changes.iter().any(|change| matches!(change, Change::Apply { .. }));
-    let mut all: Vec<Reason> =
-        spec.faults.iter().filter_map(|fault| of_fault(fault, world)).collect();
-    all.extend(spec.changes.iter().filter_map(wrong_filter));
+    let mut all = Vec::new();
+    for (i, fault) in spec.faults.iter().enumerate() {
+        all.extend(of_fault(fault, world).map(|wrong| at(&format!("faults[{i}]"), wrong)));
+    }
+    for (i, change) in spec.changes.iter().enumerate() {
+        all.extend(wrong_filter(change).map(|wrong| at(&format!("changes[{i}]"), wrong)));
+    }
     all.extend(unreadable(&spec.changes, world));
     if applies {
         return all;
     }
     let named = Named { spec, world, now };
-    all.extend(spec.changes.iter().filter_map(|change| named.by_change(change)));
-    all.extend(spec.checks.iter().filter_map(|check| named.by_check(check)));
+    for (i, change) in spec.changes.iter().enumerate() {
+        all.extend(named.by_change(change).map(|wrong| at(&format!("changes[{i}]"), wrong)));
+    }
+    for (i, check) in spec.checks.iter().enumerate() {
+        all.extend(named.by_check(check).map(|wrong| at(&format!("checks[{i}]"), wrong)));
+    }
     all
 }
 
-fn missing(message: String) -> Reason {
-    Reason::new("not-found", message)
+/// Where in the scenario what is wrong stands: below this path of its spec.
+pub(super) fn at(path: &str, wrong: Reason) -> Reason {
+    Reason { message: format!("spec.{path}.{}", wrong.message), ..wrong }
+}
+
+/// What a field names and is not there.
+fn missing(field: &str, message: String) -> Reason {
+    Reason::new("not-found", format!("{field}: {message}"))
 }
 
 fn is_there(world: &Snapshot, of: &str) -> bool {
@@ -52,7 +66,7 @@ fn of_fault(fault: &Fault, world: &Snapshot) -> Option<Reason> {
         }
         Fault::Provider { of, .. } => world.get::<Pool>(of).is_none().then(|| format!("pool {of}")),
     };
-    gone.map(|what| missing(format!("faults: there is no {what}")))
+    gone.map(|what| missing("of", format!("there is no {what}")))
 }
 
 /// Whether a host is what a loss is of: one of a zone, or itself.
@@ -68,24 +82,22 @@ pub(super) fn is_host_of(host: &Object<Host>, of: &str) -> bool {
 fn wrong_filter(change: &Change) -> Option<Reason> {
     let Change::Migrate { off, .. } = change else { return None };
     let wrong = Filter::parse(off).err()?;
-    let message = format!("changes: off: {}", wrong.message);
+    let message = format!("off: {}", wrong.message);
     Some(Reason { message, ..wrong })
 }
 
 /// What would be applied or edited so that nobody could read it.
 fn unreadable(changes: &[Change], world: &Snapshot) -> Vec<Reason> {
     let mut all = Vec::new();
-    for (at, change) in changes.iter().enumerate() {
+    for (i, change) in changes.iter().enumerate() {
+        let path = format!("changes[{i}]");
         match change {
             Change::Apply { objects, .. } => {
                 let wrong = parse(objects).err().into_iter().flatten();
-                all.extend(wrong.map(|wrong| Reason {
-                    message: format!("changes: apply: {}", wrong.message),
-                    ..wrong
-                }));
+                all.extend(wrong.map(|wrong| at(&path, wrong)));
             }
             Change::Edit { of, patch, .. } => {
-                let may_be_other = changes[..at].iter().any(|before| {
+                let may_be_other = changes[..i].iter().any(|before| {
                     before.of() == Some(of) || matches!(before, Change::Apply { .. })
                 });
                 let there = of
@@ -94,7 +106,8 @@ fn unreadable(changes: &[Change], world: &Snapshot) -> Vec<Reason> {
                 let Some(stored) = there.filter(|_| !may_be_other) else { continue };
                 let wrong = patched(&stored, patch).err().into_iter().flat_map(|all| all.0);
                 all.extend(wrong.map(|problem| {
-                    Reason::new("invalid", format!("changes: edit of {of}: {problem}"))
+                    let between = if problem.path.is_empty() { ": " } else { "." };
+                    at(&path, Reason::new("invalid", format!("patch{between}{problem}")))
                 }));
             }
             _ => {}
@@ -124,29 +137,29 @@ impl Named<'_> {
             Change::Apply { .. } => return None,
         };
         if self.world.find(kind, name).is_none() {
-            return Some(missing(format!("changes: there is no {}/{name}", kind.lower())));
+            return Some(missing("of", format!("there is no {}/{name}", kind.lower())));
         }
         let Change::Deploy { of, release: Some(release), .. } = change else { return None };
-        self.release("changes", of, release)
+        self.release(of, release)
     }
 
     fn by_check(&self, check: &Check) -> Option<Reason> {
         if let Check::Refused { of: Some(of) } = check
             && self.spec.changes.iter().all(|change| change.of() != Some(of))
         {
-            return Some(missing(format!("checks: refused: there is no change of {of}")));
+            return Some(missing("of", format!("there is no change of {of}")));
         }
         if let Check::Moved { of: Some(of), .. } = check {
             let there = self.world.get::<Migration>(of).is_some() || self.will_move(of);
-            return (!there).then(|| missing(format!("checks: moved: there is no migration/{of}")));
+            return (!there).then(|| missing("of", format!("there is no migration/{of}")));
         }
         let of = check.of()?;
         if !is_there(self.world, of) {
-            let message = format!("check of {of}: there is no such application or deployment");
-            return Some(missing(message));
+            let message = format!("there is no application or deployment {of}");
+            return Some(missing("of", message));
         }
         let Check::Runs { of, release } = check else { return None };
-        self.release("checks", of, release)
+        self.release(of, release)
     }
 
     /// A filter that no host passes: nothing would be moved.
@@ -155,7 +168,7 @@ impl Named<'_> {
         let measured = Measurements::default();
         let cx = Context { world: self.world, measured: &measured, now: self.now };
         let none = Search::new(cx).find(&filter).is_empty();
-        none.then(|| missing(format!("changes: no host passes {off}")))
+        none.then(|| missing("off", format!("no host passes {off}")))
     }
 
     /// Whether a change of the scenario makes a migration of that name.
@@ -172,7 +185,7 @@ impl Named<'_> {
     }
 
     /// A release that is not there, and that nothing of the scenario makes.
-    fn release(&self, place: &str, of: &str, release: &str) -> Option<Reason> {
+    fn release(&self, of: &str, release: &str) -> Option<Reason> {
         let application = self.application(of)?;
         let stored = self.world.get::<Release>(release);
         if stored.is_some_and(|stored| stored.spec.application == application) {
@@ -185,12 +198,12 @@ impl Named<'_> {
         if made.is_some_and(|number| (last + 1..=last + to_come).contains(&number)) {
             return None;
         }
-        let message = format!("{place}: {of}: there is no release {release}");
+        let message = format!("there is no release {release} of {application}");
         let hint = match to_come {
             0 => format!("the last of {application} is {application}-{last}"),
             _ => format!("the last of {application} will be {application}-{}", last + to_come),
         };
-        Some(missing(message).hint(hint))
+        Some(missing("release", message).hint(hint))
     }
 
     /// So many releases of an application come in the scenario at most.
