@@ -1,14 +1,15 @@
 //! Manifests named by `-f`: files, directories and standard input, all read before anything is
 //! sent. Not what a manifest means, which is the model's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use atoll_model::Any;
+use atoll_model::manifest::texts::Texts;
 use atoll_model::manifest::{self, ManifestError};
 use atoll_model::name::Problem;
 use atoll_model::rehearsal::Scenario;
+use atoll_model::{Any, Kind};
 
 use crate::caret;
 use crate::exit::{Exit, Failure};
@@ -20,15 +21,26 @@ use crate::terminal::Paint;
 /// # Errors
 /// A usage failure whose message holds every error of every file.
 pub fn read(named: &[PathBuf]) -> Result<Vec<Any>, Failure> {
+    read_with_texts(named).map(|(objects, _)| objects)
+}
+
+/// The same, with the texts they were read from.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_texts(named: &[PathBuf]) -> Result<(Vec<Any>, Texts), Failure> {
     let (mut objects, mut errors, mut sources) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let mut texts = Texts::default();
     for (file, bytes) in open(named)? {
         match documents(&file, &bytes) {
             Ok(read) => objects.extend(read.into_iter().map(|any| (file.clone(), any))),
             Err(mut wrong) => errors.append(&mut wrong),
         }
-        sources.insert(file, String::from_utf8_lossy(&bytes).into_owned());
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        texts.add(&file, &text);
+        sources.insert(file, text);
     }
-    errors.extend(twice(&objects));
+    errors.extend(twice(&objects, &texts));
     if !errors.is_empty() {
         let text = caret::render(&errors, &sources, Paint::stderr());
         let count = errors.len();
@@ -41,20 +53,23 @@ pub fn read(named: &[PathBuf]) -> Result<Vec<Any>, Failure> {
     let mut objects: Vec<Any> = objects.into_iter().map(|(_, any)| any).collect();
     // Kinds are declared in the order they are applied in.
     objects.sort_by_key(Any::kind);
-    Ok(objects)
+    Ok((objects, texts))
 }
 
-/// Reads the scenario of a rehearsal.
+/// Reads the scenario of a rehearsal, with the text it was read from.
 ///
 /// # Errors
 /// A usage failure whose message holds every error of it.
-pub fn scenario(named: &Path) -> Result<Scenario, Failure> {
+pub fn scenario(named: &Path) -> Result<(Scenario, Texts), Failure> {
     let mut files = open(&[named.to_owned()])?;
     let Some((file, bytes)) = files.pop().filter(|_| files.is_empty()) else {
         let message = format!("{} is not one file with a scenario", named.display());
         return Err(Failure::usage(message));
     };
-    manifest::read_scenario(&file, &bytes).map_err(|errors| {
+    let mut texts = Texts::default();
+    texts.add(&file, &String::from_utf8_lossy(&bytes));
+    let read = manifest::read_scenario(&file, &bytes).map(|scenario| (scenario, texts));
+    read.map_err(|errors| {
         let sources = BTreeMap::from([(file, String::from_utf8_lossy(&bytes).into_owned())]);
         let text = caret::render(&errors, &sources, Paint::stderr());
         let count = if errors.len() == 1 { "error" } else { "errors" };
@@ -151,20 +166,30 @@ fn documents(file: &str, bytes: &[u8]) -> Result<Vec<Any>, Vec<ManifestError>> {
 }
 
 /// An object given twice: which of the two is meant?
-fn twice(objects: &[(String, Any)]) -> Vec<ManifestError> {
-    let mut seen = BTreeSet::new();
-    let again = objects.iter().filter(|(_, any)| !seen.insert((any.kind(), any.name())));
-    again
-        .map(|(file, any)| ManifestError {
+fn twice(objects: &[(String, Any)], texts: &Texts) -> Vec<ManifestError> {
+    let mut seen: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (file, any) in objects {
+        let times = seen.entry((any.kind(), any.name())).or_default();
+        *times += 1;
+        if *times == 1 {
+            continue;
+        }
+        // Of a list it is not known where its items stand.
+        let spots = texts.of(&any.id());
+        let first = spots.first().map(|spot| format!(", first at {spot}")).unwrap_or_default();
+        let spot = spots.get(*times - 1).filter(|spot| spot.file == *file);
+        all.push(ManifestError {
             file: file.clone(),
-            line: 0,
-            column: 0,
+            line: spot.map_or(0, |spot| spot.line),
+            column: spot.map_or(0, |spot| spot.column),
             problem: Problem {
                 path: String::new(),
-                message: format!("{} is given twice; keep one of them", any.id()),
+                message: format!("{} is given twice{first}; keep one of them", any.id()),
             },
-        })
-        .collect()
+        });
+    }
+    all
 }
 
 #[cfg(test)]
@@ -229,6 +254,9 @@ mod tests {
         let directory = directory(&[("a.yaml", ZONE), ("b.yaml", ZONE)]);
         let wrong = read(&[directory.path().to_owned()]).unwrap_err();
         assert!(wrong.message.contains("zone/a is given twice"), "{}", wrong.message);
+        for part in ["b.yaml:3:19:", "first at", "a.yaml:3:19;"] {
+            assert!(wrong.message.contains(part), "{part}: {}", wrong.message);
+        }
         assert_eq!(read(&[directory.path().join("c.yaml")]).unwrap_err().exit, Exit::Usage);
     }
 

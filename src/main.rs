@@ -18,6 +18,7 @@ mod subject;
 mod tasklog;
 mod terminal;
 mod wait;
+mod whereabouts;
 
 use std::process::ExitCode;
 

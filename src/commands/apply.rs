@@ -10,7 +10,7 @@ use crate::files;
 use crate::goal::Goal;
 use crate::output::{self, Format};
 use crate::subject::Subject;
-use crate::wait;
+use crate::{wait, whereabouts};
 
 /// What `atoll apply` takes.
 #[derive(Debug, clap::Args)]
@@ -33,16 +33,20 @@ pub struct Args {
 /// # Errors
 /// A wrong manifest; the client's.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let mut objects = files::read(&args.files.files)?;
+    let (mut objects, texts) = files::read_with_texts(&args.files.files)?;
     if args.dry_run {
-        return plan::show(objects, args.output.output, &args.over, global).await;
+        return plan::show((objects, texts), args.output.output, &args.over, global).await;
     }
     objects.iter_mut().for_each(|any| change::annotate(any, &args.over));
     let client = global.client()?;
-    let outcome = client.apply(objects.iter().map(Any::to_value).collect(), false).await?;
-    change::judge(&outcome)?;
+    let done = client.apply(objects.iter().map(Any::to_value).collect(), false).await;
+    let mut outcome = whereabouts::placed(&texts, done.map_err(anyhow::Error::from))?;
+    whereabouts::placed(&texts, change::judge(&outcome).map_err(anyhow::Error::from))?;
     match args.output.output {
         Format::Table | Format::Wide => {
+            for reason in &mut outcome.reasons {
+                whereabouts::place(&texts, reason);
+            }
             change::tell(&outcome, &objects.iter().map(Subject::is).collect::<Vec<_>>())?;
         }
         Format::Name => {

@@ -3,6 +3,7 @@
 
 use atoll_model::Any;
 use atoll_model::api::{FieldDiff, Outcome, VerdictWord, WriteView};
+use atoll_model::manifest::texts::Texts;
 use serde_json::Value;
 
 use crate::args::{Files, Global, Output, Override};
@@ -11,6 +12,7 @@ use crate::exit::Exit;
 use crate::files;
 use crate::output::{self, Format};
 use crate::terminal::{Paint, Tone, plain};
+use crate::whereabouts;
 
 /// What `atoll plan` takes.
 #[derive(Debug, clap::Args)]
@@ -28,8 +30,8 @@ pub struct Args {
 /// # Errors
 /// A wrong manifest; the client's.
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
-    let objects = files::read(&args.files.files)?;
-    show(objects, args.output.output, &args.over, global).await
+    let read = files::read_with_texts(&args.files.files)?;
+    show(read, args.output.output, &args.over, global).await
 }
 
 /// Shows what applying these objects would do.
@@ -37,14 +39,20 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
 /// # Errors
 /// The client's.
 pub async fn show(
-    mut objects: Vec<Any>,
+    (mut objects, texts): (Vec<Any>, Texts),
     format: Format,
     over: &Override,
     global: &Global,
 ) -> anyhow::Result<Exit> {
     objects.iter_mut().for_each(|any| change::annotate(any, over));
     let values = objects.iter().map(Any::to_value).collect();
-    let outcome = global.client()?.apply(values, true).await?;
+    let done = global.client()?.apply(values, true).await;
+    let mut outcome = whereabouts::placed(&texts, done.map_err(anyhow::Error::from))?;
+    if matches!(format, Format::Table | Format::Wide) {
+        for reason in &mut outcome.reasons {
+            whereabouts::place(&texts, reason);
+        }
+    }
     let text = output::value(&outcome, format, || match format {
         Format::Name => {
             outcome.writes.iter().map(|w| format!("{}/{}\n", w.kind.lower(), w.name)).collect()

@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::output;
 use crate::subject::Subject;
+use crate::whereabouts;
 
 /// What `atoll rehearse` takes.
 #[derive(Debug, clap::Args)]
@@ -30,8 +31,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let report = match named(&args.what)? {
         Some(subject) => client()?.rehearse_object(subject.kind, &subject.name).await?,
         None => {
-            let scenario = files::scenario(Path::new(&args.what))?;
-            client()?.rehearse(&scenario).await?
+            let (scenario, texts) = files::scenario(Path::new(&args.what))?;
+            let done = client()?.rehearse(&scenario).await;
+            whereabouts::placed(&texts, done.map_err(anyhow::Error::from))?
         }
     };
     output::print(&output::value(&report, args.output.output, || report.to_string())?)?;

@@ -12,6 +12,7 @@ use crate::{Any, Kind};
 use self::place::{Fields, Place};
 
 mod place;
+pub mod texts;
 mod unread;
 
 /// The largest manifest text that is read, in bytes.
