@@ -98,6 +98,9 @@ pub struct DeploymentStatus {
     /// The one that was the last good before: what a veto of the last good one goes back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good_before: Option<String>,
+    /// The last rollout that came to its end and changed what runs here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled: Option<Rolled>,
     /// The release that failed here; not tried again until the target is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
@@ -168,6 +171,20 @@ pub struct Failed {
     /// scaling or pausing changes nothing.
     #[serde(default)]
     pub edit: u32,
+}
+
+/// A rollout that came to its end: what ran before, and what since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rolled {
+    /// The release it came from.
+    pub from: String,
+    /// The release it went to.
+    pub to: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it was over.
+    pub at: Timestamp,
 }
 
 /// How far a rollout is.

@@ -12,6 +12,7 @@ use atoll_model::{
 };
 
 use super::subject::parts;
+use crate::centre::back;
 
 /// Changes longer ago are not suspected.
 const LOOKED_BACK: Span = Span::seconds(2 * 3600);
@@ -30,6 +31,8 @@ const TOLD: usize = 5;
 const DEPTH: u32 = 3;
 /// What is needed counts so much less than what needs it.
 const NEEDED: f64 = 0.6;
+/// What a decision gave back follows what it was taken for: it comes after all that went before.
+const GIVEN_BACK: f64 = 0.001;
 
 /// What most likely caused an alert about `subject` that has held since `at`.
 pub(super) fn suspect(world: &Snapshot, subject: &str, at: Timestamp) -> Option<Suspect> {
@@ -141,9 +144,14 @@ impl Search<'_> {
             });
             for step in steps {
                 let change = format!("version {} of {} went live", step.version, config.name());
-                let why = format!("{} is configured by it", application.name());
+                let mut why = format!("{} is configured by it", application.name());
+                let mut near = direct / NEEDED * 0.9;
+                if back::gave_back(self.world, config, step) {
+                    why.push_str(", and a decision gave back what it had taken");
+                    near *= GIVEN_BACK;
+                }
                 let id = format!("config/{}", config.name());
-                self.consider(&id, &change, step.at, direct / NEEDED * 0.9, &why);
+                self.consider(&id, &change, step.at, near, &why);
             }
         }
     }
@@ -166,6 +174,11 @@ impl Search<'_> {
             for at in [analysis.status.since, analysis.status.at].into_iter().flatten() {
                 self.consider(&object, &change, at, direct, related);
             }
+        }
+        if let Some(rolled) = &of.status.rolled {
+            let change = format!("{} went from {} to {}", of.name(), rolled.from, rolled.to);
+            let moved = if rolled.at <= self.at { rolled.at } else { rolled.since };
+            self.consider(&object, &change, moved, direct, related);
         }
         let Some(heads) = of.heading_for() else { return };
         for release in self.world.releases_of(&of.spec.application).filter(|r| *r.name() == heads) {

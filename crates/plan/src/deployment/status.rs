@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase};
+use atoll_model::deployment::{DeploymentStatus, InstancePhase, Phase, Rolled};
 use atoll_model::rollout::OnFailure;
 use atoll_model::snapshot::Standing;
 use atoll_model::{Reason, Release, Timestamp};
@@ -37,6 +37,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         last_good: stored.last_good.clone(),
         good_since: stored.good_since,
         good_before: stored.good_before.clone(),
+        rolled: stored.rolled.clone(),
         failed: target.failed.clone(),
         rollout: progress.rollout.clone(),
         uneven: None,
@@ -49,6 +50,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
             status.good_since = Some(subject.now);
         }
         status.last_good = Some(target.name().to_owned());
+        status.rolled = rolled(subject).or(status.rolled);
         if !target.given_up {
             status.failed = None;
         }
@@ -78,6 +80,15 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     status.uneven = look.uneven;
     let again_at = sooner(progress.again_at, sooner(draft.again_at, look.again_at));
     (status, sooner(again_at, rest.again_at))
+}
+
+/// The rollout that is over now, if it changed what runs. Who or what moved the target is no matter:
+/// a person, a newer release that is followed, or a way back.
+fn rolled(subject: &Subject) -> Option<Rolled> {
+    let (stored, to) = (&subject.object.status, subject.target.name());
+    let rollout = stored.rollout.as_ref().filter(|rollout| rollout.to == to)?;
+    let from = stored.release.clone().filter(|from| from != to)?;
+    Some(Rolled { from, to: to.to_owned(), since: rollout.since, at: subject.now })
 }
 
 fn runs(member: &Member, release: &str) -> bool {
