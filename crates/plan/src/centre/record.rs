@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use atoll_model::centre::TrackRecord;
+use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::Helped;
 use atoll_model::{Decision, Object, Policy, Snapshot, Timestamp};
 
@@ -50,9 +51,13 @@ pub(super) fn of<'a>(world: &'a Snapshot, policy: &Object<Policy>) -> Kept<'a> {
     Kept { sum, over: old }
 }
 
-/// What one decision adds.
+/// What one decision adds. Giving back is no action of its own, but the end of another: whether
+/// that helped is counted there.
 pub(super) fn one(decision: &Object<Decision>) -> TrackRecord {
     let status = &decision.status;
+    if matches!(status.action, Some(Action::GiveBack(_))) {
+        return TrackRecord::default();
+    }
     let said = decision.spec.feedback.as_ref().map(|feedback| feedback.right);
     let came = status.effect.as_ref().map(|effect| effect.verdict);
     TrackRecord {
