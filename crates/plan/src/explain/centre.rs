@@ -94,7 +94,9 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let others = status.votes.iter().filter(|vote| !told_of(vote));
     let others = others.filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
     for (vote, why) in others {
-        let message = format!("policy/{} wants to {}: {why}", vote.policy, vote.action.word());
+        // What was so when it was closed stays what is told of it.
+        let wants = if over { "wanted" } else { "wants" };
+        let message = format!("policy/{} {wants} to {}: {why}", vote.policy, vote.action.word());
         told.reasons.push(atoll_model::Reason::new("other-vote", message));
     }
     match status.phase {
