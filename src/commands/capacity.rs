@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::Timestamp;
-use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, ZoneRoom};
+use atoll_model::capacity::{CapacityReport, CapacityRow, GroupRow, LossRow, ZoneRoom};
 use atoll_model::many;
 
 use crate::args::{Global, Output};
@@ -93,11 +93,26 @@ fn text(report: &CapacityReport, format: Format) -> String {
         text.push('\n');
         text.push_str(&output::table(report.zones.iter().map(zone).collect(), wide));
     }
+    if report.lose.iter().any(|row| row.placed < row.lost) {
+        text.push('\n');
+        text.extend(report.lose.iter().filter(|row| row.placed < row.lost).map(loses));
+    }
     if report.unplaced > 0 {
         let unplaced = many(report.unplaced, "instance");
         text.push_str(&format!("\nNo host has room for {unplaced} that would be lacking.\n"));
     }
     text
+}
+
+/// What one would lose of which nobody knows how many it needs.
+fn loses(row: &LossRow) -> String {
+    let (name, lost) = (&row.deployment, many(row.lost, "instance"));
+    let without = row.lost - row.placed;
+    let left = match row.left + row.placed {
+        0 => "none would be left".to_owned(),
+        left => format!("{left} would be left"),
+    };
+    format!("{name} would lose {lost}, {without} without room: {left}.\n")
 }
 
 fn line(row: &CapacityRow) -> Vec<Cell> {

@@ -163,6 +163,24 @@ pub struct CapacityReport {
     /// Deployments whose applications do not say what an instance carries: they are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<String>,
+    /// What these, and those whose load is not measured, would lose with a zone or a host; what of
+    /// that finds no room counts in `unplaced`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lose: Vec<LossRow>,
+}
+
+/// What a deployment would lose of which nobody knows how many instances it needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LossRow {
+    /// Which.
+    pub deployment: String,
+    /// So many of its instances.
+    pub lost: u32,
+    /// So many would be left.
+    pub left: u32,
+    /// So many of those that are lost find room on other hosts.
+    pub placed: u32,
 }
 
 /// One deployment of a report.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::capacity::{
-    CapacityReport, CapacityRow, CapacityStatus, GroupRow, Known, ZoneRoom,
+    CapacityReport, CapacityRow, CapacityStatus, GroupRow, Known, LossRow, ZoneRoom,
 };
 use atoll_model::cmdb::Amount;
 use atoll_model::deployment::InstancePhase;
@@ -85,7 +85,25 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     let environments = environments.collect();
     let fleet = together(&rows.iter().collect::<Vec<_>>());
     let undeclared = undeclared(world, ask);
-    CapacityReport { deployments: rows, environments, fleet, zones, unplaced, undeclared }
+    let unmeasured = rows.iter().filter(|row| row.load.is_none()).map(|row| &row.deployment);
+    let unknown = undeclared.iter().chain(unmeasured);
+    let lose: Vec<LossRow> =
+        unknown.filter_map(|name| loss(world, name, ask, &mut hosts)).collect();
+    unplaced += lose.iter().map(|row| row.lost - row.placed).sum::<u32>();
+    CapacityReport { deployments: rows, environments, fleet, zones, unplaced, undeclared, lose }
+}
+
+/// What a deployment loses with what is supposed to be lost. Nobody knows what its load takes: what
+/// it has is taken to be what it needs.
+fn loss(world: &Snapshot, name: &str, ask: &Ask, hosts: &mut [Room]) -> Option<LossRow> {
+    let lost = |host: &str| world.get::<Host>(host).is_some_and(|host| is_lost(host, ask));
+    let there = world.derived::<Instance>(name).filter(|instance| !instance.meta.deleting());
+    let (gone, left): (Vec<_>, Vec<_>) = there.partition(|instance| lost(&instance.spec.host));
+    let (lost, left) = (gone.len() as u32, left.len() as u32);
+    (lost > 0).then(|| {
+        let placed = place(world, name, lost, hosts);
+        LossRow { deployment: name.to_owned(), lost, left, placed }
+    })
 }
 
 /// The deployments that are asked for, and of which nobody says what an instance carries.

@@ -130,6 +130,13 @@ impl Script {
                  placed"
             ));
         }
+        for row in &report.lose {
+            let (of, lost, left, placed) = (&row.deployment, row.lost, row.left, row.placed);
+            self.said.push(format!("{of}: loses {lost}, {placed} of them placed, {left} left"));
+        }
+        if report.unplaced > 0 {
+            self.said.push(format!("{} without room", report.unplaced));
+        }
         for zone in &report.zones {
             let lost = if zone.lost { ", lost" } else { "" };
             let (used, of) = (zone.used.cpu, zone.capacity.cpu);
