@@ -18,6 +18,7 @@ use crate::{Context, Plan, sooner};
 mod access;
 mod budget;
 mod cost;
+mod count;
 mod entry;
 mod freeze;
 mod inventory;

@@ -20,13 +20,14 @@ pub mod ask;
 mod boot;
 mod choose;
 mod edited;
+mod places;
 mod reserve;
 mod status;
 mod steps;
 mod whose;
 
 pub(crate) use advice::{can_grow, is_for};
-pub(crate) use edited::{hosts_changed, not_to_be_said};
+pub(crate) use edited::{for_new_only, hosts_changed, not_to_be_said};
 use whose::lists;
 pub use whose::{awaits, key, labels, of_host};
 pub(crate) use whose::{emptying, gave_out, reserving, serves};
@@ -417,6 +418,10 @@ impl<'a> Turn<'a> {
             return plan;
         }
         status::tell(self.cx, self.pool, self.wanted(), &mut self.status);
+        if self.status.reasons.iter().any(|reason| reason.code == places::NOWHERE) {
+            // That others have room is no change of this pool.
+            self.again(self.cx.now + places::EVERY);
+        }
         if self.status != self.pool.status {
             self.plan.reasons.extend(steps::between(self.pool, &self.status));
             let told = |code: &str| self.plan.reasons.iter().any(|reason| reason.code == code);

@@ -55,6 +55,28 @@ struct Work {
     listed: HashMap<String, Timestamp>,
 }
 
+impl Server {
+    /// What is known on this machine to be wrong with pools that are written: programs that could
+    /// not be run. Whoever leads may have others.
+    pub(crate) fn pool_remarks<'a>(&self, written: impl Iterator<Item = &'a Any>) -> Vec<Reason> {
+        let of = |any: &Any| -> Vec<Reason> {
+            let Any::Pool(pool) = any else { return Vec::new() };
+            let Provider::Exec(programs) = &pool.spec.provider else { return Vec::new() };
+            if pool.meta.deleting() {
+                return Vec::new();
+            }
+            let wrong = exec::unusable(&self.pool_places.programs, programs).into_iter();
+            let told = wrong.map(|why| {
+                let message = format!("pool/{}: spec.provider.exec.{why}", pool.name());
+                Reason::new("no-program", message)
+                    .hint("it is taken, and nothing is made until that is so; see atoll why")
+            });
+            told.collect()
+        };
+        written.flat_map(of).collect()
+    }
+}
+
 /// Asks until the server stops.
 pub async fn run(app: App) {
     let work = Arc::new(Mutex::new(Work::default()));

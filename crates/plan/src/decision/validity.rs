@@ -11,12 +11,12 @@ use atoll_model::{
     Peak, Pool, Price, Problem, Reason, Release, Secret, Snapshot,
 };
 
-use super::{Case, Opinion, odd};
-use crate::Context;
+use super::{Case, Opinion, count, odd};
 use crate::budget::book::currencies;
 use crate::centre;
 use crate::cmdb::filter::Filter;
 use crate::policy::check;
+use crate::{Context, pool};
 
 /// Every object written is valid by itself.
 pub(super) fn valid(case: &Case) -> Opinion {
@@ -84,6 +84,8 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, odd::nobodys(any));
         opinion.note(any, odd::nowhere(&world, stored.as_ref(), any));
         opinion.note(any, odd::doubled(any));
+        opinion.note(any, count::remarks(&world, stored.as_ref(), any));
+        opinion.note(any, pool::for_new_only(stored.as_ref(), any));
         opinion.note(any, left_outside(&world, stored.as_ref(), any));
         opinion.note(any, unknown_field(case, &world, any));
         opinion.note(any, odd_comparison(case, &world, any));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atoll_model::pool::Pool;
 use atoll_model::pool::provider::Provider;
-use atoll_model::{Any, Object, Reason};
+use atoll_model::{Any, Object, Reason, many};
 
 /// What people may not change of a pool: who makes its machines, while there are some, and a number
 /// that follows what runs.
@@ -24,6 +24,30 @@ pub(crate) fn not_to_be_said(old: &Object<Pool>, new: &Object<Pool>) -> Option<R
             format!("the number of hosts of {id} follows what runs on them, and not count");
         Reason::new("autoscaled", message).hint(hint)
     })
+}
+
+/// That what is changed of a pool holds for machines that are made from then on, and for none of
+/// those there are.
+pub(crate) fn for_new_only(stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let (Some(Any::Pool(old)), Any::Pool(new)) = (stored, any) else { return None };
+    let there = old.status.machines.len();
+    if there == 0 || matches!(new.spec.provider, Provider::Static(_)) {
+        return None;
+    }
+    let what = match (old.spec.zone != new.spec.zone, old.spec.labels != new.spec.labels) {
+        (true, true) => "zone and labels hold",
+        (true, false) => "the zone holds",
+        (false, true) => "labels hold",
+        (false, false) => return None,
+    };
+    let keep = if there == 1 { "keeps its own" } else { "keep theirs" };
+    let message = format!(
+        "pool/{}: {what} for machines made from now on; {} {keep}",
+        new.name(),
+        many(there, "machine")
+    );
+    let hint = "one that is deleted is made anew: atoll delete host/NAME";
+    Some(Reason::new("new-only", message).hint(hint))
 }
 
 /// The hosts an edit or a turn of a pool begins or ceases to empty or to reserve.

@@ -4,7 +4,7 @@ use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus};
 use atoll_model::{Host, Object, Reason, many};
 
-use super::choose;
+use super::{choose, places};
 use crate::Context;
 
 /// So many machines are named; the rest is counted.
@@ -27,6 +27,8 @@ pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut 
     reasons.extend(unlisted(status));
     reasons.extend(closed(cx, status));
     reasons.extend(held(cx, status));
+    reasons.extend(places::nowhere(cx.world, pool, status));
+    reasons.extend(places::elsewhere(cx.world, pool, status));
     reasons.extend(orphans(status));
     status.phase = phase(wanted, status, &reasons);
     status.reasons = reasons;

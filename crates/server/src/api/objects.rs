@@ -283,7 +283,11 @@ pub async fn write(
     let mut attempt = 1;
     loop {
         match app.commit(actor, None, &make).await {
-            Ok(done) => return outcome(&before, done).map(Json),
+            Ok(done) => {
+                let mut told = outcome(&before, done)?;
+                told.reasons.extend(app.pool_remarks(told.objects.iter()));
+                return Ok(Json(told));
+            }
             Err(Refusal::Store(atoll_store::CommitError::Conflict { .. }))
                 if attempt < ATTEMPTS =>
             {
@@ -380,6 +384,7 @@ fn rehearsed(
     let mut reasons = plan.reasons.clone();
     let verdict = match decide(&cx, actor, plan) {
         Verdict::Commit(plan) => {
+            reasons.extend(app.pool_remarks(plan.writes.iter().filter_map(put_of)));
             for reason in plan.reasons {
                 if !reasons.contains(&reason) {
                     reasons.push(reason);
@@ -414,6 +419,13 @@ fn rehearsed(
     }
     let (cost, reasons) = priced(told(reasons));
     Ok(Outcome { verdict, writes, reasons, cost, revision: None, objects: Vec::new() })
+}
+
+fn put_of(write: &Write) -> Option<&Any> {
+    match write {
+        Write::Put(any) => Some(any),
+        Write::Delete { .. } => None,
+    }
 }
 
 /// What the status of an object would say that it does not say yet.

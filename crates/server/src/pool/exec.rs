@@ -124,6 +124,28 @@ pub async fn programs(
     run(command, request, programs.timeout).await
 }
 
+/// What is known to be wrong with the programs of a pool before one is run: each that is not where
+/// one may be, or that nobody could run.
+pub fn unusable(directories: &[PathBuf], programs: &Programs) -> Vec<String> {
+    let all =
+        [("create", &programs.create), ("list", &programs.list), ("delete", &programs.delete)];
+    let named = all.into_iter().filter_map(|(action, line)| Some((action, line.first()?)));
+    let wrong = named.filter_map(|(action, program)| {
+        let why = match allowed(directories, program) {
+            Err(why) => why,
+            Ok(path) if is_program(&path) => return None,
+            Ok(_) => format!("{program} is no program that may be run"),
+        };
+        Some(format!("{action}: {why}"))
+    });
+    wrong.collect()
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
 /// Asks this program, which speaks to container engines.
 ///
 /// # Errors
@@ -279,6 +301,21 @@ mod tests {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(10), ended).await.unwrap();
+    }
+
+    #[test]
+    fn programs_that_cannot_be_run_are_known_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = [dir.path().to_owned()];
+        let good = script(dir.path(), "echo");
+        assert!(unusable(&here, &good).is_empty());
+        std::fs::write(dir.path().join("text"), "no program").unwrap();
+        let line = |program: &str| vec![program.to_owned()];
+        let wrong = Programs { create: line("text"), delete: line("gone"), ..good };
+        let told = unusable(&here, &wrong);
+        assert_eq!(told[0], "create: text is no program that may be run");
+        assert!(told[1].starts_with("delete: gone is not below a directory"), "{told:?}");
+        assert_eq!(told.len(), 2);
     }
 
     #[tokio::test]

@@ -1,0 +1,56 @@
+//! What is remarked on a number of instances that is set by hand: that all of it stops, and that it
+//! is more than its application says it scales to. Nothing is refused here.
+
+use atoll_model::elasticity::ScalingMode;
+use atoll_model::{Any, Application, Autoscaler, Deployment, Object, Reason, Snapshot};
+
+/// The remarks on a change of the number of a deployment.
+pub(super) fn remarks(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Vec<Reason> {
+    let (Some(Any::Deployment(old)), Any::Deployment(new)) = (stored, any) else {
+        return Vec::new();
+    };
+    if old.spec.instances == new.spec.instances {
+        return Vec::new();
+    }
+    all_stops(old, new).into_iter().chain(beyond(world, new)).collect()
+}
+
+fn all_stops(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Reason> {
+    let was = old.wanted();
+    if new.spec.instances > 0 || was == 0 {
+        return None;
+    }
+    let (name, all) = (new.name(), crate::instances(was as usize));
+    let message = format!("all of deployment/{name} stops: its {all}, and nothing serves then");
+    let hint = format!("to have as many again: atoll scale deployment/{name} {was}");
+    Some(Reason::new("all-stops", message).hint(hint))
+}
+
+fn beyond(world: &Snapshot, new: &Object<Deployment>) -> Option<Reason> {
+    let (name, count) = (new.name(), new.spec.instances);
+    let application = world.get::<Application>(&new.spec.application)?;
+    let scaling = application.spec.scaling.as_ref()?;
+    let autoscaler = world.get::<Autoscaler>(name);
+    let most = autoscaler.and_then(|autoscaler| autoscaler.spec.max).unwrap_or(scaling.max);
+    if count <= most {
+        return None;
+    }
+    let mode = autoscaler.map(|autoscaler| autoscaler.spec.mode.unwrap_or(scaling.mode));
+    let (then, hint) = match mode {
+        Some(ScalingMode::Act) => (
+            format!("autoscaler/{name} brings it back to that once it acts"),
+            format!("to let it have more: atoll autoscale deployment/{name} --max {count}"),
+        ),
+        Some(ScalingMode::Observe) => (
+            format!("it stays so, as autoscaler/{name} only observes"),
+            format!("should it act later, {most} is the most: atoll why autoscaler/{name}"),
+        ),
+        None => (
+            "it stays so, as nothing scales it by itself".to_owned(),
+            format!("to have it declared: scaling.max of application/{}", application.name()),
+        ),
+    };
+    let message =
+        format!("deployment/{name} is to have {count}, and scales to {most} at most: {then}");
+    Some(Reason::new("beyond-max", message).hint(hint))
+}
