@@ -2,7 +2,7 @@
 //! planner's.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::Kind;
@@ -10,8 +10,10 @@ use crate::quantity::Portion;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 
+mod written;
+
 /// What can be done: each a change of a target that an operator could make by hand, and take back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Action {
     /// The instance is made anew.
@@ -36,6 +38,12 @@ pub enum Action {
     /// What an earlier decision took is given back: its cause is over. No policy asks for it; it
     /// follows from one that asked for `switch` or `borrow`.
     GiveBack(GiveBack),
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
+        from.deserialize_enum("Action", &written::WORDS, written::Written)
+    }
 }
 
 impl Action {
