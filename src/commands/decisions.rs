@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use atoll_client::{Client, ClientError};
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
 use atoll_model::decision::Holds;
-use atoll_model::{Any, Decision, Freeze, Kind, Object, Selector, Span};
+use atoll_model::{Any, Decision, Freeze, Kind, Object, Reason, Selector, Span};
 use serde_json::json;
 
 use crate::args::{Global, Output};
@@ -46,8 +46,9 @@ enum Command {
     /// Say that a decision was right; it counts in the record of its policy
     Right(Said),
     /// Say that a decision was wrong; one that waits is not carried out
-    #[command(visible_alias = "refuse")]
     Wrong(Said),
+    /// Have a decision that waits not carried out; one that was is only said to be wrong
+    Refuse(Said),
     /// Stop all policies at once, until they are let go on; autoscalers and pools are not
     Pause(Pause),
     /// Let it go on
@@ -99,8 +100,9 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let client = global.client()?;
     match args.command {
         None => list(&client, &args).await,
-        Some(Command::Right(said)) => judge(&client, said, true).await,
-        Some(Command::Wrong(said)) => judge(&client, said, false).await,
+        Some(Command::Right(said)) => judge(&client, said, true, None).await,
+        Some(Command::Wrong(said)) => judge(&client, said, false, None).await,
+        Some(Command::Refuse(said)) => refuse(&client, said).await,
         Some(Command::Pause(pause)) => stop(&client, pause).await,
         Some(Command::Resume) => resume(&client).await,
         Some(Command::Replay(args)) => replay(&client, args).await,
@@ -165,12 +167,45 @@ async fn tell_stop(client: &Client) {
     }
 }
 
-async fn judge(client: &Client, said: Said, right: bool) -> anyhow::Result<Exit> {
+/// Keeps one from being carried out, as long as that is to come.
+async fn refuse(client: &Client, said: Said) -> anyhow::Result<Exit> {
+    let name = said.name.strip_prefix("decision/").unwrap_or(&said.name);
+    let any = client.get(Kind::Decision, name).await?;
+    if let Some(decision) = any.of::<Decision>() {
+        refusable(decision)?;
+    }
+    let revision = Some(any.meta().revision);
+    judge(client, said, false, revision).await
+}
+
+/// Whether there is still something to refuse.
+///
+/// # Errors
+/// That it was carried out, or is over.
+fn refusable(decision: &Object<Decision>) -> Result<(), Failure> {
+    let (name, status) = (decision.name(), &decision.status);
+    let how = match (status.acted_at, status.ended_at) {
+        (Some(at), _) => format!("was carried out at {at}"),
+        (None, Some(at)) => format!("is closed since {at}, and was not carried out"),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("decision/{name} {how}: nothing was changed");
+    let hint = format!("to say that it was wrong: atoll decisions wrong {name} --because WHY");
+    let reasons = vec![Reason::new("not-waiting", message.clone()).hint(hint)];
+    Err(Failure { exit: Exit::Refused, message, reasons })
+}
+
+async fn judge(
+    client: &Client,
+    said: Said,
+    right: bool,
+    revision: Option<u64>,
+) -> anyhow::Result<Exit> {
     let name = said.name.strip_prefix("decision/").unwrap_or(&said.name).to_owned();
     let subject = Subject { kind: Kind::Decision, name };
     let feedback = json!({ "right": right, "comment": said.because });
     let patch = json!({ "spec": { "feedback": feedback } });
-    let outcome = client.patch(subject.kind, &subject.name, patch, None, false).await?;
+    let outcome = client.patch(subject.kind, &subject.name, patch, revision, false).await?;
     change::judge(&outcome)?;
     change::tell(&outcome, &[subject])?;
     Ok(Exit::Done)
@@ -253,4 +288,31 @@ fn render(told: &DecisionReplay, paint: Paint) -> String {
     }
     text.push_str("only what led to a decision is kept: votes nobody cast then are not found\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_is_not_refused_any_more() {
+        let decision = |status: serde_json::Value| -> Object<Decision> {
+            let spec = Decision { subject: "deployment/web.prod".to_owned(), feedback: None };
+            let mut decision = Object::new("deployment.web.prod.1", spec);
+            decision.status = serde_json::from_value(status).unwrap();
+            decision
+        };
+        let (at, later) = ("2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z");
+        assert!(refusable(&decision(json!({ "phase": "waiting" }))).is_ok());
+        for (status, told) in [
+            (json!({ "phase": "acting", "actedAt": at }), "was carried out at 2026-01-01T00:00"),
+            (json!({ "phase": "measured", "actedAt": at, "endedAt": later }), "was carried out"),
+            (json!({ "phase": "waiting", "endedAt": later }), "is closed since 2026-01-01T00:05"),
+        ] {
+            let failure = refusable(&decision(status)).unwrap_err();
+            assert_eq!(failure.exit, Exit::Refused);
+            assert!(failure.message.contains(told), "{failure}");
+            assert!(failure.message.ends_with("nothing was changed"), "{failure}");
+        }
+    }
 }
