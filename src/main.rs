@@ -101,6 +101,9 @@ fn report(error: &anyhow::Error) -> Exit {
         Some(ClientError::Unreachable { .. }) => {
             output::say("  start one with `atoll up`, or name another with --server");
         }
+        Some(ClientError::NotFound(problem)) if let Some(hint) = look(&problem.title) => {
+            output::say(&format!("  {hint}"));
+        }
         Some(client) if client.status() == Some(401) => {
             output::say("  log in with `atoll login`, or give --token or ATOLL_TOKEN");
         }
@@ -108,6 +111,12 @@ fn report(error: &anyhow::Error) -> Exit {
     }
     let package = error.downcast_ref::<PackageError>().map(PackageError::exit_code);
     client.map(ClientError::exit_code).or(package).map_or(Exit::Failed, Exit::from)
+}
+
+/// Where to look for the name of what is not there.
+fn look(title: &str) -> Option<String> {
+    let (kind, _) = title.strip_prefix("there is no ")?.split_once('/')?;
+    Some(format!("see `atoll get {}`", atoll_model::Kind::parse(kind)?.plural()))
 }
 
 /// The whole chain of an error; many an outer part says the inner one already.
@@ -121,4 +130,17 @@ fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_to_be_looked_for() {
+        let told = |title: &str| look(title);
+        assert_eq!(told("there is no deployment/none").unwrap(), "see `atoll get deployments`");
+        assert_eq!(told("there is no such page"), None);
+        assert_eq!(told("there is no ship/none"), None);
+    }
 }

@@ -1,12 +1,13 @@
 //! `atoll autoscale`: the bounds of what keeps the number of instances of a deployment, and whether
 //! it acts.
 
-use atoll_model::Kind;
+use atoll_client::ClientError;
+use atoll_model::{Kind, Reason};
 use serde_json::json;
 
 use crate::args::{Global, Override, Wait};
 use crate::change;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::subject::Subject;
 
 /// What `atoll autoscale` takes.
@@ -48,7 +49,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let mut what = args.what.of(&[Kind::Deployment, Kind::Autoscaler])?;
     what.kind = Kind::Autoscaler;
     let client = global.client()?;
-    let before = client.get(what.kind, &what.name).await?;
+    let before = match client.get(what.kind, &what.name).await {
+        Err(ClientError::NotFound(_)) => {
+            // It may be the deployment that is not there: then that is said.
+            client.get(Kind::Deployment, &what.name).await?;
+            return Err(unscaled(&what.name).into());
+        }
+        other => other?,
+    };
     let mut spec = serde_json::Map::new();
     if args.reset {
         spec = ["min", "max", "mode", "requires"]
@@ -66,4 +74,13 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let revision = Some(before.meta().revision);
     let outcome = change::patch_spec(&client, &what, spec.into(), revision, &args.over).await?;
     change::conclude(&client, &what, &outcome, Some(&before), args.wait).await
+}
+
+/// A deployment that nothing scales has no bounds to be changed.
+fn unscaled(name: &str) -> Failure {
+    let message = format!("deployment/{name} has no autoscaler");
+    let why = "its application says nothing its number could go by";
+    let hint = "declare spec.scaling of the application; see docs/guide/scaling.md";
+    let reasons = vec![Reason::new("not-scaled", why).hint(hint)];
+    Failure { exit: Exit::NotFound, message, reasons }
 }
