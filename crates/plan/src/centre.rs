@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_model::centre::decision::DecisionPhase;
 use atoll_model::centre::{MOST_STANDING, PolicyPhase, PolicyStatus, Standing, Start, TrackRecord};
 use atoll_model::{
     Alert, Any, Decision, Intent, Kind, Object, Policy, Reason, Snapshot, Span, Timestamp, Write,
@@ -18,7 +19,7 @@ use crate::{Context, Plan, checksum, sooner};
 use subject::Subject;
 use vote::Told;
 
-mod action;
+pub(crate) mod action;
 mod alert;
 pub(crate) mod back;
 mod borrow;
@@ -28,6 +29,7 @@ mod effect;
 mod facts;
 mod limit;
 mod measure;
+mod open;
 mod record;
 pub mod replay;
 mod subject;
@@ -109,7 +111,11 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 pub(crate) fn due(world: &Snapshot, policy: &Object<Policy>, standing: &Standing) -> Timestamp {
     let hold = back::hold(world, policy, standing);
     let shows = if policy.spec.values.is_empty() { Span(0) } else { SHOWS };
-    let last = decision::last_acted(world, &standing.subject);
+    // What was given back beside a decision that waits for people is no reason to ask them anew.
+    let mut asked = open::all_about(world, &standing.subject);
+    let asked = asked.find(|decision| decision.status.policy == policy.name());
+    let asked = asked.and_then(|decision| decision.meta.created_at);
+    let last = open::last_acted(world, &standing.subject, asked);
     let again = last.map(|(acted, ended)| (ended + hold).max(acted + shows));
     again.unwrap_or(standing.since).max(standing.since + hold)
 }
@@ -247,20 +253,34 @@ impl Turn<'_> {
                 self.plan.again_at = sooner(self.plan.again_at, Some(due));
                 continue;
             }
-            if room == 0 || decision::open_about(cx.world, &standing.subject).is_some() {
+            if room == 0 || !self.may_open(standing) {
                 continue;
             }
             room -= 1;
-            let name = decision::next_name(cx.world, &standing.subject);
+            let name = open::next_name(cx.world, &standing.subject);
             let spec = Decision { subject: standing.subject.clone(), feedback: None };
             let mut new = Object::new(name, spec);
             new.meta.generation = 1;
             new.meta.created_at = Some(cx.now);
             new.status.policy = self.policy.name().to_owned();
+            // Beside another it is this and nothing else.
+            if open::about(cx.world, &standing.subject).is_some() {
+                new.status.action = Some(back::wanted(&self.policy.spec, standing));
+            }
             let message = format!("policy/{}: {}", self.policy.name(), standing.message);
             self.plan.reasons.push(Reason::new("decision", message));
             self.plan.writes.push(Write::Put(Any::Decision(Arc::new(new))));
         }
+    }
+
+    /// Whether there may be one decision more about a thing: one at a time, but that giving back
+    /// does not wait for people to approve what another policy wants.
+    fn may_open(&self, standing: &Standing) -> bool {
+        let mut open = open::all_about(self.cx.world, &standing.subject);
+        let Some(first) = open.next() else { return true };
+        let (status, own) = (&first.status, self.policy.name());
+        let waits = status.phase == DecisionPhase::Waiting && status.policy != own;
+        standing.gives_back.is_some() && waits && open.next().is_none()
     }
 
     /// Forgets old decisions and keeps what is to be known of them.

@@ -249,7 +249,7 @@ fn switch(
 }
 
 /// Sets a value for some, or takes it away.
-pub(super) fn set(
+pub(crate) fn set(
     config: &mut Config,
     environments: &[String],
     labels: &Selector,
@@ -266,7 +266,7 @@ pub(super) fn set(
 }
 
 /// For whom a value is set, in words.
-pub(super) fn whom(environments: &[String], labels: &Selector) -> String {
+pub(crate) fn whom(environments: &[String], labels: &Selector) -> String {
     match (environments, labels.0.is_empty()) {
         ([], true) => "all".to_owned(),
         ([], false) => labels.to_string(),

@@ -6,69 +6,27 @@ use std::sync::Arc;
 
 use atoll_model::access::Actor;
 use atoll_model::centre::action::Action;
-use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Helped, Vote};
+use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
 use atoll_model::centre::{ActMode, Policy, PolicyStatus};
-use atoll_model::{
-    Any, Approval, Decision, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write,
-};
+use atoll_model::{Any, Approval, Decision, Intent, Kind, Object, Reason, Snapshot, Span, Write};
 
 use super::action::{self, Deed};
 use super::facts::{Firing, Scene};
 use super::limit::{self, Asked};
 use super::subject::Subject;
 use super::weigh::Weighed;
-use super::{EVERY, alert, back, effect, measure, weigh};
+use super::{EVERY, alert, back, effect, measure, open, weigh};
 use crate::alerting::suspect::suspects;
 use crate::decision::{Verdict, decide};
 use crate::query::Query;
 use crate::{Context, Plan, edit, sooner};
 
+pub(crate) use super::open::about as open_about;
+
 /// The planner's name, by which the gate knows it.
 pub const NAME: &str = "decision";
 /// What is over stays at least so long.
 const DAY: Span = Span::seconds(86_400);
-
-/// The decision about a thing that is not over, if there is one.
-pub(crate) fn open_about<'a>(
-    world: &'a Snapshot,
-    subject: &str,
-) -> Option<&'a Arc<Object<Decision>>> {
-    about(world, subject).into_iter().find(|decision| decision.status.ended_at.is_none())
-}
-
-fn about<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>>> {
-    // Asked of every change of whatever there is, and most fleets have few decisions.
-    if world.count(Kind::Decision) == 0 {
-        return Vec::new();
-    }
-    let parent = subject.replace('/', ".");
-    let all: Vec<_> = world.derived::<Decision>(&parent).collect();
-    // What is named alike may be about something else.
-    all.into_iter().filter(|decision| decision.spec.subject == subject).collect()
-}
-
-/// When the last that was carried out about a thing was, and when it was known what came of it.
-/// What was given back too soon is none of these: it is wanted again for that very reason.
-pub(super) fn last_acted(world: &Snapshot, subject: &str) -> Option<(Timestamp, Timestamp)> {
-    let too_soon = |status: &DecisionStatus| {
-        matches!(status.action, Some(Action::GiveBack(_)))
-            && status.effect.as_ref().is_some_and(|effect| effect.verdict == Helped::DidNot)
-    };
-    let statuses = about(world, subject).into_iter().map(|decision| &decision.status);
-    let acted = statuses.filter(|status| !too_soon(status));
-    let times = acted.filter_map(|status| Some((status.acted_at?, status.ended_at?)));
-    times.max_by_key(|(_, ended)| *ended)
-}
-
-/// The name of the next decision about a thing.
-pub(super) fn next_name(world: &Snapshot, subject: &str) -> String {
-    let number = |decision: &&Arc<Object<Decision>>| -> u64 {
-        let last = decision.meta.name.rsplit_once('.');
-        last.and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
-    };
-    let last = about(world, subject).iter().map(number).max().unwrap_or(0);
-    format!("{}.{}", subject.replace('/', "."), last + 1)
-}
 
 /// What is to be measured of one that was carried out.
 pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
@@ -173,7 +131,11 @@ impl Turn<'_> {
     fn decide(&mut self) {
         let id = &self.decision.spec.subject;
         let subject = Subject::find(self.cx.world, id);
-        let weighed = weigh::weigh(self.cx, id, subject.as_ref(), &self.decision.status.policy);
+        let back = matches!(self.status.action, Some(Action::GiveBack(_)));
+        let beside =
+            open::waits_for_people(self.cx.world, id, self.decision.name()).filter(|_| back);
+        let own = &self.decision.status.policy;
+        let weighed = weigh::weigh(self.cx, id, subject.as_ref(), own, beside);
         self.status.reasons.clear();
         self.status.verdict = None;
         // Who never asked for anything and cannot tell now keeps nothing open.
@@ -409,7 +371,9 @@ pub(crate) fn held(status: &mut DecisionStatus, old: &DecisionStatus, reasons: &
 
 /// The decisions a changed object may concern.
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
-    let open = |subject: &str| open_about(world, subject).map(|d| d.meta.name.clone());
+    let open = |subject: &str| -> Vec<String> {
+        open::all_about(world, subject).map(|d| d.meta.name.clone()).collect()
+    };
     match (old, new) {
         (Some(Any::Decision(old)), Some(Any::Decision(new)))
             if old.status.ended_at == new.status.ended_at && old.spec == new.spec =>
@@ -436,7 +400,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             };
             let ids = before.iter().chain(after).map(|one| one.subject.as_str());
             let changed = ids.filter(|id| differs(before, id) != differs(after, id));
-            changed.filter_map(open).collect()
+            changed.flat_map(open).collect()
         }
         (Some(Any::Policy(_)), None) => all_open(world),
         (_, Some(any @ (Any::Instance(_) | Any::Host(_) | Any::Deployment(_))))
@@ -447,7 +411,7 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             let same = old
                 .zip(new)
                 .is_some_and(|(old, new)| super::subject::phase(old) == super::subject::phase(new));
-            let own = (!same).then(|| open(&any.id())).flatten();
+            let own = if same { Vec::new() } else { open(&any.id()) };
             own.into_iter().chain(of_instances(world, old, new)).collect()
         }
         _ => Vec::new(),

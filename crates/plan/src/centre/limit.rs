@@ -150,6 +150,7 @@ impl Asked<'_> {
     fn under_way(&self) -> Option<Reason> {
         let root = self.subject.root();
         let flying = self.others().filter(|other| other.status.is_in_flight());
+        let flying = flying.filter(|other| !self.is_given_back_beside(other));
         let mut near = flying.filter(|other| {
             let peer = self.subject.kind == Kind::Instance
                 && other.spec.subject.starts_with("instance/")
@@ -161,6 +162,13 @@ impl Asked<'_> {
         let other = near.next()?;
         let message = format!("decision/{} is under way, and not measured yet", other.name());
         Some(Reason::new("in-flight", message))
+    }
+
+    /// Whether another gives back what it took while this one waited for people.
+    fn is_given_back_beside(&self, other: &Object<Decision>) -> bool {
+        matches!(other.status.action, Some(Action::GiveBack(_)))
+            && other.spec.subject == self.decision.spec.subject
+            && other.meta.created_at > self.decision.meta.created_at
     }
 
     fn rest(&self) -> Option<(Reason, Option<Timestamp>)> {
@@ -188,6 +196,7 @@ impl Asked<'_> {
             other.status.is_in_flight() && !(gives && towards == Some(Direction::Down))
         };
         let flying = self.others().filter(counts);
+        let flying = flying.filter(|other| !self.is_given_back_beside(other));
         let like = |other: &&Arc<Object<Decision>>| match Subject::find(world, &other.spec.subject)
         {
             Some(other) => self.subject.is_peer(&other),

@@ -51,11 +51,13 @@ pub(super) struct Weighed<'a> {
 /// Weighs all votes about a thing.
 ///
 /// `own` is the policy that was followed before, whose reasons are told before those of others.
+/// What `beside` waits to be approved does not go before what is asked for here.
 pub(super) fn weigh<'a>(
     cx: &Context<'a>,
     subject: &str,
     of: Option<&Subject>,
     own: &str,
+    beside: Option<&Arc<Object<Decision>>>,
 ) -> Weighed<'a> {
     let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
     let said = policies.filter_map(|policy| {
@@ -91,7 +93,7 @@ pub(super) fn weigh<'a>(
     let mut votes = Vec::new();
     let name = |of: &Option<(&'a Arc<Object<Policy>>, Action)>| of.as_ref().map(|(p, _)| p.name());
     for voter in &voters {
-        let kept = wanted_as_it_is(cx, voter, &voters);
+        let kept = wanted_as_it_is(cx, voter, &voters).or_else(|| asks_people(voter, beside));
         let why = kept.or_else(|| not_followed(cx, voter, more.as_deref(), name(&followed)));
         if why.is_none() {
             followed = Some((voter.policy, voter.action.clone()));
@@ -137,6 +139,14 @@ fn wanted_as_it_is(cx: &Context, voter: &Voter, voters: &[Voter]) -> Option<Stri
     };
     let other = voters.iter().filter(|other| !other.observes).find(same)?;
     Some(format!("policy/{} wants it as it is", other.policy.name()))
+}
+
+/// Why a vote is none for what is given back beside a decision that people are asked about.
+fn asks_people(voter: &Voter, beside: Option<&Arc<Object<Decision>>>) -> Option<String> {
+    let beside = beside?;
+    let gives_back = matches!(voter.action, Action::GiveBack(_));
+    let other = beside.status.policy == voter.policy.name() || !gives_back;
+    other.then(|| format!("decision/{} waits for somebody to approve it", beside.name()))
 }
 
 fn not_followed(
