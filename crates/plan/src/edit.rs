@@ -14,6 +14,7 @@ use atoll_model::{
 use crate::delivery::used_releases;
 use crate::{Context, Plan, alerting, elasticity};
 
+mod kept;
 mod number;
 
 pub(crate) use number::is_said;
@@ -27,7 +28,10 @@ pub fn revert(cx: &Context, mut past: Any) -> Result<Plan, Vec<Reason>> {
     let target = past.meta().revision;
     past.meta_mut().revision = 0;
     // What was given out since then stays so, as where a manifest is applied.
-    past.meta_mut().generation = 0;
+    // Of a configuration, what policies have set since is taken back too.
+    if past.kind() != Kind::Config {
+        past.meta_mut().generation = 0;
+    }
     past.meta_mut().deleted_at = None;
     if let Any::Deployment(deployment) = &mut past
         && let Some(scaled) = deployment.status.scaled
@@ -61,7 +65,11 @@ pub fn apply(cx: &Context, objects: Vec<Any>) -> Result<Plan, Vec<Reason>> {
             continue;
         }
         let done = match cx.world.find(any.kind(), any.name()) {
-            Some(stored) => update(&stored, any),
+            Some(stored) => {
+                let (any, kept) = kept::with_taken(cx.world, any);
+                plan.reasons.extend(kept);
+                update(&stored, any)
+            }
             None => create(cx, any, &mut numbers).map(Some),
         };
         match done {

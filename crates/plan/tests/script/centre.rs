@@ -252,6 +252,9 @@ impl Script {
         self.apply(Any::Config(Arc::new(Object::new(&*config, spec))));
         let stored = self.sim.world.get::<Application>(name).ok_or("no such application")?;
         let mut new = Object::clone(stored);
+        if new.spec.config.dynamic.contains(&config) {
+            return Ok(());
+        }
         new.spec.config.dynamic.push(config);
         self.apply(Any::Application(Arc::new(new)));
         Ok(())
