@@ -6052,6 +6052,11 @@ export interface components {
             environments: components["schemas"]["GroupRow"][];
             /** @description All of them together. */
             fleet: components["schemas"]["GroupRow"];
+            /**
+             * @description What these, and those whose load is not measured, would lose with a zone or a host; what of
+             *     that finds no room counts in `unplaced`.
+             */
+            lose?: components["schemas"]["LossRow"][];
             /** @description Deployments whose applications do not say what an instance carries: they are left out. */
             undeclared?: string[];
             /**
@@ -7132,6 +7137,8 @@ export interface components {
             reasons?: components["schemas"]["Reason"][];
             /** @description What all run once settled; while rolling, what the rollout comes from. */
             release?: string | null;
+            /** @description The last rollout that came to its end and changed what runs here. */
+            rolled?: components["schemas"]["Rolled"] | (null);
             /** @description The rollout under way, if one is. */
             rollout?: components["schemas"]["RolloutStatus"] | (null);
             /** @description How many its autoscaler wants, where one acts. */
@@ -8998,6 +9005,26 @@ export interface components {
             why: string;
             /** @description How badly. */
             word: components["schemas"]["LossWord"];
+        };
+        /** @description What a deployment would lose of which nobody knows how many instances it needs. */
+        LossRow: {
+            /** @description Which. */
+            deployment: string;
+            /**
+             * Format: uint32
+             * @description So many would be left.
+             */
+            left: number;
+            /**
+             * Format: uint32
+             * @description So many of its instances.
+             */
+            lost: number;
+            /**
+             * Format: uint32
+             * @description So many of those that are lost find room on other hosts.
+             */
+            placed: number;
         };
         /** @description How badly somebody suffers. */
         LossWord: "lost" | "degraded";
@@ -11376,6 +11403,17 @@ export interface components {
         };
         /** @description Roles have no status. */
         RoleStatus: Record<string, never>;
+        /** @description A rollout that came to its end: what ran before, and what since. */
+        Rolled: {
+            /** @description When it was over. */
+            at: components["schemas"]["Timestamp"];
+            /** @description The release it came from. */
+            from: string;
+            /** @description When it began. */
+            since: components["schemas"]["Timestamp"];
+            /** @description The release it went to. */
+            to: string;
+        };
         /** @description How a change of release is rolled out. */
         Rollout: {
             /**
@@ -13938,6 +13976,7 @@ export type LogLines = components['schemas']['LogLines'];
 export type Login = components['schemas']['Login'];
 export type LoginWays = components['schemas']['LoginWays'];
 export type Loss = components['schemas']['Loss'];
+export type LossRow = components['schemas']['LossRow'];
 export type LossWord = components['schemas']['LossWord'];
 export type Machine = components['schemas']['Machine'];
 export type MachinePhase = components['schemas']['MachinePhase'];
@@ -14077,6 +14116,7 @@ export type Retry = components['schemas']['Retry'];
 export type Role = components['schemas']['Role'];
 export type Role2 = components['schemas']['Role2'];
 export type RoleStatus = components['schemas']['RoleStatus'];
+export type Rolled = components['schemas']['Rolled'];
 export type Rollout = components['schemas']['Rollout'];
 export type RolloutStatus = components['schemas']['RolloutStatus'];
 export type Rule = components['schemas']['Rule'];
