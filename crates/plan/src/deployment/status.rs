@@ -82,8 +82,8 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     (status, sooner(again_at, rest.again_at))
 }
 
-/// The rollout that is over now, if it changed what runs. Who or what moved the target is no matter:
-/// a person, a newer release that is followed, or a way back.
+/// The rollout that is over now, if it changed what runs. Who or what moved the target is no
+/// matter: a person, a newer release that is followed, or a way back.
 fn rolled(subject: &Subject) -> Option<Rolled> {
     let (stored, to) = (&subject.object.status, subject.target.name());
     let rollout = stored.rollout.as_ref().filter(|rollout| rollout.to == to)?;

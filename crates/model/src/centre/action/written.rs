@@ -87,7 +87,7 @@ mod tests {
             json!("rollBack"),
             json!("evacuate"),
             json!({ "raise": { "by": "25%", "bound": 20 } }),
-            json!({ "lower": { "by": 1 } }),
+            json!({ "lower": { "by": "1" } }),
             json!({ "borrow": { "by": "10%" } }),
             json!({ "switch": { "key": "degraded", "value": true } }),
             json!({ "giveBack": { "decision": "deployment.web.prod.1" } }),
