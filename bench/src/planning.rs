@@ -47,6 +47,7 @@ pub fn placement(hosts: usize, instances: usize) -> anyhow::Result<f64> {
         ports: &[("http".to_owned(), 0)].into(),
         hosts: &Selector::default(),
         to: None,
+        dear: None,
         spread: &[Spread::Zone, Spread::Host],
         runtime: atoll_model::delivery::Runtime::Process,
     };
