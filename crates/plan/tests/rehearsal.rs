@@ -142,7 +142,8 @@ spec:
   - { change: deploy, at: 5m, of: shop.prod, release: shop-7 }
   - { change: scale, at: 5m, of: pool/own, to: 3 }
   - { change: migrate, at: 5m, off: 'zone =' }
-  - { change: edit, at: 5m, of: deployment/shop.prod, patch: { spec: { instances: many, paused: 3 } } }
+  - { change: edit, at: 5m, of: deployment/shop.prod,
+      patch: { spec: { instances: many, paused: 3 } } }
   checks:
   - { check: runs, of: shop, release: shop-9 }
 ",

@@ -1,6 +1,6 @@
-//! On which hosts what replaces an instance would cost more than budgets leave. A rollout changes no
-//! number, so no gate asks for its cost: it goes where that does not become too much, or where the
-//! old one is. What is missing, or spread over zones anew, is a repair and made anywhere.
+//! On which hosts what replaces an instance would cost more than budgets leave. A rollout changes
+//! no number, so no gate asks for its cost: it goes where that does not become too much, or where
+//! the old one is. What is missing, or spread over zones anew, is a repair and made anywhere.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub enum Replaced {
 }
 
 /// The hosts a deployment may use on which one of `count` new instances, in the place of others,
-/// would cost more than a budget that refuses, or that nobody was asked about, leaves for its month;
+/// would cost more than a budget leaves for its month that refuses, or that nobody was asked about;
 /// none where there are none.
 pub fn too_dear(
     world: &Snapshot,

@@ -1,6 +1,6 @@
-//! The world once deployments are as they are meant to be: what is to come is placed, one deployment
-//! after another, and what cannot stay where it is, because it is to ask for something else, is
-//! replaced in the steps of a rollout. It prices nothing.
+//! The world once deployments are as they are meant to be: what is to come is placed, one
+//! deployment after another, and what cannot stay where it is, because it is to ask for something
+//! else, is replaced in the steps of a rollout. It prices nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

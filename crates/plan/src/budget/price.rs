@@ -1,8 +1,8 @@
 //! What the instances of a deployment are meant to cost: those there are, on the hosts they are on;
 //! those to come, on the hosts they would be placed on, or where none has room for them, on hosts
 //! that pools make for it. So nothing is promised by the price of cheap hosts that goes to dear
-//! ones, or to those that are paid in another currency. What is on a host without a price is counted
-//! as nothing, as it is where it is spent.
+//! ones, or to those that are paid in another currency. What is on a host without a price is
+//! counted as nothing, as it is where it is spent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
