@@ -184,8 +184,8 @@ await test("what makes no sense cannot be applied", async () => {
 
 await test("none at all, or more than autoscaling may reach, is remarked and can be done", async () => {
   for (const [count, remark] of [
-    [0, "0 stops all of it"],
-    [11, "spec.scaling.max of application/shop is 10"],
+    [0, "nothing serves then"],
+    [11, "scales to 10 at most"],
   ]) {
     await setInstances(count);
     await see(remark);

@@ -35,12 +35,6 @@ test("a preview is marked as the worst of what it says", () => {
   assert.equal(markOf({ ...fine, verdict: "deny" }, said("budget")), "bad");
 });
 
-test("what is known of a change before it is asked about is said first", () => {
-  const known = { code: "stops-all", message: "nothing is left" };
-  const reason = { code: "cost-unknown", message: "" };
-  assert.deepEqual(remarksOf(outcome([], [reason, known]), [known]), [known, reason]);
-});
-
 test("what the forecast of a migration warns of stands beside what the gate says", () => {
   const of = (unplaced: number, risks: string[]) =>
     butOfForecast({ unplaced, risks } as unknown as MigrationForecast);

@@ -14,12 +14,9 @@ function noted({ diff }: WriteView): Reason[] {
   return Array.isArray(to) ? (to as Reason[]) : [];
 }
 
-/**
- * Everything a preview says of a change: what was known of it before it was asked about, why, and
- * what would stand in the way of what follows.
- */
-export function remarksOf({ reasons, writes }: Outcome, known: readonly Reason[] = []): Reason[] {
-  const all = [...known, ...reasons, ...writes.filter((w) => w.by !== "you").flatMap(noted)];
+/** Everything a preview says of a change: why, and what would stand in the way of what follows. */
+export function remarksOf({ reasons, writes }: Outcome): Reason[] {
+  const all = [...reasons, ...writes.filter((w) => w.by !== "you").flatMap(noted)];
   const seen = new Set<string>();
   return all.filter(({ code, message }) => {
     const key = `${code} ${message}`;

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, type KeyboardEvent, type ReactNode, useEffect, useState } from "react";
 import { Problem } from "../api/http";
-import type { Outcome, Reason } from "../api/objects";
+import type { Outcome } from "../api/objects";
 import { changesAnything } from "../logic/outcome";
 import { Dialog } from "./dialog";
 import { Skeleton } from "./empty";
@@ -17,8 +17,6 @@ export interface Proposal {
   readonly apply: () => Promise<Outcome>;
   /** Said once it is done. */
   readonly done: string;
-  /** What is to be said of it before, beside what the server says. */
-  readonly remarks?: readonly Reason[];
   /** What speaks against it and is told above the preview: `but not all of it finds room now`. */
   readonly but?: string;
 }
@@ -95,9 +93,7 @@ export function ChangeDialog({ title, lead, word, danger, proposal, onClose, chi
             {preview.error && !failure && settledKey === key && (
               <ProblemView problem={preview.error} />
             )}
-            {current && !failure && (
-              <OutcomeView outcome={current} known={proposal?.remarks} but={proposal?.but} />
-            )}
+            {current && !failure && <OutcomeView outcome={current} but={proposal?.but} />}
             {!current && !preview.error && proposal && <Skeleton lines={2} />}
           </section>
         </div>

@@ -1,5 +1,5 @@
 // What a change would do, or has done: the gate's word, its reasons, and every write that follows.
-import type { Outcome, Reason, VerdictWord, WriteView } from "../api/objects";
+import type { Outcome, VerdictWord, WriteView } from "../api/objects";
 import { butOf, changesAnything, markOf, remarksOf } from "../logic/outcome";
 import { counted } from "../logic/quantity";
 import { Diff } from "./diff";
@@ -18,18 +18,16 @@ const MOST = 12;
 
 interface Props {
   outcome: Outcome;
-  /** What is to be said of it beside what the server says. */
-  known?: readonly Reason[];
   /** What is said of it elsewhere, if that speaks against it. */
   but?: string;
 }
 
-export function OutcomeView({ outcome, known, but: elsewhere }: Props) {
+export function OutcomeView({ outcome, but: elsewhere }: Props) {
   const mine = outcome.writes.filter((w) => w.by === "you");
   const next = outcome.writes.filter((w) => w.by !== "you" && w.op !== "unchanged");
   const passes = outcome.verdict === "commit";
   const nothing = passes && !changesAnything(outcome);
-  const remarks = remarksOf(outcome, known);
+  const remarks = remarksOf(outcome);
   const told = markOf(outcome, remarks);
   const mark = told === "ok" && elsewhere ? "warn" : told;
   const but = passes && !nothing ? (elsewhere ?? butOf(remarks)) : undefined;

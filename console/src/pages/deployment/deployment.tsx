@@ -115,7 +115,6 @@ export function DeploymentPage({
       {editing && (
         <EditTarget
           deployment={deployment}
-          application={application}
           releases={fleet.releases}
           onClose={() => setEditing(false)}
         />

@@ -1,16 +1,14 @@
 // Edits the target of a deployment: how many instances, and which release.
 import { useMemo, useState } from "react";
-import type { Application, Deployment, Release } from "../../api/objects";
+import type { Deployment, Release } from "../../api/objects";
 import { counted } from "../../logic/quantity";
 import { wantedOf } from "../../logic/rollout";
-import { countRemarks } from "../../logic/target";
 import { ChangeDialog } from "../../parts/change";
 import { CountField, countOf } from "../../parts/count";
 import { editOf, proposalOf } from "./actions";
 
 interface Props {
   deployment: Deployment;
-  application: Application | undefined;
   releases: readonly Release[];
   onClose: () => void;
 }
@@ -33,7 +31,7 @@ function doneWords(name: string, count: number | undefined, release: string | nu
   return `deployment/${name} will ${will.filter(Boolean).join(" and ")}`;
 }
 
-export function EditTarget({ deployment, application, releases, onClose }: Props) {
+export function EditTarget({ deployment, releases, onClose }: Props) {
   const [seen] = useState(deployment);
   const { name } = seen.metadata;
   const [instances, setInstances] = useState(String(wantedOf(seen)));
@@ -60,13 +58,12 @@ export function EditTarget({ deployment, application, releases, onClose }: Props
       spec.release as string | null | undefined,
     ),
   );
-  const remarks = spec.instances === undefined ? [] : countRemarks(count, seen, application);
 
   return (
     <ChangeDialog
       title={`Target of ${name}`}
       word="Apply"
-      proposal={valid && changed ? { ...edit, remarks } : undefined}
+      proposal={valid && changed ? edit : undefined}
       onClose={onClose}
     >
       <div className="edit-fields">

@@ -1,5 +1,5 @@
 //! What is remarked on a number of instances that is set by hand: that all of it stops, and that it
-//! is more than its application says it scales to. Nothing is refused here.
+//! is outside of what its application says it scales to. Nothing is refused here.
 
 use atoll_model::elasticity::ScalingMode;
 use atoll_model::{Any, Application, Autoscaler, Deployment, Object, Reason, Snapshot};
@@ -12,7 +12,7 @@ pub(super) fn remarks(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Vec<
     if old.spec.instances == new.spec.instances {
         return Vec::new();
     }
-    all_stops(old, new).into_iter().chain(beyond(world, new)).collect()
+    all_stops(old, new).into_iter().chain(outside(world, new)).collect()
 }
 
 fn all_stops(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Reason> {
@@ -26,31 +26,34 @@ fn all_stops(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Reaso
     Some(Reason::new("all-stops", message).hint(hint))
 }
 
-fn beyond(world: &Snapshot, new: &Object<Deployment>) -> Option<Reason> {
+fn outside(world: &Snapshot, new: &Object<Deployment>) -> Option<Reason> {
     let (name, count) = (new.name(), new.spec.instances);
     let application = world.get::<Application>(&new.spec.application)?;
     let scaling = application.spec.scaling.as_ref()?;
     let autoscaler = world.get::<Autoscaler>(name);
-    let most = autoscaler.and_then(|autoscaler| autoscaler.spec.max).unwrap_or(scaling.max);
-    if count <= most {
-        return None;
-    }
-    let mode = autoscaler.map(|autoscaler| autoscaler.spec.mode.unwrap_or(scaling.mode));
-    let (then, hint) = match mode {
+    let own = autoscaler.map(|autoscaler| &autoscaler.spec);
+    let most = own.and_then(|own| own.max).unwrap_or(scaling.max);
+    let least = own.and_then(|own| own.min).unwrap_or(scaling.min).min(most);
+    let (bound, word, bounds) = match count {
+        _ if count > most => ("max", "beyond-max", format!("{most} at most")),
+        // Without one the least is only what it began with.
+        1.. if count < least && own.is_some() => ("min", "below-min", format!("{least} at least")),
+        _ => return None,
+    };
+    let (then, hint) = match own.map(|own| own.mode.unwrap_or(scaling.mode)) {
         Some(ScalingMode::Act) => (
             format!("autoscaler/{name} brings it back to that once it acts"),
-            format!("to let it have more: atoll autoscale deployment/{name} --max {count}"),
+            format!("to let it have so many: atoll autoscale deployment/{name} --{bound} {count}"),
         ),
         Some(ScalingMode::Observe) => (
             format!("it stays so, as autoscaler/{name} only observes"),
-            format!("should it act later, {most} is the most: atoll why autoscaler/{name}"),
+            format!("should it act later, that holds: atoll why autoscaler/{name}"),
         ),
         None => (
             "it stays so, as nothing scales it by itself".to_owned(),
-            format!("to have it declared: scaling.max of application/{}", application.name()),
+            format!("to have it declared: scaling.{bound} of application/{}", application.name()),
         ),
     };
-    let message =
-        format!("deployment/{name} is to have {count}, and scales to {most} at most: {then}");
-    Some(Reason::new("beyond-max", message).hint(hint))
+    let message = format!("deployment/{name} is to have {count}, and scales to {bounds}: {then}");
+    Some(Reason::new(word, message).hint(hint))
 }
