@@ -223,7 +223,9 @@ fn deployments(
             plan.writes.push(new_deployment(cx, application, environment.name(), name));
         }
     }
-    for environment in application.spec.environments.iter().flatten() {
+    // Whoever names one twice is told so as it is applied.
+    let named: BTreeSet<&String> = application.spec.environments.iter().flatten().collect();
+    for environment in named {
         if cx.world.get::<Environment>(environment).is_none() {
             let reason =
                 Reason::new("environment-missing", format!("no environment {environment}"))
