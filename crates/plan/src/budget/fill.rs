@@ -56,6 +56,25 @@ fn fill(filled: &mut Snapshot, world: &Snapshot, name: &str) -> Option<()> {
     Some(())
 }
 
+/// How many instances of a deployment find room again, each once it is gone and what replaces those
+/// before it is placed.
+pub(crate) fn replaceable<'a>(
+    world: &Snapshot,
+    deployment: &str,
+    need: Need,
+    old: impl Iterator<Item = &'a str>,
+) -> u32 {
+    let mut after = world.clone();
+    let used: BTreeSet<u32> = world.seats(deployment).map(|seat| seat.ordinal).collect();
+    let ordinals = (0..).filter(|ordinal| !used.contains(ordinal));
+    let mut coming = Coming { name: deployment, need, ordinals };
+    let found = old.take_while(|name| {
+        after.remove(Kind::Instance, name);
+        coming.place(&mut after, 1) == 1
+    });
+    found.count() as u32
+}
+
 /// Instances of a deployment that are to come.
 struct Coming<'a, O> {
     name: &'a str,

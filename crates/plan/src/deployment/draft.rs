@@ -10,9 +10,11 @@ use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write
 use super::Subject;
 use super::fleet::Member;
 use super::replace::Next;
-use crate::budget::dear::{Dear, Replaced, too_dear};
+use crate::budget::dear::Dear;
 use crate::checksum;
 use crate::placement::{self, Need, Place, Placer};
+
+mod held;
 
 pub(crate) struct Draft<'a> {
     subject: &'a Subject<'a>,
@@ -131,40 +133,6 @@ impl<'a> Draft<'a> {
     /// rest did not. A plan creates once: a second time would not know of the first.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
         self.place(release, &Next::anywhere(count), None)
-    }
-
-    /// Creates up to `count` instances in the place of others, as [`create`](Draft::create), but
-    /// nowhere that is dearer than budgets leave them. Where some are missing those are made first,
-    /// whatever they cost.
-    pub fn create_for(
-        &mut self,
-        release: &'a Object<Release>,
-        count: u32,
-        replaced: Replaced,
-    ) -> u32 {
-        let Some(dear) = self.too_dear(release, count, replaced) else {
-            return self.create(release, count);
-        };
-        match self.subject.wanted.saturating_sub(self.subject.counts.total) {
-            0 => self.place(release, &Next::anywhere(count), Some(&dear)),
-            missing => self.create(release, count.min(missing)),
-        }
-    }
-
-    fn too_dear(&self, release: &Object<Release>, count: u32, replaced: Replaced) -> Option<Dear> {
-        let (subject, each) = (self.subject, release.spec.run.resources);
-        // The way back is not held for money.
-        if subject.goes_back() || subject.world.count(Kind::Budget) == 0 {
-            return None;
-        }
-        let name = subject.object.name();
-        too_dear(subject.world, subject.now, name, each, (count, replaced))
-    }
-
-    /// Creates up to `most` of those that are missing, as [`create`](Draft::create). Those that go
-    /// elsewhere than the first are left to the next plan.
-    pub fn make_up(&mut self, release: &'a Object<Release>, missing: u32, most: u32) -> u32 {
-        self.place(release, &Next::of(self.subject, missing, most), None)
     }
 
     fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>, dear: Option<&Dear>) -> u32 {

@@ -71,28 +71,35 @@ fn in_turn<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     if batch.is_empty() && waits {
         return;
     }
+    let obstacles = draft.obstacles.len();
+    let serve_elsewhere = |m: &&Member| m.ready && !m.can_run(&release.spec);
+    let serving: Vec<&Member> = batch.iter().copied().filter(serve_elsewhere).collect();
+    let mut replaceable = draft.replaceable(release, &serving[..serving.len().min(need as usize)]);
     for member in batch {
         if need == 0 {
             break;
         }
         let done = if member.can_run(&release.spec) {
             draft.update(member, release)
-        } else {
+        } else if !member.ready || replaceable > 0 {
             replaces = true;
+            replaceable -= u32::from(member.ready);
             draft.stop(member)
+        } else {
+            false
         };
         need -= u32::from(done);
         draft.moving += u32::from(done);
     }
+    let goes_on = draft.moving > 0 || counts.updated > counts.proven;
     let room = subject.rules.max_total(subject.wanted).saturating_sub(counts.total).min(need);
     if room > 0 {
-        let goes_on = draft.moving > 0 || counts.updated > counts.proven;
-        let obstacles = draft.obstacles.len();
+        draft.obstacles.truncate(obstacles);
         draft.moving += draft.create_for(release, room, Replaced::Some);
-        // Where others are brought there where they are, it does not wait for more hosts.
-        if goes_on && !replaces {
-            draft.obstacles.truncate(obstacles);
-        }
+    }
+    // Where others are brought there where they are, it does not wait for more hosts.
+    if goes_on && !replaces {
+        draft.obstacles.truncate(obstacles);
     }
 }
 
