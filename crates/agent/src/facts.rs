@@ -22,8 +22,9 @@ mod sockets;
 mod system;
 pub mod watch;
 
-/// Ports the platform gives to instances.
-const PORTS: Range<u16> = 20_000..30_000;
+/// Ports that instances may be given, or name themselves. Those above are lent by the system for a
+/// moment, and come and go.
+const PORTS: Range<u16> = 1..32_768;
 
 /// Everything a server is told of this machine. Ports of `ours` are not among those taken.
 pub fn facts(address: IpAddr, layout: &Layout, data: &Path, ours: &BTreeSet<u16>) -> HostFacts {

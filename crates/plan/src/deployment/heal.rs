@@ -2,11 +2,15 @@
 //! since a host came back is taken away. It changes no release and no target.
 
 use atoll_model::snapshot::Standing;
+use atoll_model::{Release, Span};
 
 use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
 use super::{scale, spread};
+
+/// A fixed port that is taken is tried elsewhere after this time.
+const TRIED: Span = Span::seconds(10);
 
 pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let gone = subject.fleet.0.iter().filter(|member| member.place == Standing::Gone);
@@ -45,6 +49,15 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 /// is placed by the same plan: all creations of a plan are placed together.
 fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
     let Some(member) = subject.fleet.0.iter().find(|m| m.lacks_port()) else { return false };
+    let fixed = fixed_ports(subject, member);
+    // Where its host does not tell that a port is taken, nor may the next: it is not tried at once.
+    let known =
+        |port| member.seat.host.as_ref().is_some_and(|h| h.status.taken_ports.contains(port));
+    let tried = member.object.meta.created_at.unwrap_or_default() + TRIED;
+    if !fixed.is_empty() && !fixed.iter().any(known) && subject.now < tried {
+        draft.again_at = crate::sooner(draft.again_at, Some(tried));
+        return false;
+    }
     let release = match member.is_on(subject.target.name()) {
         true => subject.target.release.as_ref(),
         false => subject.release_for_new().0,
@@ -58,8 +71,19 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     if !done {
         return false;
     }
-    draft.because("port-taken", format!("{} gets another port", member.name()));
+    let gets = match fixed.is_empty() {
+        true => "gets another port",
+        false => "goes where its port may be free",
+    };
+    draft.because("port-taken", format!("{} {gets}", member.name()));
     draft.stop(member)
+}
+
+/// The ports of an instance that its release names itself.
+fn fixed_ports(subject: &Subject, member: &Member) -> Vec<u16> {
+    let release = subject.world.get::<Release>(&member.seat.release);
+    let ports = release.into_iter().flat_map(|release| release.spec.run.ports.values());
+    ports.copied().filter(|port| *port != 0).collect()
 }
 
 /// Says which instances are not replaced elsewhere, as what they keep is where they are; how many.

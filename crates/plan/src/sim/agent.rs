@@ -16,6 +16,9 @@ use super::jobs::Jobs;
 use super::process::{Behaviour, Change, Due, Process, Step};
 use super::random::Random;
 
+/// Ports from here on are lent by the system for a moment: an agent does not tell who has them.
+const LENT: u16 = 32_768;
+
 /// A simulated host.
 #[derive(Clone, Debug)]
 pub(super) struct Agent {
@@ -420,7 +423,7 @@ impl Agent {
             capacity: self.capacity,
             address: "127.0.0.1".to_owned(),
             agent: AgentStatus { engine: self.engine.clone(), ..AgentStatus::default() },
-            taken_ports: self.foreign.clone(),
+            taken_ports: self.foreign.range(..LENT).copied().collect(),
         });
         let (tasks, found) = (self.jobs.report(full), Vec::new());
         let ahead = (full || std::mem::take(&mut self.ahead_unsaid)).then(|| self.ahead.clone());
