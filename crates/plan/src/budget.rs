@@ -201,13 +201,7 @@ fn judge(cx: &Context, spec: &Budget, status: &mut BudgetStatus) {
     }
     if let Some(share) = status.share.filter(|share| !scope::fits(share)) {
         phase = phase.max(BudgetPhase::Tight);
-        let message = format!(
-            "{} cpu and {} memory are wanted, and {} and {} may be had: the rest is others', and \
-             is given back as its autoscalers shrink",
-            share.wanted.cpu, share.wanted.memory, share.may.cpu, share.may.memory
-        );
-        let hint = "scale down what does not go by itself, or raise what is guaranteed";
-        status.reasons.push(Reason::new("beyond-share", message).hint(hint));
+        status.reasons.push(beyond_share(spec, &share));
     }
     status.phase = phase;
     status.reasons.extend(uncounted);
@@ -220,6 +214,24 @@ fn and_others(first: &str, hosts: usize) -> String {
         2 => format!("{first} and another host"),
         many => format!("{first} and {} other hosts", many - 1),
     }
+}
+
+/// Says that more is wanted than may be had, and what becomes of it.
+fn beyond_share(spec: &Budget, share: &Share) -> Reason {
+    let (wanted, may) = (share.wanted, share.may);
+    let what = format!(
+        "{} cpu and {} memory are wanted, and {} and {} may be had",
+        wanted.cpu, wanted.memory, may.cpu, may.memory
+    );
+    if scope::is_beyond_ceiling(spec, share) {
+        let message = format!("{what}: it is beyond its ceiling, and grows no more");
+        let hint = "scale down, or raise the ceiling; nothing is taken away for it";
+        return Reason::new("beyond-ceiling", message).hint(hint);
+    }
+    let message =
+        format!("{what}: the rest is others', and is given back as its autoscalers shrink");
+    let hint = "scale down what does not go by itself, or raise what is guaranteed";
+    Reason::new("beyond-share", message).hint(hint)
 }
 
 /// Says so where less may be had than is guaranteed: hosts were lost, or others use them.

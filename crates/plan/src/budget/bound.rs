@@ -108,9 +108,11 @@ pub fn next_month(rate: Money, now: Timestamp) -> Money {
 }
 
 /// As many as there is room for within its share; fewer than there are, where others want back
-/// what it has of theirs. Of what goes, each deployment gives its part.
+/// what it has of theirs. Of what goes, each deployment gives its part. What is only beyond its own
+/// ceiling stays.
 fn by_share(cx: &Context, budget: &Object<Budget>, meant: Meant) -> Option<Bound> {
     let share = pool::share(cx.world, budget)?;
+    let left = pool::left_by_others(cx.world, budget)?;
     let of = |pick: fn(&Take) -> u64, each: u64| -> Option<u32> {
         let (wanted, may) = (pick(&share.wanted), pick(&share.may));
         let each = Some(each).filter(|each| *each > 0)?;
@@ -118,21 +120,24 @@ fn by_share(cx: &Context, budget: &Object<Budget>, meant: Meant) -> Option<Bound
             let more = u32::try_from((may - wanted) / each).unwrap_or(u32::MAX);
             return Some(meant.instances.saturating_add(more));
         }
-        let beyond = u128::from(wanted - may) * u128::from(meant.instances);
+        let theirs = wanted.saturating_sub(pick(&left));
+        let beyond = u128::from(theirs) * u128::from(meant.instances);
         let fewer = beyond.div_ceil(u128::from(wanted.max(1)));
         Some(meant.instances.saturating_sub(u32::try_from(fewer).unwrap_or(u32::MAX)))
     };
     let cpu = of(|take| take.cpu.0, meant.each.cpu.0);
     let memory = of(|take| take.memory.0, meant.each.memory.0);
     let most = cpu.into_iter().chain(memory).min()?;
-    let message = format!(
-        "budget/{} leaves it {}: {} cpu and {} memory may be had of it now",
-        budget.name(),
-        crate::instances(most as usize),
-        share.may.cpu,
-        share.may.memory
-    );
-    Some(Bound { most, reason: Reason::new("budget", message).hint(ways(budget.name())) })
+    let (may, wanted) = (share.may, share.wanted);
+    let why = match scope::is_beyond_ceiling(&budget.spec, &share) {
+        true => {
+            format!("{} cpu and {} memory are taken, beyond its ceiling", wanted.cpu, wanted.memory)
+        }
+        false => format!("{} cpu and {} memory may be had of it now", may.cpu, may.memory),
+    };
+    let name = budget.name();
+    let message = format!("budget/{name} leaves it {}: {why}", crate::instances(most as usize));
+    Some(Bound { most, reason: Reason::new("budget", message).hint(ways(name)) })
 }
 
 /// What can be done about a budget.

@@ -31,6 +31,19 @@ impl<'a> Pool<'a> {
         Some(Pool { members, capacity: capacity(world, environment), at })
     }
 
+    /// What there is of cpu and of memory, and the claims to it, where this one wants so much.
+    fn all_claims(&self, own: Take) -> [(u64, Vec<Claim>); 2] {
+        let said = |i: usize| match self.members.get(i) {
+            Some((other, _)) if i != self.at => {
+                other.status.share.map(|share| share.wanted).unwrap_or_default()
+            }
+            _ => own,
+        };
+        let cpu = self.claims(|quota| quota.cpu.plain(), |i| said(i).cpu.0);
+        let memory = self.claims(|quota| quota.memory.plain(), |i| said(i).memory.0);
+        [(self.capacity.cpu.0, cpu), (self.capacity.memory.0, memory)]
+    }
+
     /// The claims to one resource.
     fn claims(
         &self,
@@ -107,22 +120,14 @@ fn taken_by_others(world: &Snapshot, host: &str, environment: &str) -> (u64, u64
 pub fn share(world: &Snapshot, budget: &Object<Budget>) -> Option<Share> {
     let pool = Pool::of(world, budget)?;
     let own = scope::wanted(world, &budget.spec);
-    let said = |i: usize| match pool.members.get(i) {
-        Some((other, _)) if i != pool.at => {
-            other.status.share.map(|share| share.wanted).unwrap_or_default()
-        }
-        _ => own,
-    };
-    let cpu = pool.claims(|quota| quota.cpu.plain(), |i| said(i).cpu.0);
-    let memory = pool.claims(|quota| quota.memory.plain(), |i| said(i).memory.0);
-    let one = |capacity: u64, claims: &[Claim]| {
+    let one = |(capacity, claims): (u64, Vec<Claim>)| {
         let guaranteed = claims.get(pool.at).map_or(0, |claim| claim.guaranteed);
         let wants = claims.get(pool.at).map_or(0, |claim| claim.wants);
-        let may = quota::may(capacity, claims, pool.at);
-        let lent = quota::lent(capacity, claims).get(pool.at).copied().unwrap_or_default();
+        let may = quota::may(capacity, &claims, pool.at);
+        let lent = quota::lent(capacity, &claims).get(pool.at).copied().unwrap_or_default();
         (may, wants.saturating_sub(guaranteed), lent)
     };
-    let (cpu, memory) = (one(pool.capacity.cpu.0, &cpu), one(pool.capacity.memory.0, &memory));
+    let [cpu, memory] = pool.all_claims(own).map(one);
     let take = |cpu: u64, memory: u64| Take { cpu: Cpu(cpu), memory: Memory(memory) };
     Some(Share {
         wanted: own,
@@ -130,6 +135,18 @@ pub fn share(world: &Snapshot, budget: &Object<Budget>) -> Option<Share> {
         borrowed: take(cpu.1, memory.1),
         lent: take(cpu.2, memory.2),
     })
+}
+
+/// What a budget may take as others stand now, whatever its own ceiling: what it has beyond that is
+/// theirs, and wanted back.
+pub fn left_by_others(world: &Snapshot, budget: &Object<Budget>) -> Option<Take> {
+    let pool = Pool::of(world, budget)?;
+    let one = |(capacity, mut claims): (u64, Vec<Claim>)| {
+        claims.iter_mut().skip(pool.at).take(1).for_each(|own| own.ceiling = u64::MAX);
+        quota::may(capacity, &claims, pool.at)
+    };
+    let [cpu, memory] = pool.all_claims(scope::wanted(world, &budget.spec)).map(one);
+    Some(Take { cpu: Cpu(cpu), memory: Memory(memory) })
 }
 
 /// The other budgets that share hosts with one.

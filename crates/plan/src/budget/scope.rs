@@ -187,3 +187,11 @@ pub fn uncounted(
 pub fn fits(share: &Share) -> bool {
     share.wanted.cpu <= share.may.cpu && share.wanted.memory <= share.may.memory
 }
+
+/// Whether more is wanted than its own ceiling lets it have.
+pub fn is_beyond_ceiling(budget: &Budget, share: &Share) -> bool {
+    budget.resources.as_ref().is_some_and(|quota| {
+        quota.cpu.ceiling.is_some_and(|most| share.wanted.cpu > most)
+            || quota.memory.ceiling.is_some_and(|most| share.wanted.memory > most)
+    })
+}
