@@ -4,6 +4,8 @@
 use atoll_model::elasticity::ScalingMode;
 use atoll_model::{Any, Application, Autoscaler, Deployment, Object, Reason, Snapshot};
 
+use crate::{Context, budget};
+
 /// The remarks on a change of the number of a deployment.
 pub(super) fn remarks(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Vec<Reason> {
     let (Some(Any::Deployment(old)), Any::Deployment(new)) = (stored, any) else {
@@ -13,6 +15,18 @@ pub(super) fn remarks(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Vec<
         return Vec::new();
     }
     all_stops(old, new).into_iter().chain(outside(world, new)).collect()
+}
+
+/// That budgets leave an autoscaler less than it is now let have.
+pub(super) fn budgeted(cx: &Context, stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let Any::Autoscaler(new) = any else { return None };
+    let before = stored.and_then(|stored| stored.of::<Autoscaler>());
+    let most = new.spec.max?;
+    if before.is_some_and(|before| before.spec.max.is_some_and(|was| was >= most)) {
+        return None;
+    }
+    let deployment = cx.world.get::<Deployment>(&new.spec.deployment)?;
+    Some(budget::bound::bound(cx, deployment, most)?.reason)
 }
 
 fn all_stops(old: &Object<Deployment>, new: &Object<Deployment>) -> Option<Reason> {

@@ -2,8 +2,11 @@
 //! times that never come. What can only be a mistake is refused, all else told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use atoll_model::{Any, Application, Environment, Kind, Reason, Snapshot, cron};
+use atoll_model::{Any, Application, Budget, Environment, Kind, Object, Reason, Snapshot, cron};
+
+use crate::budget::scope;
 
 /// An owner that is neither a team nor a user: whatever goes by owners passes it over.
 pub(super) fn nobodys(any: &Any) -> Option<Reason> {
@@ -59,6 +62,36 @@ pub(super) fn doubled(any: &Any) -> Vec<Reason> {
         Reason::new("doubled", message).hint("once is enough; was another one meant?")
     };
     again.into_iter().map(told).collect()
+}
+
+/// What two budgets guarantee of the same hosts to the same: it is claimed twice.
+pub(super) fn guaranteed_twice(world: &Snapshot, any: &Any) -> Option<Reason> {
+    let Any::Budget(new) = any else { return None };
+    let guarantees = |budget: &Budget| {
+        let quota = budget.resources.as_ref();
+        quota.is_some_and(|quota| quota.cpu.plain().0 > 0 || quota.memory.plain().0 > 0)
+    };
+    if !guarantees(&new.spec) {
+        return None;
+    }
+    let own: BTreeSet<String> = scope::deployments(world, &new.spec).into_iter().collect();
+    let beside = |other: &&Arc<Object<Budget>>| {
+        let same = other.spec.environment == new.spec.environment && other.name() != new.name();
+        same && !other.meta.deleting() && guarantees(&other.spec)
+    };
+    let shared = |other: &Arc<Object<Budget>>| {
+        let theirs = scope::deployments(world, &other.spec);
+        let found = theirs.into_iter().find(|name| own.contains(name))?;
+        Some((other.meta.name.clone(), found))
+    };
+    let (other, deployment) = world.all::<Budget>().filter(beside).find_map(shared)?;
+    let message = format!(
+        "{} and budget/{other} both guarantee what {deployment} takes: it is claimed twice, and \
+         others find less",
+        any.id()
+    );
+    let hint = "give guarantees to teams or to their applications, and not to both";
+    Some(Reason::new("guaranteed-twice", message).hint(hint))
 }
 
 /// Schedules whose time never comes.

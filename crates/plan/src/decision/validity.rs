@@ -11,7 +11,7 @@ use atoll_model::{
     Peak, Pool, Price, Problem, Reason, Release, Secret, Snapshot,
 };
 
-use super::{Case, Opinion, count, odd};
+use super::{Case, Opinion, count, odd, price};
 use crate::budget::book::currencies;
 use crate::centre;
 use crate::cmdb::filter::Filter;
@@ -93,6 +93,10 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
         opinion.note(any, priced_twice(case, &world, any));
+        opinion.note(any, price::alike(case.cx.now, &world, any));
+        opinion.note(any, price::partial(case.cx.now, &world, any));
+        opinion.note(any, odd::guaranteed_twice(&world, any));
+        opinion.note(any, count::budgeted(case.cx, stored.as_ref(), any));
     }
     opinion
 }
