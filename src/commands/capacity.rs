@@ -50,7 +50,12 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         return Err(Failure::usage("--times takes a number of zero or more").into());
     }
     let of = args.of.as_deref().map(|of| of.rsplit('/').next().unwrap_or(of).to_owned());
-    let demand: BTreeMap<String, f64> = args.demand.into_iter().collect();
+    let mut demand = BTreeMap::new();
+    for (name, number) in args.demand {
+        if demand.insert(name.clone(), number).is_some() {
+            return Err(Failure::usage(format!("--demand names {name} more than once")).into());
+        }
+    }
     let asked = [
         ("times", Some(args.times.to_string())),
         ("of", of),

@@ -220,27 +220,42 @@ fn loads(world: &Snapshot, now: Timestamp, ask: &Ask) -> BTreeMap<String, f64> {
             Some((name.to_owned(), peak.or(capacity.status.load)?))
         })
         .collect();
-    let meant = |name: &str| {
-        let application = world.get::<Deployment>(name).map(|d| d.spec.application.as_str());
-        ask.of.as_deref().is_none_or(|of| of == name || Some(of) == application)
-    };
+    let meant = |name: &str| is_meant(world, ask.of.as_deref(), name);
     let mut loads = base.clone();
     let mut first = Vec::new();
-    for (name, load) in &base {
-        let counted = of_business(world, name, &ask.demand);
-        let supposed = match counted {
-            Some(counted) if meant(name) => counted * ask.times,
-            None if meant(name) && (ask.demand.is_empty() || ask.of.is_some()) => load * ask.times,
+    for capacity in world.all::<Capacity>().filter(|capacity| meant(capacity.name())) {
+        let (name, load) = (capacity.name(), base.get(capacity.name()));
+        // What the business counts says what the load is, also before there was any.
+        let supposed = match (of_business(world, name, &ask.demand), load) {
+            (Some(counted), _) => counted * ask.times,
+            (None, Some(load)) if ask.demand.is_empty() || ask.of.is_some() => load * ask.times,
             _ => continue,
         };
-        loads.insert(name.clone(), supposed);
-        first.push((name.clone(), supposed - load));
+        loads.insert(name.to_owned(), supposed);
+        first.push((name.to_owned(), supposed - load.unwrap_or(&0.0)));
     }
     // Where all of it grows, what is called has grown already.
     if ask.of.is_some() || !ask.demand.is_empty() {
+        let unmeasured = brought(world, &base);
+        for (name, load) in &unmeasured {
+            loads.entry(name.clone()).or_insert(*load);
+        }
         fan(world, &base, &first, &mut loads);
+        // Of what gets no more, no more is known.
+        loads.retain(|name, load| unmeasured.get(name) != Some(load));
     }
     loads
+}
+
+/// The load of what is called and not measured, as far as it comes with that of its callers.
+fn brought(world: &Snapshot, base: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let called = callers(world)
+        .into_iter()
+        .filter(|(name, _)| !base.contains_key(name) && world.get::<Capacity>(name).is_some());
+    let load = |callers: Vec<(String, f64)>| -> f64 {
+        callers.iter().filter_map(|(caller, each)| Some(base.get(caller)? * each)).sum()
+    };
+    called.map(|(name, callers)| (name, load(callers))).collect()
 }
 
 /// Adds what comes with more load on some deployments to those they call, and so on; those that
@@ -319,6 +334,20 @@ pub(crate) fn callers(world: &Snapshot) -> BTreeMap<String, Vec<(String, f64)>> 
         }
     }
     called
+}
+
+/// Whether anything that is meant takes its load from one of these that the business counts.
+pub fn is_demanded(world: &Snapshot, of: Option<&str>, name: &str) -> bool {
+    let demand = BTreeMap::from([(name.to_owned(), 1.0)]);
+    let mut all =
+        world.all::<Deployment>().filter(|deployment| is_meant(world, of, deployment.name()));
+    all.any(|deployment| of_business(world, deployment.name(), &demand).is_some())
+}
+
+/// Whether a deployment is what is asked about: by its own name, or that of its application.
+fn is_meant(world: &Snapshot, of: Option<&str>, name: &str) -> bool {
+    let application = world.get::<Deployment>(name).map(|d| d.spec.application.as_str());
+    of.is_none_or(|of| of == name || Some(of) == application)
 }
 
 /// The load that comes with what the business counts.

@@ -9,7 +9,7 @@ use atoll_model::capacity::size::SizeReport;
 use atoll_model::migration::MigrationForecast;
 use atoll_model::{Application, Kind, Migration, Reason, Snapshot, Span, Spec};
 use atoll_plan::Context;
-use atoll_plan::capacity::ask::{Ask, ask};
+use atoll_plan::capacity::ask::{Ask, ask, is_demanded};
 use atoll_plan::capacity::size;
 use atoll_plan::cmdb::filter::Filter;
 use atoll_plan::migration::forecast::forecast;
@@ -136,6 +136,15 @@ pub async fn capacity(
         let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
         let what = format!("scaling.demand of {name} in any application; there is {all}");
         return Err(ApiError::not_found(what));
+    }
+    let of = query.of.as_deref();
+    if let Some((name, of)) = of.and_then(|of| {
+        let other = demand.keys().find(|name| !is_demanded(&world, Some(of), name))?;
+        Some((other, of))
+    }) {
+        let message =
+            format!("{name} brings {of} no load: scaling.demand of {of} does not name it");
+        return Err(wrong("demand", message));
     }
     let supposed = Ask { times, of: query.of, demand, without: query.without, peak: query.peak };
     Ok(Json(ask(&Context { world: &world, measured: &measured, now }, &supposed)))
