@@ -37,6 +37,9 @@ pub(super) fn autoscaler(o: &Object<Autoscaler>, now: Timestamp) -> Vec<Cell> {
 /// The share of the time in which there would have been too few, that in which there were, and how
 /// many times as many instances.
 fn score(score: &Score) -> String {
+    if score.seconds <= 0.0 {
+        return "nothing measured".to_owned();
+    }
     let (would, was) = score.too_few();
     format!("{:.1} % short, was {:.1} %, at {:.2} x", would * 100.0, was * 100.0, score.times())
 }
