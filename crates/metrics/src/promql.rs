@@ -30,6 +30,7 @@ use std::sync::atomic::AtomicBool;
 use crate::labels::{Labels, Matcher};
 use crate::sample::Sample;
 use crate::source::{Source, SourceError};
+use promql_parser::parser::value::ValueType;
 
 /// How a query is evaluated, and how much it may use.
 #[derive(Clone, Debug)]
@@ -204,6 +205,24 @@ pub fn range(
 /// [`QueryError::Parse`].
 pub fn check(query: &str) -> Result<(), QueryError> {
     plan::Plan::of(query, plan::Bounds { start: 0, end: 0, step: 0 }).map(|_| ())
+}
+
+/// Whether an expression can be parsed and says one number of each series at a time: what a rule
+/// or a signal goes by.
+///
+/// # Errors
+/// [`QueryError::Parse`], also where it gives ranges of samples or a text.
+pub fn check_numbers(query: &str) -> Result<(), QueryError> {
+    let kind = plan::Plan::of(query, plan::Bounds { start: 0, end: 0, step: 0 })?.kind;
+    let wrong = match kind {
+        ValueType::Matrix => {
+            "a range of samples is no number: put a function around it, as rate() or \
+             avg_over_time()"
+        }
+        ValueType::String => "a text is no number",
+        ValueType::Vector | ValueType::Scalar => return Ok(()),
+    };
+    Err(QueryError::Parse(wrong.to_owned()))
 }
 
 /// The matchers of a series selector such as `up{job="x"}`.

@@ -23,7 +23,8 @@ pub fn problems(plan: &Plan) -> Vec<Reason> {
             Any::Policy(policy) => {
                 let values = policy.spec.values.iter().enumerate();
                 let each = values.map(|(i, value)| (format!("values[{i}].query"), &value.query));
-                each.filter_map(|(path, query)| Some((path, promql::check(query).err()?))).collect()
+                each.filter_map(|(path, query)| Some((path, promql::check_numbers(query).err()?)))
+                    .collect()
             }
             _ => Vec::new(),
         };
@@ -41,7 +42,7 @@ fn of_rule(rule: &Rule) -> Wrong {
     let mut wrong = Vec::new();
     for (i, group) in rule.groups.iter().enumerate() {
         for (j, item) in group.rules.iter().enumerate() {
-            if let Err(error) = promql::check(&item.expr) {
+            if let Err(error) = promql::check_numbers(&item.expr) {
                 wrong.push((format!("groups[{i}].rules[{j}].expr"), error));
             }
         }
@@ -66,7 +67,8 @@ fn of_application(application: &Application) -> Wrong {
             queries.push((format!("scaling.signals[{i}].query"), signal.query.clone()));
         }
     }
-    let check = |(path, query): (String, String)| Some((path, promql::check(&query).err()?));
+    let check =
+        |(path, query): (String, String)| Some((path, promql::check_numbers(&query).err()?));
     wrong.extend(queries.into_iter().filter_map(check));
     wrong
 }
@@ -78,7 +80,7 @@ fn filled(query: &str) -> String {
 fn of_promise(promise: &Promise) -> Vec<(&'static str, promql::QueryError)> {
     let mut wrong = Vec::new();
     if !promise.query.is_empty()
-        && let Err(error) = promql::check(&filled(&promise.query))
+        && let Err(error) = promql::check_numbers(&filled(&promise.query))
     {
         wrong.push(("query", error));
     }
@@ -90,4 +92,27 @@ fn of_promise(promise: &Promise) -> Vec<(&'static str, promql::QueryError)> {
         }
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_no_number_is_found_where_it_stands() {
+        let wrong = |query: &str| {
+            let application: Application = serde_json::from_value(serde_json::json!({
+                "run": { "command": ["x"] },
+                "scaling": { "max": 3, "perInstance": { "query": query, "target": 10 } },
+            }))
+            .unwrap();
+            of_application(&application).into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        for sound in ["load", "sum(rate(load[5m]))", "3", "scalar(load) * 2"] {
+            assert_eq!(wrong(sound), [""; 0], "{sound}");
+        }
+        for odd in ["load[5m]", "\"three\"", "load[", "rate(load)"] {
+            assert_eq!(wrong(odd), ["scaling.perInstance.query"], "{odd}");
+        }
+    }
 }
