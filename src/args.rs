@@ -258,9 +258,9 @@ pub enum Command {
     Budget(commands::budget::Args),
     /// Roll out a release, or a package, of an application
     Deploy(commands::deploy::Args),
-    /// Stop a rollout where it is
+    /// Stop a rollout or a migration where it is
     Pause(commands::rollout::Args),
-    /// Let a paused rollout, or a job, go on
+    /// Let a paused rollout, migration or job go on
     Resume(commands::rollout::Waiting),
     /// Ask that a release enters an environment, or skip the soaks of a rollout under way
     Promote(commands::promote::Args),
@@ -289,7 +289,7 @@ pub enum Command {
     Run(commands::run::Args),
     /// Do a job once more where it has not succeeded
     Retry(commands::run::Retry),
-    /// End a job
+    /// End a job or a migration
     Cancel(commands::rollout::Args),
     /// Show the logs of an instance or a task, or of all instances of a deployment
     Logs(commands::logs::Args),

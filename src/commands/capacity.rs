@@ -192,6 +192,16 @@ fn zone(of: &ZoneRoom) -> Vec<Cell> {
         cell("", share(used.cpu.0, all.cpu.0)),
         cell("MEMORY", format!("{} of {}", size(used.memory), size(all.memory))),
         cell("", share(used.memory.0, all.memory.0)),
-        cell("STATE", if of.lost { "lost" } else { "" }).tone(Tone::Bad),
+        cell("STATE", state(of)).tone(Tone::Bad),
     ]
+}
+
+/// What is not so well with a zone.
+fn state(of: &ZoneRoom) -> String {
+    if of.lost {
+        return "lost".to_owned();
+    }
+    let told = [(of.silent, "not heard from"), (of.closed, "closed")];
+    let told = told.iter().filter(|(hosts, _)| *hosts > 0);
+    told.map(|(hosts, word)| format!("{hosts} {word}")).collect::<Vec<_>>().join(", ")
 }

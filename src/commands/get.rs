@@ -105,7 +105,11 @@ async fn list(
         let what: Vec<&str> = kinds.iter().map(|k| k.plural()).collect();
         let what = if kinds.len() == Kind::ALL.len() { "objects".into() } else { what.join(", ") };
         let which = if selector.is_some() { " with such labels" } else { "" };
-        output::say(&format!("there are no {what}{which}"));
+        let hint = match kinds == [Kind::Zone] && selector.is_none() {
+            true => "; those that hosts name are in: atoll get hosts -o wide",
+            false => "",
+        };
+        output::say(&format!("there are no {what}{which}{hint}"));
         return Ok(Exit::Done);
     }
     output::print(&output::list(items, revision, format, now())?)?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Kind;
 use crate::cmdb::{Amount, explained};
+use crate::elasticity::{NO_AMOUNT, is_amount};
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Reason, Spec};
 use crate::time::Timestamp;
@@ -257,6 +258,12 @@ pub struct ZoneRoom {
     pub capacity: Amount,
     /// What of it is reserved.
     pub used: Amount,
+    /// So many more hosts are closed to new instances.
+    #[serde(default)]
+    pub closed: u32,
+    /// So many more are not heard from.
+    #[serde(default)]
+    pub silent: u32,
     /// It is taken to be lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
@@ -271,8 +278,8 @@ impl Spec for Capacity {
     fn validate(&self) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         invalid.nest("deployment", name::check_derived(&self.deployment));
-        let wrong = self.each.is_some_and(|each| !(each.is_finite() && each > 0.0));
-        invalid.add_if(wrong, "each", "is not more than zero");
+        let wrong = self.each.is_some_and(|each| !is_amount(each));
+        invalid.add_if(wrong, "each", NO_AMOUNT);
         let wrong = !(0.0..=10.0).contains(&self.buffer);
         invalid.add_if(wrong, "buffer", "is not a share of 0 to 10; a tenth is 0.1");
         invalid.into_result()

@@ -87,7 +87,7 @@ impl ScoreRequirement {
         let share = (0.0..=1.0).contains(&self.too_few);
         invalid.add_if(!share, "tooFew", "is no share: 0.01 is a hundredth");
         let times = self.times.is_none_or(is_amount);
-        invalid.add_if(!times, "times", "is not more than zero");
+        invalid.add_if(!times, "times", NO_AMOUNT);
         invalid.into_result()
     }
 }
@@ -188,7 +188,7 @@ impl Scaling {
         if let Some(load) = &self.per_instance {
             names.insert(LOAD);
             let path = "perInstance.target";
-            invalid.add_if(!is_amount(load.target), path, "is not more than zero");
+            invalid.add_if(!is_amount(load.target), path, NO_AMOUNT);
             invalid.add_if(load.query.trim().is_empty(), "perInstance.query", "is empty");
         }
         for (i, signal) in self.signals.iter().enumerate() {
@@ -203,7 +203,7 @@ impl Scaling {
             let amounts = [("perInstance", signal.per_instance), ("below", signal.below)];
             for (field, amount) in amounts {
                 let wrong = amount.is_some_and(|amount| !is_amount(amount));
-                invalid.add_if(wrong, &format!("{path}.{field}"), "is not more than zero");
+                invalid.add_if(wrong, &format!("{path}.{field}"), NO_AMOUNT);
             }
         }
         if let Some(asked) = &self.requires {
@@ -220,7 +220,7 @@ impl Scaling {
             for (name, each) in all {
                 let path = format!("{field}.{name}");
                 invalid.nest(&path, name::check_simple(name));
-                invalid.add_if(!is_amount(*each), &path, "is not more than zero");
+                invalid.add_if(!is_amount(*each), &path, NO_AMOUNT);
             }
         }
         for (i, floor) in self.schedules.iter().enumerate() {
@@ -236,8 +236,12 @@ impl Scaling {
     }
 }
 
-fn is_amount(value: f64) -> bool {
-    value.is_finite() && value > 0.0
+/// What is wrong with a number that is no amount.
+pub(crate) const NO_AMOUNT: &str = "is not more than zero and at most 1e12";
+
+/// Whether a number says how much of something there is, and may be meant.
+pub(crate) fn is_amount(value: f64) -> bool {
+    value > 0.0 && value <= 1e12
 }
 
 impl Floor {

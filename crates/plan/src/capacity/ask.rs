@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atoll_model::capacity::{
     CapacityReport, CapacityRow, CapacityStatus, GroupRow, Known, LossRow, ZoneRoom,
 };
-use atoll_model::cmdb::Amount;
+use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::deployment::InstancePhase;
 use atoll_model::peak::{PeakApplication, PeakPhase};
 use atoll_model::run::Resources;
@@ -504,7 +504,12 @@ fn zones(hosts: &[Room]) -> Vec<ZoneRoom> {
             ..ZoneRoom::default()
         });
         zone.lost &= room.lost;
-        if room.lost || !room.open {
+        if room.lost {
+            continue;
+        }
+        if !room.open {
+            let silent = room.host.status.phase == HostPhase::Unknown;
+            *if silent { &mut zone.silent } else { &mut zone.closed } += 1;
             continue;
         }
         zone.hosts += 1;

@@ -143,6 +143,7 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
             let calls = application.spec.scaling.iter().flat_map(|scaling| scaling.calls.keys());
             calls.map(|name| (Kind::Application, name.as_str())).collect()
         }
+        Any::Capacity(capacity) => vec![(Kind::Deployment, capacity.spec.deployment.as_str())],
         _ => Vec::new(),
     };
     let gone = named.into_iter().filter(|(kind, name)| world.find(*kind, name).is_none());

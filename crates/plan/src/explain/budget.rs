@@ -36,7 +36,8 @@ pub(super) fn tell(cx: &Context, it: &Object<Budget>, told: &mut Told) {
             BudgetPhase::Unknown => "where the month ends is not known: prices are missing".into(),
             _ => format!("the month is forecast to end at {forecast} {currency}"),
         };
-        let message = format!("{ends}; there is money for {allowed} an hour");
+        let next = if bound::counts_next(cx.now) { ", with the next month in view" } else { "" };
+        let message = format!("{ends}; there is money for {allowed} an hour{next}");
         told.reasons.push(Reason::new("forecast", message));
         let month = atoll_model::budget::month::Month::of(cx.now);
         if spend.counted_from > month.begins {

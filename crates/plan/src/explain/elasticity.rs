@@ -32,7 +32,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
     for signal in &status.signals {
         let message = match (signal.value, signal.wants) {
             (Some(value), Some(wants)) => {
-                format!("{} is {value}, which asks for {}", signal.name, instances(wants))
+                format!("{} is {value}, which takes {} as it is now", signal.name, instances(wants))
             }
             _ => format!("{} is not measured", signal.name),
         };
