@@ -91,9 +91,10 @@ impl FromStr for Money {
         if !plain(whole) || !plain(part) || part.len() > 6 {
             return Err(wrong());
         }
-        let whole: i64 = whole.parse().map_err(|_| wrong())?;
         let part: i64 = format!("{part:0<6}").parse().map_err(|_| wrong())?;
-        let amount = whole.checked_mul(UNIT).and_then(|w| w.checked_add(part)).ok_or_else(wrong)?;
+        let whole: Option<i64> = whole.parse().ok();
+        let amount = whole.and_then(|w| w.checked_mul(UNIT)).and_then(|w| w.checked_add(part));
+        let amount = amount.ok_or_else(|| format!("{text:?} is more than is counted with"))?;
         Ok(Money(if negative { -amount } else { amount }))
     }
 }

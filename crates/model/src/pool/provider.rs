@@ -129,6 +129,10 @@ impl Provider {
             Provider::Docker(containers) => {
                 let none = containers.network.is_empty();
                 invalid.add_if(none, "docker.network", "is empty; write bridge, host or a name");
+                let socket = containers.socket.as_deref();
+                let path = socket.map(|socket| socket.strip_prefix("unix://").unwrap_or(socket));
+                let relative = path.is_some_and(|path| !path.starts_with('/'));
+                invalid.add_if(relative, "docker.socket", "is no path from the root on");
             }
             Provider::Exec(programs) => {
                 let all = [&programs.create, &programs.list, &programs.delete];

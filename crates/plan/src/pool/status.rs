@@ -134,8 +134,17 @@ fn too_few(pool: &Object<Pool>, wanted: u32, status: &PoolStatus) -> Option<Reas
     let used = status.counts.ready + status.counts.lost;
     (used < wanted).then(|| {
         let of = listed.hosts.len();
-        let message =
-            format!("{} wanted, and of {of} in the list {used} there", many(wanted, "host"));
+        let is_there = |host: &&String| {
+            let machine = status.machines.get(host.as_str());
+            machine.is_some_and(|m| matches!(m.phase, MachinePhase::Ready | MachinePhase::Lost))
+        };
+        let absent = named(listed.hosts.iter().filter(|host| !is_there(host)));
+        let absent = absent.map(|names| format!(": not {names}")).unwrap_or_default();
+        let are = if used == 1 { "is" } else { "are" };
+        let message = format!(
+            "{} wanted, and of {of} in the list {used} {are} there{absent}",
+            many(wanted, "host")
+        );
         Reason::new("too-few", message).hint("start agents on the others, or list more hosts")
     })
 }

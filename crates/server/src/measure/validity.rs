@@ -103,7 +103,7 @@ mod tests {
         let wrong = |query: &str| {
             let application: Application = serde_json::from_value(serde_json::json!({
                 "run": { "command": ["x"] },
-                "scaling": { "max": 3, "perInstance": { "query": query, "target": 10 } },
+                "scaling": { "min": 1, "max": 3, "perInstance": { "query": query, "target": 10 } },
             }))
             .unwrap();
             of_application(&application).into_iter().map(|(path, _)| path).collect::<Vec<_>>()
