@@ -181,24 +181,28 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
     <div className="room">
       <h3>{name}</h3>
       <p className="room-value">
-        {known ? wholeShare(headroom) : <span className="quiet">not known</span>}
-        {known && <span className="room-word"> headroom</span>}
+        {known ? wholeShare(1 - headroom) : <span className="quiet">not known</span>}
+        {known && <span className="room-word"> used</span>}
       </p>
-      {unmeasured < deployments && (
-        <>
-          <Meter used={needed} whole={Math.max(1, left)} label={`${name}: instances needed`} />
-          <p className="small second">
-            {needed} needed of {left} that {supposed ? "would serve" : "serve"}
-            {missing > 0 && (
-              <span className={`room-lack ${tone}`}>
-                <Dot tone={tone} /> {missing} lacking
-                {unplaced > 0 && `, ${unplaced} without room`}
-              </span>
-            )}
-          </p>
-        </>
+      {known && <Meter used={1 - headroom} whole={1} label={`${name}: used`} />}
+      {known && (
+        <p className="small second">
+          {wholeShare(headroom)} headroom
+          {tightest && <span className="quiet">, least in {tightest}</span>}
+        </p>
       )}
-      {known && tightest && <p className="small quiet">least in {tightest}</p>}
+      {unmeasured < deployments && (
+        <p className="small second">
+          {needed} needed of {left} that {supposed ? "would serve" : "serve"}
+          {needed > 0 && <span className="quiet">, with what is kept beyond need</span>}
+          {missing > 0 && (
+            <span className={`room-lack ${tone}`}>
+              <Dot tone={tone} /> {missing} lacking
+              {unplaced > 0 && `, ${unplaced} without room`}
+            </span>
+          )}
+        </p>
+      )}
       {unmeasured > 0 && (
         <p className="small quiet">{counted(unmeasured, "deployment")} not measured</p>
       )}
@@ -254,10 +258,10 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
     ),
   },
   {
-    id: "headroom",
-    head: "Headroom",
+    id: "used",
+    head: "Used",
     width: "9.5rem",
-    cell: (row) => <Headroom row={row} />,
+    cell: (row) => <Used row={row} />,
   },
   {
     id: "room",
@@ -269,13 +273,15 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
   { id: "out", head: "Runs out", width: "7.5rem", cell: (row) => <RunsOut row={row} /> },
 ];
 
-function Headroom({ row }: { row: CapacityRow }) {
+/** How much of what serves is used, as the bar has it; what is left of it is its headroom. */
+function Used({ row, words = false }: { row: CapacityRow; words?: boolean }) {
   if (typeof row.headroom !== "number") return <span className="quiet">not known</span>;
   return (
-    <span className="share">
+    <span className="share" title={`${wholeShare(row.headroom)} headroom`}>
       <Meter used={1 - row.headroom} whole={1} label={`${row.deployment}: used`} />
       <span className={row.headroom < 0 ? "bad-word nowrap" : "nowrap"}>
-        {wholeShare(row.headroom)}
+        {wholeShare(1 - row.headroom)}
+        {words && " used"}
       </span>
     </span>
   );
@@ -326,9 +332,11 @@ function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
             </span>
             <span className="row">
               <span className="grow">
-                <Headroom row={row} />
+                <Used row={row} words />
               </span>
-              <RunsOut row={row} />
+              <span className="nowrap">
+                <span className="quiet">runs out</span> <RunsOut row={row} />
+              </span>
             </span>
           </div>
         )}
