@@ -72,6 +72,21 @@ test("votes of what was done or is over are told as they stood then, and count n
   assert.equal(stoodWords(since, done), "for 5m when it was done");
 });
 
+test("a policy is not said to have done what was not done", () => {
+  const at = "2026-01-01T00:00:00Z";
+  const far = (status: Partial<Decision["status"]>) => farWord(decision("d", at, status));
+  assert.equal(far({ mode: "act", phase: "open" }), "acts");
+  assert.equal(far({ mode: "act", phase: "skipped" }), "would act");
+  assert.equal(far({ mode: "act", phase: "skipped", endedAt: at }), "would have acted");
+  assert.equal(far({ mode: "act", phase: "escalated", endedAt: at }), "would have acted");
+  assert.equal(far({ mode: "act", phase: "measured", actedAt: at, endedAt: at }), "acted");
+  assert.equal(far({ mode: "approve", phase: "waiting", endedAt: at }), "asked for approval");
+  assert.equal(
+    far({ mode: "approve", phase: "skipped", endedAt: at }),
+    "would have asked for approval",
+  );
+});
+
 test("only a freeze of decisions stops them", () => {
   const freeze = (holds?: "decisions") =>
     ({ metadata: { name: "f" }, spec: { reason: "x", holds } }) as unknown as Freeze;

@@ -81,11 +81,27 @@ const MODE_THEN: Readonly<Record<ActMode, string>> = {
   act: "acted",
 };
 
-/** How far a policy goes with a decision, or went, once that is over. */
+/** Where it did not come to what a policy may do at most. */
+const MODE_NOT: Readonly<Partial<Record<ActMode, readonly [now: string, then: string]>>> = {
+  approve: ["would ask for approval", "would have asked for approval"],
+  act: ["would act", "would have acted"],
+};
+
+/** Whether something was, or still is, in the way of what a policy may do. */
+function heldUp({ status }: Decision): boolean {
+  if (status.actedAt || status.phase === "acting" || status.phase === "measured") return false;
+  return !(status.mode === "approve" && status.phase === "waiting");
+}
+
+/** How far a policy goes with a decision, or went, once that is over; what was not done is not said to be. */
 export function farWord(decision: Decision): string {
-  const { mode } = decision.status;
+  const { mode, phase } = decision.status;
   if (!mode) return "";
-  return isOver(decision) ? MODE_THEN[mode] : MODE[mode];
+  const over = isOver(decision);
+  // What was just made may still come to it.
+  const not = over || phase !== "open" ? MODE_NOT[mode] : undefined;
+  if (not && heldUp(decision)) return not[over ? 1 : 0];
+  return over ? MODE_THEN[mode] : MODE[mode];
 }
 
 /** Votes are counted until it is done, or over without that: what came later is none of it. */
