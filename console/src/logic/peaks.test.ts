@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Peak } from "../api/objects";
-import { farOf, hasEnded, whenOf } from "./peaks";
+import type { Alert, Decision, Peak } from "../api/objects";
+import { farOf, hasEnded, roomOf, whenOf } from "./peaks";
 
 const [starts, ends] = ["2027-11-10T16:00:00Z", "2027-11-11T16:00:00Z"];
 const peak = (timeZone?: string) =>
@@ -30,4 +30,44 @@ test("how far a peak is does not read like a time of the day", () => {
 test("a peak has ended from its end on, though it is still given back", () => {
   assert.equal(hasEnded(peak(), at(ends) - 1), false);
   assert.equal(hasEnded(peak(), at(ends)), true);
+});
+
+test("the watch room has what is of the peak and its time, after its end what its report names", () => {
+  const createdAt = "2027-11-10T12:00:00Z";
+  const decision = (name: string, subject: string, made: string) => [
+    name,
+    { metadata: { name, createdAt: made }, spec: { subject }, status: {} } as unknown as Decision,
+  ];
+  const alert = (name: string, phase: string, deployment?: string, subject?: string) => [
+    name,
+    { metadata: { name }, spec: { labels: { deployment }, subject }, status: { phase } },
+  ];
+  const decisions = new Map([
+    decision("before", "deployment/shop.prod", "2027-11-10T11:00:00Z"),
+    decision("then", "instance/shop.prod.3", "2027-11-10T17:00:00Z"),
+    decision("other", "deployment/shop.prod2", "2027-11-10T17:00:00Z"),
+    decision("after", "deployment/shop.prod", "2027-11-11T17:00:00Z"),
+  ] as [string, Decision][]);
+  const alerts = new Map([
+    alert("then", "resolved", "shop.prod"),
+    alert("late", "firing", undefined, "instance/shop.prod.3"),
+    alert("other", "firing", "pay.prod"),
+  ] as unknown as [string, Alert][]);
+  const report = {
+    applications: { "shop.prod": {} },
+    alerts: ["then", "gone"],
+    decisions: ["then"],
+  };
+  const of = (now: string, more: object = {}) => {
+    const status = { phase: "live", times: { starts, ends, scale: createdAt } };
+    const applications = [{ deployment: "shop.prod" }];
+    const one = { metadata: { createdAt }, spec: {}, status: { ...status, applications, ...more } };
+    const room = roomOf(one as unknown as Peak, alerts, decisions, at(now));
+    const names = (all: readonly (Alert | Decision)[]) => all.map((thing) => thing.metadata.name);
+    return room && [names(room.alerts), names(room.decisions), room.gone];
+  };
+  assert.deepEqual(of("2027-11-10T18:00:00Z"), [["late"], ["then", "after"], 0]);
+  assert.deepEqual(of("2027-11-11T18:00:00Z", { report }), [["then"], ["then"], 1]);
+  assert.equal(of("2027-11-11T18:00:00Z"), undefined);
+  assert.equal(of("2027-11-10T18:00:00Z", { phase: "planned" }), undefined);
 });

@@ -1,6 +1,6 @@
 // Peaks as pages show them: how far one is, when it is, and what is expected at a time. What it
 // takes and whether it is ready is the server's to say.
-import type { Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
+import type { Alert, Decision, Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
 import type { Tone } from "./phases";
 import { momentIn, parseTime, spanShort, spanWords } from "./time";
 
@@ -74,4 +74,52 @@ export function countedOf(check: PeakCheck, peak: Peak): string {
 export function expectedOf(row: PeakApplication, now: number): number | undefined {
   const past = (row.course ?? []).filter((slot) => (parseTime(slot.at) ?? 0) <= now);
   return past.at(-1)?.expected ?? row.expected ?? undefined;
+}
+
+/** What its watch room has: what fires and was decided about what is of it. */
+export interface Room {
+  readonly alerts: readonly Alert[];
+  readonly decisions: readonly Decision[];
+  /** So many that its report names are no longer kept. */
+  readonly gone: number;
+}
+
+/** After its end it is what the report has: what came later is none of it. Nothing before it begins. */
+export function roomOf(
+  peak: Peak,
+  alerts: ReadonlyMap<string, Alert>,
+  decisions: ReadonlyMap<string, Decision>,
+  now: number,
+): Room | undefined {
+  const { applications = [], report, times, phase = "planned" } = peak.status;
+  if (phase === "planned" || isOver(peak)) return undefined;
+  if (hasEnded(peak, now)) {
+    if (!report || Object.keys(report.applications ?? {}).length === 0) return undefined;
+    const fired = kept(report.alerts ?? [], alerts);
+    const decided = kept(report.decisions ?? [], decisions);
+    return {
+      alerts: fired.there,
+      decisions: decided.there,
+      gone: fired.gone + decided.gone,
+    };
+  }
+  const mine = (name: string | undefined) =>
+    applications.some(({ deployment: of }) => name === of || name?.startsWith(`${of}.`));
+  const about = (subject: string | null | undefined) => mine(subject?.replace(/^[^/]*\//, ""));
+  const since = Math.max(parseTime(times?.scale) ?? 0, parseTime(peak.metadata.createdAt) ?? 0);
+  return {
+    alerts: [...alerts.values()].filter(
+      ({ spec, status }) =>
+        status.phase === "firing" && (mine(spec.labels.deployment) || about(spec.subject)),
+    ),
+    decisions: [...decisions.values()].filter(
+      ({ spec, metadata }) => about(spec.subject) && (parseTime(metadata.createdAt) ?? 0) >= since,
+    ),
+    gone: 0,
+  };
+}
+
+function kept<T>(names: readonly string[], table: ReadonlyMap<string, T>) {
+  const there = names.flatMap((name) => table.get(name) ?? []);
+  return { there, gone: names.length - there.length };
 }

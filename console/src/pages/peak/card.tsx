@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { useCoarseNow, useFleet } from "../../api/live";
 import type { Peak, PeakApplication } from "../../api/objects";
-import { stateOf } from "../../logic/decisions";
+import { actionOn, becauseOf, ordered, stateOf } from "../../logic/decisions";
 import { OBJECTIVE } from "../../logic/objectives";
 import {
   checkOf,
@@ -15,13 +15,15 @@ import {
   hasEnded,
   isOver,
   phaseOf,
+  roomOf,
   whenOf,
 } from "../../logic/peaks";
 import { counted } from "../../logic/quantity";
-import { momentIn, parseTime, spanWords } from "../../logic/time";
+import { momentIn, spanWords } from "../../logic/time";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
+import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import "./peaks.css";
 
@@ -36,7 +38,7 @@ interface CardProps {
 export function PeakCard({ peak, open = true, own = false }: CardProps) {
   const now = useCoarseNow(1000);
   const { name } = peak.metadata;
-  const { applications = [], phase } = peak.status;
+  const { applications = [] } = peak.status;
   const ended = hasEnded(peak, now);
   const where = `${farOf(peak, now)}, in ${peak.spec.environment}`;
   return (
@@ -63,7 +65,7 @@ export function PeakCard({ peak, open = true, own = false }: CardProps) {
       <Reasons reasons={peak.status.reasons ?? []} most={6} />
       {!ended && <Figures peak={peak} />}
       {!ended && applications.length > 0 && <Applications rows={applications} now={now} />}
-      {phase !== "planned" && !isOver(peak) && <Room peak={peak} />}
+      <WatchRoom peak={peak} ended={ended} now={now} />
       {!isOver(peak) && <Calendar peak={peak} open={open} />}
       <Report peak={peak} ended={ended} />
     </section>
@@ -204,22 +206,20 @@ function Calendar({ peak, open }: { peak: Peak; open: boolean }) {
   );
 }
 
-function Room({ peak }: { peak: Peak }) {
+function WatchRoom({ peak, ended, now }: { peak: Peak; ended: boolean; now: number }) {
   const { tables } = useFleet();
+  const room = roomOf(peak, tables.alerts, tables.decisions, now);
+  if (!room) return null;
   const names = new Set((peak.status.applications ?? []).map((row) => row.deployment));
-  const objectives = [...tables.objectives.values()].filter((o) => names.has(o.spec.deployment));
-  const alerts = [...tables.alerts.values()].filter(
-    (a) => a.status.phase === "firing" && names.has(a.spec.labels.deployment ?? ""),
-  );
-  const since = parseTime(peak.status.times?.scale) ?? 0;
-  const about = (subject: string) =>
-    [...names].some((of) => subject.endsWith(`/${of}`) || subject.includes(`/${of}.`));
-  const decisions = [...tables.decisions.values()].filter(
-    (d) => about(d.spec.subject) && (parseTime(d.metadata.createdAt) ?? 0) >= since,
-  );
+  // How they stand now is nothing of one that has ended; what was broken is in its report.
+  const objectives = ended
+    ? []
+    : [...tables.objectives.values()].filter((o) => names.has(o.spec.deployment));
+  const decisions = ordered(room.decisions);
   return (
     <section className="peak-part" aria-label="watch room">
       <h3>Watch room</h3>
+      {ended && <p className="small quiet">what there was until its end</p>}
       <ul className="peak-room">
         {objectives.map((o) => (
           <li key={o.metadata.name}>
@@ -227,22 +227,40 @@ function Room({ peak }: { peak: Peak }) {
             <ObjectLink plural="objectives" name={o.metadata.name} />
           </li>
         ))}
-        {alerts.map((a) => (
+        {room.alerts.map((a) => (
           <li key={a.metadata.name}>
-            <State tone="bad" word="fires" />
+            {a.status.phase === "firing" ? (
+              <State tone="bad" word={ended ? "still fires" : "fires"} />
+            ) : (
+              <State tone="off" word="fired" />
+            )}
             <ObjectLink plural="alerts" name={a.metadata.name} />
           </li>
         ))}
         {decisions.map((d) => (
           <li key={d.metadata.name}>
             <State {...stateOf(d)} />
-            <ObjectLink plural="decisions" name={d.metadata.name}>
-              {d.spec.subject}
-            </ObjectLink>
+            <span className="peak-decision">
+              <ObjectLink plural="decisions" name={d.metadata.name}>
+                {actionOn(d.status.action, d.spec.subject)}
+              </ObjectLink>
+              <span className="small second">
+                <Prose text={becauseOf(d)} />
+              </span>
+            </span>
           </li>
         ))}
-        {alerts.length === 0 && <li className="quiet">Nothing fires.</li>}
-        {decisions.length === 0 && <li className="quiet">Nothing was decided about it.</li>}
+        {room.gone > 0 && (
+          <li className="quiet">
+            {room.gone} more of its report {room.gone === 1 ? "is" : "are"} no longer kept.
+          </li>
+        )}
+        {room.alerts.length === 0 && room.gone === 0 && (
+          <li className="quiet">{ended ? "Nothing fired." : "Nothing fires."}</li>
+        )}
+        {decisions.length === 0 && room.gone === 0 && (
+          <li className="quiet">Nothing was decided about it.</li>
+        )}
       </ul>
     </section>
   );
