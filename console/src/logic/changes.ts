@@ -1,5 +1,6 @@
 // Turns two forms of an object into one line that says what happened between them. Changes nobody
 // would call one (a heartbeat, a counter) are none.
+
 import {
   type AuditEntry,
   type HistoryEntry,
@@ -10,6 +11,7 @@ import {
 import { VERDICT } from "./guard";
 import { OBJECTIVE } from "./objectives";
 import { DEPLOYMENT, HOST, INSTANCE, type Tone } from "./phases";
+import { counted } from "./quantity";
 
 export interface Change {
   readonly key: string;
@@ -85,7 +87,11 @@ function instance(before: Of<"Instance">, after: Of<"Instance">): Said {
     return { tone: look.tone, text, minor: look.tone !== "bad" };
   }
   if (after.status.restarts > before.status.restarts) {
-    return { tone: "warn", text: `restarted, ${after.status.restarts} times in all`, minor: true };
+    return {
+      tone: "warn",
+      text: `restarted, ${counted(after.status.restarts, "time")} in all`,
+      minor: true,
+    };
   }
   if (before.spec.release !== after.spec.release) {
     return { tone: "move", text: `${before.spec.release} → ${after.spec.release}`, minor: true };

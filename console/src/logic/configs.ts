@@ -1,7 +1,9 @@
 // Configurations: what differs between two contents, and how a JSON Schema becomes fields of a form.
+
 import type { ConfigPhase, Content, GrayStep, Values } from "../api/config";
 import type { FieldDiff } from "../api/objects";
 import type { Tone } from "./phases";
+import { counted, ranged } from "./quantity";
 
 export const CONFIG: Readonly<Record<ConfigPhase, { word: string; tone: Tone }>> = {
   waiting: { word: "nothing live yet", tone: "held" },
@@ -115,11 +117,11 @@ function kindOf({ type, enum: options, items }: SchemaNode): FieldKind {
 
 function boundsOf({ minimum, maximum, pattern, minLength, maxLength }: SchemaNode): string {
   const told = [];
-  if (minimum !== undefined && maximum !== undefined) told.push(`${minimum} to ${maximum}`);
+  if (minimum !== undefined && maximum !== undefined) told.push(ranged(minimum, maximum));
   else if (minimum !== undefined) told.push(`at least ${minimum}`);
   else if (maximum !== undefined) told.push(`at most ${maximum}`);
-  if (minLength !== undefined) told.push(`${minLength} characters or more`);
-  if (maxLength !== undefined) told.push(`${maxLength} characters or fewer`);
+  if (minLength !== undefined) told.push(`${counted(minLength, "character")} or more`);
+  if (maxLength !== undefined) told.push(`${counted(maxLength, "character")} or fewer`);
   if (pattern !== undefined) told.push(`like ${pattern}`);
   return told.join(", ");
 }

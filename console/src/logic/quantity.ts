@@ -65,3 +65,11 @@ export function percent(part: number, whole: number): number {
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
 }
+
+/** `2 to 5`; where both are the same, that one. */
+export const ranged = (least: number | string, most: number | string): string =>
+  least === most ? `${most}` : `${least} to ${most}`;
+
+/** The same with what they are: `2 to 5 hosts`, `1 host`. */
+export const countedRange = (least: number, most: number, noun: string): string =>
+  least === most ? counted(most, noun) : `${least} to ${counted(most, noun)}`;

@@ -6,7 +6,17 @@ import { changedTarget, diffLines, valueWords } from "./diff";
 import { candidates, scoreOf } from "./find";
 import { sequences } from "./keys";
 import { isCommand, readable } from "./prose";
-import { cpuWords, memoryWords, parseCpu, parseMemory, percent, portionOf } from "./quantity";
+import {
+  counted,
+  countedRange,
+  cpuWords,
+  memoryWords,
+  parseCpu,
+  parseMemory,
+  percent,
+  portionOf,
+  ranged,
+} from "./quantity";
 import { countdown, parseSpan, spanShort, spanWords } from "./time";
 import { toYaml } from "./yaml";
 
@@ -32,6 +42,14 @@ test("countdowns run to zero and no further", () => {
   assert.equal(countdown(1), "0:01");
   assert.equal(countdown(-1), "0:00");
   assert.equal(countdown(7_260_000), "2h 1m");
+});
+
+test("from one number to the same is that one", () => {
+  assert.equal(ranged(2, 5), "2 to 5");
+  assert.equal(ranged(3, 3), "3");
+  assert.equal(countedRange(1, 1, "host"), "1 host");
+  assert.equal(countedRange(0, 3, "host"), "0 to 3 hosts");
+  assert.equal(counted(1_234_567, "line"), "1,234,567 lines");
 });
 
 test("amounts are read and told", () => {

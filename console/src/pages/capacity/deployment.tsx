@@ -6,6 +6,7 @@ import { useRange } from "../../api/metrics";
 import type { Autoscaler, Capacity } from "../../api/objects";
 import { CAPACITY, forecastUse, KNOWN, noForecast, simplest } from "../../logic/capacity";
 import type { Span } from "../../logic/period";
+import { counted, ranged } from "../../logic/quantity";
 import type { Grid, Line } from "../../logic/series";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { measured, share } from "../../logic/units";
@@ -111,7 +112,7 @@ function Bounds({ autoscaler }: { autoscaler: Autoscaler }) {
         {desired ?? "not known"}
       </ObjectLink>{" "}
       <span className="quiet small">
-        of {min} to {max}, {SCALER[phase]}
+        of {ranged(min, max)}, {SCALER[phase]}
       </span>
     </Fact>
   );
@@ -305,7 +306,7 @@ function Days({ grid, capacity, autoscaler }: LoadProps & { grid: Grid }) {
             {days.map((day) => {
               const at = parseTime(day.at) ?? 0;
               const over = most !== undefined && day.instances > most;
-              const words = `${moment(at, now)}: ${measured(day.expected)} expected, ${measured(day.high)} at most, ${day.instances} instances`;
+              const words = `${moment(at, now)}: ${measured(day.expected)} expected, ${measured(day.high)} at most, ${counted(day.instances, "instance")}`;
               return (
                 <div key={String(day.at)} className="peak-day" title={words}>
                   <b className={over ? "bad-word" : undefined}>{day.instances}</b>
@@ -383,7 +384,7 @@ function ScoreView({ grid, autoscaler }: { grid: Grid; autoscaler: Autoscaler | 
             : ""}
           {!beside &&
             score.points > 0 &&
-            `The simplest ones are measured here, over ${score.points.toLocaleString("en")} values of the last days.`}
+            `The simplest ones are measured here, over ${counted(score.points, "value")} of the last days.`}
         </p>
       </div>
     </section>

@@ -1,5 +1,6 @@
 // The steps of a run as a graph, each with the cells of its matrix, in their live states. What is
 // pointed at shows what it needs and what needs it; where it stands is worked out in logic/graph.ts.
+
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useNow } from "../../api/live";
 import type { Task } from "../../api/objects";
@@ -13,6 +14,7 @@ import {
   valuesWords,
 } from "../../logic/ci";
 import { layout } from "../../logic/graph";
+import { counted } from "../../logic/quantity";
 import { Dot } from "../../parts/phase";
 
 interface Props {
@@ -140,7 +142,7 @@ function StepNode({ view, tasks, chosen, onChoose }: NodeProps) {
     step.needs?.length ? `after ${step.needs.join(", ")}` : "",
     step.when ? `when ${step.when}` : "",
     step.mayFail ? "may fail" : "",
-    retries > 0 ? `tried ${retries} times again` : "",
+    retries > 0 ? `tried again ${counted(retries, "time")}` : "",
   ];
   return (
     <div

@@ -10,7 +10,7 @@ import {
   tookWords,
   valuesWords,
 } from "../../logic/ci";
-import { memoryWords } from "../../logic/quantity";
+import { counted, memoryWords } from "../../logic/quantity";
 import { Fact, Facts } from "../../parts/facts";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
@@ -69,7 +69,9 @@ export function CellView({ view, cell, onChoose }: Props) {
           {step.services?.length ? (
             <Fact name="beside it">{step.services.map((s) => s.name).join(", ")}</Fact>
           ) : null}
-          {(cell.retries ?? 0) > 0 && <Fact name="tried again">{cell.retries} times</Fact>}
+          {(cell.retries ?? 0) > 0 && (
+            <Fact name="tried again">{counted(cell.retries ?? 0, "time")}</Fact>
+          )}
           {task?.status.cacheHits?.length ? (
             <Fact name="caches found">{task.status.cacheHits.join(", ")}</Fact>
           ) : null}

@@ -194,7 +194,7 @@ export function PipelineTestsView({ name, newest }: { name: string; newest: numb
                   <span className="tag">{t.suite}</span>
                 </p>
                 <p className="small second">
-                  failed {t.failed} of {t.passed + t.failed} times
+                  failed {t.failed} of {counted(t.passed + t.failed, "time")}
                   {t.flaky > 0 && `, on ${counted(t.flaky, "commit")} both ways`}
                   {t.lastFailed && (
                     <>

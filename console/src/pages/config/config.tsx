@@ -221,8 +221,8 @@ function GrayPanel({ config, mayWrite }: PanelProps) {
           }
           lead={
             asked === "promoted"
-              ? `The remaining steps are skipped: ${counted(affected - has, "more instance")} get it at once.`
-              : `The ${counted(has, "instance")} that have it go back to version ${status.version}.`
+              ? `The remaining steps are skipped: ${counted(affected - has, "more instance")} ${affected - has === 1 ? "gets" : "get"} it at once.`
+              : `${counted(has, "instance")} with it ${has === 1 ? "goes" : "go"} back to version ${status.version}.`
           }
           word={asked === "promoted" ? "Promote" : "Roll back"}
           danger={asked === "aborted"}
@@ -313,7 +313,7 @@ function Laggards({ config }: { config: Config }) {
       <header>
         <h2>Not taken up yet</h2>
         <span className="small quiet">
-          {acknowledged} of {instances} have acknowledged what is meant for them
+          acknowledged what is meant for them: {acknowledged} of {instances}
         </span>
       </header>
       {laggards.length === 0 ? (

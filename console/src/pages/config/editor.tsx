@@ -1,5 +1,6 @@
 // The values of a configuration: as a form where a JSON Schema says what they are, and raw. What
 // would change against what is live stands beside; it is kept as a draft, or pushed.
+
 import { useMemo, useState } from "react";
 import type { Values } from "../../api/config";
 import type { Config } from "../../api/objects";
@@ -13,6 +14,7 @@ import {
   valueAt,
   withValue,
 } from "../../logic/configs";
+import { counted } from "../../logic/quantity";
 import { ChangeDialog } from "../../parts/change";
 import { Diff } from "../../parts/diff";
 import { Remark } from "../../parts/judging";
@@ -205,7 +207,7 @@ function Ask({ what, values, config, onClose }: AskProps) {
           ? "Nothing goes out: somebody reads it and pushes it."
           : spec.gray
             ? "It goes out in gray, step by step; the guard watches each."
-            : `It reaches all ${status.instances ?? 0} instances at once.`
+            : `It reaches all at once: ${counted(status.instances ?? 0, "instance")}.`
       }
       word={what === "push" ? "Push" : "Keep the draft"}
       proposal={proposalOf({ plural: "configs", name, generation: seen, spec: patch }, done)}

@@ -1,9 +1,11 @@
 // Switches as toggles: each with what it does, its default and who answers for it. Turning one is a
 // change like any other: shown by a dry run before it is made.
+
 import { useState } from "react";
 import type { Switch } from "../../api/config";
 import type { Config } from "../../api/objects";
 import { overlayWords } from "../../logic/configs";
+import { counted } from "../../logic/quantity";
 import { ChangeDialog } from "../../parts/change";
 import { SubjectLink } from "../../parts/object-link";
 import { proposalOf } from "../deployment/actions";
@@ -178,8 +180,8 @@ function Ask({ turn, config, onClose }: { turn: Turn; config: Config; onClose: (
       title={`${turn.name}: ${to}`}
       lead={
         config.spec.gray
-          ? `It goes out in gray to ${instances} instances, step by step.`
-          : `It reaches all ${instances} instances at once.`
+          ? `It goes out in gray to ${counted(instances, "instance")}, step by step.`
+          : `It reaches all at once: ${counted(instances, "instance")}.`
       }
       word={turn.value === undefined ? "Reset" : `Turn ${turn.name} ${to}`}
       proposal={proposalOf(edit, `${turn.name} of config/${name} will be ${to}`)}

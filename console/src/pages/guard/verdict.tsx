@@ -1,9 +1,11 @@
 // One verdict: its sentence, the evidence in numbers, and every signal as it was before and after.
+
 import { useMemo } from "react";
 import { REFRESH, serverNow, useRange } from "../../api/metrics";
 import type { Application, Evidence, GuardStatus, Summary } from "../../api/objects";
 import { compared, effectWords, releasesQuery, signalOf, VERDICT } from "../../logic/guard";
 import type { Span } from "../../logic/period";
+import { counted, ranged } from "../../logic/quantity";
 import { measured, type Unit } from "../../logic/units";
 import { Ago } from "../../parts/ago";
 import { Chart } from "../../parts/chart";
@@ -106,8 +108,8 @@ function lookOf({ verdict, before, after, unchanged }: Evidence) {
 
 function middle(summary: Summary | null | undefined, unit: Unit) {
   if (!summary) return <span className="quiet">–</span>;
-  const spread = `${measured(summary.low, unit)} to ${measured(summary.high, unit)}`;
-  const of = `${summary.samples} samples of ${summary.instances} instances`;
+  const spread = ranged(measured(summary.low, unit), measured(summary.high, unit));
+  const of = `${counted(summary.samples, "sample")} of ${counted(summary.instances, "instance")}`;
   return (
     <span title={`a tenth below and above: ${spread}; ${of}`}>
       {measured(summary.median, unit)}
@@ -120,7 +122,9 @@ function chanceWords({ chance, points }: Evidence): string {
     chance === undefined
       ? ""
       : `by chance alone: ${chance < 0.0001 ? "less than 1 in 10,000" : measured(chance, "share")}`;
-  return points ? `${told}; the last ${points} points are outside what is usual` : told;
+  return points
+    ? `${told}; the last ${points === 1 ? "point is" : `${points} points are`} outside what is usual`
+    : told;
 }
 
 const BEFORE = 1_800_000;

@@ -255,7 +255,7 @@ function Graph({ frame, query, span, stack, log, onZoom }: GraphProps) {
         onZoom={onZoom}
       />
       <p className="small quiet">
-        {counted(frame.lines.length, "line")}, {points.toLocaleString("en")} points, one every{" "}
+        {counted(frame.lines.length, "line")}, {counted(points, "point")}, one every{" "}
         {writeSpan(frame.period.step)}. Drag to look closer.
       </p>
     </>

@@ -18,7 +18,7 @@ import {
   roomOf,
   whenOf,
 } from "../../logic/peaks";
-import { counted } from "../../logic/quantity";
+import { counted, ranged } from "../../logic/quantity";
 import { momentIn, spanWords } from "../../logic/time";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
@@ -284,7 +284,7 @@ function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
           <li key={name}>
             <b>{name}</b> {one.highest ?? "?"} of {one.expected ?? "?"} expected
             {one.at && `, ${momentIn(one.at, peak.spec.timeZone)}`}
-            {`; ${one.least === one.most ? one.least : `${one.least} to ${one.most}`} served`}
+            {`; ${ranged(one.least, one.most)} served`}
           </li>
         ))}
         {broken.map(([name, time]) => (

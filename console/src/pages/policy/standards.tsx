@@ -158,7 +158,7 @@ function ScoresView({ cards, by, onBy }: ScoresProps) {
                 </p>
                 <p className="small quiet cut">
                   {row.broken === 0
-                    ? `all ${row.checks} checks kept`
+                    ? `all of ${counted(row.checks, "check")} kept`
                     : `${row.broken} of ${counted(row.checks, "check")} broken`}
                   {row.waived > 0 && `, ${row.waived} excused`}
                   {row.owner && ` · ${row.owner}`}

@@ -5,7 +5,7 @@ import { useSnapshot, useSynced } from "../../api/live";
 import type { Pool } from "../../api/objects";
 import { order } from "../../logic/fleet";
 import { adviceOf, machineParts, POOL, providerWord } from "../../logic/pools";
-import { counted } from "../../logic/quantity";
+import { counted, ranged } from "../../logic/quantity";
 import { Legend, Segments } from "../../parts/bars";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
@@ -86,9 +86,7 @@ function Row({ pool }: { pool: Pool }) {
         <Legend parts={parts} />
       </div>
       <div className="small second">
-        <p className="quiet">
-          {spec.min ?? 0} to {spec.max} may be asked for
-        </p>
+        <p className="quiet">{ranged(spec.min ?? 0, spec.max)} may be asked for</p>
         <AdviceShort pool={pool} />
       </div>
       <div className="pool-reasons">
