@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pool } from "../api/objects";
-import { adviceOf, askWords, machineParts, machineRows, providerWords } from "./pools";
+import { adviceOf, askWords, machineParts, machineRows, providerWords, scaleEnds } from "./pools";
 
 const pool = (status: object, spec: object = {}): Pool =>
   ({
@@ -63,4 +63,14 @@ test("whoever makes the machines is named", () => {
   assert.equal(providerWords(pool({})), "hosts that are there: h1, h2");
   const exec = { provider: { exec: { create: ["/p/make", "-x"], list: [], delete: [] } } };
   assert.equal(providerWords(pool({}, exec)), "a program: /p/make -x");
+});
+
+test("the least and the most stand where they are on the line, and do not run into each other", () => {
+  const told = (min: number, max: number) =>
+    scaleEnds(min, max).map(({ word, at }) => `${word} @${Math.round(at * 100)}`);
+  assert.deepEqual(told(1, 3), ["0 @0", "from 1 @33", "to 3 @100"]);
+  assert.deepEqual(told(0, 10), ["from 0 @0", "to 10 @100"]);
+  assert.deepEqual(told(1, 100), ["from 1 @1", "to 100 @100"]);
+  assert.deepEqual(told(9, 10), ["0 @0", "9 to 10 @100"]);
+  assert.deepEqual(told(2, 2), ["0 @0", "only 2 @100"]);
 });

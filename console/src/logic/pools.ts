@@ -4,6 +4,7 @@ import type { Machine } from "../api/types";
 import type { Segment } from "../parts/bars";
 import { order } from "./fleet";
 import type { Tone } from "./phases";
+import { ranged } from "./quantity";
 
 type Phase = NonNullable<Pool["status"]["phase"]>;
 type MachinePhase = NonNullable<Machine["phase"]>;
@@ -85,4 +86,23 @@ export function adviceOf({ spec, status }: Pool): AdviceWord | undefined {
   if (!advice) return undefined;
   if (advice.count > (status.wanted ?? spec.count)) return "more";
   return (advice.fewer ?? advice.count) < (status.wanted ?? spec.count) ? "fewer" : "same";
+}
+
+/** A word under the line of what may be asked for: at a share of it, which its left, middle or right is at. */
+export interface ScaleEnd {
+  readonly word: string;
+  readonly at: number;
+  readonly from: "left" | "middle" | "right";
+}
+
+/** Where the least and the most stand on a line from none to the most; what is near is said at once. */
+export function scaleEnds(min: number, max: number): ScaleEnd[] {
+  const at = max > 0 ? min / max : 0;
+  const none: ScaleEnd = { word: "0", at: 0, from: "left" };
+  if (at > 0.75)
+    return [none, { word: min === max ? `only ${max}` : ranged(min, max), at: 1, from: "right" }];
+  const most: ScaleEnd = { word: `to ${max}`, at: 1, from: "right" };
+  // There is no room for a nought beside it.
+  if (at < 0.1) return [{ word: `from ${min}`, at, from: "left" }, most];
+  return [none, { word: `from ${min}`, at, from: "middle" }, most];
 }

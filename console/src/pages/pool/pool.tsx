@@ -13,8 +13,17 @@ import {
   machineRows,
   POOL,
   providerWords,
+  scaleEnds,
 } from "../../logic/pools";
-import { coreWords, counted, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
+import {
+  coreWords,
+  counted,
+  countedRange,
+  memoryWords,
+  parseCpu,
+  parseMemory,
+  ranged,
+} from "../../logic/quantity";
 import type { Written } from "../../logic/time";
 import { Ago } from "../../parts/ago";
 import { Legend, Segments } from "../../parts/bars";
@@ -126,33 +135,40 @@ export function PoolPage({ name, tab = "machines" }: ThingSearch & { name: strin
   );
 }
 
-/** What may be asked for as a line, with what is asked for and what it would be on it. */
+/** What may be asked for as a line from none on, with what is asked for and what it would be on it. */
 function Scale({ pool }: { pool: Pool }) {
   const { spec, status } = pool;
   const advice = status.advice?.fewer ?? status.advice?.count;
-  const [min, max] = [spec.min ?? 0, spec.max];
+  const { min = 0, max, count } = spec;
   const at = (value: number) => (max > 0 ? `${Math.min(100, (value / max) * 100)}%` : "0");
-  const words = `${min} to ${max} may be asked for, ${spec.count} are${advice === undefined ? "" : `, ${advice} would be enough`}`;
+  const words = [
+    `${ranged(min, max)} may be asked for`,
+    `${count} ${count === 1 ? "is" : "are"}`,
+    advice !== undefined && `${advice} would be enough`,
+  ];
   return (
-    <div className="pool-scale" role="img" aria-label={words} title={words}>
-      <span className="pool-line">
+    <div className="pool-scale small quiet">
+      <span className="pool-line" role="img" aria-label={words.filter(Boolean).join(", ")}>
         <i style={{ left: at(min), right: 0 }} />
-        <b style={{ left: at(spec.count) }} />
+        <b style={{ left: at(count) }} />
         {advice !== undefined && <u style={{ left: at(advice) }} />}
       </span>
-      <p className="row small quiet">
-        <span>from {min}</span>
-        <span className="grow pool-scale-words">
-          <span className="nowrap">
-            <b className="key-count" /> {spec.count} asked for
-          </span>{" "}
-          {advice !== undefined && (
-            <span className="nowrap">
-              <u className="key-advice" /> {advice} would be enough
-            </span>
-          )}
+      <span className="pool-ends" aria-hidden="true">
+        {scaleEnds(min, max).map(({ word, at, from }) => (
+          <span key={word} className={from} style={{ left: `${at * 100}%` }}>
+            {word}
+          </span>
+        ))}
+      </span>
+      <p className="pool-scale-words" aria-hidden="true">
+        <span className="nowrap">
+          <b className="key-count" /> {count} asked for
         </span>
-        <span>to {max}</span>
+        {advice !== undefined && (
+          <span className="nowrap">
+            <u className="key-advice" /> {advice} would be enough
+          </span>
+        )}
       </p>
     </div>
   );
@@ -202,7 +218,7 @@ function AdviceView({ pool }: { pool: Pool }) {
                 {word === "fewer"
                   ? `${counted(advice.fewer ?? advice.count, "host")} would be enough`
                   : word === "more"
-                    ? `${counted(advice.count, "host")} are needed`
+                    ? `${counted(advice.count, "host")} ${advice.count === 1 ? "is" : "are"} needed`
                     : "as many as there are to be"}
               </b>
               {word === "fewer" && advice.since && (
@@ -352,12 +368,12 @@ function HowMany({ pool, onClose }: { pool: Pool; onClose: () => void }) {
       }
       onClose={onClose}
     >
-      <CountField id="count" label={`Hosts, ${min} to ${max}`} text={count} onText={setCount} />
+      <CountField id="count" label={`Hosts, ${ranged(min, max)}`} text={count} onText={setCount} />
       {within ? (
         !changed && <p className="quiet">Change the number to see what it would do.</p>
       ) : (
         <p className="field-wrong" role="status">
-          {name} may have {min} to {counted(max, "host")}: a whole number. Its bounds are in its
+          {name} may have {countedRange(min, max, "host")}: a whole number. Its bounds are in its
           spec.
         </p>
       )}
