@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { RehearsalReport } from "../../api/objects";
 import { moneyWords } from "../../logic/money";
-import { counted } from "../../logic/quantity";
+import { counted, ranged } from "../../logic/quantity";
 import {
   brokenAt,
   type Entry,
@@ -318,7 +318,7 @@ function Deployments({ report, onSeek }: OfReport) {
         <h2>Who served how much</h2>
       </header>
       <div className="figure-scroll">
-        <table className="figure-table">
+        <table className="figure-table served">
           <thead>
             <tr>
               <th scope="col">deployment</th>
@@ -328,7 +328,7 @@ function Deployments({ report, onSeek }: OfReport) {
               <th scope="col" className="right">
                 load not served
               </th>
-              <th scope="col" className="right figure-more">
+              <th scope="col" className="right">
                 one carries
               </th>
               <th scope="col" className="right">
@@ -343,13 +343,19 @@ function Deployments({ report, onSeek }: OfReport) {
                 <th scope="row" className="strong">
                   {one.deployment}
                 </th>
-                <td className="right">{share(one.served)}</td>
-                <td className="right">{share(one.lost)}</td>
-                <td className="right figure-more">{measured(one.each)}</td>
-                <td className="right">
-                  {one.least} to {one.most}
+                <td className="right" data-head="minutes served">
+                  {share(one.served)}
                 </td>
-                <td className="when-not">
+                <td className="right" data-head="load not served">
+                  {share(one.lost)}
+                </td>
+                <td className="right" data-head="one carries">
+                  {measured(one.each)}
+                </td>
+                <td className="right" data-head="instances">
+                  {ranged(one.least, one.most)}
+                </td>
+                <td className="when-not" data-head="when not">
                   {one.broken.length === 0 && <span className="quiet">never</span>}
                   {one.broken.slice(0, 4).map((b) => (
                     <button
