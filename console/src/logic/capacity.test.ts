@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Autoscaler, CapacityReport, CapacityRow } from "../api/objects";
+import type { Score } from "../api/types";
 import {
   capacityLead,
   forecastUse,
   noForecast,
   rowState,
+  scoreOf,
   simplest,
   supposes,
   wrongDemand,
@@ -68,6 +70,20 @@ test("a forecast is used while it is there, new, and its autoscaler acts", () =>
   assert.deepEqual(none, { used: false, why: "too short" });
   assert.ok(!forecastUse(of({ phase: "observing", forecast: { at, method: "", points } }), 0).used);
   assert.ok(!forecastUse(undefined, 0).used);
+});
+
+test("an autoscaler of which nothing was measured has no score", () => {
+  const score = (part: object) =>
+    scoreOf({ seconds: 0, short: 0, wasShort: 0, instances: 0, were: 0, ...part } as Score);
+  assert.equal(score({}), undefined);
+  assert.equal(score({ seconds: 30 }), undefined);
+  assert.deepEqual(score({ seconds: 120, short: 30, wasShort: 12, instances: 180, were: 360 }), {
+    of: 120_000,
+    short: 0.25,
+    wasShort: 0.1,
+    times: 0.5,
+  });
+  assert.equal(score({ seconds: 120 })?.times, undefined);
 });
 
 test("once the load and nothing lost is nothing supposed", () => {

@@ -1,6 +1,7 @@
 // What deployments can carry in words, and how good forecasts are beside the simplest ones. What is
 // not measured is not counted as zero.
 import type { Autoscaler, Capacity, CapacityReport, CapacityRow } from "../api/objects";
+import type { Score } from "../api/types";
 import type { Tone } from "./phases";
 import { counted } from "./quantity";
 import type { Values } from "./series";
@@ -64,7 +65,7 @@ export function noForecast(method: string, since: string | undefined): string {
 }
 
 /** How wrong forecasts are, each as a share of the load. */
-export interface Score {
+export interface Wrongness {
   readonly last: number | undefined;
   readonly dayAgo: number | undefined;
   readonly weekAgo: number | undefined;
@@ -77,7 +78,7 @@ export interface Score {
  * before, `lead` steps ahead, over the last `most` values. Values without the one they are compared
  * with are left out.
  */
-export function simplest(values: Values, day: number, lead: number, most: number): Score {
+export function simplest(values: Values, day: number, lead: number, most: number): Wrongness {
   const from = Math.max(0, values.length - most);
   const wrong = (back: number) => {
     let [error, load, points] = [0, 0, 0];
@@ -116,6 +117,21 @@ export function forecastUse(
     return { used: false, why: "its autoscaler only observes" };
   }
   return { used: true, why: "it may raise the number of instances, and never lowers it" };
+}
+
+/**
+ * How an autoscaler that observes would have done, as shares of the time (in milliseconds) of which
+ * it is known what was needed; none where that is not known of a minute: that nothing was too few
+ * then is no merit.
+ */
+export function scoreOf({ seconds, short, wasShort, instances, were }: Score) {
+  if (!(seconds >= 60)) return undefined;
+  return {
+    of: seconds * 1000,
+    short: short / seconds,
+    wasShort: wasShort / seconds,
+    times: were > 0 ? instances / were : undefined,
+  };
 }
 
 /** Whether something is supposed. */

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useCoarseNow, useFleet, useObject, useSynced } from "../../api/live";
 import { useRange } from "../../api/metrics";
 import type { Autoscaler, Capacity } from "../../api/objects";
-import { CAPACITY, forecastUse, KNOWN, noForecast, simplest } from "../../logic/capacity";
+import { CAPACITY, forecastUse, KNOWN, noForecast, scoreOf, simplest } from "../../logic/capacity";
 import type { Span } from "../../logic/period";
 import { counted, ranged } from "../../logic/quantity";
 import type { Grid, Line } from "../../logic/series";
@@ -121,15 +121,23 @@ function Bounds({ autoscaler }: { autoscaler: Autoscaler }) {
 /** How an autoscaler that only observes would have done: what is looked at before it is let act. */
 function ScoreFact({ autoscaler }: { autoscaler: Autoscaler }) {
   const { score, phase } = autoscaler.status;
-  if (!score || phase !== "observing" || score.seconds < 60) return null;
-  const times = score.instances / Math.max(1, score.were);
+  if (!score || phase !== "observing") return null;
+  const told = scoreOf(score);
   return (
     <Fact name="would have been too few">
-      {share(score.short / score.seconds)}{" "}
-      <span className="quiet small">
-        of {spanWords(score.seconds * 1000)}, where {share(score.wasShort / score.seconds)} were,
-        with {measured(times)}× the instances
-      </span>
+      {told === undefined ? (
+        <span className="quiet">
+          {score.seconds > 0 ? "too little" : "nothing"} was measured yet
+        </span>
+      ) : (
+        <>
+          {share(told.short)}{" "}
+          <span className="quiet small">
+            of {spanWords(told.of)}, where {share(told.wasShort)} were
+            {told.times !== undefined && `, with ${measured(told.times)}× the instances`}
+          </span>
+        </>
+      )}
     </Fact>
   );
 }
