@@ -13,7 +13,7 @@ import {
   wrongDemand,
 } from "./capacity";
 import { moneyWords } from "./money";
-import { wholeShare } from "./units";
+import { precise, share, wholeShare } from "./units";
 
 const row = (part: Partial<CapacityRow>): CapacityRow => ({
   deployment: "shop.prod",
@@ -98,11 +98,14 @@ test("small amounts of money are not said to be zero", () => {
   assert.equal(moneyWords(1234.5, "EUR"), "1,234.50 EUR");
   assert.equal(moneyWords(123456.7), "123,457");
   assert.equal(moneyWords(0), "0.00");
+  assert.equal(moneyWords(1e300, "EUR"), "1e300 EUR");
 });
 
 test("whole percents do not say nothing or all where it is not so", () => {
   const told = [0, 0.002, 0.214, 0.999, 1, -0.27].map(wholeShare);
   assert.deepEqual(told, ["0 %", "<1 %", "21 %", ">99 %", "100 %", "−27 %"]);
+  assert.deepEqual([-1e298, 12_345].map(wholeShare), ["−1e300 %", "1.23M %"]);
+  assert.deepEqual([1e15, 12.34].map(share), ["100P %", "1234 %"]);
 });
 
 test("a demand is names with how many a second, and what is none is told as it was typed", () => {
@@ -120,4 +123,9 @@ test("why the days ahead are not known is told with since when there is a load",
     `No whole hour of its load was measured yet. It is measured since about 02:10. ${made}`,
   );
   assert.equal(noForecast("", undefined), `Its load was not looked at yet. ${made}`);
+});
+
+test("what was compared with a bound keeps four digits, and never has hundreds of them", () => {
+  const told = [0.99942, 0.5, 0, 1234.56, 123_456, 1e300, 0.00001234].map(precise);
+  assert.deepEqual(told, ["0.9994", "0.5", "0", "1235", "123k", "1e300", "0.000012"]);
 });

@@ -3,7 +3,7 @@
 import type { Autoscaler, Capacity, CapacityReport, CapacityRow } from "../api/objects";
 import type { Score } from "../api/types";
 import type { Tone } from "./phases";
-import { counted } from "./quantity";
+import { amount, counted } from "./quantity";
 import type { Values } from "./series";
 
 type Phase = NonNullable<Capacity["status"]["phase"]>;
@@ -27,11 +27,11 @@ export function rowState(row: CapacityRow): { word: string; tone: Tone } {
   if (typeof row.load !== "number") return CAPACITY.unknown;
   if (row.missing > row.placed) {
     return {
-      word: `${row.missing} lacking, ${row.missing - row.placed} without room`,
+      word: `${amount(row.missing)} lacking, ${amount(row.missing - row.placed)} without room`,
       tone: "bad",
     };
   }
-  if (row.missing > 0) return { word: `${row.missing} lacking`, tone: "warn" };
+  if (row.missing > 0) return { word: `${amount(row.missing)} lacking`, tone: "warn" };
   return { word: "enough", tone: "ok" };
 }
 

@@ -1,5 +1,7 @@
 // Amounts of money as the server writes them: exact decimals, in words with their currency.
 
+import { measured } from "./units";
+
 /** As the wire has it: `"12.345678"`. */
 export type Money = string | number | null | undefined;
 
@@ -12,6 +14,7 @@ export function parseMoney(money: Money): number {
 /** `12.35 EUR`; what is small keeps the digits that say something, and is never said to be zero. */
 export function moneyWords(amount: number, currency = ""): string {
   const size = Math.abs(amount);
+  if (size >= 1e12) return currency ? `${measured(amount)} ${currency}` : measured(amount);
   const digits = size === 0 || size >= 10 ? 2 : size >= 0.1 ? 2 : size >= 0.001 ? 4 : 6;
   const shown = amount.toLocaleString("en", {
     minimumFractionDigits: size >= 10_000 ? 0 : 2,

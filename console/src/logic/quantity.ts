@@ -1,6 +1,7 @@
 // Amounts as the server writes them, in numbers and back in words.
 
 import type { Written } from "./time";
+import { measured } from "./units";
 
 const MEMORY: readonly (readonly [string, number])[] = [
   ["Ti", 2 ** 40],
@@ -27,6 +28,7 @@ export function parseMemory(written: Written): number {
 }
 
 function short(value: number): string {
+  if (value >= 100_000) return measured(value);
   const digits = value >= 100 || Number.isInteger(value) ? 0 : 1;
   return value.toFixed(digits).replace(/\.0$/, "");
 }
@@ -61,9 +63,16 @@ export function percent(part: number, whole: number): number {
   return Math.min(99, Math.max(1, Math.round((part / whole) * 100)));
 }
 
+/** Up to here every digit is told. */
+const WHOLE = 1e9;
+
+/** A whole number: `1,234`; what is beyond all that can be counted is shortened. */
+export const amount = (count: number): string =>
+  Math.abs(count) < WHOLE ? count.toLocaleString("en") : measured(count);
+
 /** `1 instance`, `3 instances`; nouns that take more than an s bring their plural. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
+  return `${amount(count)} ${count === 1 ? noun : plural}`;
 }
 
 /** `2 to 5`; where both are the same, that one. */

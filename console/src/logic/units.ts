@@ -51,8 +51,12 @@ export function share(value: number): string {
     const cut = Math.floor(percent * 1000) / 1000;
     return `${cut} %`;
   }
-  return `${digits(percent)} %`;
+  return `${percents(percent)} %`;
 }
+
+/** Past ten thousand of them not every digit is told. */
+const percents = (percent: number) =>
+  Math.abs(percent) < 10_000 ? digits(percent) : scaled(percent, 1000, DECIMAL);
 
 /** Whole percent; what is not quite nothing or all is not told as that. */
 export function wholeShare(value: number): string {
@@ -61,7 +65,7 @@ export function wholeShare(value: number): string {
   if (percent > 0 && percent < 1) return sign ? "−1 %" : "<1 %";
   if (percent > 99 && percent < 100) return sign ? "−99 %" : ">99 %";
   const whole = Math.round(percent);
-  return `${whole > 0 ? sign : ""}${whole} %`;
+  return `${whole > 0 ? sign : ""}${percents(whole)} %`;
 }
 
 export function measured(value: number | null | undefined, unit: Unit = "plain"): string {
@@ -84,6 +88,13 @@ export function measured(value: number | null | undefined, unit: Unit = "plain")
     default:
       return scaled(value, 1000, DECIMAL);
   }
+}
+
+/** Four digits that count: what was compared with a bound; what is very large or small is shortened. */
+export function precise(value: number): string {
+  const size = Math.abs(value);
+  const plain = value === 0 || (size >= 0.001 && size < 100_000);
+  return plain ? String(Number(value.toPrecision(4))) : measured(value);
 }
 
 /** The unit the name of a metric, or what is done with it, tells. */

@@ -50,6 +50,7 @@ test("from one number to the same is that one", () => {
   assert.equal(countedRange(1, 1, "host"), "1 host");
   assert.equal(countedRange(0, 3, "host"), "0 to 3 hosts");
   assert.equal(counted(1_234_567, "line"), "1,234,567 lines");
+  assert.equal(counted(1e300, "line"), "1e300 lines");
 });
 
 test("amounts are read and told", () => {
@@ -179,6 +180,8 @@ test("sentences of the server are rounded as people read them", () => {
   assert.equal(readable("512Mi of 24731708Ki", now), "512Mi of 23.6 GiB");
   assert.match(readable("since 2026-11-26T19:15:49.156Z,", now), /^since \d\d:15:49,$/);
   assert.equal(readable("0.04 -> 0.06 EUR an hour", now), "0.04 → 0.06 EUR an hour");
+  const long = `a load of 1${"0".repeat(300)}, ${0.1 + 0.2} of it; host-0123456789012345678901`;
+  assert.equal(readable(long, now), "a load of 1e300, 0.3 of it; host-0123456789012345678901");
 });
 
 test("peaks and decisions are found by their names, decisions once something is typed", () => {

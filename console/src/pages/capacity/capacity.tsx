@@ -15,7 +15,14 @@ import {
   wrongDemand,
 } from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
-import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
+import {
+  amount,
+  counted,
+  cpuWords,
+  memoryWords,
+  parseCpu,
+  parseMemory,
+} from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { measured, wholeShare } from "../../logic/units";
 import { useAdjust } from "../../parts/adjust";
@@ -24,6 +31,7 @@ import { Skeleton } from "../../parts/empty";
 import { ObjectLink } from "../../parts/object-link";
 import { Dot, State } from "../../parts/phase";
 import { ProblemView } from "../../parts/problem";
+import { Prose } from "../../parts/prose";
 import { type Column, Table } from "../../parts/table";
 import type { CapacitySearch } from "../../router";
 import { Head } from "../../shell/head";
@@ -193,12 +201,12 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
       )}
       {unmeasured < deployments && (
         <p className="small second">
-          {needed} needed of {left} that {supposed ? "would serve" : "serve"}
+          {amount(needed)} needed of {left} that {supposed ? "would serve" : "serve"}
           {needed > 0 && <span className="quiet">, with what is kept beyond need</span>}
           {missing > 0 && (
             <span className={`room-lack ${tone}`}>
-              <Dot tone={tone} /> {missing} lacking
-              {unplaced > 0 && `, ${unplaced} without room`}
+              <Dot tone={tone} /> {amount(missing)} lacking
+              {unplaced > 0 && `, ${amount(unplaced)} without room`}
             </span>
           )}
         </p>
@@ -215,7 +223,7 @@ const number = (value: number | null | undefined) =>
 
 /** What is not measured needs nobody knows how many. */
 const neededOf = ({ load, needed }: CapacityRow) =>
-  typeof load === "number" ? <b>{needed}</b> : <span className="quiet">?</span>;
+  typeof load === "number" ? <b>{amount(needed)}</b> : <span className="quiet">?</span>;
 
 const COLUMNS: readonly Column<CapacityRow>[] = [
   {
@@ -346,7 +354,10 @@ function Deployments({ rows }: { rows: readonly CapacityRow[] }) {
         <ul className="capacity-notes small">
           {notes.slice(0, 30).map(({ deployment, note }) => (
             <li key={`${deployment} ${note}`}>
-              <span className="strong">{deployment}</span> <span className="second">{note}</span>
+              <span className="strong">{deployment}</span>{" "}
+              <span className="second">
+                <Prose text={note} />
+              </span>
             </li>
           ))}
           {notes.length > 30 && <li className="quiet">and {notes.length - 30} more</li>}

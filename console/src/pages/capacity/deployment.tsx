@@ -6,7 +6,7 @@ import { useRange } from "../../api/metrics";
 import type { Autoscaler, Capacity } from "../../api/objects";
 import { CAPACITY, forecastUse, KNOWN, noForecast, scoreOf, simplest } from "../../logic/capacity";
 import type { Span } from "../../logic/period";
-import { counted, ranged } from "../../logic/quantity";
+import { amount, counted, ranged } from "../../logic/quantity";
 import type { Grid, Line } from "../../logic/series";
 import { moment, parseTime, spanWords } from "../../logic/time";
 import { measured, share } from "../../logic/units";
@@ -75,7 +75,7 @@ export function DeploymentCapacityPage({ name, tab = "load" }: ThingSearch & { n
                 <span className="quiet small">{KNOWN[status.known ?? "declared"]}</span>
               </Fact>
               <Fact name="needed">
-                {typeof status.load === "number" ? (status.needed ?? 0) : "not known"}
+                {typeof status.load === "number" ? amount(status.needed ?? 0) : "not known"}
               </Fact>
               <Fact name="serve">{status.ready ?? 0}</Fact>
               <Fact name="kept beyond need">{share(spec.buffer ?? 0.1)}</Fact>
@@ -317,7 +317,7 @@ function Days({ grid, capacity, autoscaler }: LoadProps & { grid: Grid }) {
               const words = `${moment(at, now)}: ${measured(day.expected)} expected, ${measured(day.high)} at most, ${counted(day.instances, "instance")}`;
               return (
                 <div key={String(day.at)} className="peak-day" title={words}>
-                  <b className={over ? "bad-word" : undefined}>{day.instances}</b>
+                  <b className={over ? "bad-word" : undefined}>{amount(day.instances)}</b>
                   <div className="peak-column" role="img" aria-label={words}>
                     {most !== undefined && (
                       <span className="peak-most" style={{ bottom: `${(most / top) * 100}%` }} />

@@ -10,6 +10,7 @@ import {
   stoodWords,
   votedUntil,
 } from "../../logic/decisions";
+import { precise } from "../../logic/units";
 import { Ago } from "../../parts/ago";
 import { RightWrong } from "../../parts/judging";
 import { ObjectLink, SubjectLink } from "../../parts/object-link";
@@ -115,7 +116,7 @@ export function Evidence({ decision }: { decision: Decision }) {
             <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
             <Prose text={vote.message} />
             {Object.entries(vote.values ?? {}).map(([name, value]) => (
-              <code key={name}> {`${name} ${value.toPrecision(4)}`}</code>
+              <code key={name}> {`${name} ${precise(value)}`}</code>
             ))}
             <span className="quiet">
               {" "}

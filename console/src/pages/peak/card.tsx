@@ -6,6 +6,7 @@ import { Fragment } from "react";
 import { useCoarseNow, useFleet } from "../../api/live";
 import type { Peak, PeakApplication } from "../../api/objects";
 import { actionOn, becauseOf, ordered, stateOf } from "../../logic/decisions";
+import { moneyWords, parseMoney } from "../../logic/money";
 import { OBJECTIVE } from "../../logic/objectives";
 import {
   checkOf,
@@ -18,14 +19,18 @@ import {
   roomOf,
   whenOf,
 } from "../../logic/peaks";
-import { counted, ranged } from "../../logic/quantity";
+import { amount, counted, ranged } from "../../logic/quantity";
 import { momentIn, spanWords } from "../../logic/time";
+import { measured } from "../../logic/units";
 import { Icon } from "../../parts/icon";
 import { ObjectLink } from "../../parts/object-link";
 import { State } from "../../parts/phase";
 import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import "./peaks.css";
+
+const told = (value: number | null | undefined) =>
+  value === undefined || value === null ? "?" : measured(value);
 
 interface CardProps {
   peak: Peak;
@@ -94,9 +99,7 @@ function Figures({ peak }: { peak: Peak }) {
       {(known ? cost : []).map((one) => (
         <div key={one.currency}>
           <dt>More than usual</dt>
-          <dd>
-            {Number(one.total).toFixed(2)} {one.currency}
-          </dd>
+          <dd>{moneyWords(parseMoney(one.total), one.currency)}</dd>
         </div>
       ))}
     </dl>
@@ -126,26 +129,28 @@ function Applications({ rows, now }: { rows: readonly PeakApplication[]; now: nu
                   <ObjectLink plural="deployments" name={row.deployment} />
                   {row.called && <span className="quiet"> called</span>}
                 </td>
-                <td className="num peak-more">{row.usual ?? "?"}</td>
-                <td className="num">{expectedOf(row, now) ?? "?"}</td>
+                <td className="num peak-more">{told(row.usual)}</td>
+                <td className="num">{told(expectedOf(row, now))}</td>
                 <td className="num">
-                  {row.load ?? ""}
+                  {row.load === undefined || row.load === null ? "" : measured(row.load)}
                   <Against load={row.load} expected={row.expected} />
                 </td>
                 <td className="num peak-more">
-                  {row.each ?? "?"}
+                  {told(row.each)}
                   {row.each !== undefined && row.each !== null && (
                     <div className="small quiet">{row.known}</div>
                   )}
                 </td>
-                <td className="num">{row.needed ?? "?"}</td>
+                <td className="num">{typeof row.needed === "number" ? amount(row.needed) : "?"}</td>
                 <td className={row.missing > 0 ? "num peak-short" : "num"}>{row.have}</td>
               </tr>
               {(row.reasons ?? []).length > 0 && (
                 <tr className="peak-notes">
                   <td colSpan={7} className="small quiet">
                     {(row.reasons ?? []).map((reason) => (
-                      <div key={reason.code}>{reason.message}</div>
+                      <div key={reason.code}>
+                        <Prose text={reason.message} />
+                      </div>
                     ))}
                   </td>
                 </tr>
@@ -196,8 +201,12 @@ function Calendar({ peak, open }: { peak: Peak; open: boolean }) {
             </span>
             <State {...checkOf(check)} />
             <span className="peak-is">
-              <b>{check.name}</b> {check.message}
-              {check.hint && <span className="small quiet">{check.hint}</span>}
+              <b>{check.name}</b> <Prose text={check.message} />
+              {check.hint && (
+                <span className="small quiet">
+                  <Prose text={check.hint} />
+                </span>
+              )}
             </span>
           </li>
         ))}
@@ -273,8 +282,8 @@ function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
     return <p className="quiet">Nothing was seen of it while it was there.</p>;
   }
   const broken = Object.entries(report.broken ?? {}).filter(([, time]) => time > 0);
-  const spent = Object.entries(report.spent ?? {}).map(
-    ([currency, sum]) => `${Number(sum).toFixed(2)} ${currency}`,
+  const spent = Object.entries(report.spent ?? {}).map(([currency, sum]) =>
+    moneyWords(parseMoney(sum), currency),
   );
   return (
     <section className="peak-part" aria-label="report">
@@ -282,7 +291,7 @@ function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
       <ul className="peak-room">
         {Object.entries(report.applications ?? {}).map(([name, one]) => (
           <li key={name}>
-            <b>{name}</b> {one.highest ?? "?"} of {one.expected ?? "?"} expected
+            <b>{name}</b> {told(one.highest)} of {told(one.expected)} expected
             {one.at && `, ${momentIn(one.at, peak.spec.timeZone)}`}
             {`; ${ranged(one.least, one.most)} served`}
           </li>
