@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Alert, Decision, Peak } from "../api/objects";
-import { farOf, hasEnded, roomOf, whenOf } from "./peaks";
+import { farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
 
 const [starts, ends] = ["2027-11-10T16:00:00Z", "2027-11-11T16:00:00Z"];
 const peak = (timeZone?: string) =>
@@ -70,4 +70,18 @@ test("the watch room has what is of the peak and its time, after its end what it
   assert.deepEqual(of("2027-11-11T18:00:00Z", { report }), [["then"], ["then"], 1]);
   assert.equal(of("2027-11-11T18:00:00Z"), undefined);
   assert.equal(of("2027-11-10T18:00:00Z", { phase: "planned" }), undefined);
+});
+
+test("what a peak takes is told of what is known, with of whom it is not known", () => {
+  const of = (...rows: [name: string, have: number, needed?: number][]) =>
+    takesOf({
+      status: {
+        applications: rows.map(([deployment, have, needed]) => ({ deployment, have, needed })),
+      },
+    } as unknown as Peak);
+  assert.deepEqual(of(["a", 3, 2], ["b", 1, 2]), { words: "3 of 4", unknown: [] });
+  assert.deepEqual(of(["a", 2, 4], ["b", 5], ["c", 1]), { words: "2 of 4", unknown: ["b", "c"] });
+  assert.deepEqual(of(["b", 5], ["c", 1]), { words: "6 serve", unknown: ["b", "c"] });
+  assert.deepEqual(of(), { words: "not known yet", unknown: [] });
+  assert.equal(of(["a", 2, 2 ** 32 - 1]).words, "2 of 4.29G");
 });

@@ -2,6 +2,7 @@
 // takes and whether it is ready is the server's to say.
 import type { Alert, Decision, Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
 import type { Tone } from "./phases";
+import { amount } from "./quantity";
 import { momentIn, parseTime, spanShort, spanWords } from "./time";
 
 const PHASE: Readonly<Record<PeakPhase, { word: string; tone: Tone }>> = {
@@ -60,6 +61,23 @@ export function farOf(peak: Peak, now: number): string {
   if (starts === undefined || ends === undefined) return "not planned for yet";
   if (now < starts) return `starts in ${spanWords(starts - now)}`;
   return now < ends ? `ends in ${spanWords(ends - now)}` : `ended ${spanShort(now - ends)} ago`;
+}
+
+/** How many instances there are of those it is known to take, and of whom that is not known. */
+export function takesOf({ status }: Peak): { words: string; unknown: readonly string[] } {
+  const rows = status.applications ?? [];
+  const known = rows.flatMap(({ have, needed }) =>
+    typeof needed === "number" ? { have: Math.min(have, needed), needed } : [],
+  );
+  const unknown = rows.filter((row) => typeof row.needed !== "number");
+  const sum = (all: readonly number[]) => amount(all.reduce((sum, one) => sum + one, 0));
+  const words =
+    rows.length === 0
+      ? "not known yet"
+      : known.length === 0
+        ? `${sum(unknown.map((row) => row.have))} serve`
+        : `${sum(known.map((row) => row.have))} of ${sum(known.map((row) => row.needed))}`;
+  return { words, unknown: unknown.map((row) => row.deployment) };
 }
 
 /** A time of its calendar, counted from the start. */

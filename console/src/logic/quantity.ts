@@ -70,6 +70,12 @@ const WHOLE = 1e9;
 export const amount = (count: number): string =>
   Math.abs(count) < WHOLE ? count.toLocaleString("en") : measured(count);
 
+/** `a, b, c and 2 more`. */
+export function listed(names: readonly string[], most: number): string {
+  const shown = names.slice(0, most).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}
+
 /** `1 instance`, `3 instances`; nouns that take more than an s bring their plural. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${amount(count)} ${count === 1 ? noun : plural}`;

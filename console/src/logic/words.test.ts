@@ -10,6 +10,7 @@ import {
   counted,
   countedRange,
   cpuWords,
+  listed,
   memoryWords,
   parseCpu,
   parseMemory,
@@ -44,13 +45,15 @@ test("countdowns run to zero and no further", () => {
   assert.equal(countdown(7_260_000), "2h 1m");
 });
 
-test("from one number to the same is that one", () => {
+test("from one number to the same is that one, and many names are not all told", () => {
   assert.equal(ranged(2, 5), "2 to 5");
   assert.equal(ranged(3, 3), "3");
   assert.equal(countedRange(1, 1, "host"), "1 host");
   assert.equal(countedRange(0, 3, "host"), "0 to 3 hosts");
   assert.equal(counted(1_234_567, "line"), "1,234,567 lines");
   assert.equal(counted(1e300, "line"), "1e300 lines");
+  assert.equal(listed(["a", "b", "c"], 3), "a, b, c");
+  assert.equal(listed(["a", "b", "c"], 1), "a and 2 more");
 });
 
 test("amounts are read and told", () => {

@@ -17,9 +17,10 @@ import {
   isOver,
   phaseOf,
   roomOf,
+  takesOf,
   whenOf,
 } from "../../logic/peaks";
-import { amount, counted, ranged } from "../../logic/quantity";
+import { amount, counted, listed, ranged } from "../../logic/quantity";
 import { momentIn, spanWords } from "../../logic/time";
 import { measured } from "../../logic/units";
 import { Icon } from "../../parts/icon";
@@ -28,6 +29,9 @@ import { State } from "../../parts/phase";
 import { Prose } from "../../parts/prose";
 import { Reasons } from "../../parts/reasons";
 import "./peaks.css";
+
+/** So many are named in a line. */
+const NAMED = 3;
 
 const told = (value: number | null | undefined) =>
   value === undefined || value === null ? "?" : measured(value);
@@ -79,15 +83,21 @@ export function PeakCard({ peak, open = true, own = false }: CardProps) {
 
 /** What it takes, and what there is of that. */
 function Figures({ peak }: { peak: Peak }) {
-  const { hosts, cost = [], applications = [] } = peak.status;
-  const known = applications.every((row) => typeof row.needed === "number");
-  const needed = applications.reduce((sum, row) => sum + (row.needed ?? 0), 0);
-  const have = applications.reduce((sum, row) => sum + Math.min(row.have, row.needed ?? 0), 0);
+  const { hosts, cost = [] } = peak.status;
+  const { words, unknown } = takesOf(peak);
+  const known = unknown.length === 0;
   return (
     <dl className="peak-figures">
       <div>
         <dt>Instances</dt>
-        <dd>{known ? `${have} of ${needed}` : `${have}; how many are needed is not known`}</dd>
+        <dd>
+          {words}
+          {!known && (
+            <span className="second">
+              , and how many are needed is not known of {listed(unknown, NAMED)}
+            </span>
+          )}
+        </dd>
       </div>
       <div>
         <dt>Hosts</dt>
