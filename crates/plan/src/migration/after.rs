@@ -54,11 +54,25 @@ pub(super) fn place_all(
     names
 }
 
-/// Whether an edit lets a migration move what it did not before.
+/// Whether an edit lets a migration move what it did not before: it is made, goes on after it was
+/// paused, or moves something else or elsewhere. One that is paused begins nothing, whatever else is
+/// edited, and is looked at when it goes on.
 fn goes_on(old: Option<&Arc<Object<Migration>>>, new: &Object<Migration>) -> bool {
-    let stands = !new.meta.deleting() && !new.spec.cancelled && !new.status.phase.is_over();
-    let changes = old.is_none_or(|old| old.spec != new.spec && old.spec.back == new.spec.back);
-    stands && changes
+    let spec = &new.spec;
+    let ends = new.meta.deleting() || spec.cancelled || new.status.phase.is_over();
+    if ends || spec.paused {
+        return false;
+    }
+    old.is_none_or(|old| {
+        let resumed = old.spec.paused || old.spec.cancelled;
+        let back = old.spec.back != spec.back;
+        !back && (resumed || moved_by(&old.spec) != moved_by(spec))
+    })
+}
+
+/// What of a migration says what it moves, and where to.
+fn moved_by(spec: &Migration) -> (&str, bool, &Selector, &Selector) {
+    (&spec.off, spec.balance, &spec.applications, &spec.to)
 }
 
 fn close(world: &mut Snapshot, hosts: &BTreeSet<String>) {

@@ -1,9 +1,9 @@
 //! The words of the text cases for migrations. The rest of the language is in `mod.rs`.
 //!
 //! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [retire=true]
-//! [balance=true]` makes one, `halt NAME [off]` stops it and lets it go on, `end-migration NAME`
-//! ends it, `back NAME WAVES` takes waves back, `taken-back NAME` says how many of them are dealt
-//! with, which is what is waited for.
+//! [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go on, `slow NAME
+//! SPAN` has it wait so long between waves, `end-migration NAME` ends it, `back NAME WAVES` takes
+//! waves back, `taken-back NAME` says how many of them are dealt with, which is what is waited for.
 
 use std::sync::Arc;
 
@@ -23,6 +23,10 @@ impl Script {
                 options.done()?;
             }
             "halt" => self.edit_migration(name, |spec| spec.paused = third != "off")?,
+            "slow" => {
+                let pause = third.parse().map_err(|_| "slow NAME SPAN")?;
+                self.edit_migration(name, |spec| spec.pause = pause)?;
+            }
             "end-migration" => self.edit_migration(name, |spec| spec.cancelled = true)?,
             "back" => {
                 let waves: u32 = third.parse().map_err(|_| "back NAME WAVES")?;
@@ -51,7 +55,7 @@ impl Script {
                 spec.insert(field.to_owned(), number.unwrap_or(text.into()));
             }
         }
-        for key in ["retire", "balance"] {
+        for key in ["retire", "balance", "paused"] {
             if let Some(said) = options.take::<bool>(key)? {
                 spec.insert(key.to_owned(), said.into());
             }
