@@ -67,13 +67,14 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
     world.all::<Migration>().filter(concerned).map(|m| m.meta.name.clone()).collect()
 }
 
-/// The migration whose wave moves an instance.
+/// The migration whose wave moves an instance: of several, the first that does not wait for room.
 pub(crate) fn moves<'a>(
     world: &'a Snapshot,
     instance: &Object<Instance>,
 ) -> Option<&'a Object<Migration>> {
-    let mut all = world.all::<Migration>();
-    all.find(|migration| migration.status.moves(instance)).map(Arc::as_ref)
+    let all = world.all::<Migration>().filter(|migration| migration.status.moves(instance));
+    // The least is the first of those that are alike.
+    all.min_by_key(|migration| migration.status.has_no_room()).map(Arc::as_ref)
 }
 
 /// Where a migration moves what it moves, if that is bounded: taken back, it goes anywhere.
@@ -105,10 +106,19 @@ fn replaced<'a>(
     status: &MigrationStatus,
     deployment: &str,
 ) -> BTreeSet<&'a str> {
-    let since = status.wave_at;
-    let all = world.derived::<Instance>(deployment);
-    let made = all.filter(|instance| instance.meta.created_at >= since);
+    let made = made_since(world, status, deployment);
     made.filter_map(|instance| instance.spec.replaces.as_deref()).collect()
+}
+
+/// What of a deployment was made since a migration's wave began.
+fn made_since<'a>(
+    world: &'a Snapshot,
+    status: &MigrationStatus,
+    deployment: &str,
+) -> impl Iterator<Item = &'a Object<Instance>> {
+    let since = status.wave_at;
+    let all = world.derived::<Instance>(deployment).map(Arc::as_ref);
+    all.filter(move |instance| instance.meta.created_at >= since)
 }
 
 /// Whether nothing is heard of a host.

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::migration::{MigrationPhase, Move, NO_ROOM};
-use atoll_model::{Deployment, Host, Migration, Object, Reason, many};
+use atoll_model::{Deployment, Host, Instance, Migration, Object, Reason, many};
 
-use super::{Turn, bound, is_silent, replaced};
+use super::{Turn, bound, is_silent, made_since, replaced};
 use crate::placement::{self, Need};
 
 impl Turn<'_> {
@@ -104,13 +104,16 @@ impl Turn<'_> {
 
     /// So many of a wave left without another having been made for them where they were to go.
     pub(super) fn not_replaced(&self, moving: &BTreeMap<String, Move>) -> u32 {
-        if bound(self.migration).is_none() {
-            return 0;
-        }
-        let all: BTreeSet<&str> = moving.values().map(|one| one.deployment.as_str()).collect();
+        let Some(to) = bound(self.migration) else { return 0 };
         let world = self.cx.world;
+        // Another migration of the same instances may have made them elsewhere.
+        let is_there = |instance: &&Object<Instance>| {
+            world.host(&instance.spec.host).is_some_and(|host| to.matches(&host.meta.labels))
+        };
+        let all: BTreeSet<&str> = moving.values().map(|one| one.deployment.as_str()).collect();
+        let made = all.iter().flat_map(|name| made_since(world, &self.status, name));
         let made: BTreeSet<&str> =
-            all.iter().flat_map(|name| replaced(world, &self.status, name)).collect();
+            made.filter(is_there).filter_map(|it| it.spec.replaces.as_deref()).collect();
         moving.keys().filter(|name| !made.contains(name.as_str())).count() as u32
     }
 
