@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
-use atoll_model::snapshot::Load;
 use atoll_model::{
     Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Selector, Snapshot,
     Span, Timestamp, Write,
@@ -20,6 +19,7 @@ use crate::{Context, Plan, sooner};
 
 mod after;
 mod arbitrate;
+mod balance;
 pub mod forecast;
 mod obstacle;
 
@@ -29,9 +29,6 @@ pub(crate) use after::all_moved;
 const LATELY: Span = Span::seconds(86_400);
 /// So many waves that have ended are remembered.
 const REMEMBERED: usize = 100;
-/// A host is left alone where it is no more than so many hundredths of a percent fuller than the
-/// average.
-const EVEN: u32 = 500;
 
 /// Plans for one migration.
 pub fn plan(cx: &Context, name: &str) -> Plan {
@@ -148,7 +145,7 @@ pub(crate) fn of_whom(cx: &Context, migration: &Object<Migration>) -> BTreeSet<S
     let begun = status.phase != MigrationPhase::Waiting;
     let hosts = match begun {
         true => status.hosts.clone(),
-        false if spec.balance => overfull(cx.world).into_keys().collect(),
+        false if spec.balance => balance::quota(cx.world, spec).into_keys().collect(),
         false => sources(cx, spec),
     };
     let left = arbitrate::meant(cx.world, spec, &hosts).into_iter();
@@ -205,7 +202,7 @@ impl Turn<'_> {
         self.status.started_at = Some(now);
         self.status.phase = MigrationPhase::Moving;
         match spec.balance {
-            true => self.status.quota = overfull(self.cx.world),
+            true => self.status.quota = balance::quota(self.cx.world, spec),
             false => self.status.hosts = sources(self.cx, spec),
         }
         self.status.hosts.extend(self.status.quota.keys().cloned());
@@ -317,7 +314,7 @@ impl Turn<'_> {
         if choice.left == 0 {
             if self.status.hosts.is_empty() {
                 let message = match spec.balance {
-                    true => "no host is much fuller than the others".to_owned(),
+                    true => balance::none(world).to_owned(),
                     false => format!("no host passes {}", spec.off),
                 };
                 self.status.reasons.push(Reason::new("no-hosts", message));
@@ -427,29 +424,4 @@ fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
     };
     let found = Search::new(*cx).find(&filter).into_iter();
     found.filter(|found| found.kind() == Kind::Host).map(|host| host.name().to_owned()).collect()
-}
-
-/// The hosts that are fuller than the average, and how many instances bring them down to it.
-fn overfull(world: &Snapshot) -> BTreeMap<String, u32> {
-    let share = |host: &Object<Host>| {
-        let used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
-        Load::of(used, host.spec.usable(host.status.capacity)).share
-    };
-    let open = || world.all::<Host>().filter(|host| host.is_open());
-    let shares: Vec<u32> =
-        open().map(|host| share(host)).filter(|share| *share < u32::MAX).collect();
-    let count = shares.len().max(1) as u64;
-    let average = (shares.iter().map(|share| u64::from(*share)).sum::<u64>() / count) as u32;
-    let mut quota = BTreeMap::new();
-    for host in open().filter(|host| host.status.phase == HostPhase::Ready) {
-        let (full, all) = (share(host), world.instances_on(host.name()).count() as u32);
-        if full <= average.saturating_add(EVEN) || full == u32::MAX || all == 0 {
-            continue;
-        }
-        let surplus = u64::from(full - average) * u64::from(all) / u64::from(full);
-        if surplus > 0 {
-            quota.insert(host.meta.name.clone(), surplus as u32);
-        }
-    }
-    quota
 }

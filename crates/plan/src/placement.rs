@@ -322,7 +322,8 @@ pub fn place_all<'a>(
     seeds.map_while(|seed| placer.place(seed)).collect()
 }
 
-fn load_of(world: &Snapshot, host: &Object<Host>, more: &Amount) -> Load {
+/// How full a host would be with so much more.
+pub(crate) fn load_of(world: &Snapshot, host: &Object<Host>, more: &Amount) -> Load {
     let mut used = world.usage(host.name()).map(|usage| usage.amount).unwrap_or_default();
     used.cpu.0 += more.cpu.0;
     used.memory.0 += more.memory.0;

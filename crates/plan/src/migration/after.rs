@@ -46,7 +46,7 @@ pub(super) fn place_all(
     for instance in moved(world, spec, status) {
         of.entry(instance.spec.deployment.clone()).or_default().push(Arc::clone(instance));
     }
-    close(world, &status.hosts);
+    close(world, status.hosts.iter());
     let names = of.keys().cloned().collect();
     for (name, all) in of {
         place(world, &name, &spec.to, all);
@@ -75,7 +75,8 @@ fn moved_by(spec: &Migration) -> (&str, bool, &Selector, &Selector) {
     (&spec.off, spec.balance, &spec.applications, &spec.to)
 }
 
-fn close(world: &mut Snapshot, hosts: &BTreeSet<String>) {
+/// Closes hosts.
+pub(super) fn close<'a>(world: &mut Snapshot, hosts: impl Iterator<Item = &'a String>) {
     for name in hosts {
         let Some(host) = world.get::<Host>(name) else { continue };
         let mut closed = Object::clone(host);

@@ -9,6 +9,8 @@ use atoll_model::{
     Application, Deployment, Instance, Migration, MigrationStatus, Object, Reason, Snapshot,
 };
 
+use super::balance;
+
 /// The label of an application by which core ones are moved last.
 const TIER: &str = "tier";
 
@@ -48,12 +50,18 @@ pub(super) fn meant<'a>(
         .collect()
 }
 
-fn application<'a>(
+pub(super) fn application<'a>(
     world: &'a Snapshot,
     instance: &Object<Instance>,
 ) -> Option<&'a Arc<Object<Application>>> {
     let deployment = world.get::<Deployment>(&instance.spec.deployment)?;
     world.get::<Application>(&deployment.spec.application)
+}
+
+/// Whether an instance is of a core application.
+pub(super) fn is_core(world: &Snapshot, instance: &Object<Instance>) -> bool {
+    let of = application(world, instance);
+    of.and_then(|of| of.meta.labels.get(TIER)).is_some_and(|tier| tier == "core")
 }
 
 /// Chooses up to `most` instances for a wave.
@@ -63,20 +71,14 @@ pub(super) fn choose(
     status: &MigrationStatus,
     most: u32,
 ) -> Choice {
+    if spec.balance {
+        return balanced(world, spec, status);
+    }
     let mut of: BTreeMap<(bool, &str), Vec<&Arc<Object<Instance>>>> = BTreeMap::new();
-    let mut quota = status.quota.clone();
     let mut choice = Choice::default();
     for instance in meant(world, spec, &status.hosts) {
-        if spec.balance {
-            let Some(count) = quota.get_mut(&instance.spec.host).filter(|count| **count > 0) else {
-                continue;
-            };
-            *count -= 1;
-        }
         choice.left += 1;
-        let core = application(world, instance)
-            .and_then(|application| application.meta.labels.get(TIER))
-            .is_some_and(|tier| tier == "core");
+        let core = is_core(world, instance);
         of.entry((core, &instance.spec.deployment)).or_default().push(instance);
     }
     for ((_, name), mut instances) in of {
@@ -93,6 +95,38 @@ pub(super) fn choose(
                 }
             }
         }
+    }
+    choice
+}
+
+/// Chooses for a wave that balances: of one deployment and in that order, so that they go where it
+/// was found that they would.
+fn balanced(world: &Snapshot, spec: &Migration, status: &MigrationStatus) -> Choice {
+    let mut next = balance::moves(world, spec, &status.quota, &BTreeSet::new());
+    let mut choice = Choice { left: next.len() as u32, ..Choice::default() };
+    let of: BTreeSet<&str> = next.iter().map(|one| one.spec.deployment.as_str()).collect();
+    let (mut spares, mut held) = (BTreeMap::new(), BTreeSet::new());
+    for name in of {
+        match spare(world, name) {
+            Ok(spare) => _ = spares.insert(name, spare),
+            Err(reason) => {
+                held.insert(name);
+                choice.obstacles.push(reason);
+            }
+        }
+    }
+    if !held.is_empty() {
+        next = balance::moves(world, spec, &status.quota, &held);
+    }
+    let Some(name) = next.first().map(|first| first.spec.deployment.as_str()) else {
+        return choice;
+    };
+    let total = (status.moved + status.left).max(choice.left);
+    let most = spec.wave.floor_of(total).max(1).min(spares.get(name).copied().unwrap_or(1));
+    let alike = next.into_iter().take_while(|one| one.spec.deployment == name);
+    for instance in alike.take(most as usize) {
+        let one = Move { deployment: name.to_owned(), from: instance.spec.host.clone() };
+        choice.moves.insert(instance.meta.name.clone(), one);
     }
     choice
 }

@@ -15,7 +15,7 @@ use atoll_model::{
 };
 
 use super::after::place_all;
-use super::{arbitrate, overfull, sources};
+use super::{arbitrate, balance, sources};
 use crate::Context;
 use crate::budget::book::{self, Book};
 use crate::budget::cost::Tariff;
@@ -91,7 +91,7 @@ fn waves(world: &Snapshot, spec: &Migration, of: &[MovedDeployment]) -> (u32, Sp
 
 /// A migration as it would begin.
 pub(super) fn begun(cx: &Context, spec: &Migration) -> MigrationStatus {
-    let quota = if spec.balance { overfull(cx.world) } else { BTreeMap::new() };
+    let quota = if spec.balance { balance::quota(cx.world, spec) } else { BTreeMap::new() };
     let hosts = match spec.balance {
         true => quota.keys().cloned().collect(),
         false => sources(cx, spec),
@@ -105,18 +105,10 @@ pub(super) fn moved<'a>(
     spec: &Migration,
     status: &MigrationStatus,
 ) -> Vec<&'a Arc<Object<Instance>>> {
-    let mut all = arbitrate::meant(world, spec, &status.hosts);
-    let mut quota = status.quota.clone();
-    if spec.balance {
-        all.retain(|instance| match quota.get_mut(&instance.spec.host) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        });
+    match spec.balance {
+        true => balance::moves(world, spec, &status.quota, &BTreeSet::new()),
+        false => arbitrate::meant(world, spec, &status.hosts),
     }
-    all
 }
 
 /// How long instances of a deployment took to become ready: half of them took less.
