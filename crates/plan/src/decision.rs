@@ -30,6 +30,7 @@ mod standard;
 mod validity;
 
 pub use cost::COST;
+pub(crate) use cost::of_migration;
 pub(crate) use radius::is_disturbed;
 
 /// The actor that carries out what policies want.

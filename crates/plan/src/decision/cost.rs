@@ -5,12 +5,14 @@
 //! (`budget/bound.rs`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use atoll_model::access::Actor;
 use atoll_model::budget::{Exceed, MONTH_HOURS, Money, Take};
 use atoll_model::pool::provider::Provider;
 use atoll_model::{
-    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Object, Peak,
-    Pool, Reason, Snapshot, Write, many,
+    Any, Application, Budget, Deployment, Environment, Host, Instance, Intent, Kind, Level,
+    Migration, Object, Peak, Pool, Reason, Snapshot, Write, many,
 };
 
 use super::{Case, Opinion, price};
@@ -19,10 +21,12 @@ use crate::budget::bound::{self, allowed_rate, is_approved};
 use crate::budget::cost::{Tariff, is_charged};
 use crate::budget::fill;
 use crate::budget::scope::{self, Meant};
-use crate::{delivery, migration, peak};
+use crate::{Context, Plan, delivery, migration, peak};
 
 /// The code of the note that says what a change costs.
 pub const COST: &str = "cost";
+/// The code of what a budget says.
+const BUDGET: &str = "budget";
 
 /// **Invariant:** no edit of a target makes what is meant to run cost more than a budget that
 /// refuses has left for the month, or take more than its ceiling.
@@ -68,6 +72,17 @@ pub(super) fn cost(case: &Case) -> Opinion {
         change.judge(budget, &mut opinion);
     }
     opinion
+}
+
+/// What budgets would say to a migration, were a person to make it: what they would hold it for, and
+/// what they would only tell.
+pub(crate) fn of_migration(cx: &Context, spec: &Migration) -> (Vec<Reason>, Vec<Reason>) {
+    let made = Any::Migration(Arc::new(Object::new("", spec.clone())));
+    let plan = Plan { writes: vec![Write::Put(made)], ..Plan::new(Intent::Edit) };
+    let Opinion { objections, mut notes, .. } =
+        cost(&Case { cx, actor: &Actor::new("", Level::Admin), plan: &plan });
+    notes.retain(|note| note.code == BUDGET);
+    (objections, notes)
 }
 
 /// The deployments that are meant to be something else, or another's, once a plan is done: their
@@ -186,13 +201,13 @@ impl Change<'_> {
         match budget.spec.exceed {
             _ if back => {
                 let message = format!("{message}; the way back is not held");
-                opinion.notes.push(Reason::new("budget", message));
+                opinion.notes.push(Reason::new(BUDGET, message));
             }
-            Exceed::Warn => opinion.notes.push(Reason::new("budget", message)),
+            Exceed::Warn => opinion.notes.push(Reason::new(BUDGET, message)),
             Exceed::Refuse => {
                 let drain = "; what has to be empty is drained, which no budget holds";
                 let hint = bound::ways(name) + if self.moves { drain } else { "" };
-                let reason = Reason::new("budget", message).hint(hint);
+                let reason = Reason::new(BUDGET, message).hint(hint);
                 opinion.objections.push(reason);
             }
             Exceed::Approve if is_approved(self.case.cx.world, budget, self.case.cx.now) => {
@@ -204,7 +219,7 @@ impl Change<'_> {
                 let hint = format!(
                     "have it approved for this month: atoll approve budget/{name}; then do it again"
                 );
-                opinion.objections.push(Reason::new("budget", message).hint(hint));
+                opinion.objections.push(Reason::new(BUDGET, message).hint(hint));
             }
         }
     }
@@ -384,7 +399,7 @@ fn of_instances(case: &Case) -> Vec<Reason> {
     let mut notes = Vec::new();
     for currency in book::currencies(world, case.cx.now) {
         let book = Book::of(world, currency, case.cx.now);
-        let cost = |all: &[std::sync::Arc<Object<Instance>>]| -> Money {
+        let cost = |all: &[Arc<Object<Instance>>]| -> Money {
             let each = all.iter().filter_map(|instance| {
                 let host = world.get::<Host>(&instance.spec.host)?;
                 Some(Tariff::of(world, &book, host).ok()?.share(instance.spec.resources))

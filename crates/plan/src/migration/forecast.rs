@@ -48,6 +48,7 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         risks: risks(world, &deployments, &packing)
             .into_iter()
             .chain(unpriced(cx, &all, &groups, &free))
+            .chain(beyond_budgets(cx, spec))
             .collect(),
         hosts: status.hosts.into_iter().collect(),
         instances: all.len() as u32,
@@ -164,6 +165,16 @@ fn unpriced(
     let more = names.len() - 1;
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Some(format!("no price is known of {first}{more}: what costs there is not counted"))
+}
+
+/// That budgets would hold it, or would be broken by it.
+fn beyond_budgets(cx: &Context, spec: &Migration) -> Vec<String> {
+    let (held, told) = crate::decision::of_migration(cx, spec);
+    let held = held.into_iter().map(|reason| {
+        let hint = reason.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("it would be refused: {}{hint}", reason.message)
+    });
+    held.chain(told.into_iter().map(|reason| reason.message)).collect()
 }
 
 /// What the instances cost where they are and would be placed. What finds no room stays there,

@@ -4,10 +4,12 @@
 //! [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go on, `slow NAME
 //! SPAN` has it wait so long between waves, `end-migration NAME` ends it, `back NAME WAVES` takes
 //! waves back, `taken-back NAME` says how many of them are dealt with, which is what is waited for.
+//! `migrate NAME … dry=true` only says what it would do.
 
 use std::sync::Arc;
 
 use atoll_model::{Any, Migration, Object};
+use atoll_plan::migration::forecast::forecast;
 
 use super::{Done, Options, Script};
 
@@ -61,6 +63,15 @@ impl Script {
             }
         }
         let spec: Migration = serde_json::from_value(spec.into()).map_err(|e| e.to_string())?;
+        if options.take::<bool>("dry")? == Some(true) {
+            let told = forecast(&self.sim.context(), &spec);
+            let (count, waves, takes) = (told.instances, told.waves, told.takes.rough());
+            let costs = told.costs.len();
+            let said = format!("moves {count} in {waves} waves and {takes}, {costs} costs");
+            self.said.push(said);
+            self.said.extend(told.risks.into_iter().map(|risk| format!("risk: {risk}")));
+            return Ok(());
+        }
         self.apply(Any::Migration(Arc::new(Object::new(name, spec))));
         Ok(())
     }
