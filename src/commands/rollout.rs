@@ -4,6 +4,7 @@
 use atoll_client::Client;
 use atoll_model::api::Outcome;
 use atoll_model::job::JobPhase;
+use atoll_model::migration::MigrationPhase;
 use atoll_model::{Any, Deployment, Job, Kind, Migration, Object};
 use serde_json::{Value, json};
 
@@ -121,7 +122,12 @@ fn target(step: Step, object: &Object<Deployment>) -> Result<Value, Failure> {
 
 fn of_migration(step: Step, object: &Object<Migration>) -> Result<Value, Failure> {
     if object.status.phase.is_over() {
-        return Err(Failure::failed(format!("migration/{} is over", object.name())));
+        let id = format!("migration/{}", object.name());
+        let closed = object.spec.retire && object.status.phase == MigrationPhase::Done;
+        return Err(Failure::failed(match closed {
+            true => format!("{id} is over; its hosts stay closed until: atoll delete {id}"),
+            false => format!("{id} is over"),
+        }));
     }
     Ok(match step {
         Step::Cancel => json!({ "cancelled": true }),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::deployment::InstancePhase;
-use atoll_model::{Any, Facts, Host, Instance, Intent, Object, Reason, Snapshot, Timestamp, Write};
+use atoll_model::{
+    Any, Facts, Host, Instance, Intent, Migration, Object, Reason, Snapshot, Timestamp, Write,
+};
 use serde_json::Value;
 
 use crate::{Context, Plan, migration, pool};
@@ -27,6 +29,9 @@ pub mod mend;
 pub mod network;
 pub mod record;
 pub mod thing;
+
+/// The code of what is told of a migration that keeps a host closed.
+const MIGRATING: &str = "migrating";
 
 /// Plans for one host.
 pub fn plan(cx: &Context, name: &str) -> Plan {
@@ -57,8 +62,14 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
                 Some(Any::Migration(m)) => m.spec.closes(&m.status, host),
                 _ => false,
             };
+            let is_over = |any: Option<&Any>| matches!(any, Some(Any::Migration(m)) if m.status.phase.is_over());
+            // One that is over may keep them closed: until when is told otherwise then.
+            let ends = is_over(old) != is_over(new);
             let all = hosts(old).into_iter().chain(hosts(new));
-            all.filter(|host| closes(old, host) != closes(new, host)).collect()
+            let concerned = |host: &String| {
+                closes(old, host) != closes(new, host) || (ends && closes(new, host))
+            };
+            all.filter(concerned).collect()
         }
         Some(Any::Pool(_)) => pool::hosts_changed(old, new),
         // Only the last instance to leave makes a difference, and only where that is awaited.
@@ -167,9 +178,18 @@ fn delete(instance: &Object<Instance>) -> Write {
     }
 }
 
-/// **Invariant:** a status is written on a transition only; heartbeats write nothing.
+/// **Invariant:** a status is written on a transition only, or where another keeps the host closed
+/// than before; heartbeats write nothing.
 fn observe(cx: &Context, host: &Arc<Object<Host>>, phase: HostPhase) -> Plan {
     let mut plan = Plan::nothing();
+    if phase == host.status.phase && phase == HostPhase::Cordoned {
+        let mut new = Object::clone(host);
+        new.status.reasons = reasons(cx, host);
+        if closed_by(&new) != closed_by(host) {
+            plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
+        }
+        return plan;
+    }
     if phase != host.status.phase || (phase == HostPhase::Unknown && host.status.since.is_none()) {
         let mut new = Object::clone(host);
         let heard = cx.measured.last_heard.get(host.name()).copied();
@@ -188,6 +208,11 @@ fn observe(cx: &Context, host: &Arc<Object<Host>>, phase: HostPhase) -> Plan {
     plan
 }
 
+/// What is told of the migration that keeps a host closed.
+fn closed_by(host: &Object<Host>) -> Option<&Reason> {
+    host.status.reasons.iter().find(|reason| reason.code == MIGRATING)
+}
+
 fn lose(cx: &Context, instance: &Arc<Object<Instance>>, plan: &mut Plan) {
     if matches!(instance.status.phase, InstancePhase::Stopped | InstancePhase::Unknown) {
         return;
@@ -200,6 +225,18 @@ fn lose(cx: &Context, instance: &Arc<Object<Instance>>, plan: &mut Plan) {
         format!("its host {} is not heard from", instance.spec.host),
     )];
     plan.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+}
+
+/// Until when a migration keeps hosts closed.
+fn until(by: &Object<Migration>) -> String {
+    let name = by.name();
+    match (by.status.phase.is_over(), by.spec.retire) {
+        (true, _) => format!("until: atoll delete migration/{name}"),
+        (false, true) => {
+            format!("also once that is over, until: atoll delete migration/{name}")
+        }
+        (false, false) => format!("until that is over, or: atoll cancel migration/{name}"),
+    }
 }
 
 fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
@@ -226,15 +263,9 @@ fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
         }
         HostPhase::Cordoned => {
             let by = migration::closing(cx.world, host.name());
-            let told = |by: &Arc<Object<atoll_model::Migration>>| {
+            let told = |by: &Arc<Object<Migration>>| {
                 let message = format!("migration/{} keeps new instances off it", by.name());
-                let hint = match by.status.phase.is_over() {
-                    true => format!("until: atoll delete migration/{}", by.name()),
-                    false => {
-                        format!("until that is over, or: atoll cancel migration/{}", by.name())
-                    }
-                };
-                Reason::new("migrating", message).hint(hint)
+                Reason::new(MIGRATING, message).hint(until(by))
             };
             let spare = pool::reserving(cx.world, host.name()).map(|pool| {
                 let (name, soon) = (pool.name(), pool.status.machines.contains_key(host.name()));

@@ -55,9 +55,10 @@ pub(super) fn tell(cx: &Context, it: &Object<Host>, told: &mut Told) {
     let closing = migration::closing(cx.world, name);
     if let Some(closing) = closing.filter(|_| it.status.phase != HostPhase::Unknown) {
         let id = format!("migration/{}", closing.name());
-        let until = match closing.status.phase.is_over() {
-            true => format!("until: atoll delete {id}"),
-            false => "until that is over".to_owned(),
+        let until = match (closing.status.phase.is_over(), closing.spec.retire) {
+            (true, _) => format!("until: atoll delete {id}"),
+            (false, true) => "also once that is over".to_owned(),
+            (false, false) => "until that is over".to_owned(),
         };
         told.next.push(format!("gets nothing new, for {id} keeps it closed {until}"));
         told.see(id);
