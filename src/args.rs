@@ -513,7 +513,7 @@ mod tests {
             "atoll split item/a --dry-run",
             "atoll network next office --length 28 --for floor-2",
             "atoll migrate off host/h1 host/h2 --to disk=ssd --wave 5 --retire --wait",
-            "atoll migrate off --hosts os.kernel=5.10 --dry-run -o json",
+            "atoll migrate off --hosts kernel~5.10* --dry-run -o json",
             "atoll migrate balance --pause 1m",
             "atoll migrate back migration/h1-17 --waves 2",
             "atoll capacity",

@@ -1,6 +1,7 @@
 //! `atoll migrate`: moves what runs on some hosts to others, in waves; or says what that would
 //! take.
 
+use atoll_client::{Client, Search};
 use atoll_model::migration::MigrationForecast;
 use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span, many};
 use serde_json::json;
@@ -148,9 +149,7 @@ async fn make(
     let client = global.client()?;
     let told = client.migration_forecast(&spec).await?;
     if told.hosts.is_empty() && !spec.balance {
-        let off = &spec.off;
-        let look = "atoll get hosts -o wide shows names, zones and labels";
-        return Err(Failure::not_found(format!("no host passes {off}: {look}")).into());
+        return Err(no_host(&client, &spec.off).await?.into());
     }
     if how.dry_run {
         let format = how.output.output;
@@ -168,6 +167,19 @@ async fn make(
     let outcome = client.apply(vec![any.to_value()], false).await?;
     change::judge(&outcome)?;
     change::conclude(&client, &subject, &outcome, None, how.wait).await
+}
+
+/// That no host passes a filter, with what is wrong with it or where that is seen.
+async fn no_host(client: &Client, off: &str) -> anyhow::Result<Failure> {
+    let filter = format!("kind = host and ({off})");
+    let found = client.find(&Search { filter, limit: Some(0), ..Search::default() }).await?;
+    let look = match found.notes.into_iter().next() {
+        Some(unknown) => unknown.message,
+        None => "atoll get hosts -o wide shows names, zones and labels, atoll facts host/NAME all \
+                 else of one"
+            .to_owned(),
+    };
+    Ok(Failure::not_found(format!("no host passes {off}: {look}")))
 }
 
 async fn take_back(global: &Global, back: Back) -> anyhow::Result<Exit> {

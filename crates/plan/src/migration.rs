@@ -418,7 +418,7 @@ impl Turn<'_> {
 }
 
 /// The hosts a migration's filter lets through.
-fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
+pub(crate) fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
     let Ok(filter) = Filter::parse(&format!("kind = host and ({})", spec.off)) else {
         return BTreeSet::new();
     };

@@ -110,7 +110,7 @@ export function Begin({ onClose }: { onClose: () => void }) {
             id="move-filter"
             className="mono"
             value={filter}
-            placeholder={'os.kernel = "5.10"'}
+            placeholder="kernel ~ 5.10*"
             spellCheck={false}
             onChange={(event) => setFilter(event.target.value)}
           />

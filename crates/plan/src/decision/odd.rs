@@ -7,6 +7,8 @@ use std::sync::Arc;
 use atoll_model::{Any, Application, Budget, Environment, Kind, Object, Reason, Snapshot, cron};
 
 use crate::budget::scope;
+use crate::cmdb::filter::{Filter, Search, names};
+use crate::{Context, migration};
 
 /// An owner that is neither a team nor a user: whatever goes by owners passes it over.
 pub(super) fn nobodys(any: &Any) -> Option<Reason> {
@@ -94,6 +96,22 @@ pub(super) fn guaranteed_twice(world: &Snapshot, any: &Any) -> Option<Reason> {
     Some(Reason::new("guaranteed-twice", message).hint(hint))
 }
 
+/// A migration that is made for hosts there are none of.
+pub(super) fn off_nobody(cx: &Context, stored: Option<&Any>, any: &Any) -> Option<Reason> {
+    let Any::Migration(new) = any else { return None };
+    let (spec, known) = (&new.spec, stored.is_some());
+    if known || spec.balance || !migration::sources(cx, spec).is_empty() {
+        return None;
+    }
+    let filter = Filter::parse(&format!("kind = host and ({})", spec.off)).ok()?;
+    let unknown = names::unknown(&Search::new(*cx), &filter).into_iter().next();
+    let look =
+        || "atoll find takes the same filter, atoll facts host/NAME shows all of one".to_owned();
+    let message =
+        format!("{}: no host passes {}: it is done as soon as it begins", any.id(), spec.off);
+    Some(Reason::new("no-hosts", message).hint(unknown.map_or_else(look, |reason| reason.message)))
+}
+
 /// Schedules whose time never comes.
 pub(super) fn never(any: &Any) -> Vec<Reason> {
     let (path, all): (&str, Vec<&str>) = match any {
@@ -124,7 +142,7 @@ mod tests {
     use super::*;
     use crate::decision::{Verdict, decide};
     use crate::sim::Sim;
-    use crate::{Context, Measurements, edit};
+    use crate::{Measurements, edit};
 
     /// What the gate says of an application: what it is told, or why it is refused.
     fn told(spec: &Value) -> Result<Vec<String>, Vec<String>> {

@@ -84,6 +84,8 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, odd::nobodys(any));
         opinion.note(any, odd::nowhere(&world, stored.as_ref(), any));
         opinion.note(any, odd::doubled(any));
+        let there = Context { world: &world, ..*case.cx };
+        opinion.note(any, odd::off_nobody(&there, stored.as_ref(), any));
         opinion.note(any, count::remarks(&world, stored.as_ref(), any));
         opinion.note(any, pool::for_new_only(stored.as_ref(), any));
         opinion.note(any, left_outside(&world, stored.as_ref(), any));
