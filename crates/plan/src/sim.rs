@@ -247,6 +247,9 @@ impl Sim {
             self.signal(old.as_ref(), new.as_ref());
             if let Some(twin) = &mut self.twin {
                 twin.note(self.now, actor, &plan, old.as_ref(), new.as_ref());
+                if let (Some(Any::Host(gone)), None) = (&old, &new) {
+                    self.scrap(gone.name());
+                }
             }
         }
         let Some((before, writes)) = before else { return Ok(plan.again_at) };

@@ -253,6 +253,12 @@ impl Sim {
         }
     }
 
+    /// In a twin, the machine of a host that is on record no more is gone with all that runs on it.
+    pub(super) fn scrap(&mut self, host: &str) {
+        self.lose(host, Loss::Off);
+        self.agents.remove(host);
+    }
+
     /// Loses a host for good, as a machine that is switched off.
     pub(crate) fn switch_off(&mut self, host: &str) {
         self.lose(host, Loss::Off);
