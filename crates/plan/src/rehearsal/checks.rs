@@ -118,11 +118,28 @@ fn instances(
     at_least: Option<u32>,
     at_most: Option<u32>,
 ) -> Verdict {
-    let mut meant = rehearsal.courses.all.iter().filter(|(name, _)| is_of(name, of));
-    match meant.next() {
-        Some((_, one)) => within((one.least, one.most), at_least, at_most),
-        None => Err(NO_LOAD.to_owned()),
+    let counts = rehearsal.courses.counts().filter(|(name, _)| is_of(name, of));
+    let mut counts: Vec<(&str, (u32, u32))> = counts.collect();
+    if counts.is_empty() {
+        // One that came later and never served.
+        let mut later = rehearsal.sim.world.all::<Deployment>().filter(|d| is_of(d.name(), of));
+        let name = later.next().ok_or("there is no such deployment")?.name();
+        counts.push((name, (0, 0)));
     }
+    if let [(_, count)] = counts[..] {
+        return within(count, at_least, at_most);
+    }
+    counts.sort_unstable();
+    let told = |verdict: &Verdict, name: &str| {
+        let (Ok(told) | Err(told)) = verdict;
+        format!("{told} of {name}")
+    };
+    let all = counts.iter().map(|(name, count)| (within(*count, at_least, at_most), *name));
+    let (broken, held): (Vec<_>, Vec<_>) = all.partition(|(verdict, _)| verdict.is_err());
+    let words = |all: &[(Verdict, &str)]| {
+        all.iter().map(|(verdict, name)| told(verdict, name)).collect::<Vec<_>>().join(", ")
+    };
+    if broken.is_empty() { Ok(words(&held)) } else { Err(words(&broken)) }
 }
 
 fn within((least, most): (u32, u32), at_least: Option<u32>, at_most: Option<u32>) -> Verdict {

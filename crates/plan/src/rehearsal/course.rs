@@ -32,6 +32,10 @@ pub(super) struct Courses {
     bucket: Span,
     /// Each deployment that has load.
     pub all: BTreeMap<String, One>,
+    /// The fewest and most instances of each other deployment.
+    others: BTreeMap<String, (u32, u32)>,
+    /// How many instances those have together, the fewest in each part of the time.
+    other_parts: Vec<u32>,
     /// Hosts that are up, for each part of the time.
     hosts: Vec<u32>,
     /// Hosts that were up, in the last minute that was looked at.
@@ -88,6 +92,8 @@ impl Courses {
             from,
             bucket: Span((lasts.0 / VALUES).max(step.0)),
             all: BTreeMap::new(),
+            others: BTreeMap::new(),
+            other_parts: Vec::new(),
             hosts: Vec::new(),
             counted: (0, 0),
             host_range: None,
@@ -114,6 +120,9 @@ impl Courses {
         for all in twin.serving.values() {
             instances += all.values().sum::<u32>();
         }
+        let names = world.all::<Deployment>().map(|deployment| deployment.meta.name.clone());
+        let others = names.filter(|name| !self.all.contains_key(name));
+        self.others = others.map(|name| (name, (u32::MAX, 0))).collect();
         self.begun = (hosts, instances);
     }
 
@@ -137,6 +146,7 @@ impl Courses {
             .map(|objective| objective.spec.deployment.clone())
             .collect();
         let Some(twin) = sim.as_twin() else { return };
+        self.count(twin, part);
         let now = self.now(twin, at, stage);
         for (name, now) in now.iter().filter(|(name, _)| promised.contains(*name)) {
             twin.measures.note(name, at, now.load * step.0 as f64 / 1_000.0, now.errors);
@@ -156,6 +166,33 @@ impl Courses {
                 );
             }
         }
+    }
+
+    /// Counts the instances of those that have no load.
+    fn count(&mut self, twin: &Twin, part: usize) {
+        for name in twin.serving.keys().filter(|name| !self.all.contains_key(*name)) {
+            if !self.others.contains_key(name) {
+                self.others.insert(name.clone(), (u32::MAX, 0));
+            }
+        }
+        let mut together = 0;
+        for (name, (least, most)) in &mut self.others {
+            let serving = twin.serving.get(name).map_or(0, |all| all.values().sum::<u32>());
+            (*least, *most) = ((*least).min(serving), (*most).max(serving));
+            together += serving;
+        }
+        self.other_parts.resize(self.other_parts.len().max(part + 1), together);
+        self.other_parts[part] = self.other_parts[part].min(together);
+    }
+
+    /// The fewest and most instances of each deployment, whether it has load or not.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, (u32, u32))> {
+        let all = self.all.iter().map(|(name, one)| (name.as_str(), (one.least, one.most)));
+        let others = self.others.iter().map(|(name, (least, most))| {
+            let counted = ((*least).min(*most), *most);
+            (name.as_str(), counted)
+        });
+        all.chain(others)
     }
 
     fn now(&self, twin: &Twin, at: Timestamp, stage: &Stage) -> BTreeMap<String, Now> {
@@ -231,10 +268,9 @@ impl Courses {
     pub fn fleet(&self) -> Course {
         let mut course = Course { step: self.bucket, ..Course::default() };
         course.hosts = self.hosts.iter().map(|hosts| f64::from(*hosts)).collect();
-        let longest = self.all.values().map(|one| one.parts.len()).max().unwrap_or(0);
-        for i in 0..longest {
+        for (i, others) in self.other_parts.iter().enumerate() {
             let parts = self.all.values().filter_map(|one| one.parts.get(i));
-            let (mut instances, mut load, mut lost) = (0.0, 0.0, 0.0);
+            let (mut instances, mut load, mut lost) = (f64::from(*others), 0.0, 0.0);
             for part in parts {
                 instances += f64::from(part.instances);
                 load += part.load;
