@@ -19,7 +19,7 @@ use crate::capacity::ahead;
 use crate::elasticity::{SIGNAL, decide};
 use crate::forecast::Event;
 use crate::query::Query;
-use crate::{Context, Plan, sooner};
+use crate::{Context, Plan, checksum, sooner};
 
 pub(crate) mod cost;
 mod growth;
@@ -266,8 +266,15 @@ fn keep(now: Timestamp, status: &mut PeakStatus) {
     status.fetching = now >= times.prefetch && now < times.ends;
 }
 
-/// Keeps what came of a rehearsal of that generation of a peak.
-pub fn rehearsed(cx: &Context, name: &str, generation: u64, report: &RehearsalReport) -> Plan {
+/// A checksum of what a peak declares, which its labels are no part of.
+fn basis(spec: &Peak) -> u32 {
+    let sum = checksum([serde_json::to_vec(spec).unwrap_or_default().as_slice()]);
+    (sum ^ (sum >> 32)) as u32
+}
+
+/// Keeps what came of a rehearsal of a peak as it was then.
+pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) -> Plan {
+    let name = then.name();
     let Some(peak) = cx.world.get::<Peak>(name) else { return Plan::nothing() };
     let rows = peak.status.applications.iter();
     let needed = rows.filter_map(|row| Some((row.deployment.clone(), row.needed?))).collect();
@@ -278,7 +285,8 @@ pub fn rehearsed(cx: &Context, name: &str, generation: u64, report: &RehearsalRe
     };
     let mut new = Object::clone(peak);
     let held = report.held;
-    new.status.rehearsed = Some(Rehearsed { at: cx.now, held, generation, needed, told });
+    let (generation, spec) = (then.meta.generation, Some(basis(&then.spec)));
+    new.status.rehearsed = Some(Rehearsed { at: cx.now, held, generation, spec, needed, told });
     let mut plan = Plan::new(Intent::Observe);
     let word = if held { "held" } else { "did not hold" };
     plan.reasons.push(Reason::new("rehearsed", format!("{name} was rehearsed, and {word}")));

@@ -281,6 +281,9 @@ pub struct Rehearsed {
     pub held: bool,
     /// Of what generation of the peak.
     pub generation: u64,
+    /// A checksum of what was declared then: a label makes a generation, and no other peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<u32>,
     /// What each deployment was to have then: who needs many more now has not been rehearsed.
     pub needed: BTreeMap<String, u32>,
     /// What came of it, in one sentence.

@@ -10,7 +10,7 @@ use atoll_model::{
     Autoscaler, Budget, Config, Freeze, Object, Objective, Peak, Pool, Timestamp, many,
 };
 
-use super::{cost, freeze_name};
+use super::{basis, cost, freeze_name};
 use crate::Context;
 use crate::monitoring::promise::of_deployment;
 
@@ -259,7 +259,9 @@ impl Look<'_> {
         let Some(last) = &self.status.rehearsed else {
             return lacks("it was never rehearsed", again);
         };
-        if last.generation != self.peak.meta.generation {
+        let same = last.generation == self.peak.meta.generation
+            || last.spec == Some(basis(&self.peak.spec));
+        if !same {
             return lacks("it was changed since it was rehearsed", again);
         }
         let grown = self.status.applications.iter().find(|row| {

@@ -4,7 +4,7 @@
 //! [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
 //! environment `prod`, with `began=2h` for `starts` one of two hours ago; `plan-of NAME` says what
 //! it takes, `calendar NAME` what must be ready, `report-of NAME` what was seen,
-//! `rehearsed NAME yes|no` that it was rehearsed.
+//! `rehearsed NAME yes|no` that it was rehearsed; `label-peak NAME KEY` gives one a label.
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ impl Script {
             "calendar" => self.calendar(name)?,
             "report-of" => self.report_of(name)?,
             "rehearsed" => self.rehearsed(name, words.get(2).is_some_and(|held| held == "yes"))?,
+            "label-peak" => self.label_peak(name, words.get(2).ok_or("label-peak NAME KEY")?)?,
             "end-peak" => {
                 let plan = edit::remove(&self.sim.context(), Kind::Peak, name);
                 self.commit(plan);
@@ -160,11 +161,18 @@ impl Script {
         Ok(())
     }
 
+    fn label_peak(&mut self, name: &str, key: &str) -> Done {
+        let mut peak = Object::clone(&*self.stored(name)?);
+        peak.meta.labels.insert(key.to_owned(), "yes".to_owned());
+        self.apply(Any::Peak(Arc::new(peak)));
+        Ok(())
+    }
+
     fn rehearsed(&mut self, name: &str, held: bool) -> Done {
         let report = RehearsalReport { held, ..RehearsalReport::default() };
         let cx = self.sim.context();
-        let generation = self.stored(name)?.meta.generation;
-        let plan = peak::rehearsed(&cx, name, generation, &report);
+        let then = self.stored(name)?;
+        let plan = peak::rehearsed(&cx, &then, &report);
         let done = self.sim.commit(&Actor::controller("peak"), plan);
         done.map(|_| ()).map_err(|reasons| format!("{reasons:?}"))
     }

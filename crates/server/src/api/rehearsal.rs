@@ -90,9 +90,8 @@ pub async fn object(
     };
     if let Some(peak) = world.get::<Peak>(name).filter(|_| kind == Kind::Peak) {
         // The peak's calendar says that it was rehearsed as it was then.
-        let generation = peak.meta.generation;
         let actor = Actor::controller("peak");
-        let make = |cx: &Context| Ok::<_, Vec<Reason>>(rehearsed(cx, name, generation, &report));
+        let make = |cx: &Context| Ok::<_, Vec<Reason>>(rehearsed(cx, peak, &report));
         app.commit(&actor, None, make).await?;
     }
     Ok(report)
