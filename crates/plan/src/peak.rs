@@ -30,7 +30,7 @@ mod touched;
 mod volume;
 
 pub use touched::touched;
-pub(crate) use volume::is_measured;
+pub(crate) use volume::{is_measured, nowhere};
 
 /// How often it is looked at while something is there for it.
 const EVERY: Span = Span::seconds(30);

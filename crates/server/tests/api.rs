@@ -219,6 +219,27 @@ async fn a_dry_run_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_peak_names_in_vain_is_told_once_by_a_dry_run_and_by_applying_it() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let peak = json!({
+        "apiVersion": "atoll/v1", "kind": "Peak", "metadata": { "name": "sale" },
+        "spec": {
+            "starts": "2199-11-11T00:00:00Z", "ends": "2199-11-12T00:00:00Z",
+            "environment": "nowhere", "applications": { "shop": 5 },
+        },
+    });
+    for path in ["/v1/apply?dryRun=true", "/v1/apply"] {
+        let ask = json!({ "objects": [peak] });
+        let (status, outcome) = admin.call("POST", path, Some(&ask)).await;
+        assert_eq!(status, 200, "{outcome}");
+        let reasons = outcome["reasons"].as_array().unwrap();
+        let codes: Vec<&Value> = reasons.iter().map(|reason| &reason["code"]).collect();
+        assert_eq!(codes, ["no-environment"], "{path}: {outcome}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watch_resumes_where_it_left_off() {
     let server = serve().await;
     let admin = server.caller_with(Level::Admin).await;

@@ -15,6 +15,7 @@ use super::{Case, Opinion, count, odd, price};
 use crate::budget::book::currencies;
 use crate::centre;
 use crate::cmdb::filter::Filter;
+use crate::peak::nowhere;
 use crate::policy::check;
 use crate::{Context, pool};
 
@@ -81,6 +82,8 @@ pub(super) fn references(case: &Case) -> Opinion {
             Reason::new("cycle", message).hint("take one of these out")
         }));
         opinion.note(any, not_there_yet(&world, any));
+        // As its planner says it, so that whoever hears both hears it once.
+        opinion.note(any, any.of::<Peak>().map_or_else(Vec::new, |p| nowhere(&world, &p.spec)));
         opinion.note(any, odd::nobodys(any));
         opinion.note(any, odd::nowhere(&world, stored.as_ref(), any));
         opinion.note(any, odd::doubled(any));

@@ -25,6 +25,8 @@ const SLOTS: usize = 48;
 const USUAL_NOW: &str = "usual-now";
 /// A usual load is not measured at all: the code of the reason that says what is taken.
 const USUAL_CALLED: &str = "usual-called";
+/// What to do about what is not there.
+const ABSENT: &str = "apply it, or take its name out of the peak";
 
 /// The deployments of what is named and called: `false` for those that are only called.
 pub(super) fn concerned(world: &Snapshot, peak: &Peak) -> BTreeMap<String, bool> {
@@ -303,19 +305,34 @@ fn row(
     row
 }
 
-/// Why there is nothing of that name to plan for.
-fn absent(world: &Snapshot, peak: &Peak, application: &str, name: &str) -> Option<Reason> {
+/// What a peak names that is not there, each once: its environment, or applications of it.
+pub(crate) fn nowhere(world: &Snapshot, peak: &Peak) -> Vec<Reason> {
+    let named = peak.applications.keys().filter_map(|name| gone(world, peak, name));
+    let mut all: Vec<Reason> = named.collect();
+    all.dedup();
+    all
+}
+
+/// That there is no environment of a peak, or no application of that name.
+fn gone(world: &Snapshot, peak: &Peak, application: &str) -> Option<Reason> {
     let place = &peak.environment;
     let (code, message) = if world.get::<Environment>(place).is_none() {
         ("no-environment", format!("there is no environment/{place}"))
     } else if world.get::<Application>(application).is_none() {
         ("no-application", format!("there is no application/{application}"))
-    } else if world.get::<Deployment>(name).is_none() {
-        ("no-deployment", format!("application/{application} is not deployed to {place}"))
     } else {
         return None;
     };
-    Some(Reason::new(code, message).hint("apply it, or take its name out of the peak"))
+    Some(Reason::new(code, message).hint(ABSENT))
+}
+
+/// Why there is nothing of that name to plan for.
+fn absent(world: &Snapshot, peak: &Peak, application: &str, name: &str) -> Option<Reason> {
+    gone(world, peak, application).or_else(|| {
+        let message = format!("application/{application} is not deployed to {}", peak.environment);
+        let undeployed = world.get::<Deployment>(name).is_none();
+        undeployed.then(|| Reason::new("no-deployment", message).hint(ABSENT))
+    })
 }
 
 /// What to know about a row that can be planned for.

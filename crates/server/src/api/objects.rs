@@ -411,7 +411,11 @@ fn rehearsed(
             // it says in the way of the change is told with it.
             let told = writes.iter().any(|w| w.kind == write.kind() && w.name == write.name());
             match write {
-                Write::Put(any) if told => reasons.extend(new_reasons(&world, any)),
+                Write::Put(any) if told => {
+                    let new = new_reasons(&world, any).into_iter();
+                    let new: Vec<Reason> = new.filter(|new| !reasons.contains(new)).collect();
+                    reasons.extend(new);
+                }
                 _ if told => {}
                 _ => writes.push(write_view(&world, write, by)),
             }
