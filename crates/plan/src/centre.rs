@@ -141,7 +141,11 @@ impl Turn<'_> {
         let mut blind = (0, None);
         let mut standing = Vec::new();
         let mut over = back::outstanding(cx.world, self.policy);
-        over.retain(|taken| told.iter().all(|(subject, _)| *subject != taken.spec.subject));
+        over.retain(|taken| {
+            let id = &taken.spec.subject;
+            told.iter().all(|(subject, _)| subject != id)
+                && effect::is_over(cx, self.policy, id) == Ok(true)
+        });
         for (subject, told) in told {
             let old = before.get(&subject).filter(|old| old.gives_back.is_none());
             let held = old.filter(|old| old.blind.is_none());

@@ -8,7 +8,7 @@ use atoll_model::{Decision, Deployment, Object, Policy, Span, Timestamp};
 use super::facts::{Firing, Scene, VALUES};
 use super::measure::Values;
 use super::subject::Subject;
-use super::vote::{Ready, holds};
+use super::vote::{self, Ready, Told, holds};
 use crate::Context;
 
 /// What tells whether it helped may be as late as this.
@@ -134,6 +134,20 @@ fn after(from: Timestamp, to: Timestamp) -> Span {
     to.since(from).rough()
 }
 
+/// Whether what a policy does not vote about is over. In none of its phases nothing is voted about,
+/// and what it asks for may be so all the same.
+///
+/// # Errors
+/// Why it cannot be told.
+pub(super) fn is_over(cx: &Context, policy: &Object<Policy>, id: &str) -> Result<bool, String> {
+    let elsewhere = Subject::find(cx.world, id).filter(|it| !it.is_in_phase(&policy.spec));
+    match elsewhere.map(|subject| vote::about(cx, &policy.spec, &subject)) {
+        None | Some(Told::No) => Ok(true),
+        Some(Told::Yes { .. }) => Ok(false),
+        Some(Told::Unknown(why)) => Err(why),
+    }
+}
+
 /// Whether what was expected is so.
 ///
 /// # Errors
@@ -153,7 +167,7 @@ fn look(
         let votes = policy.status.standing.iter().filter(|one| one.gives_back.is_none());
         let mut standing = votes.filter(|one| one.subject == *id);
         return match standing.next() {
-            None => Ok(true),
+            None => is_over(cx, policy, id),
             Some(one) => one.blind.clone().map_or(Ok(false), Err),
         };
     };

@@ -85,6 +85,16 @@ pub(super) fn all(cx: &Context, policy: &Policy) -> Vec<(String, Told)> {
     each.filter(|(_, told)| *told != Told::No).collect()
 }
 
+/// How a policy would vote about a subject, whatever phase that is in.
+pub(super) fn about(cx: &Context, policy: &Policy, subject: &Subject) -> Told {
+    let ready = match Ready::read(policy) {
+        Ok(ready) => ready,
+        Err((path, wrong)) => return Told::Unknown(format!("{path}: {wrong}")),
+    };
+    let values = Values::of(policy, &cx.measured.answers, cx.now);
+    one(cx, policy, &ready, &values, &Firing::of(cx.world), subject)
+}
+
 fn one(
     cx: &Context,
     policy: &Policy,
