@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use atoll_model::access::Actor;
 use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, GateSays, Vote};
 use atoll_model::centre::{ActMode, Policy, PolicyStatus};
@@ -17,7 +16,6 @@ use super::subject::Subject;
 use super::weigh::Weighed;
 use super::{EVERY, alert, back, effect, measure, open, weigh};
 use crate::alerting::suspect::suspects;
-use crate::decision::{Verdict, decide};
 use crate::query::Query;
 use crate::{Context, Plan, edit, sooner};
 
@@ -122,7 +120,7 @@ impl Turn<'_> {
         let asks = asks.map(|deployment| Any::Deployment(Arc::new(deployment)));
         let Some(Ok(plan)) = asks.map(|any| edit::apply(self.cx, vec![any])) else { return };
         let deed = Deed { writes: plan.writes, words: Vec::new(), taken: None };
-        if self.ask(&deed).passes {
+        if limit::gate(self.cx, &deed).passes {
             self.plan.writes.extend(deed.writes);
             self.plan.intent = Intent::Edit;
         }
@@ -166,7 +164,7 @@ impl Turn<'_> {
         let deed = action::make(self.cx, &subject, &action);
         let other = limit::somebody_else(self.cx, &subject, &action);
         self.status.changes = deed.as_ref().map(|deed| deed.words.clone()).unwrap_or_default();
-        self.status.verdict = deed.as_ref().ok().map(|deed| self.ask(deed));
+        self.status.verdict = deed.as_ref().ok().map(|deed| limit::gate(self.cx, deed));
         if self.status.mode < ActMode::Approve {
             let against = other.or(deed.err());
             self.status.phase = match self.status.mode {
@@ -217,17 +215,6 @@ impl Turn<'_> {
         let hint = "until then it asks; say of its decisions: atoll decisions right NAME";
         self.status.reasons.push(Reason::new("record", message).hint(hint));
         ActMode::Approve
-    }
-
-    /// What the gate would say.
-    fn ask(&self, deed: &Deed) -> GateSays {
-        let plan = Plan { writes: deed.writes.clone(), ..Plan::new(Intent::Edit) };
-        match decide(self.cx, &Actor::controller(NAME), plan) {
-            Verdict::Commit(_) => GateSays { passes: true, reasons: Vec::new() },
-            Verdict::Hold(_, reasons) | Verdict::Deny(reasons) => {
-                GateSays { passes: false, reasons }
-            }
-        }
     }
 
     /// Carries it out, unless something speaks against that.

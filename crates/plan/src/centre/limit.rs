@@ -3,18 +3,23 @@
 
 use std::sync::Arc;
 
+use atoll_model::access::Actor;
 use atoll_model::centre::action::{Action, Direction};
-use atoll_model::centre::decision::Helped;
+use atoll_model::centre::decision::{GateSays, Helped};
 use atoll_model::cmdb::HostPhase;
 use atoll_model::guard::GuardMode;
 use atoll_model::{
-    Any, Decision, Host, Kind, Migration, Object, Policy, Pool, Reason, Snapshot, Span, Timestamp,
+    Any, Decision, Host, Intent, Kind, Migration, Object, Policy, Pool, Reason, Snapshot, Span,
+    Timestamp,
 };
 
+use super::action::Deed;
+use super::decision::NAME;
 use super::facts::host_of;
 use super::record;
 use super::subject::{Subject, root_of};
-use crate::{Context, elasticity};
+use crate::decision::{Verdict, decide};
+use crate::{Context, Plan, elasticity};
 
 const HOUR: Span = Span::seconds(3_600);
 const DAY: Span = Span::seconds(86_400);
@@ -92,6 +97,15 @@ fn evacuates(cx: &Context, subject: &Subject) -> Option<String> {
     };
     let migration = hosts.find_map(closing)?;
     Some(format!("migration/{} acts: it moves what runs there", migration.name()))
+}
+
+/// What the gate would say.
+pub(super) fn gate(cx: &Context, deed: &Deed) -> GateSays {
+    let plan = Plan { writes: deed.writes.clone(), ..Plan::new(Intent::Edit) };
+    match decide(cx, &Actor::controller(NAME), plan) {
+        Verdict::Commit(_) => GateSays { passes: true, reasons: Vec::new() },
+        Verdict::Hold(_, reasons) | Verdict::Deny(reasons) => GateSays { passes: false, reasons },
+    }
 }
 
 /// Whether one is a host and the other the zone it is in.

@@ -1,8 +1,8 @@
 //! From all votes about one thing to the one that is followed. The rule: votes count once they
 //! have held long enough; whoever asks for more, or cannot tell, keeps anything from being taken
-//! away; of what is left, what can be done goes before what cannot, what may be done before what is
-//! only said, what may be the cause before what only carries it (`Action::rank`), and then the name
-//! decides. All are kept.
+//! away; of what is left, what can be done goes before what the gate refuses, that before what
+//! cannot be done, what may be done before what is only said, what may be the cause before what
+//! only carries it (`Action::rank`), and then the name decides. All are kept.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use atoll_model::centre::decision::Vote;
 use atoll_model::centre::{ActMode, Standing};
 use atoll_model::{Decision, Object, Policy, Reason, Timestamp};
 
+use super::action::{self, Deed};
 use super::subject::Subject;
-use super::{action, back, limit};
+use super::{back, limit};
 use crate::Context;
 
 /// One policy with what it says of the thing.
@@ -22,8 +23,10 @@ struct Voter<'a> {
     /// What it asks for.
     action: Action,
     due: Timestamp,
-    /// What it wants cannot be done, or is somebody else's to do.
-    cannot: bool,
+    /// What is to be done for it; nothing, where that cannot be done or is somebody else's to do.
+    deed: Option<Deed>,
+    /// Why the gate refuses that.
+    refused: Option<String>,
     /// It only says.
     says: bool,
     /// It only records: nobody is kept from anything by it.
@@ -33,6 +36,18 @@ struct Voter<'a> {
 impl Voter<'_> {
     fn direction(&self) -> Direction {
         self.action.direction()
+    }
+
+    /// Where it stands among others: the least goes first.
+    fn order(&self) -> impl Ord + use<'_> {
+        // What is refused today may pass tomorrow.
+        (
+            self.deed.is_none(),
+            self.refused.is_some(),
+            self.says,
+            self.action.rank(),
+            self.policy.name(),
+        )
     }
 }
 
@@ -66,9 +81,9 @@ pub(super) fn weigh<'a>(
         let due = super::due(cx.world, policy, standing);
         let spec = &policy.spec;
         let action = back::wanted(spec, standing);
-        let cannot = of.is_none_or(|of| {
-            action::make(cx, of, &action).is_err()
-                || limit::somebody_else(cx, of, &action).is_some()
+        let deed = of.and_then(|of| {
+            let deed = action::make(cx, of, &action).ok()?;
+            limit::somebody_else(cx, of, &action).is_none().then_some(deed)
         });
         let mode = of.map_or(spec.mode, |of| spec.mode_for(of.environment(), of.tier()));
         Some(Voter {
@@ -76,7 +91,8 @@ pub(super) fn weigh<'a>(
             standing,
             action,
             due,
-            cannot,
+            deed,
+            refused: None,
             says: mode < ActMode::Approve,
             observes: mode == ActMode::Observe,
         })
@@ -84,10 +100,8 @@ pub(super) fn weigh<'a>(
     let (mut blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
     blind.sort_by_key(|voter| voter.policy.name() != own);
-    voters.sort_by(|a, b| {
-        let order = |voter: &Voter| (voter.cannot, voter.says, voter.action.rank());
-        (order(a), a.policy.name()).cmp(&(order(b), b.policy.name()))
-    });
+    ask_gate(cx, &mut voters);
+    voters.sort_by(|a, b| a.order().cmp(&b.order()));
     let more = against_less(&voters, &blind);
     let mut followed: Option<(&Arc<Object<Policy>>, Action)> = None;
     let mut votes = Vec::new();
@@ -112,6 +126,19 @@ pub(super) fn weigh<'a>(
     };
     let blind = blind.iter().map(|voter| voter.policy.name()).collect();
     Weighed { votes, followed, why_not, blind }
+}
+
+/// Asks the gate of what each wants, where there is a choice.
+fn ask_gate(cx: &Context, voters: &mut [Voter]) {
+    if voters.len() < 2 {
+        return;
+    }
+    for voter in voters {
+        let said = voter.deed.as_ref().map(|deed| limit::gate(cx, deed));
+        let said = said.filter(|said| !said.passes).map(|said| said.reasons);
+        voter.refused =
+            said.map(|mut said| said.drain(..).next().map(|r| r.message).unwrap_or_default());
+    }
 }
 
 /// Why nothing is taken away, if somebody asks for more or cannot tell whether they would.
@@ -166,7 +193,10 @@ fn not_followed(
     {
         return Some(more.to_owned());
     }
-    followed.map(|name| format!("policy/{name} goes first"))
+    followed.map(|name| match &voter.refused {
+        Some(why) => format!("policy/{name} goes first, as this is refused: {why}"),
+        None => format!("policy/{name} goes first"),
+    })
 }
 
 fn vote(cx: &Context, voter: &Voter, why: Option<String>) -> Vote {
