@@ -13723,11 +13723,23 @@ export interface components {
             capacity: components["schemas"]["Amount"];
             /**
              * Format: uint32
+             * @description So many more hosts are closed to new instances.
+             * @default 0
+             */
+            closed: number;
+            /**
+             * Format: uint32
              * @description So many hosts instances may be placed on.
              */
             hosts: number;
             /** @description It is taken to be lost. */
             lost?: boolean;
+            /**
+             * Format: uint32
+             * @description So many more are not heard from.
+             * @default 0
+             */
+            silent: number;
             /** @description What of it is reserved. */
             used: components["schemas"]["Amount"];
             /** @description Which. */
