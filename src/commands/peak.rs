@@ -164,7 +164,9 @@ async fn show(global: &Global, one: &One) -> anyhow::Result<Exit> {
     let live = status.phase == PeakPhase::Live;
     let lines = status.applications.iter().map(|row| line(row, now, live)).collect();
     output::print(&output::table(lines, format == Format::Wide))?;
-    output::print_line(&hosts(peak))?;
+    if let Some(hosts) = hosts(peak) {
+        output::print_line(&hosts)?;
+    }
     for cost in &status.cost {
         output::print_line(&costs(status, cost))?;
     }
@@ -208,20 +210,24 @@ fn line(row: &PeakApplication, now: Timestamp, live: bool) -> Vec<Cell> {
     cells
 }
 
-fn hosts(peak: &Object<Peak>) -> String {
-    let hosts = &peak.status.hosts;
+/// The hosts there are for a peak, or were; nothing of one nobody planned for before its end.
+fn hosts(peak: &Object<Peak>) -> Option<String> {
+    let (hosts, over) = (&peak.status.hosts, peak.status.phase >= PeakPhase::GivingBack);
     let known = peak.status.applications.iter().any(|row| row.needed.is_some());
     let room = match (hosts.unplaced, hosts.beyond) {
+        _ if !known && over => return None,
         _ if !known => "nobody knows what it takes yet".to_owned(),
         (0, _) => "with room for all of it".to_owned(),
+        (some, _) if over => format!("{} found no room", many(some, "instance")),
         (some, 0) => format!("{} find no room yet", many(some, "instance")),
         (_, none) => format!("{} find no room, whatever pools make", many(none, "instance")),
     };
     let pools = match hosts.pools {
         0 => String::new(),
+        _ if over => String::new(),
         more => format!(", {more} more from pools"),
     };
-    format!("{}{pools}: {room}", many(hosts.have, "host"))
+    Some(format!("{}{pools}: {room}", many(hosts.have, "host")))
 }
 
 /// The watch room: what is promised, what fires, what is decided about it.

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_model::decision::Holds;
-use atoll_model::peak::{Freezes, PeakApplication, PeakPhase, PeakStatus, Rehearsed, State, Times};
-use atoll_model::rehearsal::report::RehearsalReport;
+use atoll_model::peak::{Freezes, PeakApplication, PeakPhase, PeakStatus, State, Times};
 use atoll_model::{
     Any, Deployment, Environment, Freeze, Host, Intent, Kind, Object, Peak, Reason, Snapshot, Span,
     Timestamp, Write,
@@ -19,16 +18,18 @@ use crate::capacity::ahead;
 use crate::elasticity::{SIGNAL, decide};
 use crate::forecast::Event;
 use crate::query::Query;
-use crate::{Context, Plan, checksum, sooner};
+use crate::{Context, Plan, sooner};
 
 pub(crate) mod cost;
 mod growth;
 mod hosts;
 mod ready;
+mod rehearsed;
 mod report;
 mod touched;
 mod volume;
 
+pub use rehearsed::rehearsed;
 pub use touched::touched;
 pub(crate) use volume::{is_measured, nowhere};
 
@@ -159,28 +160,24 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     let answered = volume::is_answered(cx, peak);
     let early = now < times.scale && (answered || !volume::is_whole(stored));
     let anew = !same || stored.applications.is_empty();
-    status.applications = match (early || anew) && now < times.back {
-        true => volume::plan(cx, peak, &times),
-        false => volume::again(cx, stored, &times, now >= times.scale),
-    };
+    // Once it has ended, what it had stands, and not what there is since.
+    let last = now <= times.ends + EVERY && stored.phase < PeakPhase::GivingBack && !anew;
+    if now < times.ends || last {
+        status.applications = match (early || anew) && now < times.ends {
+            true => volume::plan(cx, peak, &times),
+            false => volume::again(cx, stored, &times, now >= times.scale),
+        };
+        status.applications.iter_mut().for_each(|row| had(cx, row));
+        status.hosts = hosts::look(cx, environment, &status.applications);
+    }
     if answered {
         status.planned_at = Some(now);
     }
     status.observed_generation = peak.meta.generation;
-    for row in &mut status.applications {
-        let deployment = cx.world.get::<Deployment>(&row.deployment);
-        row.have = deployment.map_or(0, |deployment| deployment.status.ready);
-        row.release = deployment.and_then(|deployment| {
-            deployment.spec.release.clone().or_else(|| deployment.status.release.clone())
-        });
-        row.missing = row.needed.unwrap_or(0).saturating_sub(row.have);
-        row.load = report::load(cx, &row.deployment).map(decide::round).or(row.load);
-    }
     if now < times.ends {
         status.cost = cost::cost(cx, &status.applications, &times);
         status.budgets = cost::budgets(cx, &status, &times);
     }
-    status.hosts = hosts::look(cx, environment, &status.applications);
     keep(now, &mut status);
     report::watch(cx, peak.meta.created_at, environment, &mut status);
     status.phase = phase(now, &status);
@@ -197,6 +194,17 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     }
     status.reasons = reasons(cx, peak, &status);
     status
+}
+
+/// What there is of one row, and what comes.
+fn had(cx: &Context, row: &mut PeakApplication) {
+    let deployment = cx.world.get::<Deployment>(&row.deployment);
+    row.have = deployment.map_or(0, |deployment| deployment.status.ready);
+    row.release = deployment.and_then(|deployment| {
+        deployment.spec.release.clone().or_else(|| deployment.status.release.clone())
+    });
+    row.missing = row.needed.unwrap_or(0).saturating_sub(row.have);
+    row.load = report::load(cx, &row.deployment).map(decide::round).or(row.load);
 }
 
 fn phase(now: Timestamp, status: &PeakStatus) -> PeakPhase {
@@ -266,38 +274,10 @@ fn keep(now: Timestamp, status: &mut PeakStatus) {
     status.fetching = now >= times.prefetch && now < times.ends;
 }
 
-/// A checksum of what a peak declares, which its labels are no part of.
-fn basis(spec: &Peak) -> u32 {
-    let sum = checksum([serde_json::to_vec(spec).unwrap_or_default().as_slice()]);
-    (sum ^ (sum >> 32)) as u32
-}
-
-/// Keeps what came of a rehearsal of a peak as it was then.
-pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) -> Plan {
-    let name = then.name();
-    let Some(peak) = cx.world.get::<Peak>(name) else { return Plan::nothing() };
-    let rows = peak.status.applications.iter();
-    let needed = rows.filter_map(|row| Some((row.deployment.clone(), row.needed?))).collect();
-    let broken = report.checks.iter().find(|check| !check.held);
-    let told = match broken {
-        Some(check) => format!("{}: {}", check.what, check.found),
-        None => format!("{} checks held", report.checks.len()),
-    };
-    let mut new = Object::clone(peak);
-    let held = report.held;
-    let (generation, spec) = (then.meta.generation, Some(basis(&then.spec)));
-    new.status.rehearsed = Some(Rehearsed { at: cx.now, held, generation, spec, needed, told });
-    let mut plan = Plan::new(Intent::Observe);
-    let word = if held { "held" } else { "did not hold" };
-    plan.reasons.push(Reason::new("rehearsed", format!("{name} was rehearsed, and {word}")));
-    plan.writes.push(Write::Put(Any::Peak(Arc::new(new))));
-    plan
-}
-
 /// Why it is as it is: what there is no plan for, what is late, and what stands in its way.
 fn reasons(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if status.phase == PeakPhase::Over {
+    if status.phase >= PeakPhase::GivingBack {
         return reasons;
     }
     let unplanned = status.applications.iter().filter(|row| row.needed.is_none());

@@ -1,6 +1,6 @@
 //! How far a peak is, in words.
 
-use atoll_model::peak::{PeakPhase, State, when};
+use atoll_model::peak::{PeakApplication, PeakPhase, State, when};
 use atoll_model::{Object, Peak, many};
 
 use super::{Told, word};
@@ -18,7 +18,7 @@ pub(super) fn words(old: &Object<Peak>, new: &Object<Peak>) -> Option<String> {
             (_, kept) => format!(", {kept} kept"),
         };
         let late = status.checks.iter().filter(|check| check.state == State::Late).count();
-        let late = if late == 0 || status.phase == PeakPhase::Over {
+        let late = if late == 0 || status.phase >= PeakPhase::GivingBack {
             String::new()
         } else {
             format!(", {late} late")
@@ -59,8 +59,10 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             format!("{name} is made ready for {when} in {place}: {takes}, {kept} kept.")
         }
         PeakPhase::Live => format!("{name} is there, {when} in {place}: {takes}."),
-        PeakPhase::GivingBack => format!("{name} was {when} in {place}: {kept} are still kept."),
-        PeakPhase::Over => format!("{name} was {when} in {place}."),
+        PeakPhase::GivingBack if kept > 0 => {
+            format!("{name} was {when} in {place}: {kept} are still kept.")
+        }
+        PeakPhase::GivingBack | PeakPhase::Over => format!("{name} was {when} in {place}."),
     };
     if cx.now < starts {
         let open = status.checks.iter().filter(|check| check.state == State::Open);
@@ -72,7 +74,8 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             .collect(),
         );
     }
-    for row in status.applications.iter().filter(|row| row.missing > 0).take(5) {
+    let missing = |row: &&PeakApplication| row.missing > 0 && cx.now < ends;
+    for row in status.applications.iter().filter(missing).take(5) {
         told.see(format!("autoscaler/{}", row.deployment));
     }
     if let Some(report) = &status.report {
@@ -81,8 +84,9 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             return;
         }
         let broken = report.broken.values().filter(|time| **time > 0).count();
+        let seen = if cx.now < ends { "seen so far" } else { "seen while it was there" };
         told.next.push(format!(
-            "seen so far: {} broken, {} and {}",
+            "{seen}: {} broken, {} and {}",
             many(broken, "objective"),
             many(report.alerts.len(), "alert"),
             many(report.decisions.len(), "decision")
