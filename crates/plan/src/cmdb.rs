@@ -62,7 +62,10 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
                 Some(Any::Migration(m)) => m.spec.closes(&m.status, host),
                 _ => false,
             };
-            let is_over = |any: Option<&Any>| matches!(any, Some(Any::Migration(m)) if m.status.phase.is_over());
+            let is_over = |any: Option<&Any>| match any {
+                Some(Any::Migration(m)) => m.status.phase.is_over(),
+                _ => false,
+            };
             // One that is over may keep them closed: until when is told otherwise then.
             let ends = is_over(old) != is_over(new);
             let all = hosts(old).into_iter().chain(hosts(new));

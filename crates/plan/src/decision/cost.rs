@@ -74,8 +74,8 @@ pub(super) fn cost(case: &Case) -> Opinion {
     opinion
 }
 
-/// What budgets would say to a migration, were a person to make it: what they would hold it for, and
-/// what they would only tell.
+/// What budgets would say to a migration, were a person to make it: what they would hold it for,
+/// and what they would only tell.
 pub(crate) fn of_migration(cx: &Context, spec: &Migration) -> (Vec<Reason>, Vec<Reason>) {
     let made = Any::Migration(Arc::new(Object::new("", spec.clone())));
     let plan = Plan { writes: vec![Write::Put(made)], ..Plan::new(Intent::Edit) };

@@ -55,8 +55,8 @@ pub(super) fn place_all(
 }
 
 /// Whether an edit lets a migration move what it did not before: it is made, goes on after it was
-/// paused, or moves something else or elsewhere. One that is paused begins nothing, whatever else is
-/// edited, and is looked at when it goes on.
+/// paused, or moves something else or elsewhere. One that is paused begins nothing, whatever else
+/// is edited, and is looked at when it goes on.
 fn goes_on(old: Option<&Arc<Object<Migration>>>, new: &Object<Migration>) -> bool {
     let spec = &new.spec;
     let ends = new.meta.deleting() || spec.cancelled || new.status.phase.is_over();
