@@ -30,6 +30,7 @@ mod facts;
 mod limit;
 mod measure;
 mod open;
+pub(crate) mod own;
 mod record;
 pub mod replay;
 mod subject;

@@ -12,7 +12,7 @@ use atoll_model::{
 };
 
 use super::subject::parts;
-use crate::centre::back;
+use crate::centre::own;
 
 /// Changes longer ago are not suspected.
 const LOOKED_BACK: Span = Span::seconds(2 * 3600);
@@ -31,8 +31,10 @@ const TOLD: usize = 5;
 const DEPTH: u32 = 3;
 /// What is needed counts so much less than what needs it.
 const NEEDED: f64 = 0.6;
-/// What a decision gave back follows what it was taken for: it comes after all that went before.
-const GIVEN_BACK: f64 = 0.001;
+/// What a decision changed follows what it did that for: it comes after all that went before.
+const OWN: f64 = 0.001;
+/// What one gave back comes after that.
+const GIVEN_BACK: f64 = 0.000_001;
 
 /// What most likely caused an alert about `subject` that has held since `at`.
 pub(super) fn suspect(world: &Snapshot, subject: &str, at: Timestamp) -> Option<Suspect> {
@@ -146,9 +148,12 @@ impl Search<'_> {
                 let change = format!("version {} of {} went live", step.version, config.name());
                 let mut why = format!("{} is configured by it", application.name());
                 let mut near = direct / NEEDED * 0.9;
-                if back::gave_back(self.world, config, step) {
+                if own::gave_back(self.world, config, step) {
                     why.push_str(", and a decision gave back what it had taken");
                     near *= GIVEN_BACK;
+                } else if own::switched(self.world, config, step, deployment.name()) {
+                    why.push_str(", and a decision switched it for what was so before");
+                    near *= OWN;
                 }
                 let id = format!("config/{}", config.name());
                 self.consider(&id, &change, step.at, near, &why);
@@ -158,16 +163,24 @@ impl Search<'_> {
 
     fn deployment(&mut self, of: &Object<Deployment>, direct: f64, related: &str) {
         let object = format!("deployment/{}", of.name());
+        let world = self.world;
+        // A way back that a decision began follows what it was to end.
+        let weighed = |began: Timestamp| match own::took_back(world, of.name(), began) {
+            true => (direct * OWN, format!("{related}, and a decision took it back")),
+            false => (direct, related.to_owned()),
+        };
         if let Some(rollout) = &of.status.rollout {
             let verb = if rollout.back { "is taken back to" } else { "rolls out" };
             let change = format!("{} {verb} {}", of.name(), rollout.to);
             let moved =
                 if rollout.progress_at <= self.at { rollout.progress_at } else { rollout.since };
-            self.consider(&object, &change, moved, direct, related);
+            let (near, why) = weighed(rollout.since);
+            self.consider(&object, &change, moved, near, &why);
         }
         if let Some(failed) = &of.status.failed {
             let change = format!("{} was given up in {}", failed.release, of.name());
-            self.consider(&object, &change, failed.at, direct, related);
+            let (near, why) = weighed(failed.at);
+            self.consider(&object, &change, failed.at, near, &why);
         }
         for analysis in self.world.derived::<Analysis>(of.name()) {
             let change = format!("{} rolled out {}", of.name(), analysis.spec.release);
@@ -178,7 +191,8 @@ impl Search<'_> {
         if let Some(rolled) = &of.status.rolled {
             let change = format!("{} went from {} to {}", of.name(), rolled.from, rolled.to);
             let moved = if rolled.at <= self.at { rolled.at } else { rolled.since };
-            self.consider(&object, &change, moved, direct, related);
+            let (near, why) = weighed(rolled.since);
+            self.consider(&object, &change, moved, near, &why);
         }
         let Some(heads) = of.heading_for() else { return };
         for release in self.world.releases_of(&of.spec.application).filter(|r| *r.name() == heads) {
@@ -201,7 +215,12 @@ impl Search<'_> {
         };
         if let Some(at) = host.status.since {
             let change = format!("{name} {change}");
-            self.consider(&format!("host/{name}"), &change, at, direct, related);
+            let closed = host.status.phase != HostPhase::Unknown;
+            let (near, why) = match closed && own::emptied(self.world, host, at) {
+                true => (direct * OWN, format!("{related}, and a decision emptied it")),
+                false => (direct, related.to_owned()),
+            };
+            self.consider(&format!("host/{name}"), &change, at, near, &why);
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use atoll_model::centre::Standing;
 use atoll_model::centre::action::{Action, GiveBack, Taken, What};
-use atoll_model::config::WentLive;
 use atoll_model::{
     Any, Autoscaler, Config, Decision, Deployment, Object, Policy, Reason, Snapshot, Span,
     Timestamp, Write,
@@ -81,21 +80,6 @@ pub(crate) fn lent<'a>(
         };
         ours && is_open(world, decision)
     })
-}
-
-/// Whether a version of a configuration went live because a decision gave a value back: it is the
-/// first after that.
-pub(crate) fn gave_back(world: &Snapshot, config: &Object<Config>, step: &WentLive) -> bool {
-    let mut returned = world.all::<Decision>().filter_map(|decision| {
-        let taken = decision.status.taken.as_ref()?;
-        match &taken.what {
-            What::Value { config: of, .. } if of == config.name() => taken.returned_at,
-            _ => None,
-        }
-    });
-    let lately = &config.status.lately;
-    returned
-        .any(|at| at <= step.at && !lately.iter().any(|other| at <= other.at && other.at < step.at))
 }
 
 fn is_as_left(world: &Snapshot, what: &What) -> bool {
