@@ -83,8 +83,19 @@ fn rolls_back(subject: &Subject) -> Option<String> {
         return Some(format!("it is on its way back to {} already", rollout.to));
     }
     let guard = &subject.application?.spec.rollout.guard;
-    let watched = guard.mode == GuardMode::Enforce;
-    watched.then(|| format!("the guard acts: it watches the rollout of {}", rollout.to))
+    if guard.mode != GuardMode::Enforce {
+        return None;
+    }
+    let (deployment, to) = (subject.deployment?, &rollout.to);
+    let asks = |reason: &Reason| ["guard-stop", "guard-insufficient"].contains(&&*reason.code);
+    if !deployment.status.reasons.iter().any(asks) {
+        return Some(format!("the guard acts: it watches the rollout of {to}"));
+    }
+    let id = format!("deployment/{}", deployment.name());
+    Some(format!(
+        "the guard has stopped the rollout of {to} and asks somebody: atoll abort {id} goes back, \
+         atoll promote {id} goes on"
+    ))
 }
 
 fn evacuates(cx: &Context, subject: &Subject) -> Option<String> {

@@ -123,3 +123,61 @@ fn one(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::deployment::DeploymentStatus;
+    use atoll_model::{Application, Deployment, Object, Snapshot, Timestamp};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Measurements;
+    use crate::centre::limit::somebody_else;
+
+    /// What the policy against bad releases says of a deployment that stands so, and who acts.
+    fn told(status: Value) -> (String, Option<String>) {
+        let application: Application =
+            serde_json::from_value(json!({ "run": { "command": ["x"] } })).unwrap();
+        let spec: Deployment =
+            serde_json::from_value(json!({ "application": "shop", "environment": "prod" }))
+                .unwrap();
+        let mut shop = Object::new("shop.prod", spec);
+        shop.status = serde_json::from_value::<DeploymentStatus>(status).unwrap();
+        let world: Snapshot = crate::testing::world([
+            Any::Application(Arc::new(Object::new("shop", application))),
+            Any::Deployment(Arc::new(shop)),
+        ]);
+        let measured = Measurements::default();
+        let cx = Context { world: &world, measured: &measured, now: Timestamp(520_000) };
+        let all = crate::centre::built_in().unwrap();
+        let bad = all.iter().find(|any| any.name() == "bad-release").unwrap();
+        let bad = &bad.of::<Policy>().unwrap().spec;
+        let subject = Subject::find(&world, "deployment/shop.prod").unwrap();
+        let (firing, values) = (Firing::of(&world), BTreeMap::new());
+        let scene = Scene::new(&cx, &subject, &firing, &values);
+        let message = Ready::read(bad).unwrap().message.fill(&scene, &mut MOST_STEPS.clone());
+        (message, somebody_else(&cx, &subject, &bad.action).map(|reason| reason.message))
+    }
+
+    #[test]
+    fn a_bad_release_is_told_as_it_stands() {
+        let since = Timestamp(1_000);
+        let rollout = json!({ "to": "shop-2", "since": since, "progressAt": since });
+        let runs = json!({ "release": "shop-1", "rollout": rollout.clone() });
+        let (message, who) = told(runs);
+        assert_eq!(message, "shop.prod is on the way to shop-2 for 519s, and  fire since");
+        assert_eq!(who.unwrap(), "the guard acts: it watches the rollout of shop-2");
+        let (_, who) = told(json!({
+            "phase": "paused", "release": "shop-1", "rollout": rollout,
+            "reasons": [{ "code": "guard-stop", "message": "errors got worse" }],
+        }));
+        let asks = "the guard has stopped the rollout of shop-2 and asks somebody: atoll abort \
+                    deployment/shop.prod goes back, atoll promote deployment/shop.prod goes on";
+        assert_eq!(who.unwrap(), asks);
+        let (message, who) = told(json!({ "release": "shop-2", "goodSince": since }));
+        assert_eq!(message, "shop.prod runs shop-2 for 519s, and  fire since");
+        assert_eq!(who, None);
+    }
+}
