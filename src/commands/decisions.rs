@@ -276,7 +276,9 @@ fn render(told: &DecisionReplay, paint: Paint) -> String {
     let other = told.differences.len();
     let tone = if other > 0 { Tone::Busy } else { Tone::Good };
     let said = format!("{other} of {} decisions would come out otherwise", told.decisions);
-    let mut text = format!("{}\n", paint.tone(tone, &said));
+    let remark = |it: &Reason| format!("{}\n", paint.tone(Tone::Busy, &plain(&it.to_string())));
+    let mut text: String = told.remarks.iter().map(remark).collect();
+    text.push_str(&format!("{}\n", paint.tone(tone, &said)));
     for one in &told.differences {
         let at = one.at.map(|at| format!("{at}  ")).unwrap_or_default();
         text.push_str(&format!("  {at}{}  {}\n", one.decision, one.subject));
@@ -285,6 +287,10 @@ fn render(told: &DecisionReplay, paint: Paint) -> String {
     }
     if told.unknown > 0 {
         text.push_str(&format!("{} cannot be told with what was kept\n", told.unknown));
+    }
+    for one in &told.untold {
+        text.push_str(&format!("  {}  {}\n", one.decision, one.subject));
+        text.push_str(&format!("    {}\n", paint.tone(Tone::Dim, &plain(&one.why))));
     }
     text.push_str("only what led to a decision is kept: votes nobody cast then are not found\n");
     text

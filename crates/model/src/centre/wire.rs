@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::object::Reason;
 use crate::time::{Span, Timestamp};
 
 /// Asks to decide again.
@@ -29,6 +30,12 @@ pub struct DecisionReplay {
     pub same: u32,
     /// So many were kept without their inputs, or cannot be told with them.
     pub unknown: u32,
+    /// Of these, which and why, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Untold>,
+    /// What is odd about the policies that were tried, as it is told when they are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Reason>,
     /// The others, the latest first.
     pub differences: Vec<DecidedOtherwise>,
 }
@@ -50,4 +57,16 @@ pub struct DecidedOtherwise {
     pub would: String,
     /// Why.
     pub because: String,
+}
+
+/// One decision that cannot be told again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Untold {
+    /// Which.
+    pub decision: String,
+    /// About what.
+    pub subject: String,
+    /// Why not.
+    pub why: String,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atoll_model::centre::action::Action;
 use atoll_model::name::Problem;
-use atoll_model::{Config, Policy, Snapshot};
+use atoll_model::{Config, Object, Policy, Reason, Snapshot};
 use serde_json::Value;
 
 use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
@@ -89,8 +89,28 @@ fn never_so(one: &Comparison) -> Option<String> {
     }
 }
 
+/// What can be written and is hardly meant, by what there is: it is told, not refused.
+pub(crate) fn remarks(cx: &Context, policy: &Object<Policy>) -> Vec<Reason> {
+    let (id, spec) = (format!("policy/{}", policy.name()), &policy.spec);
+    let unknown = unknown_field(cx, spec).map(|field| {
+        let kind = spec.subjects.kind.lower();
+        let message = format!("{id}: when reads {field}, which no {kind} there is has");
+        let hint = "if it is not misspelt, has(…) asks whether it is there";
+        Reason::new("unknown-field", message).hint(hint)
+    });
+    let compared = odd_comparison(cx, spec).map(|odd| {
+        let message = format!("{id}: when compares {odd}");
+        Reason::new("odd-comparison", message).hint("what is of another kind is never equal")
+    });
+    let switch = odd_switch(cx.world, spec).map(|odd| {
+        let hint = "it would be told only once it is to be set";
+        Reason::new("odd-switch", format!("{id}: {odd}")).hint(hint)
+    });
+    unknown.into_iter().chain(compared).chain(switch).collect()
+}
+
 /// What a condition compares with something it never is, by what there is: a number with a text.
-pub(crate) fn odd_comparison(cx: &Context, policy: &Policy) -> Option<String> {
+fn odd_comparison(cx: &Context, policy: &Policy) -> Option<String> {
     with_scenes(cx, policy, odd_among)
 }
 
@@ -132,7 +152,7 @@ fn odd_among(ready: &Ready, scenes: &[Scene]) -> Option<String> {
 }
 
 /// What is odd about the value a policy would set, where the configuration is there.
-pub(crate) fn odd_switch(world: &Snapshot, policy: &Policy) -> Option<String> {
+fn odd_switch(world: &Snapshot, policy: &Policy) -> Option<String> {
     let Action::Switch(to) = &policy.action else { return None };
     let config = world.get::<Config>(to.config.as_ref()?)?;
     let spec = &config.spec;
@@ -159,7 +179,7 @@ fn kind(value: &Value) -> Option<(&'static str, Option<Literal>)> {
 
 /// A field that the condition of a policy reads and is there for none of the subjects there are: it
 /// may be misspelt, or not be there yet. What is asked for with `has` may be missing.
-pub(crate) fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
+fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
     with_scenes(cx, policy, unknown_among)
 }
 

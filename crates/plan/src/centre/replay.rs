@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use atoll_model::centre::action::{Action, Direction};
 use atoll_model::centre::decision::DecisionStatus;
-use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay};
+use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay, Untold};
 use atoll_model::centre::{ActMode, Measured};
 use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::Context;
 enum Said {
     No,
     Yes,
-    Unknown,
+    Unknown(String),
 }
 
 /// Decides again with these policies in place of those of the same names.
@@ -47,13 +47,18 @@ pub fn replay(
     let made = |decision: &Object<Decision>| decision.meta.created_at.unwrap_or_default();
     let mut all: Vec<_> = cx.world.all::<Decision>().filter(|d| made(d) >= from).collect();
     all.sort_by_key(|decision| std::cmp::Reverse((made(decision), decision.meta.name.clone())));
-    let mut told = DecisionReplay::default();
+    let remarks = changed.iter().flat_map(|policy| super::check::remarks(cx, policy)).collect();
+    let mut told = DecisionReplay { remarks, ..DecisionReplay::default() };
+    let untold = |decision: &Object<Decision>, why: String| {
+        let (subject, decision) = (decision.spec.subject.clone(), decision.meta.name.clone());
+        Untold { decision, subject, why }
+    };
     // What is given back follows from what was decided before, and from nothing that was seen.
     all.retain(|decision| !matches!(decision.status.action, Some(Action::GiveBack(_))));
     for decision in all {
         told.decisions += 1;
         if decision.status.inputs.is_empty() {
-            told.unknown += 1;
+            told.untold.push(untold(decision, "nothing was kept of what was seen".to_owned()));
             continue;
         }
         match again(cx, decision, &policies, changed) {
@@ -77,9 +82,10 @@ pub fn replay(
                     });
                 }
             }
-            Err(()) => told.unknown += 1,
+            Err(why) => told.untold.push(untold(decision, why)),
         }
     }
+    told.unknown = told.untold.len() as u32;
     Ok(told)
 }
 
@@ -102,14 +108,14 @@ struct Voter<'a> {
     mode: ActMode,
 }
 
-/// What would be decided, and why; an error, where it cannot be told, also of one of those that are
+/// What would be decided, and why; why not, where it cannot be told, also of one of those that are
 /// tried. As in `weigh.rs`, but for what nobody kept: what could not be done then.
 fn again(
     cx: &Context,
     decision: &Object<Decision>,
     policies: &BTreeMap<&str, &Policy>,
     tried: &[Object<Policy>],
-) -> Result<(String, String), ()> {
+) -> Result<(String, String), String> {
     let (status, inputs) = (&decision.status, &decision.status.inputs);
     let kind = decision.spec.subject.split_once('/').map_or("", |(kind, _)| kind);
     let of_kind = policies.iter().filter(|(_, policy)| {
@@ -127,8 +133,12 @@ fn again(
         })
         .collect();
     let is_tried = |voter: &Voter| tried.iter().any(|policy| policy.name() == voter.name);
-    if said.iter().any(|voter| is_tried(voter) && matches!(voter.said, Said::Unknown)) {
-        return Err(());
+    let unknown = |voter: &Voter| match &voter.said {
+        Said::Unknown(why) => Some(format!("policy/{}: {why}", voter.name)),
+        _ => None,
+    };
+    if let Some(why) = said.iter().filter(|voter| is_tried(voter)).find_map(unknown) {
+        return Err(why);
     }
     let up = |voter: &Voter| {
         voter.policy.action.direction() == Direction::Up && voter.mode != ActMode::Observe
@@ -150,7 +160,7 @@ fn again(
     }
     let own = status.policy.as_str();
     match said.iter().find(|voter| voter.name == own) {
-        Some(Voter { said: Said::Unknown, .. }) => Err(()),
+        Some(Voter { said: Said::Unknown(why), .. }) => Err(format!("policy/{own}: {why}")),
         Some(Voter { said: Said::Yes, .. }) => {
             Ok(("nothing".to_owned(), format!("policy/{own} would not have held long enough")))
         }
@@ -212,12 +222,12 @@ fn seen(
 fn ask(policy: &Policy, inputs: &BTreeMap<String, Value>) -> Said {
     let ready = match Ready::read(policy) {
         Ok(ready) => ready,
-        Err(_) => return Said::Unknown,
+        Err((path, wrong)) => return Said::Unknown(format!("{path}: {wrong}")),
     };
     match holds(&ready.when, &Kept(inputs)) {
         Ok(true) => Said::Yes,
         Ok(false) => Said::No,
-        Err(_) => Said::Unknown,
+        Err(failure) => Said::Unknown(failure),
     }
 }
 

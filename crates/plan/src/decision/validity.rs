@@ -92,9 +92,7 @@ pub(super) fn references(case: &Case) -> Opinion {
         opinion.note(any, count::remarks(&world, stored.as_ref(), any));
         opinion.note(any, pool::for_new_only(stored.as_ref(), any));
         opinion.note(any, left_outside(&world, stored.as_ref(), any));
-        opinion.note(any, unknown_field(case, &world, any));
-        opinion.note(any, odd_comparison(case, &world, any));
-        opinion.note(any, odd_switch(&world, any));
+        opinion.note(any, odd_policy(case, &world, any));
         opinion.note(any, unpriced(case, &world, any));
         opinion.note(any, long_over(case, any));
         opinion.note(any, priced_twice(case, &world, any));
@@ -187,30 +185,10 @@ fn left_outside(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Option<Rea
     Some(Reason::new("left-outside", message).hint(hint))
 }
 
-/// A policy whose condition reads what nothing there is has.
-fn unknown_field(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
-    let Any::Policy(policy) = any else { return None };
-    let field = centre::check::unknown_field(&Context { world, ..*case.cx }, &policy.spec)?;
-    let kind = policy.spec.subjects.kind.lower();
-    let message = format!("{}: when reads {field}, which no {kind} there is has", any.id());
-    let hint = "if it is not misspelt, has(…) asks whether it is there";
-    Some(Reason::new("unknown-field", message).hint(hint))
-}
-
-/// A policy whose condition compares what is never alike.
-fn odd_comparison(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
-    let Any::Policy(policy) = any else { return None };
-    let odd = centre::check::odd_comparison(&Context { world, ..*case.cx }, &policy.spec)?;
-    let message = format!("{}: when compares {odd}", any.id());
-    Some(Reason::new("odd-comparison", message).hint("what is of another kind is never equal"))
-}
-
-/// A policy that would set what its configuration does not have, or to what that never is.
-fn odd_switch(world: &Snapshot, any: &Any) -> Option<Reason> {
-    let Any::Policy(policy) = any else { return None };
-    let odd = centre::check::odd_switch(world, &policy.spec)?;
-    let hint = "it would be told only once it is to be set";
-    Some(Reason::new("odd-switch", format!("{}: {odd}", any.id())).hint(hint))
+/// What is odd about a policy.
+fn odd_policy(case: &Case, world: &Snapshot, any: &Any) -> Vec<Reason> {
+    let Any::Policy(policy) = any else { return Vec::new() };
+    centre::check::remarks(&Context { world, ..*case.cx }, policy)
 }
 
 /// A peak that has ended before anybody spoke of it.

@@ -265,7 +265,10 @@ impl Script {
         let told = replay::replay(&self.sim.context(), &[Object::new(name, spec)], None);
         let told = told.map_err(|reasons| format!("{reasons:?}"))?;
         let (all, same, unknown) = (told.decisions, told.same, told.unknown);
+        self.said.extend(told.remarks.iter().map(|remark| format!("note: {remark}")));
         self.said.push(format!("{same} of {all} the same, {unknown} not known"));
+        let untold = told.untold.iter();
+        self.said.extend(untold.map(|one| format!("  {}: {}", one.decision, one.why)));
         for other in told.differences {
             self.said.push(format!("{}: {} -> {}", other.decision, other.was, other.would));
             self.said.push(format!("  {}", other.because));
