@@ -1,17 +1,19 @@
 //! Whether a policy can be what it is meant to be: its expressions are read before it is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use atoll_model::centre::ActMode;
 use atoll_model::centre::action::Action;
 use atoll_model::name::Problem;
-use atoll_model::{Config, Object, Policy, Reason, Snapshot};
+use atoll_model::quantity::Portion;
+use atoll_model::{Application, Config, Object, Policy, Reason, Snapshot};
 use serde_json::Value;
 
 use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
-use super::subject::Subject;
+use super::subject::{Subject, TIER};
 use super::vote::Ready;
 use crate::Context;
-use crate::expression::{Comparison, Facts, Literal};
+use crate::expression::{Comparison, Expression, Facts, Literal};
 
 /// The facts whose fields are numbers, and those of their fields that are none.
 const NUMBERS: [(&str, &[&str]); 5] = [
@@ -59,7 +61,10 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         let message = "reads before, which is known only in expect.that".to_owned();
         problems.push(problem("when", message));
     }
+    problems.extend(no_change(&policy.action).map(|(path, message)| problem(path, message)));
     let measured = |name: &str| policy.values.iter().any(|value| value.name == name);
+    let before = ready.that.as_ref().and_then(|that| unknown_before(that, measured));
+    problems.extend(before.map(|message| problem("expect.that", message)));
     for (path, names) in read {
         let unknown = names.into_iter().filter(|name| !measured(name));
         problems.extend(unknown.map(|name| {
@@ -67,6 +72,36 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// Why an action asks for no change.
+fn no_change(action: &Action) -> Option<(&'static str, String)> {
+    let (path, by) = match action {
+        Action::Raise(change) => ("action.raise.by", change.by),
+        Action::Lower(change) => ("action.lower.by", change.by),
+        Action::Borrow(change) => ("action.borrow.by", change.by),
+        _ => return None,
+    };
+    is_none(by).then(|| (path, "is nothing; it is one at least".to_owned()))
+}
+
+fn is_none(portion: Portion) -> bool {
+    matches!(portion, Portion::Count(0) | Portion::Percent(0))
+}
+
+/// Why what is read of how it was before is never there.
+fn unknown_before(that: &Expression, measured: impl Fn(&str) -> bool) -> Option<String> {
+    let (read, asked) = that.paths_of(BEFORE);
+    read.into_iter().chain(asked).find_map(|path| match path.as_slice() {
+        ["values", name, ..] if !measured(name) => {
+            Some(format!("reads before.values.{name}, and no value of that name is measured"))
+        }
+        [name, ..] if !NAMES[..BEFORE].contains(name) => {
+            let known = NAMES[..BEFORE].join(", ");
+            Some(format!("reads before.{name}, which is not known; there are {known}"))
+        }
+        _ => None,
+    })
 }
 
 /// Why something is never what it is compared with, whatever there is.
@@ -106,7 +141,54 @@ pub(crate) fn remarks(cx: &Context, policy: &Object<Policy>) -> Vec<Reason> {
         let hint = "it would be told only once it is to be set";
         Reason::new("odd-switch", format!("{id}: {odd}")).hint(hint)
     });
-    unknown.into_iter().chain(compared).chain(switch).collect()
+    let inert = inert(spec).into_iter();
+    let inert = inert.map(|(why, hint)| Reason::new("inert", format!("{id}: {why}")).hint(hint));
+    let tiers = nobodys_tiers(cx.world, spec).into_iter().map(|tier| {
+        let message = format!("no application has tier {tier} yet; {id} is for when one has");
+        Reason::new("not-there-yet", message)
+    });
+    unknown.into_iter().chain(compared).chain(switch).chain(inert).chain(tiers).collect()
+}
+
+/// What of a policy that may act keeps it, or does nothing, and what to write instead.
+fn inert(policy: &Policy) -> Vec<(&'static str, &'static str)> {
+    let mut modes = policy.modes.iter().map(|rule| rule.mode).chain([policy.mode]);
+    if !modes.any(|mode| mode >= ActMode::Approve) {
+        return Vec::new();
+    }
+    let limits = &policy.limits;
+    let all = [
+        (
+            limits.per_hour == 0,
+            "limits.perHour is 0: it never acts",
+            "to have it only said, mode: advise",
+        ),
+        (
+            limits.per_day == 0,
+            "limits.perDay is 0: it never acts",
+            "to have it only said, mode: advise",
+        ),
+        (
+            is_none(limits.share),
+            "limits.share is 0: one may be under way all the same",
+            "to have it only said, mode: advise",
+        ),
+        (
+            policy.escalate_after == 0,
+            "escalateAfter is 0: nobody is called, however often it does not help",
+            "2 is usual",
+        ),
+    ];
+    all.into_iter().filter(|(is, ..)| *is).map(|(_, why, hint)| (why, hint)).collect()
+}
+
+/// The tiers a policy has modes for and no application has.
+fn nobodys_tiers<'a>(world: &Snapshot, policy: &'a Policy) -> BTreeSet<&'a str> {
+    let named = policy.modes.iter().flat_map(|rule| &rule.tiers).map(String::as_str);
+    let has = |application: &Object<Application>, tier: &str| {
+        application.meta.labels.get(TIER).is_some_and(|own| own == tier)
+    };
+    named.filter(|tier| !world.all::<Application>().any(|it| has(it, tier))).collect()
 }
 
 /// What a condition compares with something it never is, by what there is: a number with a text.
@@ -239,6 +321,21 @@ mod tests {
         assert!(told("peers.ready in ['3']").contains("peers.ready is a number"));
         assert_eq!(told("environment.metadata.name != 'prod' && capacity != null"), "");
         assert!(told("before.cpu > values.cpu").contains("when: reads before"));
+        let then = |that: &str| {
+            let mut policy = policy("values.cpu > 0.9");
+            policy.expect.that = that.to_owned();
+            let problems = problems(&policy);
+            problems.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
+        };
+        assert_eq!(then("values.cpu < before.values.cpu || has(before.host)"), "");
+        assert!(then("before.x > 1").contains("expect.that: reads before.x, which is not known"));
+        assert!(then("before.before.x > 1").contains("reads before.before"));
+        assert!(then("has(before.values.x)").contains("reads before.values.x, and no value"));
+        let raise = |by: &str| {
+            let action = serde_json::from_value(serde_json::json!({ "raise": { "by": by } }));
+            problems(&Policy { action: action.unwrap(), ..policy("true") }).len()
+        };
+        assert_eq!([raise("0"), raise("0%"), raise("1"), raise("1%")], [1, 1, 0, 0]);
         let told = problems(&Policy { message: "{{values.nope}}".to_owned(), ..policy("true") });
         assert!(told[0].to_string().contains("message: reads values.nope"), "{told:?}");
     }

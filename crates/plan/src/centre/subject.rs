@@ -9,7 +9,7 @@ use atoll_model::{Any, Application, Deployment, Host, Instance, Kind, Object, Po
 use serde_json::{Value, json};
 
 /// The label of applications that names their tier.
-const TIER: &str = "tier";
+pub(super) const TIER: &str = "tier";
 
 /// One thing a decision may be about.
 #[derive(Clone, Debug)]

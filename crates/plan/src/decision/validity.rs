@@ -140,7 +140,10 @@ fn not_there_yet(world: &Snapshot, any: &Any) -> Vec<Reason> {
                 _ => None,
             };
             let config = config.map(|name| (Kind::Config, name));
-            environments.map(|name| (Kind::Environment, name.as_str())).chain(config).collect()
+            let environments = environments.map(|name| (Kind::Environment, name.as_str()));
+            let applications = spec.subjects.applications.iter();
+            let applications = applications.map(|name| (Kind::Application, name.as_str()));
+            environments.chain(applications).chain(config).collect()
         }
         Any::Application(application) => {
             let calls = application.spec.scaling.iter().flat_map(|scaling| scaling.calls.keys());
