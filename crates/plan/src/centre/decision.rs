@@ -142,7 +142,9 @@ impl Turn<'_> {
         };
         let open = !weighed.votes.is_empty() || weighed.blind.iter().any(|name| asked(name));
         let Some(subject) = subject.filter(|_| open) else {
-            return self.over("nobody votes for it any more".to_owned());
+            let own = &self.status.policy;
+            let why = self.no_policy(own);
+            return self.over(why.unwrap_or_else(|| "nobody votes for it any more".to_owned()));
         };
         if let Some(why) = self.is_another(&weighed) {
             return self.over(why);
@@ -186,16 +188,25 @@ impl Turn<'_> {
     /// people were asked about: it ends then, and another one is made.
     fn is_another(&self, weighed: &Weighed) -> Option<String> {
         let (own, known) = (self.status.policy.as_str(), self.status.action.as_ref()?);
-        if let Some((policy, action)) = &weighed.followed {
-            return match policy.name() == own {
-                true if action == known => None,
-                true => Some(format!("policy/{own} wants something else by now")),
-                false => Some(format!("policy/{} goes first by now", policy.name())),
-            };
-        }
         let asks = weighed.votes.iter().any(|vote| vote.policy == own);
-        let gone = !asks && !weighed.blind.contains(&own);
-        gone.then(|| format!("policy/{own} does not vote for it any more"))
+        if !asks && !weighed.blind.contains(&own) {
+            let ended = || format!("policy/{own} does not vote for it any more");
+            return Some(self.no_policy(own).unwrap_or_else(ended));
+        }
+        let (policy, action) = weighed.followed.as_ref()?;
+        match policy.name() == own {
+            true if action == known => None,
+            true => Some(format!("policy/{own} wants something else by now")),
+            false => Some(format!("policy/{} goes first by now", policy.name())),
+        }
+    }
+
+    /// Why a policy can vote for nothing any more.
+    fn no_policy(&self, own: &str) -> Option<String> {
+        match self.cx.world.get::<Policy>(own) {
+            None => Some(format!("policy/{own} is no more")),
+            Some(policy) => policy.spec.off.then(|| format!("policy/{own} is off")),
+        }
     }
 
     /// How far it may go, with the record its policy has.
