@@ -27,7 +27,7 @@ pub(crate) mod check;
 pub mod decision;
 mod effect;
 mod facts;
-mod limit;
+pub(crate) mod limit;
 mod measure;
 mod open;
 pub(crate) mod own;

@@ -20,7 +20,7 @@ mod budget;
 mod cost;
 mod count;
 mod entry;
-mod freeze;
+pub(crate) mod freeze;
 mod inventory;
 mod odd;
 mod owner;

@@ -19,7 +19,7 @@ use crate::alerting::suspect::suspects;
 use crate::query::Query;
 use crate::{Context, Plan, edit, sooner};
 
-pub(crate) use super::open::about as open_about;
+pub(crate) use super::open::{about as open_about, near as open_near};
 
 /// The planner's name, by which the gate knows it.
 pub const NAME: &str = "decision";

@@ -125,6 +125,25 @@ fn is_in(world: &Snapshot, host: &str, zone: &str) -> bool {
     names.is_some_and(|(host, zone)| world.get::<Host>(host).is_some_and(|h| h.zone() == zone))
 }
 
+/// Why a policy does nothing more for now: it has acted as often as it may.
+pub(crate) fn used_up(cx: &Context, policy: &Object<Policy>) -> Option<Reason> {
+    let (name, limits) = (policy.name(), &policy.spec.limits);
+    let own = || cx.world.all::<Decision>().filter(|decision| decision.status.policy == name);
+    let acted = |within: Span| {
+        let times = own().filter_map(|decision| decision.status.acted_at);
+        times.filter(|at| cx.now.since(*at) < within).count() as u32
+    };
+    let often = |within: Span, most: u32, of: &str| {
+        let count = acted(within);
+        (count >= most).then(|| {
+            let message =
+                format!("policy/{name} has acted {count} times within {of}; its limit is {most}");
+            Reason::new("rate", message).hint("do it by hand, or raise its limits")
+        })
+    };
+    often(HOUR, limits.per_hour, "an hour").or_else(|| often(DAY, limits.per_day, "a day"))
+}
+
 /// One decision and what it is about, for whom limits are asked.
 pub(super) struct Asked<'a> {
     pub cx: &'a Context<'a>,
@@ -141,33 +160,13 @@ impl Asked<'_> {
         self.cx.world.all::<Decision>().filter(move |other| other.name() != own)
     }
 
-    fn acted(&self, within: Span) -> u32 {
-        let now = self.cx.now;
-        let own = self.others().filter(|other| other.status.policy == self.policy.name());
-        let acted = own.filter_map(|other| other.status.acted_at);
-        acted.filter(|at| now.since(*at) < within).count() as u32
-    }
-
     /// Why it is not done now, and when to look again.
     ///
     /// **Invariant:** no policy acts more often than its limits say, nor on more at once, nor on
     /// one thing that something is done to already.
     pub fn limit(&self) -> Option<(Reason, Option<Timestamp>)> {
-        let limits = &self.policy.spec.limits;
         self.under_way().map(|reason| (reason, None)).or_else(|| self.rest()).or_else(|| {
-            let often = |count: u32, most: u32, of: &str| {
-                (count >= most).then(|| {
-                    let message = format!(
-                        "policy/{} has acted {count} times within {of}; its limit is {most}",
-                        self.policy.name()
-                    );
-                    Reason::new("rate", message).hint("do it by hand, or raise its limits")
-                })
-            };
-            often(self.acted(HOUR), limits.per_hour, "an hour")
-                .or_else(|| often(self.acted(DAY), limits.per_day, "a day"))
-                .or_else(|| self.radius())
-                .map(|reason| (reason, None))
+            used_up(self.cx, self.policy).or_else(|| self.radius()).map(|reason| (reason, None))
         })
     }
 

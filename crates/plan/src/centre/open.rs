@@ -7,6 +7,8 @@ use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionPhase, DecisionStatus, Helped};
 use atoll_model::{Decision, Kind, Object, Snapshot, Timestamp};
 
+use super::subject::root_of;
+
 /// The decision about a thing that is not over, if there is one.
 pub(crate) fn about<'a>(world: &'a Snapshot, subject: &str) -> Option<&'a Arc<Object<Decision>>> {
     all_about(world, subject).next()
@@ -30,6 +32,12 @@ pub(super) fn all_about<'a>(
 ) -> impl Iterator<Item = &'a Arc<Object<Decision>>> {
     let all = every(world, subject).into_iter();
     all.filter(|decision| decision.status.ended_at.is_none())
+}
+
+/// All decisions that are not over about a thing and what hangs together with it.
+pub(crate) fn near<'a>(world: &'a Snapshot, root: &str) -> Vec<&'a Arc<Object<Decision>>> {
+    let all = world.all::<Decision>().filter(|decision| decision.status.ended_at.is_none());
+    all.filter(|decision| root_of(&decision.spec.subject) == root).collect()
 }
 
 fn every<'a>(world: &'a Snapshot, subject: &str) -> Vec<&'a Arc<Object<Decision>>> {

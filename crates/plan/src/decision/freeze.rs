@@ -38,7 +38,10 @@ pub(super) fn freeze(case: &Case) -> Opinion {
     let (stops, active): (Vec<_>, Vec<_>) =
         active.into_iter().partition(|freeze| freeze.spec.holds == Holds::Decisions);
     if let Some(stop) = stops.first() {
-        opinion.objections.extend(stopped(case, stop));
+        // **Invariant:** while people have stopped the decision centre, it changes no target,
+        // whatever it is for.
+        let acts = case.actor.name == DECISION_CENTRE && case.is_edit();
+        opinion.objections.extend(acts.then(|| stopped(stop)));
     }
     for change in changes(case) {
         for freeze in active.iter().filter(|freeze| covers(case, &freeze.spec, &change)) {
@@ -50,15 +53,11 @@ pub(super) fn freeze(case: &Case) -> Opinion {
     opinion
 }
 
-/// **Invariant:** while people have stopped the decision centre, it changes no target, whatever it
-/// is for.
-fn stopped(case: &Case, stop: &Object<Freeze>) -> Option<Reason> {
-    let acts = case.actor.name == DECISION_CENTRE && case.is_edit();
-    acts.then(|| {
-        let (name, why) = (stop.name(), &stop.spec.reason);
-        let message = format!("no policy does anything since freeze/{name}: {why}");
-        Reason::new("stopped", message).hint("to go on: atoll decisions resume")
-    })
+/// Why no policy does anything.
+pub(crate) fn stopped(stop: &Object<Freeze>) -> Reason {
+    let (name, why) = (stop.name(), &stop.spec.reason);
+    let message = format!("no policy does anything since freeze/{name}: {why}");
+    Reason::new("stopped", message).hint("to go on: atoll decisions resume")
 }
 
 fn rule(case: &Case, freeze: &Object<Freeze>, change: &Change, opinion: &mut Opinion) {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use atoll_model::centre::action::Action;
 use atoll_model::centre::decision::{DecisionPhase, Helped, Vote};
 use atoll_model::centre::{ActMode, PolicyPhase};
-use atoll_model::{Decision, Deployment, Kind, Object, Policy, Reason, many};
+use atoll_model::decision::Holds;
+use atoll_model::{Decision, Deployment, Freeze, Kind, Object, Policy, Reason, many};
 
-use super::{Told, word};
+use super::{NAMED, Told, word};
 use crate::Context;
+use crate::centre::limit;
+use crate::decision::freeze;
 
 pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     let (name, spec, status) = (it.name(), &it.spec, &it.status);
@@ -55,6 +58,7 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
             asked.decisions, asked.right
         ));
     }
+    in_the_way(cx, it, told);
     for one in votes {
         let due = crate::centre::due(cx.world, it, one);
         if cx.now < due {
@@ -70,6 +74,28 @@ pub(super) fn policy(cx: &Context, it: &Object<Policy>, told: &mut Told) {
         .all::<Decision>()
         .filter(|decision| decision.status.policy == name && decision.status.ended_at.is_none());
     open.take(5).for_each(|decision| told.see(format!("decision/{}", decision.name())));
+}
+
+/// What keeps a policy from doing what it votes for.
+fn in_the_way(cx: &Context, it: &Object<Policy>, told: &mut Told) {
+    let (name, spec) = (it.name(), &it.spec);
+    let mut modes = spec.modes.iter().map(|rule| rule.mode).chain([spec.mode]);
+    if !spec.off && modes.any(|mode| mode >= ActMode::Approve) {
+        let stops = cx.world.all::<Freeze>().filter(|freeze| freeze.spec.active(cx.now));
+        let mut stops = stops.filter(|freeze| freeze.spec.holds == Holds::Decisions);
+        told.reasons.extend(stops.next().map(|freeze| freeze::stopped(freeze)));
+        told.reasons.extend(limit::used_up(cx, it));
+    }
+    let votes = it.status.standing.iter().filter(|one| one.blind.is_none());
+    let others = votes.filter_map(|one| {
+        let open = crate::centre::decision::open_about(cx.world, &one.subject)?;
+        let mut own = open.status.votes.iter().filter(|vote| vote.policy == name && !vote.waits);
+        let why = own.next()?.not_followed.as_ref()?;
+        told.see(format!("decision/{}", open.name()));
+        Some(Reason::new("not-followed", format!("about {}: {why}", one.subject)))
+    });
+    let others: Vec<Reason> = others.take(NAMED).collect();
+    told.reasons.extend(others);
 }
 
 /// One of a kind, with its article.
@@ -183,27 +209,44 @@ fn deeds(it: &Object<Decision>, told: &mut Told) {
     }
 }
 
-/// What the decision centre wants for a deployment, and what of it others have for a while.
+/// What the decision centre wants for a deployment or its instances, and what of it others have for
+/// a while.
 pub(super) fn about(cx: &Context, it: &Object<Deployment>, told: &mut Told) {
-    if let Some(open) =
-        crate::centre::decision::open_about(cx.world, &format!("deployment/{}", it.name()))
-    {
-        let (id, status) = (format!("decision/{}", open.name()), &open.status);
-        let what = status.action.as_ref().map(|action| action.phrase(&open.spec.subject));
-        let what = what.unwrap_or_else(|| "do something".to_owned());
-        match status.phase {
-            DecisionPhase::Waiting => {
-                told.waiting_for.push(format!("an approval to {what}: atoll approve {id}"));
-            }
-            phase => {
-                let (policy, phase) = (&status.policy, word(&phase));
-                let message = format!("policy/{policy} is to {what}: {id} is {phase}");
-                told.reasons.push(Reason::new("decision", message));
-            }
-        }
-        told.see(id);
+    let id = format!("deployment/{}", it.name());
+    let mut open = crate::centre::decision::open_near(cx.world, &id);
+    // What is about it goes before what is about one of its instances.
+    open.sort_by_key(|decision| decision.spec.subject != id);
+    let more = open.len().saturating_sub(NAMED);
+    open.into_iter().take(NAMED).for_each(|decision| wanted(decision, told));
+    if more > 0 {
+        let message = format!("{} more are about instances of it", many(more, "decision"));
+        told.reasons.push(Reason::new("decision", message));
     }
     lent(cx, it.name(), told);
+}
+
+/// What the decision centre wants for an instance.
+pub(super) fn about_instance(cx: &Context, name: &str, told: &mut Told) {
+    let open = crate::centre::decision::open_about(cx.world, &format!("instance/{name}"));
+    open.into_iter().for_each(|decision| wanted(decision, told));
+}
+
+/// What a decision that is not over wants, to whom it is about.
+fn wanted(open: &Object<Decision>, told: &mut Told) {
+    let (id, status) = (format!("decision/{}", open.name()), &open.status);
+    let what = status.action.as_ref().map(|action| action.phrase(&open.spec.subject));
+    let what = what.unwrap_or_else(|| "do something".to_owned());
+    match status.phase {
+        DecisionPhase::Waiting => {
+            told.waiting_for.push(format!("an approval to {what}: atoll approve {id}"));
+        }
+        phase => {
+            let (policy, phase) = (&status.policy, word(&phase));
+            let message = format!("policy/{policy} is to {what}: {id} is {phase}");
+            told.reasons.push(Reason::new("decision", message));
+        }
+    }
+    told.see(id);
 }
 
 /// What of a deployment others have for a while.

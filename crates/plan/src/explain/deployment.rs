@@ -266,6 +266,7 @@ pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut
     if let Some(release) = cx.world.get::<Release>(&spec.release) {
         told.state.push_str(&volumes(&release.spec.run.volumes, spec));
     }
+    super::centre::about_instance(cx, name, told);
     match cx.world.get::<Host>(&spec.host) {
         None => told.waiting_for.push(format!("nothing: there is no host {} any more", spec.host)),
         Some(host) if host.status.phase == atoll_model::cmdb::HostPhase::Unknown => {
