@@ -135,12 +135,14 @@ fn after(from: Timestamp, to: Timestamp) -> Span {
 }
 
 /// Whether what a policy does not vote about is over. In none of its phases nothing is voted about,
-/// and what it asks for may be so all the same.
+/// and what it asks for may be so all the same; what has become well is over, as where the phases
+/// are the trouble themselves.
 ///
 /// # Errors
 /// Why it cannot be told.
 pub(super) fn is_over(cx: &Context, policy: &Object<Policy>, id: &str) -> Result<bool, String> {
-    let elsewhere = Subject::find(cx.world, id).filter(|it| !it.is_in_phase(&policy.spec));
+    let elsewhere = Subject::find(cx.world, id)
+        .filter(|subject| !subject.is_in_phase(&policy.spec) && !subject.is_well());
     match elsewhere.map(|subject| vote::about(cx, &policy.spec, &subject)) {
         None | Some(Told::No) => Ok(true),
         Some(Told::Yes { .. }) => Ok(false),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use atoll_model::cmdb::{DEFAULT_ZONE, HostPhase};
-use atoll_model::deployment::InstancePhase;
+use atoll_model::deployment::{InstancePhase, Phase};
 use atoll_model::{Any, Application, Deployment, Host, Instance, Kind, Object, Policy, Snapshot};
 use serde_json::{Value, json};
 
@@ -90,6 +90,16 @@ impl<'a> Subject<'a> {
     /// Whether it is in a phase that a policy looks at.
     pub fn is_in_phase(&self, policy: &Policy) -> bool {
         self.any.as_ref().is_none_or(|any| is_in_phase(any, policy))
+    }
+
+    /// Whether it is in the phase in which all is as it should be.
+    pub fn is_well(&self) -> bool {
+        match &self.any {
+            Some(Any::Instance(it)) => it.status.phase == InstancePhase::Ready,
+            Some(Any::Host(it)) => it.status.phase == HostPhase::Ready,
+            Some(Any::Deployment(it)) => it.status.phase == Phase::Settled,
+            _ => false,
+        }
     }
 
     fn is_meant(&self, policy: &Policy) -> bool {
