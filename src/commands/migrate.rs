@@ -3,7 +3,7 @@
 
 use atoll_client::{Client, Search};
 use atoll_model::migration::MigrationForecast;
-use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span, many};
+use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span, many, name};
 use serde_json::json;
 
 use crate::args::{Global, Output, Override, Wait};
@@ -36,7 +36,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Off {
     /// host/NAME, zone/NAME or pool/NAME, one or several
-    #[arg(value_name = "host/NAME|zone/NAME|pool/NAME")]
+    #[arg(value_name = "host/NAME|zone/NAME|pool/NAME", value_parser = source)]
     of: Vec<Subject>,
     /// Instead: the hosts that pass a filter, as `atoll find` takes it
     #[arg(long, value_name = "FILTER", conflicts_with = "of")]
@@ -64,7 +64,7 @@ struct How {
     #[arg(long, value_name = "SPAN", default_value = "0s")]
     pause: Span,
     /// Its name [default: of the hosts and the time]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = good_name)]
     name: Option<String>,
     /// Only say what it would do
     #[arg(long)]
@@ -103,6 +103,27 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         What::Balance(how) => make(global, how, "balance", json!({ "balance": true })).await,
         What::Back(back) => take_back(global, back).await,
     }
+}
+
+/// Reads what hosts are meant by.
+fn source(text: &str) -> Result<Subject, String> {
+    if text.contains('/') {
+        return text.parse();
+    }
+    Err(match name::check_derived(text) {
+        Ok(()) => format!("{text:?}: write it as host/{text}, zone/{text} or pool/{text}"),
+        Err(_) => {
+            format!(
+                "{text:?}: write it as host/NAME, zone/NAME or pool/NAME, a filter after --hosts"
+            )
+        }
+    })
+}
+
+/// Reads the name a migration is given: also where nothing is made yet.
+fn good_name(text: &str) -> Result<String, String> {
+    name::check_simple(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 fn filter(off: &Off) -> Result<String, Failure> {
@@ -220,13 +241,14 @@ fn text(told: &MigrationForecast, format: Format) -> String {
             told.least
         ),
     };
-    text.push_str(&format!(
-        "\n{} off {} in {}, in about {}{packed}.\n",
-        many(told.instances, "instance"),
-        many(told.hosts.len(), "host"),
-        many(told.waves, "wave"),
-        told.takes.rough(),
-    ));
+    let what = many(told.instances, "instance");
+    let how = match told.unplaced {
+        0 => format!("in {}, in about {}", many(told.waves, "wave"), told.takes.rough()),
+        none if none >= told.instances => "cannot be moved: none finds room".to_owned(),
+        1 => "cannot all be moved: one finds no room".to_owned(),
+        some => format!("cannot all be moved: {some} find no room"),
+    };
+    text.push_str(&format!("\n{what} off {} {how}{packed}.\n", many(told.hosts.len(), "host")));
     for cost in &told.costs {
         let (was, is, currency) = (cost.was.fine(), cost.is.fine(), &cost.currency);
         text.push_str(&format!("cost: {was} -> {is} {currency} an hour, of what is moved\n"));
@@ -235,4 +257,43 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         text.push_str(&format!("risk: {risk}\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_source_is_told_how_it_is_written() {
+        assert_eq!(source("zone/a").unwrap().to_string(), "zone/a");
+        let told = source("h1").unwrap_err();
+        assert_eq!(told, "\"h1\": write it as host/h1, zone/h1 or pool/h1");
+        assert!(source("zone = \"a\"").unwrap_err().ends_with("a filter after --hosts"));
+        assert!(good_name("Bad Name").is_err());
+        assert_eq!(good_name("old-kernels").unwrap(), "old-kernels");
+    }
+
+    #[test]
+    fn how_long_it_takes_is_told_where_all_find_room() {
+        let told = |unplaced| {
+            let hosts = vec!["h0".to_owned()];
+            let takes = Span::seconds(60);
+            let told = MigrationForecast {
+                hosts,
+                instances: 3,
+                waves: 2,
+                takes,
+                unplaced,
+                packed: 1,
+                least: 1,
+                ..MigrationForecast::default()
+            };
+            text(&told, Format::Table)
+        };
+        assert!(told(0).contains("3 instances off 1 host in 2 waves, in about 1m; packed"));
+        assert!(
+            told(1).contains("3 instances off 1 host cannot all be moved: one finds no room.\n")
+        );
+        assert!(told(3).contains("3 instances off 1 host cannot be moved: none finds room.\n"));
+    }
 }

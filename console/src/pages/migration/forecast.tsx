@@ -22,10 +22,12 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
       <Facts>
         <Fact name="would be moved">{counted(instances, "instance")}</Fact>
         <Fact name="off">{counted(hosts.length, "host")}</Fact>
-        <Fact name="in">{counted(waves, "wave")}</Fact>
-        <Fact name="takes about">
-          {parseSpan(takes) < 1000 ? "a moment" : spanWords(parseSpan(takes))}
-        </Fact>
+        {unplaced === 0 && <Fact name="in">{counted(waves, "wave")}</Fact>}
+        {unplaced === 0 && (
+          <Fact name="takes about">
+            {parseSpan(takes) < 1000 ? "a moment" : spanWords(parseSpan(takes))}
+          </Fact>
+        )}
         {unplaced === 0 && (
           <Fact name="packed closely">
             {counted(packed, "host")} <span className="quiet small">no fewer than {least}</span>

@@ -40,11 +40,13 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
             at_once: world.get::<Deployment>(name).map_or(1, |d| arbitrate::at_once(d.wanted())),
         })
         .collect();
-    let (waves, takes) = waves(world, spec, &deployments);
     let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
     let packing = pack_groups(&groups, &free);
+    let cannot = !all.is_empty() && packing.unplaced as usize >= all.len();
+    // What cannot be moved takes no time, and costs what it does.
+    let (waves, takes) = if cannot { (0, Span(0)) } else { waves(world, spec, &deployments) };
     MigrationForecast {
-        costs: costs(cx, spec, &status),
+        costs: if cannot { Vec::new() } else { costs(cx, spec, &status) },
         risks: risks(world, &deployments, &packing)
             .into_iter()
             .chain(unpriced(cx, &all, &groups, &free))
