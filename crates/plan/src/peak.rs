@@ -409,11 +409,31 @@ pub(crate) fn begun(world: &Snapshot, deployment: &str, step: Span, now: Timesta
     due.filter_map(|row| event(row, step)).collect()
 }
 
+/// All of them as what was measured has them: one that is there has brought what was seen of it by
+/// now, and not what is expected.
+pub(crate) fn brought(world: &Snapshot, deployment: &str, step: Span) -> Vec<Event> {
+    let all = rows(world, deployment);
+    all.filter_map(|(peak, row)| as_brought((peak, row), seen_of(peak, row), step)).collect()
+}
+
 /// One that is over has brought what was seen, whatever was expected of it.
 fn event((peak, row): (&Arc<Object<Peak>>, &PeakApplication), step: Span) -> Option<Event> {
+    let until = peak.status.report.as_ref().map(|report| report.until);
+    let over = until.is_some_and(|until| until >= peak.status.times.ends);
+    as_brought((peak, row), seen_of(peak, row).filter(|_| over), step)
+}
+
+/// The highest load of a deployment that was seen in a peak.
+fn seen_of(peak: &Object<Peak>, row: &PeakApplication) -> Option<f64> {
+    peak.status.report.as_ref()?.applications.get(&row.deployment)?.highest
+}
+
+fn as_brought(
+    (peak, row): (&Arc<Object<Peak>>, &PeakApplication),
+    seen: Option<f64>,
+    step: Span,
+) -> Option<Event> {
     let times = &peak.status.times;
-    let over = peak.status.report.as_ref().filter(|report| report.until >= times.ends);
-    let seen = over.and_then(|report| report.applications.get(&row.deployment)?.highest);
     let factor = seen.or(row.expected)? / row.usual.filter(|usual| *usual > 0.0)?;
     Some(Event { from: times.starts.0 + 1, to: (times.ends + step).0, factor })
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::elasticity::LOAD;
+use atoll_model::peak::PeakApplication;
 use atoll_model::rehearsal::{Known, Load};
 use atoll_model::{Application, Autoscaler, Capacity, Deployment, Snapshot, Span, Timestamp};
 
@@ -12,8 +13,6 @@ use super::{HISTORY_STEP, Today};
 use crate::forecast::{Series, forecast};
 use crate::{elasticity, peak};
 
-/// A load of so many times what is measured is not what is.
-const MUCH: f64 = 1.5;
 /// Where the last so many steps are looked at for how wrong forecasts were.
 const LEAD: usize = 12;
 
@@ -57,7 +56,7 @@ pub(super) fn known(
     let steps = ((from + lasts).since(end).0 / HISTORY_STEP.0) as usize + 1;
     let series = Series { start: start.0, step: HISTORY_STEP.0 as i64, values: &values };
     // Peaks that were are nothing usual; those to come are put on top.
-    let mut events = peak::events(&today.world, deployment, HISTORY_STEP);
+    let mut events = peak::brought(&today.world, deployment, HISTORY_STEP);
     events.retain(|event| event.from < end.0);
     events.iter_mut().for_each(|event| event.to = event.to.min(end.0));
     match forecast(&series, &events, steps, LEAD) {
@@ -113,12 +112,14 @@ pub(super) fn peaks(
         }
         let factor = super::about::peak::times(&today.world, declared, row);
         let Some(factor) = factor.filter(|_| within) else { continue };
-        if times.starts <= today.now && has_it_already(today, deployment, base, factor) {
+        if times.starts <= today.now && has_it_already(today, base, row) {
             // What is measured now is that of the peak, and goes when it ends.
             assumed.push(format!(
-                "peak/{} is there: the load of {deployment} is that of it until {}",
+                "peak/{} is there: the load of {deployment} is that of it until {}, and {:.2} \
+                 times that afterwards",
                 declared.name(),
-                times.ends
+                times.ends,
+                1.0 / factor
             ));
             // To behind the end, at which it is looked at for the last time.
             all.push((times.ends, from + lasts + HISTORY_STEP, 1.0 / factor));
@@ -135,12 +136,12 @@ pub(super) fn peaks(
     all
 }
 
-/// Whether the load that is taken for what comes is that of a peak which is there: it stays as it
-/// is measured, or would be far more than that, were it multiplied.
-fn has_it_already(today: &Today, deployment: &str, base: &Base, factor: f64) -> bool {
-    let level = level(&today.world, deployment);
-    let next = base.at(today.now + HISTORY_STEP) * factor;
-    matches!(base, Base::Shape(..)) || level.is_some_and(|level| next > level * MUCH)
+/// Whether the load that is taken for what comes is that of a peak which is there: it is nearer to
+/// what is expected of that than to what is usual. One that has not brought its load may still.
+fn has_it_already(today: &Today, base: &Base, row: &PeakApplication) -> bool {
+    let Some((usual, expected)) = row.usual.zip(row.expected) else { return false };
+    let above = base.at(today.now + HISTORY_STEP) - f64::midpoint(usual, expected);
+    above * (expected - usual) > 0.0
 }
 
 /// The highest load that is believed, as its autoscaler believes it.
@@ -208,7 +209,7 @@ fn fill(values: &[Option<f64>]) -> Vec<f64> {
 mod tests {
     use std::sync::Arc;
 
-    use atoll_model::peak::{Peak, PeakApplication, Times};
+    use atoll_model::peak::{Peak, PeakReport, Shortfall, Times};
     use atoll_model::rehearsal::Peak as Rise;
     use atoll_model::{Any, Object};
 
@@ -220,8 +221,8 @@ mod tests {
         Timestamp(0) + Span(HOUR.0 * count)
     }
 
-    #[test]
-    fn a_declared_peak_is_put_on_top_of_what_is_forecast() {
+    /// A peak from the fifth hour to the sixth, of which that load was seen.
+    fn sale(seen: Option<f64>) -> Snapshot {
         let spec = serde_json::json!({
             "starts": "1970-01-01T05:00:00Z", "ends": "1970-01-01T06:00:00Z",
             "environment": "prod", "applications": { "shop": 4 },
@@ -234,7 +235,23 @@ mod tests {
             expected: Some(160.0),
             ..PeakApplication::default()
         }];
-        let world = crate::testing::world([Any::Peak(Arc::new(peak))]);
+        peak.status.report = seen.map(|highest| {
+            let one = Shortfall { highest: Some(highest), ..Shortfall::default() };
+            let applications = [("shop.prod".to_owned(), one)].into();
+            PeakReport { until: hours(5), applications, ..PeakReport::default() }
+        });
+        crate::testing::world([Any::Peak(Arc::new(peak))])
+    }
+
+    #[test]
+    fn a_peak_that_is_there_has_brought_what_was_seen_of_it_by_now() {
+        let by = |seen| peak::brought(&sale(seen), "shop.prod", HISTORY_STEP)[0].factor;
+        assert_eq!((by(None), by(Some(44.0)), by(Some(150.0))), (4.0, 1.1, 3.75));
+    }
+
+    #[test]
+    fn a_declared_peak_is_put_on_top_of_what_is_forecast() {
+        let world = sale(None);
         let today = |now: u64| Today { world: world.clone(), now: hours(now), ..Today::default() };
         let load = Load { known: Some(Known::Forecast), ..Load::default() };
         let values = Base::Values(hours(0), HISTORY_STEP, vec![40.0; 500]);
@@ -251,8 +268,12 @@ mod tests {
         let whole = vec![(hours(5), hours(6), 4.0)];
         assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
         assert_eq!(of(5, "shop.prod", &load, &values, 8), whole, "it has begun");
+        assert_eq!(of(5, "shop.prod", &load, &level, 8), whole, "its load has not come yet");
         let after = vec![(hours(6), hours(13) + HISTORY_STEP, 0.25)];
-        assert_eq!(of(5, "shop.prod", &load, &level, 8), after, "what stays is that of the peak");
+        let high = Base::Shape(150.0, vec![1.0]);
+        let (stays, why) = told(5, "shop.prod", &load, &high, 8);
+        assert_eq!(stays, after, "what stays is that of the peak");
+        assert!(why[0].ends_with("and 0.25 times that afterwards"), "{why:?}");
         assert_eq!(of(1, "shop.prod", &load, &values, 4), [], "it comes later");
         assert_eq!(of(1, "stock.prod", &load, &values, 8), []);
         let (at, rise) = (HOUR, Span::seconds(60));
