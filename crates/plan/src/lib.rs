@@ -415,6 +415,11 @@ pub(crate) fn instances(count: usize) -> String {
     }
 }
 
+/// So many instances and what they do, as it is said of one and of more.
+pub(crate) fn instances_do(count: usize, one: &str, more: &str) -> String {
+    format!("{} {}", instances(count), if count == 1 { one } else { more })
+}
+
 /// The earlier of two times to look again.
 pub(crate) fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {

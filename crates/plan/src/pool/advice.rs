@@ -37,7 +37,7 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
     let first = Advice { count: pool.spec.count, ..Advice::default() };
     let old = old.unwrap_or(&first);
     let Some(host) = host else {
-        let because = format!("{} want hosts, and none was seen yet", crate::instances(instances));
+        let because = format!("{} hosts, and none was seen yet", wanting(instances));
         let count = bounds(old.count.max(u32::from(instances > 0)));
         return Some(Advice { count, because, ..Advice::default() });
     };
@@ -51,8 +51,8 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         more => format!("; {more} more are closed and not empty yet"),
     };
     let because = format!(
-        "{} want {} cpu and {} here; a host has {} and {}, of which {}% stay free{besides}",
-        crate::instances(instances),
+        "{} {} cpu and {} here; a host has {} and {}, of which {}% stay free{besides}",
+        wanting(instances),
         Cpu(demand.cpu),
         whole(demand.memory),
         Cpu(one.cpu),
@@ -71,6 +71,10 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         ..Advice::default()
     };
     Some(steady(cx, autoscale, old, new))
+}
+
+fn wanting(instances: usize) -> String {
+    crate::instances_do(instances, "wants", "want")
 }
 
 /// So much memory in whole MiB.

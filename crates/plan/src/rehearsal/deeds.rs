@@ -65,7 +65,7 @@ impl Deeds {
         }
         let deed = self.rows.entry(key).or_insert_with(|| Deed {
             first: now,
-            why: plan.reasons.first().map(said).unwrap_or_default(),
+            why: why(plan, new),
             ..Deed::default()
         });
         if deed.last != now || deed.times == 0 {
@@ -127,6 +127,18 @@ fn said(reason: &Reason) -> String {
     format!("{}: {}", reason.code, reason.message)
 }
 
+/// Why it is done: what the first reason of its plan says, or what a pool goes by.
+fn why(plan: &Plan, new: Option<&Any>) -> String {
+    let followed = match new {
+        Some(Any::Pool(pool)) if pool.spec.acts() => pool.status.advice.as_ref(),
+        _ => None,
+    };
+    match followed {
+        Some(advice) => format!("follows: {}", advice.because),
+        None => plan.reasons.first().map(said).unwrap_or_default(),
+    }
+}
+
 /// What a write is of, if it does anything: how things are is not a deed.
 fn deed(plan: &Plan, old: Option<&Any>, new: Option<&Any>) -> Option<(String, String, Of)> {
     let intent = || format!("{:?}", plan.intent).to_lowercase();
@@ -163,8 +175,9 @@ fn deed(plan: &Plan, old: Option<&Any>, new: Option<&Any>) -> Option<(String, St
                 None => None,
             }
         }
-        (Some(Any::Pool(old)), Some(Any::Pool(new))) if old.spec.count != new.spec.count => {
-            Some(("size of pool".to_owned(), new.meta.name.clone(), Of::Number(new.spec.count)))
+        (Some(Any::Pool(old)), Some(Any::Pool(new))) if old.status.wanted != new.status.wanted => {
+            let wanted = Of::Number(new.status.wanted);
+            Some(("size of pool".to_owned(), new.meta.name.clone(), wanted))
         }
         (Some(Any::Migration(old)), Some(Any::Migration(new)))
             if old.status.wave != new.status.wave =>
