@@ -219,8 +219,8 @@ fn hosts(peak: &Object<Peak>) -> Option<String> {
         _ if !known => "nobody knows what it takes yet".to_owned(),
         (0, _) => "with room for all of it".to_owned(),
         (some, _) if over => format!("{} found no room", many(some, "instance")),
-        (some, 0) => format!("{} find no room yet", many(some, "instance")),
-        (_, none) => format!("{} find no room, whatever pools make", many(none, "instance")),
+        (some, 0) => format!("{} no room yet", finding(some)),
+        (_, none) => format!("{} no room, whatever pools make", finding(none)),
     };
     let pools = match hosts.pools {
         0 => String::new(),
@@ -228,6 +228,10 @@ fn hosts(peak: &Object<Peak>) -> Option<String> {
         more => format!(", {more} more from pools"),
     };
     Some(format!("{}{pools}: {room}", many(hosts.have, "host")))
+}
+
+fn finding(instances: u32) -> String {
+    format!("{} {}", many(instances, "instance"), if instances == 1 { "finds" } else { "find" })
 }
 
 /// The watch room: what is promised, what fires, what is decided about it.

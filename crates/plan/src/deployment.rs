@@ -356,7 +356,7 @@ fn rescale(cx: &Context, object: &Arc<Object<Deployment>>) -> Option<Plan> {
         Some(scaled) => {
             format!("its autoscaler wants {}", crate::instances(scaled.instances as usize))
         }
-        None => format!("{} are declared", crate::instances(spec.instances as usize)),
+        None => crate::instances_do(spec.instances as usize, "is declared", "are declared"),
     };
     plan.reasons.push(Reason::new("autoscaled", message));
     put_status(object, DeploymentStatus { scaled, ..object.status.clone() }, &mut plan);

@@ -325,7 +325,7 @@ impl Turn<'_> {
         }
         if spec.paused {
             self.status.phase = MigrationPhase::Paused;
-            let message = format!("{} are left", crate::instances(choice.left as usize));
+            let message = crate::instances_do(choice.left as usize, "is left", "are left");
             let hint = format!("atoll resume migration/{}", self.migration.name());
             self.status.reasons.push(Reason::new("paused", message).hint(hint));
             return;

@@ -34,6 +34,10 @@ pub(super) fn words(old: &Object<Peak>, new: &Object<Peak>) -> Option<String> {
     (was != is).then_some(is)
 }
 
+fn are(count: u32) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
 pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
     let (name, status, zone) = (it.name(), &it.status, it.spec.time_zone.as_deref());
     let Some((starts, ends)) = it.spec.window().ok() else {
@@ -52,7 +56,10 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             format!("{name} is planned for {when} in {place}: what it takes is not known.")
         }
         PeakPhase::Planned if cx.now < starts => {
-            format!("{name} is planned for {when} in {place}: it takes {needed}, {have} are there.")
+            format!(
+                "{name} is planned for {when} in {place}: it takes {needed}, {have} {} there.",
+                are(have)
+            )
         }
         PeakPhase::Planned => format!("{name} was to be {when} in {place}."),
         PeakPhase::Procuring | PeakPhase::Fetching | PeakPhase::Scaling | PeakPhase::Frozen => {
@@ -60,7 +67,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
         }
         PeakPhase::Live => format!("{name} is there, {when} in {place}: {takes}."),
         PeakPhase::GivingBack if kept > 0 => {
-            format!("{name} was {when} in {place}: {kept} are still kept.")
+            format!("{name} was {when} in {place}: {kept} {} still kept.", are(kept))
         }
         PeakPhase::GivingBack | PeakPhase::Over => format!("{name} was {when} in {place}."),
     };

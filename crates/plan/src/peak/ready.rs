@@ -62,9 +62,10 @@ pub(super) fn caught_up(begun: &[PeakCheck], found: Vec<PeakCheck>) -> Vec<PeakC
 }
 
 /// What was said of a peak while it was to come or there, and of one that has ended.
-const ENDED: [(&str, &str); 24] = [
+const ENDED: [(&str, &str); 27] = [
     ("all that it takes serve", "all that it took served when it began"),
     (" take it", " took it"),
+    (" takes it", " took it"),
     ("it is not known how many it takes", "it was not known how many it took"),
     ("so what breaks is seen", "so what broke was seen"),
     ("nothing is promised by", "nothing was promised by"),
@@ -83,8 +84,10 @@ const ENDED: [(&str, &str); 24] = [
     (" reaches ", " reached "),
     ("room for it on", "it had room on"),
     ("find no room yet", "found no room"),
+    ("finds no room yet", "found no room"),
     ("they are on", "they were on"),
     (" are lacking", " were lacking"),
+    (" is lacking", " was lacking"),
     ("no freeze is there yet", "there was no freeze"),
     ("there is no ", "there was no "),
 ];
@@ -155,9 +158,10 @@ impl Look<'_> {
         }
         let needed: u32 = rows.iter().filter_map(|row| row.needed).sum();
         Ok(format!(
-            "{} of {} take it",
+            "{} of {} {} it",
             crate::instances(needed as usize),
-            many(rows.len(), "application")
+            many(rows.len(), "application"),
+            if needed == 1 { "takes" } else { "take" }
         ))
     }
 
@@ -409,7 +413,7 @@ impl Look<'_> {
                 Ok(format!("room for it on {}", many(self.status.hosts.have, "host")))
             }
             unplaced => lacks(
-                format!("{} find no room yet", crate::instances(unplaced as usize)),
+                crate::instances_do(unplaced as usize, "finds no room yet", "find no room yet"),
                 match self.status.raised_at {
                     Some(_) => "pools make hosts for it: atoll get pools",
                     None => "pools make hosts for it from then on",
@@ -441,7 +445,7 @@ impl Look<'_> {
                 Ok("all that it takes serve".to_owned())
             }
             _ => lacks(
-                format!("{} are lacking", crate::instances(missing as usize)),
+                crate::instances_do(missing as usize, "is lacking", "are lacking"),
                 match self.status.raised_at {
                     Some(_) => "they are made from its time on; see atoll get autoscalers",
                     None => "nothing is kept for it yet",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_model::peak::Rehearsed;
 use atoll_model::rehearsal::report::RehearsalReport;
-use atoll_model::{Any, Intent, Object, Peak, Reason, Write};
+use atoll_model::{Any, Intent, Object, Peak, Reason, Write, many};
 
 use crate::{Context, Plan, checksum};
 
@@ -23,7 +23,7 @@ pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) ->
     let broken = report.checks.iter().find(|check| !check.held);
     let told = match broken {
         Some(check) => format!("{}: {}", check.what, check.found),
-        None => format!("{} checks held", report.checks.len()),
+        None => format!("{} held", many(report.checks.len(), "check")),
     };
     let mut new = Object::clone(peak);
     let held = report.held;

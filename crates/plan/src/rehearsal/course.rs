@@ -366,8 +366,8 @@ fn why(world: &Snapshot, name: &str, now: &Now, stage: &Stage, calls: &[(String,
         let few = now.capacity < now.load;
         all.push(match few {
             true => format!(
-                "{} carry {:.0} of {:.0}",
-                crate::instances(now.instances as usize),
+                "{} {:.0} of {:.0}",
+                crate::instances_do(now.instances as usize, "carries", "carry"),
                 now.capacity,
                 now.load
             ),
