@@ -213,11 +213,14 @@ fn line(row: &PeakApplication, now: Timestamp, live: bool) -> Vec<Cell> {
 /// The hosts there are for a peak, or were; nothing of one nobody planned for before its end.
 fn hosts(peak: &Object<Peak>) -> Option<String> {
     let (hosts, over) = (&peak.status.hosts, peak.status.phase >= PeakPhase::GivingBack);
-    let known = peak.status.applications.iter().any(|row| row.needed.is_some());
+    let rows = &peak.status.applications;
+    let known = rows.iter().any(|row| row.needed.is_some());
+    let all = rows.iter().all(|row| row.needed.is_some());
     let room = match (hosts.unplaced, hosts.beyond) {
         _ if !known && over => return None,
         _ if !known => "nobody knows what it takes yet".to_owned(),
-        (0, _) => "with room for all of it".to_owned(),
+        (0, _) if all => "with room for all of it".to_owned(),
+        (0, _) => "with room for what is known of it".to_owned(),
         (some, _) if over => format!("{} found no room", many(some, "instance")),
         (some, 0) => format!("{} no room yet", finding(some)),
         (_, none) => format!("{} no room, whatever pools make", finding(none)),

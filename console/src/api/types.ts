@@ -6890,6 +6890,8 @@ export interface components {
             decisions: number;
             /** @description The others, the latest first. */
             differences: components["schemas"]["DecidedOtherwise"][];
+            /** @description What is odd about the policies that were tried, as it is told when they are written. */
+            remarks?: components["schemas"]["Reason"][];
             /**
              * Format: uint32
              * @description So many come out the same.
@@ -6900,6 +6902,8 @@ export interface components {
              * @description So many were kept without their inputs, or cannot be told with them.
              */
             unknown: number;
+            /** @description Of these, which and why, the latest first. */
+            untold?: components["schemas"]["Untold"][];
         };
         /** @description Asks to decide again. */
         DecisionReplayRequest: {
@@ -11120,6 +11124,11 @@ export interface components {
             needed: {
                 [key: string]: number;
             };
+            /**
+             * Format: uint32
+             * @description A checksum of what was declared then: a label makes a generation, and no other peak.
+             */
+            spec?: number | null;
             /** @description What came of it, in one sentence. */
             told: string;
         };
@@ -13317,6 +13326,15 @@ export interface components {
             /** @description The prices that are missing: `cpuHour`. */
             missing: string[];
         };
+        /** @description One decision that cannot be told again. */
+        Untold: {
+            /** @description Which. */
+            decision: string;
+            /** @description About what. */
+            subject: string;
+            /** @description Why not. */
+            why: string;
+        };
         /** @description `POST /v1/inventory/evidence`: what a consumer met who relied on a recorded value. */
         UseReport: {
             /** @description The attribute: `address`. */
@@ -14242,6 +14260,7 @@ export type Triggers = components['schemas']['Triggers'];
 export type Trouble = components['schemas']['Trouble'];
 export type Uneven = components['schemas']['Uneven'];
 export type Unpriced = components['schemas']['Unpriced'];
+export type Untold = components['schemas']['Untold'];
 export type UseReport = components['schemas']['UseReport'];
 export type Used = components['schemas']['Used'];
 export type User = components['schemas']['User'];

@@ -22,6 +22,7 @@ use carried::Kept;
 
 pub(crate) mod ahead;
 pub mod ask;
+pub(crate) mod calls;
 mod carried;
 pub mod size;
 

@@ -198,7 +198,6 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         each.map(|(signal, points)| Needs { name: signal.name, points }).collect();
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
-    let declared = max;
     let bound = budget::bound::bound(cx, subject.deployment, max);
     let peak = peak::kept(cx.world, subject.object.name()).map_or(0, |(keep, _)| keep);
     // What a peak takes, the gate has asked budgets for already.
@@ -229,11 +228,10 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         (wanted, reasons) = (current.min(max), unread.into_iter().collect());
     }
     let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");
+    let bound = bound.filter(|_| full || max < subject.bounds().1).map(|bound| bound.reason);
+    reasons.retain(|reason| bound.is_none() || reason.code != "at-max");
     // Who looks for the bounds that are declared is told why they are others.
-    if let Some(bound) = bound.filter(|_| full || max < declared) {
-        reasons.retain(|reason| reason.code != "at-max");
-        reasons.push(bound.reason);
-    }
+    reasons.extend(bound);
     reasons.extend(failures(subject, &cx.measured.answers));
     reasons.extend(odd);
     let score = match subject.mode() {

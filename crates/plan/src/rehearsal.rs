@@ -16,7 +16,7 @@ use atoll_model::{
 };
 
 use crate::Measurements;
-use crate::capacity::ask::callers;
+use crate::capacity::calls::callers;
 use crate::sim::Sim;
 use crate::sim::clouds::BOOT;
 use crate::sim::twin::Twin;

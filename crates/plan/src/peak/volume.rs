@@ -12,7 +12,8 @@ use atoll_model::{
 
 use crate::Context;
 use crate::capacity::ahead;
-use crate::capacity::ask::{Carries, called, callers, carries, fan};
+use crate::capacity::ask::{Carries, carries};
+use crate::capacity::calls::{called, callers, fan};
 use crate::elasticity::decide;
 use crate::peak::growth;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atoll_model::rehearsal::{Load, Peak};
 use atoll_model::{Snapshot, Span, Timestamp};
 
-use crate::capacity::ask::callers;
+use crate::capacity::calls::callers;
 use crate::checksum;
 
 const DAY: i64 = 86_400_000;
