@@ -1,7 +1,7 @@
 //! The load that is known of the fleet there is: as it was measured, or as it is forecast from
 //! that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::elasticity::LOAD;
 use atoll_model::peak::PeakApplication;
@@ -111,37 +111,69 @@ pub(super) fn peaks(
             continue;
         }
         let factor = super::about::peak::times(&today.world, declared, row);
-        let Some(factor) = factor.filter(|_| within) else { continue };
-        if times.starts <= today.now && has_it_already(today, base, row) {
-            // What is measured now is that of the peak, and goes when it ends.
-            assumed.push(format!(
-                "peak/{} is there: the load of {deployment} is that of it until {}, and {:.2} \
+        all.extend(factor.filter(|_| within).map(|factor| (declared, row, factor)));
+    }
+    // What is measured now may be that of a peak which is there, and goes when that ends.
+    let live = all.iter().filter(|(declared, ..)| declared.status.times.starts <= today.now);
+    let near = live.filter_map(|one| Some((one, distance(today, base, one.1)?)));
+    let there = near.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(one, _)| one);
+    for (declared, _, factor) in &all {
+        let (name, times) = (declared.name(), &declared.status.times);
+        assumed.push(match there.filter(|(it, ..)| it.name() == name) {
+            Some(_) => format!(
+                "peak/{name} is there: the load of {deployment} is that of it until {}, and {:.2} \
                  times that afterwards",
-                declared.name(),
                 times.ends,
                 1.0 / factor
-            ));
-            // To behind the end, at which it is looked at for the last time.
-            all.push((times.ends, from + lasts + HISTORY_STEP, 1.0 / factor));
-            continue;
+            ),
+            None => format!(
+                "peak/{name} brings {deployment} {factor:.2} times its load from {} to {}",
+                times.starts, times.ends
+            ),
+        });
+    }
+    let times = all.iter().map(|(declared, _, factor)| {
+        let times = &declared.status.times;
+        (times.starts, times.ends, *factor)
+    });
+    // To behind the end, at which it is looked at for the last time.
+    let end = from + lasts + HISTORY_STEP;
+    factors(&times.collect::<Vec<_>>(), there.map_or(1.0, |(_, _, factor)| *factor), end)
+}
+
+/// How many times what is taken for its load comes when, where that is so many times the usual
+/// already. Of several peaks at a time what asks for more holds.
+fn factors(
+    peaks: &[(Timestamp, Timestamp, f64)],
+    already: f64,
+    end: Timestamp,
+) -> Vec<(Timestamp, Timestamp, f64)> {
+    let mut bounds: BTreeSet<Timestamp> =
+        peaks.iter().flat_map(|(from, to, _)| [*from, *to]).collect();
+    bounds.insert(end);
+    let bounds: Vec<Timestamp> = bounds.into_iter().collect();
+    let mut all: Vec<(Timestamp, Timestamp, f64)> = Vec::new();
+    for (from, to) in bounds.iter().zip(bounds.iter().skip(1)) {
+        let here = peaks.iter().filter(|(begins, ends, _)| begins <= from && to <= ends);
+        let most = here.map(|(_, _, factor)| *factor).max_by(f64::total_cmp).unwrap_or(1.0);
+        let times = most / already;
+        match all.last_mut().filter(|(_, until, same)| until == from && *same == times) {
+            Some(last) => last.1 = *to,
+            None if times == 1.0 => {}
+            None => all.push((*from, *to, times)),
         }
-        assumed.push(format!(
-            "peak/{} brings {deployment} {factor:.2} times its load from {} to {}",
-            declared.name(),
-            times.starts,
-            times.ends
-        ));
-        all.push((times.starts, times.ends, factor));
     }
     all
 }
 
-/// Whether the load that is taken for what comes is that of a peak which is there: it is nearer to
-/// what is expected of that than to what is usual. One that has not brought its load may still.
-fn has_it_already(today: &Today, base: &Base, row: &PeakApplication) -> bool {
-    let Some((usual, expected)) = row.usual.zip(row.expected) else { return false };
-    let above = base.at(today.now + HISTORY_STEP) - f64::midpoint(usual, expected);
-    above * (expected - usual) > 0.0
+/// How far the load that is taken for what comes is from what is expected of a peak which is there,
+/// if it is that of it: nearer to that than to what is usual. One that has not brought its load may
+/// still.
+fn distance(today: &Today, base: &Base, row: &PeakApplication) -> Option<f64> {
+    let (usual, expected) = row.usual.zip(row.expected)?;
+    let next = base.at(today.now + HISTORY_STEP);
+    let above = next - f64::midpoint(usual, expected);
+    (above * (expected - usual) > 0.0).then_some((next - expected).abs())
 }
 
 /// The highest load that is believed, as its autoscaler believes it.
@@ -211,7 +243,7 @@ mod tests {
 
     use atoll_model::peak::{Peak, PeakReport, Shortfall, Times};
     use atoll_model::rehearsal::Peak as Rise;
-    use atoll_model::{Any, Object};
+    use atoll_model::{Any, Kind, Object};
 
     use super::*;
 
@@ -247,6 +279,35 @@ mod tests {
     fn a_peak_that_is_there_has_brought_what_was_seen_of_it_by_now() {
         let by = |seen| peak::brought(&sale(seen), "shop.prod", HISTORY_STEP)[0].factor;
         assert_eq!((by(None), by(Some(44.0)), by(Some(150.0))), (4.0, 1.1, 3.75));
+    }
+
+    #[test]
+    fn of_several_peaks_at_a_time_what_asks_for_more_holds() {
+        let both = [(hours(1), hours(5), 2.0), (hours(3), hours(4), 3.0)];
+        let of = |already: f64| factors(&both, already, hours(9));
+        let stepped =
+            [(hours(1), hours(3), 2.0), (hours(3), hours(4), 3.0), (hours(4), hours(5), 2.0)];
+        assert_eq!(of(1.0), stepped);
+        let later = [(hours(3), hours(4), 1.5), (hours(5), hours(9), 0.5)];
+        assert_eq!(of(2.0), later, "the load of the first is there");
+    }
+
+    #[test]
+    fn of_two_peaks_that_are_there_the_load_is_that_of_the_nearer() {
+        let mut world = sale(None);
+        let Some(Any::Peak(first)) = world.find(Kind::Peak, "sale") else { panic!("no peak") };
+        let mut other = Object::clone(&first);
+        other.meta.name = "match".to_owned();
+        other.status.applications[0].expected = Some(80.0);
+        world.put(Any::Peak(Arc::new(other)));
+        let today = Today { world, now: hours(5), ..Today::default() };
+        let load = Load { known: Some(Known::Forecast), ..Load::default() };
+        let (when, mut told) = ((hours(5), HOUR), Vec::new());
+        let high = Base::Shape(82.0, vec![1.0]);
+        let all = peaks(&today, "shop.prod", (&load, &high), when, &mut told);
+        assert_eq!(all, [(hours(5), hours(6), 2.0), (hours(6), hours(6) + HISTORY_STEP, 0.5)]);
+        assert!(told[0].starts_with("peak/match is there"), "{told:?}");
+        assert!(told[1].starts_with("peak/sale brings"), "{told:?}");
     }
 
     #[test]
