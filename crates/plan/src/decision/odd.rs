@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::{Any, Application, Budget, Environment, Kind, Object, Reason, Snapshot, cron};
 
-use crate::budget::scope;
+use crate::budget::scope::{self, Meant};
 use crate::cmdb::filter::{Filter, Search, names};
 use crate::{Context, migration};
 
@@ -83,7 +83,8 @@ pub(super) fn guaranteed_twice(world: &Snapshot, any: &Any) -> Option<Reason> {
     };
     let shared = |other: &Arc<Object<Budget>>| {
         let theirs = scope::deployments(world, &other.spec);
-        let found = theirs.into_iter().find(|name| own.contains(name))?;
+        let is_both = |name: &String| own.contains(name) && Meant::of(world, name).is_some();
+        let found = theirs.into_iter().find(is_both)?;
         Some((other.meta.name.clone(), found))
     };
     let (other, deployment) = world.all::<Budget>().filter(beside).find_map(shared)?;
