@@ -247,7 +247,12 @@ impl<'a> Subject<'a> {
         }
         let (status, again_at) = status::status(self, &draft);
         let Draft { writes, mut reasons, obstacles, .. } = draft;
-        reasons.extend(obstacles);
+        // Several stages may have met the same.
+        for obstacle in obstacles {
+            if !reasons.contains(&obstacle) {
+                reasons.push(obstacle);
+            }
+        }
         let mut plan = Plan { writes, reasons, again_at, ..Plan::new(intent) };
         put_status(self.object, status, &mut plan);
         plan.writes.extend(watch::record(self));
