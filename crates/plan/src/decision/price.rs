@@ -79,14 +79,9 @@ pub(super) fn alike(now: Timestamp, world: &Snapshot, any: &Any) -> Option<Reaso
             && new.spec.holds(now.max(new.spec.from))
             && both_give(spec)
     };
-    let both = |other: &Price| {
-        world.all::<Host>().find(|host| {
-            let labels = &host.meta.labels;
-            other.hosts.matches(labels) && new.spec.hosts.matches(labels)
-        })
-    };
     let mut others = world.all::<Price>().filter(as_narrow);
-    let (other, host) = others.find_map(|other| Some((other, both(&other.spec)?)))?;
+    let (other, host) =
+        others.find_map(|other| Some((other, of_both(world, &other.spec, &new.spec)?)))?;
     let first = other.name().min(new.name());
     let message = format!(
         "host/{} is priced by price/{} too, whose selector is as narrow: that of price/{first} \
@@ -96,6 +91,18 @@ pub(super) fn alike(now: Timestamp, world: &Snapshot, any: &Any) -> Option<Reaso
     );
     let hint = "give the one that is to count a narrower selector, or the other an until";
     Some(Reason::new("priced-twice", message).hint(hint))
+}
+
+/// A host that two prices are of.
+pub(super) fn of_both<'a>(
+    world: &'a Snapshot,
+    one: &Price,
+    other: &Price,
+) -> Option<&'a Arc<Object<Host>>> {
+    world.all::<Host>().find(|host| {
+        let labels = &host.meta.labels;
+        one.hosts.matches(labels) && other.hosts.matches(labels)
+    })
 }
 
 /// Whether a host has a price in any currency at a time.

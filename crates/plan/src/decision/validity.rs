@@ -259,14 +259,9 @@ fn priced_twice(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
             && new.spec.holds(now)
             && width(other) == width(&new.spec)
     };
-    let both = |other: &Price| {
-        world.all::<Host>().find(|host| {
-            let labels = &host.meta.labels;
-            other.hosts.matches(labels) && new.spec.hosts.matches(labels)
-        })
-    };
     let mut others = world.all::<Price>().filter(|other| same(&other.spec));
-    let (other, host) = others.find_map(|other| Some((other, both(&other.spec)?)))?;
+    let (other, host) =
+        others.find_map(|other| Some((other, price::of_both(world, &other.spec, &new.spec)?)))?;
     let message = format!(
         "host/{} has a price in {} too, of price/{}, whose selector is as narrow: both are told, \
          as one bill in two currencies",
