@@ -174,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn ports_others_listen_on_are_taken_where_instances_may_name_them() {
+        let free = |ports: Range<u16>| {
+            let mut all =
+                ports.map(|port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
+            let bound = all.find_map(Result::ok).unwrap();
+            let port = bound.local_addr().unwrap().port();
+            (bound, port)
+        };
+        let ((_named, named), (_lent, lent)) = (free(2_000..PORTS.end), free(PORTS.end..u16::MAX));
+        let taken = |ours: BTreeSet<u16>| {
+            let (layout, data) = (Layout::None("none".to_owned()), Path::new("/"));
+            facts(IpAddr::V4(Ipv4Addr::LOCALHOST), &layout, data, &ours).taken_ports
+        };
+        let nobody = taken(BTreeSet::new());
+        assert_eq!((nobody.contains(&named), nobody.contains(&lent)), (true, false));
+        assert!(!taken(BTreeSet::from([named])).contains(&named), "an instance has it");
+    }
+
+    #[test]
     fn a_server_on_this_machine_is_reached_over_loopback() {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         assert_eq!(address(&["http://127.0.0.1:7411".to_owned()]), loopback);
