@@ -1,23 +1,26 @@
 //! The rows about migrations: how long it takes to say what moving 10,000 instances would do and to
-//! begin, and how near to the best it packs them. Moving itself is what deployments do.
+//! begin, be it off hosts or to balance them, and how near to the best it packs them. Moving itself
+//! is what deployments do.
 
 use std::sync::Arc;
 
 use anyhow::ensure;
 use atoll_model::cmdb::{Amount, HostPhase, ZONE_LABEL};
 use atoll_model::deployment::InstancePhase;
+use atoll_model::migration::MigrationForecast;
 use atoll_model::run::Resources;
 use atoll_model::{
     Any, Application, Cpu, Deployment, Environment, Host, Instance, Memory, Migration, Object,
     Snapshot, Timestamp, Write,
 };
 use atoll_plan::{Context, Measurements, migration};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::table::{Goal, Row};
 use crate::{Args, clock};
 
 const TIME: &str = "planning a migration of 10,000 instances";
+const BALANCE: &str = "planning the balance of 2,000 hosts";
 const HOSTS: &str = "hosts it packs them on, beside what none can better";
 const DEPLOYMENTS: u32 = 200;
 const EACH: u32 = 50;
@@ -28,6 +31,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 /// What one run found.
 struct Found {
     seconds: f64,
+    balance: f64,
     ratio: f64,
 }
 
@@ -36,7 +40,7 @@ struct Found {
 /// # Errors
 /// Something does not work; a missed goal is no error.
 pub async fn rows(args: &Args) -> anyhow::Result<Vec<Row>> {
-    if !args.wants(TIME) && !args.wants(HOSTS) {
+    if ![TIME, BALANCE, HOSTS].into_iter().any(|row| args.wants(row)) {
         return Ok(Vec::new());
     }
     let mut runs = Vec::new();
@@ -47,14 +51,29 @@ pub async fn rows(args: &Args) -> anyhow::Result<Vec<Row>> {
                and memory: the dry run and the beginning";
     Ok(args.pick(vec![
         Row::new(TIME, crate::over(&runs, |run| run.seconds), "s", Goal::AtMost(2.0)).noted(how),
+        Row::new(BALANCE, crate::over(&runs, |run| run.balance), "s", Goal::AtMost(2.0))
+            .noted("the same hosts, of which half are empty: the dry run and the beginning"),
         Row::new(HOSTS, crate::over(&runs, |run| run.ratio), "×", Goal::AtMost(1.05))
             .noted("beside the fewest hosts that have as much cpu, or memory, together"),
     ]))
 }
 
 fn once() -> anyhow::Result<Found> {
-    let mut world = world()?;
-    let spec: Migration = serde_json::from_value(json!({ "off": "zone = \"a\"", "wave": "20%" }))?;
+    let world = world()?;
+    let (off, began, seconds) = planned(&world, json!({ "off": "zone = \"a\"", "wave": "20%" }))?;
+    let all = DEPLOYMENTS * EACH;
+    ensure!(off.instances == all, "{} are to be moved", off.instances);
+    ensure!(off.unplaced == 0, "{} find no room", off.unplaced);
+    ensure!(began == EACH_ZONE as usize, "it begins with {began} hosts");
+    let (even, began, balance) = planned(&world, json!({ "balance": true, "wave": "20%" }))?;
+    ensure!(even.instances > all / 4 && began > 0, "{} of {began} are moved", even.instances);
+    Ok(Found { seconds, balance, ratio: f64::from(off.packed) / f64::from(off.least) })
+}
+
+/// What a dry run says, how many hosts the migration begins with, and how long both took.
+fn planned(world: &Snapshot, spec: Value) -> anyhow::Result<(MigrationForecast, usize, f64)> {
+    let mut world = world.clone();
+    let spec: Migration = serde_json::from_value(spec)?;
     let measured = Measurements::default();
     let began = clock::now();
     let forecast = migration::forecast::forecast(
@@ -65,15 +84,11 @@ fn once() -> anyhow::Result<Found> {
     let cx = Context { world: &world, measured: &measured, now: NOW };
     let plan = migration::plan(&cx, "bench");
     let seconds = began.elapsed().as_secs_f64();
-    let all = DEPLOYMENTS * EACH;
-    ensure!(forecast.instances == all, "{} are to be moved", forecast.instances);
-    ensure!(forecast.unplaced == 0, "{} find no room", forecast.unplaced);
     let hosts = plan.writes.iter().find_map(|write| match write {
         Write::Put(Any::Migration(migration)) => Some(migration.status.hosts.len()),
         _ => None,
     });
-    ensure!(hosts == Some(EACH_ZONE as usize), "it begins with {hosts:?} hosts");
-    Ok(Found { seconds, ratio: f64::from(forecast.packed) / f64::from(forecast.least) })
+    Ok((forecast, hosts.unwrap_or_default(), seconds))
 }
 
 fn world() -> anyhow::Result<Snapshot> {
