@@ -5654,6 +5654,29 @@ export interface components {
              */
             tasks: components["schemas"]["AssignedTask"][];
         };
+        /** @description How one deployment served where what an instance is known to carry is taken for less than it can. */
+        AtBest: {
+            /**
+             * Format: double
+             * @description The most load that was asked of one instance.
+             */
+            asked: number;
+            /**
+             * Format: double
+             * @description The load that was too much for one; none where nobody has seen that.
+             */
+            breaks?: number | null;
+            /**
+             * Format: double
+             * @description The share of its load that was not served.
+             */
+            lost: number;
+            /**
+             * Format: double
+             * @description The share of minutes in which all its load was served.
+             */
+            served: number;
+        };
         /** @description One attribute of something in its three columns. */
         Attribute: {
             /** @description What sources say it is, the one that is believed first. */
@@ -12115,6 +12138,11 @@ export interface components {
         Selector: string | number;
         /** @description How one deployment served. */
         Served: {
+            /**
+             * @description How it served if an instance carries what nobody has seen it break with; where that makes
+             *     no difference it is left out.
+             */
+            atBest?: components["schemas"]["AtBest"] | (null);
             /** @description When it did not serve everything. */
             broken: components["schemas"]["Broken"][];
             /** @description Over time. */
@@ -13803,6 +13831,7 @@ export type AssignedInstance = components['schemas']['AssignedInstance'];
 export type AssignedRelease = components['schemas']['AssignedRelease'];
 export type AssignedTask = components['schemas']['AssignedTask'];
 export type Assignment = components['schemas']['Assignment'];
+export type AtBest = components['schemas']['AtBest'];
 export type Attribute = components['schemas']['Attribute'];
 export type Audit = components['schemas']['Audit'];
 export type AuditEntry = components['schemas']['AuditEntry'];

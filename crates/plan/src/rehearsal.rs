@@ -23,7 +23,7 @@ use crate::sim::twin::Twin;
 use course::Courses;
 use deeds::Deeds;
 use load::{Base, Loads, Own, is_of};
-use measures::Measures;
+use measures::{Carries, Measures};
 use stage::Stage;
 
 pub mod about;
@@ -190,8 +190,8 @@ fn of_today<'a>(
     Rehearsal::ready(scenario, sim, from, assumed)
 }
 
-/// The load of one instance of each deployment, and what is taken for granted of it.
-fn each(world: &Snapshot, assumed: &mut Vec<String>) -> BTreeMap<String, f64> {
+/// What one instance of each deployment carries, and what is taken for granted of it.
+fn each(world: &Snapshot, assumed: &mut Vec<String>) -> BTreeMap<String, Carries> {
     let mut all = BTreeMap::new();
     let mut declared = Vec::new();
     for deployment in world.all::<Deployment>() {
@@ -212,7 +212,11 @@ fn each(world: &Snapshot, assumed: &mut Vec<String>) -> BTreeMap<String, f64> {
         if each.is_none() {
             declared.push(name.clone());
         }
-        all.insert(name, each.unwrap_or(load.target));
+        let mut releases = capacity.into_iter().flat_map(|capacity| &capacity.status.releases);
+        let broke = releases.find_map(|carried| carried.broke);
+        let each = each.unwrap_or(load.target);
+        let breaks = if set.is_some() { set } else { broke.filter(|broke| *broke >= each) };
+        all.insert(name, Carries { each, breaks });
     }
     if !declared.is_empty() {
         let names = named(&declared);
@@ -280,7 +284,7 @@ fn booted(world: &Snapshot) -> Vec<String> {
 fn owns(
     spec: &Scene,
     world: &Snapshot,
-    each: &BTreeMap<String, f64>,
+    each: &BTreeMap<String, Carries>,
     today: Option<&Today>,
     from: Timestamp,
     assumed: &mut Vec<String>,

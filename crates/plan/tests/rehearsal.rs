@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use atoll_model::capacity::{Capacity, Carried, Known};
 use atoll_model::cmdb::Amount;
 use atoll_model::deployment::Scaled;
 use atoll_model::elasticity::ScalingMode;
@@ -305,6 +306,40 @@ fn error_budgets_are_left_as_they_are() {
     assert!(whole.held && some.held, "{whole}{some}");
     assert!(!spent.held, "releases are held: {spent}");
     assert!(spent.to_string().contains("error budgets are left as they are"), "{spent}");
+}
+
+/// What nobody has seen an instance break with, it may carry; what one broke with, it does not.
+#[test]
+fn what_may_be_carried_is_told_beside_what_is_known_to_be() {
+    let with = |level: f64, each: f64, broke: Option<f64>| {
+        let mut today = with_budget_left(1.0);
+        let mut capacity = Object::new("shop.prod", Capacity::default());
+        capacity.spec.deployment = "shop.prod".to_owned();
+        let known = if broke.is_some() { Known::Bounded } else { Known::Proven };
+        (capacity.status.known, capacity.status.each) = (known, Some(each));
+        let shown = Carried { most: Some(each), broke, ..Carried::default() };
+        capacity.status.releases = vec![shown];
+        today.world.put(Any::Capacity(Arc::new(capacity)));
+        let load = Load { level: Some(level), ..Load::default() };
+        let spec = Rehearsal {
+            lasts: Span::seconds(3_600),
+            load: [("shop".to_owned(), load)].into(),
+            checks: vec![Check::Served { of: None, at_least: "99%".to_owned() }],
+            ..Rehearsal::default()
+        };
+        run(&Scenario::new("short", spec), &today, &never()).unwrap()
+    };
+    // Nine instances at the most: 200 are asked of each, once all are there.
+    let (unseen, seen) = (with(1_800.0, 150.0, None), with(1_800.0, 150.0, Some(180.0)));
+    let (may, does) =
+        (unseen.deployments[0].at_best.unwrap(), seen.deployments[0].at_best.unwrap());
+    assert_eq!(unseen.deployments[0].lost, seen.deployments[0].lost);
+    assert_eq!((may.served, may.lost), (1.0, 0.0), "{unseen}");
+    assert!(unseen.checks[0].found.contains("100 % if an instance carries more"), "{unseen}");
+    assert!(!unseen.held, "checks go by what is known: {unseen}");
+    assert!((0.09..seen.deployments[0].lost).contains(&does.lost), "{seen}");
+    assert_eq!(does.served, 0.0, "{seen}");
+    assert_eq!(with(400.0, 150.0, None).deployments[0].at_best.map(|best| best.served), None);
 }
 
 /// What autoscalers and what ran have left stays, until somebody names a number: be it the one

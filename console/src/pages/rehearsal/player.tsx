@@ -310,6 +310,18 @@ interface OfReport {
   onSeek: (at: number) => void;
 }
 
+/** The same if an instance carries what nobody has seen it break with. */
+function AtBest({ what }: { what: string }) {
+  return (
+    <div
+      className="quiet small"
+      title="if an instance carries more than it was seen to; nobody has seen it break with that"
+    >
+      at best {what}
+    </div>
+  );
+}
+
 function Deployments({ report, onSeek }: OfReport) {
   if (report.deployments.length === 0) return null;
   return (
@@ -345,12 +357,19 @@ function Deployments({ report, onSeek }: OfReport) {
                 </th>
                 <td className="right" data-head="minutes served">
                   {share(one.served)}
+                  {one.atBest && <AtBest what={share(one.atBest.served)} />}
                 </td>
                 <td className="right" data-head="load not served">
                   {share(one.lost)}
+                  {one.atBest && <AtBest what={share(one.atBest.lost)} />}
                 </td>
                 <td className="right" data-head="one carries">
                   {measured(one.each)}
+                  {one.atBest && (
+                    <div className="quiet small">
+                      asked of one up to {measured(one.atBest.asked)}
+                    </div>
+                  )}
                 </td>
                 <td className="right" data-head="instances">
                   {ranged(one.least, one.most)}

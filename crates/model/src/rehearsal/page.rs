@@ -110,6 +110,22 @@ fn served(out: &mut String, report: &RehearsalReport) {
         );
     }
     more(out, report.deployments.len(), SHOWN);
+    for one in report.deployments.iter().take(SHOWN) {
+        let Some(best) = one.at_best else { continue };
+        let (served, lost) = (percent(best.served), percent(best.lost));
+        let (name, each, asked) = (&one.deployment, short(one.each), short(best.asked));
+        let known = match best.breaks {
+            Some(breaks) => {
+                format!("one is known to carry {each} and to break with {}", short(breaks))
+            }
+            None => format!("nobody has seen one break with more than {each}"),
+        };
+        let told = format!(
+            "? {name}: at best {served} of the minutes, and {lost} lost; up to {asked} is asked \
+             of an instance, and {known}"
+        );
+        line(out, 2, &told);
+    }
     let broken = report
         .deployments
         .iter()

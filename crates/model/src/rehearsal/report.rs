@@ -70,6 +70,10 @@ pub struct Served {
     pub served: f64,
     /// The share of its load that was not served.
     pub lost: f64,
+    /// How it served if an instance carries what nobody has seen it break with; where that makes
+    /// no difference it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_best: Option<AtBest>,
     /// The fewest instances that served, and the most.
     pub least: u32,
     /// See `least`.
@@ -78,6 +82,21 @@ pub struct Served {
     pub broken: Vec<Broken>,
     /// Over time.
     pub course: Course,
+}
+
+/// How one deployment served where what an instance is known to carry is taken for less than it can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AtBest {
+    /// The share of minutes in which all its load was served.
+    pub served: f64,
+    /// The share of its load that was not served.
+    pub lost: f64,
+    /// The most load that was asked of one instance.
+    pub asked: f64,
+    /// The load that was too much for one; none where nobody has seen that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaks: Option<f64>,
 }
 
 /// A time in which not everything was served.

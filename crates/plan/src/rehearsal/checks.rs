@@ -99,10 +99,14 @@ fn served(rehearsal: &Rehearsal, of: Option<&str>, least: f64) -> Verdict {
     let meant = all.filter(|(name, _)| of.is_none_or(|of| is_of(name, of)));
     let worst = meant.min_by(|(_, a), (_, b)| a.served().total_cmp(&b.served()));
     let Some((name, worst)) = worst else { return Err(NO_LOAD.to_owned()) };
-    let told = match of {
+    let mut told = match of {
         Some(_) => percent(worst.served()),
         None => format!("{} of {name}", percent(worst.served())),
     };
+    if let Some(best) = worst.at_best().filter(|best| best.served > worst.served()) {
+        let best = percent(best.served);
+        told += &format!(", {best} if an instance carries more than it was seen to");
+    }
     if worst.served() + 1e-9 >= least { Ok(told) } else { Err(told) }
 }
 

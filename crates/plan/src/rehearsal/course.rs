@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_model::rehearsal::report::{Broken, Cost, Course};
+use atoll_model::rehearsal::report::{AtBest, Broken, Cost, Course};
 use atoll_model::{
     Application, Autoscaler, Deployment, Host, Objective, Snapshot, Span, Timestamp,
 };
 
+use super::measures::Carries;
 use super::stage::Stage;
 use crate::budget::book::{Book, usual};
 use crate::budget::cost::Tariff;
@@ -54,18 +55,29 @@ pub(super) struct Courses {
 /// The course of one deployment.
 #[derive(Debug, Default)]
 pub(super) struct One {
-    pub each: f64,
-    pub minutes: u32,
-    pub bad_minutes: u32,
-    minute: Option<(i64, bool)>,
+    pub carries: Carries,
+    minutes: u32,
+    bad_minutes: Failed<u32>,
+    minute: Option<(i64, Failed<bool>)>,
     pub load: f64,
-    pub lost: f64,
+    pub lost: Failed<f64>,
+    /// The most load that was asked of one instance.
+    asked: f64,
     pub least: u32,
     pub most: u32,
     pub broken: Vec<Broken>,
     parts: Vec<Part>,
     /// Whom it calls, and how often.
     calls: Vec<(String, f64)>,
+}
+
+/// What fails, by what is taken an instance to carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Failed<T> {
+    /// If it is no more than it is known to.
+    pub known: T,
+    /// Whatever it is, short of what is known to be too much.
+    pub surely: T,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +94,8 @@ struct Now {
     instances: u32,
     load: f64,
     capacity: f64,
-    own: f64,
-    errors: f64,
+    own: Failed<f64>,
+    errors: Failed<f64>,
 }
 
 impl Courses {
@@ -113,9 +125,10 @@ impl Courses {
         let mut instances = 0;
         for name in twin.measures.loads.names() {
             // Of what nobody says what an instance carries, it is not known what it fails.
-            let Some(each) = twin.measures.each.get(name).copied() else { continue };
+            let Some(carries) = twin.measures.each.get(name).copied() else { continue };
             let calls = called(&world, name);
-            self.all.insert(name.clone(), One { each, least: u32::MAX, calls, ..One::default() });
+            let one = One { carries, least: u32::MAX, calls, ..One::default() };
+            self.all.insert(name.clone(), one);
         }
         for all in twin.serving.values() {
             instances += all.values().sum::<u32>();
@@ -149,19 +162,19 @@ impl Courses {
         self.count(twin, part);
         let now = self.now(twin, at, stage);
         for (name, now) in now.iter().filter(|(name, _)| promised.contains(*name)) {
-            twin.measures.note(name, at, now.load * step.0 as f64 / 1_000.0, now.errors);
+            twin.measures.note(name, at, now.load * step.0 as f64 / 1_000.0, now.errors.known);
         }
         let world = &sim.world;
         for (name, now) in now {
             let since = at.since(self.from);
             let Some(one) = self.all.get_mut(&name) else { continue };
             one.note(at, (step, since), part, &now);
-            if now.errors > NONE_FAILS {
+            if now.errors.known > NONE_FAILS {
                 let why = || why(world, &name, &now, stage, &one.calls);
                 fail(
                     &mut one.broken,
                     (Span(since.0.saturating_sub(step.0)), since),
-                    now.errors,
+                    now.errors.known,
                     why,
                 );
             }
@@ -199,36 +212,22 @@ impl Courses {
         let mut all = BTreeMap::new();
         let mut any = false;
         for (name, one) in &self.all {
-            let load = twin.measures.loads.at(name, at).filter(|l| l.is_finite());
-            let mut now = Now { load: load.unwrap_or_default(), ..Now::default() };
-            let mut failing = 0.0;
-            for (release, count) in twin.serving.get(name).into_iter().flatten() {
-                let weak = stage.weak.contains(release);
-                let carries = f64::from(*count) * one.each * if weak { 0.5 } else { 1.0 };
-                now.instances += count;
-                now.capacity += carries;
-                failing += carries * twin.measures.failing.get(release).copied().unwrap_or(0.0);
-            }
-            if now.load > 0.0 {
-                let served = (now.capacity / now.load).min(1.0);
-                let failing = if now.capacity > 0.0 { failing / now.capacity } else { 0.0 };
-                now.own = 1.0 - served * (1.0 - failing);
-                any |= now.own > 0.0;
-            }
-            now.errors = now.own;
+            let now = one.now(name, twin, at, stage);
+            any |= now.own.known > 0.0;
             all.insert(name.clone(), now);
         }
         for _ in 0..if any { DEEPEST } else { 0 } {
-            let before: BTreeMap<String, f64> =
+            let before: BTreeMap<String, Failed<f64>> =
                 all.iter().map(|(name, now)| (name.clone(), now.errors)).collect();
             for (name, one) in self.all.iter().filter(|(_, one)| !one.calls.is_empty()) {
                 let Some(now) = all.get_mut(name).filter(|now| now.load > 0.0) else { continue };
-                let mut good = 1.0 - now.own;
+                let (mut known, mut surely) = (1.0 - now.own.known, 1.0 - now.own.surely);
                 for (callee, times) in &one.calls {
                     let failed = before.get(callee).copied().unwrap_or_default();
-                    good *= 1.0 - failed * times.min(1.0);
+                    known *= 1.0 - failed.known * times.min(1.0);
+                    surely *= 1.0 - failed.surely * times.min(1.0);
                 }
-                now.errors = 1.0 - good;
+                now.errors = Failed { known: 1.0 - known, surely: 1.0 - surely };
             }
         }
         all
@@ -296,11 +295,39 @@ impl Courses {
 }
 
 impl One {
+    /// What it has to carry and can. What fails with those it calls is not in it.
+    fn now(&self, name: &str, twin: &Twin, at: Timestamp, stage: &Stage) -> Now {
+        let load = twin.measures.loads.at(name, at).filter(|load| load.is_finite());
+        let mut now = Now { load: load.unwrap_or_default(), ..Now::default() };
+        let (mut failing, mut breaks) = (0.0, 0.0);
+        let serving = twin.serving.get(name).into_iter().flatten();
+        for (release, count) in serving.filter(|(_, count)| **count > 0) {
+            // Half of what is known is all that is said of a weak one.
+            let weak = stage.weak.contains(release).then_some(self.carries.each * 0.5);
+            let carries = f64::from(*count) * weak.unwrap_or(self.carries.each);
+            now.instances += count;
+            now.capacity += carries;
+            breaks += f64::from(*count) * weak.or(self.carries.breaks).unwrap_or(f64::INFINITY);
+            failing += carries * twin.measures.failing.get(release).copied().unwrap_or(0.0);
+        }
+        if now.load > 0.0 {
+            let failing = if now.capacity > 0.0 { failing / now.capacity } else { 0.0 };
+            let fails = |capacity: f64| 1.0 - (capacity / now.load).min(1.0) * (1.0 - failing);
+            now.own = Failed { known: fails(now.capacity), surely: fails(breaks) };
+        }
+        now.errors = now.own;
+        now
+    }
+
     fn note(&mut self, at: Timestamp, (step, _): (Span, Span), part: usize, now: &Now) {
-        let failed = now.errors > NONE_FAILS;
+        let Failed { known, surely } = now.errors;
+        let failed = Failed { known: known > NONE_FAILS, surely: surely > NONE_FAILS };
         let minute = (at.0 - 1).div_euclid(MINUTE);
         match &mut self.minute {
-            Some((of, bad)) if *of == minute => *bad |= failed,
+            Some((of, bad)) if *of == minute => {
+                bad.known |= failed.known;
+                bad.surely |= failed.surely;
+            }
             _ => {
                 self.close();
                 self.minute = Some((minute, failed));
@@ -308,14 +335,18 @@ impl One {
         }
         let seconds = step.0 as f64 / 1_000.0;
         self.load += now.load * seconds;
-        self.lost += now.load * now.errors * seconds;
+        self.lost.known += now.load * known * seconds;
+        self.lost.surely += now.load * surely * seconds;
+        if now.instances > 0 {
+            self.asked = self.asked.max(now.load / f64::from(now.instances));
+        }
         self.least = self.least.min(now.instances);
         self.most = self.most.max(now.instances);
         let new = Part {
             instances: now.instances,
             load: now.load,
             capacity: now.capacity,
-            errors: now.errors,
+            errors: known,
         };
         self.parts.resize(self.parts.len().max(part + 1), new);
         let kept = &mut self.parts[part];
@@ -328,13 +359,32 @@ impl One {
     fn close(&mut self) {
         if let Some((_, bad)) = self.minute.take() {
             self.minutes += 1;
-            self.bad_minutes += u32::from(bad);
+            self.bad_minutes.known += u32::from(bad.known);
+            self.bad_minutes.surely += u32::from(bad.surely);
         }
     }
 
     /// The share of minutes in which everything was served.
     pub fn served(&self) -> f64 {
-        1.0 - f64::from(self.bad_minutes) / f64::from(self.minutes.max(1))
+        1.0 - f64::from(self.bad_minutes.known) / f64::from(self.minutes.max(1))
+    }
+
+    /// How it served if an instance carries what nobody has seen it break with, where that makes
+    /// a difference.
+    pub fn at_best(&self) -> Option<AtBest> {
+        let minutes = f64::from(self.minutes.max(1));
+        let at_best = AtBest {
+            served: 1.0 - f64::from(self.bad_minutes.surely) / minutes,
+            lost: self.share(self.lost.surely),
+            asked: self.asked,
+            breaks: self.carries.breaks,
+        };
+        (self.lost.surely < self.lost.known * (1.0 - 1e-9)).then_some(at_best)
+    }
+
+    /// So much of all its load.
+    pub fn share(&self, load: f64) -> f64 {
+        if self.load > 0.0 { load / self.load } else { 0.0 }
     }
 }
 
@@ -359,7 +409,7 @@ fn fail(
 /// Why not everything is served, as far as that is seen.
 fn why(world: &Snapshot, name: &str, now: &Now, stage: &Stage, calls: &[(String, f64)]) -> String {
     let mut all: Vec<String> = Vec::new();
-    if now.own < now.errors / 2.0 {
+    if now.own.known < now.errors.known / 2.0 {
         let called: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
         all.push(format!("it calls {}", called.join(", ")));
     } else {

@@ -11,7 +11,7 @@ use atoll_model::{Any, Deployment, Invalid, Object, Reason, Snapshot, Span, Time
 use serde_json::{Value, json};
 
 use super::load::Loads;
-use super::measures::Measures;
+use super::measures::{Carries, Measures};
 use super::unknown::{at, unknown};
 use super::{BEFORE, Rehearsal, Stop, USUAL_FROM, each, owns, twin};
 use crate::sim::Sim;
@@ -46,7 +46,7 @@ pub(super) fn made<'a>(
     for (deployment, each) in &mut carries {
         let name = deployment.rsplit_once('.').map_or("", |(name, _)| name);
         if let Some(application) = fleet.applications.get(name) {
-            *each = application.capacity;
+            *each = Carries::exactly(application.capacity);
         }
     }
     // Whoever makes an application up says what it carries.

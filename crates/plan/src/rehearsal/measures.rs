@@ -22,8 +22,8 @@ const FORECAST_EVERY: u64 = 25 * 60_000;
 pub(crate) struct Measures {
     /// The load that is supposed.
     pub loads: Loads,
-    /// The load one instance of each deployment carries.
-    pub each: BTreeMap<String, f64>,
+    /// What one instance of each deployment carries.
+    pub each: BTreeMap<String, Carries>,
     /// What failed, in one step after the other.
     failed: BTreeMap<String, Failed>,
     /// Releases of which so large a share of requests fails.
@@ -33,6 +33,22 @@ pub(crate) struct Measures {
     from: Timestamp,
     recent: BTreeMap<String, Vec<(Timestamp, f64)>>,
     forecast: BTreeMap<String, Timestamp>,
+}
+
+/// What one instance of a deployment carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Carries {
+    /// The load it is known to carry.
+    pub each: f64,
+    /// The load that was too much for one; none where nobody has seen that yet.
+    pub breaks: Option<f64>,
+}
+
+impl Carries {
+    /// It carries that and no more.
+    pub fn exactly(each: f64) -> Carries {
+        Carries { each, breaks: Some(each) }
+    }
 }
 
 /// Requests of a deployment since the beginning, and those of them that failed, at the end of each
@@ -59,7 +75,7 @@ impl Failed {
 }
 
 impl Measures {
-    pub fn new(loads: Loads, each: BTreeMap<String, f64>) -> Measures {
+    pub fn new(loads: Loads, each: BTreeMap<String, Carries>) -> Measures {
         Measures { loads, each, ..Measures::default() }
     }
 
@@ -171,7 +187,7 @@ impl Measures {
         let scaling = application.spec.scaling.as_ref()?;
         let each = match &scaling.per_instance {
             Some(load) => crate::capacity::target(world, scaler.name(), load.target),
-            None => *self.each.get(deployment)?,
+            None => self.each.get(deployment)?.each,
         };
         let asked = scaling.all_signals().find(|one| one.name == signal)?;
         match (asked.per_instance, asked.below) {

@@ -19,13 +19,14 @@ pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
     let mut all: Vec<(&String, &One)> = courses.all.iter().collect();
     all.sort_by(|(a, one), (b, other)| {
         let order = one.served().total_cmp(&other.served());
-        order.then(other.lost.total_cmp(&one.lost)).then(a.cmp(b))
+        order.then(other.lost.known.total_cmp(&one.lost.known)).then(a.cmp(b))
     });
     let deployments = all.iter().enumerate().map(|(i, (name, one))| Served {
         deployment: (*name).clone(),
-        each: one.each,
+        each: one.carries.each,
         served: one.served(),
-        lost: if one.load > 0.0 { one.lost / one.load } else { 0.0 },
+        lost: one.share(one.lost.known),
+        at_best: one.at_best(),
         least: one.least,
         most: one.most,
         broken: one.broken.iter().take(BROKEN).cloned().collect(),
