@@ -644,6 +644,34 @@ await test("what the fleet can carry is told, and what it would with more load",
   await page.locator(".score-line", { hasText: "a week ago" }).getByText("not known").waitFor();
 });
 
+await test("the words of a capacity are whole, however many they are", async () => {
+  const wordy = async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    const more = { load: 30, each: 12.5, known: "bounded", missing: 12, placed: 0 };
+    json.deployments = json.deployments.map((row) => ({ ...row, ...more }));
+    await route.fulfill({ response, json });
+  };
+  await page.route("**/v1/capacity?*", wordy);
+  try {
+    await go("/capacity?times=2");
+    const row = page.getByRole("table", { name: "deployments" }).getByRole("row").nth(1);
+    await row.getByText("an objective broke with more").waitFor();
+    const cut = await row
+      .getByRole("cell")
+      .evaluateAll((cells) =>
+        cells
+          .filter(
+            (c) => c.scrollWidth > c.clientWidth || c.scrollHeight > c.parentElement.clientHeight,
+          )
+          .map((c) => c.textContent),
+      );
+    must(cut.length === 0, `cut: ${cut.join("; ")}`);
+  } finally {
+    await page.unroute("**/v1/capacity?*");
+  }
+});
+
 await test("what it costs whom is told with budgets, and what has no price", async () => {
   await go("/budgets");
   await heading("Budgets");

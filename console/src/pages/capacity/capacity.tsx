@@ -240,7 +240,11 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
     id: "state",
     head: "",
     width: "minmax(11.5rem, 1fr)",
-    cell: (row) => <State {...rowState(row)} />,
+    cell: (row) => (
+      <span className="capacity-lines">
+        <State {...rowState(row)} />
+      </span>
+    ),
   },
   { id: "load", head: "Load", width: "5rem", right: true, cell: (row) => number(row.load) },
   {
@@ -248,7 +252,7 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
     head: "One carries",
     width: "minmax(9rem, 1fr)",
     cell: (row) => (
-      <span title={KNOWN[row.known]}>
+      <span className="capacity-lines">
         {measured(row.each)} <span className="quiet small">{KNOWN[row.known]}</span>
       </span>
     ),
