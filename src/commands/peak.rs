@@ -104,16 +104,19 @@ fn entry(check: &PeakCheck, starts: Timestamp, zone: Option<&str>) -> Vec<Cell> 
         State::Open => (Tone::Plain, "open"),
         State::Late => (Tone::Bad, "late"),
     };
-    let before = starts.since(check.due);
-    let counted = if before.0 == 0 { "T".to_owned() } else { format!("T-{}", short(before)) };
     vec![
-        cell("T", counted).tone(Tone::Strong),
+        cell("T", counted(starts.since(check.due))).tone(Tone::Strong),
         cell("DUE", when::shown(check.due, zone)),
         cell("WHAT", check.name.clone()),
         cell("STATE", state).tone(tone),
         cell("IS", check.message.clone()),
         cell("DO", check.hint.clone()),
     ]
+}
+
+/// So long before it starts, to the second: what is due is no matter of about.
+fn counted(before: Span) -> String {
+    if before.0 == 0 { "T".to_owned() } else { format!("T-{}", before.rough()) }
 }
 
 /// Whether its status is of the peak as it is now.
@@ -333,4 +336,15 @@ fn told(peak: &Object<Peak>, report: &PeakReport, format: Format) -> String {
         many(report.hosts, "host")
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_a_peak_are_told_to_the_second() {
+        let told = [0, 175_500, 750_000, 1_800_000, 1_209_600_000].map(|ms| counted(Span(ms)));
+        assert_eq!(told, ["T", "T-2m55s", "T-12m30s", "T-30m", "T-14d"]);
+    }
 }

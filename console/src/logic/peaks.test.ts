@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Alert, Decision, Peak } from "../api/objects";
-import { farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
+import type { Alert, Decision, Peak, PeakCheck } from "../api/objects";
+import { countedOf, farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
 
 const [starts, ends] = ["2027-11-10T16:00:00Z", "2027-11-11T16:00:00Z"];
 const peak = (timeZone?: string) =>
@@ -25,6 +25,18 @@ test("how far a peak is does not read like a time of the day", () => {
   assert.equal(farOf(peak(), at(starts) - 498_000), "starts in 8m 18s");
   assert.equal(farOf(peak(), at(ends) - 7_200_000), "ends in 2h");
   assert.equal(farOf(peak(), at(ends) + 60_000), "ended 1m ago");
+});
+
+test("times of its calendar are counted from its start, to the second", () => {
+  const of = (ms: number) =>
+    countedOf({ due: new Date(at(starts) - ms).toISOString() } as unknown as PeakCheck, peak());
+  assert.deepEqual([0, 175_000, 750_000, 1_800_000, 1_209_600_000].map(of), [
+    "T",
+    "T-2m55s",
+    "T-12m30s",
+    "T-30m",
+    "T-14d",
+  ]);
 });
 
 test("a peak has ended from its end on, though it is still given back", () => {

@@ -1,6 +1,7 @@
 // Peaks as pages show them: how far one is, when it is, and what is expected at a time. What it
 // takes and whether it is ready is the server's to say.
 import type { Alert, Decision, Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
+import { writeSpan } from "./period";
 import type { Tone } from "./phases";
 import { amount } from "./quantity";
 import { momentIn, parseTime, spanShort, spanWords } from "./time";
@@ -80,12 +81,12 @@ export function takesOf({ status }: Peak): { words: string; unknown: readonly st
   return { words, unknown: unknown.map((row) => row.deployment) };
 }
 
-/** A time of its calendar, counted from the start. */
+/** A time of its calendar, counted from the start, to the second. */
 export function countedOf(check: PeakCheck, peak: Peak): string {
   const due = parseTime(check.due);
   const starts = timeOf(peak, "starts");
   if (due === undefined || starts === undefined || due >= starts) return "T";
-  return `T-${spanShort(starts - due)}`;
+  return `T-${writeSpan(starts - due)}`;
 }
 
 /** What is expected of an application now; the most there will be, before it starts. */
