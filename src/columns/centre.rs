@@ -68,7 +68,7 @@ pub(super) fn decision(o: &Object<Decision>, now: Timestamp) -> Vec<Cell> {
     vec![
         name(&o.meta),
         cell("PHASE", phase).tone(tone),
-        cell("ACTION", status.action.as_ref().map_or("", |action| action.word())),
+        cell("ACTION", status.wanted().map_or("", |action| action.word())),
         cell("POLICY", status.policy.clone()),
         cell("MODE", word(&status.mode)),
         effect(status.effect.as_ref()),
@@ -97,4 +97,34 @@ fn effect(effect: Option<&Effect>) -> Cell {
         Some(Helped::Unknown) => ("not known", Tone::Busy),
     };
     cell("EFFECT", word).tone(tone)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_no_vote_of_was_followed_shows_what_is_voted_for() {
+        let vote = |policy: &str, action: &str| {
+            json!({ "policy": policy, "action": action, "since": Timestamp(0), "when": "true",
+                "message": "m", "notFollowed": "it has to hold longer" })
+        };
+        let votes = [vote("other", "drain"), vote("own", "rollBack")];
+        let shown = |status: serde_json::Value| {
+            let spec = json!({ "subject": "deployment/shop.prod" });
+            let spec: Decision = serde_json::from_value(spec).unwrap();
+            let mut object = Object::new("deployment.shop.prod.1", spec);
+            object.status = serde_json::from_value(status).unwrap();
+            let cells = decision(&object, Timestamp(0));
+            cells.into_iter().find(|cell| cell.title == "ACTION").unwrap().text
+        };
+        assert_eq!(shown(json!({ "policy": "own", "votes": votes })), "roll back");
+        assert_eq!(
+            shown(json!({ "policy": "own", "votes": votes, "action": "restart" })),
+            "restart"
+        );
+        assert_eq!(shown(json!({ "policy": "own" })), "");
+    }
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Decision, Freeze, Policy } from "../api/objects";
 import {
-  actionOn,
   actionWord,
   becauseOf,
+  deedOf,
   farWord,
   helpedOf,
   ordered,
@@ -95,11 +95,25 @@ test("only a freeze of decisions stops them", () => {
 });
 
 test("actions are told in words", () => {
+  const on = (subject: string, action: Decision["status"]["action"]) =>
+    deedOf({ spec: { subject }, status: { action } } as Decision);
   assert.equal(actionWord("rollBack"), "roll back");
   assert.equal(actionWord({ raise: { by: "25%" } }), "raise by 25%");
-  assert.equal(actionOn({ lower: { by: "1" } }, "deployment/a.b"), "lower deployment/a.b by 1");
-  assert.equal(actionOn("drain", "host/h1"), "drain host/h1");
+  assert.equal(on("deployment/a.b", { lower: { by: "1" } }), "lower deployment/a.b by 1");
+  assert.equal(on("host/h1", "drain"), "drain host/h1");
   const setting = { switch: { key: "degraded", value: true } };
-  assert.equal(actionOn(setting, "deployment/a.b"), "switch degraded to true for deployment/a.b");
+  assert.equal(on("deployment/a.b", setting), "switch degraded to true for deployment/a.b");
   assert.equal(actionWord({ giveBack: { decision: "deployment.shop.prod.1" } }), "give back");
+});
+
+test("where no vote is followed, what its policy votes for is told", () => {
+  const votes = [
+    { policy: "other", action: "drain" },
+    { policy: "own", action: "restart" },
+  ] as Decision["status"]["votes"];
+  const of = (status: Partial<Decision["status"]>) =>
+    deedOf(decision("d", "2026-01-01T00:00:00Z", { policy: "own", ...status }));
+  assert.equal(of({ votes }), "restart instance/web.prod.1");
+  assert.equal(of({ votes, action: "rollBack" }), "roll back instance/web.prod.1");
+  assert.equal(of({}), "instance/web.prod.1");
 });

@@ -59,11 +59,17 @@ export function actionWord(action: Action | null | undefined): string {
 }
 
 /** What is done and to what: `raise deployment/shop.prod by 25%`. */
-export function actionOn(action: Action | null | undefined, subject: string): string {
+function actionOn(action: Action | null | undefined, subject: string): string {
   const [first = "", ...how] = actionWord(action).split(" by ");
   const isOther = typeof action === "object" && action && !("raise" in action || "lower" in action);
   if (isOther) return `${actionWord(action)} for ${subject}`;
   return [first, subject, how.length > 0 ? `by ${how.join("")}` : ""].filter(Boolean).join(" ");
+}
+
+/** What a decision does and to what: where no vote is followed, what its policy votes for. */
+export function deedOf({ spec, status }: Decision): string {
+  const own = status.votes?.find((vote) => vote.policy === status.policy);
+  return actionOn(status.action ?? own?.action, spec.subject);
 }
 
 export const MODE: Readonly<Record<ActMode, string>> = {

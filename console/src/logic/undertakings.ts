@@ -3,7 +3,7 @@
 import type { Budget, Decision, Migration, Peak, Pool, Reason } from "../api/objects";
 import type { Concern, Rank } from "./attention";
 import { BUDGET } from "./budgets";
-import { actionOn, stateOf as decided, isOver as isDecided } from "./decisions";
+import { stateOf as decided, deedOf, isOver as isDecided } from "./decisions";
 import type { Fleet } from "./fleet";
 import { isOver as hasMoved, stateOf as moves, phaseOf as pointOf } from "./migrations";
 import { farOf, isOver as isPast, phaseOf } from "./peaks";
@@ -94,7 +94,7 @@ function pool(p: Pool): Concern[] {
 
 /** A decision that people are to make, or were left with. */
 function decision(d: Decision): Concern[] {
-  const { phase, action, reasons = [] } = d.status;
+  const { phase, reasons = [] } = d.status;
   if (isDecided(d) || (phase !== "waiting" && phase !== "escalated")) return [];
   const { word, tone } = decided(d);
   return [
@@ -104,7 +104,7 @@ function decision(d: Decision): Concern[] {
       tone,
       plural: "decisions",
       name: d.metadata.name,
-      state: `${actionOn(action, d.spec.subject)}: ${word}`,
+      state: `${deedOf(d)}: ${word}`,
       since: parseTime(d.metadata.createdAt),
       reasons,
     },

@@ -1,7 +1,7 @@
 // One decision on its own page: what is done and why, its evidence, and what people can do about it.
 import { useState } from "react";
 import type { Decision } from "../../api/objects";
-import { actionOn, becauseOf } from "../../logic/decisions";
+import { becauseOf, deedOf } from "../../logic/decisions";
 import { Prose } from "../../parts/prose";
 import { useMayWrite } from "../../shell/who";
 import { type Asked, Judge } from "./judge";
@@ -14,7 +14,7 @@ export function DecisionAtWork({ decision }: { decision: Decision }) {
     <section className="panel" aria-label="what was decided">
       <div className="body stack">
         <div className="decision-page">
-          <p className="strong">{actionOn(decision.status.action, decision.spec.subject)}</p>
+          <p className="strong">{deedOf(decision)}</p>
           {mayWrite && <Verdicts decision={decision} ask={setAsked} />}
         </div>
         <p className="second">

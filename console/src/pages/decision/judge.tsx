@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { create, remove } from "../../api/change";
 import type { Decision, Freeze } from "../../api/objects";
-import { actionOn } from "../../logic/decisions";
+import { deedOf } from "../../logic/decisions";
 import { ChangeDialog, type Proposal } from "../../parts/change";
 import { Fact, Facts } from "../../parts/facts";
 import { Approve, Remark } from "../../parts/judging";
@@ -30,11 +30,11 @@ export function Judge({ asked, onClose }: { asked: Asked; onClose: () => void })
 
 function ApproveDecision({ decision, onClose }: { decision: Decision; onClose: () => void }) {
   const { name } = decision.metadata;
-  const { action, changes = [], policy, votes = [] } = decision.status;
+  const { changes = [], policy, votes = [] } = decision.status;
   return (
     <Approve
       subject={`decision/${name}`}
-      title={`Approve: ${actionOn(action, decision.spec.subject)}`}
+      title={`Approve: ${deedOf(decision)}`}
       lead="It is carried out at once, if nothing is in the way by then."
       done={`decision/${name} is approved`}
       onClose={onClose}

@@ -1,9 +1,9 @@
 // One decision: what it does and why in a line, its evidence below, and what people can say of it.
 import type { Decision } from "../../api/objects";
 import {
-  actionOn,
   actionWord,
   becauseOf,
+  deedOf,
   farWord,
   isOver,
   stateOf,
@@ -43,13 +43,13 @@ export function DecisionList({ decisions, ...rest }: Omit<RowProps, "decision"> 
 
 /** One decision in a list, which opens on its evidence. */
 function DecisionRow({ decision, mayWrite, ask }: RowProps) {
-  const { spec, status, metadata } = decision;
+  const { status, metadata } = decision;
   return (
     <li className={isOver(decision) ? "decision over" : "decision"} data-row>
       <details>
         <summary>
           <span className="decision-what">
-            <span className="strong">{actionOn(status.action, spec.subject)}</span>
+            <span className="strong">{deedOf(decision)}</span>
             <span className="second">
               <Prose text={becauseOf(decision)} />
             </span>
@@ -71,7 +71,7 @@ function DecisionRow({ decision, mayWrite, ask }: RowProps) {
 /** What people can do about a decision. */
 export function Verdicts({ decision, ask }: Omit<RowProps, "mayWrite">) {
   const { spec, status } = decision;
-  const what = actionOn(status.action, spec.subject);
+  const what = deedOf(decision);
   return (
     <div className="decision-do">
       {status.phase === "waiting" && !isOver(decision) && (

@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { useCoarseNow, useFleet } from "../../api/live";
 import type { Peak, PeakApplication } from "../../api/objects";
-import { actionOn, becauseOf, ordered, stateOf } from "../../logic/decisions";
+import { becauseOf, deedOf, ordered, stateOf } from "../../logic/decisions";
 import { moneyWords, parseMoney } from "../../logic/money";
 import { OBJECTIVE } from "../../logic/objectives";
 import {
@@ -261,7 +261,7 @@ function WatchRoom({ peak, ended, now }: { peak: Peak; ended: boolean; now: numb
             <State {...stateOf(d)} />
             <span className="peak-decision">
               <ObjectLink plural="decisions" name={d.metadata.name}>
-                {actionOn(d.status.action, d.spec.subject)}
+                {deedOf(d)}
               </ObjectLink>
               <span className="small second">
                 <Prose text={becauseOf(d)} />

@@ -183,6 +183,12 @@ pub enum Helped {
 explained!(DecisionStatus);
 
 impl DecisionStatus {
+    /// What is to be done, or would be: where no vote is followed, what its policy votes for.
+    pub fn wanted(&self) -> Option<&Action> {
+        let own = || self.votes.iter().find(|vote| vote.policy == self.policy);
+        self.action.as_ref().or_else(|| own().map(|vote| &vote.action))
+    }
+
     /// Whether it was carried out and what came of it is not known yet.
     pub fn is_in_flight(&self) -> bool {
         self.acted_at.is_some() && self.ended_at.is_none()
