@@ -812,6 +812,28 @@ await test("the board tells what is recorded, and of the rest that it is not kno
   must(new URL(page.url()).searchParams.get("days") === "7", "the address does not say so");
 });
 
+await test("what a policy decided that is deleted tells so, and leads nowhere", async () => {
+  const name = "browser-gone";
+  const spec = {
+    subjects: { kind: "Deployment" },
+    when: "subject.spec.instances > 0",
+    for: "0s",
+    action: "rollBack",
+    mode: "observe",
+  };
+  const policy = { apiVersion: "atoll/v1", kind: "Policy", metadata: { name }, spec };
+  const made = await ask("POST", "/v1/apply", { objects: [policy] });
+  must(made.status === 200, `no policy was made: ${JSON.stringify(made.body)}`);
+  await go("/decisions?tab=all");
+  const row = page.locator("li.decision", { hasText: name }).first();
+  await row.locator("summary").click();
+  const link = row.getByRole("link", { name, exact: true });
+  await link.waitFor();
+  await ask("DELETE", `/v1/policies/${name}`);
+  await row.getByText(`${name} (deleted)`).first().waitFor();
+  await link.waitFor({ state: "detached" });
+});
+
 await test("what is not there is said so", async () => {
   await go("/nowhere/at/all");
   await see("There is no such page");

@@ -1,4 +1,5 @@
 // One decision: what it does and why in a line, its evidence below, and what people can say of it.
+import { useObject } from "../../api/live";
 import type { Decision } from "../../api/objects";
 import {
   actionWord,
@@ -57,7 +58,8 @@ function DecisionRow({ decision, mayWrite, ask }: RowProps) {
           <span className="decision-how">
             <State {...stateOf(decision)} />
             <span className="small quiet">
-              {status.policy} {farWord(decision)}, <Ago at={metadata.createdAt} /> ago
+              {status.policy && <PolicyName name={status.policy} linked={false} />}{" "}
+              {farWord(decision)}, <Ago at={metadata.createdAt} /> ago
             </span>
           </span>
         </summary>
@@ -113,7 +115,7 @@ export function Evidence({ decision }: { decision: Decision }) {
         </dd>
         {votes.map((vote) => (
           <Line key={vote.policy} name={voteName(voted, Boolean(vote.notFollowed))}>
-            <ObjectLink plural="policies" name={vote.policy} />: {actionWord(vote.action)},{" "}
+            <PolicyName name={vote.policy} />: {actionWord(vote.action)},{" "}
             <Prose text={vote.message} />
             {Object.entries(vote.values ?? {}).map(([name, value]) => (
               <code key={name}> {`${name} ${precise(value)}`}</code>
@@ -177,6 +179,18 @@ export function Evidence({ decision }: { decision: Decision }) {
       </dl>
       <Reasons reasons={[...beside, ...(verdict?.reasons ?? [])]} />
     </div>
+  );
+}
+
+/** A policy that voted. It may be deleted, as what was decided by it is kept for a while. */
+function PolicyName({ name, linked = true }: { name: string; linked?: boolean }) {
+  const gone = useObject("policies", name) === undefined;
+  if (linked && !gone) return <ObjectLink plural="policies" name={name} />;
+  return (
+    <>
+      {name}
+      {gone && <span className="quiet"> (deleted)</span>}
+    </>
   );
 }
 
