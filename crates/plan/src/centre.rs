@@ -25,6 +25,7 @@ pub(crate) mod back;
 mod borrow;
 pub(crate) mod check;
 pub mod decision;
+mod declared;
 mod effect;
 mod facts;
 pub(crate) mod limit;

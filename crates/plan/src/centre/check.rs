@@ -9,6 +9,7 @@ use atoll_model::quantity::Portion;
 use atoll_model::{Application, Config, Object, Policy, Reason, Snapshot};
 use serde_json::Value;
 
+use super::declared;
 use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
 use super::subject::{Subject, TIER};
 use super::vote::Ready;
@@ -127,11 +128,18 @@ fn never_so(one: &Comparison) -> Option<String> {
 /// What can be written and is hardly meant, by what there is: it is told, not refused.
 pub(crate) fn remarks(cx: &Context, policy: &Object<Policy>) -> Vec<Reason> {
     let (id, spec) = (format!("policy/{}", policy.name()), &policy.spec);
-    let unknown = unknown_field(cx, spec).map(|field| {
-        let kind = spec.subjects.kind.lower();
-        let message = format!("{id}: when reads {field}, which no {kind} there is has");
-        let hint = "if it is not misspelt, has(…) asks whether it is there";
+    let kind = spec.subjects.kind.lower();
+    let unknown = |field: String, whose: &str, hint: &str| {
+        let message = format!("{id}: when reads {field}, which no {kind}{whose} has");
         Reason::new("unknown-field", message).hint(hint)
+    };
+    let never = undeclared_field(spec).map(|field| {
+        let hint = "what expressions see stands in docs/guide/decisions.md";
+        unknown(field, "", hint)
+    });
+    let unknown = never.or_else(|| {
+        let hint = "if it is not misspelt, has(…) asks whether it is there";
+        unknown_field(cx, spec).map(|field| unknown(field, " there is", hint))
     });
     let compared = odd_comparison(cx, spec).map(|odd| {
         let message = format!("{id}: when compares {odd}");
@@ -259,8 +267,35 @@ fn kind(value: &Value) -> Option<(&'static str, Option<Literal>)> {
     }
 }
 
+/// The facts of which the condition of a policy reads fields, by their places, with the paths of
+/// those. What is asked for with `has` may be missing.
+fn reads(ready: &Ready) -> Vec<(usize, Vec<Vec<&str>>)> {
+    let facts = (0..NAMES.len()).filter(|at| ![VALUES, BEFORE].contains(at));
+    let paths = facts.map(|at| {
+        let (mut read, asked) = ready.when.paths_of(at);
+        read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
+        (at, read)
+    });
+    paths.filter(|(_, read)| !read.is_empty()).collect()
+}
+
+fn named(fact: usize, path: &[&str]) -> String {
+    format!("{}.{}", NAMES[fact], path.join("."))
+}
+
+/// A field that the condition of a policy reads and that nothing its subjects have of the kind ever
+/// has, whatever there is.
+fn undeclared_field(policy: &Policy) -> Option<String> {
+    let ready = Ready::read(policy).ok()?;
+    reads(&ready).into_iter().find_map(|(at, read)| {
+        let declared = declared::of(NAMES[at], policy.subjects.kind)?;
+        let unknown = read.into_iter().find(|path| !declared.has(path))?;
+        Some(named(at, &unknown))
+    })
+}
+
 /// A field that the condition of a policy reads and is there for none of the subjects there are: it
-/// may be misspelt, or not be there yet. What is asked for with `has` may be missing.
+/// may not be there yet.
 fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
     with_scenes(cx, policy, unknown_among)
 }
@@ -269,17 +304,11 @@ fn unknown_among(ready: &Ready, scenes: &[Scene]) -> Option<String> {
     let has = |value: &Value, path: &[&str]| {
         path.iter().try_fold(value, |value, name| value.get(name)).is_some()
     };
-    let facts = NAMES.iter().enumerate().filter(|(at, _)| ![VALUES, BEFORE].contains(at));
-    facts.into_iter().find_map(|(at, name)| {
-        let (mut read, asked) = ready.when.paths_of(at);
-        read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
-        if read.is_empty() {
-            return None;
-        }
+    reads(ready).into_iter().find_map(|(at, read)| {
         let known = scenes.iter().map(|scene| scene.fact(at)).filter(|value| !value.is_null());
         let known: Vec<&Value> = known.collect();
         let unknown = read.into_iter().find(|path| !known.iter().any(|value| has(value, path)))?;
-        (!known.is_empty()).then(|| format!("{name}.{}", unknown.join(".")))
+        (!known.is_empty()).then(|| named(at, &unknown))
     })
 }
 
