@@ -8090,6 +8090,8 @@ export interface components {
              */
             unhealthyAfter: number;
         };
+        /** @description What keeps a vote that counts from being carried out, where there are others about the same. */
+        HeldBy: "impossible" | "gate" | "limit" | "people";
         /** @description Whether an action helped. */
         Helped: "helped" | "didNot" | "unknown";
         /** @description Rows of history or audit, newest first. */
@@ -13446,6 +13448,8 @@ export interface components {
         Vote: {
             /** @description For what. */
             action: components["schemas"]["Action"];
+            /** @description Though it counts, this keeps it from being carried out, so that others go first. */
+            heldBy?: components["schemas"]["HeldBy"] | (null);
             /** @description What is so. */
             message: string;
             /** @description Why it was not followed. */
@@ -13977,6 +13981,7 @@ export type GuardMode = components['schemas']['GuardMode'];
 export type GuardStatus = components['schemas']['GuardStatus'];
 export type HardwareFacts = components['schemas']['HardwareFacts'];
 export type Health = components['schemas']['Health'];
+export type HeldBy = components['schemas']['HeldBy'];
 export type Helped = components['schemas']['Helped'];
 export type History = components['schemas']['History'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];

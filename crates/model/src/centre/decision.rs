@@ -129,6 +129,23 @@ pub struct Vote {
     /// It does not count yet: it has to hold longer, or comes and goes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
+    /// Though it counts, this keeps it from being carried out, so that others go first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<HeldBy>,
+}
+
+/// What keeps a vote that counts from being carried out, where there are others about the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HeldBy {
+    /// There is nothing to be done for it, or that is somebody else's to do.
+    Impossible,
+    /// The gate refuses it.
+    Gate,
+    /// Its policy has acted as often as it may, or rests.
+    Limit,
+    /// What its policy did was in vain: people are called.
+    People,
 }
 
 /// What the gate says of an action.

@@ -132,8 +132,7 @@ impl Turn<'_> {
         let back = matches!(self.status.action, Some(Action::GiveBack(_)));
         let beside =
             open::waits_for_people(self.cx.world, id, self.decision.name()).filter(|_| back);
-        let own = &self.decision.status.policy;
-        let weighed = weigh::weigh(self.cx, id, subject.as_ref(), own, beside);
+        let weighed = weigh::weigh(self.cx, self.decision, subject.as_ref(), beside);
         self.status.reasons.clear();
         self.status.verdict = None;
         // Who never asked for anything and cannot tell now keeps nothing open.
@@ -163,6 +162,7 @@ impl Turn<'_> {
         }
         let mode = policy.spec.mode_for(subject.environment(), subject.tier());
         self.status.mode = self.allowed(policy, mode);
+        self.status.reasons.extend(weighed.calls);
         let deed = action::make(self.cx, &subject, &action);
         let other = limit::somebody_else(self.cx, &subject, &action);
         self.status.changes = deed.as_ref().map(|deed| deed.words.clone()).unwrap_or_default();
@@ -240,7 +240,7 @@ impl Turn<'_> {
         }
         let action = self.status.action.clone().unwrap_or_else(|| policy.spec.action.clone());
         let asked = Asked { cx, decision: self.decision, subject, policy, action: &action };
-        if let Some(reason) = asked.calls_people(&self.status.changes).filter(|_| said.is_none()) {
+        if let Some(reason) = asked.calls_people(&self.status.changes) {
             self.status.phase = DecisionPhase::Escalated;
             return self.status.reasons.insert(0, reason);
         }
@@ -316,8 +316,15 @@ impl Turn<'_> {
         let same = |new: &Vote| {
             let mut old = old.iter();
             let is = |o: &&Vote| {
-                (&o.policy, &o.action, o.since, &o.when, &o.not_followed)
-                    == (&new.policy, &new.action, new.since, &new.when, &new.not_followed)
+                (&o.policy, &o.action, o.since, &o.when, &o.not_followed, o.held_by)
+                    == (
+                        &new.policy,
+                        &new.action,
+                        new.since,
+                        &new.when,
+                        &new.not_followed,
+                        new.held_by,
+                    )
             };
             old.find(is).cloned()
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atoll_model::access::Actor;
 use atoll_model::centre::action::{Action, Direction};
-use atoll_model::centre::decision::{GateSays, Helped};
+use atoll_model::centre::decision::{GateSays, HeldBy, Helped};
 use atoll_model::cmdb::HostPhase;
 use atoll_model::guard::GuardMode;
 use atoll_model::{
@@ -21,6 +21,8 @@ use super::subject::{Subject, root_of};
 use crate::decision::{Verdict, decide};
 use crate::{Context, Plan, elasticity};
 
+/// Of what is left to people.
+pub(super) const ESCALATED: &str = "escalated";
 const HOUR: Span = Span::seconds(3_600);
 const DAY: Span = Span::seconds(86_400);
 
@@ -165,9 +167,28 @@ impl Asked<'_> {
     /// **Invariant:** no policy acts more often than its limits say, nor on more at once, nor on
     /// one thing that something is done to already.
     pub fn limit(&self) -> Option<(Reason, Option<Timestamp>)> {
-        self.under_way().map(|reason| (reason, None)).or_else(|| self.rest()).or_else(|| {
-            used_up(self.cx, self.policy).or_else(|| self.radius()).map(|reason| (reason, None))
-        })
+        let under_way = self.under_way().map(|reason| (reason, None));
+        let own = under_way.or_else(|| self.own_limit());
+        own.or_else(|| self.radius().map(|reason| (reason, None)))
+    }
+
+    /// Why its policy does nothing about it now, whatever others do.
+    fn own_limit(&self) -> Option<(Reason, Option<Timestamp>)> {
+        self.rest().or_else(|| used_up(self.cx, self.policy).map(|reason| (reason, None)))
+    }
+
+    /// What of its policy's own keeps it from being done, so that others may go first.
+    pub fn held(&self, changes: &[String]) -> Option<(HeldBy, Reason)> {
+        if let Some(message) = self.acts_in_vain(changes) {
+            let reason = Reason::new(ESCALATED, message);
+            // It is not what this decision is about: what was done last can be judged.
+            let hint = self.unseen().first().map(|last| {
+                let judge = format!("atoll decisions right {}, or wrong", last.name());
+                format!("to have it tried again, say what came of it last: {judge}")
+            });
+            return Some((HeldBy::People, Reason { hint, ..reason }));
+        }
+        self.own_limit().map(|(reason, _)| (HeldBy::Limit, reason))
     }
 
     /// Something else is done to what it hangs together with.
@@ -241,24 +262,35 @@ impl Asked<'_> {
 
     /// Why people are called instead: what was done about the thing did not help.
     pub fn calls_people(&self, changes: &[String]) -> Option<Reason> {
+        let message = self.acts_in_vain(changes)?;
+        let hint = format!(
+            "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
+            self.decision.name()
+        );
+        Some(Reason::new(ESCALATED, message).hint(hint))
+    }
+
+    fn acts_in_vain(&self, changes: &[String]) -> Option<String> {
         let (vain, after) = (self.in_vain(), self.policy.spec.escalate_after);
         let (name, root) = (self.policy.name(), self.subject.root());
         // That taking did not help keeps nobody from getting it back.
-        if after == 0 || matches!(self.action, Action::GiveBack(_)) {
+        if after == 0 || self.is_judged() || matches!(self.action, Action::GiveBack(_)) {
             return None;
         }
-        let message = match self.would_repeat(changes) {
+        let done = match self.would_repeat(changes) {
             true => format!("policy/{name} has done the very same to {root} without help"),
             false if vain >= after => {
                 format!("policy/{name} has acted {vain} times about {root} without help")
             }
             false => return None,
         };
-        let hint = format!(
-            "to have it tried once more: atoll decisions right {}; or wrong, and it is not",
-            self.decision.name()
-        );
-        Some(Reason::new("escalated", format!("{message}; a person is to look")).hint(hint))
+        Some(format!("{done}; a person is to look"))
+    }
+
+    /// Whether a person has said what they think of what this policy wants here.
+    fn is_judged(&self) -> bool {
+        let decision = self.decision;
+        decision.spec.feedback.is_some() && decision.status.policy == self.policy.name()
     }
 
     /// How many actions of the policy in a row did not help the thing, as far as is known, since

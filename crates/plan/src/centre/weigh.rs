@@ -1,19 +1,21 @@
 //! From all votes about one thing to the one that is followed. The rule: votes count once they
 //! have held long enough; whoever asks for more, or cannot tell, keeps anything from being taken
 //! away; of what is left, what can be done goes before what the gate refuses, that before what
-//! cannot be done, what may be done before what is only said, what may be the cause before what
-//! only carries it (`Action::rank`), and then the name decides. All are kept.
+//! cannot be done, what may be done before what is only said, what its policy may do now before
+//! what limits of its own hold back, what may be the cause before what only carries it
+//! (`Action::rank`), and then the name decides. All are kept.
 
 use std::sync::Arc;
 
 use atoll_model::centre::action::{Action, Direction, What};
-use atoll_model::centre::decision::Vote;
+use atoll_model::centre::decision::{HeldBy, Vote};
 use atoll_model::centre::{ActMode, Standing};
 use atoll_model::{Decision, Object, Policy, Reason, Timestamp};
 
 use super::action::{self, Deed};
+use super::back;
+use super::limit::{self, Asked};
 use super::subject::Subject;
-use super::{back, limit};
 use crate::Context;
 
 /// One policy with what it says of the thing.
@@ -27,6 +29,8 @@ struct Voter<'a> {
     deed: Option<Deed>,
     /// Why the gate refuses that.
     refused: Option<String>,
+    /// What of its policy's own keeps that from being done now, where it does more than to say.
+    held: Option<(HeldBy, Reason)>,
     /// It only says.
     says: bool,
     /// It only records: nobody is kept from anything by it.
@@ -38,6 +42,13 @@ impl Voter<'_> {
         self.action.direction()
     }
 
+    /// What keeps it from being carried out.
+    fn held_by(&self) -> Option<HeldBy> {
+        let impossible = self.deed.is_none().then_some(HeldBy::Impossible);
+        let gate = self.refused.as_ref().map(|_| HeldBy::Gate);
+        impossible.or(gate).or(self.held.as_ref().map(|(by, _)| *by))
+    }
+
     /// Where it stands among others: the least goes first.
     fn order(&self) -> impl Ord + use<'_> {
         // What is refused today may pass tomorrow.
@@ -45,6 +56,8 @@ impl Voter<'_> {
             self.deed.is_none(),
             self.refused.is_some(),
             self.says,
+            // Whoever only says does nothing instead.
+            self.held.is_some(),
             self.action.rank(),
             self.policy.name(),
         )
@@ -59,25 +72,27 @@ pub(super) struct Weighed<'a> {
     pub followed: Option<(&'a Arc<Object<Policy>>, Action)>,
     /// Why none is, where there are votes or it cannot be told.
     pub why_not: Option<Reason>,
+    /// Why people are called beside, where one that counts acted in vain and another goes first.
+    pub calls: Option<Reason>,
     /// The policies that cannot tell.
     pub blind: Vec<&'a str>,
 }
 
-/// Weighs all votes about a thing.
+/// Weighs all votes about what a decision is about.
 ///
-/// `own` is the policy that was followed before, whose reasons are told before those of others.
-/// What `beside` waits to be approved does not go before what is asked for here.
+/// Reasons of the policy that was followed before are told before those of others. What `beside`
+/// waits to be approved does not go before what is asked for here.
 pub(super) fn weigh<'a>(
     cx: &Context<'a>,
-    subject: &str,
+    decision: &Object<Decision>,
     of: Option<&Subject>,
-    own: &str,
     beside: Option<&Arc<Object<Decision>>>,
 ) -> Weighed<'a> {
+    let (subject, own) = (&decision.spec.subject, &decision.status.policy);
     let policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
     let said = policies.filter_map(|policy| {
         let mut all = policy.status.standing.iter();
-        let standing = all.find(|one| one.subject == subject)?;
+        let standing = all.find(|one| one.subject == *subject)?;
         let due = super::due(cx.world, policy, standing);
         let spec = &policy.spec;
         let action = back::wanted(spec, standing);
@@ -93,26 +108,35 @@ pub(super) fn weigh<'a>(
             due,
             deed,
             refused: None,
+            held: None,
             says: mode < ActMode::Approve,
             observes: mode == ActMode::Observe,
         })
     });
     let (mut blind, mut voters): (Vec<Voter>, Vec<Voter>) =
         said.partition(|voter| voter.standing.blind.is_some());
-    blind.sort_by_key(|voter| voter.policy.name() != own);
-    ask_gate(cx, &mut voters);
+    blind.sort_by_key(|voter| voter.policy.name() != *own);
+    if let Some(of) = of {
+        ask(cx, decision, of, &mut voters);
+    }
     voters.sort_by(|a, b| a.order().cmp(&b.order()));
     let more = against_less(&voters, &blind);
     let mut followed: Option<(&Arc<Object<Policy>>, Action)> = None;
-    let mut votes = Vec::new();
+    let (mut votes, mut calls) = (Vec::new(), None);
     let name = |of: &Option<(&'a Arc<Object<Policy>>, Action)>| of.as_ref().map(|(p, _)| p.name());
     for voter in &voters {
         let kept = wanted_as_it_is(cx, voter, &voters).or_else(|| asks_people(voter, beside));
-        let why = kept.or_else(|| not_followed(cx, voter, more.as_deref(), name(&followed)));
-        if why.is_none() {
+        let mut why = kept.or_else(|| not_counted(cx, voter, more.as_deref()));
+        let counts = why.is_none();
+        if let (true, Some(first)) = (counts, name(&followed)) {
+            why = Some(goes_first(voter, first));
+            let in_vain = voter.held.as_ref().filter(|(by, _)| *by == HeldBy::People);
+            calls = calls.or_else(|| in_vain.map(|(_, reason)| reason.clone()));
+        } else if counts {
             followed = Some((voter.policy, voter.action.clone()));
         }
-        votes.push(vote(cx, voter, why));
+        let held_by = voter.held_by().filter(|_| counts && voters.len() > 1);
+        votes.push(Vote { held_by, ..vote(cx, voter, why) });
     }
     // Stable: the others stay in their order.
     votes.sort_by_key(|vote| vote.not_followed.is_some());
@@ -125,19 +149,24 @@ pub(super) fn weigh<'a>(
         }
     };
     let blind = blind.iter().map(|voter| voter.policy.name()).collect();
-    Weighed { votes, followed, why_not, blind }
+    Weighed { votes, followed, why_not, calls, blind }
 }
 
-/// Asks the gate of what each wants, where there is a choice.
-fn ask_gate(cx: &Context, voters: &mut [Voter]) {
+/// Asks the gate of what each wants, and what limits the policy of each, where there is a choice.
+fn ask(cx: &Context, decision: &Object<Decision>, subject: &Subject, voters: &mut [Voter]) {
     if voters.len() < 2 {
         return;
     }
     for voter in voters {
-        let said = voter.deed.as_ref().map(|deed| limit::gate(cx, deed));
-        let said = said.filter(|said| !said.passes).map(|said| said.reasons);
-        voter.refused =
-            said.map(|mut said| said.drain(..).next().map(|r| r.message).unwrap_or_default());
+        let Some(deed) = &voter.deed else { continue };
+        let said = limit::gate(cx, deed);
+        let first = || said.reasons.first().map(|r| r.message.clone()).unwrap_or_default();
+        voter.refused = (!said.passes).then(first);
+        if !voter.says {
+            let (policy, action) = (voter.policy, &voter.action);
+            let asked = Asked { cx, decision, subject, policy, action };
+            voter.held = asked.held(&deed.words);
+        }
     }
 }
 
@@ -176,27 +205,26 @@ fn asks_people(voter: &Voter, beside: Option<&Arc<Object<Decision>>>) -> Option<
     other.then(|| format!("decision/{} waits for somebody to approve it", beside.name()))
 }
 
-fn not_followed(
-    cx: &Context,
-    voter: &Voter,
-    more: Option<&str>,
-    followed: Option<&str>,
-) -> Option<String> {
+/// Why a vote does not count.
+fn not_counted(cx: &Context, voter: &Voter, more: Option<&str>) -> Option<String> {
     if let Some(until) = voter.standing.damped_until.filter(|until| cx.now < *until) {
         return Some(format!("it comes and goes, and is not listened to until {until}"));
     }
     if cx.now < voter.due {
         return Some(format!("it has to hold until {}", voter.due));
     }
-    if voter.direction() == Direction::Down
-        && let Some(more) = more
-    {
-        return Some(more.to_owned());
+    more.filter(|_| voter.direction() == Direction::Down).map(str::to_owned)
+}
+
+/// Why a vote that counts is not followed.
+fn goes_first(voter: &Voter, first: &str) -> String {
+    match (&voter.refused, &voter.held) {
+        (Some(why), _) => format!("policy/{first} goes first, as this is refused: {why}"),
+        (None, Some((_, Reason { message: why, .. }))) => {
+            format!("policy/{first} goes first, as this is not done now: {why}")
+        }
+        (None, None) => format!("policy/{first} goes first"),
     }
-    followed.map(|name| match &voter.refused {
-        Some(why) => format!("policy/{name} goes first, as this is refused: {why}"),
-        None => format!("policy/{name} goes first"),
-    })
 }
 
 fn vote(cx: &Context, voter: &Voter, why: Option<String>) -> Vote {
@@ -213,6 +241,7 @@ fn vote(cx: &Context, voter: &Voter, why: Option<String>) -> Vote {
         values: voter.standing.values.clone(),
         message: voter.standing.message.clone(),
         not_followed: why,
+        held_by: None,
     }
 }
 
