@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::centre::action::{Action, Direction};
-use atoll_model::centre::decision::DecisionStatus;
+use atoll_model::centre::decision::{DecisionStatus, HeldBy, Vote};
 use atoll_model::centre::wire::{DecidedOtherwise, DecisionReplay, Untold};
 use atoll_model::centre::{ActMode, Measured};
 use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
@@ -106,10 +106,37 @@ struct Voter<'a> {
     policy: &'a Policy,
     said: Said,
     mode: ActMode,
+    /// What it voted for then, where that is the same.
+    kept: Option<&'a Vote>,
+}
+
+impl Voter<'_> {
+    /// Where it stands among others, as in `weigh.rs`: what was in the way then still is.
+    fn order(&self, stored: Option<&Policy>) -> impl Ord + use<'_> {
+        let held_by = self.kept.and_then(|vote| vote.held_by);
+        let by = |what: HeldBy| held_by == Some(what);
+        let limits = |policy: &Policy| (policy.limits.clone(), policy.escalate_after);
+        let as_then = stored.is_some_and(|stored| limits(stored) == limits(self.policy));
+        let says = self.mode < ActMode::Approve;
+        let held = (by(HeldBy::Limit) || by(HeldBy::People)) && as_then && !says;
+        let (impossible, refused) = (by(HeldBy::Impossible), by(HeldBy::Gate));
+        (impossible, refused, says, held, self.policy.action.rank(), self.name)
+    }
+
+    /// What nobody asked of it then.
+    fn unknown(&self) -> &'static str {
+        match self.kept {
+            None if self.mode >= ActMode::Approve => {
+                "; what the gate would have said of that is not known"
+            }
+            _ => "",
+        }
+    }
 }
 
 /// What would be decided, and why; why not, where it cannot be told, also of one of those that are
-/// tried. As in `weigh.rs`, but for what nobody kept: what could not be done then.
+/// tried. As in `weigh.rs`, but for what nobody kept: whether what was not voted for could have
+/// been done, and what the gate would have said of it.
 fn again(
     cx: &Context,
     decision: &Object<Decision>,
@@ -129,7 +156,9 @@ fn again(
                 mode = mode.min(status.mode);
             }
             let seen = seen(cx, decision, name, policy);
-            Voter { name, policy, said: ask(policy, &seen), mode }
+            let is_same = |vote: &&Vote| vote.policy == *name && vote.action == policy.action;
+            let kept = status.votes.iter().find(is_same);
+            Voter { name, policy, said: ask(policy, &seen), mode, kept }
         })
         .collect();
     let is_tried = |voter: &Voter| tried.iter().any(|policy| policy.name() == voter.name);
@@ -151,11 +180,11 @@ fn again(
             && !(more && down(voter))
     };
     let mut yes: Vec<&Voter> = said.iter().filter(counts).collect();
-    yes.sort_by_key(|voter| {
-        (voter.mode < ActMode::Approve, voter.policy.action.rank(), voter.name)
-    });
-    if let Some(Voter { name, policy, mode, .. }) = yes.first() {
-        let because = format!("policy/{name} would be followed: {}", policy.when);
+    let stored = |name: &str| cx.world.get::<Policy>(name).map(|policy| &policy.spec);
+    yes.sort_by(|a, b| a.order(stored(a.name)).cmp(&b.order(stored(b.name))));
+    if let Some(first @ Voter { name, policy, mode, .. }) = yes.first() {
+        let because =
+            format!("policy/{name} would be followed: {}{}", policy.when, first.unknown());
         return Ok((word(name, &policy.action, *mode), because));
     }
     let own = status.policy.as_str();
