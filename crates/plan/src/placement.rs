@@ -10,12 +10,16 @@ use atoll_model::delivery::Runtime;
 use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Seat, Usage};
 use atoll_model::{
-    Application, Deployment, Environment, Host, Instance, Object, Reason, Release, Selector,
-    Snapshot,
+    Application, Deployment, Environment, Host, Instance, Object, Release, Selector, Snapshot,
 };
 
 use crate::budget::dear::Dear;
 use crate::checksum;
+
+mod told;
+
+pub(crate) use told::no_engine;
+pub use told::unplaceable;
 
 /// The ports the platform gives out.
 pub const PORTS: std::ops::RangeInclusive<u16> = 20_000..=29_999;
@@ -424,68 +428,6 @@ pub fn exclusions(world: &Snapshot, need: &Need) -> (u32, BTreeMap<Exclusion, u3
         }
     }
     (all, causes)
-}
-
-/// What the agent of the first such host says of its engine that does not answer, in brackets.
-pub(crate) fn no_engine(world: &Snapshot, is: impl Fn(&Object<Host>) -> bool) -> String {
-    let mut hosts = world.all::<Host>().filter(|host| !host.status.agent.no_engine.is_empty());
-    let host = hosts.find(|host| is(host));
-    host.map(|host| format!(" ({}: {})", host.name(), host.status.agent.no_engine))
-        .unwrap_or_default()
-}
-
-/// Says why `count` instances found no host.
-pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
-    let (all, causes) = exclusions(world, need);
-    let what = if count == 1 { "1 instance has".into() } else { format!("{count} instances have") };
-    if all == 0 {
-        return Reason::new("unplaceable", format!("{what} no host: there are no hosts"))
-            .hint("join a machine with `atoll agent`");
-    }
-    let ports: Vec<String> =
-        need.ports.values().filter(|p| **p != 0).map(|p| p.to_string()).collect();
-    let said = causes.iter().map(|(cause, n)| {
-        let (is, lack, has) =
-            if *n == 1 { ("is", "lacks", "has") } else { ("are", "lack", "have") };
-        match cause {
-            Exclusion::NotSelected => format!("{n} {is} not selected by \"{}\"", need.hosts),
-            Exclusion::NotMeant => {
-                let to = need.to.map(ToString::to_string).unwrap_or_default();
-                format!("{n} {is} not among \"{to}\", where a migration moves what it moves")
-            }
-            Exclusion::Dear => {
-                let budget = need.dear.map(|dear| dear.budget.as_str()).unwrap_or_default();
-                format!("{n} {is} dearer than budget/{budget} leaves it")
-            }
-            Exclusion::Unknown => format!("{n} {is} not heard from"),
-            Exclusion::Draining => format!("{n} {is} draining"),
-            Exclusion::Cordoned => format!("{n} {is} cordoned"),
-            Exclusion::Engine => {
-                let why = no_engine(world, |host| fits(world, host, need) == Err(*cause));
-                format!("{n} {has} no docker that answers{why}")
-            }
-            Exclusion::Cpu => format!("{n} {lack} cpu"),
-            Exclusion::Memory => format!("{n} {lack} memory"),
-            Exclusion::Instances => format!("{n} {has} no more instances to give"),
-            Exclusion::Port => format!("{n} {has} port {} taken", ports.join(" or ")),
-        }
-    });
-    let said: Vec<String> = said.collect();
-    let hosts = if all == 1 { "host" } else { "hosts" };
-    let why = if said.is_empty() {
-        "what there was is given away by this very plan".to_owned()
-    } else {
-        said.join(", ")
-    };
-    let left = match need.dear.filter(|_| causes.contains_key(&Exclusion::Dear)) {
-        Some(dear) => format!("; what it leaves: atoll why budget/{}", dear.budget),
-        None => String::new(),
-    };
-    let need = need.resources;
-    Reason::new("unplaceable", format!("{what} no host: of {all} {hosts}: {why}")).hint(format!(
-        "each needs {} cpu and {} memory: add hosts, free some, or ask for less{left}",
-        need.cpu, need.memory
-    ))
 }
 
 #[cfg(test)]

@@ -281,6 +281,7 @@ fn broken(subject: &Subject) -> Option<Reason> {
     let first = broken.first()?;
     let message = named(&broken, |member| {
         let phase = match member.object.status.phase {
+            _ if member.lacks_port() => "cannot start",
             InstancePhase::CrashLoop => "dies again and again",
             _ => "is not ready any more",
         };
