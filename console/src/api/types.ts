@@ -7148,6 +7148,11 @@ export interface components {
              */
             phase: components["schemas"]["Phase"];
             /**
+             * @description How often its instances were made elsewhere since something else has a fixed port of theirs,
+             *     until it is settled.
+             */
+            portTries?: components["schemas"]["PortTries"] | (null);
+            /**
              * Format: uint32
              * @description How many were wanted when it was last settled: what is missing up to here is healed, what
              *     is missing beyond is scaled.
@@ -10723,6 +10728,19 @@ export interface components {
              */
             wanted: number;
         };
+        /**
+         * @description Instances were made elsewhere, since something else has a fixed port of theirs and hosts did not
+         *     tell of it.
+         */
+        PortTries: {
+            /**
+             * Format: uint32
+             * @description So many times in a row.
+             */
+            count: number;
+            /** @description When the last time began: what was made before is still of the time before. */
+            since: components["schemas"]["Timestamp"];
+        };
         /** @description a count like 2 or a percentage like 25% */
         Portion: string | number;
         /** @description a prefix of addresses, like 10.0.0.0/24 */
@@ -14134,6 +14152,7 @@ export type Pool = components['schemas']['Pool'];
 export type Pool2 = components['schemas']['Pool2'];
 export type PoolPhase = components['schemas']['PoolPhase'];
 export type PoolStatus = components['schemas']['PoolStatus'];
+export type PortTries = components['schemas']['PortTries'];
 export type Portion = components['schemas']['Portion'];
 export type Prefix = components['schemas']['Prefix'];
 export type Price = components['schemas']['Price'];

@@ -110,6 +110,10 @@ pub struct DeploymentStatus {
     /// That its instances lie unevenly over the zones, and how far that is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uneven: Option<Uneven>,
+    /// How often its instances were made elsewhere since something else has a fixed port of theirs,
+    /// until it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_tries: Option<PortTries>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
@@ -127,6 +131,17 @@ pub struct Uneven {
     /// So many attempts came to nothing, one after the other.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u32,
+}
+
+/// Instances were made elsewhere, since something else has a fixed port of theirs and hosts did not
+/// tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PortTries {
+    /// So many times in a row.
+    pub count: u32,
+    /// When the last time began: what was made before is still of the time before.
+    pub since: Timestamp,
 }
 
 /// Instances that are moved to other zones.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_model::deployment::Moving;
+use atoll_model::deployment::{Moving, PortTries};
 use atoll_model::{Any, Instance, Kind, Object, Reason, Release, Timestamp, Write};
 
 use super::Subject;
@@ -30,6 +30,8 @@ pub(crate) struct Draft<'a> {
     pub moving: u32,
     /// The instances that go once what is created here serves elsewhere.
     pub moves: Option<Moving>,
+    /// Other hosts were tried for a fixed port.
+    pub port_tries: Option<PortTries>,
     /// What could not be done; goes into the status as well.
     pub obstacles: Vec<Reason>,
     /// When what is waited for is looked at again.
@@ -48,6 +50,7 @@ impl<'a> Draft<'a> {
             begun: false,
             moving: 0,
             moves: None,
+            port_tries: None,
             obstacles: Vec::new(),
             again_at: None,
         }
@@ -124,6 +127,16 @@ impl<'a> Draft<'a> {
         self.writes.push(forget(member.object));
     }
 
+    /// Whether there is a host for the next; notes why not.
+    pub(super) fn has_host(&mut self, release: &'a Object<Release>, next: &Next<'a>) -> bool {
+        let need = Need { to: next.to, ..self.need(release) };
+        let has_host = self.placer(&need).place(0).is_some();
+        if !has_host {
+            self.obstacles.push(placement::unplaceable(self.subject.world, &need, next.count));
+        }
+        has_host
+    }
+
     /// The host one more instance would be created on.
     pub fn next_host(&self, release: &'a Object<Release>) -> Option<String> {
         self.placer(&self.need(release)).place(0).map(|place| place.host)
@@ -132,7 +145,12 @@ impl<'a> Draft<'a> {
     /// Creates up to `count` instances, anywhere; returns how many found a host, and notes why the
     /// rest did not. A plan creates once: a second time would not know of the first.
     pub fn create(&mut self, release: &'a Object<Release>, count: u32) -> u32 {
-        self.place(release, &Next::anywhere(count), None)
+        self.create_next(release, &Next::anywhere(count))
+    }
+
+    /// Creates the next, as [`create`](Draft::create), where they go.
+    pub(super) fn create_next(&mut self, release: &'a Object<Release>, next: &Next<'a>) -> u32 {
+        self.place(release, next, None)
     }
 
     fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>, dear: Option<&Dear>) -> u32 {

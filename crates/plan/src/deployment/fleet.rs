@@ -109,9 +109,7 @@ impl<'a> Member<'a> {
 
     /// A port it was given is in use by something else.
     pub fn lacks_port(&self) -> bool {
-        self.stays()
-            && !self.ready
-            && self.object.status.reasons.iter().any(|reason| reason.code == "port-taken")
+        self.stays() && !self.ready && lacks_port(self.object)
     }
 
     /// When it has been ready for so long; `None` if it is not ready.
@@ -130,6 +128,11 @@ impl<'a> Member<'a> {
                 spec.ports.get(name).is_some_and(|given| *port == 0 || given == port)
             })
     }
+}
+
+/// Whether its agent says that something else uses a port an instance was given.
+pub(crate) fn lacks_port(instance: &Object<Instance>) -> bool {
+    !instance.is_ready() && instance.status.reasons.iter().any(|reason| reason.code == "port-taken")
 }
 
 /// All instances of a deployment, by ordinal.

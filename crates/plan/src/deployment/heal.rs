@@ -1,16 +1,21 @@
 //! Healing: what is lost is replaced, what has to leave its host is moved, and what is too many
 //! since a host came back is taken away. It changes no release and no target.
 
+use atoll_model::deployment::PortTries;
 use atoll_model::snapshot::Standing;
-use atoll_model::{Release, Span};
+use atoll_model::{Release, Span, Timestamp};
 
 use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
+use super::replace::Next;
 use super::{scale, spread};
 
-/// A fixed port that is taken is tried elsewhere after this time.
-const TRIED: Span = Span::seconds(10);
+/// A fixed port that is taken where no host tells is tried elsewhere after this time at first, and
+/// after twice as long each time that is in vain.
+const FIRST_WAIT: Span = Span::seconds(10);
+/// And after no longer than this.
+const LONGEST_WAIT: Span = Span::seconds(300);
 
 pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     let gone = subject.fleet.0.iter().filter(|member| member.place == Standing::Gone);
@@ -48,25 +53,29 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
 /// elsewhere; where there is no other, it is left to try again. One at a time, and nothing else
 /// is placed by the same plan: all creations of a plan are placed together.
 fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
-    let Some(member) = subject.fleet.0.iter().find(|m| m.lacks_port()) else { return false };
-    let fixed = fixed_ports(subject, member);
-    // Where its host does not tell that a port is taken, nor may the next: it is not tried at once.
-    let known =
-        |port| member.seat.host.as_ref().is_some_and(|h| h.status.taken_ports.contains(port));
-    let tried = member.object.meta.created_at.unwrap_or_default() + TRIED;
-    if !fixed.is_empty() && !fixed.iter().any(known) && subject.now < tried {
-        draft.again_at = crate::sooner(draft.again_at, Some(tried));
-        return false;
+    let mut due = None;
+    for member in subject.fleet.0.iter().filter(|member| member.lacks_port()) {
+        match tried_at(subject, member) {
+            Some(at) if at > subject.now => {
+                draft.again_at = crate::sooner(draft.again_at, Some(at))
+            }
+            _ => due = due.or(Some(member)),
+        }
     }
+    let Some(member) = due else { return false };
+    let fixed = fixed_ports(subject, member);
     let release = match member.is_on(subject.target.name()) {
         true => subject.target.release.as_ref(),
         false => subject.release_for_new().0,
     };
-    let most = subject.rules.max_total(subject.wanted).max(subject.wanted + 1);
+    // One more than heals otherwise: it takes no part until it gets its port.
+    let more = 1 + u32::from(subject.counts.leaving > 0);
+    let most = subject.rules.max_total(subject.wanted).max(subject.wanted + more);
+    let next = Next::instead_of(subject, member);
     let done = match subject.counts.total < most {
-        true => draft.create(release, 1) == 1,
+        true => draft.create_next(release, &next) == 1,
         // No room for both at once: it makes room, if that is of use.
-        false => draft.next_host(release).is_some(),
+        false => draft.has_host(release, &next),
     };
     if !done {
         return false;
@@ -75,8 +84,38 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
         true => "gets another port",
         false => "goes where its port may be free",
     };
+    if tried_at(subject, member).is_some() {
+        draft.port_tries = Some(count_try(subject, member));
+    }
     draft.because("port-taken", format!("{} {gets}", member.name()));
     draft.stop(member)
+}
+
+/// When another host is tried for an instance that lacks a fixed port: at once where its own host
+/// tells that it is taken, else ever later, as all of them may have it taken and not tell.
+fn tried_at(subject: &Subject, member: &Member) -> Option<Timestamp> {
+    let fixed = fixed_ports(subject, member);
+    let host = member.seat.host.as_ref();
+    let is_told = |port| host.is_some_and(|host| host.status.taken_ports.contains(port));
+    if fixed.is_empty() || fixed.iter().any(is_told) {
+        return None;
+    }
+    let made = member.object.meta.created_at.unwrap_or_default();
+    let before = subject.object.status.port_tries.map_or(0, |tries| match made < tries.since {
+        true => tries.count.saturating_sub(1),
+        false => tries.count,
+    });
+    Some(made + Span(FIRST_WAIT.0 << before.min(10)).min(LONGEST_WAIT))
+}
+
+/// Counts that another host is tried for an instance: those that were made for the same try count
+/// once.
+fn count_try(subject: &Subject, member: &Member) -> PortTries {
+    let made = member.object.meta.created_at.unwrap_or_default();
+    match subject.object.status.port_tries {
+        Some(tries) if made < tries.since => tries,
+        tries => PortTries { count: tries.map_or(0, |t| t.count) + 1, since: subject.now },
+    }
 }
 
 /// The ports of an instance that its release names itself.

@@ -41,6 +41,19 @@ impl<'a> Next<'a> {
         let replaces: Vec<&str> = alike.take(most as usize).map(|member| member.name()).collect();
         Next { count: replaces.len() as u32, to: to_first, replaces }
     }
+
+    /// One in the place of an instance that something else has a port of: it is made for what that
+    /// was made for, and goes where that was to go.
+    pub fn instead_of(subject: &Subject<'a>, member: &Member<'a>) -> Next<'a> {
+        let made_for = member.object.spec.replaces.as_deref();
+        let made_for = |m: &&Member<'a>| m.replaced && made_for == Some(m.name());
+        let moved = subject.fleet.0.iter().find(made_for);
+        Next {
+            count: 1,
+            to: moved.and_then(|m| m.moved_by).and_then(migration::bound),
+            replaces: moved.map(Member::name).into_iter().collect(),
+        }
+    }
 }
 
 /// What a migration moves and nothing was made for yet.

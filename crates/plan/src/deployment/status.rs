@@ -41,6 +41,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         failed: target.failed.clone(),
         rollout: progress.rollout.clone(),
         uneven: None,
+        port_tries: draft.port_tries.or(stored.port_tries),
         reasons: Vec::new(),
     };
     if progress.complete {
@@ -68,6 +69,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     let rest = Rest::of(subject);
     let settled = status.rollout.is_none() && rest.is_settled && draft.obstacles.is_empty();
     if settled {
+        status.port_tries = None;
         status.reached = subject.wanted;
         if subject.wanted > 0 {
             status.release = Some(target.name().to_owned());
