@@ -16,7 +16,7 @@ pub(super) fn migration(world: &Snapshot, name: &str, generation: u64) -> State 
     };
     let status = &object.status;
     let taken_back = status.back >= object.spec.back;
-    let how = format!("{} moved, {} left, wave {}", status.moved, status.left, status.wave);
+    let how = format!("{}, wave {}", status.how_far(), status.wave);
     match status.phase {
         MigrationPhase::Done if taken_back => State::Settled(format!("{id} is done: {how}")),
         MigrationPhase::Cancelled if taken_back && object.spec.back > 0 => {

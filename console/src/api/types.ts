@@ -9412,6 +9412,11 @@ export interface components {
             back?: number;
             /** @description When it ended. */
             endedAt?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many instances were there to be moved when it began; not counted where it balances.
+             */
+            found?: number;
             /** @description The hosts that are emptied. */
             hosts?: string[];
             /**

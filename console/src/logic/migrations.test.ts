@@ -4,6 +4,7 @@ import type { Migration } from "../api/objects";
 import {
   type Asking,
   backable,
+  gone,
   orderedMigrations,
   specOf,
   stateOf,
@@ -61,6 +62,13 @@ test("waves that were taken back, or are about to be, are not taken back again",
     backable(migration({ waves: [wave(1, { a: 1 }), wave(1, { a: 1 }, true)], back: 1 })),
     0,
   );
+});
+
+test("what a migration found and did not move is counted, until waves are taken back", () => {
+  assert.equal(gone(migration({ found: 8, moved: 5 })), 3);
+  assert.equal(gone(migration({ found: 8, moved: 5, left: 3 })), 0);
+  assert.equal(gone(migration({ moved: 5 })), 0);
+  assert.equal(gone(migration({ found: 8, moved: 1, back: 1 })), 0);
 });
 
 test("what goes on comes first", () => {

@@ -44,6 +44,12 @@ export function orderedMigrations(migrations: Iterable<Migration>): Migration[] 
   );
 }
 
+/** What of all it found has gone by none of its waves, as the server tells it. */
+export function gone({ status }: Migration): number {
+  const { found = 0, moved = 0, left = 0, back = 0 } = status;
+  return back > 0 ? 0 : Math.max(0, found - moved - left);
+}
+
 export interface WaveView {
   readonly key: string;
   readonly state: "done" | "back" | "going" | "ahead";

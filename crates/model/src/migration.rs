@@ -94,6 +94,9 @@ pub struct MigrationStatus {
     /// When the wave under way began, or the last one ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave_at: Option<Timestamp>,
+    /// So many instances were there to be moved when it began; not counted where it balances.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub found: u32,
     /// So many instances were moved.
     #[serde(default)]
     pub moved: u32,
@@ -245,6 +248,24 @@ impl MigrationStatus {
     /// Whether a wave waits for room.
     pub fn has_no_room(&self) -> bool {
         self.reasons.iter().any(|reason| reason.code == NO_ROOM)
+    }
+
+    /// So many of what it found have left by none of its waves: others moved or stopped them. Not
+    /// told once waves are taken back, as what comes back may be others.
+    pub fn others(&self) -> u32 {
+        match self.back {
+            0 => self.found.saturating_sub(self.moved.saturating_add(self.left)),
+            _ => 0,
+        }
+    }
+
+    /// What became of all it was to move, in words.
+    pub fn how_far(&self) -> String {
+        let others = match self.others() {
+            0 => String::new(),
+            others => format!("{others} gone otherwise, "),
+        };
+        format!("{} moved, {others}{} left", self.moved, self.left)
     }
 
     /// So many waves could be taken back, that under way among them.

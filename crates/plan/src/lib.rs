@@ -420,6 +420,21 @@ pub(crate) fn instances_do(count: usize, one: &str, more: &str) -> String {
     format!("{} {}", instances(count), if count == 1 { one } else { more })
 }
 
+/// So many are named where there are many; the rest is counted.
+const NAMED: usize = 3;
+
+/// The first of some by name, and how many more; nothing where there are none.
+pub(crate) fn named<S: AsRef<str>>(all: impl Iterator<Item = S>) -> Option<String> {
+    let all: Vec<S> = all.collect();
+    let first: Vec<&str> = all.iter().take(NAMED).map(AsRef::as_ref).collect();
+    let (first, more) = (first.join(", "), all.len().saturating_sub(NAMED));
+    match (all.len(), more) {
+        (0, _) => None,
+        (_, 0) => Some(first),
+        _ => Some(format!("{first} and {more} more")),
+    }
+}
+
 /// The earlier of two times to look again.
 pub(crate) fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {

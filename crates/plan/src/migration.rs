@@ -206,6 +206,10 @@ impl Turn<'_> {
             false => self.status.hosts = sources(self.cx, spec),
         }
         self.status.hosts.extend(self.status.quota.keys().cloned());
+        if !spec.balance {
+            let meant = arbitrate::meant(self.cx.world, spec, &self.status.hosts);
+            self.status.found = meant.len() as u32;
+        }
     }
 
     /// Looks how far the wave is: it ends when its instances are gone and all that lost some have
@@ -218,7 +222,7 @@ impl Turn<'_> {
             deployment.is_some_and(|d| !d.meta.deleting() && d.status.ready < d.wanted())
         };
         let open = self.status.moving.iter().filter(|(name, one)| there(name) || waiting(one));
-        let open: BTreeSet<&str> = open.map(|(_, one)| one.deployment.as_str()).collect();
+        let open: BTreeSet<String> = open.map(|(_, one)| one.deployment.clone()).collect();
         let began = self.status.wave_at.unwrap_or(self.cx.now);
         if open.is_empty() {
             return self.end_wave(began);
@@ -226,17 +230,16 @@ impl Turn<'_> {
         let due = began + self.migration.spec.wave_timeout;
         let back = self.left_to_take_back() > 0 && self.status.phase != MigrationPhase::GoingBack;
         let unwanted = self.migration.spec.cancelled || back;
-        let homeless = |name: &&str| self.homeless(name).is_some();
-        if unwanted && (self.cx.now >= due || open.iter().all(homeless)) {
+        if unwanted && (self.cx.now >= due || open.iter().all(|name| self.is_held_up(name))) {
             return self.give_up(began);
         }
-        let told = [
-            self.after_this(),
-            self.silent(),
-            self.elsewhere(),
-            open.iter().find_map(|name| Some(self.no_room(name, &self.homeless(name)?))),
-        ];
-        let told: Vec<Reason> = told.into_iter().flatten().collect();
+        let held_up = self.held_up(&open, due);
+        let mut told: Vec<Reason> = self.after_this().into_iter().chain(self.silent()).collect();
+        if held_up.is_some() {
+            self.count_left();
+        }
+        told.extend(self.elsewhere());
+        told.extend(held_up);
         self.status.reasons.extend(told);
         if self.cx.now < due {
             self.plan.again_at = sooner(self.plan.again_at, Some(due));
@@ -244,14 +247,26 @@ impl Turn<'_> {
         }
         self.status.phase = MigrationPhase::Stuck;
         for name in open.into_iter().take(5) {
-            let why = world.get::<Deployment>(name).and_then(|d| d.status.reasons.first());
-            let why = why.map_or("it does not get ready elsewhere".to_owned(), |reason| {
-                reason.message.clone()
-            });
+            let why = match (self.no_room(&name), self.why(&name)) {
+                (Some(_), _) => "there is no room for what it moves".to_owned(),
+                (None, Some(reason)) => reason.message.clone(),
+                (None, None) => "it does not get ready elsewhere".to_owned(),
+            };
             let message = format!("wave {} does not end: {name}: {why}", self.status.wave);
             let hint = format!("atoll why deployment/{name}; it goes on when that is mended");
             self.status.reasons.push(Reason::new("stuck", message).hint(hint));
         }
+    }
+
+    /// Counts what is left while a wave does not go on: meanwhile, some of it may go by other ways.
+    fn count_left(&mut self) {
+        let (spec, status) = (&self.migration.spec, &self.status);
+        if spec.balance || status.phase == MigrationPhase::GoingBack {
+            return;
+        }
+        let meant = arbitrate::meant(self.cx.world, spec, &status.hosts);
+        let others = meant.iter().filter(|it| !status.moving.contains_key(it.name()));
+        self.status.left = (others.count() + self.status.moving.len()) as u32;
     }
 
     /// Whether an instance of the wave is where it is moved off.

@@ -8,6 +8,7 @@ import type { Migration } from "../../api/objects";
 import {
   aboutWords,
   backable,
+  gone,
   isOver,
   type MoveRow,
   movesOf,
@@ -192,6 +193,8 @@ function Standing({ migration }: { migration: Migration }) {
   const now = useNow();
   const { spec, status } = migration;
   const { moved = 0, left = 0, hosts = [], back = 0 } = status;
+  const others = gone(migration);
+  const all = moved + others + left;
   const [started, ended] = [parseTime(status.startedAt), parseTime(status.endedAt)];
   const balanced = Object.entries(status.quota ?? {});
   return (
@@ -200,9 +203,12 @@ function Standing({ migration }: { migration: Migration }) {
         <div className="migration-progress">
           <p className="migration-count">
             <b>{moved}</b>
-            <span className="quiet"> of {counted(moved + left, "instance")} moved</span>
+            <span className="quiet">
+              {" "}
+              of {counted(all, "instance")} moved{others > 0 && `, ${others} gone otherwise`}
+            </span>
           </p>
-          <Meter used={moved} whole={Math.max(1, moved + left)} label="moved" progress />
+          <Meter used={moved} whole={Math.max(1, all)} label="moved" progress />
         </div>
         <Facts>
           <Fact name="at a time">{String(spec.wave ?? "10%")}</Fact>

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 import { useSnapshot, useSynced } from "../../api/live";
 import type { Migration } from "../../api/objects";
-import { aboutWords, isOver, orderedMigrations, stateOf } from "../../logic/migrations";
+import { aboutWords, gone, isOver, orderedMigrations, stateOf } from "../../logic/migrations";
 import { counted } from "../../logic/quantity";
 import { Ago } from "../../parts/ago";
 import { Meter } from "../../parts/bars";
@@ -68,6 +68,7 @@ export function MigrationsPage() {
 function Row({ migration }: { migration: Migration }) {
   const { metadata, status } = migration;
   const { moved = 0, left = 0 } = status;
+  const others = gone(migration);
   return (
     <li className="migration-row" data-row>
       <div>
@@ -76,9 +77,10 @@ function Row({ migration }: { migration: Migration }) {
       </div>
       <State {...stateOf(migration)} />
       <div className="migration-progress">
-        <Meter used={moved} whole={Math.max(1, moved + left)} label="moved" progress />
+        <Meter used={moved} whole={Math.max(1, moved + others + left)} label="moved" progress />
         <p className="small second">
-          {moved} moved{left > 0 && `, ${left} left`}, {counted(status.wave ?? 0, "wave")}
+          {moved} moved{others > 0 && `, ${others} gone otherwise`}
+          {left > 0 && `, ${left} left`}, {counted(status.wave ?? 0, "wave")}
         </p>
       </div>
       <span className="small quiet nowrap right">

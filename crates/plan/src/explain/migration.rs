@@ -24,7 +24,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
         0 => String::new(),
         count => format!(", {count} of them gone,"),
     };
-    let how_far = format!("{} moved, {} left", status.moved, status.left);
+    let how_far = status.how_far();
     told.state = match status.phase {
         MigrationPhase::Waiting => format!("{name} has not begun."),
         MigrationPhase::Moving if status.moving.is_empty() => {
@@ -44,9 +44,19 @@ pub(super) fn tell(cx: &Context, it: &Object<Migration>, told: &mut Told) {
                 it.spec.back
             })
         }
+        MigrationPhase::Done if status.hosts.is_empty() => {
+            format!("{name} is done: there was nothing to move.")
+        }
         MigrationPhase::Done => {
-            let closed = if it.spec.retire { "; the hosts stay closed" } else { "" };
-            format!("{name} is done: {} moved off {what}{closed}.", status.moved)
+            let closed = match it.spec.retire {
+                true => format!("; its hosts stay closed until: atoll delete migration/{name}"),
+                false => String::new(),
+            };
+            let others = match status.others() {
+                0 => String::new(),
+                others => format!(", {others} gone otherwise"),
+            };
+            format!("{name} is done: {} moved off {what}{others}{closed}.", status.moved)
         }
         MigrationPhase::Cancelled if it.spec.back > 0 && !it.spec.cancelled => {
             format!("{name} was taken back: {how_far}.")

@@ -3,18 +3,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atoll_model::deployment::Phase;
 use atoll_model::migration::{MigrationPhase, Move, NO_ROOM};
-use atoll_model::{Deployment, Host, Instance, Migration, Object, Reason, many};
+use atoll_model::{Deployment, Host, Instance, Migration, Object, Reason, Timestamp, many};
 
-use super::{Turn, bound, is_silent, made_since, replaced};
+use super::{Turn, bound, is_silent, made_since};
+use crate::deployment::fleet::lacks_port;
+use crate::named;
 use crate::placement::{self, Need};
+
+/// What a deployment goes on saying though nothing keeps it from moving its instances.
+const LASTING: [&str; 5] = ["rolled-back", "vetoed", "uneven", "spread", "host-unknown"];
 
 impl Turn<'_> {
     /// What comes after the wave under way, if somebody wants that to be another than the next.
     pub(super) fn after_this(&self) -> Option<Reason> {
         let (spec, wave) = (&self.migration.spec, self.status.wave);
         let (code, message) = match self.left_to_take_back() {
-            0 if spec.cancelled => ("ends", format!("it ends with wave {wave}")),
+            0 if spec.cancelled => {
+                ("ends", format!("it ends with wave {wave}, and its hosts are opened then"))
+            }
             0 if spec.paused => {
                 ("pauses", format!("no wave begins after wave {wave}, which ends first"))
             }
@@ -28,9 +36,26 @@ impl Turn<'_> {
         Some(Reason::new(code, message))
     }
 
-    /// Why what the wave moves of a deployment has no place where it is moved to; none, where
-    /// another was made for each, or some host would take one.
-    pub(super) fn homeless(&self, deployment: &str) -> Option<Reason> {
+    /// What a wave that does not go on waits for: room, or what a deployment says of itself, which
+    /// is told of each once the wave is late.
+    pub(super) fn held_up(&self, open: &BTreeSet<String>, due: Timestamp) -> Option<Reason> {
+        let no_room = open.iter().find_map(|name| self.no_room(name));
+        let waits = || open.iter().find_map(|name| self.waits(name));
+        no_room.or_else(|| (self.cx.now < due).then(waits).flatten())
+    }
+
+    /// Whether what the wave moves of a deployment is not replaced as things are: there is no room
+    /// for it, or what was made does not get ready.
+    pub(super) fn is_held_up(&self, deployment: &str) -> bool {
+        let object = self.cx.world.get::<Deployment>(deployment);
+        let ails = |d: &Object<Deployment>| d.status.reasons.iter().any(|r| r.code == "unready");
+        object.is_some_and(|object| ails(object)) || self.no_room(deployment).is_some()
+    }
+
+    /// That a wave waits for room, and for which instances: another was made for them nowhere, or
+    /// where something else has its port, and no host takes one. And for whom, where another
+    /// migration keeps hosts closed to which they could go.
+    pub(super) fn no_room(&self, deployment: &str) -> Option<Reason> {
         let world = self.cx.world;
         let object = world.get::<Deployment>(deployment)?;
         // Whatever finds no place is told there, whoever moves it, until it is told here: so the
@@ -40,11 +65,52 @@ impl Turn<'_> {
             return None;
         }
         let need = self.need(object)?;
-        let made = replaced(world, &self.status, deployment);
-        let waits = self.there(deployment).filter(|name| !made.contains(name)).count() as u32;
-        let mut hosts = world.all::<Host>();
-        let has_room = hosts.any(|host| placement::fits(world, host, &need).is_ok());
-        (waits > 0 && !has_room).then(|| placement::unplaceable(world, &need, waits))
+        let made = made_since(world, &self.status, deployment).filter(|made| !lacks_port(made));
+        let made: BTreeSet<&str> = made.filter_map(|it| it.spec.replaces.as_deref()).collect();
+        let waits: Vec<&str> = self.there(deployment).filter(|name| !made.contains(name)).collect();
+        let names = named(waits.iter())?;
+        if world.all::<Host>().any(|host| placement::fits(world, host, &need).is_ok()) {
+            return None;
+        }
+        let why = placement::unplaceable(world, &need, waits.len() as u32);
+        let wave = self.status.wave;
+        let message = format!("wave {wave} waits for room for {names}: {}", why.message);
+        let reason = Reason::new(NO_ROOM, message);
+        let others = self.in_the_way(deployment);
+        let (keep, which) =
+            if others.len() == 1 { ("keeps", "it") } else { ("keep", "one of them") };
+        let others = named(others.iter()).map(|others| {
+            format!("{others} {keep} hosts closed too, paused or not: cancel {which}")
+        });
+        Some(match others.or(why.hint) {
+            Some(hint) => reason.hint(hint),
+            None => reason,
+        })
+    }
+
+    /// That a wave waits for a deployment that says what it lacks, and for which of its instances.
+    fn waits(&self, deployment: &str) -> Option<Reason> {
+        let why = self.why(deployment)?;
+        let (wave, name) = (self.status.wave, deployment);
+        let what = match named(self.there(name)) {
+            Some(names) => format!("{names} to be replaced"),
+            None => format!("all of {name} to serve"),
+        };
+        let message = format!("wave {wave} waits for {what}: {}", why.message);
+        Some(Reason::new("waits", message).hint(format!("atoll why deployment/{name}")))
+    }
+
+    /// What a deployment that is not settled says of that: first that it lacks room, then that
+    /// something does not get ready.
+    pub(super) fn why(&self, deployment: &str) -> Option<&Reason> {
+        let status = &self.cx.world.get::<Deployment>(deployment)?.status;
+        if status.phase == Phase::Settled {
+            return None;
+        }
+        let of = |code: &str| status.reasons.iter().find(|reason| reason.code == code);
+        let now = |reason: &&Reason| !LASTING.contains(&reason.code.as_str());
+        let first = ["unplaceable", "unready"].into_iter().find_map(of);
+        first.or_else(|| status.reasons.iter().find(now))
     }
 
     fn need(&self, deployment: &Object<Deployment>) -> Option<Need<'_>> {
@@ -56,19 +122,6 @@ impl Turn<'_> {
     fn there(&self, deployment: &str) -> impl Iterator<Item = &str> {
         let of_it = self.status.moving.iter().filter(move |(_, one)| one.deployment == deployment);
         of_it.map(|(name, _)| name.as_str()).filter(|name| self.is_there(name))
-    }
-
-    /// That a wave waits for room; and for whom, where another migration keeps hosts closed to
-    /// which it could go.
-    pub(super) fn no_room(&self, deployment: &str, why: &Reason) -> Reason {
-        let wave = self.status.wave;
-        let message = format!("wave {wave} waits for room: {deployment}: {}", why.message);
-        let others = self.in_the_way(deployment).join(", ");
-        let hint = match others.is_empty() {
-            true => format!("atoll why deployment/{deployment}"),
-            false => format!("{others} keeps hosts closed too, paused or not: cancel one"),
-        };
-        Reason::new(NO_ROOM, message).hint(hint)
     }
 
     /// The other migrations that close hosts it could go to.
@@ -117,15 +170,26 @@ impl Turn<'_> {
         moving.keys().filter(|name| !made.contains(name.as_str())).count() as u32
     }
 
-    /// That some of what left went otherwise than it was to.
-    pub(super) fn elsewhere(&self) -> Option<Reason> {
+    /// That some of what left went otherwise than it was to, or by none of its waves.
+    pub(super) fn elsewhere(&self) -> Vec<Reason> {
         let count: u32 = self.status.waves.iter().map(|wave| wave.elsewhere).sum();
         let to = &self.migration.spec.to;
-        let message = format!(
-            "{} left without another having been made for them among \"{to}\": what they belong to \
+        let (them, they) = if count == 1 { ("it", "it belongs") } else { ("them", "they belong") };
+        let not_there = format!(
+            "{} left without another having been made for {them} among \"{to}\": what {they} to \
              was scaled, rolled out or moved meanwhile",
             crate::instances(count as usize)
         );
-        (count > 0).then(|| Reason::new("elsewhere", message).hint("atoll get instances -o wide"))
+        let others = self.status.others();
+        let by_others = format!(
+            "{} left by none of its waves: another migration moved {}, or what {} to was \
+             scaled, rolled out or healed meanwhile",
+            crate::instances(others as usize),
+            if others == 1 { "it" } else { "them" },
+            if others == 1 { "it belonged" } else { "they belonged" },
+        );
+        let all = [(count, not_there), (others, by_others)].into_iter();
+        let told = all.filter(|(count, _)| *count > 0).map(|(_, message)| message);
+        told.map(|it| Reason::new("elsewhere", it).hint("atoll get instances -o wide")).collect()
     }
 }

@@ -8,8 +8,8 @@ use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Any, Deployment, Environment, Host, Object, Reason, Snapshot, Span, many};
 
-use super::status::named;
 use crate::capacity::ask::unplaced;
+use crate::named;
 
 /// What runs on hosts that go has nowhere to go.
 pub(super) const NOWHERE: &str = "nowhere";

@@ -5,10 +5,7 @@ use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, Po
 use atoll_model::{Host, Object, Reason, many};
 
 use super::{choose, places};
-use crate::Context;
-
-/// So many machines are named; the rest is counted.
-const NAMED: usize = 3;
+use crate::{Context, named};
 
 /// Puts counts, phase and reasons into a status.
 pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut PoolStatus) {
@@ -71,18 +68,6 @@ fn provider(status: &PoolStatus) -> Option<Reason> {
     let message = format!("the provider does not answer since {since}: {}", trouble.error);
     let hint = "it is asked again by itself; until then nothing is made, emptied or deleted";
     Some(Reason::new("provider", message).hint(hint))
-}
-
-/// The first of some machines by name, and how many more; nothing where there are none.
-pub(super) fn named<'a>(all: impl Iterator<Item = &'a String>) -> Option<String> {
-    let all: Vec<&str> = all.map(String::as_str).collect();
-    let more = all.len().saturating_sub(NAMED);
-    let first = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    match (all.len(), more) {
-        (0, _) => None,
-        (_, 0) => Some(first),
-        _ => Some(format!("{first} and {more} more")),
-    }
 }
 
 fn went_wrong(status: &PoolStatus, deed: Deed) -> impl Iterator<Item = (&String, &str)> {

@@ -4,7 +4,7 @@
 use atoll_model::pool::{Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Object, Reason, many};
 
-use super::status::named;
+use crate::named;
 
 /// Whether a machine, as it was and as it is, has just begun something.
 type Began = fn(Option<&Machine>, &Machine) -> bool;
