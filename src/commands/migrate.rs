@@ -229,7 +229,11 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         ]
     });
     if told.instances == 0 {
-        return format!("Nothing is to be moved off {}.\n", many(told.hosts.len(), "host"));
+        let off = match told.hosts.len() {
+            0 => String::new(),
+            hosts => format!(" off {}", many(hosts, "host")),
+        };
+        return format!("Nothing is to be moved{off}: {}.\n", told.nothing);
     }
     let mut text = output::table(lines.collect(), format == Format::Wide);
     let packed = match told.packed {
@@ -295,5 +299,23 @@ mod tests {
             told(1).contains("3 instances off 1 host cannot all be moved: one finds no room.\n")
         );
         assert!(told(3).contains("3 instances off 1 host cannot be moved: none finds room.\n"));
+    }
+
+    #[test]
+    fn why_nothing_is_to_be_moved_is_told() {
+        let told = |hosts: &[&str], why: &str| {
+            let told = MigrationForecast {
+                hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+                nothing: why.to_owned(),
+                ..MigrationForecast::default()
+            };
+            text(&told, Format::Table)
+        };
+        assert_eq!(
+            told(&[], "the hosts are balanced"),
+            "Nothing is to be moved: the hosts are balanced.\n"
+        );
+        let empty = told(&["h0"], "nothing runs there");
+        assert_eq!(empty, "Nothing is to be moved off 1 host: nothing runs there.\n");
     }
 }

@@ -9381,6 +9381,8 @@ export interface components {
              * @description No fewer hosts could.
              */
             least: number;
+            /** @description Why none would be, if so. */
+            nothing?: string;
             /**
              * Format: uint32
              * @description So many hosts have to take them, were they filled one after the other.

@@ -187,6 +187,9 @@ pub struct MigrationForecast {
     pub hosts: Vec<String>,
     /// So many instances would be moved.
     pub instances: u32,
+    /// Why none would be, if so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub nothing: String,
     /// So many of each deployment, and in how many waves.
     pub deployments: Vec<MovedDeployment>,
     /// So many waves.

@@ -328,10 +328,7 @@ impl Turn<'_> {
         self.status.left = choice.left;
         if choice.left == 0 {
             if self.status.hosts.is_empty() {
-                let message = match spec.balance {
-                    true => balance::none(world).to_owned(),
-                    false => format!("no host passes {}", spec.off),
-                };
+                let message = nothing(world, spec, &self.status.hosts);
                 self.status.reasons.push(Reason::new("no-hosts", message));
             }
             self.status.reasons.extend(self.elsewhere());
@@ -429,6 +426,15 @@ impl Turn<'_> {
             self.plan.writes.push(Write::Put(Any::Migration(Arc::new(new))));
         }
         self.plan
+    }
+}
+
+/// Why a migration has nothing to move off these hosts.
+fn nothing(world: &Snapshot, spec: &Migration, hosts: &BTreeSet<String>) -> String {
+    match spec.balance {
+        true => balance::none(world, spec).to_owned(),
+        false if hosts.is_empty() => format!("no host passes {}", spec.off),
+        false => "nothing runs there that it would move".to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
   if (error) return <ProblemView problem={error} />;
   if (!data) return <Skeleton lines={2} />;
   const { hosts, instances, deployments, waves, takes, packed, least, unplaced, risks } = data;
-  const costs = data.costs ?? [];
+  const { nothing = "", costs = [] } = data;
   return (
     <div className="move-forecast" role="group" aria-label="forecast">
       <Facts>
@@ -65,7 +65,7 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
           {deployments.length > 12 && `, and ${deployments.length - 12} more`}
         </p>
       )}
-      {instances === 0 && <p className="quiet">Nothing runs there that it would move.</p>}
+      {nothing && <p className="quiet">Nothing is to be moved: {nothing}.</p>}
     </div>
   );
 }

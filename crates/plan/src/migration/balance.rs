@@ -36,9 +36,14 @@ pub(super) fn quota(world: &Snapshot, spec: &Migration) -> BTreeMap<String, u32>
 }
 
 /// Why nothing is moved.
-pub(super) fn none(world: &Snapshot) -> &'static str {
-    match overfull(world).is_empty() {
-        true => "no host is much fuller than the others",
+pub(super) fn none(world: &Snapshot, spec: &Migration) -> &'static str {
+    let full = overfull(world);
+    if full.is_empty() {
+        return "the hosts are balanced: none is much fuller than the average";
+    }
+    let quota = full.into_iter().map(|host| (host, u32::MAX)).collect();
+    match look(world, spec, &quota, &BTreeSet::new()).1.uneven {
+        true => "moving off the fuller hosts would make zones uneven, or other hosts as full",
         false => "what could be moved off the fuller hosts would make others as full",
     }
 }
@@ -59,8 +64,18 @@ pub(super) fn moves<'a>(
     quota: &BTreeMap<String, u32>,
     without: &BTreeSet<&str>,
 ) -> Vec<&'a Arc<Object<Instance>>> {
+    look(world, spec, quota, without).0
+}
+
+/// What is moved, and how it was found.
+fn look<'a, 's>(
+    world: &'a Snapshot,
+    spec: &'s Migration,
+    quota: &BTreeMap<String, u32>,
+    without: &BTreeSet<&str>,
+) -> (Vec<&'a Arc<Object<Instance>>>, Trial<'s>) {
     let even = even(world, quota);
-    let mut trial = Trial { after: world.clone(), spec, refused: BTreeMap::new() };
+    let mut trial = Trial { after: world.clone(), spec, refused: BTreeMap::new(), uneven: false };
     after::close(&mut trial.after, quota.keys());
     let hosts = quota.iter().filter(|(host, _)| !is_silent(world, host));
     // The fullest is last. While it is looked for, they only get emptier.
@@ -78,7 +93,7 @@ pub(super) fn moves<'a>(
         *count -= 1;
         full.extend(trial.share(host).map(|share| (share, Reverse(host))));
     }
-    moves
+    (moves, trial)
 }
 
 /// What of a host may be moved: what matters least first.
@@ -108,6 +123,8 @@ struct Trial<'a> {
     /// Of these nothing gets better off hosts that are so full, nor off emptier ones: where they
     /// would go only fills.
     refused: BTreeMap<String, u32>,
+    /// Something would get better, were it not for zones.
+    uneven: bool,
 }
 
 impl Trial<'_> {
@@ -139,7 +156,7 @@ impl Trial<'_> {
     }
 
     /// An instance where it would be placed, if that is better than its host, which is so full.
-    fn moved(&self, instance: &Object<Instance>, full: u32) -> Option<Object<Instance>> {
+    fn moved(&mut self, instance: &Object<Instance>, full: u32) -> Option<Object<Instance>> {
         let world = &self.after;
         let deployment = world.get::<Deployment>(&instance.spec.deployment)?;
         let to = Some(&self.spec.to).filter(|to| !to.0.is_empty());
@@ -152,10 +169,7 @@ impl Trial<'_> {
         let place = Placer::new(world, need, own()).place(0)?;
         let (from, to) = (world.host(&instance.spec.host)?, world.host(&place.host)?);
         let in_zone = |host: &Object<Host>| own().filter(|s| *s.zone == *host.zone()).count();
-        if need.spread.first() == Some(&Spread::Zone) && in_zone(to) > in_zone(from) {
-            // It would lie less evenly over zones, and come back for that.
-            return None;
-        }
+        let uneven = need.spread.first() == Some(&Spread::Zone) && in_zone(to) > in_zone(from);
         let (size, each) = (instance.spec.resources, need.resources);
         let more = Amount { cpu: each.cpu, memory: each.memory, instances: 1 };
         let mut rest = world.usage(from.name()).map(|usage| usage.amount).unwrap_or_default();
@@ -163,6 +177,11 @@ impl Trial<'_> {
         rest.memory = Memory(rest.memory.0.saturating_sub(size.memory.0));
         let rest = Load::of(rest, from.spec.usable(from.status.capacity)).share;
         if placement::load_of(world, to, &more).share.max(rest) >= full {
+            return None;
+        }
+        if uneven {
+            // It would come back for that.
+            self.uneven = true;
             return None;
         }
         let mut new = instance.clone();

@@ -40,6 +40,10 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
             at_once: world.get::<Deployment>(name).map_or(1, |d| arbitrate::at_once(d.wanted())),
         })
         .collect();
+    let nothing = match all.is_empty() {
+        true => super::nothing(world, spec, &status.hosts),
+        false => String::new(),
+    };
     let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
     let packing = pack_groups(&groups, &free);
     let cannot = !all.is_empty() && packing.unplaced as usize >= all.len();
@@ -54,6 +58,7 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
             .collect(),
         hosts: status.hosts.into_iter().collect(),
         instances: all.len() as u32,
+        nothing,
         deployments,
         waves,
         takes,

@@ -70,6 +70,7 @@ impl Script {
             let costs = told.costs.len();
             let said = format!("moves {count} in {waves} waves and {takes}, {costs} costs");
             self.said.push(said);
+            self.said.extend(Some(told.nothing).filter(|why| !why.is_empty()));
             self.said.extend(told.risks.into_iter().map(|risk| format!("risk: {risk}")));
             return Ok(());
         }
