@@ -10,8 +10,8 @@ use std::sync::Arc;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
 use atoll_model::{
-    Any, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason, Selector, Snapshot,
-    Span, Timestamp, Write,
+    Any, Application, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason,
+    Selector, Snapshot, Span, Timestamp, Write,
 };
 
 use crate::cmdb::filter::{Filter, Search};
@@ -128,15 +128,20 @@ pub(crate) fn closing<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<Obj
     world.all::<Migration>().find(|migration| migration.spec.closes(&migration.status, host))
 }
 
-/// The migrations that have lately emptied hosts: what people moved off is not moved back there
-/// to lie evenly.
-pub(crate) fn lately(world: &Snapshot, now: Timestamp) -> Vec<&Arc<Object<Migration>>> {
-    let lately = |migration: &&Arc<Object<Migration>>| {
-        let status = &migration.status;
-        let ended = status.ended_at.is_some_and(|at| now.since(at) < LATELY);
-        status.phase == MigrationPhase::Done && ended
+/// The migrations that have lately moved an application off hosts: what people moved off is not
+/// moved back there to lie evenly. Balancing leaves hosts less full, and open to all.
+pub(crate) fn emptied<'a>(
+    world: &'a Snapshot,
+    now: Timestamp,
+    application: &Object<Application>,
+) -> Vec<&'a Arc<Object<Migration>>> {
+    let has = |migration: &&Arc<Object<Migration>>| {
+        let (spec, status) = (&migration.spec, &migration.status);
+        let lately = status.ended_at.is_some_and(|at| now.since(at) < LATELY);
+        let done = status.phase == MigrationPhase::Done && !spec.balance;
+        lately && done && spec.applications.matches(&application.meta.labels)
     };
-    world.all::<Migration>().filter(lately).collect()
+    world.all::<Migration>().filter(has).collect()
 }
 
 /// The deployments of which a migration moves anything from now on, as far as it can be seen.

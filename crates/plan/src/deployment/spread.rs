@@ -58,7 +58,7 @@ impl<'a> Lean<'a> {
             return None;
         }
         let need = draft.need(subject.release_for_new().0);
-        let emptied = crate::migration::lately(world, subject.now);
+        let emptied = crate::migration::emptied(world, subject.now, subject.application);
         let mut first = None;
         for (least, zone, hosts) in few {
             let mut hosts = hosts.iter().filter_map(|(_, name)| world.host(name));
@@ -79,8 +79,8 @@ impl<'a> Lean<'a> {
 }
 
 /// Whether people have just moved off a host what ran there.
-fn is_emptied(lately: &[&Arc<Object<Migration>>], host: &str) -> bool {
-    lately.iter().any(|migration| migration.status.hosts.contains(host))
+fn is_emptied(emptied: &[&Arc<Object<Migration>>], host: &str) -> bool {
+    emptied.iter().any(|migration| migration.status.hosts.contains(host))
 }
 
 fn most(world: &Snapshot, deployment: &str) -> u32 {
@@ -116,7 +116,7 @@ pub(super) fn restore<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     }
     let has_room = Lean::of(subject, draft).is_some_and(|lean| lean.has_room);
     let release = subject.release_for_new().0;
-    let emptied = crate::migration::lately(subject.world, subject.now);
+    let emptied = crate::migration::emptied(subject.world, subject.now, subject.application);
     let host = draft.next_host(release).filter(|host| !is_emptied(&emptied, host));
     let (before, obstacles) = (draft.writes.len(), draft.obstacles.len());
     let surge = subject.rules.max_total(subject.wanted) - subject.wanted;

@@ -1,7 +1,7 @@
 //! The words of the text cases for migrations. The rest of the language is in `mod.rs`.
 //!
-//! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [retire=true]
-//! [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go on,
+//! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [of=LABELS]
+//! [retire=true] [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go on,
 //! `slow NAME SPAN` has it wait so long between waves, `end-migration NAME` ends it,
 //! `back NAME WAVES` takes waves back, `taken-back NAME` says how many of them are dealt with,
 //! which is what is waited for.
@@ -49,6 +49,7 @@ impl Script {
         for (key, field) in [
             ("off", "off"),
             ("to", "to"),
+            ("of", "applications"),
             ("wave", "wave"),
             ("pause", "pause"),
             ("timeout", "waveTimeout"),
