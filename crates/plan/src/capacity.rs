@@ -124,12 +124,16 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         releases = carried::learn(&releases, &release, each, kept(cx, subject), cx.now);
     }
     let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
-    // A sudden rise is told of as soon as it is more than there is for it.
+    // Whether there is enough is told by what is now: a sudden rise is told of at once, and what has
+    // fallen is no more than there is for it, however much the mean looks back on.
     let can = f64::from(of.ready) * each;
     // One value nobody believes is in the mean for as long as that looks back.
     let load = mean.or(latest.filter(|_| said.is_some()));
-    let risen = latest.filter(|now| *now > can);
-    let load = load.map(|load| risen.map_or(load, |now| now.max(load)));
+    let load = match (load, latest) {
+        (Some(mean), Some(now)) if now > can => Some(now.max(mean)),
+        (Some(mean), Some(now)) if mean > can => Some(now),
+        (mean, _) => mean,
+    };
     let count = |load: f64| decide::whole(load / each * (1.0 + spec.buffer));
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);
