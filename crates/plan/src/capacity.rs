@@ -291,7 +291,9 @@ fn number(cx: &Context, name: &str) -> Option<f64> {
 fn is_news(old: &CapacityStatus, new: &CapacityStatus) -> bool {
     let seen = |status: &CapacityStatus| {
         let codes: Vec<String> = status.reasons.iter().map(|reason| reason.code.clone()).collect();
-        (status.phase, status.each, status.known, status.forecast_at, codes)
+        // A past may be handed in between two forecasts of an hour.
+        let forecast = (status.forecast_at, status.method.clone());
+        (status.phase, status.each, status.known, forecast, codes)
     };
     let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
     let other = (&old.load, old.ready, old.needed, &old.releases)

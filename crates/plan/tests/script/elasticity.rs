@@ -2,9 +2,10 @@
 //! its number goes by. The rest of the language is in `mod.rs`.
 //!
 //! `scaling APP min=2 max=20 target=100` aims at a load of 100 for each instance; `load APP.ENV N`
-//! says what the whole load is from now on, `none` that it is not measured any more. `carry APP.ENV
-//! each=50` says what one instance carries, `capacity all|APP [times=2] [demand=orders:20]
-//! [without=zone/a]` what the fleet could carry.
+//! says what the whole load is from now on, `none` that it is not measured any more; `since=2d` hands
+//! in what it was from then on. `autoscale APP.ENV max=5` sets bounds of one deployment, `reset=true`
+//! takes its own away. `carry APP.ENV each=50` says what one instance carries, `capacity all|APP
+//! [times=2] [demand=orders:20] [without=zone/a]` what the fleet could carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,10 @@ impl Script {
         let mut options = Options::of(words.get(2..).unwrap_or_default());
         match words[0].as_str() {
             "scaling" => self.scaling(name, &mut options)?,
-            "load" => self.load(name, words.get(2).map_or("", String::as_str))?,
+            "load" => {
+                let ago = options.take::<Span>("since")?.unwrap_or(Span(0));
+                self.load(name, words.get(2).map_or("", String::as_str), ago)?;
+            }
             "autoscale" => self.autoscale(name, &mut options)?,
             "carry" => self.carry(name, &mut options)?,
             "capacity" => self.capacity(name, &mut options)?,
@@ -77,6 +81,10 @@ impl Script {
     fn autoscale(&mut self, name: &str, options: &mut Options) -> Done {
         let stored = self.sim.world.get::<Autoscaler>(name).ok_or("no such autoscaler")?;
         let mut new = Object::clone(stored);
+        if options.take("reset")?.unwrap_or(false) {
+            let deployment = new.spec.deployment;
+            new.spec = Autoscaler { deployment, ..Autoscaler::default() };
+        }
         new.spec.min = options.take("min")?.or(new.spec.min);
         new.spec.max = options.take("max")?.or(new.spec.max);
         if let Some(mode) = options.take::<String>("mode")? {
@@ -148,13 +156,14 @@ impl Script {
         Ok(())
     }
 
-    fn load(&mut self, name: &str, load: &str) -> Done {
+    fn load(&mut self, name: &str, load: &str, ago: Span) -> Done {
         let load: Option<f64> = match load {
             "none" => None,
             number => Some(number.parse().map_err(|_| "load APP.ENV NUMBER|none")?),
         };
         let known = self.loads.0.entry(name.to_owned()).or_default();
-        known.push((self.sim.now(), load));
+        known.push((self.sim.now() - ago, load));
+        known.sort_by_key(|(from, _)| *from);
         let known = known.clone();
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}");
         // What is the most over a time stands still in cases.
