@@ -2,12 +2,14 @@
 //! it acts.
 
 use atoll_client::ClientError;
-use atoll_model::{Kind, Reason};
+use atoll_model::elasticity::ScalingMode;
+use atoll_model::{Application, Kind, Reason, many};
 use serde_json::json;
 
 use crate::args::{Global, Override, Wait};
 use crate::change;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::subject::Subject;
 
 /// What `atoll autoscale` takes.
@@ -73,7 +75,29 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     spec.extend(given.filter_map(|(field, value)| Some((field.to_owned(), value?))));
     let revision = Some(before.meta().revision);
     let outcome = change::patch_spec(&client, &what, spec.into(), revision, &args.over).await?;
-    change::conclude(&client, &what, &outcome, Some(&before), args.wait).await
+    let exit = change::conclude(&client, &what, &outcome, Some(&before), args.wait).await?;
+    if args.reset {
+        let (application, _) = what.name.rsplit_once('.').unwrap_or((&what.name, ""));
+        // Who may not see the application is told whose bounds hold, and not which.
+        let declared = client.get(Kind::Application, application).await.ok();
+        let declared = declared.as_ref().and_then(|any| any.of::<Application>());
+        let bounds = declared.and_then(|application| bounds(&application.spec));
+        output::say(&format!(
+            "as application/{application} declares{}",
+            bounds.unwrap_or_default()
+        ));
+    }
+    Ok(exit)
+}
+
+/// The bounds an application declares, if it does.
+fn bounds(application: &Application) -> Option<String> {
+    let scaling = application.scaling.as_ref()?;
+    let mode = match scaling.mode {
+        ScalingMode::Act => "act",
+        ScalingMode::Observe => "observe",
+    };
+    Some(format!(": {} to {}, mode {mode}", scaling.min, many(scaling.max, "instance")))
 }
 
 /// A deployment that nothing scales has no bounds to be changed.
@@ -83,4 +107,22 @@ fn unscaled(name: &str) -> Failure {
     let hint = "declare spec.scaling of the application; see docs/guide/scaling.md";
     let reasons = vec![Reason::new("not-scaled", why).hint(hint)];
     Failure { exit: Exit::NotFound, message, reasons }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_an_application_declares_are_told() {
+        let declared = |scaling: serde_json::Value| {
+            let spec = json!({ "run": { "command": ["x"] }, "scaling": scaling });
+            bounds(&serde_json::from_value(spec).unwrap())
+        };
+        let told = declared(json!({ "min": 2, "max": 8 }));
+        assert_eq!(told.as_deref(), Some(": 2 to 8 instances, mode act"));
+        let told = declared(json!({ "min": 0, "max": 1, "mode": "observe" }));
+        assert_eq!(told.as_deref(), Some(": 0 to 1 instance, mode observe"));
+        assert_eq!(declared(json!(null)), None);
+    }
 }

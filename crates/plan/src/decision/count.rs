@@ -21,11 +21,17 @@ pub(super) fn remarks(world: &Snapshot, stored: Option<&Any>, any: &Any) -> Vec<
 pub(super) fn budgeted(cx: &Context, stored: Option<&Any>, any: &Any) -> Option<Reason> {
     let Any::Autoscaler(new) = any else { return None };
     let before = stored.and_then(|stored| stored.of::<Autoscaler>());
-    let most = new.spec.max?;
-    if before.is_some_and(|before| before.spec.max.is_some_and(|was| was >= most)) {
+    let was = before.and_then(|before| before.spec.max);
+    let deployment = cx.world.get::<Deployment>(&new.spec.deployment)?;
+    // Without one of its own it may have what its application declares.
+    let declared = || {
+        let application = cx.world.get::<Application>(&deployment.spec.application)?;
+        Some(application.spec.scaling.as_ref()?.max)
+    };
+    let most = new.spec.max.or_else(declared)?;
+    if was == new.spec.max || was.is_some_and(|was| was >= most) {
         return None;
     }
-    let deployment = cx.world.get::<Deployment>(&new.spec.deployment)?;
     Some(budget::bound::bound(cx, deployment, most)?.reason)
 }
 
