@@ -485,6 +485,34 @@ spec:
     }
 
     #[test]
+    fn a_provider_that_is_none_or_two_is_told_what_to_write() {
+        let one = "exactly one of static, docker and exec, with its fields below it";
+        for (written, found) in [
+            ("{}", "names no provider; write"),
+            ("{ docker: {}, exec: {} }", "names docker and exec; write"),
+            ("{ aws: {} }", "there is no provider \"aws\"; write"),
+            ("docker", "invalid type: string \"docker\", expected"),
+            ("", "invalid type: nothing, expected"),
+            ("[docker]", "invalid type: a list, expected"),
+        ] {
+            let text = format!(
+                "apiVersion: atoll/v1\nkind: Pool\nmetadata: {{ name: web }}\nspec:\n  count: 1\n  \
+                 max: 2\n  provider: {written}\n"
+            );
+            let told = wrong(&text);
+            assert_eq!(told.len(), 1, "{written}: {told:?}");
+            assert!(told[0].starts_with("f.yaml:7:"), "{told:?}");
+            let said = format!(": spec.provider: {found} {one}");
+            assert!(told[0].ends_with(&said), "{written}: {told:?}");
+        }
+        let field = wrong(
+            "apiVersion: atoll/v1\nkind: Pool\nmetadata: { name: web }\nspec:\n  count: 1\n  max: 2\n  \
+             provider:\n    docker: { images: x }\n",
+        );
+        assert!(field[0].contains("unknown field \"images\" at spec.provider.docker"), "{field:?}");
+    }
+
+    #[test]
     fn a_list_is_not_taken_for_fields() {
         let text = APP.to_owned() + "  scaling: [1, 3]\n";
         let told = wrong(&text);

@@ -2,9 +2,11 @@
 //! asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::name::{self, Invalid};
 use crate::quantity::{Cpu, Memory};
@@ -15,7 +17,7 @@ use crate::time::Span;
 const DOCKER_TIMEOUT: Span = Span::seconds(120);
 
 /// Who makes machines.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Provider {
     /// Nobody: hosts that are there, of which so many are used and the others kept empty.
@@ -24,6 +26,45 @@ pub enum Provider {
     Docker(Containers),
     /// Programs of the server's machine that speak to a cloud.
     Exec(Programs),
+}
+
+/// What is to be written.
+const ONE: &str = "exactly one of static, docker and exec, with its fields below it";
+
+/// Read by hand: a reader of enums speaks of maps and variants to whoever writes none of them.
+impl<'de> Deserialize<'de> for Provider {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Provider, D::Error> {
+        from.deserialize_map(OneProvider)
+    }
+}
+
+struct OneProvider;
+
+impl<'de> Visitor<'de> for OneProvider {
+    type Value = Provider;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(ONE)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Provider, A::Error> {
+        let Some(word) = fields.next_key::<String>()? else {
+            return Err(de::Error::custom(format!("names no provider; write {ONE}")));
+        };
+        let provider = match word.as_str() {
+            "static" => Provider::Static(fields.next_value()?),
+            "docker" => Provider::Docker(fields.next_value()?),
+            "exec" => Provider::Exec(fields.next_value()?),
+            _ => {
+                let message = format!("there is no provider {word:?}; write {ONE}");
+                return Err(de::Error::custom(message));
+            }
+        };
+        match fields.next_key::<String>()? {
+            None => Ok(provider),
+            Some(other) => Err(de::Error::custom(format!("names {word} and {other}; write {ONE}"))),
+        }
+    }
 }
 
 /// Hosts that are there.
