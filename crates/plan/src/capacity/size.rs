@@ -194,7 +194,10 @@ fn row(
         row.notes.push("its use is not measured".to_owned());
         return Some(row);
     };
-    let seen = Span(step(ask.over).0 * cpu.points.len().min(memory.points.len()) as u64);
+    // A value is of what was there of its step, which is little of the first.
+    let steps = Span(step(ask.over).0 * cpu.points.len().min(memory.points.len()) as u64);
+    let age = deployment.meta.created_at.map(|at| cx.now.since(at));
+    let seen = age.map_or(steps, |age| steps.min(age));
     if seen < DAY.min(Span(ask.over.0 / 2)) {
         row.notes.push(format!("only {} of {} is measured", seen.rough(), ask.over));
         return Some(row);
@@ -312,6 +315,11 @@ mod tests {
 
     /// What is said where an instance used these, once every ten minutes for a week.
     fn told(cpu: &[f64], memory: f64, more: &[(&str, f64)]) -> SizeRow {
+        told_of(USUAL, cpu, memory, more)
+    }
+
+    /// The same of a deployment that is so old.
+    fn told_of(age: Span, cpu: &[f64], memory: f64, more: &[(&str, f64)]) -> SizeRow {
         let mut answers = Answers::new();
         let mut answer = |name: &str, series: Vec<Series>| {
             let answer = Arc::new(Answer { series, ..Answer::default() });
@@ -323,6 +331,7 @@ mod tests {
         let spec = serde_json::json!({ "application": "shop", "environment": "prod" });
         let mut deployment: Object<Deployment> =
             Object::new("shop.prod", serde_json::from_value(spec).unwrap());
+        deployment.meta.created_at = Some(NOW - age);
         deployment.status.release = Some("shop-1".to_owned());
         let instance = |name: &str| match testing::instance(name, "a") {
             Any::Instance(mut it) => {
@@ -378,5 +387,7 @@ mod tests {
         let row = told(&[0.2; 100], 100.0, &[]);
         assert_eq!((row.verdict, row.advised), (SizeVerdict::Unknown, None));
         assert!(row.notes[0].contains("only 16h"), "{:?}", row.notes);
+        let young = told_of(Span::seconds(300), &[0.2], 100.0, &[]);
+        assert_eq!(young.notes, ["only 5m of 7d is measured"], "no longer than it is there");
     }
 }
