@@ -117,7 +117,7 @@ test("a demand is names with how many a second, and what is none is told as it w
 
 test("why the days ahead are not known is told with since when there is a load", () => {
   const none = "none: no whole hour of its load was measured yet";
-  const made = "A forecast is made once an hour, from at least two days of load.";
+  const made = "A forecast is made once an hour, from at least 50 hours of load.";
   assert.equal(
     noForecast(none, "02:10"),
     `No whole hour of its load was measured yet. It is measured since about 02:10. ${made}`,

@@ -60,7 +60,7 @@ export function capacityLead(report: CapacityReport, supposed: boolean): string 
 export function noForecast(method: string, since: string | undefined): string {
   const why = method.replace(/^none: /, "") || "its load was not looked at yet";
   const load = since ? ` It is measured since about ${since}.` : "";
-  const made = "A forecast is made once an hour, from at least two days of load.";
+  const made = "A forecast is made once an hour, from at least 50 hours of load.";
   return `${why.charAt(0).toUpperCase()}${why.slice(1)}.${load} ${made}`;
 }
 

@@ -203,6 +203,12 @@ pub fn forecast(
     let pace = pace(series)?;
     let count = series.values.len();
     let (horizon, lead) = (horizon.min(count), lead.clamp(1, pace.day));
+    let need = shortest(pace, lead);
+    if count < need {
+        let time =
+            |steps: usize| i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(series.step);
+        return Err(Refused::TooShort { have: time(count), need: time(need) });
+    }
     let clean = clean(series, events, horizon.max(lead));
     check(series, &clean, pace)?;
     let days = count / pace.day;
@@ -219,14 +225,7 @@ pub fn forecast(
     let trial = tried.model.try_out(lead, 1);
     let accuracy = tried.accuracy(&trial, lead);
     if accuracy.points == 0 {
-        // The first forecast that can be measured is of a time `lead` after what it was made of.
-        let need = first(count, pace, measured) + lead + 1;
-        let time =
-            |steps: usize| i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(series.step);
-        return Err(match count < need {
-            true => Refused::TooShort { have: time(count), need: time(need) },
-            false => Refused::TooManyGaps { present: present(&clean, count, pace) },
-        });
+        return Err(Refused::TooManyGaps { present: present(&clean, count, pace) });
     }
     let method = choose(&accuracy)?;
     let points = tried.points(method, horizon, lead, trial);
@@ -239,7 +238,18 @@ fn first(count: usize, pace: Pace, measured: usize) -> usize {
     let most = count.saturating_sub(measured * pace.day + learned);
     // A pattern of the week is not to be judged by a time at which it cannot be known.
     let cycle = if count >= 17 * pace.day { 7 * pace.day } else { pace.day };
-    most.max(cycle + pace.minutes(30)).min(count)
+    most.max(known(pace, cycle)).min(count)
+}
+
+/// So many steps before a pattern of that length is tried.
+fn known(pace: Pace, cycle: usize) -> usize {
+    cycle + pace.minutes(30)
+}
+
+/// So many steps are needed: days enough, and as many that a forecast can be measured, the first of
+/// which is of a time `lead` after what it was made of.
+fn shortest(pace: Pace, lead: usize) -> usize {
+    (SHORTEST * pace.day).max(known(pace, pace.day) + lead + 1)
 }
 
 fn pace(series: &Series) -> Result<Pace, Refused> {
@@ -248,11 +258,6 @@ fn pace(series: &Series) -> Result<Pace, Refused> {
         return Err(Refused::Step { step });
     }
     let day = usize::try_from(DAY / step).map_err(|_| Refused::Step { step })?;
-    let (have, need) = (series.values.len(), SHORTEST.saturating_mul(day));
-    if have < need {
-        let time = |steps: usize| i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step);
-        return Err(Refused::TooShort { have: time(have), need: time(need) });
-    }
     Ok(Pace { day })
 }
 

@@ -270,11 +270,17 @@ fn what_cannot_be_forecast_is_refused_in_words() {
 }
 
 #[test]
-fn two_days_are_too_short_for_a_forecast_a_day_ahead() {
-    let hours: Vec<_> = days(2).into_iter().step_by(60).collect();
-    let series = Series { start: 0, step: 60 * MINUTE, values: &hours };
-    let told = forecast(&series, &[], 10, 24).unwrap_err().to_string();
-    assert!(told.starts_with("only 48.0 h were measured; a forecast needs"), "{told}");
+fn as_long_as_a_forecast_a_day_ahead_has_too_little_the_same_is_said_to_be_enough() {
+    let hours: Vec<_> = days(3).into_iter().step_by(60).collect();
+    let of = |count: usize| {
+        let series = Series { start: 0, step: 60 * MINUTE, values: &hours[..count] };
+        forecast(&series, &[], 10, 24)
+    };
+    for count in [1, 47, 48, 49] {
+        let told = of(count).unwrap_err().to_string();
+        assert_eq!(told, format!("only {count}.0 h were measured; a forecast needs 50.0 h"));
+    }
+    assert!(!matches!(of(50), Err(Refused::TooShort { .. })), "{:?}", of(50).err());
 }
 
 #[test]
