@@ -176,8 +176,10 @@ fn deed(plan: &Plan, old: Option<&Any>, new: Option<&Any>) -> Option<(String, St
             }
         }
         (Some(Any::Pool(old)), Some(Any::Pool(new))) if old.status.wanted != new.status.wanted => {
-            let wanted = Of::Number(new.status.wanted);
-            Some(("size of pool".to_owned(), new.meta.name.clone(), wanted))
+            // Each way has its own reason.
+            let grows = new.status.wanted > old.status.wanted;
+            let what = if grows { "grows pool" } else { "shrinks pool" };
+            Some((what.to_owned(), new.meta.name.clone(), Of::Number(new.status.wanted)))
         }
         (Some(Any::Migration(old)), Some(Any::Migration(new)))
             if old.status.wave != new.status.wave =>
@@ -191,5 +193,46 @@ fn deed(plan: &Plan, old: Option<&Any>, new: Option<&Any>) -> Option<(String, St
             Some((format!("objective {phase}"), new.meta.name.clone(), Of::Changed))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_model::pool::Pool;
+    use atoll_model::{Intent, Object, Span};
+
+    use super::*;
+
+    /// A pool that is to have so many hosts.
+    fn pool(wanted: u32) -> Any {
+        let spec = serde_json::json!({ "count": 1, "max": 9, "provider": { "docker": {} } });
+        let mut pool = Object::new("web", serde_json::from_value::<Pool>(spec).unwrap());
+        pool.status.wanted = wanted;
+        Any::Pool(Arc::new(pool))
+    }
+
+    #[test]
+    fn a_pool_that_grows_and_one_that_shrinks_are_told_apart() {
+        let mut deeds = Deeds::new(Timestamp(0));
+        let sizes = [2, 4, 6, 5, 3];
+        for (i, (old, new)) in sizes.into_iter().zip(sizes.into_iter().skip(1)).enumerate() {
+            let mut plan = Plan::new(Intent::Scale);
+            plan.reasons.push(Reason::new("asked", format!("step {i}")));
+            let at = Timestamp(0) + Span::seconds(60 * i as u64);
+            let writes = (Some(&pool(old)), Some(&pool(new)));
+            deeds.note(at, &Actor::controller("pool"), &plan, writes);
+        }
+        let told = deeds.told();
+        let told: Vec<_> =
+            told.iter().map(|row| (row.what.as_str(), row.times, row.why.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("grows pool web: 4 to 6", 2, "asked: step 0"),
+                ("shrinks pool web: 3 to 5", 2, "asked: step 2"),
+            ]
+        );
     }
 }
