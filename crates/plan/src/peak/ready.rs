@@ -31,7 +31,7 @@ pub(super) fn checks(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> 
         look.line("budgets", times.hosts, look.budgets()),
         look.line("pools", times.hosts, look.pools()),
         look.line("proven", times.rehearse, look.proven()),
-        look.line("rehearsed", times.rehearse, look.rehearsed()),
+        rehearsal(cx, peak, status),
         look.line("kill switch", times.rehearse, look.kill()),
         look.line("hosts", times.scale, look.hosts()),
         look.line("packages", times.scale, look.packages()),
@@ -48,6 +48,12 @@ pub(super) fn checks(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> 
     }
     all.sort_by_key(|check| check.due);
     all
+}
+
+/// The line of the rehearsal.
+pub(super) fn rehearsal(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> PeakCheck {
+    let look = Look { cx, peak, status };
+    look.line("rehearsed", status.times.rehearse, look.rehearsed())
 }
 
 /// The calendar of a peak that has begun: what was ready at its beginning stays so, what was not is
@@ -303,17 +309,25 @@ impl Look<'_> {
         if !same {
             return lacks("it was changed since it was rehearsed", again);
         }
-        let grown = self.status.applications.iter().find(|row| {
-            let then = last.needed.get(&row.deployment).copied().unwrap_or(0);
-            row.needed.is_some_and(|now| f64::from(now) > f64::from(then) * MORE + 1.0)
+        let planned = self.status.applications.iter();
+        let planned = planned.filter_map(|row| Some((&row.deployment, row.needed?)));
+        let grown = planned.clone().find(|(of, now)| {
+            let then = last.needed.get(*of);
+            then.is_some_and(|then| f64::from(*now) > f64::from(*then) * MORE + 1.0)
         });
+        let new = planned.filter(|(of, _)| !last.needed.contains_key(*of));
+        let new: Vec<String> = new.map(|(of, _)| of.clone()).collect();
         let unplanned = self.unplanned();
         match grown {
-            Some(row) => lacks(format!("{} takes more than was rehearsed", row.deployment), again),
+            Some((of, _)) => lacks(format!("{of} takes more than was rehearsed"), again),
             None if !last.held => lacks(format!("it did not hold: {}", last.told), again),
             None if !unplanned.is_empty() => lacks(
                 format!("it held without {}, of which there is no plan", some(&unplanned)),
                 format!("see plan, then {again}"),
+            ),
+            None if !new.is_empty() => lacks(
+                format!("it held without {}, of which there was no plan then", some(&new)),
+                again,
             ),
             None => Ok(format!("it held at {}: {}", self.shown(last.at), last.told)),
         }

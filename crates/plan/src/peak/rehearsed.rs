@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use atoll_model::peak::Rehearsed;
+use atoll_model::peak::{PeakCheck, PeakStatus, Rehearsed, State};
 use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::{Any, Intent, Object, Peak, Reason, Write, many};
 
+use super::ready;
 use crate::{Context, Plan, checksum};
 
 /// A checksum of what a peak declares, which its labels are no part of.
@@ -18,7 +19,7 @@ pub(super) fn basis(spec: &Peak) -> u32 {
 pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) -> Plan {
     let name = then.name();
     let Some(peak) = cx.world.get::<Peak>(name) else { return Plan::nothing() };
-    let rows = peak.status.applications.iter();
+    let rows = then.status.applications.iter();
     let needed = rows.filter_map(|row| Some((row.deployment.clone(), row.needed?))).collect();
     let broken = report.checks.iter().find(|check| !check.held);
     let told = match broken {
@@ -29,9 +30,24 @@ pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) ->
     let held = report.held;
     let (generation, spec) = (then.meta.generation, Some(basis(&then.spec)));
     new.status.rehearsed = Some(Rehearsed { at: cx.now, held, generation, spec, needed, told });
+    enter(cx, peak, &mut new.status);
     let mut plan = Plan::new(Intent::Observe);
     let word = if held { "held" } else { "did not hold" };
     plan.reasons.push(Reason::new("rehearsed", format!("{name} was rehearsed, and {word}")));
     plan.writes.push(Write::Put(Any::Peak(Arc::new(new))));
     plan
+}
+
+/// Whoever reads the calendar after a rehearsal reads of that one, and not of what was before it
+/// until the planner has looked again. What was ready when the peak began stays so.
+fn enter(cx: &Context, peak: &Object<Peak>, status: &mut PeakStatus) {
+    if cx.now >= status.times.ends {
+        return;
+    }
+    let line = ready::rehearsal(cx, peak, status);
+    let begun = cx.now > status.times.starts;
+    let stays = |check: &PeakCheck| begun && check.state == State::Done;
+    let checks = status.checks.iter_mut().filter(|check| check.name == line.name);
+    checks.filter(|check| !stays(check)).for_each(|check| check.clone_from(&line));
+    status.reasons = super::reasons(cx, peak, status);
 }
