@@ -165,7 +165,7 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     if now < times.ends || last {
         status.applications = match (early || anew) && now < times.ends {
             true => volume::plan(cx, peak, &times),
-            false => volume::again(cx, stored, &times, now >= times.scale),
+            false => volume::again(cx, peak, &times, now >= times.scale),
         };
         status.applications.iter_mut().for_each(|row| had(cx, row));
         status.hosts = hosts::look(cx, environment, &status.applications);

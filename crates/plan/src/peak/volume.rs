@@ -390,14 +390,25 @@ pub(super) fn is_answered(cx: &Context, peak: &Object<Peak>) -> bool {
 }
 
 /// Rows as they were, for whoever plans without having asked anew: only what can be counted on
-/// hosts is looked at again.
+/// hosts is looked at again. What had no plan gets one as soon as it can, until the peak brings load
+/// that is not usual.
 pub(super) fn again(
     cx: &Context,
-    stored: &PeakStatus,
+    peak: &Object<Peak>,
     times: &Times,
     fixed: bool,
 ) -> Vec<PeakApplication> {
-    let mut rows = stored.applications.clone();
+    let mut rows = peak.status.applications.clone();
+    if cx.now < times.starts && rows.iter().any(|row| row.expected.is_none()) {
+        let mut planned = plan(cx, peak, times);
+        planned.retain(|row| row.expected.is_some());
+        for row in rows.iter_mut().filter(|row| row.expected.is_none()) {
+            let found = planned.iter().find(|found| found.deployment == row.deployment);
+            if let Some(found) = found {
+                row.clone_from(found);
+            }
+        }
+    }
     for row in &mut rows {
         let Some(carries) = carries(cx.world, &row.deployment) else { continue };
         let Some(expected) = row.expected else { continue };
