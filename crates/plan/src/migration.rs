@@ -22,6 +22,7 @@ mod arbitrate;
 mod balance;
 pub mod forecast;
 mod obstacle;
+mod room;
 
 pub(crate) use after::all_moved;
 

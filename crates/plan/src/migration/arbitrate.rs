@@ -1,5 +1,6 @@
 //! Which instances are moved next, where all migrations under way are looked at together: so many
-//! of each deployment as it can spare, host after host, what matters least first. It moves nothing.
+//! of each deployment as it can spare, host after host, what matters least first and what finds no
+//! host last. It moves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use atoll_model::{
 };
 
 use super::balance;
+use super::room::Room;
 
 /// The label of an application by which core ones are moved last.
 const TIER: &str = "tier";
@@ -81,7 +83,11 @@ pub(super) fn choose(
         let core = is_core(world, instance);
         of.entry((core, &instance.spec.deployment)).or_default().push(instance);
     }
-    for ((_, name), mut instances) in of {
+    let room = Room::of(world, spec, &status.hosts);
+    let (next, last): (Vec<_>, Vec<_>) = of.into_iter().partition(|((_, name), _)| room.has(name));
+    // What finds no host now keeps nobody waiting: it is begun once nothing else is left.
+    let (next, last) = if next.is_empty() { (last, next) } else { (next, last) };
+    for ((_, name), mut instances) in next {
         match spare(world, name) {
             Err(reason) => choice.obstacles.push(reason),
             Ok(spare) => {
@@ -96,6 +102,12 @@ pub(super) fn choose(
             }
         }
     }
+    let last = last.iter().filter_map(|((_, name), all)| {
+        let why = room.why(name, all.len() as u32)?;
+        let reason = Reason::new("comes-last", format!("{name} comes last: {}", why.message));
+        Some(Reason { hint: why.hint, ..reason })
+    });
+    choice.obstacles.extend(last);
     choice
 }
 

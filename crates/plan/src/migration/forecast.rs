@@ -15,6 +15,7 @@ use atoll_model::{
 };
 
 use super::after::place_all;
+use super::room::Room;
 use super::{arbitrate, balance, sources};
 use crate::Context;
 use crate::budget::book::{self, Book};
@@ -44,15 +45,20 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         true => super::nothing(world, spec, &status.hosts),
         false => String::new(),
     };
-    let (groups, free) = (groups(world, &all), destinations(world, spec, &status));
+    let (stays, told) = stays(&Room::of(world, spec, &status.hosts), &of);
+    let (groups, free) =
+        (groups(world, &without(&all, &stays)), destinations(world, spec, &status));
     let packing = pack_groups(&groups, &free);
-    let cannot = !all.is_empty() && packing.unplaced as usize >= all.len();
+    let unplaced = packing.unplaced + stays.values().sum::<u32>();
+    let cannot = !all.is_empty() && unplaced as usize >= all.len();
     // What cannot be moved takes no time, and costs what it does.
-    let (waves, takes) = if cannot { (0, Span(0)) } else { waves(world, spec, &deployments) };
+    let (waves, takes) =
+        if cannot { (0, Span(0)) } else { waves(world, spec, &deployments, &stays) };
     MigrationForecast {
         costs: if cannot { Vec::new() } else { costs(cx, spec, &status) },
-        risks: risks(world, &deployments, &packing)
+        risks: told
             .into_iter()
+            .chain(risks(world, &deployments, &packing))
             .chain(unpriced(cx, &all, &groups, &free))
             .chain(beyond_budgets(cx, spec))
             .collect(),
@@ -64,17 +70,55 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         takes,
         packed: packing.hosts,
         least: packing.least,
-        unplaced: packing.unplaced,
+        unplaced,
     }
 }
 
-/// How many waves, and about how long all of them take.
-fn waves(world: &Snapshot, spec: &Migration, of: &[MovedDeployment]) -> (u32, Span) {
+/// How many instances of deployments stay since no host takes them, whatever else is moved, and
+/// what is said of that.
+fn stays<'a>(room: &Room, of: &BTreeMap<&'a str, u32>) -> (BTreeMap<&'a str, u32>, Vec<String>) {
+    let mut told = Vec::new();
+    let stay = of.iter().filter_map(|(name, count)| {
+        let stay = count.saturating_sub(room.most(name));
+        let why = room.why(name, stay).filter(|_| stay > 0)?;
+        told.push(format!("{name} stays: {}", why.message));
+        Some((*name, stay))
+    });
+    (stay.collect(), told)
+}
+
+/// The instances without so many of each deployment.
+fn without<'a>(
+    all: &[&'a Arc<Object<Instance>>],
+    stays: &BTreeMap<&str, u32>,
+) -> Vec<&'a Arc<Object<Instance>>> {
+    let mut left = stays.clone();
+    let mut all = all.to_vec();
+    all.retain(|instance| match left.get_mut(instance.spec.deployment.as_str()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    });
+    all
+}
+
+/// How many waves, and about how long all of them take, without what stays.
+fn waves(
+    world: &Snapshot,
+    spec: &Migration,
+    of: &[MovedDeployment],
+    stays: &BTreeMap<&str, u32>,
+) -> (u32, Span) {
     let starts: BTreeMap<&str, Span> =
         of.iter().map(|one| (one.deployment.as_str(), start(world, &one.deployment))).collect();
-    let mut left: Vec<(&MovedDeployment, u32)> =
-        of.iter().map(|one| (one, one.instances)).collect();
-    let all: u32 = of.iter().map(|one| one.instances).sum();
+    let moved = |one: &MovedDeployment| {
+        one.instances - stays.get(one.deployment.as_str()).copied().unwrap_or(0)
+    };
+    let mut left: Vec<(&MovedDeployment, u32)> = of.iter().map(|one| (one, moved(one))).collect();
+    left.retain(|(_, count)| *count > 0);
+    let all: u32 = left.iter().map(|(_, count)| count).sum();
     let size = spec.wave.floor_of(all).max(1);
     let (mut waves, mut takes) = (0, Span(0));
     while !left.is_empty() {
