@@ -97,6 +97,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     match args.what {
         What::Off(off) => {
             let filter = filter(&off)?;
+            are_there(&global.client()?, &off.of).await?;
             let named = off.of.first().map_or("hosts", |subject| &subject.name).to_owned();
             make(global, off.how, &named, json!({ "off": filter, "retire": off.retire })).await
         }
@@ -130,25 +131,45 @@ fn filter(off: &Off) -> Result<String, Failure> {
     if let Some(filter) = &off.hosts {
         return Ok(filter.clone());
     }
-    let terms: Result<Vec<String>, Failure> = off
-        .of
-        .iter()
-        .map(|subject| match subject.kind {
-            Kind::Host => Ok(format!("name = {:?}", subject.name)),
-            Kind::Zone => Ok(format!("zone = {:?}", subject.name)),
-            // Its provider makes hosts with this label.
-            Kind::Pool => Ok(format!("labels.pool = {:?}", subject.name)),
-            _ => {
-                let message = format!("{subject} is no host/NAME, zone/NAME or pool/NAME");
-                Err(Failure::usage(message))
-            }
-        })
-        .collect();
+    let terms: Result<Vec<String>, Failure> = off.of.iter().map(term).collect();
     let terms = terms?;
     if terms.is_empty() {
         return Err(Failure::usage("name hosts or zones, or give --hosts FILTER"));
     }
     Ok(terms.join(" or "))
+}
+
+/// The filter that only the hosts of one source pass.
+fn term(subject: &Subject) -> Result<String, Failure> {
+    match subject.kind {
+        Kind::Host => Ok(format!("name = {:?}", subject.name)),
+        Kind::Zone => Ok(format!("zone = {:?}", subject.name)),
+        // Its provider makes hosts with this label.
+        Kind::Pool => Ok(format!("labels.pool = {:?}", subject.name)),
+        _ => {
+            let message = format!("{subject} is no host/NAME, zone/NAME or pool/NAME");
+            Err(Failure::usage(message))
+        }
+    }
+}
+
+/// Whoever names several sources is told of each that has no host: what is misspelt would not be
+/// emptied.
+async fn are_there(client: &Client, of: &[Subject]) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for subject in of {
+        let filter = format!("kind = host and {}", term(subject)?);
+        let found = client.find(&Search { filter, limit: Some(0), ..Search::default() }).await?;
+        if found.total == 0 {
+            missing.push(subject.to_string());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    let look = "atoll get hosts -o wide shows names, zones and labels";
+    Err(Failure::not_found(format!("there is no host for {missing}: {look}")).into())
 }
 
 async fn make(
