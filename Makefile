@@ -9,9 +9,9 @@ ARGS ?=
 
 .PHONY: up demo build console conformance test test-long check unit browser bench fmt openapi packages
 
-## Builds everything and serves on 127.0.0.1:7411.
+## Builds everything and serves on 127.0.0.1:7411. What examples run finds `atoll` there too.
 up: build
-	target/release/atoll up $(ARGS)
+	PATH="$(CURDIR)/target/release:$$PATH" target/release/atoll up $(ARGS)
 
 ## Builds everything and plays the demonstration.
 demo: build
