@@ -461,7 +461,7 @@ impl Look<'_> {
             _ => lacks(
                 crate::instances_do(missing as usize, "is lacking", "are lacking"),
                 match self.status.raised_at {
-                    Some(_) => "they are made from its time on; see atoll get autoscalers",
+                    Some(_) => "they are being made: atoll get autoscalers says how many",
                     None => "nothing is kept for it yet",
                 },
             ),

@@ -2,7 +2,7 @@
 //! server goes on, goes on from there. A time in which no server looked is told as not looked at.
 
 use atoll_model::alerting::AlertPhase;
-use atoll_model::budget::worth;
+use atoll_model::budget::{Money, worth};
 use atoll_model::monitoring::ObjectivePhase;
 use atoll_model::peak::{PeakReport, PeakStatus};
 use atoll_model::{Alert, Decision, Span, Timestamp};
@@ -102,8 +102,13 @@ fn spent(cx: &Context, status: &PeakStatus, passed: Span, report: &mut PeakRepor
         let book = Book::of(cx.world, currency, cx.now);
         let rows = status.applications.iter();
         let rate = rows.map(|row| scope::rate(cx.world, &book, &row.deployment)).sum();
-        let sum = report.spent.entry(currency.to_owned()).or_default();
-        *sum = *sum + worth(rate, passed, 0).0;
+        let more = worth(rate, passed, 0).0;
+        if let Some(sum) = report.spent.get_mut(currency) {
+            *sum = *sum + more;
+        } else if more != Money(0) || report.spent.is_empty() {
+            // What nothing was paid in is not told beside what was.
+            report.spent.insert(currency.to_owned(), more);
+        }
     }
 }
 

@@ -295,8 +295,10 @@ fn row(
         Some((_, _, load)) => row.needed = Some(carries.takes(*load)),
         None => {
             let message = format!("the usual load of {name} is not known");
+            let is_called = callers(world).contains_key(name);
             let hint = match named {
                 true => format!("write a volume: {application}: {{volume: 1000}}"),
+                false if is_called => "that of who calls it has to be measured first".to_owned(),
                 false => format!("say how it is called: scaling.calls.{application}"),
             };
             row.reasons.push(Reason::new("no-volume", message).hint(hint));

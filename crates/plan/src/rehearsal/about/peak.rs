@@ -36,11 +36,18 @@ pub(super) fn scenario(
         let why = row.reasons.first().map(|reason| reason.message.clone()).unwrap_or_default();
         format!("nothing of the peak is played for {}, which has no plan: {why}", row.deployment)
     });
-    let notes: Vec<String> = unplanned.collect();
+    let mut notes: Vec<String> = unplanned.collect();
     if rows.is_empty() {
         let why = notes.first().cloned().unwrap_or_else(|| "it was not planned for yet".to_owned());
         return Err(wrong("no-plan", format!("nothing of peak/{name} can be rehearsed: {why}")));
     }
+    let unusual = rows.iter().filter(|row| row.usual.is_none());
+    notes.extend(unusual.map(|row| {
+        let name = &row.deployment;
+        format!(
+            "the usual load of {name} is not known: what the peak brings is played all the time"
+        )
+    }));
     let from = now.max(times.hosts.max(times.scale - BEFORE) - RISE);
     let lasts = (times.back + AFTER).since(from);
     let at = times.starts.since(from);
@@ -157,5 +164,10 @@ mod tests {
         assert_eq!((both.checks.len(), both.notes.len()), (1, 1));
         assert!(both.notes[0].contains("for gone.prod"), "{:?}", both.notes);
         assert_eq!(rehearsed(vec![row("gone.prod")]).unwrap_err()[0].code, "no-plan");
+        let unusual =
+            PeakApplication { expected: Some(160.0), needed: Some(4), ..row("shop.prod") };
+        let unusual = rehearsed(vec![unusual]).unwrap();
+        assert_eq!(unusual.load["shop.prod"].level, Some(160.0));
+        assert!(unusual.notes[0].contains("played all the time"), "{:?}", unusual.notes);
     }
 }
