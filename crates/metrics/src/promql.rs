@@ -142,6 +142,9 @@ pub struct Coverage {
     pub newest: Option<i64>,
     /// Of the series that have not ended with a marker, the oldest of their newest samples' times.
     pub stalest: Option<i64>,
+    /// How long before the end of its window a selector's newest sample is, in milliseconds: of the
+    /// selector that is furthest behind, and of those that found any.
+    pub lag: Option<i64>,
     /// Median of the series' sampling intervals, in milliseconds.
     pub interval: Option<i64>,
 }

@@ -442,9 +442,30 @@ pub struct Completeness {
     /// The newest sample of the series that is furthest behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalest: Option<Timestamp>,
+    /// How old the newest sample was at the time that was asked about: of whatever the expression
+    /// names, what is furthest behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Span>,
+    /// How far apart samples usually are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
 }
 
+/// Samples that come as usual are never so old, however often they come: they wait for each other
+/// on a host, and for a server that is started again.
+const LATE: Span = Span::seconds(30);
+/// So many usual intervals without a sample are no accident.
+const MISSED: u64 = 3;
+
 impl Completeness {
+    /// How old the newest sample is, where samples should have come since: the answer is what
+    /// looking back still finds, and not what is. That is 30 s, or three of the intervals they
+    /// come in where those are longer.
+    pub fn carried_on(&self) -> Option<Span> {
+        let usual = self.interval.map_or(0, |interval| interval.0.saturating_mul(MISSED));
+        self.lag.filter(|lag| lag.0 > usual.max(LATE.0))
+    }
+
     /// Nothing was measured of what was asked for.
     pub fn is_no_data(&self) -> bool {
         self.seen == 0
@@ -460,6 +481,20 @@ impl Completeness {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_carried_on_where_samples_should_have_come() {
+        let told = |lag: u64, interval: Option<u64>| {
+            let (lag, interval) = (Some(Span::seconds(lag)), interval.map(Span::seconds));
+            Completeness { lag, interval, ..Completeness::default() }.carried_on()
+        };
+        assert_eq!(told(30, Some(2)), None);
+        assert_eq!(told(31, Some(2)), Some(Span::seconds(31)));
+        assert_eq!((told(45, Some(15)), told(180, Some(60))), (None, None));
+        assert_eq!(told(46, Some(15)), Some(Span::seconds(46)));
+        assert_eq!(told(31, None), Some(Span::seconds(31)));
+        assert_eq!(Completeness::default().carried_on(), None);
+    }
 
     fn wrong(monitor: serde_json::Value) -> String {
         let monitor: Monitor = serde_json::from_value(monitor).unwrap();

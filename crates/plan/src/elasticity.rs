@@ -144,7 +144,13 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
         let labels = [("deployment", name), ("signal", signal.name)];
         let labels: BTreeMap<String, String> =
             labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        now.record = Some(Recording { metric: SIGNAL.to_owned(), labels, limit: 0, alone: true });
+        now.record = Some(Recording {
+            metric: SIGNAL.to_owned(),
+            labels,
+            limit: 0,
+            alone: true,
+            fresh: true,
+        });
         all.push(now);
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"{}\"}}", signal.name);
         let mut recent = Query::at(format!("recent {}", signal.name), kept, at);
@@ -194,8 +200,11 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let most = f64::from(max.max(1)) * ABSURD;
     let points = points(subject, &cx.measured.answers, most);
     let each = subject.signals.iter().zip(&points);
-    let needs: Vec<Needs> =
-        each.map(|(signal, points)| Needs { name: signal.name, points }).collect();
+    let needs = each.map(|(signal, points)| {
+        let old = carried_on(signal, &cx.measured.answers);
+        Needs { name: signal.name, points, old }
+    });
+    let needs: Vec<Needs> = needs.collect();
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
     let bound = budget::bound::bound(cx, subject.deployment, max);
@@ -300,6 +309,13 @@ fn points(subject: &Subject, answers: &Answers, most: f64) -> Vec<Vec<(Timestamp
         Some(needs)
     };
     subject.signals.iter().map(|signal| of(signal).unwrap_or_default()).collect()
+}
+
+/// How old the newest sample of a signal is, where that is not how it is now. What was kept of it
+/// may be no older than a moment all the same.
+fn carried_on(signal: &Asked, answers: &Answers) -> Option<Span> {
+    let answer = answers.get(&format!("now {}", signal.name))?.as_ref().ok()?;
+    answer.completeness.carried_on()
 }
 
 /// How many instances a signal of that value asks for.

@@ -68,6 +68,8 @@ pub struct Recording {
     pub limit: u32,
     /// It is one number, kept with these labels and no others; of more series nothing is kept.
     pub alone: bool,
+    /// An answer that looking back for samples only carries on is not kept.
+    pub fresh: bool,
 }
 
 /// What was found.

@@ -142,7 +142,7 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
             let days: Vec<_> = then.map(|minute| (end(minute), loads[minute])).collect();
             forecast = Some(ahead::made(&answer, &days, now, &[]));
         }
-        let signals = [Needs { name: "load", points }];
+        let signals = [Needs { name: "load", points, old: None }];
         let need = |forecast| ahead::need(forecast, EACH, now, START);
         decide(&Question {
             now,

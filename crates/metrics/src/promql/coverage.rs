@@ -20,6 +20,19 @@ pub(super) enum Reach {
     Points(Grid),
 }
 
+impl Reach {
+    /// The time of the newest sample of a series that an answer is made of. A marker ends a series,
+    /// and takes nothing from a window that is looked at as a whole.
+    pub fn newest(self, samples: &[Sample]) -> Option<i64> {
+        match self {
+            Reach::Samples => newest(samples),
+            Reach::Points(_) => {
+                samples.last().filter(|sample| !is_stale(sample.value)).map(|sample| sample.at)
+            }
+        }
+    }
+}
+
 /// Collects what selectors read.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -77,6 +90,11 @@ impl Ledger {
         self.stretches = stretches;
     }
 
+    /// Notes that a selector is through: the end of its window, and its newest sample there.
+    pub fn close(&mut self, to: i64, newest: Option<i64>) {
+        self.total.lag = self.total.lag.max(newest.map(|at| to - at));
+    }
+
     fn note_lived(
         &mut self,
         reach: Reach,
@@ -86,8 +104,7 @@ impl Ledger {
         thinned: &[(i64, i64)],
     ) {
         self.total.series += 1;
-        let newest = samples.iter().rev().find(|sample| !is_stale(sample.value));
-        let newest = newest.map(|sample| sample.at);
+        let newest = newest(samples);
         self.total.newest = self.total.newest.max(newest);
         let ended = samples.last().is_some_and(|sample| is_stale(sample.value));
         if let (false, Some(last)) = (ended, newest.or(before.map(|sample| sample.at))) {
@@ -141,6 +158,11 @@ impl Ledger {
         self.total.interval = interval;
         self.total
     }
+}
+
+/// The time of the newest that is a sample and no marker.
+fn newest(samples: &[Sample]) -> Option<i64> {
+    samples.iter().rev().find(|sample| !is_stale(sample.value)).map(|sample| sample.at)
 }
 
 fn add_stretches(all: &mut Vec<Stretch>, samples: &[Sample], lived: bool, from: i64, to: i64) {

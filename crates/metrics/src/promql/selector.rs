@@ -98,6 +98,7 @@ pub(super) fn each(
     evaluation.meter.check()?;
     let found = evaluation.source.recall(&selector.matchers, (from, to), MEMORY)?;
     let oldest = from.saturating_sub(MEMORY);
+    let mut newest = None;
     found.read_each((from, to), |labels, samples, before| {
         evaluation.meter.check()?;
         // What ended before the window is only looked for, to be missed: it is in no answer.
@@ -106,6 +107,9 @@ pub(super) fn each(
         let before = before.filter(|sample| sample.at > oldest);
         let thinned = evaluation.source.thinned(labels, from);
         evaluation.ledger.borrow_mut().note(reach, (from, to), samples, before, &thinned);
+        newest = newest.max(reach.newest(samples));
         visit(labels, samples)
-    })
+    })?;
+    evaluation.ledger.borrow_mut().close(to, newest);
+    Ok(())
 }

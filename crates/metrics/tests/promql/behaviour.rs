@@ -40,6 +40,7 @@ fn a_full_window_is_seen_in_full() {
         seen: 20,
         newest: Some(60 * MINUTE),
         stalest: Some(60 * MINUTE),
+        lag: Some(0),
         interval: Some(15_000),
     };
     assert_eq!(full, expected);
@@ -67,6 +68,15 @@ fn silence_is_missed_and_an_end_is_not() {
     // Look-back still gives its value, and it is not fresh.
     let aged = coverage(&memory, "x{i='silent'}", 32 * MINUTE);
     assert_eq!(counts(&aged), (1, 1, 0));
+    // What is asked of the past is as old as it was then; the selector furthest behind counts.
+    let lag = |query: &str| coverage(&memory, query, 32 * MINUTE).lag;
+    assert_eq!(lag("sum(x)"), Some(0), "one of them goes on");
+    assert_eq!(lag("x{i='silent'}"), Some(2 * MINUTE));
+    assert_eq!(lag("sum(x{i='silent'}) / sum(x{i='well'})"), Some(2 * MINUTE));
+    assert_eq!(lag("x{i='silent'} offset 10m"), Some(0));
+    assert_eq!(lag("x{i='ended'} or x{i='well'}"), Some(0));
+    assert_eq!(lag("rate(x{i='ended'}[5m])"), Some(2 * MINUTE), "it still has a value");
+    assert_eq!(lag("x{i='never'} or vector(0)"), None);
     // Silent for longer than an hour: forgotten.
     assert_eq!(counts(&coverage(&memory, "rate(x{i='silent'}[5m])", 96 * MINUTE)), (0, 0, 0));
     assert_eq!(coverage(&memory, "nothing", 60 * MINUTE), Coverage::default());

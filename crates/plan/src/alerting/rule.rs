@@ -53,7 +53,13 @@ pub fn queries(cx: &Context, name: &str) -> Vec<Query> {
             query.record = item.record.as_ref().map(|metric| {
                 let mut labels = group.labels.clone();
                 labels.extend(item.labels.clone());
-                Recording { metric: metric.clone(), labels, limit: group.limit, alone: false }
+                Recording {
+                    metric: metric.clone(),
+                    labels,
+                    limit: group.limit,
+                    alone: false,
+                    fresh: false,
+                }
             });
             queries.push(query);
         }

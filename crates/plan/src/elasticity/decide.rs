@@ -190,7 +190,9 @@ fn margins(question: &Question, seen: &[Seen]) -> Vec<Margin> {
 fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
     let silent = |signal: &&Needs| signal.now(question.now).is_none();
     for signal in question.signals.iter().filter(silent) {
-        let message = format!("there is no fresh data for {}: nothing is taken away", signal.name);
+        let age = signal.old.map(|old| format!(", its newest sample is {} old", old.rough()));
+        let (name, age) = (signal.name, age.unwrap_or_default());
+        let message = format!("there is no fresh data for {name}{age}: nothing is taken away");
         reasons.push(Reason::new("no-data", message));
     }
     !question.signals.is_empty() && question.signals.iter().all(|signal| silent(&signal))
@@ -329,7 +331,8 @@ fn still(question: &Question, reasons: &mut Vec<Reason>) {
     if reasons.iter().any(|reason| reason.code == "frozen") {
         return;
     }
-    for signal in question.signals {
+    // Of one that is carried on it is known why.
+    for signal in question.signals.iter().filter(|signal| signal.old.is_none()) {
         let value = signal.frozen(question.now).filter(|value| *value > 0.0);
         reasons.extend(value.map(|value| frozen(signal, value)));
     }
@@ -388,7 +391,7 @@ mod tests {
     }
 
     fn decided(current: u32, points: &[(Timestamp, f64)]) -> (u32, Vec<String>) {
-        let signals = [Needs { name: "load", points }];
+        let signals = [Needs { name: "load", points, old: None }];
         let decision = decide(&question(current, &signals));
         (decision.desired, decision.reasons.into_iter().map(|r| r.code).collect())
     }
@@ -409,7 +412,7 @@ mod tests {
     fn a_large_number_changes_by_a_hundredth_and_not_to_and_fro() {
         let decided = |current: u32, need: f64| {
             let points = flat(need, 80);
-            let signals = [Needs { name: "load", points: &points }];
+            let signals = [Needs { name: "load", points: &points, old: None }];
             decide(&Question { max: 2_000, ..question(current, &signals) }).desired
         };
         assert_eq!(decided(500, 500.5), 505, "one more is five more");
@@ -422,7 +425,7 @@ mod tests {
     #[test]
     fn what_is_kept_for_a_peak_raises_and_never_lowers() {
         let points = flat(4.2, 80);
-        let signals = [Needs { name: "load", points: &points }];
+        let signals = [Needs { name: "load", points: &points, old: None }];
         let asked = |peak: u32| {
             let question = Question { peak, ..question(4, &signals) };
             let decision = decide(&question);
@@ -454,7 +457,7 @@ mod tests {
     fn a_short_window_is_not_made_long_by_the_level() {
         let decided = |down_after: u64, low: u64| {
             let fallen = points((0..80).map(|i| if i < 80 - low { 8.0 } else { 4.0 }));
-            let signals = [Needs { name: "load", points: &fallen }];
+            let signals = [Needs { name: "load", points: &fallen, old: None }];
             let down_after = Span::seconds(down_after);
             decide(&Question { down_after, ..question(8, &signals) }).desired
         };
@@ -538,7 +541,7 @@ mod tests {
         let usual = |i: u32| 8.0 + f64::from(i % 3) * 0.1;
         let odd = |i: u32| if (20..30).contains(&i) { 1e22 } else { usual(i) };
         let decided = |all: &[(Timestamp, f64)]| {
-            let signals = [Needs { name: "load", points: all }];
+            let signals = [Needs { name: "load", points: all, old: None }];
             decide(&question(9, &signals)).desired
         };
         let (with, without) = (points((0..160).map(odd)), points((0..160).map(usual)));
@@ -548,7 +551,7 @@ mod tests {
     #[test]
     fn beyond_a_forecast_as_much_is_kept_as_it_was_wrong_by() {
         let points = flat(4.2, 80);
-        let signals = [Needs { name: "load", points: &points }];
+        let signals = [Needs { name: "load", points: &points, old: None }];
         let asked = |high: f64| {
             let expected = Some(Foreseen { expected: 6.0, high });
             let decision = decide(&Question { expected, ..question(5, &signals) });
@@ -566,7 +569,7 @@ mod tests {
     #[test]
     fn a_load_that_goes_as_foreseen_gives_back_sooner() {
         let late = points((0..80).map(|i| if i < 65 { 8.0 } else { 3.0 }));
-        let signals = [Needs { name: "load", points: &late }];
+        let signals = [Needs { name: "load", points: &late, old: None }];
         let decided = |expected: f64, foreseen_after: Span| {
             let expected = Some(Foreseen { expected, high: expected });
             decide(&Question { expected, foreseen_after, ..question(8, &signals) }).desired

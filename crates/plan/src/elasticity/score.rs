@@ -91,7 +91,7 @@ mod tests {
 
     fn with(status: &AutoscalerStatus, need: f64, of: Of, at: u64) -> Option<Score> {
         let points = [(second(at), need)];
-        look(status, &[Needs { name: "load", points: &points }], of, second(at))
+        look(status, &[Needs { name: "load", points: &points, old: None }], of, second(at))
     }
 
     #[test]

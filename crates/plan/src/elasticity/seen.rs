@@ -49,12 +49,14 @@ pub struct Needs<'a> {
     pub name: &'a str,
     /// How many instances it asked for, as an exact number, over the last while, in order.
     pub points: &'a [(Timestamp, f64)],
+    /// How old its newest sample is, where samples should have come since.
+    pub old: Option<Span>,
 }
 
 impl Needs<'_> {
     /// What it asks for now; none without fresh data.
     pub fn now(&self, now: Timestamp) -> Option<f64> {
-        let (at, need) = self.points.last()?;
+        let (at, need) = self.points.last().filter(|_| self.old.is_none())?;
         (now.since(*at) <= FRESH).then_some(*need)
     }
 
@@ -335,7 +337,7 @@ mod tests {
         };
         let at = |i: i64| (Timestamp(i * EVERY.0 as i64), value(i / 4));
         let points: Vec<_> = (0..160).map(at).collect();
-        let needs = Needs { name: "load", points: &points };
+        let needs = Needs { name: "load", points: &points, old: None };
         let spread = Seen::of(&needs).spread;
         assert!((0.1..0.5).contains(&spread), "{spread}");
     }

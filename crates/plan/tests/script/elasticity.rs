@@ -2,14 +2,16 @@
 //! its number goes by. The rest of the language is in `mod.rs`.
 //!
 //! `scaling APP min=2 max=20 target=100` aims at a load of 100 for each instance; `load APP.ENV N`
-//! says what the whole load is from now on, `none` that it is not measured any more; `since=2d` hands
-//! in what it was from then on. `autoscale APP.ENV max=5` sets bounds of one deployment, `reset=true`
-//! takes its own away. `carry APP.ENV each=50` says what one instance carries, `capacity all|APP
-//! [times=2] [demand=orders:20] [without=zone/a]` what the fleet could carry.
+//! says what the whole load is from now on, `none` that it is not measured any more, `silent` that
+//! no samples come any more, each 15 s as before, and looking back finds the last; `since=2d` hands
+//! in what it was from then on. `autoscale APP.ENV max=5` sets bounds of one deployment,
+//! `reset=true` takes its own away. `carry APP.ENV each=50` says what one instance carries,
+//! `capacity all|APP [times=2] [demand=orders:20] [without=zone/a]` what the fleet could carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_model::monitoring::Completeness;
 use atoll_model::{Any, Application, Autoscaler, Capacity, Object, Span, Timestamp};
 use atoll_plan::capacity::ask::{Ask, ask};
 use atoll_plan::elasticity::SIGNAL;
@@ -157,12 +159,17 @@ impl Script {
     }
 
     fn load(&mut self, name: &str, load: &str, ago: Span) -> Done {
+        let silent = (load == "silent").then(|| self.sim.now());
+        let now = move |period| Answer { completeness: told(silent, period), ..Answer::default() };
+        self.sim.metrics.insert("load".to_owned(), Box::new(now));
+        // What is only carried on is kept no more.
+        let from = silent.map_or(self.sim.now() - ago, |ended| ended + Span(3 * EVERY.0));
         let load: Option<f64> = match load {
-            "none" => None,
+            "none" | "silent" => None,
             number => Some(number.parse().map_err(|_| "load APP.ENV NUMBER|none")?),
         };
         let known = self.loads.0.entry(name.to_owned()).or_default();
-        known.push((self.sim.now() - ago, load));
+        known.push((from, load));
         known.sort_by_key(|(from, _)| *from);
         let known = known.clone();
         let kept = format!("{SIGNAL}{{deployment=\"{name}\",signal=\"load\"}}");
@@ -183,6 +190,12 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// What is told of the samples of a load, where those have ended.
+fn told(ended: Option<Timestamp>, period: Period) -> Completeness {
+    let (Some(ended), Period::At(at)) = (ended, period) else { return Completeness::default() };
+    Completeness { lag: Some(at.since(ended)), interval: Some(EVERY), ..Completeness::default() }
 }
 
 fn answer(known: &[(Timestamp, Option<f64>)], mean: Option<Span>, period: Period) -> Answer {

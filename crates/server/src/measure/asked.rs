@@ -9,7 +9,7 @@ use atoll_metrics::labels::METRIC_NAME;
 use atoll_metrics::promql::{self, QueryError, Value};
 use atoll_metrics::{Labels, Sample};
 use atoll_model::monitoring::Completeness;
-use atoll_model::{Kind, Reason, Snapshot, Timestamp};
+use atoll_model::{Kind, Reason, Snapshot, Span, Timestamp};
 use atoll_plan::query::{self, Answers, Query, Recording};
 
 use crate::Server;
@@ -164,7 +164,7 @@ impl Server {
     ) -> Result<query::Answer, Reason> {
         let found = self.find(Lane::Planner, query).await?;
         if let (Some(record), query::Period::At(at)) = (&query.record, query.period) {
-            let series = recorded_series(&found.value, record).map_err(|message| {
+            let series = recorded(&found, record).map_err(|message| {
                 Reason::new("query-failed", format!("could not record: {message}"))
             })?;
             let key = Recorded {
@@ -241,15 +241,21 @@ impl Server {
 
 /// What was found, as planners read it.
 fn answer_of(found: promql::Answer) -> query::Answer {
-    let of = &found.coverage;
-    let completeness = Completeness {
+    let completeness = completeness(&found.coverage);
+    query::Answer { series: series_of(found.value), completeness }
+}
+
+fn completeness(of: &promql::Coverage) -> Completeness {
+    let span = |long: i64| Span(u64::try_from(long).unwrap_or(0));
+    Completeness {
         series: of.series,
         expected: of.expected,
         seen: of.seen,
         newest: of.newest.map(Timestamp),
         stalest: of.stalest.map(Timestamp),
-    };
-    query::Answer { series: series_of(found.value), completeness }
+        lag: of.lag.map(span),
+        interval: of.interval.map(span),
+    }
 }
 
 /// What is asked of the store for a planner's question.
@@ -262,6 +268,14 @@ fn expression(query: &Query) -> Result<String, QueryError> {
         expression = super::expression::unfiltered(&expression)?;
     }
     Ok(expression)
+}
+
+/// What is kept of what was found.
+fn recorded(found: &promql::Answer, record: &Recording) -> Result<Vec<(Labels, f64)>, String> {
+    if record.fresh && completeness(&found.coverage).carried_on().is_some() {
+        return Ok(Vec::new());
+    }
+    recorded_series(&found.value, record)
 }
 
 /// The series an answer is kept as.
@@ -331,7 +345,7 @@ mod tests {
 
     fn recording() -> Recording {
         let (metric, labels) = ("m:n".to_owned(), BTreeMap::new());
-        Recording { metric, labels, limit: 0, alone: false }
+        Recording { metric, labels, limit: 0, alone: false, fresh: false }
     }
 
     #[test]
@@ -343,6 +357,18 @@ mod tests {
         let kept = keep(vec![one("a")]);
         assert_eq!(kept, [(Labels::new([("__name__", "m:n"), ("of", "x")]), 2.0)]);
         assert!(keep(vec![one("a"), one("b")]).is_empty());
+    }
+
+    #[test]
+    fn what_is_only_carried_on_is_not_kept_where_it_is_to_be_fresh() {
+        let kept = |lag: i64, fresh: bool| {
+            let coverage =
+                promql::Coverage { lag: Some(lag), interval: Some(2_000), ..Default::default() };
+            let value = Value::Scalar(Sample { at: 1, value: 2.0 });
+            let found = promql::Answer { value, coverage, warnings: vec![], infos: vec![] };
+            recorded(&found, &Recording { fresh, ..recording() }).unwrap().len()
+        };
+        assert_eq!([kept(30_000, true), kept(30_001, true), kept(300_000, false)], [1, 0, 1]);
     }
 
     #[test]
