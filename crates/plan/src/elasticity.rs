@@ -24,7 +24,7 @@ pub mod decide;
 pub mod derive;
 mod score;
 mod seen;
-mod unread;
+pub(crate) mod unread;
 
 /// The series that keeps what signals say.
 pub const SIGNAL: &str = "scaling:signal";
@@ -199,12 +199,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let (min, max) = subject.bounds();
     let most = f64::from(max.max(1)) * ABSURD;
     let points = points(subject, &cx.measured.answers, most);
-    let each = subject.signals.iter().zip(&points);
-    let needs = each.map(|(signal, points)| {
-        let old = carried_on(signal, &cx.measured.answers);
-        Needs { name: signal.name, points, old }
-    });
-    let needs: Vec<Needs> = needs.collect();
+    let needs = needs(subject, &cx.measured.answers, &points);
     let current = stored.desired.unwrap_or_else(|| subject.deployment.wanted());
     let forecast = forecast(cx, subject);
     let bound = budget::bound::bound(cx, subject.deployment, max);
@@ -231,11 +226,11 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
     let odd = absurd(subject, &cx.measured.answers, most);
     let shrinks = wanted < current.min(max);
-    // It looks at every instance.
-    let unread = shrinks.then(|| unread::reason(cx.world, subject.object.name())).flatten();
+    let unread = unread(cx, subject, shrinks, &reasons);
     if shrinks && (unread.is_some() || !odd.is_empty()) {
-        (wanted, reasons) = (current.min(max), unread.into_iter().collect());
+        (wanted, reasons) = (current.min(max), Vec::new());
     }
+    reasons.extend(unread);
     let full = current > max || reasons.iter().any(|reason| reason.code == "at-max");
     let bound = bound.filter(|_| full || max < subject.bounds().1).map(|bound| bound.reason);
     reasons.retain(|reason| bound.is_none() || reason.code != "at-max");
@@ -266,6 +261,13 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         seen_at: Some(cx.now),
         reasons,
     }
+}
+
+/// That metrics of its instances cannot be read, where it has no data or would shrink: every
+/// instance is looked at for it.
+fn unread(cx: &Context, subject: &Subject, shrinks: bool, told: &[Reason]) -> Option<Reason> {
+    let asked = shrinks || told.iter().any(|reason| reason.code == "no-data");
+    asked.then(|| unread::reason(cx.world, subject.object.name()))?
 }
 
 /// The forecast that holds: a new one, if one was asked for.
@@ -311,11 +313,19 @@ fn points(subject: &Subject, answers: &Answers, most: f64) -> Vec<Vec<(Timestamp
     subject.signals.iter().map(|signal| of(signal).unwrap_or_default()).collect()
 }
 
-/// How old the newest sample of a signal is, where that is not how it is now. What was kept of it
-/// may be no older than a moment all the same.
-fn carried_on(signal: &Asked, answers: &Answers) -> Option<Span> {
-    let answer = answers.get(&format!("now {}", signal.name))?.as_ref().ok()?;
-    answer.completeness.carried_on()
+/// What each signal asks for. What was kept of one that is only carried on now may be no older than
+/// a moment all the same.
+fn needs<'a>(
+    subject: &Subject<'a>,
+    answers: &Answers,
+    points: &'a [Vec<(Timestamp, f64)>],
+) -> Vec<Needs<'a>> {
+    let old = |signal: &Asked| {
+        let answer = answers.get(&format!("now {}", signal.name))?.as_ref().ok()?;
+        answer.completeness.carried_on()
+    };
+    let each = subject.signals.iter().zip(points);
+    each.map(|(signal, points)| Needs { name: signal.name, points, old: old(signal) }).collect()
 }
 
 /// How many instances a signal of that value asks for.

@@ -1,29 +1,45 @@
 //! A load of which a part cannot be read looks like less, and is not.
 
-use atoll_model::agent::METRICS_FAILED;
-use atoll_model::{Instance, Reason, Snapshot};
+use std::sync::Arc;
 
-/// Why nothing is taken away from a deployment: some of its instances' metrics cannot be read.
+use atoll_model::agent::METRICS_FAILED;
+use atoll_model::{Instance, Object, Reason, Snapshot};
+
+/// The instances of a deployment.
+fn there<'a>(
+    world: &'a Snapshot,
+    deployment: &str,
+) -> impl Iterator<Item = &'a Arc<Object<Instance>>> {
+    world.derived::<Instance>(deployment).filter(|one| !one.meta.deleting())
+}
+
+/// The instances whose metrics cannot be read, and what is said of it.
+pub(crate) fn unread<'a>(
+    world: &'a Snapshot,
+    deployment: &str,
+) -> impl Iterator<Item = (&'a str, &'a Reason)> {
+    there(world, deployment).filter_map(|one| {
+        let mut reasons = one.status.reasons.iter();
+        Some((one.name(), reasons.find(|reason| reason.code == METRICS_FAILED)?))
+    })
+}
+
+/// Why nothing is taken away from a deployment: metrics of its instances cannot be read. What is
+/// said of one of them is told along: mostly it is so of all.
 pub(super) fn reason(world: &Snapshot, deployment: &str) -> Option<Reason> {
-    let there = world.derived::<Instance>(deployment).filter(|one| !one.meta.deleting());
-    let (mut all, mut missing) = (0_usize, 0_usize);
-    for instance in there {
-        all += 1;
-        let reasons = &instance.status.reasons;
-        missing += usize::from(reasons.iter().any(|reason| reason.code == METRICS_FAILED));
-    }
+    let (first, why) = unread(world, deployment).next()?;
+    let (missing, all) = (unread(world, deployment).count(), there(world, deployment).count());
     let message = format!(
-        "the metrics of {missing} of {} cannot be read: nothing is taken away",
-        crate::instances(all)
+        "the metrics of {missing} of {} cannot be read: nothing is taken away; {first} says: {}",
+        crate::instances(all),
+        why.message
     );
-    let hint = "atoll get instances says why";
-    (missing > 0).then(|| Reason::new("partly-measured", message).hint(hint))
+    let code = if missing < all { "partly-measured" } else { METRICS_FAILED };
+    Some(Reason::new(code, message).hint(format!("see: atoll why instance/{first}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use atoll_model::Any;
 
     use super::*;
@@ -39,6 +55,8 @@ mod tests {
         crate::follow::apply(&mut world, &atoll_model::Write::Put(Any::Instance(failing)));
         let told = reason(&world, "web.prod").unwrap();
         assert!(told.message.starts_with("the metrics of 1 of 2 instances"), "{told}");
+        assert!(told.message.ends_with("web.prod.1 says: connection refused"), "{told}");
+        assert_eq!(told.hint.as_deref(), Some("see: atoll why instance/web.prod.1"));
         assert_eq!(reason(&world, "pay.prod"), None);
     }
 }

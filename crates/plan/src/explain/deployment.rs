@@ -37,6 +37,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) 
     }
     told.reasons.extend(kept_at(cx, it));
     super::centre::about(cx, it, told);
+    super::elasticity::blind(cx, it.name(), told);
     ailing(&fleet, told);
     if let Some(application) = application.filter(|_| fleet.0.is_empty()) {
         for needed in application.spec.needed() {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use atoll_model::elasticity::{AutoscalerPhase, Score};
+use atoll_model::agent::METRICS_FAILED;
+use atoll_model::elasticity::{AutoscalerPhase, AutoscalerStatus, Score};
 use atoll_model::{Autoscaler, Deployment, Object, Reason, Span};
 
 use super::{Told, ago};
 use crate::Context;
+use crate::elasticity::unread::unread;
 
 pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) {
     let (name, status) = (&it.spec.deployment, &it.status);
@@ -25,7 +27,8 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
             format!("{name} would have {}{since}, {bounds}; it only observes.", instances(number))
         }
         AutoscalerPhase::Blind => {
-            told.waiting_for.push("fresh data".to_owned());
+            told.waiting_for.push(awaited(status).to_owned());
+            follow(cx, name, told);
             format!("{name} stays at {}: what it goes by is not measured.", instances(number))
         }
     };
@@ -63,6 +66,34 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
     if let Some(deployment) = cx.world.get::<Deployment>(name) {
         told.see(format!("application/{}", deployment.spec.application));
     }
+}
+
+/// What one that goes by nothing waits for.
+fn awaited(status: &AutoscalerStatus) -> &'static str {
+    let has = |code: &str| status.reasons.iter().any(|reason| reason.code == code);
+    match (has("absurd"), has("partly-measured") || has(METRICS_FAILED)) {
+        // It is measured, so that nothing comes of waiting for that.
+        (true, _) => "its signals to say what can be believed",
+        (false, true) => "the metrics of its instances to be read",
+        (false, false) => "fresh data",
+    }
+}
+
+/// Names the first of the instances whose metrics cannot be read.
+fn follow(cx: &Context, deployment: &str, told: &mut Told) {
+    if let Some((instance, _)) = unread(cx.world, deployment).next() {
+        told.see(format!("instance/{instance}"));
+    }
+}
+
+/// Why the number of a deployment stays as it is, where its autoscaler goes by nothing.
+pub(super) fn blind(cx: &Context, deployment: &str, told: &mut Told) {
+    let autoscaler = cx.world.get::<Autoscaler>(deployment);
+    let blind = autoscaler.filter(|it| it.status.phase == AutoscalerPhase::Blind);
+    let Some(status) = blind.map(|it| &it.status) else { return };
+    told.reasons.extend(status.reasons.iter().cloned());
+    told.waiting_for.push(awaited(status).to_owned());
+    follow(cx, deployment, told);
 }
 
 /// How it would have done while it only observed.

@@ -4,15 +4,22 @@
 //! `scaling APP min=2 max=20 target=100` aims at a load of 100 for each instance; `load APP.ENV N`
 //! says what the whole load is from now on, `none` that it is not measured any more, `silent` that
 //! no samples come any more, each 15 s as before, and looking back finds the last; `since=2d` hands
-//! in what it was from then on. `autoscale APP.ENV max=5` sets bounds of one deployment,
-//! `reset=true` takes its own away. `carry APP.ENV each=50` says what one instance carries,
-//! `capacity all|APP [times=2] [demand=orders:20] [without=zone/a]` what the fleet could carry.
+//! in what it was from then on. `unread INSTANCE` has its metrics not be read. `autoscale APP.ENV
+//! max=5` sets bounds of one deployment, `reset=true` takes its own away. `carry APP.ENV each=50`
+//! says what one instance carries, `capacity all|APP [times=2] [demand=orders:20]
+//! [without=zone/a]` what the fleet could carry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_model::access::Actor;
+use atoll_model::agent::METRICS_FAILED;
 use atoll_model::monitoring::Completeness;
-use atoll_model::{Any, Application, Autoscaler, Capacity, Object, Span, Timestamp};
+use atoll_model::{
+    Any, Application, Autoscaler, Capacity, Instance, Intent, Object, Reason, Span, Timestamp,
+    Write,
+};
+use atoll_plan::Plan;
 use atoll_plan::capacity::ask::{Ask, ask};
 use atoll_plan::elasticity::SIGNAL;
 use atoll_plan::elasticity::decide::EVERY;
@@ -35,6 +42,7 @@ impl Script {
                 let ago = options.take::<Span>("since")?.unwrap_or(Span(0));
                 self.load(name, words.get(2).map_or("", String::as_str), ago)?;
             }
+            "unread" => self.unread(name)?,
             "autoscale" => self.autoscale(name, &mut options)?,
             "carry" => self.carry(name, &mut options)?,
             "capacity" => self.capacity(name, &mut options)?,
@@ -77,6 +85,18 @@ impl Script {
         let scaling = serde_json::from_value(scaling).map_err(|e| e.to_string())?;
         new.spec.scaling = Some(scaling);
         self.apply(Any::Application(Arc::new(new)));
+        Ok(())
+    }
+
+    /// The agent of an instance cannot read its metrics any more.
+    fn unread(&mut self, name: &str) -> Done {
+        let stored = self.sim.world.get::<Instance>(name).ok_or("no such instance")?;
+        let (mut new, actor) = (Object::clone(stored), Actor::host(&stored.spec.host));
+        let why = Reason::new(METRICS_FAILED, "/metrics: it answers 500");
+        new.status.reasons.push(why.hint("correct what it exposes"));
+        let mut plan = Plan::new(Intent::Report);
+        plan.writes.push(Write::Put(Any::Instance(Arc::new(new))));
+        self.sim.commit(&actor, plan).map_err(|why| format!("{why:?}"))?;
         Ok(())
     }
 
