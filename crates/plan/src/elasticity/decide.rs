@@ -46,6 +46,9 @@ const IDLE_GRAINS: u32 = 2;
 /// not more than this share of an instance: a load at the edge of a number does not make it go to
 /// and fro.
 const EDGE: (f64, f64) = (1.0, 0.12);
+/// More than so many times the most that there may be is asked for by what is wrong sooner than by
+/// what is so.
+const DOUBTED: u32 = 10;
 /// Nothing is taken away so soon after a change.
 const CALM: Span = Span::seconds(60);
 
@@ -127,6 +130,7 @@ pub fn decide(question: &Question) -> Decision {
     ];
     let least = raises.iter().map(|(_, least, _)| *least).max().unwrap_or_default();
     let mut wanted = reactive(question, least, &seen, &mut reasons);
+    let doubted = wanted > question.max.saturating_mul(DOUBTED);
     for (code, least, who) in raises {
         if least > wanted && least > question.min {
             wanted = least;
@@ -147,7 +151,13 @@ pub fn decide(question: &Question) -> Decision {
     }
     if wanted > question.max {
         let message = format!("{wanted} are asked for, and {} is the most", question.max);
-        let hint = "raise max in the application's scaling, or in the autoscaler";
+        let hint = match doubted {
+            true => {
+                "look first whether what it goes by is right: that asks for more than ten times \
+                 max; if it is, raise max in the application's scaling, or in the autoscaler"
+            }
+            false => "raise max in the application's scaling, or in the autoscaler",
+        };
         reasons.push(Reason::new("at-max", message).hint(hint));
     }
     still(question, &mut reasons);
