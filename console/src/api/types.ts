@@ -1582,6 +1582,7 @@ export interface paths {
             parameters: {
                 query?: {
                     after?: number;
+                    now?: components["schemas"]["Timestamp"] | null;
                     wait?: components["schemas"]["Span"] | null;
                 };
                 header?: never;
@@ -8211,6 +8212,12 @@ export interface components {
              *     }
              */
             capacity: components["schemas"]["Amount"];
+            /**
+             * Format: int64
+             * @description How many seconds its clock is ahead of the servers', negative where it is behind; absent
+             *     where it is near enough.
+             */
+            clockAhead?: number | null;
             /** @description Releases whose packages and images are on it though no instance of them has to be. */
             fetched?: string[];
             /** @description When its agent was last heard; kept by the server in memory and stored with transitions. */
@@ -11321,6 +11328,12 @@ export interface components {
         Report: {
             /** @description Releases of [`Assignment::ahead`] that are here, where that has changed. */
             ahead?: string[] | null;
+            /**
+             * Format: int64
+             * @description How many seconds the host's clock is ahead of the server's, where that is other than known;
+             *     0 where it is near enough. A server finds it out, and puts it here.
+             */
+            clockAhead?: number | null;
             /**
              * @description What instances have of their dynamic configuration, by instance and configuration; an
              *     instance that is named is told of in full.

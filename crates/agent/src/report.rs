@@ -217,7 +217,16 @@ impl Board {
         let quiet = instances.is_empty() && tasks.is_empty() && configs.is_empty();
         let news = full || facts.is_some() || ahead.is_some() || !quiet;
         let found = Vec::new();
-        news.then_some(Report { full, facts, instances, tasks, configs, found, ahead })
+        news.then_some(Report {
+            full,
+            facts,
+            instances,
+            tasks,
+            configs,
+            found,
+            ahead,
+            clock_ahead: None,
+        })
     }
 
     fn give_up_waiting(&self) {

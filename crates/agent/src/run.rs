@@ -37,7 +37,7 @@ use crate::state::StateFile;
 use crate::sweep::sweep;
 use crate::task::decide::Record as TaskRecord;
 use crate::task::{self, Doer};
-use crate::{AgentError, Options, disk, sessions};
+use crate::{AgentError, Options, clock, disk, sessions};
 
 /// How long a question for the assignment may wait for an answer; asking is the heartbeat.
 const WAIT: Span = Span::seconds(10);
@@ -234,7 +234,7 @@ impl Agent {
         let mut known = false;
         loop {
             let client = self.machine.client();
-            match client.assignment(&self.machine.host, after, WAIT).await {
+            match client.assignment(&self.machine.host, after, WAIT, clock::now()).await {
                 Ok(answer) => {
                     known = true;
                     if std::mem::take(&mut failing) {

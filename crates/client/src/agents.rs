@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use atoll_model::Span;
 use atoll_model::agent::{Ask as SessionAsk, Assignment, Join, Joined, Report};
 use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
+use atoll_model::{Span, Timestamp};
 use reqwest::{Method, StatusCode};
 
 use crate::error::ClientError;
@@ -22,7 +22,7 @@ impl Client {
     }
 
     /// What is to be on a host, once that has changed after revision `after`; nothing, if it has
-    /// not within `wait`.
+    /// not within `wait`. `now` is what the host's clock says, so that it is told if that is off.
     ///
     /// # Errors
     /// When no server is reached; `NotFound` or a problem with status 410, if there is no such
@@ -32,10 +32,15 @@ impl Client {
         host: &str,
         after: u64,
         wait: Span,
+        now: Timestamp,
     ) -> Result<Option<Assignment>, ClientError> {
         let path = with_query(
             &format!("/v1/agents/{}/assignment", escape(host)),
-            &[("after", Some(after.to_string())), ("wait", Some(wait.to_string()))],
+            &[
+                ("after", Some(after.to_string())),
+                ("wait", Some(wait.to_string())),
+                ("now", Some(now.to_string())),
+            ],
         );
         let timeout = wait.std() + Duration::from_secs(10);
         let reply = self.send(Ask::get(path).timeout(Some(timeout))).await?;

@@ -204,6 +204,10 @@ pub struct Report {
     /// Releases of [`Assignment::ahead`] that are here, where that has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<BTreeSet<String>>,
+    /// How many seconds the host's clock is ahead of the server's, where that is other than known;
+    /// 0 where it is near enough. A server finds it out, and puts it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead: Option<i64>,
 }
 
 /// How one task is.

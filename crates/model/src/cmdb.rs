@@ -297,6 +297,10 @@ pub struct HostStatus {
     /// makes its agent look again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub used: BTreeMap<String, item::Used>,
+    /// How many seconds its clock is ahead of the servers', negative where it is behind; absent
+    /// where it is near enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead: Option<i64>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{Context, Plan, migration, pool};
 
 pub mod attribute;
+pub mod clock;
 pub mod compare;
 pub mod drift;
 pub mod evidence;
@@ -182,13 +183,14 @@ fn delete(instance: &Object<Instance>) -> Write {
 }
 
 /// **Invariant:** a status is written on a transition only, or where another keeps the host closed
-/// than before; heartbeats write nothing.
+/// than before, or its clock is off by another time; heartbeats write nothing.
 fn observe(cx: &Context, host: &Arc<Object<Host>>, phase: HostPhase) -> Plan {
     let mut plan = Plan::nothing();
-    if phase == host.status.phase && phase == HostPhase::Cordoned {
-        let mut new = Object::clone(host);
-        new.status.reasons = reasons(cx, host);
-        if closed_by(&new) != closed_by(host) {
+    if phase == host.status.phase && phase != HostPhase::Unknown {
+        let told = reasons(cx, host);
+        if passing(&told) != passing(&host.status.reasons) {
+            let mut new = Object::clone(host);
+            new.status.reasons = told;
             plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
         }
         return plan;
@@ -211,9 +213,11 @@ fn observe(cx: &Context, host: &Arc<Object<Host>>, phase: HostPhase) -> Plan {
     plan
 }
 
-/// What is told of the migration that keeps a host closed.
-fn closed_by(host: &Object<Host>) -> Option<&Reason> {
-    host.status.reasons.iter().find(|reason| reason.code == MIGRATING)
+/// What is told that comes and goes while a host's phase stays: the migration that keeps it closed,
+/// and that its clock is off.
+fn passing(reasons: &[Reason]) -> [Option<&Reason>; 2] {
+    let told = |code| reasons.iter().find(|reason| reason.code == code);
+    [told(MIGRATING), told(clock::CLOCK)]
 }
 
 fn lose(cx: &Context, instance: &Arc<Object<Instance>>, plan: &mut Plan) {
@@ -243,6 +247,14 @@ fn until(by: &Object<Migration>) -> String {
 }
 
 fn reasons(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
+    let mut reasons = of_phase(cx, host);
+    // Of a host that is not heard it is not known what its clock says now.
+    let heard = host.status.phase != HostPhase::Unknown;
+    reasons.extend(clock::reason(host).filter(|_| heard));
+    reasons
+}
+
+fn of_phase(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
     match host.status.phase {
         HostPhase::Unknown => {
             let message = match host.status.last_seen {

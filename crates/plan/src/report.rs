@@ -162,6 +162,9 @@ fn write_host(host: &Arc<Object<Host>>, report: &Report, plan: &mut Plan) {
     if let Some(ahead) = &report.ahead {
         new.status.fetched.clone_from(ahead);
     }
+    if let Some(seconds) = report.clock_ahead {
+        new.status.clock_ahead = Some(seconds).filter(|seconds| *seconds != 0);
+    }
     if new.status != host.status {
         plan.writes.push(Write::Put(Any::Host(Arc::new(new))));
     }

@@ -27,6 +27,8 @@ pub struct Measure {
     inner: RwLock<Measurements>,
     /// Hosts that poll this replica, and when they last did: what the others are told.
     here: RwLock<BTreeMap<String, Timestamp>>,
+    /// How many milliseconds ahead the clocks of hosts that poll this replica last were.
+    clocks: RwLock<HashMap<String, i64>>,
     /// Hosts that poll another replica: its address, and when they last did.
     elsewhere: RwLock<HashMap<String, (String, Timestamp)>>,
 }
@@ -49,6 +51,7 @@ impl Measure {
         Measure {
             inner: RwLock::new(measurements),
             here: RwLock::default(),
+            clocks: RwLock::default(),
             elsewhere: RwLock::default(),
         }
     }
@@ -68,6 +71,16 @@ impl Measure {
     pub fn polled(&self, host: &str, now: Timestamp) -> bool {
         let mut here = self.here.write().unwrap_or_else(PoisonError::into_inner);
         here.insert(host.to_owned(), now).is_none()
+    }
+
+    /// Notes how many milliseconds ahead a host's clock is, and says how many are to be believed: a
+    /// question may have been long on its way, so only as many as the last two agree on. None
+    /// before there are two.
+    pub fn clock(&self, host: &str, ahead: i64) -> Option<i64> {
+        let mut clocks = self.clocks.write().unwrap_or_else(PoisonError::into_inner);
+        let before = clocks.insert(host.to_owned(), ahead)?;
+        let agree = before.signum() == ahead.signum();
+        Some(if agree { before.abs().min(ahead.abs()) * ahead.signum() } else { 0 })
     }
 
     /// Notes that a host was heard. True, if it had not been heard anywhere for longer than the
@@ -155,6 +168,14 @@ impl Measure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_off_by_what_two_questions_agree_on() {
+        let measure = Measure::new(Span::seconds(30));
+        let told = [-3_600_000, -3_640_000, -3_600_100, 40, 90_000].map(|a| measure.clock("h1", a));
+        assert_eq!(told, [None, Some(-3_600_000), Some(-3_600_100), Some(0), Some(40)]);
+        assert_eq!(measure.clock("h2", 5), None);
+    }
 
     #[tokio::test]
     async fn replicas_tell_each_other_whom_they_heard() {

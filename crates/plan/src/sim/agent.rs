@@ -427,6 +427,6 @@ impl Agent {
         });
         let (tasks, found) = (self.jobs.report(full), Vec::new());
         let ahead = (full || std::mem::take(&mut self.ahead_unsaid)).then(|| self.ahead.clone());
-        Report { full, facts, instances, tasks, configs, found, ahead }
+        Report { full, facts, instances, tasks, configs, found, ahead, clock_ahead: None }
     }
 }

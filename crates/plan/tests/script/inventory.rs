@@ -13,7 +13,7 @@ use atoll_model::cmdb::view::{Record, Records, UseReport};
 use atoll_model::{Any, Drift, Facts, Host, Instance, Item, ItemType, Network, Object, Reason};
 use atoll_plan::cmdb::filter::{Filter, Search};
 use atoll_plan::cmdb::graph::Graph;
-use atoll_plan::cmdb::{evidence, impact, mend, network, record, thing};
+use atoll_plan::cmdb::{clock, evidence, impact, mend, network, record, thing};
 use atoll_plan::{Plan, report};
 use serde_json::{Value, json};
 
@@ -51,6 +51,7 @@ impl Script {
             "facts" => self.facts(name, &words[2..]),
             "expect" => self.expect(name, &words[2..])?,
             "link" => self.link(name, third)?,
+            "clock" => self.clock(name, third)?,
             "import" | "observe" => self.records(words)?,
             "used" => self.used(words),
             "merge" => {
@@ -142,6 +143,16 @@ impl Script {
         let name = format!("host/{host}");
         let actor = Actor { host: Some(host.to_owned()), ..Actor::new(name, Level::Host) };
         self.through(&actor, Ok(plan));
+    }
+
+    /// How many seconds ahead the clock of a host is found to be, by which it is told of or not.
+    fn clock(&mut self, name: &str, ahead: &str) -> Done {
+        let seconds: i64 = ahead.parse().map_err(|_| "clock HOST SECONDS")?;
+        let host = self.sim.world.get::<Host>(name).ok_or("no such host")?;
+        let Some(report) = clock::news(host, seconds * 1_000) else { return Ok(()) };
+        let plan = report::report(&self.sim.context(), name, &report);
+        self.through(&Actor::host(name), Ok(plan));
+        Ok(())
     }
 
     fn through(&mut self, actor: &Actor, plan: Result<Plan, Vec<Reason>>) {

@@ -9,7 +9,7 @@ use atoll_model::access::role::Verb;
 use atoll_model::agent::{Ask, Assignment, Join, Joined, Report};
 use atoll_model::cmdb::facts::{FactsReport, FactsWanted};
 use atoll_model::deployment::Instance;
-use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Token, Write};
+use atoll_model::{Any, Host, Level, Object, Reason, Run, Span, Task, Timestamp, Token, Write};
 use atoll_plan::{Context, Plan, cmdb, edit, pool, report};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -45,6 +45,9 @@ pub struct PollQuery {
     /// counts as lost, which is what holds if absent.
     #[serde(default)]
     pub wait: Option<Span>,
+    /// What the host's clock says.
+    #[serde(default)]
+    pub now: Option<Timestamp>,
 }
 
 /// `POST /v1/agents/join`.
@@ -135,6 +138,9 @@ pub async fn assignment(
     if app.measure.polled(&name, now) {
         app.tell_others();
     }
+    if let Some(at) = query.now {
+        note_clock(&app, &name, at.0.saturating_sub(now.0)).await;
+    }
     let longest = Span(app.measure.read().host_timeout.0 / POLLS_PER_TIMEOUT);
     let wait = query.wait.unwrap_or(longest).min(longest);
     let slot = app.cache.host(&name);
@@ -170,6 +176,19 @@ pub async fn assignment(
     assignment.sessions = app.relay.tell(&name);
     assignment.servers = app.addresses();
     Ok(Json(assignment).into_response())
+}
+
+/// Has it written down that a host's clock is off, or is no more.
+async fn note_clock(app: &App, name: &str, ahead: i64) {
+    let believed = app.measure.clock(name, ahead);
+    let host = app.cache.world().get::<Host>(name).cloned();
+    let news = believed.zip(host).and_then(|(ahead, host)| cmdb::clock::news(&host, ahead));
+    let Some(report) = news else { return };
+    if let Err(error) = app.reports.send(Actor::host(name), report).await {
+        // It is news still when the host asks again.
+        let why = error.0.title;
+        tracing::warn!(host = name, why, "could not note how far off its clock is");
+    }
 }
 
 /// `POST /v1/agents/{name}/report`.
