@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use atoll_model::pool::provider::{Containers, Programs};
 use atoll_model::pool::{Given, Pool};
@@ -193,14 +193,14 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
     let input = serde_json::to_vec(request).map_err(|e| e.to_string())?;
     let talked = tokio::time::timeout(timeout.std(), talk(child, &input)).await;
     drop(group);
-    let (success, output, complaint) =
+    let (status, output, complaint) =
         talked.map_err(|_| format!("no answer within {timeout}"))??;
-    if !success {
+    if !status.success() {
         let text = String::from_utf8_lossy(&complaint);
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        let last = last.map_or("it said nothing", |line| line.trim().trim_start_matches("error: "));
-        let told: String = last.chars().take(LONGEST_COMPLAINT).collect();
-        return Err(told.into());
+        let told = last.map(|line| line.trim().trim_start_matches("error: "));
+        let told = told.map(|line| line.chars().take(LONGEST_COMPLAINT).collect());
+        return Err(told.unwrap_or_else(|| format!("it said nothing ({status})")).into());
     }
     if output.iter().all(u8::is_ascii_whitespace) && request.action == "delete" {
         return Ok(Said::default());
@@ -213,7 +213,7 @@ async fn run(mut command: Command, request: &Request, timeout: Span) -> Result<S
     })
 }
 
-async fn talk(mut child: Child, input: &[u8]) -> Result<(bool, Vec<u8>, Vec<u8>), String> {
+async fn talk(mut child: Child, input: &[u8]) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), String> {
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err("it has no pipes".to_owned());
@@ -230,7 +230,7 @@ async fn talk(mut child: Child, input: &[u8]) -> Result<(bool, Vec<u8>, Vec<u8>)
     let ((), read, hear) = tokio::join!(write, read, hear);
     read.and(hear).map_err(|e| format!("reading its answer: {e}"))?;
     let status = child.wait().await.map_err(|e| e.to_string())?;
-    Ok((status.success(), output, complaint))
+    Ok((status, output, complaint))
 }
 
 /// The processes of one command; they end with it.
@@ -276,6 +276,9 @@ mod tests {
         let bad = script(dir.path(), "echo first >&2; echo 'no quota' >&2; exit 1");
         let refused = programs(&here, &bad, &list()).await.unwrap_err();
         assert_eq!(refused, Unanswered::from("no quota".to_owned()));
+        let silent = script(dir.path(), "exit 7");
+        let why = programs(&here, &silent, &list()).await.unwrap_err();
+        assert_eq!(why.why, "it said nothing (exit status: 7)");
         let odd = script(dir.path(), "echo fine");
         let why = programs(&here, &odd, &list()).await.unwrap_err();
         assert!(why.why.contains("not as agreed: it said \"fine\"") && !why.unasked, "{why:?}");
