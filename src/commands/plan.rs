@@ -107,7 +107,7 @@ pub fn render(outcome: &Outcome, paint: Paint) -> String {
 
 /// The fields worth reading: of the target, and of what a planner makes only the few that say
 /// what it is.
-fn fields(write: &WriteView) -> Vec<&FieldDiff> {
+pub fn fields(write: &WriteView) -> Vec<&FieldDiff> {
     const TELLING: [&str; 4] =
         ["spec.host", "spec.instances", "spec.package.version", "spec.release"];
     let made = write.op == "create" && write.by != "you";

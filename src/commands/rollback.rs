@@ -7,7 +7,9 @@ use atoll_model::api::{HistoryEntry, Outcome};
 
 use crate::args::{Global, Override, Wait};
 use crate::change;
+use crate::commands::plan;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::subject::Subject;
 
 /// What `atoll rollback` takes.
@@ -44,7 +46,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
         Some(_) => write_back(&client, &args, &before).await?,
     };
     change::judge(&outcome)?;
+    changed(&outcome).iter().for_each(|line| output::say(line));
     change::conclude(&client, &args.what, &outcome, Some(&before), args.wait).await
+}
+
+/// What it takes back, field by field: `spec.instances: 4 -> 2`.
+fn changed(outcome: &Outcome) -> Vec<String> {
+    let fields = outcome.writes.iter().flat_map(plan::fields);
+    fields.map(plan::change_of).collect()
 }
 
 /// Writes the earlier target by hand, so that the override can be noted on it.
@@ -64,7 +73,8 @@ async fn write_back(client: &Client, args: &Args, present: &Any) -> anyhow::Resu
 
 /// The revision of the target before the present one; `entries` are newest first.
 fn earlier(entries: &[HistoryEntry]) -> Option<u64> {
-    let changed = |entry: &HistoryEntry| entry.diff.iter().any(|f| f.path.starts_with("spec."));
+    let target = |path: &str| path.starts_with("spec.") || path.starts_with("metadata.labels.");
+    let changed = |entry: &HistoryEntry| entry.diff.iter().any(|f| target(&f.path));
     let last = entries.iter().position(|e| e.op == "update" && changed(e))?;
     entries.get(last + 1).map(|before| before.revision)
 }
@@ -92,5 +102,16 @@ mod tests {
         ];
         assert_eq!(earlier(&entries), Some(5));
         assert_eq!(earlier(&entries[3..]), None);
+    }
+    #[test]
+    fn what_is_taken_back_is_told_field_by_field() {
+        let outcome: Outcome = serde_json::from_str(
+            r#"{"verdict":"commit","reasons":[],"writes":[
+                {"op":"update","kind":"Deployment","name":"web.lab","by":"you","diff":[
+                    {"path":"spec.instances","from":4,"to":2},
+                    {"path":"status.phase","from":"settled","to":"rolling"}]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(changed(&outcome), ["spec.instances: 4 -> 2"]);
     }
 }

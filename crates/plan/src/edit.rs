@@ -14,9 +14,11 @@ use atoll_model::{
 use crate::delivery::used_releases;
 use crate::{Context, Plan, alerting, elasticity};
 
+mod earlier;
 mod kept;
 mod number;
 
+pub use earlier::earlier;
 pub(crate) use number::is_said;
 pub use number::said;
 

@@ -1,14 +1,10 @@
 //! What was: history, audit, rollback; and why things are as they are.
 
-use std::sync::Arc;
-
 use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::access::wire::{Audit, AuditEntry, AuditNote, AuditVerified};
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
-use atoll_model::config::Content;
-use atoll_model::deployment::Phase;
-use atoll_model::{Any, Config, Kind, Object, Reason, Timestamp};
+use atoll_model::{Any, Kind, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
 use atoll_store::{AuditFilter, Entry, RECORD};
 use axum::extract::{Path, Query, State};
@@ -282,9 +278,9 @@ async fn at(app: &Server, kind: Kind, name: &str, revision: u64) -> Answer<Any> 
     read_body(&entry.kind, &entry.name, entry.revision, &entry.body).map_err(ApiError::internal)
 }
 
-/// The newest form whose target was reached and differs from the present one.
+/// The newest form that is another target than the present one.
 async fn last_different(app: &Server, kind: Kind, name: &str) -> Answer<Any> {
-    let present = app.cache.world().find(kind, name).map(|any| present_target(&any));
+    let present = app.cache.world().find(kind, name);
     let mut before = None;
     loop {
         let entries = app.store.history(kind.name(), name, before, 200).await?;
@@ -296,41 +292,11 @@ async fn last_different(app: &Server, kind: Kind, name: &str) -> Answer<Any> {
         for entry in entries.iter().filter(|e| !e.deleted) {
             let any = read_body(&entry.kind, &entry.name, entry.revision, &entry.body)
                 .map_err(ApiError::internal)?;
-            let differs = |past: &Any| present.as_ref().is_none_or(|now| !now.same_spec(past));
-            if let Some(past) = reached_target(&any).filter(differs) {
+            if let Some(past) = edit::earlier(present.as_ref(), &any) {
                 return Ok(past);
             }
         }
     }
-}
-
-/// The target as it is meant now: a deployment that follows releases is pinned to the one it is at.
-fn present_target(any: &Any) -> Any {
-    match any {
-        Any::Deployment(d) => Any::Deployment(Arc::new(d.with_target(d.heading_for()))),
-        Any::Config(c) => saying(c, &c.spec.content()),
-        other => other.clone(),
-    }
-}
-
-/// The target as it was once reached; none, where it was not.
-fn reached_target(any: &Any) -> Option<Any> {
-    match any {
-        Any::Deployment(d) => {
-            let reached = d.status.phase == Phase::Settled && d.status.last_good.is_some();
-            let target = reached.then(|| d.with_target(d.status.release.clone()))?;
-            Some(Any::Deployment(Arc::new(target)))
-        }
-        Any::Config(c) => (c.status.version > 0).then(|| saying(c, &c.status.live)),
-        other => Some(other.clone()),
-    }
-}
-
-/// A configuration with another content, and nothing under way.
-fn saying(config: &Object<Config>, content: &Content) -> Any {
-    let mut changed = config.clone();
-    changed.spec = config.spec.with_content(content);
-    Any::Config(Arc::new(changed))
 }
 
 /// `GET /v1/why/{plural}/{name}`.
