@@ -90,12 +90,21 @@ fn in_the_way(cx: &Context, it: &Object<Policy>, told: &mut Told) {
     let others = votes.filter_map(|one| {
         let open = crate::centre::decision::open_about(cx.world, &one.subject)?;
         let mut own = open.status.votes.iter().filter(|vote| vote.policy == name && !vote.waits);
-        let why = own.next()?.not_followed.as_ref()?;
+        let own = own.next().and_then(|vote| vote.not_followed.clone());
+        let why = own.or_else(|| goes_first(open, name))?;
         told.see(format!("decision/{}", open.name()));
         Some(Reason::new("not-followed", format!("about {}: {why}", one.subject)))
     });
     let others: Vec<Reason> = others.take(NAMED).collect();
     told.reasons.extend(others);
+}
+
+/// That what another policy wanted about the same thing was carried out and is being measured:
+/// votes that came to count since are heard once that is over.
+fn goes_first(open: &Object<Decision>, policy: &str) -> Option<String> {
+    let (first, id) = (&open.status.policy, open.name());
+    let other = open.status.acted_at.is_some() && first != policy;
+    other.then(|| format!("policy/{first} goes first: decision/{id} is being measured"))
 }
 
 /// One of a kind, with its article.
@@ -120,8 +129,13 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     let others = status.votes.iter().filter(|vote| !told_of(vote));
     let others = others.filter_map(|vote| Some((vote, vote.not_followed.as_ref()?)));
     for (vote, why) in others {
-        // What was so when it was closed stays what is told of it.
-        let wants = if over { "wanted" } else { "wants" };
+        // What was so when it was carried out or closed stays what is told of it.
+        let past = over || status.acted_at.is_some();
+        let wants = if past { "wanted" } else { "wants" };
+        let why = match vote.waits && (past || counts_by_now(cx, it, vote)) {
+            true => "it did not count yet when votes were weighed",
+            false => why,
+        };
         let message = format!("policy/{} {wants} to {}: {why}", vote.policy, vote.action.word());
         told.reasons.push(atoll_model::Reason::new("other-vote", message));
     }
@@ -152,6 +166,19 @@ pub(super) fn decision(cx: &Context, it: &Object<Decision>, told: &mut Told) {
     if let Some((deployment, _)) = subject {
         told.see(format!("deployment/{deployment}"));
     }
+}
+
+/// Whether a vote that had to wait has not to any more, or is none any more.
+fn counts_by_now(cx: &Context, it: &Object<Decision>, vote: &Vote) -> bool {
+    let policy = cx.world.get::<Policy>(&vote.policy);
+    let standing = policy.and_then(|policy| {
+        let mut all = policy.status.standing.iter();
+        Some((policy, all.find(|one| one.subject == it.spec.subject)?))
+    });
+    standing.is_none_or(|(policy, standing)| {
+        let due = crate::centre::due(cx.world, policy, standing);
+        cx.now >= standing.damped_until.map_or(due, |until| until.max(due))
+    })
 }
 
 /// What it is about and how far it is, in one sentence.
