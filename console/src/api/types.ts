@@ -10314,6 +10314,13 @@ export interface components {
         PeakStatus: {
             /** @description What it takes, each application that is named or called. */
             applications?: components["schemas"]["PeakApplication"][];
+            /**
+             * @description The budgets it was let through under, and the generation of each then: one that was made or
+             *     edited since is asked anew until instances are made for it.
+             */
+            asked?: {
+                [key: string]: number;
+            };
             /** @description The budgets that pay for it. */
             budgets?: components["schemas"]["PeakBudget"][];
             /** @description What must be ready and when: the calendar. */

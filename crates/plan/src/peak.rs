@@ -21,6 +21,7 @@ use crate::query::Query;
 use crate::{Context, Plan, sooner};
 
 pub(crate) mod cost;
+mod grant;
 mod growth;
 mod hosts;
 mod ready;
@@ -29,6 +30,7 @@ mod report;
 mod touched;
 mod volume;
 
+pub(crate) use grant::{asks, held};
 pub use rehearsed::rehearsed;
 pub use touched::touched;
 pub(crate) use volume::{is_measured, nowhere};
@@ -89,9 +91,10 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
     let mut status = status;
     // A step at a time: whether it may be raised is asked for by itself, so that what the gate
     // holds is nothing else.
-    if frozen.is_none() && may_be_raised(cx, &status) {
+    let withdrawn = peak.status.raised_at.is_some() && status.raised_at.is_none();
+    if frozen.is_none() && !withdrawn && grant::may_be_raised(cx, &status) {
         status.raised_at = status.raised_at.or(Some(cx.now));
-        grant(&mut status);
+        grant::grant(cx, &mut status);
         status.phase = phase(cx.now, &status);
         keep(cx.now, &mut status);
         plan.intent = Intent::Scale;
@@ -176,7 +179,7 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
     status.observed_generation = peak.meta.generation;
     if now < times.ends {
         status.cost = cost::cost(cx, &status.applications, &times);
-        status.budgets = cost::budgets(cx, &status, &times);
+        grant::ask(cx, peak, &mut status, grant::is_begun(stored));
     }
     keep(now, &mut status);
     report::watch(cx, peak.meta.created_at, environment, &mut status);
@@ -220,37 +223,6 @@ fn phase(now: Timestamp, status: &PeakStatus) -> PeakPhase {
         _ if now >= times.hosts && raised => PeakPhase::Procuring,
         _ => PeakPhase::Planned,
     }
-}
-
-/// Whether hosts and instances are due and wanted.
-fn may_be_raised(cx: &Context, status: &PeakStatus) -> bool {
-    let times = &status.times;
-    let granted = |name: &String| status.granted.get(name).copied().unwrap_or(0);
-    let mut rows = status.applications.iter();
-    let more = rows.any(|row| row.needed.unwrap_or(0) > granted(&row.deployment));
-    more && cx.now >= times.hosts && cx.now < times.ends
-}
-
-fn grant(status: &mut PeakStatus) {
-    for row in &status.applications {
-        let granted = status.granted.entry(row.deployment.clone()).or_default();
-        *granted = row.needed.unwrap_or(0).max(*granted);
-    }
-}
-
-/// Whether more is to be kept for a peak than the gate has let through.
-pub(crate) fn asks(old: Option<&PeakStatus>, new: &PeakStatus) -> bool {
-    let granted = |name: &String| old.and_then(|old| old.granted.get(name)).copied().unwrap_or(0);
-    new.granted.iter().any(|(name, count)| *count > granted(name))
-}
-
-/// A peak that is not let through: no more is kept for it than before.
-pub(crate) fn held(now: Timestamp, status: &mut PeakStatus, old: &PeakStatus) {
-    status.raised_at = old.raised_at;
-    status.granted.clone_from(&old.granted);
-    status.phase = phase(now, status);
-    keep(now, status);
-    status.seen_at = old.seen_at;
 }
 
 /// What is kept for it now: all of it until it ends, then less and less.

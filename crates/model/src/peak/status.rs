@@ -49,6 +49,10 @@ pub struct PeakStatus {
     /// So many instances of each deployment the gate let through: no more is kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub granted: BTreeMap<String, u32>,
+    /// The budgets it was let through under, and the generation of each then: one that was made or
+    /// edited since is asked anew until instances are made for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub asked: BTreeMap<String, u64>,
     /// Packages and images are fetched to hosts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fetching: bool,

@@ -78,6 +78,32 @@ pub(super) fn budgets(cx: &Context, status: &PeakStatus, times: &Times) -> Vec<P
     .collect()
 }
 
+/// Whether a budget that was made or edited since a peak was let through does not let it have that:
+/// none of those it was asked of then would be asked again, so it is asked of these alone.
+pub(super) fn is_refused_since(cx: &Context, peak: &Object<Peak>, status: &PeakStatus) -> bool {
+    let mut asked = status.clone();
+    for row in &mut asked.applications {
+        let granted = status.granted.get(&row.deployment).copied().unwrap_or(0);
+        row.needed = row.needed.map(|needed| needed.min(granted));
+    }
+    asked.granted.clear();
+    asked.budgets = budgets(cx, &asked, &status.times);
+    asked.budgets.retain(|one| !was_asked(cx, status, &one.budget));
+    !objections(cx, peak, &asked).is_empty()
+}
+
+/// Whether a budget, as it is now, was asked of what was let through.
+pub(super) fn was_asked(cx: &Context, status: &PeakStatus, budget: &str) -> bool {
+    let generation = cx.world.get::<Budget>(budget).map(|budget| budget.meta.generation);
+    generation.is_some() && status.asked.get(budget).copied() == generation
+}
+
+/// The budgets that pay for it, as they are now.
+pub(super) fn as_asked(cx: &Context, status: &PeakStatus) -> BTreeMap<String, u64> {
+    let budgets = status.budgets.iter().filter_map(|one| cx.world.get::<Budget>(&one.budget));
+    budgets.map(|budget| (budget.meta.name.clone(), budget.meta.generation)).collect()
+}
+
 /// How the month it begins in would be broken, and what it costs of that.
 fn month(
     cx: &Context,

@@ -11,7 +11,7 @@ use atoll_model::{
 };
 
 use super::rehearsed::basis;
-use super::{cost, freeze_name};
+use super::{cost, freeze_name, grant};
 use crate::Context;
 use crate::monitoring::promise::of_deployment;
 
@@ -227,6 +227,9 @@ impl Look<'_> {
             budget.is_some_and(|budget| budget.spec.month.is_some())
         };
         let names: Vec<String> = self.status.budgets.iter().map(|b| b.budget.clone()).collect();
+        if let Some(late) = grant::too_late(self.cx, self.status) {
+            return Ok(late);
+        }
         let unpriced = self.status.cost.iter().find_map(|cost| cost.unpriced.first());
         let unpriced = unpriced.or_else(|| {
             let first = self.status.applications.first().map(|row| &row.deployment);
