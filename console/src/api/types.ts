@@ -10739,9 +10739,11 @@ export interface components {
             took?: components["schemas"]["Span"][];
             /**
              * Format: uint32
-             * @description So many machines in a row were made and did not join.
+             * @description So many machines in a row were asked for and did not join.
              */
             unjoined?: number;
+            /** @description Why the last of those did not. */
+            unjoinedBy?: components["schemas"]["Unjoined"] | (null);
             /**
              * Format: uint32
              * @description So many machines there are to be: `count`, or what is followed instead.
@@ -13394,6 +13396,8 @@ export interface components {
             /** @description Since when that is so, or since the last attempt to mend it came to nothing. */
             since: components["schemas"]["Timestamp"];
         };
+        /** @description Why a machine that was asked for did not become a host. */
+        Unjoined: "unmade" | "unlisted" | "unheard";
         /** @description A host that has no price. */
         Unpriced: {
             /** @description Which. */
@@ -14339,6 +14343,7 @@ export type TrackRecord = components['schemas']['TrackRecord'];
 export type Triggers = components['schemas']['Triggers'];
 export type Trouble = components['schemas']['Trouble'];
 export type Uneven = components['schemas']['Uneven'];
+export type Unjoined = components['schemas']['Unjoined'];
 export type Unpriced = components['schemas']['Unpriced'];
 export type Untold = components['schemas']['Untold'];
 export type UseReport = components['schemas']['UseReport'];

@@ -157,9 +157,12 @@ pub struct PoolStatus {
     /// not believed while there are machines.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account: String,
-    /// So many machines in a row were made and did not join.
+    /// So many machines in a row were asked for and did not join.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unjoined: u32,
+    /// Why the last of those did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjoined_by: Option<Unjoined>,
     /// No further machine is asked for before this time, for that reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_until: Option<Timestamp>,
@@ -276,6 +279,18 @@ pub struct Machine {
     /// Why it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+/// Why a machine that was asked for did not become a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Unjoined {
+    /// The provider did not make it, as often as it was asked.
+    Unmade,
+    /// The provider said that it made it, and its list does not have it.
+    Unlisted,
+    /// It is there, and nothing was heard of it.
+    Unheard,
 }
 
 /// How far a machine is.

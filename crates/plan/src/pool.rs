@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{Asked, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus};
+use atoll_model::pool::{Asked, Deed, LeftAt, Machine, MachinePhase, Pool, PoolStatus, Unjoined};
 use atoll_model::{Any, Host, Intent, Kind, Object, Reason, Snapshot, Span, Timestamp, Write};
 
 use crate::{Context, Plan, sooner};
@@ -185,7 +185,7 @@ impl<'a> Turn<'a> {
         if let Some(ask) = ask {
             let why = ask.error.as_deref().unwrap_or("it does not list it");
             let message = format!("the provider did not make it in {} times: {why}", ask.times);
-            self.give_up(key, message, true);
+            self.give_up(key, message, Some(Unjoined::Unmade));
         }
     }
 
@@ -196,10 +196,13 @@ impl<'a> Turn<'a> {
         if heard {
             self.joined(key);
         } else if machine.missing >= 2 && self.cx.now >= lag {
-            self.give_up(key, "the provider does not list it any more".to_owned(), true);
+            let why = "the provider does not list it".to_owned();
+            self.give_up(key, why, Some(Unjoined::Unlisted));
         } else if self.cx.now >= due && self.status.provider.is_none() {
             let why = format!("it did not join within {}", self.pool.spec.join_within);
-            self.give_up(key, why, true);
+            let unlisted = machine.missing >= 2;
+            let by = if unlisted { Unjoined::Unlisted } else { Unjoined::Unheard };
+            self.give_up(key, why, Some(by));
         } else {
             self.again(due);
             if machine.missing >= 2 {
@@ -215,7 +218,7 @@ impl<'a> Turn<'a> {
 
     fn look_at_ready(&mut self, key: &str) {
         match self.host(key) {
-            None => self.give_up(key, "its host was deleted".to_owned(), false),
+            None => self.give_up(key, "its host was deleted".to_owned(), None),
             // Somebody wants it gone: it is emptied as any other, and another one made.
             Some(host) if host.meta.deleting() => self.enter(key, MachinePhase::Draining),
             Some(host) if host.status.phase == HostPhase::Unknown => {
@@ -232,7 +235,7 @@ impl<'a> Turn<'a> {
     fn look_at_lost(&mut self, key: &str, machine: &Machine) {
         let due = self.patience_from(machine.since) + self.pool.spec.replace_after;
         let Some(host) = self.host(key) else {
-            return self.give_up(key, "its host was deleted".to_owned(), false);
+            return self.give_up(key, "its host was deleted".to_owned(), None);
         };
         if host.status.phase != HostPhase::Unknown {
             return self.enter(key, MachinePhase::Ready);
@@ -252,7 +255,7 @@ impl<'a> Turn<'a> {
             true => "it is not heard, and the provider does not list it any more".to_owned(),
             false => format!("it is not heard for {}", self.pool.spec.replace_after),
         };
-        self.give_up(key, why, false);
+        self.give_up(key, why, None);
     }
 
     fn look_at_draining(&mut self, key: &str) {
@@ -289,16 +292,17 @@ impl<'a> Turn<'a> {
     }
 
     /// A machine that is of no use any more is deleted, and another one takes its place.
-    fn give_up(&mut self, key: &str, why: String, unjoined: bool) {
+    fn give_up(&mut self, key: &str, why: String, unjoined: Option<Unjoined>) {
         let message = format!("{key} is given up: {why}");
         self.plan.reasons.push(Reason::new("given-up", message));
         self.enter(key, MachinePhase::Deleting);
         if let Some(machine) = self.status.machines.get_mut(key) {
             machine.failed = Some(why);
         }
-        if unjoined {
+        if let Some(by) = unjoined {
             let pause = FIRST_PAUSE_MS << self.status.unjoined.min(10);
             self.status.unjoined += 1;
+            self.status.unjoined_by = Some(by);
             self.status.pause_until = Some(self.cx.now + Span(pause.min(LONGEST_PAUSE_MS)));
         }
         self.forget_host(key);

@@ -11,6 +11,7 @@ impl Turn<'_> {
     /// A machine is a host, and heard.
     pub(super) fn joined(&mut self, key: &str) {
         self.status.unjoined = 0;
+        self.status.unjoined_by = None;
         self.status.pause_until = None;
         let machine = self.status.machines.get_mut(key);
         let asked_at = machine.and_then(|machine| {

@@ -1,7 +1,9 @@
 //! How far a pool is, in one word and in sentences. It decides nothing.
 
 use atoll_model::pool::provider::Provider;
-use atoll_model::pool::{Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus};
+use atoll_model::pool::{
+    Counts, Deed, Machine, MachinePhase, Pool, PoolPhase, PoolStatus, Unjoined,
+};
 use atoll_model::{Host, Object, Reason, many};
 
 use super::{choose, places};
@@ -17,7 +19,7 @@ pub(super) fn tell(cx: &Context, pool: &Object<Pool>, wanted: u32, status: &mut 
     reasons.extend(not_made(status));
     reasons.extend(not_deleted(status));
     reasons.extend(given_up(status));
-    reasons.extend(paused(cx, status));
+    reasons.extend(paused(cx, pool, status));
     reasons.extend(too_few(pool, wanted, status));
     reasons.extend(at_max(pool, status));
     reasons.extend(lost(pool, status));
@@ -99,17 +101,31 @@ fn given_up(status: &PoolStatus) -> Option<Reason> {
     Some(Reason::new("given-up", format!("{names}: {why}")))
 }
 
-fn paused(cx: &Context, status: &PoolStatus) -> Option<Reason> {
+fn paused(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Option<Reason> {
     // Nobody waits for the next one.
     let until = status.pause_until.filter(|_| status.counts.ready < status.wanted)?;
     let (count, more) = (status.unjoined, status.pause_until > Some(cx.now));
-    let message = match (count, more) {
-        (1, _) => "the last machine did not join".to_owned(),
+    let which = match count {
+        1 => "the last machine did not join".to_owned(),
         _ => format!("the last {count} machines did not join"),
     };
+    let (how, hint) = match status.unjoined_by {
+        Some(Unjoined::Unmade) => (
+            ": the provider did not make it",
+            format!("what it said: atoll history pool/{}", pool.name()),
+        ),
+        Some(Unjoined::Unlisted) => (
+            ": the provider said that it made it, and does not list it",
+            "look whether it lists each machine that it makes, with the key it was given"
+                .to_owned(),
+        ),
+        Some(Unjoined::Unheard) | None => {
+            ("", "look whether their agents start and reach a server".to_owned())
+        }
+    };
+    let message = format!("{which}{how}");
     let next = format!("{message}; the next is asked for at {until}");
     let told = if more { next } else { message };
-    let hint = "look whether their agents start and reach a server";
     Some(Reason::new("not-joining", told).hint(hint))
 }
 
