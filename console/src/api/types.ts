@@ -5655,7 +5655,7 @@ export interface components {
              */
             tasks: components["schemas"]["AssignedTask"][];
         };
-        /** @description How one deployment served where what an instance is known to carry is taken for less than it can. */
+        /** @description How one deployment served where what an instance is known to carry is less than it can. */
         AtBest: {
             /**
              * Format: double

@@ -124,8 +124,8 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         releases = carried::learn(&releases, &release, each, kept(cx, subject), cx.now);
     }
     let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
-    // Whether there is enough is told by what is now: a sudden rise is told of at once, and what has
-    // fallen is no more than there is for it, however much the mean looks back on.
+    // Whether there is enough is told by what is now: a sudden rise is told of at once, and what
+    // has fallen is no more than there is for it, however much the mean looks back on.
     let can = f64::from(of.ready) * each;
     // One value nobody believes is in the mean for as long as that looks back.
     let load = mean.or(latest.filter(|_| said.is_some()));

@@ -84,7 +84,7 @@ pub struct Served {
     pub course: Course,
 }
 
-/// How one deployment served where what an instance is known to carry is taken for less than it can.
+/// How one deployment served where what an instance is known to carry is less than it can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AtBest {

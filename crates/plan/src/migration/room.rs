@@ -1,5 +1,5 @@
-//! Whether what a migration is to move finds any host, one deployment at a time: for want of a port,
-//! an engine or hosts that are open, nothing helps but to mend that. How much of it all fits
+//! Whether what a migration is to move finds any host, one deployment at a time: for want of a
+//! port, an engine or hosts that are open, nothing helps but to mend that. How much of it all fits
 //! together is in `forecast.rs`.
 
 use std::collections::BTreeSet;

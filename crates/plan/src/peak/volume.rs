@@ -392,8 +392,8 @@ pub(super) fn is_answered(cx: &Context, peak: &Object<Peak>) -> bool {
 }
 
 /// Rows as they were, for whoever plans without having asked anew: only what can be counted on
-/// hosts is looked at again. What had no plan gets one as soon as it can, until the peak brings load
-/// that is not usual.
+/// hosts is looked at again. What had no plan gets one as soon as it can, until the peak brings
+/// load that is not usual.
 pub(super) fn again(
     cx: &Context,
     peak: &Object<Peak>,

@@ -1,8 +1,8 @@
 //! The words of the text cases for migrations. The rest of the language is in `mod.rs`.
 //!
 //! `migrate NAME off="name = h0" [wave=1] [pause=30s] [timeout=10m] [to=LABELS] [of=LABELS]
-//! [retire=true] [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go on,
-//! `slow NAME SPAN` has it wait so long between waves, `end-migration NAME` ends it,
+//! [retire=true] [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go
+//! on, `slow NAME SPAN` has it wait so long between waves, `end-migration NAME` ends it,
 //! `back NAME WAVES` takes waves back, `taken-back NAME` says how many of them are dealt with,
 //! which is what is waited for.
 //! `migrate NAME … dry=true` only says what it would do.
