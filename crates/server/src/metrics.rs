@@ -1,6 +1,7 @@
 //! The owner of the metrics store: everything measured comes in and is asked for here. It decides
 //! who may ask at the same time; it does not know PromQL, HTTP routes or rules.
 
+pub mod ended;
 pub mod forward;
 pub mod lanes;
 pub mod options;

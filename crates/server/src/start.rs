@@ -224,6 +224,7 @@ fn loops(
     tasks.spawn(controller::run(server.clone(), stopped));
     tasks.spawn(keep_current(server.clone(), server.has_replicas));
     tasks.spawn(metrics::keep(server.metrics.clone(), server.clock));
+    tasks.spawn(metrics::ended::run(server.clone()));
     tasks.spawn(monitor::run(server.clone()));
     tasks.spawn(notify::run(server.clone()));
     tasks.spawn(source::run(server.clone()));

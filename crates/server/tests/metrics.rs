@@ -6,9 +6,9 @@ mod support;
 use atoll_metrics::Sample;
 use atoll_metrics::remote::write::Encoder;
 use atoll_metrics::remote::{Version, headers};
-use atoll_model::Level;
+use atoll_model::{Level, Span};
 use serde_json::{Value, json};
-use support::{Caller, TestServer, serve, serve_with};
+use support::{Caller, TestServer, serve, serve_with, until};
 
 /// A message of one sample for each series.
 fn message(version: Version, series: &[(&[(&str, &str)], f64)], at: i64) -> Vec<u8> {
@@ -278,4 +278,107 @@ async fn promtool_speaks_to_us() {
         assert!(output.status.success(), "{}: {text}{wrong}", arguments[1]);
         assert!(text.contains(expected), "{}: {text}{wrong}", arguments[1]);
     }
+}
+
+/// A value now, as `who` sends it.
+async fn measure(server: &TestServer, who: &Caller, labels: &[(&str, &str)]) {
+    let body = message(Version::V1, &[(labels, 1.0)], now(server));
+    let (status, text) = write(who, Version::V1, &body).await;
+    assert_eq!(status, 204, "{text}");
+}
+
+/// Name and host of each series that a query finds now, and who else it is by.
+async fn found(caller: &Caller, query: &str) -> Vec<String> {
+    let (status, body) = caller.form("/api/v1/query", &format!("query={query}")).await;
+    assert_eq!(status, 200, "{body}");
+    let of = |series: &Value| {
+        let labels = ["__name__", "host", "by"].map(|l| series["metric"][l].as_str());
+        labels.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    };
+    let mut found: Vec<String> =
+        body["data"]["result"].as_array().expect("a list").iter().map(of).collect();
+    found.sort();
+    found
+}
+
+/// Waits until a query finds just these.
+async fn finds(caller: &Caller, query: &str, expected: &[&str]) {
+    until(async || (found(caller, query).await == expected).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_measured_on_a_host_that_is_lost_has_ended() {
+    let server = serve_with(|options| options.host_timeout = Span::seconds(1)).await;
+    let admin = server.caller_with(Level::Admin).await;
+    let h1 = host(&server, "h1").await;
+    measure(&server, &h1, &[("__name__", "node"), ("instance", "h1")]).await;
+    finds(&admin, "node", &[]).await;
+    measure(&server, &h1, &[("__name__", "node"), ("instance", "h1")]).await;
+    assert_eq!(found(&admin, "node").await, ["node h1"], "what comes back goes on");
+}
+
+/// Puts one instance of `web.prod` on a host, and gives the host's agent.
+async fn one_instance(server: &TestServer, admin: &Caller, host_name: &str) -> Caller {
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({ "apiVersion": "atoll/v1", "kind": kind, "metadata": { "name": name },
+                "spec": spec })
+    };
+    let apply = async |objects: &[Value]| {
+        let (status, said) =
+            admin.call("POST", "/v1/apply", Some(&json!({ "objects": objects }))).await;
+        assert_eq!(status, 200, "{said}");
+    };
+    let there = async |path: &str| {
+        until(async || (admin.call("GET", path, None).await.0 == 200).then_some(())).await;
+    };
+    let agent = host(server, host_name).await;
+    let run = json!({ "run": { "command": ["/bin/true"] } });
+    apply(&[object("Environment", "prod", json!({})), object("Application", "web", run)]).await;
+    there("/v1/releases/web-1").await;
+    let spec = json!({ "application": "web", "environment": "prod", "instances": 1 });
+    apply(&[object("Deployment", "web.prod", spec)]).await;
+    there("/v1/instances/web.prod.0").await;
+    agent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_measured_of_what_is_gone_has_ended() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let h1 = one_instance(&server, &admin, "h1").await;
+    let h2 = host(&server, "h2").await;
+    let of_instance =
+        [("__name__", "load"), ("deployment", "web.prod"), ("instance", "web.prod.0")];
+    measure(&server, &h1, &of_instance).await;
+    let of_other =
+        [("__name__", "load"), ("by", "scrape"), ("deployment", "db"), ("instance", "a")];
+    measure(&server, &h1, &of_other).await;
+    measure(&server, &h1, &[("__name__", "node"), ("instance", "h1")]).await;
+    measure(&server, &h2, &[("__name__", "node"), ("instance", "h2")]).await;
+    let by_others = [&of_instance[..], &[("by", "others"), ("host", "h1")]].concat();
+    measure(&server, &admin, &by_others).await;
+    measure(&server, &admin, &[("__name__", "node"), ("by", "others"), ("host", "h2")]).await;
+    assert_eq!(found(&admin, "load").await, ["load h1", "load h1 others", "load h1 scrape"]);
+    assert_eq!(found(&admin, "node").await, ["node h1", "node h2", "node h2 others"]);
+
+    // Its agent says that nothing runs there, and nothing of its series.
+    let none = json!({ "spec": { "instances": 0 } });
+    let (status, said) = admin.call("PATCH", "/v1/deployments/web.prod", Some(&none)).await;
+    assert_eq!(status, 200, "{said}");
+    let path = "/v1/instances/web.prod.0";
+    let stops =
+        async || admin.call("GET", path, None).await.1["metadata"].get("deletedAt").cloned();
+    until(stops).await;
+    let report = json!({ "full": true, "instances": [] });
+    assert_eq!(h1.call("POST", "/v1/agents/h1/report", Some(&report)).await.0, 204);
+    until(async || (admin.call("GET", path, None).await.0 == 404).then_some(())).await;
+    finds(&admin, "load", &["load h1 others", "load h1 scrape"]).await;
+    assert_eq!(found(&admin, "node").await, ["node h1", "node h2", "node h2 others"]);
+
+    assert_eq!(admin.call("DELETE", "/v1/hosts/h2", None).await.0, 200);
+    finds(&admin, "node", &["node h1", "node h2 others"]).await;
+    let h2 = host(&server, "h2").await;
+    measure(&server, &h2, &[("__name__", "node"), ("instance", "h2")]).await;
+    let all = ["node h1", "node h2", "node h2 others"];
+    assert_eq!(found(&admin, "node").await, all, "what comes back goes on");
 }

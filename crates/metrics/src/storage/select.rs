@@ -13,7 +13,7 @@ use super::series::{Frozen, Series, View};
 use super::texts::{Hashing, Texts};
 use super::{Storage, downsample, key};
 use crate::labels::{Labels, Matcher};
-use crate::sample::Sample;
+use crate::sample::{Sample, is_stale};
 use crate::source::{Decoded, LabelQuery, Recalled, Selected, Source, SourceError};
 
 /// The sample before a range is looked for so many milliseconds before it as the range is read.
@@ -162,6 +162,25 @@ impl Storage {
             Some(Decoded { labels, own: own..samples.len(), before })
         })?;
         Ok(series.map(|series| Recalled::Decoded { series, samples }))
+    }
+
+    /// The series that match, which a source began or took over, that have had a sample from
+    /// `since` on and have not ended; each with its newest sample.
+    ///
+    /// # Errors
+    /// That more match than one query may select.
+    pub fn unended(
+        &self,
+        source: &str,
+        matchers: &[Matcher],
+        since: i64,
+    ) -> Result<Vec<(Labels, Sample)>, SourceError> {
+        let mut texts = Texts::default();
+        self.select_head(matchers, |series| {
+            let last = series.last.filter(|last| last.at >= since && !is_stale(last.value))?;
+            // The labels are not kept: they are not asked for again.
+            (*series.source.name == *source).then(|| (texts.labels(&series.key), last))
+        })
     }
 
     fn check_selected(&self, series: usize) -> Result<(), SourceError> {

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::{Options, Storage, StorageError};
-use crate::sample::Sample;
+use crate::labels::Matcher;
+use crate::sample::{STALE, Sample};
 use crate::source::Source;
 
 const START: i64 = 1_700_000_000_000;
@@ -81,4 +82,29 @@ fn the_last_minutes_are_in_memory_after_a_restart_and_their_series_belong_to_who
     assert_eq!(found.len(), 2);
     assert_eq!(write(&storage, START).unwrap(), 2);
     assert_eq!(of(&storage), [("x".to_owned(), 2)]);
+}
+
+#[test]
+fn what_has_not_ended_is_told_of_the_source_that_sends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), Options::default(), START).unwrap();
+    let put = |source: &str, name: &str, at: i64, value: f64| {
+        let mut appender = storage.appender(source, START);
+        appender.add(&[("host", "h1"), ("name", name)], &[Sample { at, value }]);
+        appender.commit().unwrap();
+    };
+    for (source, name) in [("h1", "a"), ("h1", "ended"), ("h1", "old"), ("rules", "ratio")] {
+        put(source, name, START, 1.0);
+    }
+    put("h1", "a", START + 2, 2.0);
+    put("h1", "ended", START + 2, STALE);
+    put("rules", "ratio", START + 2, 2.0);
+    let names = |source: &str, since: i64| -> Vec<(String, i64)> {
+        let found = storage.unended(source, &[Matcher::equal("host", "h1")], since).unwrap();
+        let name = |labels: crate::Labels| labels.get("name").to_owned();
+        found.into_iter().map(|(labels, last)| (name(labels), last.at - START)).collect()
+    };
+    assert_eq!(names("h1", START + 1), [("a".to_owned(), 2)]);
+    assert_eq!(names("h1", START).len(), 2, "the old one too");
+    assert_eq!(names("rules", START), [("ratio".to_owned(), 2)]);
 }
