@@ -112,6 +112,11 @@ pub struct Series {
     pub labels: Labels,
     /// Its samples in the order of time.
     pub samples: Vec<Sample>,
+    /// How long before the end of its window the newest sample is of whatever its value at the last
+    /// step is made of, in milliseconds: of the series that is furthest behind, and of those that
+    /// have not ended with a marker. What only decides whether there is a value, as on the right of
+    /// `and`, is no part of it.
+    pub lag: Option<i64>,
 }
 
 /// How complete and how fresh the samples were that a query selected: the sum over its selectors,

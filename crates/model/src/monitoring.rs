@@ -439,9 +439,6 @@ pub struct Completeness {
     /// The time of the newest sample used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Timestamp>,
-    /// The newest sample of the series that is furthest behind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stalest: Option<Timestamp>,
     /// How old the newest sample was at the time that was asked about: of whatever the expression
     /// names, what is furthest behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]

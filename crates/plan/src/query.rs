@@ -88,6 +88,9 @@ pub struct Series {
     pub labels: BTreeMap<String, String>,
     /// Values by time, in order; what is missing is left out.
     pub points: Vec<(Timestamp, f64)>,
+    /// Of a range, how old the newest sample of whatever its last value is made of was at the end:
+    /// of what is furthest behind, and has not ended as told. None where nothing is behind.
+    pub lag: Option<Span>,
 }
 
 /// The answers to one planner's queries, by name; one that could not be had is a reason.

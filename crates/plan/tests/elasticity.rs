@@ -133,7 +133,7 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
             let known = loads[..minutes as usize].chunks_exact(5).enumerate();
             let time = |i: usize| Timestamp(trace.start + (i as i64 + 1) * 5 * MINUTE);
             let points = known.map(|(i, part)| (time(i), most(part))).collect();
-            let series = vec![Series { labels: Default::default(), points }];
+            let series = vec![Series { points, ..Series::default() }];
             let answer = Answer { series, ..Answer::default() };
             // And each minute of the coming hour on the days before.
             let then = (1..=7).map(|days| minutes as usize - days * DAY);

@@ -245,7 +245,7 @@ impl<'de> Visitor<'de> for ItemVisitor {
                 }
             }
         }
-        Ok(Item::Series(Series { labels, samples }))
+        Ok(Item::Series(Series { labels, samples, lag: None }))
     }
 }
 

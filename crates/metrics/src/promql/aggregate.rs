@@ -15,7 +15,7 @@ use super::evaluate::{Evaluation, Sink, misplaced};
 use super::functions::warn_of_quantile;
 use super::label_functions::{grouped, in_group};
 use super::plan::{Aggregation, Grouping, Node, operator_name};
-use super::rows::{ABSENT, Grid, Row, is_absent};
+use super::rows::{ABSENT, Grid, Lag, Row, is_absent};
 use super::statistics::{Mean, add, quantile};
 use crate::labels::Labels;
 
@@ -148,6 +148,7 @@ struct Folded {
     labels: Labels,
     drops_name: bool,
     accumulator: Accumulator,
+    lag: Lag,
 }
 
 /// Finds the group of labels.
@@ -195,18 +196,21 @@ fn fold(
                 held.add(grid.count * size_of::<Mean>() + 128)?;
                 places.all.insert(labels.clone(), groups.len());
                 let accumulator = Accumulator::of(operator, grid.count);
-                groups.push(Folded { labels, drops_name: false, accumulator });
+                let lag = Lag::default();
+                groups.push(Folded { labels, drops_name: false, accumulator, lag });
                 groups.len() - 1
             }
         };
         let group = &mut groups[place];
         group.drops_name |= row.drops_name;
         group.accumulator.add(&row.values);
+        group.lag.add(&row);
         Ok(())
     })?;
     groups.into_iter().try_for_each(|group| {
         let values = group.accumulator.finish(operator);
-        sink(Row { labels: group.labels, drops_name: group.drops_name, values })
+        let lag = group.lag.known();
+        sink(Row { labels: group.labels, drops_name: group.drops_name, values, lag })
     })
 }
 
@@ -254,7 +258,8 @@ fn quantiles(
                 *value = quantile(wanted[index], &mut members);
             }
         }
-        sink(Row { labels: group.labels, drops_name: group.drops_name, values })?;
+        let lag = Lag::of(group.members.iter().map(|row| &rows.rows[*row]));
+        sink(Row { labels: group.labels, drops_name: group.drops_name, values, lag })?;
     }
     Ok(())
 }

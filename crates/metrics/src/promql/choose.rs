@@ -10,7 +10,7 @@ use super::budget::Held;
 use super::evaluate::{Evaluation, Sink};
 use super::functions::number;
 use super::plan::{Aggregation, operator_name};
-use super::rows::{ABSENT, Grid, Row, is_absent};
+use super::rows::{ABSENT, Grid, Lag, Row, is_absent};
 use super::statistics::nan_last;
 use crate::labels::Labels;
 
@@ -56,7 +56,8 @@ pub(super) fn first(
     for place in order {
         let row = &rows.rows[place];
         if let Some(values) = chosen[place].take() {
-            sink(Row { labels: row.labels.clone(), drops_name: row.drops_name, values })?;
+            let (labels, drops_name, lag) = (row.labels.clone(), row.drops_name, row.lag);
+            sink(Row { labels, drops_name, values, lag })?;
         }
     }
     Ok(())
@@ -123,6 +124,7 @@ pub(super) fn count_values(
     for group in groups(&rows.rows, aggregation) {
         // A series mostly has few values, so that its last place is mostly the next one.
         let mut known: HashMap<u64, usize> = HashMap::new();
+        let lag = Lag::of(group.members.iter().map(|row| &rows.rows[*row]));
         for row in group.members.iter().map(|row| &rows.rows[*row]) {
             for (index, value) in row.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
                 let place = match known.get(&value.to_bits()) {
@@ -134,7 +136,7 @@ pub(super) fn count_values(
                         if place == next {
                             let values = vec![ABSENT; grid.count];
                             let drops_name = group.drops_name;
-                            counted.push(Row { labels, drops_name, values })?;
+                            counted.push(Row { labels, drops_name, values, lag })?;
                         }
                         known.insert(value.to_bits(), place);
                         place

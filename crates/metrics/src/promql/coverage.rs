@@ -37,6 +37,8 @@ impl Reach {
 #[derive(Default)]
 pub(super) struct Ledger {
     total: Coverage,
+    /// The [`super::Series::lag`] of what scalars are made of.
+    pub scalars: Option<i64>,
     intervals: Vec<i64>,
     /// Series with too few samples to tell their interval: counted last.
     open: Vec<Open>,
@@ -93,6 +95,11 @@ impl Ledger {
     /// Notes that a selector is through: the end of its window, and its newest sample there.
     pub fn close(&mut self, to: i64, newest: Option<i64>) {
         self.total.lag = self.total.lag.max(newest.map(|at| to - at));
+    }
+
+    /// Notes how far behind what a scalar is made of is.
+    pub fn note_scalar(&mut self, lag: Option<i64>) {
+        self.scalars = self.scalars.max(lag);
     }
 
     fn note_lived(

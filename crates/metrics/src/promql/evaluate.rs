@@ -13,7 +13,6 @@ use super::plan::{Bounds, Node, Plan};
 use super::rows::{Grid, Row, Rows, is_absent, merge, series_of, without_name};
 use super::{Answer, QueryError, QueryOptions, Series, Value};
 use super::{aggregate, binary, functions, selector, window};
-use crate::labels::Labels;
 use crate::sample::Sample;
 use crate::source::Source;
 
@@ -84,7 +83,7 @@ pub(super) fn range(
     let rows = match plan.kind {
         ValueType::Scalar => {
             let values = evaluation.scalar(&plan.root, &grid)?;
-            vec![Row { labels: Labels::default(), drops_name: false, values }]
+            vec![functions::bare(values)]
         }
         ValueType::Vector => named(evaluation.rows(&plan.root, &grid)?.rows)?,
         other => {
@@ -95,6 +94,9 @@ pub(super) fn range(
     };
     let mut series: Vec<Series> = rows.iter().map(|row| series_of(row, &grid)).collect();
     series.retain(|one| !one.samples.is_empty());
+    // A number from series may be in the value of any.
+    let scalars = evaluation.ledger.borrow().scalars;
+    series.iter_mut().for_each(|one| one.lag = one.lag.max(scalars));
     series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
     Ok(evaluation.answer(Value::Matrix(series)))
 }
@@ -199,7 +201,7 @@ impl<'a> Evaluation<'a> {
             }
             held.add(std::mem::size_of_val(one.samples))?;
             let labels = if one.drops_name { without_name(one.labels) } else { one.labels.clone() };
-            all.push(Series { labels, samples: one.samples.to_vec() });
+            all.push(Series { labels, samples: one.samples.to_vec(), lag: one.lag });
             Ok(())
         })?;
         all.sort_unstable_by(|a: &Series, b| a.labels.cmp(&b.labels));

@@ -7,7 +7,7 @@ use super::histogram;
 use super::label_functions;
 use super::over_time;
 use super::plan::{Invocation, Node};
-use super::rows::{ABSENT, Grid, Row, is_absent};
+use super::rows::{ABSENT, Grid, Lag, Row, is_absent};
 use super::statistics::nan_last;
 use super::window;
 use super::{dates, selector};
@@ -87,7 +87,7 @@ pub(super) fn argument(call: &Invocation, index: usize) -> Result<&Node, QueryEr
 
 /// A row without labels.
 pub(super) fn bare(values: Vec<f64>) -> Row {
-    Row { labels: Labels::default(), drops_name: false, values }
+    Row { labels: Labels::default(), drops_name: false, values, lag: None }
 }
 
 /// Applies a function to each value of a vector; it is given the index of the step.
@@ -237,7 +237,9 @@ pub(super) fn warn_of_range(evaluation: &Evaluation, call: &Invocation, grid: &G
 fn only_value(evaluation: &Evaluation, inner: &Node, grid: &Grid) -> Result<Vec<f64>, QueryError> {
     let mut found = vec![0usize; grid.count];
     let mut values = vec![f64::NAN; grid.count];
+    let mut lag = Lag::default();
     evaluation.stream(inner, grid, &mut |row| {
+        lag.add(&row);
         for (index, value) in row.values.iter().enumerate() {
             if !is_absent(*value) {
                 found[index] += 1;
@@ -246,6 +248,7 @@ fn only_value(evaluation: &Evaluation, inner: &Node, grid: &Grid) -> Result<Vec<
         }
         Ok(())
     })?;
+    evaluation.ledger.borrow_mut().note_scalar(lag.known());
     let one = |(count, value)| if count == 1 { value } else { f64::NAN };
     Ok(found.into_iter().zip(values).map(one).collect())
 }
@@ -282,7 +285,7 @@ fn absent(
         Node::Vector(selector) | Node::Range(selector, _) => labels_of(&selector.matchers),
         _ => Labels::default(),
     };
-    sink(Row { labels, drops_name: false, values })
+    sink(Row { labels, drops_name: false, values, lag: None })
 }
 
 /// The labels an absent series would surely have.
@@ -316,7 +319,7 @@ fn over_windows(
         };
         annotate(evaluation, call, one.labels, &parameters);
         let drops_name = one.drops_name || !keeps_name;
-        sink(Row { labels: one.labels.clone(), drops_name, values })
+        sink(Row { labels: one.labels.clone(), drops_name, values, lag: one.lag })
     })
 }
 

@@ -7,7 +7,7 @@ use super::QueryError;
 use super::evaluate::{Evaluation, Sink};
 use super::functions::{argument, number, warn_of_quantile};
 use super::plan::{Invocation, Node};
-use super::rows::{ABSENT, Grid, Row, Rows, is_absent};
+use super::rows::{ABSENT, Grid, Lag, Row, Rows, is_absent};
 use super::scan::Position;
 use crate::labels::Labels;
 
@@ -27,6 +27,13 @@ struct Bucket {
 struct Histogram {
     labels: Labels,
     buckets: Vec<(f64, usize)>,
+}
+
+impl Histogram {
+    /// See [`super::Series::lag`].
+    fn lag(&self, rows: &Rows) -> Option<i64> {
+        Lag::of(self.buckets.iter().map(|(_, row)| &rows.rows[*row]))
+    }
 }
 
 /// Hands on the rows of `histogram_quantile`, `histogram_quantiles` or `histogram_fraction`.
@@ -63,7 +70,8 @@ pub(super) fn stream(
                 let values = per_step(&histogram, &rows, grid, |buckets, index| {
                     fraction(lower[index], upper[index], buckets)
                 });
-                sink(Row { labels: histogram.labels, drops_name: true, values })?;
+                let lag = histogram.lag(&rows);
+                sink(Row { labels: histogram.labels, drops_name: true, values, lag })?;
             }
             Ok(())
         }
@@ -101,7 +109,8 @@ fn quantiles(
                 Some((name, value)) => histogram.labels.with(name, value),
                 None => histogram.labels.clone(),
             };
-            sink(Row { labels, drops_name: true, values: results })?;
+            let lag = histogram.lag(&rows);
+            sink(Row { labels, drops_name: true, values: results, lag })?;
         }
     }
     Ok(())

@@ -261,21 +261,17 @@ impl Match<'_> {
         let drops_name = self.operation.returns_bool || is_filter && inherited;
         let next = self.out.rows.len();
         let place = *self.places.entry((labels.clone(), drops_name)).or_insert(next);
+        let lag = many.and_then(|row| row.lag).max(one.and_then(|row| row.lag));
+        let new = Row { labels, drops_name, values, lag };
         if place == next {
-            return self.out.push(Row { labels, drops_name, values });
+            return self.out.push(new);
         }
         let row = &mut self.out.rows[place];
-        for (kept, value) in row.values.iter_mut().zip(&values) {
-            if is_absent(*value) {
-                continue;
-            }
-            if !is_absent(*kept) {
-                let text =
-                    "multiple matches for labels: grouping labels must ensure unique matches";
-                return Err(QueryError::Execution(text.to_owned()));
-            }
-            *kept = *value;
+        if row.meets(&new) {
+            let text = "multiple matches for labels: grouping labels must ensure unique matches";
+            return Err(QueryError::Execution(text.to_owned()));
         }
+        row.take(&new);
         Ok(())
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Row {
     pub drops_name: bool,
     /// One value per step, or [`ABSENT`].
     pub values: Vec<f64>,
+    /// See [`Series::lag`].
+    pub lag: Option<i64>,
 }
 
 impl Row {
@@ -69,6 +71,55 @@ impl Row {
     /// Whether it has no value at any step.
     pub fn is_empty(&self) -> bool {
         self.values.iter().all(|value| is_absent(*value))
+    }
+
+    /// Takes the values of a row that has the same labels, at the steps where it has some.
+    pub fn take(&mut self, other: &Row) {
+        self.lag = Lag::of([&*self, other]);
+        for (kept, value) in self.values.iter_mut().zip(&other.values) {
+            if !is_absent(*value) {
+                *kept = *value;
+            }
+        }
+    }
+
+    /// Whether both have a value at some step.
+    pub fn meets(&self, other: &Row) -> bool {
+        let mut pairs = self.values.iter().zip(&other.values);
+        pairs.any(|(kept, value)| !is_absent(*kept) && !is_absent(*value))
+    }
+}
+
+/// The [`Series::lag`] of what is made of several rows: that of those with a value at the last
+/// step. What has none there any more counts where none has.
+#[derive(Default)]
+pub(super) struct Lag {
+    present: bool,
+    lag: Option<i64>,
+}
+
+impl Lag {
+    /// That of these rows.
+    pub fn of<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Option<i64> {
+        let mut all = Lag::default();
+        rows.into_iter().for_each(|row| all.add(row));
+        all.known()
+    }
+
+    /// Counts one row more.
+    pub fn add(&mut self, row: &Row) {
+        let present = row.values.last().is_some_and(|value| !is_absent(*value));
+        self.lag = match (self.present, present) {
+            (true, false) => self.lag,
+            (false, true) => row.lag,
+            _ => self.lag.max(row.lag),
+        };
+        self.present |= present;
+    }
+
+    /// That of all that were counted.
+    pub fn known(&self) -> Option<i64> {
+        self.lag
     }
 }
 
@@ -102,7 +153,7 @@ pub(super) fn without_name(labels: &Labels) -> Labels {
 pub(super) fn series_of(row: &Row, grid: &Grid) -> Series {
     let present = row.values.iter().enumerate().filter(|(_, value)| !is_absent(**value));
     let samples = present.map(|(at, value)| Sample { at: grid.time(at), value: *value }).collect();
-    Series { labels: row.labels.clone(), samples }
+    Series { labels: row.labels.clone(), samples, lag: row.lag }
 }
 
 /// Joins rows of the same labels, which have to have values at different steps. Rows of which only
@@ -118,15 +169,10 @@ pub(super) fn merge(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
             continue;
         };
         let into: &mut Row = &mut merged[place];
-        for (kept, value) in into.values.iter_mut().zip(&row.values) {
-            if is_absent(*value) {
-                continue;
-            }
-            if !is_absent(*kept) {
-                return Err(duplicate(&row.labels));
-            }
-            *kept = *value;
+        if into.meets(&row) {
+            return Err(duplicate(&row.labels));
         }
+        into.take(&row);
     }
     Ok(merged)
 }
@@ -147,16 +193,11 @@ pub(super) fn join_nameless(rows: Vec<Row>) -> Vec<Row> {
             joined.push(row);
             continue;
         };
-        let mut pairs = into.values.iter().zip(&row.values);
-        if pairs.any(|(kept, value)| !is_absent(*kept) && !is_absent(*value)) {
+        if into.meets(&row) {
             joined.push(row);
             continue;
         }
-        for (kept, value) in into.values.iter_mut().zip(&row.values) {
-            if !is_absent(*value) {
-                *kept = *value;
-            }
-        }
+        into.take(&row);
         into.labels = without_name(&into.labels);
     }
     joined

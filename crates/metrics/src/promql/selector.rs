@@ -23,11 +23,7 @@ pub(super) fn points(
     grid: &Grid,
     sink: Sink,
 ) -> Result<(), QueryError> {
-    newest(evaluation, selector, grid, &mut |labels, samples| {
-        let row = |values| Row { labels: labels.clone(), drops_name: false, values };
-        let found = at_steps(evaluation.lookback, selector, grid, samples, |sample| sample.value);
-        found.map_or(Ok(()), |values| sink(row(values)))
-    })
+    newest(evaluation, selector, grid, (false, |sample| sample.value), sink)
 }
 
 /// As [`points`], with the time of the sample in seconds in place of its value.
@@ -37,26 +33,33 @@ pub(super) fn times(
     grid: &Grid,
     sink: Sink,
 ) -> Result<(), QueryError> {
-    let seconds = |sample: &Sample| sample.at as f64 / 1e3;
-    newest(evaluation, selector, grid, &mut |labels, samples| {
-        let row = |values| Row { labels: labels.clone(), drops_name: true, values };
-        let found = at_steps(evaluation.lookback, selector, grid, samples, seconds);
-        found.map_or(Ok(()), |values| sink(row(values)))
-    })
+    newest(evaluation, selector, grid, (true, |sample| sample.at as f64 / 1e3), sink)
 }
 
 fn newest(
     evaluation: &Evaluation,
     selector: &Selector,
     grid: &Grid,
-    visit: Visit,
+    (drops_name, pick): (bool, fn(&Sample) -> f64),
+    sink: Sink,
 ) -> Result<(), QueryError> {
     let first = selector.shift.apply(grid.start);
     let last = selector.shift.apply(grid.end());
     let step = if selector.shift.fixed.is_some() { 0 } else { grid.step };
     let reach = Reach::Points(Grid { start: first, step, count: grid.count });
     let window = (first.saturating_sub(evaluation.lookback), last);
-    each(evaluation, selector, window, reach, visit)
+    each(evaluation, selector, window, reach, &mut |labels, samples| {
+        let found = at_steps(evaluation.lookback, selector, grid, samples, pick);
+        let lag = lag(samples, last);
+        let row = |values| Row { labels: labels.clone(), drops_name, values, lag };
+        found.map_or(Ok(()), |values| sink(row(values)))
+    })
+}
+
+/// How long before the end of its window the newest sample of a series is; none where the series
+/// ended with a marker.
+pub(super) fn lag(samples: &[Sample], to: i64) -> Option<i64> {
+    samples.last().filter(|sample| !is_stale(sample.value)).map(|sample| to - sample.at)
 }
 
 /// None where no step has a value.
@@ -65,7 +68,7 @@ fn at_steps(
     selector: &Selector,
     grid: &Grid,
     samples: &[Sample],
-    pick: impl Fn(&Sample) -> f64,
+    pick: fn(&Sample) -> f64,
 ) -> Option<Vec<f64>> {
     if samples.is_empty() {
         return None;
@@ -81,7 +84,7 @@ fn at_steps(
         let sample = next.checked_sub(1).map(|last| &samples[last]);
         let fresh = sample.filter(|s| !is_stale(s.value) && s.at > at.saturating_sub(lookback));
         any |= fresh.is_some();
-        values.push(fresh.map_or(ABSENT, &pick));
+        values.push(fresh.map_or(ABSENT, pick));
     }
     any.then_some(values)
 }

@@ -55,6 +55,8 @@ pub(super) struct Windowed<'s> {
     /// Without staleness markers.
     pub samples: &'s [Sample],
     pub frame: Frame,
+    /// See [`super::Series::lag`].
+    pub lag: Option<i64>,
 }
 
 type Visit<'v> = &'v mut dyn FnMut(Windowed) -> Result<(), QueryError>;
@@ -84,13 +86,14 @@ fn of_selector(
     let bounds = (frame.start(0), frame.end(grid.count.saturating_sub(1)));
     let mut kept: Vec<Sample> = Vec::new();
     selector::each(evaluation, selector, bounds, Reach::Samples, &mut |labels, samples| {
+        let lag = selector::lag(samples, bounds.1);
         let mut samples = samples;
         if samples.iter().any(|sample| is_stale(sample.value)) {
             kept.clear();
             kept.extend(samples.iter().filter(|sample| !is_stale(sample.value)));
             samples = &kept;
         }
-        visit(Windowed { labels, drops_name: false, samples, frame })
+        visit(Windowed { labels, drops_name: false, samples, frame, lag })
     })
 }
 
@@ -121,7 +124,7 @@ fn of_subquery(
         let present = row.values.iter().enumerate().filter(|(_, value)| !is_absent(**value));
         samples.extend(present.map(|(at, value)| Sample { at: inner.time(at), value: *value }));
         let (labels, drops_name) = (&row.labels, row.drops_name);
-        visit(Windowed { labels, drops_name, samples: &samples, frame })
+        visit(Windowed { labels, drops_name, samples: &samples, frame, lag: row.lag })
     };
     if subquery.inner.has_union() {
         let rows = evaluation.rows(&subquery.inner, &inner)?;

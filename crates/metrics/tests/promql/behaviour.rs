@@ -54,6 +54,57 @@ fn a_full_window_is_seen_in_full() {
     assert_eq!(counts(&points.coverage), (1, 11, 11));
 }
 
+/// How far behind each series of an answer is at the end of ten minutes, by its `d`.
+fn lags(memory: &Memory, query: &str, end: i64) -> Vec<(String, Option<i64>)> {
+    let options = QueryOptions::default();
+    let found = promql::range(memory, query, end - 10 * MINUTE, end, 15_000, &options).unwrap();
+    let Value::Matrix(all) = found.value else { panic!("no matrix") };
+    all.iter().map(|one| (one.labels.get("d").to_owned(), one.lag)).collect()
+}
+
+#[test]
+fn what_fell_silent_is_told_of_what_is_made_of_it() {
+    let mut memory = Memory::default();
+    let of = |d: &'static str, i: &'static str| [("__name__", "x"), ("d", d), ("i", i)];
+    filled(&mut memory, &of("solo", "0"), 0, 60 * MINUTE);
+    filled(&mut memory, &of("web", "0"), 0, 60 * MINUTE);
+    filled(&mut memory, &of("web", "1"), 0, 58 * MINUTE);
+    // Silent for longer than is looked back, and ended as told: no value is made of these now.
+    filled(&mut memory, &of("solo", "1"), 0, 54 * MINUTE);
+    filled(&mut memory, &of("solo", "2"), 0, 58 * MINUTE);
+    marker(&mut memory, &of("solo", "2"), 58 * MINUTE + 15_000);
+    let told = |query: &str, expected: &[(&str, i64)]| {
+        let pair = |(d, minutes): &(&str, i64)| ((*d).to_owned(), Some(minutes * MINUTE));
+        let expected: Vec<_> = expected.iter().map(pair).collect();
+        assert_eq!(lags(&memory, query, 60 * MINUTE), expected, "{query}");
+    };
+    let each = [("solo", 0), ("web", 2)];
+    for query in [
+        "avg by (d) (x)",
+        "sum by (d) (rate(x[5m]))",
+        "quantile by (d) (0.5, x)",
+        "max by (d) (max_over_time(x[30s:15s]))",
+        "max_over_time(sum by (d) (x)[5m:15s])",
+        "sum by (d) (x) / on (d) count by (d) (x{i='0'})",
+        "count by (d) (x{i='0'}) + on (d) sum by (d) (-x)",
+        "label_replace(sum by (d) (x), 'e', '1', '', '')",
+        "sum by (d) (x) or sum by (d) (x{i='0'})",
+        "sum by (d) (x) and on () x{d='web', i='0'}",
+        "sum by (d) (timestamp(x))",
+    ] {
+        told(query, &each);
+    }
+    told("sum(x)", &[("", 2)]);
+    // What is asked of the past is as old as it was then.
+    told("avg by (d) (x offset 3m)", &[("solo", 3), ("web", 0)]);
+    // A number, and one side that is of all, is in the value of each.
+    told("sum by (d) (x{i='0'}) / scalar(sum(x))", &[("solo", 2), ("web", 2)]);
+    told("sum by (d) (x{i='0'}) / on () group_left sum(x)", &[("solo", 2), ("web", 2)]);
+    // Nothing of it has a value any more: it is as old as what it was made of.
+    told("sum by (d) (x{d='solo', i='1'})", &[("solo", 6)]);
+    assert_eq!(lags(&memory, "vector(1)", 60 * MINUTE), [(String::new(), None)]);
+}
+
 #[test]
 fn silence_is_missed_and_an_end_is_not() {
     let mut memory = Memory::default();

@@ -126,6 +126,7 @@ fn hosts(count: usize) -> Result<Arc<Answer>, Reason> {
     let of = |n: usize| Series {
         labels: [("host".to_owned(), format!("h{n}"))].into(),
         points: vec![(T, 1.0)],
+        lag: None,
     };
     let count = count as u64;
     let completeness =
@@ -336,7 +337,11 @@ fn of_hosts(hosts: &[Known], unfiltered: bool) -> Result<Arc<Answer>, Reason> {
     let seen = |(n, known): (usize, &Known)| {
         let there = *known == Known::Bad || (unfiltered && *known == Known::Good);
         let labels = [("host".to_owned(), format!("h{n}"))].into();
-        there.then(|| Series { labels, points: vec![(T, f64::from(*known == Known::Bad))] })
+        there.then(|| Series {
+            labels,
+            points: vec![(T, f64::from(*known == Known::Bad))],
+            lag: None,
+        })
     };
     let series: Vec<Series> = hosts.iter().enumerate().filter_map(seen).collect();
     let seen = hosts.iter().filter(|known| **known != Known::Nothing).count() as u64;

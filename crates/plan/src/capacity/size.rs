@@ -310,7 +310,7 @@ mod tests {
     fn series(values: &[f64]) -> Series {
         let labels = [("deployment", "shop.prod"), ("release", "shop-1")];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Series { labels, points: values.iter().map(|value| (NOW, *value)).collect() }
+        Series { labels, points: values.iter().map(|value| (NOW, *value)).collect(), lag: None }
     }
 
     /// What is said where an instance used these, once every ten minutes for a week.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use atoll_model::centre::Measured;
+use atoll_model::monitoring::Completeness;
 use atoll_model::{Policy, Reason, Span, Timestamp};
 
 use crate::query::{Answer, Answers, Period, Query, Series};
@@ -103,13 +104,15 @@ fn sound(
     if now.since(at) > FRESH {
         return Err(format!("was last measured {} ago", now.since(at).rough()));
     }
-    let of = answer.completeness;
-    if let Some(newest) = of.newest.filter(|newest| at.since(*newest) > FRESH) {
-        return Err(format!("was last measured {} ago", now.since(newest).rough()));
+    let late = |lag: &Span| *lag > FRESH;
+    let carried_on = carried_on(&answer.completeness, now).filter(late);
+    // What fell silent may be no part of this value.
+    if let Some(lag) = carried_on.filter(|_| series.lag.as_ref().is_none_or(late)) {
+        return Err(format!("was last measured {} ago", lag.rough()));
     }
     let last = series.points.iter().rev();
     let same = last.take_while(|(_, other)| other.to_bits() == value.to_bits()).count();
-    let old = of.stalest.is_some_and(|stalest| at.since(stalest) > FRESH);
+    let old = series.lag.as_ref().is_some_and(late);
     if old && same >= STALE {
         return Err("may be old: some of what it is made of is measured no more".to_owned());
     }
@@ -128,6 +131,15 @@ fn sound(
         return Err(format!("has stood still for {}: it may be frozen", Span(still)));
     }
     Ok(value)
+}
+
+/// How old what is only carried on is, at the time that the expression asks about. Of what another
+/// server answers only the time of the newest sample is known.
+fn carried_on(of: &Completeness, now: Timestamp) -> Option<Span> {
+    match of.lag {
+        Some(_) => of.carried_on(),
+        None => of.newest.map(|newest| now.since(newest)),
+    }
 }
 
 /// Whether what moved all the time does so no more, by how many points at the end are the same.
@@ -197,11 +209,52 @@ mod tests {
         let mut old = Answer::default();
         old.completeness.newest = Some(NOW - Span::seconds(120));
         assert!(told(&moving, &old).unwrap_err().contains("2m ago"));
-        let mut partly = Answer::default();
-        partly.completeness.stalest = Some(NOW - Span::seconds(120));
-        assert_eq!(told(&moving, &partly), Ok(39.0));
+        let lag = Some(Span::seconds(120));
+        let fresh = Answer::default();
+        assert_eq!(told(&Series { lag, ..moving.clone() }, &fresh), Ok(39.0));
         let carried = series((0..40).map(|i| f64::from(i.min(30))));
-        assert!(told(&carried, &partly).unwrap_err().contains("old"));
-        assert_eq!(told(&carried, &Answer::default()), Ok(30.0));
+        assert!(told(&Series { lag, ..carried.clone() }, &fresh).unwrap_err().contains("old"));
+        assert_eq!(told(&carried, &fresh), Ok(30.0));
+    }
+
+    #[test]
+    fn what_is_asked_of_the_past_is_as_old_as_it_was_then() {
+        let moving = series((0..40).map(f64::from));
+        let of = |lag, interval| {
+            let mut answer = Answer::default();
+            answer.completeness.newest = Some(NOW - Span::seconds(3_600));
+            answer.completeness.lag = Some(Span::seconds(lag));
+            answer.completeness.interval = Some(Span::seconds(interval));
+            told(&moving, &answer)
+        };
+        assert_eq!(of(2, 15), Ok(39.0), "offset 1h");
+        assert!(of(62, 15).unwrap_err().contains("1m2s ago"));
+        assert_eq!(of(62, 60), Ok(39.0), "it comes no more often");
+        let mut answer = Answer::default();
+        answer.completeness.lag = Some(Span::seconds(720));
+        let own = |lag| Series { lag: Some(Span::seconds(lag)), ..moving.clone() };
+        assert_eq!(told(&own(2), &answer), Ok(39.0), "of `a or b`, b fell silent");
+        assert!(told(&own(720), &answer).unwrap_err().contains("12m ago"));
+    }
+
+    #[test]
+    fn what_died_of_one_says_nothing_of_another() {
+        let policy: Policy = serde_json::from_value(serde_json::json!({
+            "subjects": { "kind": "Deployment" },
+            "values": [{ "name": "l", "query": "x", "steady": true }],
+            "when": "values.l > 1",
+            "action": "rollBack",
+        }))
+        .unwrap();
+        let of = |name: &str, lag: u64| Series {
+            labels: [("deployment".to_owned(), name.to_owned())].into(),
+            lag: Some(Span::seconds(lag)),
+            ..series((0..40).map(|_| 7.0))
+        };
+        let answer = Answer { series: vec![of("solo", 2), of("web", 120)], ..Answer::default() };
+        let answers: Answers = [("l".to_owned(), Ok(std::sync::Arc::new(answer)))].into();
+        let values = Values::of(&policy, &answers, NOW);
+        assert_eq!(values.about("solo").unwrap()["l"], 7.0);
+        assert!(values.about("web").unwrap_err().contains("may be old"));
     }
 }

@@ -245,6 +245,7 @@ mod tests {
         let series = ["web.dev.0", "web.dev.1"].map(|name| Series {
             labels: [("instance".to_owned(), name.to_owned())].into(),
             points: (0..240).map(|i| (Timestamp(i * 15_000 + 15_000), 1.0)).collect(),
+            lag: None,
         });
         let answer = Answer { series: series.into(), ..Answer::default() };
         let answers: Answers = [(asked.name.clone(), Ok(Arc::new(answer)))].into();

@@ -234,7 +234,7 @@ mod tests {
         });
         let mut points: Vec<_> = points.collect();
         points.reverse();
-        let series = vec![Asked { labels: BTreeMap::new(), points }];
+        let series = vec![Asked { points, ..Asked::default() }];
         Answer { series, ..Answer::default() }
     }
 

@@ -300,6 +300,7 @@ mod tests {
         Series {
             labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             points: minutes.map(|minute| (Timestamp(minute * 60_000), 1.0)).collect(),
+            lag: None,
         }
     }
 

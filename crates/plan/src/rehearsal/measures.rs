@@ -172,7 +172,7 @@ impl Measures {
         if let Some(factor) = self.as_signal(world, deployment, signal) {
             points.iter_mut().for_each(|(_, value)| *value *= factor);
         }
-        Ok(Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() })
+        Ok(Answer { series: vec![Series { points, ..Series::default() }], ..Answer::default() })
     }
 
     /// By how much the load is multiplied to be what a signal says; none where the load is that.
@@ -208,7 +208,7 @@ impl Measures {
             Some((at, most))
         };
         let points = times.take_while(|at| *at <= to).filter_map(known).collect();
-        Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() }
+        Answer { series: vec![Series { points, ..Series::default() }], ..Answer::default() }
     }
 
     /// What the planner of peaks asks: of the past, and of now, each of one deployment.
@@ -309,6 +309,6 @@ fn nothing() -> Answer {
 }
 
 fn one(point: (Timestamp, f64)) -> Answer {
-    let series = vec![Series { labels: BTreeMap::new(), points: vec![point] }];
+    let series = vec![Series { points: vec![point], ..Series::default() }];
     Answer { series, ..Answer::default() }
 }

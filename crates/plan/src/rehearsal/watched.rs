@@ -61,13 +61,13 @@ pub(super) fn answer(
             used.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>()
         };
         if matches!(value, Value::One) {
-            series.push(Series { labels: labels(release), points: own });
+            series.push(Series { labels: labels(release), points: own, lag: None });
             if is_new && !before.is_empty() {
-                series.push(Series { labels: labels(&old), points: before });
+                series.push(Series { labels: labels(&old), points: before, lag: None });
             }
         } else {
             let points = before.into_iter().chain(own).collect();
-            series.push(Series { labels: labels(release), points });
+            series.push(Series { labels: labels(release), points, lag: None });
         }
     }
     Answer { series, ..Answer::default() }

@@ -2,7 +2,6 @@
 //! that grows takes what is meant to run past what the month has left.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use atoll_model::{Autoscaler, Budget, Snapshot, Write};
@@ -84,7 +83,7 @@ fn constant(load: f64, period: Period) -> Answer {
             times.take_while(|at| *at <= to).map(|at| (at, load)).collect()
         }
     };
-    Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() }
+    Answer { series: vec![Series { points, ..Series::default() }], ..Answer::default() }
 }
 
 /// **Property:** whatever the loads, whoever scales, and whenever the server is restarted.

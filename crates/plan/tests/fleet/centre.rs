@@ -114,7 +114,7 @@ impl Play {
                 Some((time, value + (time.0 % 7_919) as f64 * 1e-9))
             });
             let labels = [("deployment".to_owned(), "web.prod".to_owned())].into();
-            let series = vec![Series { labels, points: points.collect() }];
+            let series = vec![Series { labels, points: points.collect(), lag: None }];
             Answer { series, ..Answer::default() }
         };
         self.sim.metrics.insert("load".to_owned(), Box::new(answer));

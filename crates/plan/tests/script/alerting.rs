@@ -295,6 +295,7 @@ fn answers(series: Vec<(Labels, f64)>, missing: u64) -> Box<dyn Fn(Period) -> An
         let one = |(labels, value): &(Labels, f64)| Series {
             labels: labels.clone(),
             points: vec![(at, *value)],
+            lag: None,
         };
         let completeness = Completeness {
             series: count,

@@ -158,7 +158,11 @@ impl Script {
                     let moves = if *still { 0.0 } else { (time.0 % 7_919) as f64 * 1e-9 };
                     Some((*time, (*value)? + moves))
                 });
-                Series { labels: [(key.into(), value.into())].into(), points: points.collect() }
+                Series {
+                    labels: [(key.into(), value.into())].into(),
+                    points: points.collect(),
+                    lag: None,
+                }
             });
             Answer { series: series.collect(), ..Answer::default() }
         };

@@ -235,5 +235,5 @@ fn answer(known: &[(Timestamp, Option<f64>)], mean: Option<Span>, period: Period
             times.take_while(|time| *time <= to).filter_map(at).collect()
         }
     };
-    Answer { series: vec![Series { labels: BTreeMap::new(), points }], ..Answer::default() }
+    Answer { series: vec![Series { points, ..Series::default() }], ..Answer::default() }
 }

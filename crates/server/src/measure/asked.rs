@@ -245,14 +245,16 @@ fn answer_of(found: promql::Answer) -> query::Answer {
     query::Answer { series: series_of(found.value), completeness }
 }
 
+fn span(long: i64) -> Span {
+    Span(u64::try_from(long).unwrap_or(0))
+}
+
 fn completeness(of: &promql::Coverage) -> Completeness {
-    let span = |long: i64| Span(u64::try_from(long).unwrap_or(0));
     Completeness {
         series: of.series,
         expected: of.expected,
         seen: of.seen,
         newest: of.newest.map(Timestamp),
-        stalest: of.stalest.map(Timestamp),
         lag: of.lag.map(span),
         interval: of.interval.map(span),
     }
@@ -319,7 +321,7 @@ fn series_of(value: Value) -> Vec<query::Series> {
     match value {
         Value::Scalar(sample) => {
             let points = vec![(Timestamp(sample.at), sample.value)];
-            vec![query::Series { labels: BTreeMap::new(), points }]
+            vec![query::Series { points, ..query::Series::default() }]
         }
         Value::String { .. } => Vec::new(),
         Value::Vector(all) => all
@@ -327,6 +329,7 @@ fn series_of(value: Value) -> Vec<query::Series> {
             .map(|(labels, sample)| query::Series {
                 labels: pairs(labels),
                 points: vec![(Timestamp(sample.at), sample.value)],
+                lag: None,
             })
             .collect(),
         Value::Matrix(all) => all
@@ -334,6 +337,7 @@ fn series_of(value: Value) -> Vec<query::Series> {
             .map(|series| query::Series {
                 labels: pairs(&series.labels),
                 points: series.samples.iter().map(|s| (Timestamp(s.at), s.value)).collect(),
+                lag: series.lag.map(span),
             })
             .collect(),
     }

@@ -280,11 +280,15 @@ impl Remote {
             }
         };
         promql::check(&ask.query)?;
-        let value = self.fetch(path, &form).await?;
+        let mut value = self.fetch(path, &form).await?;
         let at = match ask.period {
             Period::At(at) | Period::Range(_, at, _) => at,
         };
         let coverage = self.coverage(&ask.query, at).await?;
+        if let Value::Matrix(all) = &mut value {
+            // Which of them that is made of which series, the other server does not say.
+            all.iter_mut().for_each(|one| one.lag = coverage.stalest.map(|newest| at - newest));
+        }
         Ok(Answer { value, coverage, warnings: Vec::new(), infos: Vec::new() })
     }
 

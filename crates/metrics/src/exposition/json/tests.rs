@@ -39,7 +39,7 @@ fn values_are_written_as_prometheus_does_and_read_back() {
     );
     let samples = vec![Sample { at: 0, value: 0.5 }, Sample { at: 15_000, value: f64::INFINITY }];
     there_and_back(
-        Value::Matrix(vec![Series { labels, samples }]),
+        Value::Matrix(vec![Series { labels, samples, lag: None }]),
         concat!(
             r#"{"resultType":"matrix","result":["#,
             r#"{"metric":{"__name__":"up","job":"a\\b"},"values":[[0,"0.5"],[15,"+Inf"]]}]}"#,
