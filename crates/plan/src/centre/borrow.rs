@@ -1,14 +1,17 @@
 //! Whose instances are given up for a deployment that finds no room: of what is not of the core
 //! tier, the largest whose number a person keeps, or else the largest whose autoscaler acts. Of
-//! that the most it may keep becomes less; its number is the autoscaler's own.
+//! that the most it may keep becomes less; its number is the autoscaler's own. Nothing is taken of
+//! what a policy asks more for.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use atoll_model::centre::action::{Change, What};
-use atoll_model::{Any, Autoscaler, Deployment, Object, Reason, Write};
+use atoll_model::centre::ActMode;
+use atoll_model::centre::action::{Change, Direction, What};
+use atoll_model::{Any, Autoscaler, Deployment, Object, Policy, Reason, Write};
 
 use super::action::{Deed, application, deed, lower};
+use super::subject::Subject;
 use crate::{Context, edit, elasticity, instances, peak};
 
 /// Works out what is written.
@@ -50,6 +53,21 @@ fn may_lend(cx: &Context, to: &Object<Deployment>, of: &Object<Deployment>) -> b
         && of.name() != to.name()
         && !core
         && !of.meta.deleting()
+        && !wants_more(cx, of)
+}
+
+/// Whether a policy asks for more of a deployment: nothing is taken from it then. One that cannot
+/// tell asks for nothing, or nobody would lend where load is not measured.
+fn wants_more(cx: &Context, of: &Object<Deployment>) -> bool {
+    let id = format!("deployment/{}", of.name());
+    let Some(subject) = Subject::find(cx.world, &id) else { return false };
+    let mut policies = cx.world.all::<Policy>().filter(|policy| !policy.spec.off);
+    policies.any(|policy| {
+        let (spec, mut standing) = (&policy.spec, policy.status.standing.iter());
+        spec.action.direction() == Direction::Up
+            && spec.mode_for(subject.environment(), subject.tier()) != ActMode::Observe
+            && standing.any(|one| one.subject == id && one.votes())
+    })
 }
 
 struct Lender<'a> {
