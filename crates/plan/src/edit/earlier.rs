@@ -10,9 +10,9 @@ use atoll_model::{Any, Config, Deployment, Object};
 /// An earlier form of an object as it is gone back to; none where it was not reached, or was meant
 /// to be what the present one is. `present` is none where the object is gone.
 pub fn earlier(present: Option<&Any>, past: &Any) -> Option<Any> {
-    let reached = reached(past)?;
-    let Some(present) = present else { return Some(reached) };
+    let Some(present) = present else { return reached(past) };
     let now = meant(present);
+    let reached = reached(past).or_else(|| on_the_way(past, &now))?;
     let same_labels = now.meta().labels == reached.meta().labels;
     if now.same_spec(&reached) && same_labels {
         return None;
@@ -48,6 +48,15 @@ fn reached(any: &Any) -> Option<Any> {
         Any::Config(c) => (c.status.version > 0).then(|| saying(c, &c.status.live)),
         other => Some(other.clone()),
     }
+}
+
+/// The target as it was while a deployment was on its way to the release that is meant now: what
+/// was edited then is taken back, and not that release.
+fn on_the_way(past: &Any, now: &Any) -> Option<Any> {
+    let (Any::Deployment(past), Any::Deployment(now)) = (past, now) else { return None };
+    let to = past.heading_for();
+    let same = past.status.rollout.is_some() && to == now.spec.release;
+    same.then(|| Any::Deployment(Arc::new(past.with_target(to))))
 }
 
 /// A configuration with another content, and nothing under way.
@@ -113,6 +122,23 @@ mod tests {
         let newer = settled(4, None, "web-2");
         assert_eq!(back(&newer, &four), Some((4, Some("web-1".to_owned()))));
         assert_eq!(target(earlier(None, &two)), Some((2, Some("web-1".to_owned()))));
+    }
+
+    #[test]
+    fn a_number_that_was_changed_in_a_rollout_goes_back_without_it() {
+        let rolling = json!({
+            "phase": "rolling", "release": "web-1", "lastGood": "web-1",
+            "rollout": {
+                "to": "web-2", "since": "1970-01-01T00:00:00Z",
+                "progressAt": "1970-01-01T00:00:00Z",
+            },
+        });
+        let spec = json!({ "application": "web", "environment": "lab", "instances": 5 });
+        let rolling = object("Deployment", json!({}), spec, rolling);
+        let back = |present: &Any| target(earlier(Some(present), &rolling));
+        assert_eq!(back(&settled(6, None, "web-2")), Some((5, None)));
+        assert_eq!(back(&settled(5, None, "web-2")), None, "the rollout itself goes back further");
+        assert_eq!(back(&settled(6, None, "web-3")), None);
     }
 
     #[test]
