@@ -111,6 +111,14 @@ pub(super) fn peaks(
             continue;
         }
         let factor = super::about::peak::times(&today.world, declared, row);
+        if within && factor.is_none() {
+            assumed.push(format!(
+                "peak/{} brings {deployment} no load: what is usual of it is not known (atoll \
+                 rehearse peak/{} plays what it is expected to bring)",
+                declared.name(),
+                declared.name()
+            ));
+        }
         all.extend(factor.filter(|_| within).map(|factor| (declared, row, factor)));
     }
     // What is measured now may be that of a peak which is there, and goes when that ends.
