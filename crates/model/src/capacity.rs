@@ -60,6 +60,9 @@ pub struct CapacityStatus {
     /// The load now, of all instances together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
+    /// The same of the last minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_now: Option<f64>,
     /// So many instances serve.
     #[serde(default)]
     pub ready: u32,

@@ -124,16 +124,10 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         releases = carried::learn(&releases, &release, each, kept(cx, subject), cx.now);
     }
     let (each, known) = carried::each(spec, declared, &releases, of.release.as_deref());
-    // Whether there is enough is told by what is now: a sudden rise is told of at once, and what
-    // has fallen is no more than there is for it, however much the mean looks back on.
     let can = f64::from(of.ready) * each;
     // One value nobody believes is in the mean for as long as that looks back.
     let load = mean.or(latest.filter(|_| said.is_some()));
-    let load = match (load, latest) {
-        (Some(mean), Some(now)) if now > can => Some(now.max(mean)),
-        (Some(mean), Some(now)) if mean > can => Some(now),
-        (mean, _) => mean,
-    };
+    let load = load.map(|load| present(load, latest, can));
     let count = |load: f64| decide::whole(load / each * (1.0 + spec.buffer));
     let (mut days, mut method, mut forecast_at) =
         (stored.days.clone(), stored.method.clone(), stored.forecast_at);
@@ -151,6 +145,7 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
         known,
         releases,
         load: load.map(decide::round),
+        load_now: latest.map(decide::round),
         ready: of.ready,
         needed,
         days,
@@ -162,6 +157,16 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     status.reasons = judge(subject, &mut status);
     status.reasons.extend(unbelieved(subject, said, load, one));
     status
+}
+
+/// The load there is to be enough for, by its mean and that of the last minute: a sudden rise is told
+/// of at once, and what has fallen is no more than `can` be carried, however far the mean looks back.
+pub(crate) fn present(mean: f64, latest: Option<f64>, can: f64) -> f64 {
+    match latest {
+        Some(now) if now > can => now.max(mean),
+        Some(now) if mean > can => now,
+        _ => mean,
+    }
 }
 
 /// What is said of the load and not gone by.
@@ -299,7 +304,7 @@ fn is_news(old: &CapacityStatus, new: &CapacityStatus) -> bool {
     let other = (&old.load, old.ready, old.needed, &old.releases)
         != (&new.load, new.ready, new.needed, &new.releases);
     // What people work out more by is never long behind what is.
-    let moved = has_moved(old.load, new.load);
+    let moved = has_moved(old.load, new.load) || has_moved(old.load_now, new.load_now);
     let counts = |status: &CapacityStatus| (status.ready, status.needed);
     seen(old) != seen(new) || moved || counts(old) != counts(new) || (late && other)
 }

@@ -42,6 +42,9 @@ impl Default for Ask {
     }
 }
 
+/// More times the load than that is no supposition.
+pub const MOST_TIMES: f64 = 1e6;
+
 /// Answers a question.
 pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     let world = cx.world;
@@ -69,7 +72,7 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     let mut unplaced = 0;
     for row in &mut rows {
         row.placed = place(world, &row.deployment, row.missing, &mut hosts);
-        unplaced += row.missing - row.placed;
+        unplaced = u32::saturating_add(unplaced, row.missing - row.placed);
     }
     let environment = |row: &CapacityRow| {
         world.get::<Deployment>(&row.deployment).map(|of| of.spec.environment.clone())
@@ -87,7 +90,8 @@ pub fn ask(cx: &Context, ask: &Ask) -> CapacityReport {
     let unknown = undeclared.iter().chain(unmeasured);
     let lose: Vec<LossRow> =
         unknown.filter_map(|name| loss(world, name, ask, &mut hosts)).collect();
-    unplaced += lose.iter().map(|row| row.lost - row.placed).sum::<u32>();
+    let lost = lose.iter().map(|row| row.lost - row.placed);
+    unplaced = lost.fold(unplaced, u32::saturating_add);
     CapacityReport { deployments: rows, environments, fleet, zones, unplaced, undeclared, lose }
 }
 
@@ -123,7 +127,8 @@ fn undeclared(world: &Snapshot, ask: &Ask) -> Vec<String> {
 
 /// Several deployments as one. What is not measured counts neither as serving nor as unused.
 fn together(rows: &[&CapacityRow]) -> GroupRow {
-    let sum = |of: fn(&CapacityRow) -> u32| rows.iter().map(|row| of(row)).sum::<u32>();
+    let sum =
+        |of: fn(&CapacityRow) -> u32| rows.iter().map(|row| of(row)).fold(0, u32::saturating_add);
     let known = || rows.iter().filter_map(|row| Some((*row, row.load?)));
     let left: u32 = known().map(|(row, _)| row.left).sum();
     let used: f64 = known().map(|(row, load)| load / row.each).sum();
@@ -215,7 +220,7 @@ fn loads(world: &Snapshot, now: Timestamp, ask: &Ask) -> BTreeMap<String, f64> {
             let declared = declared.filter_map(|(_, row)| row.expected);
             let highest = days.chain(declared).max_by(f64::total_cmp);
             let peak = highest.filter(|_| ask.peak);
-            Some((name.to_owned(), peak.or(capacity.status.load)?))
+            Some((name.to_owned(), peak.or_else(|| present_load(world, capacity))?))
         })
         .collect();
     let meant = |name: &str| is_meant(world, ask.of.as_deref(), name);
@@ -243,6 +248,14 @@ fn loads(world: &Snapshot, now: Timestamp, ask: &Ask) -> BTreeMap<String, f64> {
         loads.retain(|name, load| unmeasured.get(name) != Some(load));
     }
     loads
+}
+
+/// The load of now, beside what serves now: what was told of it may be of more instances.
+fn present_load(world: &Snapshot, capacity: &Object<Capacity>) -> Option<f64> {
+    let status = &capacity.status;
+    let ready = world.get::<Deployment>(capacity.name()).map_or(0, |of| of.status.ready);
+    let can = status.each.map_or(f64::INFINITY, |each| f64::from(ready) * each);
+    Some(super::present(status.load?, status.load_now, can))
 }
 
 /// What one instance of a deployment carries, how that is known, and so much more is kept; none
@@ -284,7 +297,8 @@ pub(crate) fn unplaced(world: &Snapshot, lacking: &[(String, u32)], more: &[Obje
     let mut hosts: Vec<Room> = there.filter(|room| room.open).collect();
     hosts.extend(more.iter().map(|host| Room { open: true, ..Room::of(world, host, &nothing) }));
     let all = lacking.iter();
-    all.map(|(name, count)| count - place(world, name, *count, &mut hosts)).sum()
+    let left = all.map(|(name, count)| count - place(world, name, *count, &mut hosts));
+    left.fold(0, u32::saturating_add)
 }
 
 /// Whether anything that is meant takes its load from one of these that the business counts.

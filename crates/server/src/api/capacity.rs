@@ -9,7 +9,7 @@ use atoll_model::capacity::size::SizeReport;
 use atoll_model::migration::MigrationForecast;
 use atoll_model::{Application, Kind, Migration, Reason, Snapshot, Span, Spec};
 use atoll_plan::Context;
-use atoll_plan::capacity::ask::{Ask, ask, is_demanded};
+use atoll_plan::capacity::ask::{Ask, MOST_TIMES, ask, is_demanded};
 use atoll_plan::capacity::size;
 use atoll_plan::cmdb::filter::Filter;
 use atoll_plan::migration::forecast::forecast;
@@ -102,8 +102,8 @@ pub async fn capacity(
         ApiError::invalid(reason.message.clone(), vec![reason])
     };
     let times = query.times.unwrap_or(1.0);
-    if !(times.is_finite() && times >= 0.0) {
-        return Err(wrong("times", "is not a number of zero or more".to_owned()));
+    if !(0.0..=MOST_TIMES).contains(&times) {
+        return Err(wrong("times", "is not a number from 0 to a million".to_owned()));
     }
     if let Some(lost) = &query.without {
         let there = match lost.split_once('/') {
