@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Migration } from "../api/objects";
 import {
   type Asking,
   backable,
   gone,
+  hostsWord,
   orderedMigrations,
   specOf,
   stateOf,
@@ -52,6 +54,36 @@ test("nothing is to come once it is over", () => {
     told.map((w) => w.state),
     ["done"],
   );
+});
+
+test("a wave that was given up is told with what it did not move, in its place", () => {
+  // As the planner words it, in the case that proves that.
+  const told = readFileSync("../crates/plan/tests/cases/migration/port-taken.txt", "utf8");
+  const message = /given-up: (.*)/.exec(told)?.[1];
+  const reasons = [{ code: "given-up", message }];
+  const of = (waves: object[]) =>
+    wavesOf(migration({ phase: "cancelled", waves, reasons, left: 1 })).map((w) => [
+      w.state,
+      w.number,
+      w.instances,
+    ]);
+  assert.deepEqual(of([]), [["givenUp", 1, 1]]);
+  assert.deepEqual(of([wave(1, { a: 3 }), wave(2, { a: 2 }, true)]), [
+    ["done", 1, 3],
+    ["givenUp", 1, 1],
+    ["back", 2, 2],
+  ]);
+});
+
+test("hosts are told to be emptied only where nothing was left there", () => {
+  const word = (status: object, spec: object = {}) => hostsWord(migration(status, spec));
+  assert.equal(word({ phase: "moving", left: 2 }), "being emptied");
+  assert.equal(word({ phase: "done", left: 0 }), "emptied");
+  assert.equal(word({ phase: "cancelled", left: 1 }), "moved off");
+  assert.equal(word({ phase: "cancelled", left: 0 }), "moved off");
+  assert.equal(word({ phase: "done", left: 0, back: 1 }), "moved off");
+  assert.equal(word({ phase: "done", left: 0 }, { balance: true }), "moved off");
+  assert.equal(word({ phase: "moving" }, { applications: "app=web" }), "being moved off");
 });
 
 test("waves that were taken back, or are about to be, are not taken back again", () => {

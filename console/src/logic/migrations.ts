@@ -50,11 +50,21 @@ export function gone({ status }: Migration): number {
   return back > 0 ? 0 : Math.max(0, found - moved - left);
 }
 
+/** What becomes of its hosts: they are emptied only where nothing it found stayed there. */
+export function hostsWord(migration: Migration): string {
+  const { spec, status } = migration;
+  const part = spec.balance || String(spec.applications ?? "");
+  if (!isOver(migration)) return part ? "being moved off" : "being emptied";
+  const all = phaseOf(migration) === "done" && !status.left && !status.back;
+  return all && !part ? "emptied" : "moved off";
+}
+
 export interface WaveView {
   readonly key: string;
-  readonly state: "done" | "back" | "going" | "ahead";
+  readonly state: "done" | "back" | "givenUp" | "going" | "ahead";
   /** Which it is; none for what is still to come. */
   readonly number: number | undefined;
+  /** So many were moved or are; of what was given up, so many were not. */
   readonly instances: number;
   readonly began: number | undefined;
   readonly ended: number | undefined;
@@ -64,7 +74,25 @@ export interface WaveView {
 const sorted = (moved: Readonly<Record<string, number>>) =>
   Object.entries(moved).sort(([a], [b]) => order(a, b));
 
-/** The waves in their order: over, under way, and what is left as one. */
+const GIVEN_UP = /^wave (\d+) did not end and was given up, with (\d+) instances? not moved$/;
+
+/** What of a wave that did not end was not moved: only the reason of that still tells of it. */
+function givenUp({ status }: Migration): WaveView | undefined {
+  const reason = status.reasons?.find(({ code }) => code === "given-up");
+  const [, number, instances] = GIVEN_UP.exec(reason?.message ?? "") ?? [];
+  if (number === undefined) return undefined;
+  return {
+    key: "given up",
+    state: "givenUp",
+    number: Number(number),
+    instances: Number(instances),
+    began: undefined,
+    ended: undefined,
+    moved: [],
+  };
+}
+
+/** The waves in their order: over, given up, under way, and what is left as one. */
 export function wavesOf(migration: Migration): WaveView[] {
   const { waves = [], moving = {}, wave = 0, waveAt, left = 0 } = migration.status;
   const views: WaveView[] = waves.map((one) => ({
@@ -76,6 +104,11 @@ export function wavesOf(migration: Migration): WaveView[] {
     ended: parseTime(one.ended),
     moved: sorted(one.moved),
   }));
+  const stays = givenUp(migration);
+  if (stays) {
+    const after = views.findIndex(({ number = 0 }) => number > (stays.number ?? 0));
+    views.splice(after < 0 ? views.length : after, 0, stays);
+  }
   const going = Object.values(moving);
   if (going.length > 0 && !isOver(migration)) {
     const moved: Record<string, number> = {};

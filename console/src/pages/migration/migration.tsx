@@ -9,6 +9,7 @@ import {
   aboutWords,
   backable,
   gone,
+  hostsWord,
   isOver,
   type MoveRow,
   movesOf,
@@ -229,7 +230,7 @@ function Standing({ migration }: { migration: Migration }) {
         </Facts>
         {hosts.length > 0 && (
           <p className="small">
-            <span className="quiet">{isOver(migration) ? "emptied: " : "being emptied: "}</span>
+            <span className="quiet">{hostsWord(migration)}: </span>
             {hosts.slice(0, 30).map((host, i) => (
               <span key={host}>
                 {i > 0 && ", "}
@@ -259,9 +260,15 @@ function Standing({ migration }: { migration: Migration }) {
 const LOOK = {
   done: { word: "over", tone: "ok" },
   back: { word: "taken back", tone: "warn" },
+  givenUp: { word: "given up", tone: "bad" },
   going: { word: "under way", tone: "move" },
   ahead: { word: "to come", tone: "off" },
 } as const;
+
+function noWaves(migration: Migration): string {
+  if (!isOver(migration)) return "No wave has begun yet";
+  return migration.status.left > 0 ? "It ended before a wave began" : "There was nothing to move";
+}
 
 function Waves({ migration }: { migration: Migration }) {
   const now = useNow();
@@ -272,7 +279,7 @@ function Waves({ migration }: { migration: Migration }) {
         <h2>Waves</h2>
       </header>
       {waves.length === 0 ? (
-        <Empty title={isOver(migration) ? "There was nothing to move" : "No wave has begun yet"} />
+        <Empty title={noWaves(migration)} />
       ) : (
         <>
           <div className="wave-strip" aria-hidden="true">
@@ -303,6 +310,7 @@ function Wave({ wave, now }: { wave: WaveView; now: number }) {
       <State {...LOOK[wave.state]} />
       <span>
         {counted(wave.instances, "instance")}
+        {wave.state === "givenUp" && " not moved"}
         <span className="small second wave-of">
           {wave.moved.slice(0, 8).map(([deployment, count], i) => (
             <span key={deployment}>
