@@ -5,6 +5,7 @@ import {
   brokenAt,
   elapsed,
   gridOf,
+  isChosen,
   partsAt,
   playOf,
   scenarioProblem,
@@ -85,4 +86,16 @@ test("what is broken to the end is broken at the end, and never mended", () => {
   const lost = { ...report, deployments };
   assert.deepEqual(brokenAt(lost, 2_400_000), ["pay.prod"]);
   assert.ok(!playOf(lost).entries.some((entry) => entry.kind === "mended"));
+});
+
+test("what was wrong with a scenario or an object is not said of another", () => {
+  const scenario = {};
+  assert.equal(isChosen(scenario, "scenario", undefined), true);
+  assert.equal(isChosen(scenario, "object", undefined), false);
+  assert.equal(isChosen(scenario, "object", "peak/sale"), false);
+  const object = { of: "peak/sale" };
+  assert.equal(isChosen(object, "scenario", "peak/sale"), false);
+  assert.equal(isChosen(object, "object", "peak/sale"), true);
+  assert.equal(isChosen(object, "object", undefined), true);
+  assert.equal(isChosen(object, "object", "peak/other"), false);
 });

@@ -144,6 +144,15 @@ export function brokenAt(report: RehearsalReport, time: number): string[] {
     .map((served) => served.deployment);
 }
 
+/** What is to be played: a scenario as it is written, or an object by its name. */
+export type Way = "scenario" | "object";
+
+/** Whether what was asked is what is chosen now: what was wrong with one is not with another. */
+export function isChosen(asked: { of?: string }, way: Way, of: string | undefined): boolean {
+  if (way === "scenario") return asked.of === undefined;
+  return asked.of !== undefined && (of === undefined || of === asked.of);
+}
+
 /** What is wrong with a scenario as it was read, before anybody is asked to play it. */
 export function scenarioProblem(read: unknown): string | undefined {
   if (typeof read !== "object" || read === null || Array.isArray(read)) {

@@ -8,7 +8,7 @@ import { Problem } from "../../api/http";
 import { useSnapshot, useSynced } from "../../api/live";
 import type { RehearsalReport } from "../../api/objects";
 import { order } from "../../logic/fleet";
-import { scenarioProblem } from "../../logic/rehearsal";
+import { isChosen, scenarioProblem, type Way } from "../../logic/rehearsal";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { keep, kept } from "../../parts/kept";
@@ -51,7 +51,7 @@ type Asked = { readonly n: number; readonly text?: string; readonly of?: string 
 
 export function RehearsalPage({ of }: RehearsalSearch) {
   const synced = useSynced();
-  const [way, setWay] = useState<"scenario" | "object">(of ? "object" : "scenario");
+  const [way, setWay] = useState<Way>(of ? "object" : "scenario");
   const [text, setText] = useState(() => kept("scenario") ?? EXAMPLES[0].text);
   const [asked, setAsked] = useState<Asked | null>(null);
   const answer = useQuery<RehearsalReport, Problem>({
@@ -73,6 +73,7 @@ export function RehearsalPage({ of }: RehearsalSearch) {
   // What came of something else is no answer to what is asked now.
   const report = data ?? (asked === null && last.of === of ? last.report : undefined);
   const going = asked !== null && answer.isFetching;
+  const wrong = asked && !going && isChosen(asked, way, of) ? answer.error : null;
   const play = (what: { text?: string; of?: string }) => setAsked({ n: Date.now(), ...what });
   return (
     <>
@@ -104,7 +105,7 @@ export function RehearsalPage({ of }: RehearsalSearch) {
               <OneObject of={of} busy={going} onPlay={(what) => play({ of: what })} />
             )}
             {going && <Going key={asked.n} onStop={() => setAsked(null)} />}
-            {answer.error && !going && <ProblemView problem={answer.error} />}
+            {wrong && <ProblemView problem={wrong} />}
           </div>
         </section>
         {report && !going ? (
@@ -118,7 +119,7 @@ export function RehearsalPage({ of }: RehearsalSearch) {
 }
 
 /** Before anything was played: what would be, and the same on the command line. */
-function Nothing({ way, of }: { way: "scenario" | "object"; of: string | undefined }) {
+function Nothing({ way, of }: { way: Way; of: string | undefined }) {
   return (
     <section className="panel">
       <Empty title="Nothing has been played yet">
