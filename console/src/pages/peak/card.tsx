@@ -142,7 +142,7 @@ function Applications({ rows, now }: { rows: readonly PeakApplication[]; now: nu
                 <td className="num peak-more">{told(row.usual)}</td>
                 <td className="num">{told(expectedOf(row, now))}</td>
                 <td className="num">
-                  {row.load === undefined || row.load === null ? "" : measured(row.load)}
+                  {told(row.load)}
                   <Against load={row.load} expected={row.expected} />
                 </td>
                 <td className="num peak-more">
