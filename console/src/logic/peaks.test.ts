@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Alert, Decision, Peak, PeakCheck } from "../api/objects";
-import { countedOf, farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
+import { countedOf, dueOf, farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
 
 const [starts, ends] = ["2027-11-10T16:00:00Z", "2027-11-11T16:00:00Z"];
 const peak = (timeZone?: string) =>
@@ -37,6 +37,15 @@ test("times of its calendar are counted from its start, to the second", () => {
     "T-30m",
     "T-14d",
   ]);
+});
+
+test("what is due within the last hour is told to the second, on the clocks of the peak", () => {
+  const of = (ms: number, timeZone?: string) =>
+    dueOf({ due: new Date(at(starts) - ms).toISOString() } as unknown as PeakCheck, peak(timeZone));
+  assert.equal(of(190_000), "2027-11-10 15:56:50 +00:00");
+  assert.equal(of(100_000, "Asia/Shanghai"), "2027-11-10 23:58:20 +08:00");
+  assert.equal(of(1_800_000), "2027-11-10 15:30 +00:00");
+  assert.equal(of(4_100_000), "2027-11-10 14:51 +00:00");
 });
 
 test("a peak has ended from its end on, though it is still given back", () => {

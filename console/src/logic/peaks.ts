@@ -89,6 +89,13 @@ export function countedOf(check: PeakCheck, peak: Peak): string {
   return `T-${writeSpan(starts - due)}`;
 }
 
+/** When that is, on the clocks of its zone; to the second within the last hour before it. */
+export function dueOf(check: PeakCheck, peak: Peak): string {
+  const [due, starts] = [parseTime(check.due), timeOf(peak, "starts")];
+  const near = due !== undefined && starts !== undefined && starts - due < 3_600_000;
+  return momentIn(check.due, peak.spec.timeZone, near);
+}
+
 /** What is expected of an application now; the most there will be, before it starts. */
 export function expectedOf(row: PeakApplication, now: number): number | undefined {
   const past = (row.course ?? []).filter((slot) => (parseTime(slot.at) ?? 0) <= now);

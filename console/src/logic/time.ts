@@ -72,15 +72,25 @@ export function moment(at: number, now: number): string {
 function clocksOf(zone: string): Intl.DateTimeFormat {
   const two = "2-digit";
   const day = { year: "numeric", month: two, day: two } as const;
-  const time = { hour: two, minute: two, hourCycle: "h23", timeZoneName: "longOffset" } as const;
-  return new Intl.DateTimeFormat("en", { ...day, ...time, timeZone: zone });
+  const time = { hour: two, minute: two, second: two, hourCycle: "h23" } as const;
+  return new Intl.DateTimeFormat("en", {
+    ...day,
+    ...time,
+    timeZone: zone,
+    timeZoneName: "longOffset",
+  });
 }
 
 /**
  * Day and time on the clocks of a zone, as the command line writes them: `2026-11-11 00:00 +08:00`.
- * On those of UTC without a zone, or where the browser does not know it.
+ * On those of UTC without a zone, or where the browser does not know it. With its seconds where
+ * they are asked for, unless there are none.
  */
-export function momentIn(written: Written, zone: string | null | undefined): string {
+export function momentIn(
+  written: Written,
+  zone: string | null | undefined,
+  seconds = false,
+): string {
   const at = parseTime(written);
   if (at === undefined) return "at no known time";
   let clocks = clocksOf("UTC");
@@ -91,5 +101,6 @@ export function momentIn(written: Written, zone: string | null | undefined): str
   }
   const told = Object.fromEntries(clocks.formatToParts(at).map((one) => [one.type, one.value]));
   const offset = told.timeZoneName?.replace("GMT", "") || "+00:00";
-  return `${told.year}-${told.month}-${told.day} ${told.hour}:${told.minute} ${offset}`;
+  const rest = seconds && told.second !== "00" ? `:${told.second}` : "";
+  return `${told.year}-${told.month}-${told.day} ${told.hour}:${told.minute}${rest} ${offset}`;
 }

@@ -11,6 +11,7 @@ import { OBJECTIVE } from "../../logic/objectives";
 import {
   checkOf,
   countedOf,
+  dueOf,
   expectedOf,
   farOf,
   hasEnded,
@@ -207,7 +208,7 @@ function Calendar({ peak, open }: { peak: Peak; open: boolean }) {
           <li key={check.name}>
             <span className="peak-due">
               <b>{countedOf(check, peak)}</b>
-              <span className="small quiet">{momentIn(check.due, peak.spec.timeZone)}</span>
+              <span className="small quiet">{dueOf(check, peak)}</span>
             </span>
             <State {...checkOf(check)} />
             <span className="peak-is">
