@@ -6168,6 +6168,11 @@ export interface components {
              * @description The load now, of all instances together.
              */
             load?: number | null;
+            /**
+             * Format: double
+             * @description The same of the last minute.
+             */
+            loadNow?: number | null;
             /** @description How the next days were forecast, or why they were not. */
             method?: string;
             /**
