@@ -295,14 +295,7 @@ fn owns(
     let mut missing = Vec::new();
     for name in spec.load.keys().filter(|name| *name != "*") {
         if !each.keys().any(|deployment| is_of(deployment, name)) {
-            let known = world.find(Kind::Application, name).is_some()
-                || world.find(Kind::Deployment, name).is_some();
-            let message = match known {
-                true => format!("spec.load.{name}: it does not say what an instance carries"),
-                false => format!("spec.load.{name}: there is no such application or deployment"),
-            };
-            let hint = "see scaling.perInstance in docs/guide/scaling.md";
-            missing.push(Reason::new("not-found", message).hint(hint));
+            missing.push(unknown::load(name, world));
         }
     }
     if !missing.is_empty() {

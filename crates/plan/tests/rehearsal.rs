@@ -186,6 +186,32 @@ spec:
 }
 
 #[test]
+fn a_load_of_what_is_misspelt_is_told_what_may_be_meant() {
+    let mut today = with_budget_left(1.0);
+    let mut plain = Object::clone(today.world.get::<Application>("shop").unwrap());
+    plain.meta.name = "plain".to_owned();
+    plain.spec.scaling = None;
+    today.world.put(Any::Application(Arc::new(plain)));
+    let told = |name: &str| {
+        let load = Load { level: Some(200.0), ..Load::default() };
+        let spec = Rehearsal { load: [(name.to_owned(), load)].into(), ..Rehearsal::default() };
+        let told = run(&Scenario::new("misspelt", spec), &today, &never()).unwrap_err();
+        assert_eq!(told.len(), 1, "{told:?}");
+        told[0].to_string()
+    };
+    let gone = |name: &str| {
+        format!("not-found: spec.load.{name}: there is no such application or deployment")
+    };
+    assert_eq!(told("shoop"), format!("{} (did you mean \"shop\"?)", gone("shoop")));
+    assert_eq!(told("billing"), gone("billing"));
+    assert_eq!(
+        told("plain"),
+        "not-found: spec.load.plain: it does not say what an instance carries \
+         (see scaling.perInstance in docs/guide/scaling.md)"
+    );
+}
+
+#[test]
 fn one_that_takes_too_long_is_ended() {
     let stop: Stop = Arc::new(|| true);
     let ended = run(&sample::large(20), &Today::default(), &stop).unwrap_err();

@@ -1,5 +1,6 @@
 //! What a scenario names and is not there: told before anything is played, and all of it at once.
 
+use atoll_model::name::nearest;
 use atoll_model::rehearsal::{Change, Check, Fault, Rehearsal as Scenario};
 use atoll_model::{
     Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Release, Snapshot,
@@ -45,6 +46,22 @@ pub(super) fn at(path: &str, wrong: Reason) -> Reason {
 /// What a field names and is not there.
 fn missing(field: &str, message: String) -> Reason {
     Reason::new("not-found", format!("{field}: {message}"))
+}
+
+/// What the load of a name is refused for, where no deployment of it says what it carries.
+pub(super) fn load(name: &str, world: &Snapshot) -> Reason {
+    let field = format!("spec.load.{name}");
+    if world.get::<Application>(name).is_some() || world.get::<Deployment>(name).is_some() {
+        let wrong = missing(&field, "it does not say what an instance carries".to_owned());
+        return wrong.hint("see scaling.perInstance in docs/guide/scaling.md");
+    }
+    let wrong = missing(&field, "there is no such application or deployment".to_owned());
+    let applications = world.all::<Application>().map(|application| application.name());
+    let deployments = world.all::<Deployment>().map(|deployment| deployment.name());
+    match nearest(name, applications.chain(deployments)) {
+        Some(near) => wrong.hint(format!("did you mean {near:?}?")),
+        None => wrong,
+    }
 }
 
 fn is_there(world: &Snapshot, of: &str) -> bool {
