@@ -58,7 +58,7 @@ pub fn forecast(cx: &Context, spec: &Migration) -> MigrationForecast {
         costs: if cannot { Vec::new() } else { costs(cx, spec, &status) },
         risks: told
             .into_iter()
-            .chain(risks(world, &deployments, &packing))
+            .chain(risks(world, &deployments, &stays, &packing))
             .chain(unpriced(cx, &all, &groups, &free))
             .chain(beyond_budgets(cx, spec))
             .collect(),
@@ -405,14 +405,21 @@ fn least(sizes: &[Resources], roomiest: &[Amount]) -> u32 {
     count(cpu, &|room| room.cpu.0).max(count(memory, &|room| room.memory.0))
 }
 
-fn risks(world: &Snapshot, of: &[MovedDeployment], packing: &Packing) -> Vec<String> {
+fn risks(
+    world: &Snapshot,
+    of: &[MovedDeployment],
+    stays: &BTreeMap<&str, u32>,
+    packing: &Packing,
+) -> Vec<String> {
     let mut risks = Vec::new();
     if packing.unplaced > 0 {
         let count = crate::instances(packing.unplaced as usize);
         let find = if packing.unplaced == 1 { "finds" } else { "find" };
         risks.push(format!("{count} {find} no room on the other hosts"));
     }
-    for one in of {
+    // What stays with all of its instances risks nothing.
+    let moved = |one: &&MovedDeployment| stays.get(one.deployment.as_str()) < Some(&one.instances);
+    for one in of.iter().filter(moved) {
         let name = &one.deployment;
         let Some(deployment) = world.get::<Deployment>(name) else { continue };
         let (ready, wanted) = (deployment.status.ready, deployment.wanted());
