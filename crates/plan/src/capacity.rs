@@ -159,8 +159,9 @@ fn found(cx: &Context, subject: &Subject) -> CapacityStatus {
     status
 }
 
-/// The load there is to be enough for, by its mean and that of the last minute: a sudden rise is told
-/// of at once, and what has fallen is no more than `can` be carried, however far the mean looks back.
+/// The load there is to be enough for, by its mean and that of the last minute: a sudden rise is
+/// told of at once, and what has fallen is what it is now where instances have gone with it and
+/// `can` carry no more than that, however far the mean looks back.
 pub(crate) fn present(mean: f64, latest: Option<f64>, can: f64) -> f64 {
     match latest {
         Some(now) if now > can => now.max(mean),
