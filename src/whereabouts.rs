@@ -2,7 +2,6 @@
 //! object and path. Not the reading of files, which is `files.rs`.
 
 use atoll_client::ClientError;
-use atoll_model::Reason;
 use atoll_model::manifest::texts::Texts;
 
 use crate::exit::{Exit, Failure};
@@ -30,21 +29,17 @@ fn failure(texts: &Texts, error: &anyhow::Error) -> Option<Failure> {
         (None, None) => return None,
     };
     let first = failure.reasons.first().is_some_and(|first| first.message == failure.message);
-    let any = failure.reasons.iter_mut().fold(false, |any, reason| place(texts, reason) | any);
+    let any = failure.reasons.iter_mut().fold(false, |any, reason| texts.place(reason) | any);
     if let Some(reason) = failure.reasons.first().filter(|_| first) {
         failure.message.clone_from(&reason.message);
     }
     any.then_some(failure)
 }
 
-/// Says where that stands which a reason is about, if it stands in the files.
-pub fn place(texts: &Texts, reason: &mut Reason) -> bool {
-    let spot = texts.about(&reason.message);
-    spot.map(|spot| reason.message.insert_str(0, &format!("{spot}: "))).is_some()
-}
-
 #[cfg(test)]
 mod tests {
+    use atoll_model::Reason;
+
     use super::*;
 
     #[test]

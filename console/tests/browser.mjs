@@ -767,9 +767,9 @@ await test("a scenario is rehearsed, and what came of it played over its time", 
   await button("Rehearse").click();
   await page
     .getByRole("alert")
-    .getByText(/^line \d+: /)
+    .getByText(/^scenario:\d+:\d+: /)
     .waitFor();
-  await scenario.fill("kind: Pool");
+  await scenario.fill(example.replace("kind: Rehearsal", "kind: Pool"));
   await button("Rehearse").click();
   await page
     .getByRole("alert")

@@ -45,7 +45,7 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     match args.output.output {
         Format::Table | Format::Wide => {
             for reason in &mut outcome.reasons {
-                whereabouts::place(&texts, reason);
+                texts.place(reason);
             }
             change::tell(&outcome, &objects.iter().map(Subject::is).collect::<Vec<_>>())?;
         }

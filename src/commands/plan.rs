@@ -50,7 +50,7 @@ pub async fn show(
     let mut outcome = whereabouts::placed(&texts, done.map_err(anyhow::Error::from))?;
     if matches!(format, Format::Table | Format::Wide) {
         for reason in &mut outcome.reasons {
-            whereabouts::place(&texts, reason);
+            texts.place(reason);
         }
     }
     let text = output::value(&outcome, format, || match format {

@@ -65,9 +65,12 @@ export function useMigrationForecast(spec: Record<string, unknown> | undefined) 
   });
 }
 
-/** Plays a scenario on a twin of the fleet; takes up to ten minutes. */
-export function rehearse(scenario: unknown, signal: AbortSignal): Promise<RehearsalReport> {
-  return call("POST", "/v1/rehearse", { body: scenario, signal });
+/**
+ * Plays a scenario on a twin of the fleet; takes up to ten minutes. It is sent as it was written,
+ * so that what is wrong in it is told with its lines.
+ */
+export function rehearse(scenario: string, signal: AbortSignal): Promise<RehearsalReport> {
+  return call("POST", "/v1/rehearse", { yaml: scenario, signal });
 }
 
 /** The same for one object: `deployment/NAME`, `migration/NAME`, `peak/NAME` or `pool/NAME`. */

@@ -59,6 +59,8 @@ export interface Ask {
   body?: unknown;
   /** A body as a form sends it, instead of `body`. */
   form?: string;
+  /** A body as a person wrote it in YAML, instead of `body`. */
+  yaml?: string;
   /** The revision the change was made from. */
   ifMatch?: number;
   query?: Record<string, string | number | boolean | undefined>;
@@ -127,11 +129,12 @@ async function asked(method: string, path: string, ask: Ask): Promise<Response> 
   if (method !== "GET") headers["x-atoll-console"] = "1";
   if (ask.body !== undefined) headers["content-type"] = ask.type ?? "application/json";
   if (ask.form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
+  if (ask.yaml !== undefined) headers["content-type"] = "application/yaml";
   if (ask.ifMatch !== undefined) headers["if-match"] = String(ask.ifMatch);
   const request = {
     method,
     headers,
-    body: ask.form ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body)),
+    body: ask.form ?? ask.yaml ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body)),
     signal: ask.signal,
     credentials: "same-origin",
   } as const;

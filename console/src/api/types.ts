@@ -3879,6 +3879,7 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["Scenario"];
+                    "application/yaml": components["schemas"]["Scenario"];
                 };
             };
             responses: {

@@ -8,7 +8,6 @@ import {
   isChosen,
   partsAt,
   playOf,
-  scenarioProblem,
   spentSoFar,
   valueAt,
 } from "./rehearsal";
@@ -67,12 +66,6 @@ test("costs are spread by hosts that were up, and are not made up without prices
 test("what does not serve everything is known at each time", () => {
   assert.deepEqual(brokenAt(report, 20 * 60_000), ["shop.prod"]);
   assert.deepEqual(brokenAt(report, 25 * 60_000), []);
-});
-
-test("what is no scenario is not sent", () => {
-  assert.match(scenarioProblem("text") ?? "", /no scenario/);
-  assert.match(scenarioProblem({ kind: "Pool" }) ?? "", /Pool/);
-  assert.equal(scenarioProblem({ kind: "Rehearsal" }), undefined);
 });
 
 test("times after the beginning are told exactly, however late", () => {

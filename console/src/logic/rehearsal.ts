@@ -152,13 +152,3 @@ export function isChosen(asked: { of?: string }, way: Way, of: string | undefine
   if (way === "scenario") return asked.of === undefined;
   return asked.of !== undefined && (of === undefined || of === asked.of);
 }
-
-/** What is wrong with a scenario as it was read, before anybody is asked to play it. */
-export function scenarioProblem(read: unknown): string | undefined {
-  if (typeof read !== "object" || read === null || Array.isArray(read)) {
-    return "this is no scenario: write apiVersion, kind, metadata and spec";
-  }
-  const { kind } = read as { kind?: unknown };
-  if (kind !== "Rehearsal") return `kind is ${JSON.stringify(kind ?? null)}, and not Rehearsal`;
-  return undefined;
-}

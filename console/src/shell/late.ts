@@ -4,7 +4,7 @@ import { type ComponentType, lazy } from "react";
 import { keep, kept } from "../parts/kept";
 
 /** What is loaded when it is first needed. */
-export type Part = "page" | "chart" | "reader";
+export type Part = "page" | "chart";
 
 /** A part could not be loaded: the server is away, or it has another console by now. */
 export class NotLoaded extends Error {

@@ -58,3 +58,50 @@ async fn what_cannot_be_rehearsed_is_refused_with_its_reason() {
     let nobody = server.caller(None);
     assert_eq!(nobody.call("POST", "/v1/rehearse", Some(&wrong)).await.0, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_told_all_that_is_wrong_in_it_with_its_lines() {
+    const HEAD: &str = "apiVersion: atoll/v1\nkind: Rehearsal\nmetadata: { name: r }\nspec:\n";
+    let server = serve().await;
+    let viewer = server.caller_with(Level::Viewer).await;
+    let told = async |kind: &str, text: &str| {
+        let (status, said) = viewer.send_bytes("/v1/rehearse", kind, text.as_bytes()).await;
+        let body: Value = serde_json::from_str(&said).unwrap();
+        let reasons = body["reasons"].as_array().into_iter().flatten();
+        let messages = reasons.map(|reason| reason["message"].as_str().unwrap().to_owned());
+        (status, messages.collect::<Vec<_>>(), body)
+    };
+    let yaml = "application/yaml";
+    let wrong = format!("{HEAD}  lasts: soon\n  checks:\n    - {{ check: servd, of: shop }}\n");
+    let (status, messages, body) = told(yaml, &wrong).await;
+    assert_eq!((status, messages.len(), &body["code"]), (422, 2, &json!("invalid")), "{body}");
+    assert!(messages[0].starts_with("scenario:5:10: spec.lasts: "), "{messages:?}");
+    assert!(messages[1].starts_with("scenario:7:16: "), "{messages:?}");
+    assert!(messages[1].ends_with("did you mean \"served\"?"), "{messages:?}");
+    assert_eq!(body["title"], json!(messages[0]), "{body}");
+
+    let gone = format!(
+        "{HEAD}  fleet: {{ zones: {{ a: 1 }}, applications: {{ shop: {{ capacity: 9 }} }} }}\n  \
+         load: {{ shop: {{ level: 5 }} }}\n  faults:\n    \
+         - {{ fault: loss, at: 1m, of: zone/q }}\n"
+    );
+    let missing = "spec.faults[0].of: there is no host of zone/q";
+    let (status, messages, body) = told(yaml, &gone).await;
+    assert_eq!((status, messages), (404, vec![format!("scenario:8:34: {missing}")]), "{body}");
+    let asked = json!({ "zones": { "a": 1 }, "applications": { "shop": { "capacity": 9 } } });
+    let lost = json!([{ "fault": "loss", "at": "1m", "of": "zone/q" }]);
+    let load = json!({ "shop": { "level": 5 } });
+    let asked = scenario(&json!({ "fleet": asked, "load": load, "faults": lost })).to_string();
+    let (status, messages, body) = told("application/json", &asked).await;
+    assert_eq!((status, messages), (404, vec![missing.to_owned()]), "{body}");
+    let pool = format!("{}  lasts: 1h\n", HEAD.replace("Rehearsal", "Pool"));
+    for (text, begin) in [
+        (pool.as_str(), "scenario:2:7: kind: is not Rehearsal"),
+        ("spec: { lasts: 1h", "scenario:1:"),
+        ("", "scenario:1:1: "),
+    ] {
+        let (status, messages, body) = told(yaml, text).await;
+        assert_eq!((status, messages.len()), (422, 1), "{body}");
+        assert!(messages[0].starts_with(begin), "{messages:?}");
+    }
+}

@@ -4,18 +4,17 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type ChangeEvent, useEffect, useMemo, useRef, useState } from "react";
 import { rehearse, rehearseObject } from "../../api/forecasts";
-import { Problem } from "../../api/http";
+import type { Problem } from "../../api/http";
 import { useSnapshot, useSynced } from "../../api/live";
 import type { RehearsalReport } from "../../api/objects";
 import { order } from "../../logic/fleet";
-import { isChosen, scenarioProblem, type Way } from "../../logic/rehearsal";
+import { isChosen, type Way } from "../../logic/rehearsal";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { keep, kept } from "../../parts/kept";
 import { ProblemView } from "../../parts/problem";
 import type { RehearsalSearch } from "../../router";
 import { Head } from "../../shell/head";
-import { loaded } from "../../shell/late";
 import { EXAMPLES } from "./examples";
 import { Player } from "./player";
 import "../../parts/figures.css";
@@ -29,24 +28,6 @@ const WAYS = [
 /** What came of it last, for as long as this page of the browser is open. */
 const last: { report?: RehearsalReport; of?: string } = {};
 
-/** Reads a scenario; the reader is loaded when it is first needed. */
-async function read(text: string): Promise<unknown> {
-  const { CORE_SCHEMA, load } = await loaded("reader", () => import("js-yaml")).catch((thrown) => {
-    throw Problem.from(thrown);
-  });
-  let scenario: unknown;
-  try {
-    scenario = load(text, { schema: CORE_SCHEMA });
-  } catch (thrown) {
-    const { reason, mark } = thrown as { reason?: string; mark?: { line: number } };
-    const where = mark ? `line ${mark.line + 1}: ` : "";
-    throw new Problem(0, "yaml", `${where}${reason ?? String(thrown)}`);
-  }
-  const wrong = scenarioProblem(scenario);
-  if (wrong) throw new Problem(0, "invalid", wrong);
-  return scenario;
-}
-
 type Asked = { readonly n: number; readonly text?: string; readonly of?: string };
 
 export function RehearsalPage({ of }: RehearsalSearch) {
@@ -56,10 +37,8 @@ export function RehearsalPage({ of }: RehearsalSearch) {
   const [asked, setAsked] = useState<Asked | null>(null);
   const answer = useQuery<RehearsalReport, Problem>({
     queryKey: ["rehearsal", asked?.n, asked?.of, asked?.text],
-    queryFn: async ({ signal }) =>
-      asked?.of
-        ? rehearseObject(asked.of, signal)
-        : rehearse(await read(asked?.text ?? ""), signal),
+    queryFn: ({ signal }) =>
+      asked?.of ? rehearseObject(asked.of, signal) : rehearse(asked?.text ?? "", signal),
     enabled: asked !== null,
     gcTime: 0,
   });

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::place::{Fields, Place};
 use super::{documents, options, rule_file};
-use crate::Kind;
 use crate::rehearsal::KIND;
+use crate::{Kind, Reason};
 
 /// The documents of some files.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +72,12 @@ impl Texts {
         let document = self.0.iter().find(|document| document.is_of(id))?;
         let path = rest.split(": ").next().filter(|path| first == id && is_path(path));
         Some(document.spot(path.unwrap_or("metadata.name")))
+    }
+
+    /// Says where that stands which a reason is about, if it stands in the texts.
+    pub fn place(&self, reason: &mut Reason) -> bool {
+        let spot = self.about(&reason.message);
+        spot.map(|spot| reason.message.insert_str(0, &format!("{spot}: "))).is_some()
     }
 }
 

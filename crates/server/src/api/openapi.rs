@@ -78,6 +78,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Schema) -
 fn content(body: Body, generator: &mut SchemaGenerator) -> Value {
     match body {
         Body::Json(schema) => json!({ "application/json": { "schema": schema(generator) } }),
+        Body::Text(schema, kind) => {
+            let schema = schema(generator);
+            json!({ "application/json": { "schema": schema }, kind: { "schema": schema } })
+        }
         Body::Raw(kind) => json!({ kind: {} }),
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use atoll_metrics::promql::Value;
 use atoll_model::access::Actor;
+use atoll_model::manifest::texts::Texts;
+use atoll_model::manifest::{self, ManifestError};
 use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::rehearsal::{Fleet, Scenario};
 use atoll_model::{Autoscaler, Kind, Peak, Reason, Snapshot, Span, Timestamp};
@@ -18,11 +20,13 @@ use atoll_plan::peak::rehearsed;
 use atoll_plan::rehearsal::about::Question;
 use atoll_plan::rehearsal::{HISTORY_STEP, Stop, Today, about, run};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
 
-use super::error::{Answer, ApiError, reasons_of};
+use super::error::{Answer, ApiError};
 use super::objects::kind_of;
 use super::routes::{Access, Route};
 use crate::App;
@@ -40,6 +44,11 @@ const PAST: Span = Span::seconds(28 * 86_400);
 /// So many are played at the same time: each takes a core, and the memory of a second fleet.
 pub const AT_ONCE: usize = 1;
 
+/// What errors call the text that was sent.
+const SENT: &str = "scenario";
+/// The media type of a scenario as a person writes it.
+const YAML: &str = "application/yaml";
+
 /// The rows of the route table.
 pub fn routes() -> Vec<Route> {
     // The whole fleet is in it, so whoever asks must be allowed to see the whole fleet.
@@ -49,7 +58,7 @@ pub fn routes() -> Vec<Route> {
         r(Method::POST, "/v1/rehearse", ReadAll, "What would come of a scenario.", {
             post(scenario)
         })
-        .takes::<Scenario>()
+        .takes_text::<Scenario>(YAML)
         .gives::<RehearsalReport>()
         .open(),
         // A peak keeps what came of it, so it is no question only.
@@ -65,15 +74,39 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// `POST /v1/rehearse`.
+/// `POST /v1/rehearse`. Whoever sends the text as a person wrote it is told the lines of what is
+/// wrong in it, also of what is not there; one who sends JSON has the text, and only the paths.
 pub async fn scenario(
     State(app): State<App>,
-    Json(scenario): Json<Scenario>,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Answer<Json<RehearsalReport>> {
-    if let Err(invalid) = scenario.validate() {
-        return Err(ApiError::invalid(invalid.to_string(), reasons_of("scenario", &invalid)));
+    let read = manifest::read_scenario(SENT, &body).map_err(|errors| unread(&errors))?;
+    let mut played = rehearse(&app, read).await;
+    if let Err(ApiError(problem)) = &mut played
+        && is_yaml(&headers)
+    {
+        let mut texts = Texts::default();
+        texts.add(SENT, &String::from_utf8_lossy(&body));
+        for reason in &mut problem.reasons {
+            texts.place(reason);
+        }
+        if let Some(first) = problem.reasons.first() {
+            problem.title.clone_from(&first.message);
+        }
     }
-    rehearse(&app, scenario).await
+    played
+}
+
+fn is_yaml(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == YAML))
+}
+
+fn unread(errors: &[ManifestError]) -> ApiError {
+    let reasons: Vec<Reason> =
+        errors.iter().map(|error| Reason::new("invalid", error.to_string())).collect();
+    refused(reasons)
 }
 
 /// `POST /v1/rehearse/{plural}/{name}`: of a deployment, a migration, a peak or a pool.

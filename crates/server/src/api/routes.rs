@@ -105,6 +105,8 @@ pub struct Route {
 pub enum Body {
     /// JSON of this schema.
     Json(SchemaOf),
+    /// The same, or text of that media type that says it.
+    Text(SchemaOf, &'static str),
     /// Anything else, by its media type.
     Raw(&'static str),
 }
@@ -142,6 +144,12 @@ impl Route {
 
     pub(super) fn takes<T: JsonSchema>(mut self) -> Route {
         self.request = Some(Body::Json(schema::<T>));
+        self
+    }
+
+    /// JSON, or text of that media type which is read as the same.
+    pub(super) fn takes_text<T: JsonSchema>(mut self, kind: &'static str) -> Route {
+        self.request = Some(Body::Text(schema::<T>, kind));
         self
     }
 
