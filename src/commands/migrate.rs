@@ -198,17 +198,30 @@ async fn make(
         output::print(&output::value(&told, format, || text(&told, format))?)?;
         return Ok(if told.unplaced > 0 { Exit::Failed } else { Exit::Done });
     }
-    let name = how.name.unwrap_or_else(|| format!("{named}-{}", clock::now().0 / 1000));
-    // A manifest may edit one; this verb makes one.
-    if client.list_all(Kind::Migration, None).await?.items.iter().any(|any| any.name() == name) {
-        let message = format!("there is a migration/{name}: choose another --name");
-        return Err(Failure::failed(message).into());
-    }
+    let others = client.list_all(Kind::Migration, None).await?.items;
+    let taken = |name: &str| others.iter().any(|any| any.name() == name);
+    let name = match how.name {
+        // A manifest may edit one; this verb makes one.
+        Some(name) if taken(&name) => {
+            let message = format!("there is a migration/{name}: choose another --name");
+            return Err(Failure::failed(message).into());
+        }
+        Some(name) => name,
+        None => free(&format!("{named}-{}", clock::now().0 / 1000), taken),
+    };
     let any = Any::Migration(Object::new(name, spec).into());
     let subject = Subject::is(&any);
     let outcome = client.apply(vec![any.to_value()], false).await?;
     change::judge(&outcome)?;
     change::conclude(&client, &subject, &outcome, None, how.wait).await
+}
+
+/// The name itself, or with the first number from 2 that makes it one nothing has: several may be
+/// made in one second.
+fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_else(|| name.to_owned())
 }
 
 /// That no host passes a filter, with what is wrong with it or where that is seen.
@@ -296,6 +309,14 @@ mod tests {
         assert!(source("zone = \"a\"").unwrap_err().ends_with("a filter after --hosts"));
         assert!(good_name("Bad Name").is_err());
         assert_eq!(good_name("old-kernels").unwrap(), "old-kernels");
+    }
+
+    #[test]
+    fn a_name_nobody_gave_is_free() {
+        let free = |taken: &[&str]| free("balance-17", |name| taken.contains(&name));
+        assert_eq!(free(&["balance-16"]), "balance-17");
+        assert_eq!(free(&["balance-17"]), "balance-17-2");
+        assert_eq!(free(&["balance-17-2", "balance-17"]), "balance-17-3");
     }
 
     #[test]
