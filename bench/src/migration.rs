@@ -11,7 +11,7 @@ use atoll_model::migration::MigrationForecast;
 use atoll_model::run::Resources;
 use atoll_model::{
     Any, Application, Cpu, Deployment, Environment, Host, Instance, Memory, Migration, Object,
-    Snapshot, Timestamp, Write,
+    Release, Snapshot, Timestamp, Write,
 };
 use atoll_plan::{Context, Measurements, migration};
 use serde_json::{Value, json};
@@ -110,12 +110,15 @@ fn world() -> anyhow::Result<Snapshot> {
             "run": { "command": ["./app"], "resources": resources },
             "environments": ["bench"],
         }))?;
+        let spec = json!({ "application": name, "number": 1, "run": application.run });
         world.put(Any::Application(Arc::new(Object::new(name.clone(), application))));
-        let deployment = format!("{name}.bench");
-        world.put(settled(&name, &deployment)?);
+        let (release, deployment) = (format!("{name}-1"), format!("{name}.bench"));
+        let spec: Release = serde_json::from_value(spec)?;
+        world.put(Any::Release(Arc::new(Object::new(release.clone(), spec))));
+        world.put(settled(&name, &deployment, &release)?);
         for ordinal in 0..EACH {
             let on = format!("a{:04}", count % EACH_ZONE);
-            world.put(instance(&deployment, ordinal, on, resources)?);
+            world.put(instance((&deployment, &release), ordinal, on, resources)?);
             count += 1;
         }
     }
@@ -130,22 +133,28 @@ fn host(zone: &str, number: u32) -> Any {
     Any::Host(Arc::new(host))
 }
 
-fn settled(application: &str, name: &str) -> anyhow::Result<Any> {
+fn settled(application: &str, name: &str, release: &str) -> anyhow::Result<Any> {
     let spec: Deployment = serde_json::from_value(json!({
         "application": application, "environment": "bench", "instances": EACH,
     }))?;
     let mut deployment = Object::new(name, spec);
     deployment.status.phase = atoll_model::deployment::Phase::Settled;
     (deployment.status.instances, deployment.status.ready) = (EACH, EACH);
+    deployment.status.release = Some(release.to_owned());
     Ok(Any::Deployment(Arc::new(deployment)))
 }
 
-fn instance(of: &str, ordinal: u32, host: String, each: Resources) -> anyhow::Result<Any> {
+fn instance(
+    (of, release): (&str, &str),
+    ordinal: u32,
+    host: String,
+    each: Resources,
+) -> anyhow::Result<Any> {
     let spec: Instance = serde_json::from_value(json!({
-        "deployment": of, "ordinal": ordinal, "release": "r-1", "host": host, "resources": each,
+        "deployment": of, "ordinal": ordinal, "release": release, "host": host, "resources": each,
     }))?;
     let mut instance = Object::new(format!("{of}.{ordinal}"), spec);
     instance.status.phase = InstancePhase::Ready;
-    instance.status.release = Some("r-1".to_owned());
+    instance.status.release = Some(release.to_owned());
     Ok(Any::Instance(Arc::new(instance)))
 }
