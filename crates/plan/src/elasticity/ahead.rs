@@ -360,9 +360,6 @@ mod tests {
                 *value *= if job(at.0 - 1) && (believed || at.0 < NOW - day) { 4.0 } else { 1.0 };
             }
             let found = made(&history, &[], Timestamp(NOW), &[]);
-            let mut f = found.clone();
-            f.points.truncate(2);
-            eprintln!("{f:?}");
             found.points.iter().map(|point| point.expected).fold(0.0, f64::max)
         };
         assert!(with(true) > 120.0, "as on each day: {}", with(true));
