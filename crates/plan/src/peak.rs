@@ -33,7 +33,7 @@ mod volume;
 pub(crate) use grant::{asks, held};
 pub use rehearsed::rehearsed;
 pub use touched::touched;
-pub(crate) use volume::{is_measured, nowhere};
+pub(crate) use volume::{is_known, is_measured, nowhere};
 
 /// How often it is looked at while something is there for it.
 const EVERY: Span = Span::seconds(30);
@@ -406,7 +406,8 @@ fn as_brought(
     step: Span,
 ) -> Option<Event> {
     let times = &peak.status.times;
-    let factor = seen.or(row.expected)? / row.usual.filter(|usual| *usual > 0.0)?;
+    let usual = row.usual.filter(|usual| *usual > 0.0 && is_known(row))?;
+    let factor = seen.or(row.expected)? / usual;
     Some(Event { from: times.starts.0 + 1, to: (times.ends + step).0, factor })
 }
 

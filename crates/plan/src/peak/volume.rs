@@ -11,6 +11,7 @@ use atoll_model::{
 };
 
 use crate::Context;
+use crate::budget::scope::Meant;
 use crate::capacity::ahead;
 use crate::capacity::ask::{Carries, carries};
 use crate::capacity::calls::{called, callers, fan};
@@ -26,6 +27,12 @@ const SLOTS: usize = 48;
 const USUAL_NOW: &str = "usual-now";
 /// A usual load is not measured at all: the code of the reason that says what is taken.
 const USUAL_CALLED: &str = "usual-called";
+/// A usual load is not known, nor what callers bring: the code of the reason that says what is
+/// taken.
+const USUAL_THERE: &str = "usual-there";
+/// So much less than they carry is taken, as loads are told to three digits: it never takes more
+/// instances than there are.
+const HAIR: f64 = 0.995;
 /// What to do about what is not there.
 const ABSENT: &str = "apply it, or take its name out of the peak";
 
@@ -62,8 +69,12 @@ struct Past<'a> {
 }
 
 impl<'a> Past<'a> {
-    fn of(cx: &'a Context, peak: &'a Object<Peak>, names: &'a BTreeMap<String, bool>) -> Past<'a> {
-        let (peak, status) = (&peak.spec, &peak.status);
+    fn of(
+        cx: &'a Context,
+        object: &'a Object<Peak>,
+        names: &'a BTreeMap<String, bool>,
+    ) -> Past<'a> {
+        let (peak, status) = (&object.spec, &object.status);
         let hours = names.keys().filter_map(|name| {
             let answer = cx.measured.answers.get(&past_of(name))?.as_ref().ok()?;
             let points = answer.series.first()?.points.iter();
@@ -75,13 +86,14 @@ impl<'a> Past<'a> {
         });
         let mut now: BTreeMap<&str, f64> =
             here.filter_map(|c| Some((c.name(), c.status.load?))).collect();
-        if !status.applications.is_empty() && cx.now >= status.times.scale {
+        if begun(object, cx.now) {
             // What the peak itself brings is nothing usual.
-            let before = status.applications.iter();
+            let before = status.applications.iter().filter(|row| is_known(row));
             now.extend(before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))));
         }
         // What is not measured for a moment is as usual as it was.
-        let before = status.applications.iter().filter(|row| !is_of_callers(row));
+        let own = |row: &&PeakApplication| is_known(row) && !says(row, USUAL_CALLED);
+        let before = status.applications.iter().filter(own);
         for (name, usual) in before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))) {
             now.entry(name).or_insert(usual);
         }
@@ -182,8 +194,11 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
     each.map(|(name, named)| {
         let course = courses.remove(name.as_str()).unwrap_or_default();
         let mut row = row(cx.world, peak, name, *named, &course);
+        if row.usual.is_none() {
+            by_instances(cx, object, &mut row);
+        }
         let grows = past.growth.get(name.as_str()).copied().unwrap_or(1.0);
-        if grows > 1.0 && row.usual.is_some() {
+        if grows > 1.0 && is_known(&row) {
             let message = format!(
                 "its usual load grows by {:.0} % a week, until then",
                 (grows - 1.0) * 100.0
@@ -308,6 +323,27 @@ fn row(
     row
 }
 
+/// Takes for the usual load of one whose load is not known what its instances carry, those that
+/// there are before any is made for the peak: what these cost is no cost of it.
+fn by_instances(cx: &Context, object: &Object<Peak>, row: &mut PeakApplication) {
+    let carries = carries(cx.world, &row.deployment);
+    let Some((expected, carries)) = row.expected.zip(carries) else { return };
+    let rows = &object.status.applications;
+    let before = rows.iter().find(|before| before.deployment == row.deployment);
+    let before = before.filter(|before| says(before, USUAL_THERE) && begun(object, cx.now));
+    let there = Meant::of(cx.world, &row.deployment).map_or(0, |meant| meant.instances);
+    let load = f64::from(there) * carries.each / (1.0 + carries.buffer) * HAIR;
+    let taken = before.and_then(|before| before.usual).unwrap_or(decide::round(load));
+    row.usual = Some(taken.min(expected));
+    let message = "its usual load is not known: what its instances carry is taken as usual";
+    row.reasons.push(Reason::new(USUAL_THERE, message));
+}
+
+/// Whether instances may have been made for a peak.
+fn begun(peak: &Object<Peak>, now: Timestamp) -> bool {
+    now >= peak.status.times.scale && !peak.status.applications.is_empty()
+}
+
 /// What a peak names that is not there, each once: its environment, or applications of it.
 pub(crate) fn nowhere(world: &Snapshot, peak: &Peak) -> Vec<Reason> {
     let named = peak.applications.keys().filter_map(|name| gone(world, peak, name));
@@ -367,13 +403,18 @@ fn told(course: &[(Timestamp, Option<f64>, f64)]) -> Vec<PeakSlot> {
         .collect()
 }
 
-fn is_of_callers(row: &PeakApplication) -> bool {
-    row.reasons.iter().any(|reason| reason.code == USUAL_CALLED)
+fn says(row: &PeakApplication, code: &str) -> bool {
+    row.reasons.iter().any(|reason| reason.code == code)
+}
+
+/// Whether the usual load of one is known, be it that of now or of its callers.
+pub(crate) fn is_known(row: &PeakApplication) -> bool {
+    row.usual.is_some() && !says(row, USUAL_THERE)
 }
 
 /// Whether the usual load of one is what was measured at such times.
 pub(crate) fn is_measured(row: &PeakApplication) -> bool {
-    row.reasons.iter().all(|reason| ![USUAL_NOW, USUAL_CALLED].contains(&reason.code.as_str()))
+    ![USUAL_NOW, USUAL_CALLED, USUAL_THERE].iter().any(|code| says(row, code))
 }
 
 /// Whether the usual load of all is known, and from the past.

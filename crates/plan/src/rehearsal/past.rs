@@ -178,7 +178,7 @@ fn factors(
 /// if it is that of it: nearer to that than to what is usual. One that has not brought its load may
 /// still.
 fn distance(today: &Today, base: &Base, row: &PeakApplication) -> Option<f64> {
-    let (usual, expected) = row.usual.zip(row.expected)?;
+    let (usual, expected) = row.usual.zip(row.expected).filter(|_| peak::is_known(row))?;
     let next = base.at(today.now + HISTORY_STEP);
     let above = next - f64::midpoint(usual, expected);
     (above * (expected - usual) > 0.0).then_some((next - expected).abs())

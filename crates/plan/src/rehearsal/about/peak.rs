@@ -8,7 +8,7 @@ use atoll_model::peak::PeakApplication;
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
 use atoll_model::{Application, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
-use crate::peak::is_measured;
+use crate::peak::{is_known, is_measured};
 
 /// It begins so long before instances are made.
 const BEFORE: Span = Span::seconds(1_800);
@@ -16,6 +16,8 @@ const BEFORE: Span = Span::seconds(1_800);
 const AFTER: Span = Span::seconds(1_800);
 /// The load comes within this.
 const RISE: Span = Span::seconds(60);
+/// So small a share of what is expected stands for no load: nothing times anything brings none.
+const NEXT_TO_NOTHING: f64 = 1e-6;
 
 pub(super) fn scenario(
     world: &Snapshot,
@@ -41,11 +43,11 @@ pub(super) fn scenario(
         let why = notes.first().cloned().unwrap_or_else(|| "it was not planned for yet".to_owned());
         return Err(wrong("no-plan", format!("nothing of peak/{name} can be rehearsed: {why}")));
     }
-    let unusual = rows.iter().filter(|row| row.usual.is_none());
+    let unusual = rows.iter().filter(|row| !is_known(row));
     notes.extend(unusual.map(|row| {
-        let name = &row.deployment;
+        let (name, usual) = (&row.deployment, row.usual.unwrap_or_default());
         format!(
-            "the usual load of {name} is not known: what the peak brings is played all the time"
+            "the usual load of {name} is not known: {usual}, what its instances carry, is played"
         )
     }));
     let from = now.max(times.hosts.max(times.scale - BEFORE) - RISE);
@@ -56,11 +58,9 @@ pub(super) fn scenario(
     for row in &rows {
         let lasts = times.ends.since(times.starts.max(from));
         let measured = is_measured(row);
-        let own = match load_of(world, peak, row) {
-            Some(own) => own.load(measured, at, lasts),
-            None => Load { level: row.expected, ..Load::default() },
-        };
-        load.insert(row.deployment.clone(), own);
+        if let Some(own) = load_of(world, peak, row) {
+            load.insert(row.deployment.clone(), own.load(measured, at, lasts));
+        }
     }
     let served = |row: &&PeakApplication| Check::Served {
         of: Some(row.deployment.clone()),
@@ -100,7 +100,7 @@ pub(in crate::rehearsal) fn times(
     peak: &Object<Peak>,
     row: &PeakApplication,
 ) -> Option<f64> {
-    let own = load_of(world, peak, row)?;
+    let own = load_of(world, peak, row).filter(|_| is_known(row))?;
     (own.usual > 0.0).then(|| own.expected / own.usual)
 }
 
@@ -112,14 +112,12 @@ struct Own {
 
 impl Own {
     fn load(&self, measured: bool, at: Span, lasts: Span) -> Load {
-        if self.usual <= 0.0 {
-            return Load { level: Some(self.expected), ..Load::default() };
-        }
-        let base = match measured && !self.called {
+        let usual = self.usual.max(self.expected * NEXT_TO_NOTHING);
+        let base = match measured && !self.called && self.usual > 0.0 {
             true => Load { known: Some(Known::Forecast), ..Load::default() },
-            false => Load { level: Some(self.usual), ..Load::default() },
+            false => Load { level: Some(usual), ..Load::default() },
         };
-        let times = self.expected / self.usual;
+        let times = if usual > 0.0 { self.expected / usual } else { 1.0 };
         Load { peaks: vec![Rise { at, times, rise: RISE, lasts }], ..base }
     }
 }
@@ -164,10 +162,25 @@ mod tests {
         assert_eq!((both.checks.len(), both.notes.len()), (1, 1));
         assert!(both.notes[0].contains("for gone.prod"), "{:?}", both.notes);
         assert_eq!(rehearsed(vec![row("gone.prod")]).unwrap_err()[0].code, "no-plan");
-        let unusual =
-            PeakApplication { expected: Some(160.0), needed: Some(4), ..row("shop.prod") };
+        let told = Reason::new("usual-there", "what its instances carry is taken as usual");
+        let unusual = PeakApplication {
+            usual: Some(40.0),
+            expected: Some(160.0),
+            needed: Some(4),
+            reasons: vec![told],
+            ..row("shop.prod")
+        };
         let unusual = rehearsed(vec![unusual]).unwrap();
-        assert_eq!(unusual.load["shop.prod"].level, Some(160.0));
-        assert!(unusual.notes[0].contains("played all the time"), "{:?}", unusual.notes);
+        let load = &unusual.load["shop.prod"];
+        assert_eq!((load.level, load.peaks[0].times), (Some(40.0), 4.0));
+        assert!(unusual.notes[0].contains("what its instances carry"), "{:?}", unusual.notes);
+    }
+
+    #[test]
+    fn what_usually_has_no_load_has_it_in_the_peak_alone() {
+        let own = Own { usual: 0.0, expected: 160.0, called: false };
+        let load = own.load(true, Span::seconds(3_600), Span::seconds(3_600));
+        let (level, times) = (load.level.unwrap(), load.peaks[0].times);
+        assert!(level < 0.001 && (level * times - 160.0).abs() < 0.001, "{level} times {times}");
     }
 }
