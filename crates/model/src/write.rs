@@ -15,6 +15,8 @@ pub enum Intent {
     Revert,
     /// Missing or broken instances are replaced.
     Heal,
+    /// Instances are moved because a migration asks for it: nothing is missing or broken.
+    Migrate,
     /// A failed release is taken back.
     Rollback,
     /// The number of instances is brought to the target.
@@ -36,6 +38,7 @@ impl Intent {
             Intent::Edit => "edit",
             Intent::Revert => "revert",
             Intent::Heal => "heal",
+            Intent::Migrate => "migrate",
             Intent::Rollback => "rollback",
             Intent::Scale => "scale",
             Intent::Rollout => "rollout",

@@ -2,9 +2,9 @@
 //! safe step at a time. It does not place (`placement.rs`) and does not judge whether a step is
 //! permitted (`decision.rs`).
 //!
-//! Each plan has one intent, the first of these that has something to do: remove, heal, roll
-//! back, scale, roll out, spread evenly, observe. Whatever it does, it also writes the status as
-//! the world is.
+//! Each plan has one intent, the first of these that has something to do: remove, heal (or
+//! migrate, where that is all it does), roll back, scale, roll out, spread evenly, observe.
+//! Whatever it does, it also writes the status as the world is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -241,7 +241,7 @@ impl<'a> Subject<'a> {
         for (of, stage) in stages {
             stage(self, &mut draft);
             if !draft.is_empty() {
-                intent = of;
+                intent = if of == Intent::Heal { heal::intent(self, &draft) } else { of };
                 break;
             }
         }

@@ -1,5 +1,5 @@
-//! Spent error budgets: no release goes on where a promise's budget is spent. Going back, healing
-//! and scaling are never held, and a person may let a release through.
+//! Spent error budgets: no release goes on where a promise's budget is spent. Going back, healing,
+//! migrating and scaling are never held, and a person may let a release through.
 
 use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
 use atoll_model::{Any, Deployment, Instance, Intent, Kind, Reason, Write};

@@ -378,7 +378,8 @@ fn price_of_host(world: &Snapshot, book: &Book, pool: &Object<Pool>) -> Result<M
 /// What instances that a planner makes and stops cost, on the hosts they are on.
 fn of_instances(case: &Case) -> Vec<Reason> {
     let world = case.cx.world;
-    if !matches!(case.plan.intent, Intent::Scale | Intent::Rollout | Intent::Heal) {
+    let intents = [Intent::Scale, Intent::Rollout, Intent::Heal, Intent::Migrate];
+    if !intents.contains(&case.plan.intent) {
         return Vec::new();
     }
     let (mut gone, mut made) = (Vec::new(), Vec::new());

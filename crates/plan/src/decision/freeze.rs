@@ -1,5 +1,5 @@
-//! Freezes: times in which targets are not changed and rollouts do not go on. Healing, the way
-//! back to what was good, and clearing away are never frozen.
+//! Freezes: times in which targets are not changed and rollouts do not go on. Healing, the moves
+//! of a migration, the way back to what was good, and clearing away are never frozen.
 
 use std::sync::Arc;
 
@@ -153,9 +153,12 @@ fn changes(case: &Case) -> Vec<Change> {
         Intent::Rollout | Intent::Scale => {
             planned(case).into_iter().chain(config::planned(case)).collect()
         }
-        Intent::Heal | Intent::Rollback | Intent::Remove | Intent::Observe | Intent::Report => {
-            Vec::new()
-        }
+        Intent::Heal
+        | Intent::Migrate
+        | Intent::Rollback
+        | Intent::Remove
+        | Intent::Observe
+        | Intent::Report => Vec::new(),
     }
 }
 

@@ -160,6 +160,12 @@ impl<'a> Fleet<'a> {
         Fleet(members)
     }
 
+    /// The one of this ordinal.
+    pub fn by_ordinal(&self, ordinal: u32) -> Option<&Member<'a>> {
+        let place = self.0.binary_search_by_key(&ordinal, |member| member.seat.ordinal).ok()?;
+        self.0.get(place)
+    }
+
     pub fn ready(&self) -> u32 {
         self.count(|member| member.ready)
     }

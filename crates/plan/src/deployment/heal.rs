@@ -3,7 +3,7 @@
 
 use atoll_model::deployment::PortTries;
 use atoll_model::snapshot::Standing;
-use atoll_model::{Release, Span, Timestamp};
+use atoll_model::{Any, Intent, Release, Span, Timestamp, Write};
 
 use super::Subject;
 use super::draft::Draft;
@@ -47,6 +47,18 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         scale::trim(subject, draft, subject.counts.staying.saturating_sub(subject.wanted));
     }
     spread::finish(subject, draft);
+}
+
+/// What it is for: where all it does is to move what a migration moves, nothing is healed.
+pub(super) fn intent(subject: &Subject, draft: &Draft) -> Intent {
+    let moves = |write: &Write| match write {
+        Write::Put(Any::Instance(new)) => match subject.fleet.by_ordinal(new.spec.ordinal) {
+            Some(member) => member.moved_by.is_some(),
+            None => new.spec.replaces.is_some(),
+        },
+        _ => false,
+    };
+    if draft.writes.iter().all(moves) { Intent::Migrate } else { Intent::Heal }
 }
 
 /// An instance that was given a port which something else uses is made anew with another, here or
