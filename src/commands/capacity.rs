@@ -130,7 +130,8 @@ fn line(row: &CapacityRow) -> Vec<Cell> {
         cell("KNOWN", word(&row.known)),
         cell("SERVE", row.left.to_string()),
         // What is not measured needs nobody knows how many.
-        cell("NEEDED", row.load.map(|_| row.needed.to_string()).unwrap_or_default()).tone(tone),
+        cell("NEEDED", row.load.map(|_| needs(row.needed, row.spare)).unwrap_or_default())
+            .tone(tone),
         cell("HEADROOM", headroom(row.headroom)).tone(tone),
         cell("LACKING", lacks(row.missing, row.placed)).tone(tone),
         cell("ROOM", row.room.to_string()),
@@ -151,7 +152,7 @@ fn group(of: &GroupRow) -> Vec<Cell> {
         cell("ENVIRONMENT", name).tone(Tone::Strong),
         cell("DEPLOYMENTS", of.deployments.to_string()),
         cell("SERVE", of.left.to_string()),
-        cell("NEEDED", of.needed.to_string()).tone(tone),
+        cell("NEEDED", needs(of.needed, of.spare)).tone(tone),
         cell("HEADROOM", headroom(of.headroom)).tone(tone),
         cell("LEAST IN", of.tightest.clone().unwrap_or_default()),
         cell("LACKING", lacks(of.missing, of.placed)).tone(tone),
@@ -169,6 +170,14 @@ fn tone(missing: u32, placed: u32) -> Tone {
 
 fn headroom(share: Option<f64>) -> String {
     share.map(|share| format!("{:.0}%", share * 100.0)).unwrap_or_default()
+}
+
+/// What the load takes, and what is planned for beside that.
+fn needs(needed: u32, spare: u32) -> String {
+    match spare {
+        0 => needed.to_string(),
+        spare => format!("{} + {spare} spare", needed - spare),
+    }
 }
 
 fn lacks(missing: u32, placed: u32) -> String {
@@ -204,4 +213,31 @@ fn state(of: &ZoneRoom) -> String {
     let told = [(of.silent, "not heard from"), (of.closed, "closed")];
     let told = told.iter().filter(|(hosts, _)| *hosts > 0);
     told.map(|(hosts, word)| format!("{hosts} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spare_is_told_beside_what_is_needed_and_is_not_lacking() {
+        let row = CapacityRow {
+            deployment: "shop.prod".to_owned(),
+            load: Some(900.0),
+            each: 100.0,
+            left: 9,
+            needed: 10,
+            spare: 1,
+            ..CapacityRow::default()
+        };
+        let told = |row: &CapacityRow| -> Vec<String> {
+            let cells = line(row).into_iter();
+            cells.filter(|c| ["NEEDED", "LACKING"].contains(&c.title)).map(|c| c.text).collect()
+        };
+        assert_eq!(told(&row), ["9 + 1 spare", ""]);
+        assert_eq!(
+            told(&CapacityRow { left: 8, missing: 1, ..row }),
+            ["9 + 1 spare", "1, 1 without room"]
+        );
+    }
 }

@@ -6055,7 +6055,8 @@ export interface components {
         Capacity2: {
             /**
              * Format: double
-             * @description So much more than what is needed is kept, as a share: 0.1 is a tenth.
+             * @description So much more than the load takes is planned for as a spare, as a share: 0.1 is a tenth. An
+             *     autoscaler keeps its own margins beyond what is asked for, and not this.
              * @default 0.1
              */
             buffer: number;
@@ -6120,7 +6121,7 @@ export interface components {
             load?: number | null;
             /**
              * Format: uint32
-             * @description So many are lacking.
+             * @description So many are lacking that the load cannot be carried without: those of the buffer are not.
              */
             missing: number;
             /**
@@ -6147,6 +6148,11 @@ export interface components {
             room: number;
             /** @description When more is expected than it may have instances for, or hosts have room for. */
             runsOut?: components["schemas"]["Timestamp"] | (null);
+            /**
+             * Format: uint32
+             * @description So many of those are the buffer: the load is carried without them.
+             */
+            spare: number;
         };
         /** @description What a deployment can carry, and what it will have to. */
         CapacityStatus: {
@@ -7959,7 +7965,7 @@ export interface components {
             left: number;
             /**
              * Format: uint32
-             * @description So many are lacking.
+             * @description So many are lacking that the loads cannot be carried without.
              */
             missing: number;
             /** @description The environment; empty where it is all of them. */
@@ -7974,6 +7980,11 @@ export interface components {
              * @description So many of those that are lacking find room on hosts.
              */
             placed: number;
+            /**
+             * Format: uint32
+             * @description So many of those are the buffers.
+             */
+            spare: number;
             /** @description The deployment that has the least of it: what the whole has is no use to one that lacks. */
             tightest?: string | null;
             /**

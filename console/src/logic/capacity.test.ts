@@ -10,6 +10,7 @@ import {
   scoreOf,
   simplest,
   supposes,
+  takenBy,
   wrongDemand,
 } from "./capacity";
 import { moneyWords } from "./money";
@@ -22,6 +23,7 @@ const row = (part: Partial<CapacityRow>): CapacityRow => ({
   ready: 4,
   left: 4,
   needed: 2,
+  spare: 0,
   missing: 0,
   placed: 0,
   room: 9,
@@ -33,6 +35,13 @@ test("what lacks and finds no room is worst; what is not measured is not enough"
   assert.equal(rowState(row({ load: 1, missing: 3, placed: 3 })).tone, "warn");
   assert.equal(rowState(row({})).tone, "unknown");
   assert.equal(rowState(row({ load: 1 })).tone, "ok");
+});
+
+test("what serves is enough without the spare, and how much of that is short is told", () => {
+  const bare = row({ load: 90, left: 9, needed: 10, spare: 1 });
+  assert.deepEqual(rowState(bare), { word: "enough, spare 1 short", tone: "ok" });
+  assert.equal(rowState({ ...bare, left: 10 }).word, "enough");
+  assert.equal(takenBy(bare), "9");
 });
 
 test("where nothing is measured nothing is said to be well, and what is not measured is counted", () => {

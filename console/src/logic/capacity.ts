@@ -32,8 +32,13 @@ export function rowState(row: CapacityRow): { word: string; tone: Tone } {
     };
   }
   if (row.missing > 0) return { word: `${amount(row.missing)} lacking`, tone: "warn" };
-  return { word: "enough", tone: "ok" };
+  const less = row.needed - row.left;
+  return { word: less > 0 ? `enough, spare ${amount(less)} short` : "enough", tone: "ok" };
 }
+
+/** How many the load takes, the spare not among them. */
+export const takenBy = ({ needed, spare }: Pick<CapacityRow, "needed" | "spare">): string =>
+  amount(needed - spare);
 
 export const isMeasured = ({ load }: CapacityRow): boolean => typeof load === "number";
 

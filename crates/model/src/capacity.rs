@@ -24,7 +24,8 @@ pub struct Capacity {
     /// The load one instance carries, in place of what was declared and what has been proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<f64>,
-    /// So much more than what is needed is kept, as a share: 0.1 is a tenth.
+    /// So much more than the load takes is planned for as a spare, as a share: 0.1 is a tenth. An
+    /// autoscaler keeps its own margins beyond what is asked for, and not this.
     #[serde(default = "Capacity::usual_buffer")]
     pub buffer: f64,
 }
@@ -206,10 +207,12 @@ pub struct CapacityRow {
     pub left: u32,
     /// So many the load takes, the buffer among them.
     pub needed: u32,
+    /// So many of those are the buffer: the load is carried without them.
+    pub spare: u32,
     /// The share of what serves that is not used; below zero where it is too little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headroom: Option<f64>,
-    /// So many are lacking.
+    /// So many are lacking that the load cannot be carried without: those of the buffer are not.
     pub missing: u32,
     /// So many of those that are lacking find room on hosts.
     pub placed: u32,
@@ -237,13 +240,15 @@ pub struct GroupRow {
     pub left: u32,
     /// So many the loads take, the buffers among them.
     pub needed: u32,
+    /// So many of those are the buffers.
+    pub spare: u32,
     /// The share of what serves that is not used, weighed by instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headroom: Option<f64>,
     /// The deployment that has the least of it: what the whole has is no use to one that lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tightest: Option<String>,
-    /// So many are lacking.
+    /// So many are lacking that the loads cannot be carried without.
     pub missing: u32,
     /// So many of those that are lacking find room on hosts.
     pub placed: u32,

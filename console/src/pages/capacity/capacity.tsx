@@ -12,6 +12,7 @@ import {
   KNOWN,
   rowState,
   supposes,
+  takenBy,
   wrongDemand,
 } from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
@@ -181,7 +182,7 @@ function Whole({ report, supposed }: { report: CapacityReport; supposed: boolean
 }
 
 function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supposed: boolean }) {
-  const { deployments, headroom, needed, left, missing, placed, unmeasured, tightest } = room;
+  const { deployments, headroom, spare, left, missing, placed, unmeasured, tightest } = room;
   const unplaced = missing - placed;
   const tone = unplaced > 0 ? "bad" : missing > 0 ? "warn" : "ok";
   const known = typeof headroom === "number";
@@ -201,8 +202,8 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
       )}
       {unmeasured < deployments && (
         <p className="small second">
-          {amount(needed)} needed of {left} that {supposed ? "would serve" : "serve"}
-          {needed > 0 && <span className="quiet">, with what is kept beyond need</span>}
+          {takenBy(room)} needed of {left} that {supposed ? "would serve" : "serve"}
+          {spare > 0 && <span className="quiet">, and {amount(spare)} as a spare</span>}
           {missing > 0 && (
             <span className={`room-lack ${tone}`}>
               <Dot tone={tone} /> {amount(missing)} lacking
@@ -222,8 +223,8 @@ const number = (value: number | null | undefined) =>
   typeof value === "number" ? measured(value) : <span className="quiet">not known</span>;
 
 /** What is not measured needs nobody knows how many. */
-const neededOf = ({ load, needed }: CapacityRow) =>
-  typeof load === "number" ? <b>{amount(needed)}</b> : <span className="quiet">?</span>;
+const neededOf = (row: CapacityRow) =>
+  isMeasured(row) ? <b>{takenBy(row)}</b> : <span className="quiet">?</span>;
 
 const COLUMNS: readonly Column<CapacityRow>[] = [
   {
@@ -263,10 +264,10 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
     width: "7rem",
     right: true,
     cell: (row) => (
-      <>
+      <span title={row.spare > 0 ? `and ${amount(row.spare)} as a spare` : undefined}>
         {neededOf(row)} / {row.left}
         {row.left !== row.ready && <span className="quiet"> of {row.ready}</span>}
-      </>
+      </span>
     ),
   },
   {

@@ -74,11 +74,11 @@ export function DeploymentCapacityPage({ name, tab = "load" }: ThingSearch & { n
                 {typeof status.each === "number" ? measured(status.each) : "not known"}{" "}
                 <span className="quiet small">{KNOWN[status.known ?? "declared"]}</span>
               </Fact>
-              <Fact name="needed">
+              <Fact name="needed, with the spare">
                 {typeof status.load === "number" ? amount(status.needed ?? 0) : "not known"}
               </Fact>
               <Fact name="serve">{status.ready ?? 0}</Fact>
-              <Fact name="kept beyond need">{share(spec.buffer ?? 0.1)}</Fact>
+              <Fact name="spare">{share(spec.buffer ?? 0.1)}</Fact>
               {autoscaler && <Bounds autoscaler={autoscaler} />}
               {autoscaler && <ScoreFact autoscaler={autoscaler} />}
             </Facts>

@@ -140,6 +140,7 @@ fn together(rows: &[&CapacityRow]) -> GroupRow {
         unmeasured: (rows.len() - known().count()) as u32,
         left,
         needed: sum(|row| row.needed),
+        spare: sum(|row| row.spare),
         headroom: (left > 0).then(|| thousandth(1.0 - used / f64::from(left))),
         tightest: tightest.map(|(row, _)| row.deployment.clone()),
         missing: sum(|row| row.missing),
@@ -161,7 +162,9 @@ fn row(
     let (name, status) = (subject.deployment.name(), &subject.object.status);
     let each = status.each.unwrap_or(subject.declared.target);
     let buffer = subject.object.spec.buffer;
-    let needed = load.map(|load| decide::whole(load / each * (1.0 + buffer))).unwrap_or_default();
+    let takes = |more: f64| load.map_or(0, |load| decide::whole(load / each * (1.0 + more)));
+    // What is lacking goes by what the load takes, as `short` does: an autoscaler keeps no buffer.
+    let (bare, needed) = (takes(0.0), takes(buffer));
     let room = room(world, name, hosts);
     let most = subject.max.min(subject.deployment.status.ready.saturating_add(room));
     let mut notes = Vec::new();
@@ -179,10 +182,11 @@ fn row(
         ready: subject.deployment.status.ready,
         left,
         needed,
+        spare: needed - bare,
         headroom: load
             .filter(|_| left > 0)
             .map(|load| thousandth(1.0 - load / (f64::from(left) * each))),
-        missing: needed.saturating_sub(left),
+        missing: bare.saturating_sub(left),
         placed: 0,
         room,
         runs_out: runs_out(world, name, status, most),

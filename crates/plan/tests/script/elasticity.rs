@@ -140,10 +140,10 @@ impl Script {
         for row in &report.deployments {
             let load = row.load.map_or("no load".to_owned(), |load| format!("load {load}"));
             let (of, each, left, needed) = (&row.deployment, row.each, row.left, row.needed);
-            let (missing, placed, room) = (row.missing, row.placed, row.room);
+            let (spare, missing, placed, room) = (row.spare, row.missing, row.placed, row.room);
             self.said.push(format!(
-                "{of}: {load} at {each} takes {needed}, {left} serve, {missing} lacking, \
-                 {placed} of them placed, room for {room} more"
+                "{of}: {load} at {each} takes {needed}, {spare} of them spare, {left} serve, \
+                 {missing} lacking, {placed} of them placed, room for {room} more"
             ));
         }
         for group in report.environments.iter().chain([&report.fleet]) {
@@ -154,10 +154,11 @@ impl Script {
             let tightest = group.tightest.as_deref().unwrap_or("none");
             let (of, left, needed) = (group.deployments, group.left, group.needed);
             let (missing, placed, blind) = (group.missing, group.placed, group.unmeasured);
+            let spare = group.spare;
             self.said.push(format!(
                 "{name}: headroom {share}, least in {tightest}; {of} deployments, {blind} not \
-                 measured, {left} serve, {needed} needed, {missing} lacking, {placed} of them \
-                 placed"
+                 measured, {left} serve, {needed} needed, {spare} of them spare, \
+                 {missing} lacking, {placed} of them placed"
             ));
         }
         for row in &report.lose {
