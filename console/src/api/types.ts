@@ -6981,7 +6981,7 @@ export interface components {
              * @default open
              */
             phase: components["schemas"]["DecisionPhase"];
-            /** @description The policy that was followed. */
+            /** @description The policy that was followed; while none is, the one it was made for. */
             policy?: string;
             /** @description Why it is as it is. */
             reasons?: components["schemas"]["Reason"][];

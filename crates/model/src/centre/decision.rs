@@ -36,7 +36,7 @@ pub struct DecisionStatus {
     /// In one word.
     #[serde(default)]
     pub phase: DecisionPhase,
-    /// The policy that was followed.
+    /// The policy that was followed; while none is, the one it was made for.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy: String,
     /// What is to be done.

@@ -151,6 +151,7 @@ impl Turn<'_> {
         self.votes.clone_from(&weighed.votes);
         self.keep_votes(weighed.votes);
         let Some((policy, action)) = weighed.followed else {
+            self.keep_to_own(&subject);
             let why = weighed.why_not;
             return self.skip(why.unwrap_or_else(|| Reason::new("not-followed", "no vote counts")));
         };
@@ -187,7 +188,12 @@ impl Turn<'_> {
     /// Why what is decided now is another thing than what this decision was about, and than what
     /// people were asked about: it ends then, and another one is made.
     fn is_another(&self, weighed: &Weighed) -> Option<String> {
-        let (own, known) = (self.status.policy.as_str(), self.status.action.as_ref()?);
+        let (own, known) = (self.status.policy.as_str(), self.status.action.as_ref());
+        let just_made = self.status.phase == DecisionPhase::Open && known.is_none();
+        // It was made for whoever asked first, and becomes that of whoever goes first then.
+        if just_made && weighed.followed.is_some() {
+            return None;
+        }
         let asks = weighed.votes.iter().any(|vote| vote.policy == own);
         if !asks && !weighed.blind.contains(&own) {
             let ended = || format!("policy/{own} does not vote for it any more");
@@ -195,10 +201,21 @@ impl Turn<'_> {
         }
         let (policy, action) = weighed.followed.as_ref()?;
         match policy.name() == own {
-            true if action == known => None,
+            true if known.is_none_or(|known| action == known) => None,
             true => Some(format!("policy/{own} wants something else by now")),
             false => Some(format!("policy/{} goes first by now", policy.name())),
         }
+    }
+
+    /// Says what the policy it was made for wants and how far that may go, while none is followed.
+    fn keep_to_own(&mut self, subject: &Subject) {
+        let Some(policy) = self.cx.world.get::<Policy>(&self.status.policy) else { return };
+        let mut votes = self.votes.iter();
+        let wanted = votes.find(|vote| vote.policy == policy.name());
+        let wanted = wanted.map(|vote| vote.action.clone());
+        self.status.action = self.status.action.take().or(wanted);
+        let mode = policy.spec.mode_for(subject.environment(), subject.tier());
+        self.status.mode = self.allowed(policy, mode);
     }
 
     /// Why a policy can vote for nothing any more.
