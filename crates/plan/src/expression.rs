@@ -159,11 +159,15 @@ impl Text {
 
     /// The fields that are read of what is named at an index of `names`.
     pub fn fields_of(&self, index: usize) -> Vec<&str> {
-        let filled = self.parts.iter().filter_map(|part| match part {
+        self.expressions().flat_map(|expression| expression.fields_of(index)).collect()
+    }
+
+    /// The expressions in it.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.parts.iter().filter_map(|part| match part {
             Part::Plain(_) => None,
             Part::Filled(expression) => Some(expression),
-        });
-        filled.flat_map(|expression| expression.fields_of(index)).collect()
+        })
     }
 
     /// Fills it in. What cannot be evaluated is written as `?`: the text is for people, and is

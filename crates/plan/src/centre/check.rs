@@ -129,18 +129,19 @@ fn never_so(one: &Comparison) -> Option<String> {
 pub(crate) fn remarks(cx: &Context, policy: &Object<Policy>) -> Vec<Reason> {
     let (id, spec) = (format!("policy/{}", policy.name()), &policy.spec);
     let kind = spec.subjects.kind.lower();
-    let unknown = |field: String, whose: &str, hint: &str| {
-        let message = format!("{id}: when reads {field}, which no {kind}{whose} has");
+    let unknown = |(field, places): (String, Vec<&str>), whose: &str, hint: &str| {
+        let read = if places.len() == 1 { "reads" } else { "read" };
+        let places = places.join(" and ");
+        let message = format!("{id}: {places} {read} {field}, which no {kind}{whose} has");
         Reason::new("unknown-field", message).hint(hint)
     };
-    let never = undeclared_field(spec).map(|field| {
-        let hint = "what expressions see stands in docs/guide/decisions.md";
-        unknown(field, "", hint)
-    });
-    let unknown = never.or_else(|| {
-        let hint = "if it is not misspelt, has(…) asks whether it is there";
-        unknown_field(cx, spec).map(|field| unknown(field, " there is", hint))
-    });
+    let never = undeclared_fields(spec);
+    let mut absent = unknown_fields(cx, spec);
+    absent.retain(|field| !never.iter().any(|(known, _)| known == field));
+    let hint = "what expressions see stands in docs/guide/decisions.md";
+    let never = never.into_iter().map(|read| unknown(read, "", hint));
+    let hint = "if it is not misspelt, has(…) asks whether it is there";
+    let absent = absent.into_iter().map(|field| unknown((field, vec!["when"]), " there is", hint));
     let compared = odd_comparison(cx, spec).map(|odd| {
         let message = format!("{id}: when compares {odd}");
         Reason::new("odd-comparison", message).hint("what is of another kind is never equal")
@@ -155,7 +156,7 @@ pub(crate) fn remarks(cx: &Context, policy: &Object<Policy>) -> Vec<Reason> {
         let message = format!("no application has tier {tier} yet; {id} is for when one has");
         Reason::new("not-there-yet", message)
     });
-    unknown.into_iter().chain(compared).chain(switch).chain(inert).chain(tiers).collect()
+    never.chain(absent).chain(compared).chain(switch).chain(inert).chain(tiers).collect()
 }
 
 /// What of a policy that may act keeps it, or does nothing, and what to write instead.
@@ -205,12 +206,8 @@ fn odd_comparison(cx: &Context, policy: &Policy) -> Option<String> {
 }
 
 /// Looks at the condition of a policy over some of its subjects, with nothing measured.
-fn with_scenes(
-    cx: &Context,
-    policy: &Policy,
-    look: fn(&Ready, &[Scene]) -> Option<String>,
-) -> Option<String> {
-    let ready = Ready::read(policy).ok()?;
+fn with_scenes<T: Default>(cx: &Context, policy: &Policy, look: fn(&Ready, &[Scene]) -> T) -> T {
+    let Ok(ready) = Ready::read(policy) else { return T::default() };
     let subjects = Subject::all(cx.world, policy);
     let (firing, values) = (Firing::of(cx.world), BTreeMap::new());
     let some = subjects.iter().take(LOOKED_AT);
@@ -267,49 +264,66 @@ fn kind(value: &Value) -> Option<(&'static str, Option<Literal>)> {
     }
 }
 
-/// The facts of which the condition of a policy reads fields, by their places, with the paths of
-/// those. What is asked for with `has` may be missing.
-fn reads(ready: &Ready) -> Vec<(usize, Vec<Vec<&str>>)> {
-    let facts = (0..NAMES.len()).filter(|at| ![VALUES, BEFORE].contains(at));
-    let paths = facts.map(|at| {
-        let (mut read, asked) = ready.when.paths_of(at);
+/// The fields that an expression reads, by the place of their fact and their path below that. What
+/// it asks for with `has` may be missing.
+fn reads(expression: &Expression) -> impl Iterator<Item = (usize, Vec<&str>)> {
+    (0..NAMES.len()).filter(|at| *at != VALUES).flat_map(|at| {
+        let (mut read, asked) = expression.paths_of(at);
         read.retain(|path| !asked.iter().any(|asked| path.starts_with(asked)));
-        (at, read)
-    });
-    paths.filter(|(_, read)| !read.is_empty()).collect()
+        read.into_iter().map(move |path| (at, path))
+    })
 }
 
 fn named(fact: usize, path: &[&str]) -> String {
     format!("{}.{}", NAMES[fact], path.join("."))
 }
 
-/// A field that the condition of a policy reads and that nothing its subjects have of the kind ever
-/// has, whatever there is.
-fn undeclared_field(policy: &Policy) -> Option<String> {
-    let ready = Ready::read(policy).ok()?;
-    reads(&ready).into_iter().find_map(|(at, read)| {
-        let declared = declared::of(NAMES[at], policy.subjects.kind)?;
-        let unknown = read.into_iter().find(|path| !declared.has(path))?;
-        Some(named(at, &unknown))
-    })
+/// The fields that a policy reads and that nothing its subjects have of the kind ever has, whatever
+/// there is, each with where it is read.
+fn undeclared_fields(policy: &Policy) -> Vec<(String, Vec<&'static str>)> {
+    let Ok(ready) = Ready::read(policy) else { return Vec::new() };
+    let may_be = |fact: usize, path: &[&str]| {
+        // What was so before is of the same form.
+        let (fact, path) = match path {
+            [before, path @ ..] if fact == BEFORE => (*before, path),
+            _ => (NAMES[fact], path),
+        };
+        declared::of(fact, policy.subjects.kind).is_none_or(|declared| declared.has(path))
+    };
+    let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
+    for (place, expression) in ready.each() {
+        for (fact, path) in reads(expression).filter(|(fact, path)| !may_be(*fact, path)) {
+            let name = named(fact, &path);
+            match all.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, places)) if places.contains(&place) => {}
+                Some((_, places)) => places.push(place),
+                None => all.push((name, vec![place])),
+            }
+        }
+    }
+    all
 }
 
-/// A field that the condition of a policy reads and is there for none of the subjects there are: it
-/// may not be there yet.
-fn unknown_field(cx: &Context, policy: &Policy) -> Option<String> {
+/// The fields that the condition of a policy reads and that are there for none of the subjects
+/// there are: they may not be there yet. What else it reads is read only once the condition holds,
+/// or something was done.
+fn unknown_fields(cx: &Context, policy: &Policy) -> Vec<String> {
     with_scenes(cx, policy, unknown_among)
 }
 
-fn unknown_among(ready: &Ready, scenes: &[Scene]) -> Option<String> {
+fn unknown_among(ready: &Ready, scenes: &[Scene]) -> Vec<String> {
     let has = |value: &Value, path: &[&str]| {
         path.iter().try_fold(value, |value, name| value.get(name)).is_some()
     };
-    reads(ready).into_iter().find_map(|(at, read)| {
-        let known = scenes.iter().map(|scene| scene.fact(at)).filter(|value| !value.is_null());
+    let unknown = reads(&ready.when).filter(|(at, path)| {
+        let known = scenes.iter().map(|scene| scene.fact(*at)).filter(|value| !value.is_null());
         let known: Vec<&Value> = known.collect();
-        let unknown = read.into_iter().find(|path| !known.iter().any(|value| has(value, path)))?;
-        (!known.is_empty()).then(|| named(at, &unknown))
-    })
+        !known.is_empty() && !known.iter().any(|value| has(value, path))
+    });
+    let mut all: Vec<String> = unknown.map(|(at, path)| named(at, &path)).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 #[cfg(test)]

@@ -51,6 +51,13 @@ impl Ready {
         })
     }
 
+    /// All of them, each with the field it stands in.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &Expression)> {
+        let that = self.that.iter().map(|that| ("expect.that", that));
+        let message = self.message.expressions().map(|filled| ("message", filled));
+        std::iter::once(("when", &self.when)).chain(that).chain(message)
+    }
+
     /// Whether the condition holds over facts.
     pub fn judge(&self, facts: &dyn Facts) -> Result<bool, String> {
         holds(&self.when, facts)
