@@ -186,6 +186,54 @@ spec:
 }
 
 #[test]
+fn what_is_misspelt_is_told_with_what_may_be_meant() {
+    let scenario = read_scenario(
+        "x.yaml",
+        b"
+apiVersion: atoll/v1
+kind: Rehearsal
+metadata: { name: x }
+spec:
+  lasts: 1h
+  fleet: { zones: { north: 1, south: 1 }, applications: { shop: { capacity: 100 } } }
+  load: { shop: { level: 50 } }
+  faults:
+  - { fault: loss, at: 5m, of: zone/nort }
+  - { fault: loss, at: 5m, of: host/elsewhere }
+  - { fault: slow, at: 5m, of: shp, by: 2m }
+  - { fault: release, at: 5m, of: shopp, how: dies }
+  changes:
+  - { change: deploy, at: 5m, of: shop.prd }
+  - { change: deploy, at: 5m, of: shop, release: shop-1 }
+  - { change: scale, at: 5m, of: deployment/shop.prd, to: 3 }
+  - { change: edit, at: 5m, of: application/shoop, patch: {} }
+  - { change: migrate, at: 5m, off: zone = south }
+  checks:
+  - { check: refused, of: deployment/shop.prod }
+  - { check: moved, of: rehearsed-1 }
+  - { check: settled, of: shp }
+",
+    );
+    let told = run(&scenario.unwrap(), &Today::default(), &never()).unwrap_err();
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+    let expected = [
+        "faults[0].of: there is no host of zone/nort (did you mean \"zone/north\"?)",
+        "faults[1].of: there is no host of host/elsewhere",
+        "faults[2].of: there is no application or deployment shp (did you mean \"shop\"?)",
+        "faults[3].of: there is no application shopp (did you mean \"shop\"?)",
+        "changes[0].of: there is no deployment/shop.prd (did you mean \"shop.prod\"?)",
+        "changes[1].of: there is no deployment/shop",
+        "changes[2].of: there is no deployment/shop.prd (did you mean \"deployment/shop.prod\"?)",
+        "changes[3].of: there is no application/shoop (did you mean \"application/shop\"?)",
+        "checks[0].of: there is no change of deployment/shop.prod (did you mean \
+         \"deployment/shop.prd\"?)",
+        "checks[1].of: there is no migration/rehearsed-1 (did you mean \"rehearsed-0\"?)",
+        "checks[2].of: there is no application or deployment shp (did you mean \"shop\"?)",
+    ];
+    assert_eq!(told, expected.map(|wrong| format!("not-found: spec.{wrong}")));
+}
+
+#[test]
 fn a_load_of_what_is_misspelt_is_told_what_may_be_meant() {
     let mut today = with_budget_left(1.0);
     let mut plain = Object::clone(today.world.get::<Application>("shop").unwrap());

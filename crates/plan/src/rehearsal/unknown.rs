@@ -3,7 +3,7 @@
 use atoll_model::name::nearest;
 use atoll_model::rehearsal::{Change, Check, Fault, Rehearsal as Scenario};
 use atoll_model::{
-    Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Release, Snapshot,
+    Any, Application, Deployment, Host, Kind, Migration, Object, Pool, Reason, Release, Snapshot,
     Timestamp,
 };
 
@@ -48,6 +48,36 @@ fn missing(field: &str, message: String) -> Reason {
     Reason::new("not-found", format!("{field}: {message}"))
 }
 
+/// As [`missing`], with what may be meant of what there is.
+fn misspelt<'a>(
+    field: &str,
+    message: String,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Reason {
+    hinted(missing(field, message), nearest(name, known))
+}
+
+fn hinted(wrong: Reason, near: Option<impl AsRef<str>>) -> Reason {
+    match near {
+        Some(near) => wrong.hint(format!("did you mean {:?}?", near.as_ref())),
+        None => wrong,
+    }
+}
+
+/// The names of all applications and deployments.
+fn served(world: &Snapshot) -> impl Iterator<Item = &str> {
+    let applications = world.all::<Application>().map(|application| application.name());
+    applications.chain(world.all::<Deployment>().map(|deployment| deployment.name()))
+}
+
+/// As [`misspelt`], of what is written with its kind before it: that is meant too.
+fn of_kind<'a>(message: String, of: &str, known: impl Iterator<Item = &'a str>) -> Reason {
+    let (kind, name) = of.split_once('/').unwrap_or(("", of));
+    let near = nearest(name, known).map(|near| format!("{kind}/{near}"));
+    hinted(missing("of", message), near)
+}
+
 /// What the load of a name is refused for, where no deployment of it says what it carries.
 pub(super) fn load(name: &str, world: &Snapshot) -> Reason {
     let field = format!("spec.load.{name}");
@@ -55,13 +85,8 @@ pub(super) fn load(name: &str, world: &Snapshot) -> Reason {
         let wrong = missing(&field, "it does not say what an instance carries".to_owned());
         return wrong.hint("see scaling.perInstance in docs/guide/scaling.md");
     }
-    let wrong = missing(&field, "there is no such application or deployment".to_owned());
-    let applications = world.all::<Application>().map(|application| application.name());
-    let deployments = world.all::<Deployment>().map(|deployment| deployment.name());
-    match nearest(name, applications.chain(deployments)) {
-        Some(near) => wrong.hint(format!("did you mean {near:?}?")),
-        None => wrong,
-    }
+    let message = "there is no such application or deployment".to_owned();
+    misspelt(&field, message, name, served(world))
 }
 
 fn is_there(world: &Snapshot, of: &str) -> bool {
@@ -69,21 +94,30 @@ fn is_there(world: &Snapshot, of: &str) -> bool {
 }
 
 fn of_fault(fault: &Fault, world: &Snapshot) -> Option<Reason> {
-    let gone = match fault {
+    let gone = |what: &str, of: &str| format!("there is no {what} {of}");
+    match fault {
         Fault::Loss { of, .. } => {
             let any = world.all::<Host>().any(|host| is_host_of(host, of));
-            (!any).then(|| format!("host of {of}"))
+            let zones = of.starts_with("zone/");
+            let hosts =
+                world.all::<Host>().map(|host| if zones { host.zone() } else { host.name() });
+            (!any).then(|| of_kind(gone("host of", of), of, hosts))
         }
         Fault::Slow { of, .. } | Fault::Load { of, .. } => {
-            let gone = of.as_ref().filter(|of| !is_there(world, of));
-            gone.map(|of| format!("application or deployment {of}"))
+            let of = of.as_ref().filter(|of| !is_there(world, of))?;
+            Some(misspelt("of", gone("application or deployment", of), of, served(world)))
         }
         Fault::Release { of, .. } => {
-            world.get::<Application>(of).is_none().then(|| format!("application {of}"))
+            let known = world.all::<Application>().map(|application| application.name());
+            let there = world.get::<Application>(of).is_some();
+            (!there).then(|| misspelt("of", gone("application", of), of, known))
         }
-        Fault::Provider { of, .. } => world.get::<Pool>(of).is_none().then(|| format!("pool {of}")),
-    };
-    gone.map(|what| missing("of", format!("there is no {what}")))
+        Fault::Provider { of, .. } => {
+            let known = world.all::<Pool>().map(|pool| pool.name());
+            let there = world.get::<Pool>(of).is_some();
+            (!there).then(|| misspelt("of", gone("pool", of), of, known))
+        }
+    }
 }
 
 /// Whether a host is what a loss is of: one of a zone, or itself.
@@ -154,26 +188,47 @@ impl Named<'_> {
             Change::Apply { .. } => return None,
         };
         if self.world.find(kind, name).is_none() {
-            return Some(missing("of", format!("there is no {}/{name}", kind.lower())));
+            return Some(self.no_object(change, kind, name));
         }
         let Change::Deploy { of, release: Some(release), .. } = change else { return None };
         self.release(of, release)
     }
 
+    /// That what a change is of is not there, and what may be meant.
+    fn no_object(&self, change: &Change, kind: Kind, name: &str) -> Reason {
+        let message = format!("there is no {}/{name}", kind.lower());
+        let deployments = self.world.all::<Deployment>().map(|deployment| deployment.name());
+        match change {
+            Change::Deploy { release: None, .. } => {
+                misspelt("of", message, name, served(self.world))
+            }
+            Change::Scale { of, .. } | Change::Edit { of, .. } => {
+                let known: Vec<Any> = self.world.after(kind, "").collect();
+                of_kind(message, of, known.iter().map(Any::name))
+            }
+            _ => misspelt("of", message, name, deployments),
+        }
+    }
+
     fn by_check(&self, check: &Check) -> Option<Reason> {
-        if let Check::Refused { of: Some(of) } = check
-            && self.spec.changes.iter().all(|change| change.of() != Some(of))
-        {
-            return Some(missing("of", format!("there is no change of {of}")));
+        if let Check::Refused { of: Some(of) } = check {
+            let changed = || self.spec.changes.iter().filter_map(Change::of);
+            let message = || format!("there is no change of {of}");
+            let there = changed().any(|other| other == of);
+            return (!there).then(|| misspelt("of", message(), of, changed()));
         }
         if let Check::Moved { of: Some(of), .. } = check {
-            let there = self.world.get::<Migration>(of).is_some() || self.will_move(of);
-            return (!there).then(|| missing("of", format!("there is no migration/{of}")));
+            let made = self.moves();
+            let stored = self.world.all::<Migration>().map(|migration| migration.name());
+            let known = stored.chain(made.iter().map(String::as_str));
+            let message = || format!("there is no migration/{of}");
+            let there = self.world.get::<Migration>(of).is_some() || made.contains(of);
+            return (!there).then(|| misspelt("of", message(), of, known));
         }
         let of = check.of()?;
         if !is_there(self.world, of) {
             let message = format!("there is no application or deployment {of}");
-            return Some(missing("of", message));
+            return Some(misspelt("of", message, of, served(self.world)));
         }
         let Check::Runs { of, release } = check else { return None };
         self.release(of, release)
@@ -188,10 +243,10 @@ impl Named<'_> {
         none.then(|| missing("off", format!("no host passes {off}")))
     }
 
-    /// Whether a change of the scenario makes a migration of that name.
-    fn will_move(&self, name: &str) -> bool {
+    /// The names of the migrations that changes of the scenario make.
+    fn moves(&self) -> Vec<String> {
         let made = self.spec.changes.iter().filter(|c| matches!(c, Change::Migrate { .. })).count();
-        (0..made).any(|number| stage::migration(number) == name)
+        (0..made).map(stage::migration).collect()
     }
 
     /// The application that is named, or that of the deployment that is.
