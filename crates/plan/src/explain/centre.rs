@@ -332,8 +332,17 @@ fn given_back(cx: &Context, it: &Object<Decision>) -> Option<String> {
     }
     let policy = cx.world.get::<Policy>(&it.status.policy).filter(|policy| !policy.spec.off);
     let after = policy.map(|policy| policy.spec.give_back_after).filter(|after| after.0 > 0);
-    Some(match after {
-        Some(after) => format!("what it took is given back once that is over for {after}"),
-        None => "what it took stays as it is until somebody gives it back".to_owned(),
+    let standing = policy.map(|policy| &policy.status.standing).into_iter().flatten();
+    let mut blind = standing.filter(|one| one.subject == it.spec.subject);
+    let blind = blind.find_map(|one| one.blind.as_ref());
+    Some(match (after, blind) {
+        (Some(after), Some(why)) => format!(
+            "whether that is over cannot be told: {why}; what it took stays as it is until it can, \
+             and is given back once that is over for {after}"
+        ),
+        (Some(after), None) => {
+            format!("what it took is given back once that is over for {after}")
+        }
+        (None, _) => "what it took stays as it is until somebody gives it back".to_owned(),
     })
 }
