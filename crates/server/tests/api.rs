@@ -182,6 +182,14 @@ async fn what_cannot_be_read_is_a_problem_too() {
         assert_eq!((status, &problem["status"]), (code, &json!(code)), "{path}: {text}");
         assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{text}");
     }
+    for (times, code) in [("1e308", 422), ("1000001", 422), ("-1", 422), ("NaN", 422), ("1e6", 200)]
+    {
+        let path = format!("/v1/capacity?times={times}");
+        let (status, answer) = operator.call("GET", &path, None).await;
+        assert_eq!(status, code, "{path}: {answer}");
+        let told = answer["reasons"].to_string().contains("times: is not a number from 0 to");
+        assert_eq!(told, code == 422, "{path}: {answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
