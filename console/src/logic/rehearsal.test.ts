@@ -8,6 +8,7 @@ import {
   isChosen,
   partsAt,
   playOf,
+  shownOf,
   spentSoFar,
   valueAt,
 } from "./rehearsal";
@@ -91,4 +92,18 @@ test("what was wrong with a scenario or an object is not said of another", () =>
   assert.equal(isChosen(object, "object", "peak/sale"), true);
   assert.equal(isChosen(object, "object", undefined), true);
   assert.equal(isChosen(object, "object", "peak/other"), false);
+});
+
+test("the report that is shown is of what is chosen, and no other", () => {
+  const object = { of: "peak/sale" };
+  assert.equal(shownOf("scenario", undefined, {}, report, {}), report);
+  assert.equal(shownOf("object", undefined, {}, report, {}), undefined);
+  assert.equal(shownOf("object", "peak/sale", object, report, {}), report);
+  assert.equal(shownOf("scenario", "peak/sale", object, report, {}), undefined);
+  assert.equal(shownOf("object", "peak/other", object, report, {}), undefined);
+  // What came last is shown until something else is asked or chosen.
+  assert.equal(shownOf("object", "peak/sale", null, undefined, { report, ...object }), report);
+  assert.equal(shownOf("scenario", "peak/sale", null, undefined, { report, ...object }), undefined);
+  assert.equal(shownOf("scenario", undefined, null, undefined, { report }), report);
+  assert.equal(shownOf("object", undefined, null, undefined, { report }), undefined);
 });

@@ -152,3 +152,21 @@ export function isChosen(asked: { of?: string }, way: Way, of: string | undefine
   if (way === "scenario") return asked.of === undefined;
   return asked.of !== undefined && (of === undefined || of === asked.of);
 }
+
+/** What came of it last. */
+export interface Played {
+  readonly report?: RehearsalReport;
+  readonly of?: string;
+}
+
+/** The report that is shown: never that of something else than what is chosen now. */
+export function shownOf(
+  way: Way,
+  of: string | undefined,
+  asked: { of?: string } | null,
+  data: RehearsalReport | undefined,
+  last: Played,
+): RehearsalReport | undefined {
+  if (asked) return isChosen(asked, way, of) ? data : undefined;
+  return last.of === of && isChosen(last, way, of) ? last.report : undefined;
+}

@@ -8,7 +8,7 @@ import type { Problem } from "../../api/http";
 import { useSnapshot, useSynced } from "../../api/live";
 import type { RehearsalReport } from "../../api/objects";
 import { order } from "../../logic/fleet";
-import { isChosen, type Way } from "../../logic/rehearsal";
+import { isChosen, type Played, shownOf, type Way } from "../../logic/rehearsal";
 import { Empty, Example, Skeleton } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { keep, kept } from "../../parts/kept";
@@ -26,7 +26,7 @@ const WAYS = [
 ] as const;
 
 /** What came of it last, for as long as this page of the browser is open. */
-const last: { report?: RehearsalReport; of?: string } = {};
+const last: Played = {};
 
 type Asked = { readonly n: number; readonly text?: string; readonly of?: string };
 
@@ -49,8 +49,8 @@ export function RehearsalPage({ of }: RehearsalSearch) {
     if (data) Object.assign(last, { report: data, of: played });
   }, [data, played]);
   if (!synced) return <Skeleton lines={8} />;
-  // What came of something else is no answer to what is asked now.
-  const report = data ?? (asked === null && last.of === of ? last.report : undefined);
+  // What came of something else is no answer to what is chosen now.
+  const report = shownOf(way, of, asked, data, last);
   const going = asked !== null && answer.isFetching;
   const wrong = asked && !going && isChosen(asked, way, of) ? answer.error : null;
   const play = (what: { text?: string; of?: string }) => setAsked({ n: Date.now(), ...what });
@@ -101,7 +101,7 @@ export function RehearsalPage({ of }: RehearsalSearch) {
 function Nothing({ way, of }: { way: Way; of: string | undefined }) {
   return (
     <section className="panel">
-      <Empty title="Nothing has been played yet">
+      <Empty title="This has not been played yet">
         {way === "scenario" ? (
           <p>
             Rehearse the scenario above, or one of your own; the same file is a test on the command
