@@ -36,7 +36,7 @@ mod replace;
 mod rollout;
 mod scale;
 pub(crate) mod spread;
-mod status;
+pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod watch;
 

@@ -105,7 +105,7 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
 
 /// When another host is tried for an instance that lacks a fixed port: at once where its own host
 /// tells that it is taken, else ever later, as all of them may have it taken and not tell.
-fn tried_at(subject: &Subject, member: &Member) -> Option<Timestamp> {
+pub(super) fn tried_at(subject: &Subject, member: &Member) -> Option<Timestamp> {
     let fixed = fixed_ports(subject, member);
     let host = member.seat.host.as_ref();
     let is_told = |port| host.is_some_and(|host| host.status.taken_ports.contains(port));
@@ -131,7 +131,7 @@ fn count_try(subject: &Subject, member: &Member) -> PortTries {
 }
 
 /// The ports of an instance that its release names itself.
-fn fixed_ports(subject: &Subject, member: &Member) -> Vec<u16> {
+pub(super) fn fixed_ports(subject: &Subject, member: &Member) -> Vec<u16> {
     let release = subject.world.get::<Release>(&member.seat.release);
     let ports = release.into_iter().flat_map(|release| release.spec.run.ports.values());
     ports.copied().filter(|port| *port != 0).collect()

@@ -12,10 +12,12 @@ use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
 use super::progress::Held;
-use super::spread;
 use super::target::VETOED;
+use super::{heal, spread};
 use crate::sooner;
 
+/// The reason of what waits before another host is tried for a fixed port of its.
+pub(crate) const PORT_AWAITED: &str = "port-awaited";
 /// So many instances are named in a reason; the rest is counted.
 const NAMED: usize = 3;
 
@@ -182,6 +184,7 @@ fn reasons(subject: &Subject, draft: &Draft, status: &DeploymentStatus) -> Vec<R
     reasons.extend(bounded(subject));
     reasons.extend(lost(subject));
     reasons.extend(broken(subject));
+    reasons.extend(awaited_port(subject));
     reasons
 }
 
@@ -293,4 +296,27 @@ fn broken(subject: &Subject) -> Option<Reason> {
     });
     let hint = format!("atoll why instance/{0}; atoll logs instance/{0}", first.name());
     Some(Reason::new("unready", message).hint(hint))
+}
+
+/// For which fixed ports another host is tried, after which, and when next: no host tells that they
+/// are taken.
+fn awaited_port(subject: &Subject) -> Option<Reason> {
+    let mut next = None;
+    let mut waits = |member: &&Member| {
+        let at = heal::tried_at(subject, member).filter(|at| *at > subject.now);
+        next = sooner(next, at);
+        at.is_some()
+    };
+    let lacking = subject.fleet.0.iter().filter(|member| member.lacks_port());
+    let waiting: Vec<&Member> = lacking.filter(|member| waits(member)).collect();
+    let next = next?;
+    let ports: BTreeSet<u16> =
+        waiting.iter().flat_map(|member| heal::fixed_ports(subject, member)).collect();
+    let word = if ports.len() == 1 { "port" } else { "one of ports" };
+    let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let hosts = named(&waiting, |m| format!("{} ({})", m.object.spec.host, m.name()));
+    let message =
+        format!("{word} {ports} cannot be had on {hosts}; another host is tried at {next}");
+    let hint = "free it where something else has it, or write 0 for any free port";
+    Some(Reason::new(PORT_AWAITED, message).hint(hint))
 }

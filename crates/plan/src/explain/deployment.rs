@@ -15,6 +15,7 @@ use atoll_model::{
 use super::{Told, ago, word};
 use crate::Context;
 use crate::deployment::fleet::{Fleet, Member};
+use crate::deployment::status::PORT_AWAITED;
 
 pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) {
     let status = &it.status;
@@ -235,6 +236,7 @@ fn outside(reason: &Reason, told: &mut Told) {
         "environment-missing" => "its environment",
         "runtime-mismatch" => "a release that can run here",
         "paused" => "somebody to tell it to go on",
+        PORT_AWAITED => "the time to try another host for its port",
         _ => return,
     };
     told.waiting_for.push(what.to_owned());
