@@ -21,6 +21,7 @@ use crate::query::Query;
 use crate::{Context, Plan, sooner};
 
 pub(crate) mod cost;
+mod ended;
 mod grant;
 mod growth;
 mod hosts;
@@ -193,7 +194,7 @@ fn seen(cx: &Context, peak: &Arc<Object<Peak>>, times: Times) -> PeakStatus {
             false => ready::caught_up(&stored.checks, found),
         };
     } else {
-        ready::past(&mut status.checks, peak.name());
+        ended::past(&mut status.checks, peak.name());
     }
     status.reasons = reasons(cx, peak, &status);
     status

@@ -12,8 +12,8 @@ use atoll_model::{
 
 use super::rehearsed::basis;
 use super::{cost, freeze_name, grant};
-use crate::Context;
 use crate::monitoring::promise::of_deployment;
+use crate::{Context, elasticity};
 
 /// So many are named in one line.
 const NAMED: usize = 5;
@@ -65,51 +65,6 @@ pub(super) fn caught_up(begun: &[PeakCheck], found: Vec<PeakCheck>) -> Vec<PeakC
         now.into_iter().for_each(|now| check.clone_from(now));
     }
     all
-}
-
-/// What was said of a peak while it was to come or there, and of one that has ended.
-const ENDED: [(&str, &str); 27] = [
-    ("all that it takes serve", "all that it took served when it began"),
-    (" take it", " took it"),
-    (" takes it", " took it"),
-    ("it is not known how many it takes", "it was not known how many it took"),
-    ("so what breaks is seen", "so what broke was seen"),
-    ("nothing is promised by", "nothing was promised by"),
-    ("nobody sees what breaks", "nobody saw what broke"),
-    ("no autoscaler acts for", "no autoscaler acted for"),
-    ("all act, and their most is enough", "all acted, and their most was enough"),
-    ("it takes ", "it took "),
-    (" may have ", " might have "),
-    ("no budget is of it", "no budget was of it"),
-    ("the hosts there are have room for all of it", "the hosts there were had room for all of it"),
-    ("pools may make", "pools might make"),
-    ("no pool may make", "no pool might make"),
-    ("carries is proven of all", "carries was proven of all"),
-    ("carries is only declared of", "carries was only declared of"),
-    ("no kill switch is named", "no kill switch was named"),
-    (" reaches ", " reached "),
-    ("room for it on", "it had room on"),
-    ("find no room yet", "found no room"),
-    ("finds no room yet", "found no room"),
-    ("they are on", "they were on"),
-    (" are lacking", " were lacking"),
-    (" is lacking", " was lacking"),
-    ("no freeze is there yet", "there was no freeze"),
-    ("there is no ", "there was no "),
-];
-
-/// The calendar of a peak that has ended: as it was, and nothing is to be done any more.
-pub(super) fn past(checks: &mut [PeakCheck], peak: &str) {
-    for check in checks {
-        check.hint.clear();
-        if check.name == "freeze" && check.state == State::Done {
-            check.message = format!("freeze/{} held releases until it ended", freeze_name(peak));
-            continue;
-        }
-        for (is, was) in ENDED {
-            check.message = check.message.replace(is, was);
-        }
-    }
 }
 
 /// What is so, or what is not and what to do about it.
@@ -196,11 +151,25 @@ impl Look<'_> {
 
     fn autoscalers(&self) -> Found {
         let world = self.cx.world;
+        let phase = |name: &str| Some(world.get::<Autoscaler>(name)?.status.phase);
+        // One that is to act does so by itself once it has been measured what it goes by.
+        let waits = |name: &str| {
+            phase(name) == Some(AutoscalerPhase::Waiting) && elasticity::acts(world, name)
+        };
+        let waiting = self.those(waits);
         let idle = self.those(|name| {
-            let phase = world.get::<Autoscaler>(name).map(|scaler| scaler.status.phase);
-            !matches!(phase, Some(AutoscalerPhase::Acting | AutoscalerPhase::Blind))
+            let acts =
+                matches!(phase(name), Some(AutoscalerPhase::Acting | AutoscalerPhase::Blind));
+            !acts && !waits(name)
         });
         let (mut said, mut hints) = (Vec::new(), Vec::new());
+        if let Some(first) = waiting.first() {
+            let names = some(&waiting);
+            said.push(format!(
+                "no number is planned yet for {names}: what it goes by is not measured"
+            ));
+            hints.push(format!("atoll why autoscaler/{first}"));
+        }
         if !idle.is_empty() {
             said.push(format!("no autoscaler acts for {}", some(&idle)));
             hints.push("scaling.mode: act and signals; without, scale them by hand".to_owned());
