@@ -106,7 +106,7 @@ fn entry(check: &PeakCheck, starts: Timestamp, zone: Option<&str>) -> Vec<Cell> 
     };
     vec![
         cell("T", counted(starts.since(check.due))).tone(Tone::Strong),
-        cell("DUE", when::shown(check.due, zone)),
+        cell("DUE", when::due(check.due, starts, zone)),
         cell("WHAT", check.name.clone()),
         cell("STATE", state).tone(tone),
         cell("IS", check.message.clone()),
@@ -346,5 +346,15 @@ mod tests {
     fn times_before_a_peak_are_told_to_the_second() {
         let told = [0, 175_500, 750_000, 1_800_000, 1_209_600_000].map(|ms| counted(Span(ms)));
         assert_eq!(told, ["T", "T-2m55s", "T-12m30s", "T-30m", "T-14d"]);
+    }
+
+    #[test]
+    fn what_is_due_shortly_before_a_peak_is_told_to_the_second() {
+        let due = "2026-11-10T15:58:30Z".parse().unwrap();
+        let (name, message, hint) = ("freeze".to_owned(), String::new(), String::new());
+        let check = PeakCheck { name, due, state: State::Open, message, hint };
+        let line = entry(&check, due + Span::seconds(90), Some("Asia/Shanghai"));
+        let shown = output::table(vec![line], false);
+        assert!(shown.contains("T-1m30s") && shown.contains("2026-11-10 23:58:30"), "{shown}");
     }
 }

@@ -6,6 +6,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use crate::time::{Span, Timestamp};
 
+/// What is due less than this before it matters is told to the second.
+const CLOSE: Span = Span::seconds(3_600);
+
 /// A time zone with its rules.
 pub type Zone = TimeZone;
 
@@ -60,9 +63,23 @@ pub fn days_before(at: Timestamp, days: u32, zone: &TimeZone) -> Timestamp {
 
 /// A time as the clocks of a zone show it: `2026-11-11 00:00 +08:00`.
 pub fn shown(at: Timestamp, name: Option<&str>) -> String {
+    with_format(at, name, "%Y-%m-%d %H:%M %:z")
+}
+
+/// By when something is due for what starts at another time, as the clocks of a zone show it. Where
+/// it is close, seconds matter, and are told unless there are none.
+pub fn due(at: Timestamp, starts: Timestamp, name: Option<&str>) -> String {
+    let seconds = at.0.div_euclid(1_000).rem_euclid(60);
+    match starts.since(at) < CLOSE && seconds != 0 {
+        true => with_format(at, name, "%Y-%m-%d %H:%M:%S %:z"),
+        false => shown(at, name),
+    }
+}
+
+fn with_format(at: Timestamp, name: Option<&str>, format: &str) -> String {
     let time = jiff::Timestamp::from_millisecond(at.0);
     match (time, zone(name)) {
-        (Ok(time), Ok(zone)) => time.to_zoned(zone).strftime("%Y-%m-%d %H:%M %:z").to_string(),
+        (Ok(time), Ok(zone)) => time.to_zoned(zone).strftime(format).to_string(),
         _ => at.to_string(),
     }
 }
@@ -85,6 +102,15 @@ mod tests {
         assert!(read("2026-11-11T00:00:00", None).unwrap_err().contains("timeZone"));
         assert!(read("soon", east).unwrap_err().contains("not a time"));
         assert!(read("2026-11-11T00:00:00", Some("Mars/Base")).unwrap_err().contains("no time"));
+    }
+
+    #[test]
+    fn what_is_due_shortly_before_is_told_to_the_second() {
+        let starts = at("2026-11-10T16:00:00Z");
+        let told = |due_at: &str| due(at(due_at), starts, Some("Asia/Shanghai"));
+        assert_eq!(told("2026-11-10T15:58:30Z"), "2026-11-10 23:58:30 +08:00");
+        assert_eq!(told("2026-11-10T15:58:00Z"), "2026-11-10 23:58 +08:00");
+        assert_eq!(told("2026-11-10T14:58:30Z"), "2026-11-10 22:58 +08:00");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
         let open = status.checks.iter().filter(|check| check.state == State::Open);
         told.wait_each(
             open.map(|check| {
-                let due = when::shown(check.due, zone);
+                let due = when::due(check.due, starts, zone);
                 format!("{} by {due}: {}", check.name, check.message)
             })
             .collect(),
