@@ -12374,6 +12374,8 @@ export interface components {
         SignalKind: "value" | "latency" | "errors" | "traffic" | "saturation" | "events";
         /** @description What one signal says. */
         SignalStatus: {
+            /** @description When it was measured last, where it is not measured now. */
+            measuredAt?: components["schemas"]["Timestamp"] | (null);
             /** @description Its name. */
             name: string;
             /**

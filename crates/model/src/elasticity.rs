@@ -412,6 +412,9 @@ pub struct SignalStatus {
     /// How many instances that asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wants: Option<u32>,
+    /// When it was measured last, where it is not measured now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_at: Option<Timestamp>,
 }
 
 /// What is expected of the load in the next hour.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use atoll_model::elasticity::{
     Asked, AutoscalerPhase, AutoscalerStatus, ForecastStatus, LOAD, Scaling, ScalingMode, Score,
-    SignalStatus,
 };
 use atoll_model::object::Stored;
 use atoll_model::{
@@ -24,14 +23,13 @@ pub mod decide;
 pub mod derive;
 mod score;
 mod seen;
+mod told;
 pub(crate) mod unread;
 
 /// The series that keeps what signals say.
 pub const SIGNAL: &str = "scaling:signal";
 /// So much of it is looked at for a decision.
 const RECENT: Span = Span::seconds(2_400);
-/// What is shown is written anew so often, where the number stays.
-const SHOWN: Span = Span::seconds(60);
 /// A signal that asks for more than so many times as many instances as there may be is not
 /// believed, as if nothing had been measured.
 const ABSURD: f64 = 1_000.0;
@@ -184,7 +182,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         return plan;
     }
     let status = decided(cx, &subject);
-    if is_news(&subject.object.status, &status) {
+    if told::is_news(&subject.object.status, &status) {
         plan.intent = Intent::Observe;
         plan.reasons.clone_from(&status.reasons);
         let mut new = Object::clone(subject.object);
@@ -255,7 +253,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         since: if desired == stored.desired { stored.since } else { Some(cx.now) },
         min,
         max,
-        signals: told(subject, &needs, cx.now),
+        signals: told::signals(subject, &needs, cx.now),
         forecast,
         score,
         seen_at: Some(cx.now),
@@ -397,44 +395,6 @@ fn failures(subject: &Subject, answers: &Answers) -> Vec<Reason> {
         }
     };
     subject.signals.iter().filter_map(failed).collect()
-}
-
-fn told(subject: &Subject, needs: &[Needs], now: Timestamp) -> Vec<SignalStatus> {
-    let serving = f64::from(subject.deployment.status.ready.max(1));
-    let each = subject.signals.iter().zip(needs);
-    each.map(|(signal, needs)| {
-        let need = needs.now(now);
-        let value = |need: f64| match (signal.per_instance, signal.below) {
-            (Some(each), _) => need * each,
-            (None, Some(below)) => need * below / serving,
-            (None, None) => 0.0,
-        };
-        SignalStatus {
-            name: signal.name.to_owned(),
-            value: need.map(|need| decide::round(value(need))),
-            wants: need.map(decide::whole),
-        }
-    })
-    .collect()
-}
-
-/// Whether a status says something that is worth a write.
-fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
-    let seen = |status: &AutoscalerStatus| {
-        let codes = status.reasons.iter().map(|reason| reason.code.clone());
-        let codes: Vec<String> = codes.collect();
-        (status.phase, status.desired, status.min, status.max, codes)
-    };
-    let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
-    let other = old.score != new.score
-        || (&old.signals, &old.reasons, &old.forecast)
-            != (&new.signals, &new.reasons, &new.forecast);
-    // What people and rehearsals go by is never far from what is.
-    let value = |all: &[SignalStatus], at: usize| all.get(at).and_then(|signal| signal.value);
-    let count = old.signals.len().max(new.signals.len());
-    let moved =
-        (0..count).any(|at| capacity::has_moved(value(&old.signals, at), value(&new.signals, at)));
-    seen(old) != seen(new) || moved || (late && other)
 }
 
 /// The least an autoscaler keeps a deployment at; 0 where there is none.

@@ -37,7 +37,7 @@ pub(super) fn tell(cx: &Context, it: &Arc<Object<Autoscaler>>, told: &mut Told) 
             (Some(value), Some(wants)) => {
                 format!("{} is {value}, which takes {} as it is now", signal.name, instances(wants))
             }
-            _ => format!("{} is not measured", signal.name),
+            _ => format!("{} is not measured{}", signal.name, ago(cx, signal.measured_at)),
         };
         told.reasons.push(atoll_model::Reason::new("signal", message));
     }
