@@ -11,6 +11,10 @@ use crate::name::{self, Invalid};
 use crate::object::{Explained, Spec};
 use crate::{Kind, Object, Reason, Span, Timestamp, cron};
 
+mod forecast;
+
+pub use forecast::{ForecastPoint, ForecastStatus, Simplest};
+
 /// The name of the signal that [`Scaling::per_instance`] is.
 pub const LOAD: &str = "load";
 
@@ -415,54 +419,6 @@ pub struct SignalStatus {
     /// When it was measured last, where it is not measured now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_at: Option<Timestamp>,
-}
-
-/// What is expected of the load in the next hour.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ForecastStatus {
-    /// When it was made.
-    pub at: Timestamp,
-    /// The highest load of each step of five minutes that is expected, and between what it most
-    /// likely is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub points: Vec<ForecastPoint>,
-    /// How it was made, or why there is none.
-    pub method: String,
-    /// The mean error of forecasts like it over the last days, as a share of the load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<f64>,
-    /// The same of the simplest forecasts, which it has to beat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub simplest: Option<Simplest>,
-}
-
-/// The mean errors of the simplest forecasts over the same values, as shares of the load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Simplest {
-    /// Of saying the last value again.
-    pub last: f64,
-    /// Of saying the value of a day before; none without a day to look at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub day_ago: Option<f64>,
-    /// Of saying the value of a week before; none without a week to look at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub week_ago: Option<f64>,
-}
-
-/// One time of a forecast.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ForecastPoint {
-    /// The end of its step.
-    pub at: Timestamp,
-    /// The highest that is expected.
-    pub expected: f64,
-    /// It is lower one time in ten.
-    pub low: f64,
-    /// It is higher one time in ten.
-    pub high: f64,
 }
 
 explained!(AutoscalerStatus);

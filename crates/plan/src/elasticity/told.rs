@@ -1,5 +1,5 @@
-//! What an autoscaler says of its signals, and when that is worth a write. What follows from them is
-//! in `decide.rs`.
+//! What an autoscaler says of its signals, and when that is worth a write. What follows from them
+//! is in `decide.rs`.
 
 use atoll_model::elasticity::{AutoscalerStatus, SignalStatus};
 use atoll_model::{Span, Timestamp};
