@@ -178,7 +178,11 @@ async fn pack(
     let application = Subject { kind: Kind::Application, name: args.application.clone() };
     tell_others(client, &args.application, deployment).await?;
     let spec = json!({ "package": package });
-    let outcome = change::patch_spec(client, &application, spec, None, &args.over).await?;
+    let mut outcome = change::patch_spec(client, &application, spec, None, &args.over).await?;
+    if !follows {
+        // What takes no release by itself is told to run this one next.
+        outcome.reasons.retain(|reason| reason.code != "release-named");
+    }
     change::tell(&outcome, std::slice::from_ref(&application))?;
     let stored = match change::written(&outcome, application.kind, &application.name) {
         Some(any) => any.clone(),

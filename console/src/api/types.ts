@@ -4115,7 +4115,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: {
+                    breakGlass?: string | null;
                     dryRun?: boolean;
+                    overrideBudget?: string | null;
+                    overrideFreeze?: string | null;
                     to?: number | null;
                 };
                 header?: never;

@@ -1,13 +1,17 @@
 //! Objects: reading, writing, their history and why they are as they are; and who we are.
 
+use std::collections::BTreeMap;
+
 use atoll_model::api::{Apply, Explanation, History, List, Outcome};
 use atoll_model::budget::report::CostReport;
 use atoll_model::capacity::CapacityReport;
 use atoll_model::capacity::size::SizeReport;
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
+use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
-use atoll_model::policy::{Replay, ReplayRequest, Scores};
+use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_model::policy::{BREAK_GLASS_ANNOTATION, Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
 use atoll_model::rehearsal::Scenario;
 use atoll_model::rehearsal::report::RehearsalReport;
@@ -22,6 +26,14 @@ use crate::transport::{Ask, Client};
 
 /// A rehearsal takes at most ten minutes, after the past was read.
 const REHEARSED: std::time::Duration = std::time::Duration::from_secs(660);
+
+/// The parameters of a rollback that say why it is done in spite of what would hold it, each with
+/// its annotation.
+const OVERRIDES: [(&str, &str); 3] = [
+    ("overrideFreeze", OVERRIDE_ANNOTATION),
+    ("overrideBudget", OVERRIDE_BUDGET_ANNOTATION),
+    ("breakGlass", BREAK_GLASS_ANNOTATION),
+];
 
 /// Which objects of a kind are listed.
 #[derive(Clone, Debug, Default)]
@@ -171,7 +183,8 @@ impl Client {
         self.read(Ask::get(path)).await
     }
 
-    /// Takes an object back to a revision, or to the target before the present one.
+    /// Takes an object back to a revision, or to the target before the present one; `said` are
+    /// annotations that say why this is done in spite of what would hold it.
     ///
     /// # Errors
     /// `NotFound`; `Refused` by the gate.
@@ -180,11 +193,16 @@ impl Client {
         kind: Kind,
         name: &str,
         to: Option<u64>,
+        said: &BTreeMap<&str, String>,
         dry_run: bool,
     ) -> Result<Outcome, ClientError> {
         let path = object("rollback/", kind, name)?;
-        let path = with_query(&path, &[("to", to.map(|r| r.to_string())), dry(dry_run)]);
-        self.read(Ask::of(Method::POST, path)).await
+        let given = |(parameter, annotation): (&'static str, &str)| {
+            (parameter, said.get(annotation).cloned())
+        };
+        let mut query = vec![("to", to.map(|r| r.to_string())), dry(dry_run)];
+        query.extend(OVERRIDES.map(given));
+        self.read(Ask::of(Method::POST, with_query(&path, &query))).await
     }
 
     /// Why an object is as it is, what is waited for, and what happens next.

@@ -2,6 +2,7 @@
 
 mod server;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -78,10 +79,23 @@ async fn only_what_may_be_done_twice_is_done_twice() {
         .route("/v1/hosts", get(|| async { list(1) }))
         .route("/v1/rollback/hosts/h1", post(|| async { problem(500, "internal") }));
     let client = client_of(vec![rude, listen(good).await]);
-    let error = client.rollback(Kind::Host, "h1", None, false).await.unwrap_err();
+    let error = client.rollback(Kind::Host, "h1", None, &BTreeMap::new(), false).await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     assert!(client.list(Kind::Host, &ListQuery::default()).await.is_ok());
     assert!(asked.load(Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn a_rollback_says_why_it_passes_what_would_hold_it() {
+    async fn back(Query(query): Query<BTreeMap<String, String>>) -> axum::Json<Value> {
+        assert_eq!(query["overrideFreeze"], "fire & flood");
+        assert_eq!((query.get("breakGlass"), query["to"].as_str()), (None, "3"));
+        axum::Json(json!({ "verdict": "commit", "reasons": [], "writes": [] }))
+    }
+    let good = Router::new().route("/v1/rollback/hosts/h1", post(back));
+    let client = client_of(vec![listen(good).await]);
+    let said = [("atoll/override-freeze", "fire & flood".to_owned())].into();
+    client.rollback(Kind::Host, "h1", Some(3), &said, false).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
+use atoll_model::decision::OVERRIDE_ANNOTATION;
 use atoll_model::deployment::RETRY_ANNOTATION;
+use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_model::policy::BREAK_GLASS_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Item, Kind, Network, Notification,
     Object, Promotion, Reason, Release, Task, Write, many,
@@ -17,17 +20,36 @@ use crate::{Context, Plan, alerting, elasticity};
 mod earlier;
 mod kept;
 mod number;
+mod unfollowed;
 
-pub use earlier::earlier;
+pub use earlier::{at_revision, earlier};
 pub(crate) use number::is_said;
 pub use number::said;
+pub(crate) use unfollowed::release_named;
 
-/// Takes an object back to what it was: `past`, as it was kept then.
+/// The annotations by which a person lets one change through.
+const OVERRIDES: [&str; 3] =
+    [OVERRIDE_ANNOTATION, OVERRIDE_BUDGET_ANNOTATION, BREAK_GLASS_ANNOTATION];
+
+/// Takes an object back to what it was: `past`, as it was kept then. Annotations are no target:
+/// they stay as they are, with those that are `said` of this change.
 ///
 /// # Errors
 /// As [`apply`].
-pub fn revert(cx: &Context, mut past: Any) -> Result<Plan, Vec<Reason>> {
+pub fn revert(
+    cx: &Context,
+    mut past: Any,
+    said: &BTreeMap<String, String>,
+) -> Result<Plan, Vec<Reason>> {
     let target = past.meta().revision;
+    let present = cx.world.find(past.kind(), past.name());
+    let annotations = &mut past.meta_mut().annotations;
+    match &present {
+        Some(present) => annotations.clone_from(&present.meta().annotations),
+        // What let one change through then says nothing of this one.
+        None => OVERRIDES.iter().for_each(|name| drop(annotations.remove(*name))),
+    }
+    annotations.extend(said.clone());
     past.meta_mut().revision = 0;
     // What was given out since then stays so, as where a manifest is applied.
     // Of a configuration, what policies have set since is taken back too.
@@ -46,6 +68,7 @@ pub fn revert(cx: &Context, mut past: Any) -> Result<Plan, Vec<Reason>> {
     let mut plan = apply(cx, vec![past])?;
     plan.intent = Intent::Revert;
     plan.reasons.push(Reason::new("revert", format!("taken back to revision {target}")));
+    plan.reasons.extend(unfollowed::held(present.as_ref(), &plan.writes));
     Ok(plan)
 }
 
@@ -81,6 +104,7 @@ pub fn apply(cx: &Context, objects: Vec<Any>) -> Result<Plan, Vec<Reason>> {
             Err(reason) => wrong.push(reason),
         }
     }
+    plan.reasons.extend(unfollowed::unfollowed(cx.world, &plan.writes));
     if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
 }
 
@@ -426,6 +450,53 @@ mod tests {
         assert!(told(Kind::Environment, "empty").is_empty());
     }
     #[test]
+    fn what_is_taken_back_keeps_its_annotations_and_says_that_it_follows_no_more() {
+        let deployment = |revision: u64, release: Option<&str>, annotations: serde_json::Value| {
+            let value = serde_json::json!({
+                "apiVersion": "atoll/v1", "kind": "Deployment",
+                "metadata": {
+                    "name": "web.lab", "revision": revision, "annotations": annotations,
+                },
+                "spec": {
+                    "application": "web", "environment": "lab", "instances": 2, "release": release,
+                },
+            });
+            Any::from_json(&value.to_string()).unwrap()
+        };
+        let then = serde_json::json!({ "team": "one", OVERRIDE_ANNOTATION: "fire" });
+        let past = || deployment(3, Some("web-1"), then.clone());
+        let measured = Measurements::default();
+        let back = |present: Option<Any>, said: &[(&str, &str)]| {
+            let mut world = world([]);
+            if let Some(write) = present.map(Write::Put) {
+                crate::follow::apply(&mut world, &write);
+            }
+            let cx = Context { world: &world, measured: &measured, now: Timestamp(0) };
+            let said = said.iter().map(|(name, why)| (String::from(*name), String::from(*why)));
+            let plan = revert(&cx, past(), &said.collect()).unwrap();
+            let Some(Write::Put(new)) = plan.writes.into_iter().next() else { panic!() };
+            let told: Vec<String> = plan.reasons.into_iter().map(|reason| reason.code).collect();
+            (new.meta().annotations.clone(), told)
+        };
+        let all = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, why)| (String::from(*name), String::from(*why))).collect()
+        };
+        let now = || Some(deployment(7, None, serde_json::json!({ "team": "two" })));
+        let (kept, told) = back(now(), &[]);
+        assert_eq!(kept, all(&[("team", "two")]));
+        assert_eq!(told, ["revert", "release-named"]);
+        let said = (OVERRIDE_ANNOTATION, "flood");
+        assert_eq!(back(now(), &[said]).0, all(&[("team", "two"), said]));
+        assert_eq!(back(None, &[]).0, all(&[("team", "one")]));
+        let pinned = deployment(7, Some("web-1"), serde_json::json!({ "team": "two" }));
+        let mut more = pinned;
+        if let Any::Deployment(more) = &mut more {
+            Arc::make_mut(more).spec.instances = 5;
+        }
+        assert_eq!(back(Some(more), &[]).1, ["revert"], "it was held there before");
+    }
+
+    #[test]
     fn what_is_taken_back_has_as_many_as_its_autoscaler_had_left() {
         let deployment = |instances: u32, scaled: serde_json::Value| {
             let value = serde_json::json!({
@@ -441,7 +512,7 @@ mod tests {
         let cx = Context { world: &world, measured: &measured, now: Timestamp(0) };
         let back = |instances: u32, declared: u32| {
             let scaled = serde_json::json!({ "scaled": { "instances": 6, "declared": declared } });
-            let plan = revert(&cx, deployment(instances, scaled)).unwrap();
+            let plan = revert(&cx, deployment(instances, scaled), &BTreeMap::new()).unwrap();
             match &plan.writes[..] {
                 [Write::Put(Any::Deployment(new))] => new.spec.instances,
                 other => panic!("{other:?}"),

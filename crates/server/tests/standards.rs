@@ -125,6 +125,23 @@ async fn history_is_replayed_and_scores_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_a_rollback_passes_what_would_hold_it_is_noted_and_nothing_else_of_then() {
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    let mut first = application("shop", Some("user/kim"));
+    first["metadata"]["annotations"] = json!({ "atoll/override-freeze": "fire", "seen": "then" });
+    assert_eq!(apply(&operator, first).await.0, 200);
+    assert_eq!(apply(&operator, application("shop", Some("team/shop"))).await.0, 200);
+    let path = "/v1/rollback/applications/shop?overrideFreeze=flood&breakGlass=storm";
+    let (status, told) = operator.call("POST", path, None).await;
+    assert_eq!(status, 200, "{told}");
+    let wrote = &told["objects"][0];
+    assert_eq!(wrote["spec"]["owner"], "user/kim", "{told}");
+    let said = json!({ "atoll/override-freeze": "flood", "atoll/break-glass": "storm" });
+    assert_eq!(wrote["metadata"]["annotations"], said, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_passes_an_enforced_standard() {
     let server = serve().await;
     let operator = server.caller_with(Level::Operator).await;

@@ -28,6 +28,18 @@ pub fn earlier(present: Option<&Any>, past: &Any) -> Option<Any> {
     })
 }
 
+/// An earlier form of an object that is asked for by its revision: as it is stored, but for a
+/// deployment that followed releases and was at another one than is meant now. That it goes to.
+pub fn at_revision(present: Option<&Any>, past: Any) -> Any {
+    let release = |any: &Any| match meant(any) {
+        Any::Deployment(deployment) => deployment.spec.release.clone(),
+        _ => None,
+    };
+    let was = release(&past);
+    let same = present.is_some_and(|present| release(present) == was);
+    if was.is_none() || same { past } else { meant(&past) }
+}
+
 /// The target as it is meant now: a deployment that follows releases means the one it is at.
 fn meant(any: &Any) -> Any {
     match any {
@@ -122,6 +134,19 @@ mod tests {
         let newer = settled(4, None, "web-2");
         assert_eq!(back(&newer, &four), Some((4, Some("web-1".to_owned()))));
         assert_eq!(target(earlier(None, &two)), Some((2, Some("web-1".to_owned()))));
+    }
+
+    #[test]
+    fn a_revision_of_what_followed_releases_is_the_release_it_was_at() {
+        let back =
+            |present: &Any, past: &Any| target(Some(at_revision(Some(present), past.clone())));
+        let (two, newer) = (settled(2, None, "web-1"), settled(4, None, "web-2"));
+        assert_eq!(back(&newer, &two), Some((2, Some("web-1".to_owned()))));
+        assert_eq!(back(&settled(4, None, "web-1"), &two), Some((2, None)), "it follows as before");
+        let pinned = settled(4, Some("web-1"), "web-1");
+        assert_eq!(back(&pinned, &two), Some((2, None)), "it followed then");
+        assert_eq!(back(&newer, &pinned), Some((4, Some("web-1".to_owned()))));
+        assert_eq!(target(Some(at_revision(None, two))), Some((2, Some("web-1".to_owned()))));
     }
 
     #[test]

@@ -205,7 +205,7 @@ mod tests {
         let cx = Context { world: &world, measured: &measured, now: atoll_model::Timestamp(1) };
         let mut past = config(json!([]));
         (past.meta_mut().generation, past.meta_mut().revision) = (1, 2);
-        let plan = edit::revert(&cx, past).unwrap();
+        let plan = edit::revert(&cx, past, &std::collections::BTreeMap::new()).unwrap();
         assert!(matches!(&plan.writes[..], [Write::Put(Any::Config(new))]
             if new.spec.overlays.is_empty()));
     }

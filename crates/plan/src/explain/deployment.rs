@@ -16,6 +16,7 @@ use super::{Told, ago, word};
 use crate::Context;
 use crate::deployment::fleet::{Fleet, Member};
 use crate::deployment::status::PORT_AWAITED;
+use crate::edit::release_named;
 
 pub(super) fn tell(cx: &Context, it: &Arc<Object<Deployment>>, told: &mut Told) {
     let status = &it.status;
@@ -88,16 +89,14 @@ fn stuck(pool: &Object<Pool>) -> Option<&str> {
 /// Why it takes no newer release by itself, if so.
 fn kept_at(cx: &Context, it: &Object<Deployment>) -> Option<Reason> {
     let (name, release) = (it.name(), it.spec.release.as_ref()?);
-    let hint = format!("let it follow again: atoll unpin deployment/{name}");
     if let Some(why) = &it.spec.pin {
         let message = format!("{name} is pinned to {release}: {why}");
+        let hint = format!("let it follow again: atoll unpin deployment/{name}");
         return Some(Reason::new("pinned", message).hint(hint));
     }
     let newest = cx.world.newest_release(&it.spec.application)?;
-    (newest.name() != release && newest.spec.number > number(cx, release)).then(|| {
-        let message = format!("{name} was told to run {release}, and takes no newer one by itself");
-        Reason::new("release-named", message).hint(hint)
-    })
+    (newest.name() != release && newest.spec.number > number(cx, release))
+        .then(|| release_named(name, release))
 }
 
 fn number(cx: &Context, release: &str) -> u64 {

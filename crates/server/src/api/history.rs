@@ -1,9 +1,14 @@
 //! What was: history, audit, rollback; and why things are as they are.
 
+use std::collections::BTreeMap;
+
 use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::access::wire::{Audit, AuditEntry, AuditNote, AuditVerified};
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
+use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
+use atoll_model::policy::BREAK_GLASS_ANNOTATION;
 use atoll_model::{Any, Kind, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
 use atoll_store::{AuditFilter, Entry, RECORD};
@@ -79,6 +84,28 @@ pub struct RollbackQuery {
     /// Only say what would happen.
     #[serde(default)]
     pub dry_run: bool,
+    /// Why it is done in spite of a freeze.
+    #[serde(default)]
+    pub override_freeze: Option<String>,
+    /// Why it is done although an error budget is spent.
+    #[serde(default)]
+    pub override_budget: Option<String>,
+    /// Why it is done although it breaks an enforced standard.
+    #[serde(default)]
+    pub break_glass: Option<String>,
+}
+
+impl RollbackQuery {
+    /// The annotations by which a person says so.
+    fn said(&self) -> BTreeMap<String, String> {
+        let all = [
+            (OVERRIDE_ANNOTATION, &self.override_freeze),
+            (OVERRIDE_BUDGET_ANNOTATION, &self.override_budget),
+            (BREAK_GLASS_ANNOTATION, &self.break_glass),
+        ];
+        let said = all.into_iter().filter_map(|(name, why)| Some((name, why.as_ref()?)));
+        said.map(|(name, why)| (name.to_owned(), why.clone())).collect()
+    }
 }
 
 /// `GET /v1/history/{plural}/{name}`.
@@ -264,10 +291,14 @@ pub async fn rollback(
 ) -> Answer<Json<Outcome>> {
     let kind = kind_of(&plural)?;
     let past = match query.to {
-        Some(revision) => at(&app, kind, &name, revision).await?,
+        Some(revision) => {
+            let past = at(&app, kind, &name, revision).await?;
+            edit::at_revision(app.cache.world().find(kind, &name).as_ref(), past)
+        }
         None => last_different(&app, kind, &name).await?,
     };
-    objects::write(&app, &actor, query.dry_run, move |cx| edit::revert(cx, past.clone())).await
+    let (said, dry_run) = (query.said(), query.dry_run);
+    objects::write(&app, &actor, dry_run, move |cx| edit::revert(cx, past.clone(), &said)).await
 }
 
 async fn at(app: &Server, kind: Kind, name: &str, revision: u64) -> Answer<Any> {
