@@ -192,7 +192,7 @@ const WORDS: Readonly<Record<string, string>> = {
   edit: "edited",
   revert: "rolled back",
   heal: "healed",
-  migrate: "moved by a migration",
+  migrate: "moved",
   rollback: "taken back",
   scale: "scaled",
   rollout: "rolled out",

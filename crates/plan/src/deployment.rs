@@ -3,7 +3,7 @@
 //! permitted (`decision.rs`).
 //!
 //! Each plan has one intent, the first of these that has something to do: remove, heal (or
-//! migrate, where that is all it does), roll back, scale, roll out, spread evenly, observe.
+//! migrate, where it only moves), roll back, scale, roll out, spread evenly, observe.
 //! Whatever it does, it also writes the status as the world is.
 
 use std::collections::BTreeSet;

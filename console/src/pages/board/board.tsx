@@ -324,8 +324,8 @@ const shareOf = ({ part, all }: Automation["changes"]) =>
   all > 0 ? `${part} of ${all}` : <span className="quiet">none is recorded</span>;
 
 /**
- * What deployments healed by themselves is counted over so long. What a migration moves has an intent
- * of its own, and is no repair.
+ * What deployments healed by themselves is counted over so long. What is only moved has an
+ * intent of its own, and is no repair.
  */
 const HEALED_OVER = DAY / 4;
 const HEALED = `sum(increase(atoll_commits_total{intent="heal",outcome="committed"}[6h]))`;

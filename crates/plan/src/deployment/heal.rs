@@ -49,12 +49,15 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     spread::finish(subject, draft);
 }
 
-/// What it is for: where all it does is to move what a migration moves, nothing is healed.
+/// What it is for: where nothing is missing, and all it does is to move what serves elsewhere, nothing
+/// is healed.
 pub(super) fn intent(subject: &Subject, draft: &Draft) -> Intent {
+    let reached = subject.object.status.reached.min(subject.wanted);
+    let is_whole = subject.fleet.count(|member| member.present()) >= reached;
     let moves = |write: &Write| match write {
         Write::Put(Any::Instance(new)) => match subject.fleet.by_ordinal(new.spec.ordinal) {
-            Some(member) => member.moved_by.is_some(),
-            None => new.spec.replaces.is_some(),
+            Some(member) => member.place == Standing::Leaving,
+            None => is_whole || new.spec.replaces.is_some(),
         },
         _ => false,
     };
