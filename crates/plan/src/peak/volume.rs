@@ -193,10 +193,7 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
     let each = names.iter();
     each.map(|(name, named)| {
         let course = courses.remove(name.as_str()).unwrap_or_default();
-        let mut row = row(cx.world, peak, name, *named, &course);
-        if row.usual.is_none() {
-            by_instances(cx, object, &mut row);
-        }
+        let mut row = row(cx, object, name, *named, &course);
         let grows = past.growth.get(name.as_str()).copied().unwrap_or(1.0);
         if grows > 1.0 && is_known(&row) {
             let message = format!(
@@ -278,12 +275,13 @@ fn named(peak: &Peak, usual: &BTreeMap<&str, f64>) -> BTreeMap<String, f64> {
 }
 
 fn row(
-    world: &Snapshot,
-    peak: &Peak,
+    cx: &Context,
+    object: &Object<Peak>,
     name: &str,
     named: bool,
     course: &[(Timestamp, Option<f64>, f64)],
 ) -> PeakApplication {
+    let (world, peak) = (cx.world, &object.spec);
     let highest = course.iter().max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)));
     let mut row = PeakApplication {
         deployment: name.to_owned(),
@@ -307,7 +305,12 @@ fn row(
     row.each = Some(decide::round(carries.each));
     row.known = carries.known;
     match highest {
-        Some((_, _, load)) => row.needed = Some(carries.takes(*load)),
+        Some((_, usual, load)) => {
+            row.needed = Some(carries.takes(*load));
+            if usual.is_none() {
+                by_instances(cx, object, &carries, &mut row);
+            }
+        }
         None => {
             let message = format!("the usual load of {name} is not known");
             let is_called = callers(world).contains_key(name);
@@ -325,16 +328,14 @@ fn row(
 
 /// Takes for the usual load of one whose load is not known what its instances carry, those that
 /// there are before any is made for the peak: what these cost is no cost of it.
-fn by_instances(cx: &Context, object: &Object<Peak>, row: &mut PeakApplication) {
-    let carries = carries(cx.world, &row.deployment);
-    let Some((expected, carries)) = row.expected.zip(carries) else { return };
+fn by_instances(cx: &Context, object: &Object<Peak>, carries: &Carries, row: &mut PeakApplication) {
     let rows = &object.status.applications;
     let before = rows.iter().find(|before| before.deployment == row.deployment);
     let before = before.filter(|before| says(before, USUAL_THERE) && begun(object, cx.now));
     let there = Meant::of(cx.world, &row.deployment).map_or(0, |meant| meant.instances);
     let load = f64::from(there) * carries.each / (1.0 + carries.buffer) * HAIR;
     let taken = before.and_then(|before| before.usual).unwrap_or(decide::round(load));
-    row.usual = Some(taken.min(expected));
+    row.usual = row.expected.map(|expected| taken.min(expected));
     let message = "its usual load is not known: what its instances carry is taken as usual";
     row.reasons.push(Reason::new(USUAL_THERE, message));
 }
