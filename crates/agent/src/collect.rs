@@ -20,6 +20,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use atoll_client::{ClientError, Scraper};
+use atoll_model::Reason;
+use atoll_model::agent::METRICS_FAILED;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -122,6 +124,8 @@ struct Work {
     outbox: Outbox,
     forwarder: Forwarder,
     sending: Option<Sending>,
+    /// What was said last of all instances, where no server takes what is measured of them.
+    untaken: Option<Reason>,
     look_due: Instant,
     collect_due: Instant,
 }
@@ -147,6 +151,7 @@ impl Work {
             outbox: Outbox::default(),
             forwarder: Forwarder::new(Queue::open(&machine.data.join("metrics"), QUEUE), seed),
             sending: None,
+            untaken: None,
             look_due: now,
             collect_due: now,
         })
@@ -162,7 +167,7 @@ impl Work {
                 _ = stopped.changed() => break,
                 fetched = self.scrapes.fetched() => {
                     let (name, remark) = self.scrapes.take(fetched, &mut self.outbox);
-                    self.machine.board.remark(&name, remark);
+                    self.machine.board.remark(&name, remark.or_else(|| self.untaken.clone()));
                 }
                 result = answer(&mut self.sending) => self.sent(result),
                 () = tokio::time::sleep_until(wake.into()) => {}
@@ -184,6 +189,7 @@ impl Work {
         if now >= self.look_due {
             self.look_due = now + LOOK;
             self.roster.refresh();
+            self.remark_untaken(now);
             self.logs.look(&self.roster);
             self.scrapes.refresh(&self.roster, &self.machine, &mut self.outbox, at);
         }
@@ -195,6 +201,23 @@ impl Work {
         if self.look_due == now + LOOK {
             self.outbox.close();
         }
+    }
+
+    /// Says of all instances that no server takes what is measured of them, once that is so, and
+    /// once it is so no more. What is wrong with the metrics of one is said again when it is
+    /// scraped.
+    fn remark_untaken(&mut self, now: Instant) {
+        let untaken = self.forwarder.untaken(now).map(|why| {
+            let message = format!("no server takes what is measured of it: {why}");
+            Reason::new(METRICS_FAILED, message).hint("see the log of the agent of its host")
+        });
+        if untaken == self.untaken {
+            return;
+        }
+        for name in self.roster.instances.keys() {
+            self.machine.board.remark(name, untaken.clone());
+        }
+        self.untaken = untaken;
     }
 
     fn collect(&mut self, at: i64) {

@@ -14,6 +14,8 @@ const IN_MEMORY: usize = 2 << 20;
 /// The waits after a failure.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Where no server has taken anything for so long, what is measured here is missing elsewhere.
+const MISSED: Duration = Duration::from_secs(60);
 /// What is on the disk is sent at most this fast, as all hosts return at once.
 const PACE: Duration = Duration::from_millis(25);
 
@@ -29,6 +31,8 @@ pub struct Forwarder {
     failures: u32,
     /// Nothing is sent before.
     not_before: Option<Instant>,
+    /// Since when no server has taken anything, and why it did not at first.
+    untaken: Option<(Instant, String)>,
     /// Spreads the returns of many hosts over time.
     seed: u64,
     /// The last refusal told, so that each is told once.
@@ -69,6 +73,7 @@ impl Forwarder {
             sending: None,
             failures: 0,
             not_before: None,
+            untaken: None,
             seed,
             refusal: String::new(),
         }
@@ -91,6 +96,12 @@ impl Forwarder {
             }
         }
         self.count_dropped(&mut outbox.figures);
+    }
+
+    /// Why no server has taken anything for a while, if so: nobody there knows what is measured here.
+    pub fn untaken(&self, now: Instant) -> Option<&str> {
+        let (since, why) = self.untaken.as_ref()?;
+        (now.saturating_duration_since(*since) >= MISSED).then_some(why)
     }
 
     /// The message to be sent now, if it is time to; [`Forwarder::sent`] tells what came of it.
@@ -116,6 +127,12 @@ impl Forwarder {
     pub fn sent(&mut self, fate: Fate, now: Instant, figures: &mut Figures) {
         let Some((batch, queued)) = self.sending.take() else { return };
         let samples = u64::from(batch.samples);
+        match &fate {
+            Fate::Taken => self.untaken = None,
+            Fate::Again(why) | Fate::Refused(why) => {
+                self.untaken.get_or_insert_with(|| (now, why.clone()));
+            }
+        }
         match fate {
             Fate::Again(why) => {
                 figures.retries += 1;
@@ -279,6 +296,24 @@ mod tests {
         world.sent(Fate::Taken);
         assert_eq!(world.next(), None);
         assert_eq!(world.outbox.figures.dropped["refused"], 5);
+    }
+
+    #[test]
+    fn what_no_server_takes_for_a_minute_is_told_until_one_does() {
+        let mut world = world();
+        for (fate, told) in [
+            (again(), None),
+            (Fate::Refused("too old".to_owned()), Some("away")),
+            (Fate::Taken, None),
+            (Fate::Refused("too old".to_owned()), None),
+        ] {
+            world.close(1);
+            world.next().unwrap();
+            world.sent(fate);
+            assert_eq!(world.forwarder.untaken(world.now), told);
+            world.now += MISSED;
+        }
+        assert_eq!(world.forwarder.untaken(world.now), Some("too old"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn news(host: &Object<Host>, ahead: i64) -> Option<Report> {
 }
 
 /// What is told of a host whose clock is off.
-pub(super) fn reason(host: &Object<Host>) -> Option<Reason> {
+pub(crate) fn reason(host: &Object<Host>) -> Option<Reason> {
     let seconds = host.status.clock_ahead?;
     let side = if seconds < 0 { "behind" } else { "ahead of" };
     let by = Span::seconds(seconds.unsigned_abs()).rough();

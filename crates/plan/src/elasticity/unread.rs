@@ -1,9 +1,12 @@
 //! A load of which a part cannot be read looks like less, and is not.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use atoll_model::agent::METRICS_FAILED;
 use atoll_model::{Instance, Object, Reason, Snapshot};
+
+use crate::cmdb::clock;
 
 /// The instances of a deployment.
 fn there<'a>(
@@ -13,15 +16,26 @@ fn there<'a>(
     world.derived::<Instance>(deployment).filter(|one| !one.meta.deleting())
 }
 
-/// The instances whose metrics cannot be read, and what is said of it.
+/// The instances whose metrics cannot be read, or not before their time is over, and what is said
+/// of it.
 pub(crate) fn unread<'a>(
     world: &'a Snapshot,
     deployment: &str,
-) -> impl Iterator<Item = (&'a str, &'a Reason)> {
+) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
     there(world, deployment).filter_map(|one| {
-        let mut reasons = one.status.reasons.iter();
-        Some((one.name(), reasons.find(|reason| reason.code == METRICS_FAILED)?))
+        let failed = one.status.reasons.iter().find(|reason| reason.code == METRICS_FAILED);
+        let failed = failed.map(|reason| Cow::Borrowed(reason.message.as_str()));
+        Some((one.name(), failed.or_else(|| behind(world, one).map(Cow::Owned))?))
     })
+}
+
+/// That the clock of its host is behind: what is measured there is of an earlier time, and of none
+/// that counts where that is long ago.
+fn behind(world: &Snapshot, one: &Object<Instance>) -> Option<String> {
+    let host = world.host(&one.spec.host)?;
+    let reason =
+        clock::reason(host).filter(|_| host.status.clock_ahead.is_some_and(|by| by < 0))?;
+    Some(format!("host/{}: {}", host.name(), reason.message))
 }
 
 /// Why nothing is taken away from a deployment: metrics of its instances cannot be read. What is
@@ -30,9 +44,8 @@ pub(super) fn reason(world: &Snapshot, deployment: &str) -> Option<Reason> {
     let (first, why) = unread(world, deployment).next()?;
     let (missing, all) = (unread(world, deployment).count(), there(world, deployment).count());
     let message = format!(
-        "the metrics of {missing} of {} cannot be read: nothing is taken away; {first} says: {}",
+        "the metrics of {missing} of {} cannot be read: nothing is taken away; {first} says: {why}",
         crate::instances(all),
-        why.message
     );
     let code = if missing < all { "partly-measured" } else { METRICS_FAILED };
     Some(Reason::new(code, message).hint(format!("see: atoll why instance/{first}")))
