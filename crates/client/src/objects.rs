@@ -7,11 +7,10 @@ use atoll_model::budget::report::CostReport;
 use atoll_model::capacity::CapacityReport;
 use atoll_model::capacity::size::SizeReport;
 use atoll_model::centre::wire::{DecisionReplay, DecisionReplayRequest};
-use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::decision::OVERRIDES;
 use atoll_model::figures::{DeliveryFigures, Journey};
 use atoll_model::migration::MigrationForecast;
-use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::policy::{BREAK_GLASS_ANNOTATION, Replay, ReplayRequest, Scores};
+use atoll_model::policy::{Replay, ReplayRequest, Scores};
 use atoll_model::provenance::PublicKey;
 use atoll_model::rehearsal::Scenario;
 use atoll_model::rehearsal::report::RehearsalReport;
@@ -26,14 +25,6 @@ use crate::transport::{Ask, Client};
 
 /// A rehearsal takes at most ten minutes, after the past was read.
 const REHEARSED: std::time::Duration = std::time::Duration::from_secs(660);
-
-/// The parameters of a rollback that say why it is done in spite of what would hold it, each with
-/// its annotation.
-const OVERRIDES: [(&str, &str); 3] = [
-    ("overrideFreeze", OVERRIDE_ANNOTATION),
-    ("overrideBudget", OVERRIDE_BUDGET_ANNOTATION),
-    ("breakGlass", BREAK_GLASS_ANNOTATION),
-];
 
 /// Which objects of a kind are listed.
 #[derive(Clone, Debug, Default)]

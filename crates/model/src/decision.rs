@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
+use crate::monitoring::OVERRIDE_BUDGET_ANNOTATION;
 use crate::name::{self, Invalid};
 use crate::object::{Explained, Spec};
+use crate::policy::BREAK_GLASS_ANNOTATION;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 
@@ -69,6 +71,14 @@ impl Freeze {
 /// The annotation by which a person overrides a freeze for one change; its value says why, and
 /// the audit keeps it.
 pub const OVERRIDE_ANNOTATION: &str = "atoll/override-freeze";
+
+/// The annotations by which a person lets one change through that would be held, each with the
+/// parameter that says why in a rollback.
+pub const OVERRIDES: [(&str, &str); 3] = [
+    ("overrideFreeze", OVERRIDE_ANNOTATION),
+    ("overrideBudget", OVERRIDE_BUDGET_ANNOTATION),
+    ("breakGlass", BREAK_GLASS_ANNOTATION),
+];
 
 /// Freezes have no status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_model::cmdb::HostPhase;
-use atoll_model::decision::OVERRIDE_ANNOTATION;
+use atoll_model::decision::OVERRIDES;
 use atoll_model::deployment::RETRY_ANNOTATION;
-use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::policy::BREAK_GLASS_ANNOTATION;
 use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Intent, Item, Kind, Network, Notification,
     Object, Promotion, Reason, Release, Task, Write, many,
@@ -27,10 +25,6 @@ pub(crate) use number::is_said;
 pub use number::said;
 pub(crate) use unfollowed::release_named;
 
-/// The annotations by which a person lets one change through.
-const OVERRIDES: [&str; 3] =
-    [OVERRIDE_ANNOTATION, OVERRIDE_BUDGET_ANNOTATION, BREAK_GLASS_ANNOTATION];
-
 /// Takes an object back to what it was: `past`, as it was kept then. Annotations are no target:
 /// they stay as they are, with those that are `said` of this change.
 ///
@@ -47,7 +41,7 @@ pub fn revert(
     match &present {
         Some(present) => annotations.clone_from(&present.meta().annotations),
         // What let one change through then says nothing of this one.
-        None => OVERRIDES.iter().for_each(|name| drop(annotations.remove(*name))),
+        None => OVERRIDES.iter().for_each(|(_, name)| drop(annotations.remove(*name))),
     }
     annotations.extend(said.clone());
     past.meta_mut().revision = 0;
@@ -412,6 +406,7 @@ fn made_again(cx: &Context, stored: &Any) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use atoll_model::Timestamp;
+    use atoll_model::decision::OVERRIDE_ANNOTATION;
 
     use super::*;
     use crate::Measurements;

@@ -6,9 +6,7 @@ use atoll_model::access::Actor;
 use atoll_model::access::role::Verb;
 use atoll_model::access::wire::{Audit, AuditEntry, AuditNote, AuditVerified};
 use atoll_model::api::{self, Explanation, History, HistoryEntry, Outcome};
-use atoll_model::decision::OVERRIDE_ANNOTATION;
-use atoll_model::monitoring::OVERRIDE_BUDGET_ANNOTATION;
-use atoll_model::policy::BREAK_GLASS_ANNOTATION;
+use atoll_model::decision::OVERRIDES;
 use atoll_model::{Any, Kind, Reason, Timestamp};
 use atoll_plan::{Context, edit, explain};
 use atoll_store::{AuditFilter, Entry, RECORD};
@@ -98,13 +96,10 @@ pub struct RollbackQuery {
 impl RollbackQuery {
     /// The annotations by which a person says so.
     fn said(&self) -> BTreeMap<String, String> {
-        let all = [
-            (OVERRIDE_ANNOTATION, &self.override_freeze),
-            (OVERRIDE_BUDGET_ANNOTATION, &self.override_budget),
-            (BREAK_GLASS_ANNOTATION, &self.break_glass),
-        ];
-        let said = all.into_iter().filter_map(|(name, why)| Some((name, why.as_ref()?)));
-        said.map(|(name, why)| (name.to_owned(), why.clone())).collect()
+        let given = [&self.override_freeze, &self.override_budget, &self.break_glass];
+        let said = OVERRIDES.iter().zip(given);
+        let said = said.filter_map(|((_, name), why)| Some(((*name).to_owned(), why.clone()?)));
+        said.collect()
     }
 }
 
