@@ -30,6 +30,7 @@ pub(crate) use watch::queries;
 pub(crate) mod draft;
 pub(crate) mod fleet;
 mod heal;
+mod misfit;
 mod progress;
 mod remove;
 mod replace;

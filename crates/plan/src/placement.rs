@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::{Amount, HostPhase, Spread};
 use atoll_model::delivery::Runtime;
+use atoll_model::deployment::Misfits;
 use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Seat, Usage};
 use atoll_model::{
@@ -37,6 +38,8 @@ pub struct Need<'a> {
     pub to: Option<&'a Selector>,
     /// Of those, none of these: it would cost more there than a budget leaves.
     pub dear: Option<&'a Dear>,
+    /// Of those, none of these: its release does not come up there.
+    pub misfits: Option<&'a Misfits>,
     /// The failure domains to spread over, the first before the second.
     pub spread: &'a [Spread],
     /// How it runs: a container needs an engine.
@@ -45,7 +48,7 @@ pub struct Need<'a> {
 
 impl<'a> Need<'a> {
     /// What one more instance of a deployment needs, as it runs now; none before it runs anything.
-    pub fn of(world: &'a Snapshot, deployment: &Object<Deployment>) -> Option<Need<'a>> {
+    pub fn of(world: &'a Snapshot, deployment: &'a Object<Deployment>) -> Option<Need<'a>> {
         let (spec, status) = (&deployment.spec, &deployment.status);
         let release = world.get::<Release>(status.release.as_ref()?)?;
         let application = world.get::<Application>(&spec.application)?;
@@ -56,10 +59,19 @@ impl<'a> Need<'a> {
             hosts: &environment.spec.hosts,
             to: None,
             dear: None,
+            misfits: misfits_of(deployment, release),
             spread: &application.spec.spread,
             runtime: environment.spec.runtime,
         })
     }
+}
+
+/// The hosts on which a release of a deployment does not come up.
+pub(crate) fn misfits_of<'a>(
+    deployment: &'a Object<Deployment>,
+    release: &Object<Release>,
+) -> Option<&'a Misfits> {
+    deployment.status.misfits.as_ref().filter(|misfits| misfits.release == release.name())
 }
 
 /// How good a host is for the next instance; the least is best.
@@ -147,6 +159,7 @@ impl Room {
             hosts: &Selector::default(),
             to: None,
             dear: None,
+            misfits: None,
             spread: &[],
             runtime: instance.runtime,
         };
@@ -350,6 +363,8 @@ pub enum Exclusion {
     NotMeant,
     /// It costs more there than a budget leaves.
     Dear,
+    /// Its release does not come up there.
+    Misfit,
     /// It is not heard from.
     Unknown,
     /// It is being emptied, or deleted.
@@ -383,6 +398,9 @@ fn exclusion(
     }
     if need.dear.is_some_and(|dear| dear.hosts.contains(host.name())) {
         return Some(Exclusion::Dear);
+    }
+    if need.misfits.is_some_and(|misfits| misfits.hosts.contains_key(host.name())) {
+        return Some(Exclusion::Misfit);
     }
     if host.status.phase == HostPhase::Unknown {
         return Some(Exclusion::Unknown);
@@ -525,6 +543,7 @@ mod tests {
                 hosts: &hosts,
                 to: None,
                 dear: None,
+                misfits: None,
                 spread: spreads[random.below(5) as usize],
                 runtime: Runtime::Process,
             };
@@ -561,6 +580,7 @@ mod tests {
             hosts: &Selector::default(),
             to: None,
             dear: None,
+            misfits: None,
             spread: &[],
             runtime: Runtime::Docker,
         };
@@ -581,6 +601,7 @@ mod tests {
                 hosts: &hosts,
                 to: None,
                 dear: None,
+                misfits: None,
                 spread: &[],
                 runtime,
             };

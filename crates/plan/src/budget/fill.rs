@@ -128,6 +128,7 @@ pub(crate) fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -
         hosts: &place.spec.hosts,
         to: None,
         dear: None,
+        misfits: None,
         spread: &application.spec.spread,
         runtime: place.spec.runtime,
     })

@@ -127,10 +127,16 @@ impl<'a> Draft<'a> {
         self.writes.push(forget(member.object));
     }
 
+    /// Whether there is a host for the next.
+    pub(super) fn fits(&self, release: &'a Object<Release>, next: &Next<'a>) -> bool {
+        let need = Need { to: next.to, ..self.need(release) };
+        self.placer(&need).place(0).is_some()
+    }
+
     /// Whether there is a host for the next; notes why not.
     pub(super) fn has_host(&mut self, release: &'a Object<Release>, next: &Next<'a>) -> bool {
         let need = Need { to: next.to, ..self.need(release) };
-        let has_host = self.placer(&need).place(0).is_some();
+        let has_host = self.fits(release, next);
         if !has_host {
             self.obstacles.push(placement::unplaceable(self.subject.world, &need, next.count));
         }
@@ -155,7 +161,11 @@ impl<'a> Draft<'a> {
 
     fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>, dear: Option<&Dear>) -> u32 {
         let (subject, count) = (self.subject, next.count);
-        let need = Need { to: next.to, dear, ..self.need(release) };
+        let mut need = Need { to: next.to, dear, ..self.need(release) };
+        if need.misfits.is_some() && self.placer(&need).place(0).is_none() {
+            // There is no other host: perhaps it comes up by now.
+            need.misfits = None;
+        }
         let mut placer = self.placer(&need);
         for made in 0..count {
             let ordinal = self.free_ordinal();
@@ -184,6 +194,7 @@ impl<'a> Draft<'a> {
             hosts: &self.subject.environment.spec.hosts,
             to: None,
             dear: None,
+            misfits: placement::misfits_of(self.subject.object, release),
             spread: &self.subject.application.spec.spread,
             runtime: self.subject.environment.spec.runtime,
         }

@@ -3,13 +3,13 @@
 
 use atoll_model::deployment::PortTries;
 use atoll_model::snapshot::Standing;
-use atoll_model::{Any, Intent, Release, Span, Timestamp, Write};
+use atoll_model::{Any, Intent, Object, Release, Span, Timestamp, Write};
 
 use super::Subject;
 use super::draft::Draft;
 use super::fleet::Member;
 use super::replace::Next;
-use super::{scale, spread};
+use super::{misfit, scale, spread};
 
 /// A fixed port that is taken where no host tells is tried elsewhere after this time at first, and
 /// after twice as long each time that is in vain.
@@ -24,7 +24,7 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
         draft.forget(member);
     }
     draft.allow(subject.counts.ready, subject.floor());
-    if replace_port_taker(subject, draft) {
+    if replace_port_taker(subject, draft) || misfit::replace(subject, draft) {
         return;
     }
     let kept = keep(subject, draft);
@@ -49,13 +49,16 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     spread::finish(subject, draft);
 }
 
-/// What it is for: where nothing is missing, and all it does is to move what serves elsewhere,
-/// nothing is healed.
+/// What it is for: where nothing is missing, and all it does is to move what serves elsewhere, or to
+/// take away what is too many, nothing is healed.
 pub(super) fn intent(subject: &Subject, draft: &Draft) -> Intent {
     let reached = subject.object.status.reached.min(subject.wanted);
-    let is_whole = subject.fleet.count(|member| member.present()) >= reached;
+    let present = subject.fleet.count(|member| member.present());
+    let (is_whole, is_beyond) = (present >= reached, present > subject.wanted);
     let moves = |write: &Write| match write {
         Write::Put(Any::Instance(new)) => match subject.fleet.by_ordinal(new.spec.ordinal) {
+            // What is beyond what is wanted is in nobody's place, but for what cannot get a port.
+            Some(member) if is_beyond && !member.lacks_port() => true,
             Some(member) => member.place == Standing::Leaving,
             None => is_whole || new.spec.replaces.is_some(),
         },
@@ -83,16 +86,7 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
         true => subject.target.release.as_ref(),
         false => subject.release_for_new().0,
     };
-    // One more than heals otherwise: it takes no part until it gets its port.
-    let more = 1 + u32::from(subject.counts.leaving > 0);
-    let most = subject.rules.max_total(subject.wanted).max(subject.wanted + more);
-    let next = Next::instead_of(subject, member);
-    let done = match subject.counts.total < most {
-        true => draft.create_next(release, &next) == 1,
-        // No room for both at once: it makes room, if that is of use.
-        false => draft.has_host(release, &next),
-    };
-    if !done {
+    if !make_room(subject, draft, (member, release)) {
         return false;
     }
     let gets = match fixed.is_empty() {
@@ -104,6 +98,23 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     }
     draft.because("port-taken", format!("{} {gets}", member.name()));
     draft.stop(member)
+}
+
+/// Makes one in the place of an instance that does not serve where it is; or finds that there is a
+/// host for it, where there may be no more of them at once. It still has to be stopped.
+pub(super) fn make_room<'a>(
+    subject: &'a Subject<'a>,
+    draft: &mut Draft<'a>,
+    (member, release): (&Member<'a>, &'a Object<Release>),
+) -> bool {
+    // One more than heals otherwise: it takes no part until it serves.
+    let more = 1 + u32::from(subject.counts.leaving > 0);
+    let most = subject.rules.max_total(subject.wanted).max(subject.wanted + more);
+    let next = Next::instead_of(subject, member);
+    match subject.counts.total < most {
+        true => draft.create_next(release, &next) == 1,
+        false => draft.has_host(release, &next),
+    }
 }
 
 /// When another host is tried for an instance that lacks a fixed port: at once where its own host

@@ -16,7 +16,7 @@ use atoll_model::{
 use super::draft::Draft;
 use super::fleet::Member;
 use super::status::Rest;
-use super::{Subject, scale};
+use super::{Subject, misfit, scale};
 use crate::{instances, placement, sooner};
 
 /// So long it lasts before anything is moved: hosts come and go.
@@ -200,6 +200,11 @@ fn moved<'a>(subject: &'a Subject<'a>) -> Option<(&'a Moving, Vec<&'a Member<'a>
     (!members.is_empty()).then_some((moving, members))
 }
 
+/// Whether what was made for it does not come up there.
+fn is_vain(subject: &Subject) -> bool {
+    misfit::unfit(subject).next().is_some()
+}
+
 /// Zones by name, in words.
 fn zones(names: &BTreeSet<String>) -> String {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -254,7 +259,7 @@ pub(super) fn look(subject: &Subject, draft: &Draft, settled: bool) -> Look {
             Some(_) if subject.progress.rollout.is_some() => {
                 Look { uneven: Some(Uneven { since: now, ..ended }), ..Look::default() }
             }
-            Some(_) if until <= now && draft.is_empty() => {
+            Some(_) if (until <= now || is_vain(subject)) && draft.is_empty() => {
                 let uneven = Uneven { since: now, moving: None, failed: failed + 1 };
                 // What was made for it goes at once.
                 Look { uneven: Some(uneven), again_at: Some(now), ..Look::default() }

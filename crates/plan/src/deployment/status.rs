@@ -13,7 +13,7 @@ use super::draft::Draft;
 use super::fleet::Member;
 use super::progress::Held;
 use super::target::VETOED;
-use super::{heal, spread};
+use super::{heal, misfit, spread};
 use crate::sooner;
 
 /// The reason of what waits before another host is tried for a fixed port of its.
@@ -44,6 +44,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         rollout: progress.rollout.clone(),
         uneven: None,
         port_tries: draft.port_tries.or(stored.port_tries),
+        misfits: None,
         reasons: Vec::new(),
     };
     if progress.complete {
@@ -82,7 +83,11 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     let look = spread::look(subject, draft, settled);
     status.reasons.extend(look.reason);
     status.uneven = look.uneven;
+    let unfit = misfit::look(subject);
+    status.reasons.extend(unfit.reason);
+    status.misfits = unfit.misfits;
     let again_at = sooner(progress.again_at, sooner(draft.again_at, look.again_at));
+    let again_at = sooner(again_at, unfit.again_at);
     (status, sooner(again_at, rest.again_at))
 }
 

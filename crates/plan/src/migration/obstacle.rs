@@ -113,7 +113,7 @@ impl Turn<'_> {
         first.or_else(|| status.reasons.iter().find(now))
     }
 
-    fn need(&self, deployment: &Object<Deployment>) -> Option<Need<'_>> {
+    fn need<'b>(&'b self, deployment: &'b Object<Deployment>) -> Option<Need<'b>> {
         let need = Need::of(self.cx.world, deployment)?;
         Some(Need { to: bound(self.migration), ..need })
     }

@@ -32,6 +32,8 @@ pub(super) struct Agent {
     pub engine: String,
     /// Ports something else listens on.
     pub foreign: BTreeSet<u16>,
+    /// What instances need is missing there: they die as soon as they are started.
+    pub unfit: bool,
     /// Its tasks.
     pub jobs: Jobs,
     /// It says what comes of a process that is started for the first time, or stopped, and not on
@@ -59,6 +61,7 @@ impl Agent {
             linked: true,
             engine: String::new(),
             foreign: BTreeSet::new(),
+            unfit: false,
             jobs: Jobs::default(),
             terse: false,
             waits_until: Timestamp(0),
@@ -279,6 +282,7 @@ impl Agent {
         if due.step == Step::Ended {
             return self.jobs.end(due, behaviour, now);
         }
+        let behaviour = if self.unfit { Behaviour::Dies } else { behaviour };
         let foreign = &self.foreign;
         let process = self.processes.get_mut(&due.instance).filter(|p| p.life == due.life)?;
         let taken = process.assigned.ports.values().find(|p| foreign.contains(p)).copied();

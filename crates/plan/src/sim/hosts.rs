@@ -72,6 +72,13 @@ impl Sim {
         }
     }
 
+    /// What instances need is missing on a host from now on, or is there again.
+    pub fn set_unfit(&mut self, host: &str, unfit: bool) {
+        if let Some(agent) = self.agents.get_mut(host) {
+            agent.unfit = unfit;
+        }
+    }
+
     /// Kills the process of an instance.
     pub fn crash(&mut self, instance: &str) {
         let Some(object) = self.world.get::<Instance>(instance) else { return };

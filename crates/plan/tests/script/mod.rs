@@ -218,6 +218,7 @@ impl Script {
             "engine" => self.sim.engine(name, third == "back"),
             "return" => self.sim.give_back(name),
             "crash" => self.sim.crash(name),
+            "unfit" => self.sim.set_unfit(name, third != "no"),
             "occupy" => self.sim.occupy(name, third.parse().map_err(|_| "occupy HOST PORT")?),
             "restart" => {
                 let away = if name.is_empty() { Span::default() } else { name.parse()? };
