@@ -33,6 +33,20 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// Every one.
+    pub const ALL: [Intent; 10] = [
+        Intent::Edit,
+        Intent::Revert,
+        Intent::Heal,
+        Intent::Migrate,
+        Intent::Rollback,
+        Intent::Scale,
+        Intent::Rollout,
+        Intent::Remove,
+        Intent::Observe,
+        Intent::Report,
+    ];
+
     /// The word used in history and audit.
     pub fn name(self) -> &'static str {
         match self {

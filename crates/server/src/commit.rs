@@ -12,6 +12,7 @@ use atoll_store::{Batch, Change, CommitError, Epoch, Expect};
 use crate::Server;
 use crate::cache::Applied;
 use crate::measure::validity;
+use crate::own;
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -88,14 +89,13 @@ impl Server {
         let outcome = match &done {
             Ok(Committed { revision: None, .. }) => return done,
             Ok(Committed { held: Some(_), .. }) => "held",
-            Ok(_) => "committed",
+            Ok(_) => own::COMMITTED,
             Err(Refusal::Invalid(_)) => "invalid",
             Err(Refusal::Denied(_)) => "denied",
             Err(Refusal::Store(CommitError::Conflict { .. })) => "conflict",
             Err(Refusal::Store(_)) => "failed",
         };
-        let labels = [("intent", intent.name()), ("outcome", outcome)];
-        self.figures.count("atoll_commits_total", &labels);
+        self.figures.commits(intent, outcome, 1);
         done
     }
 

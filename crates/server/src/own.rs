@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use atoll_metrics::exposition::{self, Format, Limits};
+use atoll_model::Intent;
 
 use crate::measure::alerts::Written;
 use crate::{App, Server};
@@ -20,11 +21,14 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Bounds of the buckets of times, in seconds.
 pub const BOUNDS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
+/// What became of a plan that was committed.
+pub const COMMITTED: &str = "committed";
+
 /// A metric with its labels.
 type Key = (&'static str, Vec<(&'static str, String)>);
 
 /// What has been counted so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Figures {
     inner: Mutex<Inner>,
 }
@@ -47,6 +51,20 @@ fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
 }
 
 impl Figures {
+    /// Nothing has been counted. What happens seldom stands at 0 from the beginning: of a series
+    /// that is born at 1 nobody sees that it has risen, and the first time would be missed.
+    pub fn new() -> Figures {
+        let figures = Figures { inner: Mutex::default() };
+        Intent::ALL.into_iter().for_each(|intent| figures.commits(intent, COMMITTED, 0));
+        figures
+    }
+
+    /// Counts plans by what they were for and what became of them.
+    pub fn commits(&self, intent: Intent, outcome: &str, count: u64) {
+        let labels = [("intent", intent.name()), ("outcome", outcome)];
+        self.add("atoll_commits_total", &labels, count);
+    }
+
     /// Counts one.
     pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
         self.add(name, labels, 1);

@@ -206,6 +206,9 @@ async fn the_servers_own_figures_are_metrics() {
     }
     let route = "atoll_http_requests_total{route=\"/v1/{plural}\",method=\"GET\",status=\"200\"} 1";
     assert!(text.contains(route), "{text}");
+    // What has not happened yet stands at 0, so that the first time is seen as a rise.
+    let healed = "atoll_commits_total{intent=\"heal\",outcome=\"committed\"} 0";
+    assert!(text.contains(healed), "{text}");
     // What nobody gave a price costs nothing that could be told.
     assert!(!names.contains("atoll_cost_per_hour"), "{text}");
     let price = json!({
