@@ -27,14 +27,20 @@ test("what nobody had a hand in is counted of changes and repairs together", () 
     { at: T - 3_600_000, count: 1.02 },
     { at: T, count: 3.9 },
   ];
-  const told = automation(promotions, decisions, healed, T - 7 * 86_400_000, T);
+  const restarted = [
+    { at: T - 8 * 86_400_000, count: 5 },
+    { at: T, count: 2.01 },
+  ];
+  const repaired = { healed, restarted };
+  const told = automation(promotions, decisions, repaired, T - 7 * 86_400_000, T);
   assert.deepEqual(told.changes, { part: 2, all: 3 });
-  assert.deepEqual(told.repairs, { part: 6, all: 7 });
-  assert.equal(told.ratio, 8 / 10);
+  assert.deepEqual(told.repairs, { part: 8, all: 9 });
+  assert.equal(told.restarts, 2);
+  assert.equal(told.ratio, 10 / 12);
 });
 
 test("where nothing was done, nothing is known", () => {
-  assert.equal(automation([], [], [], 0, T).ratio, undefined);
+  assert.equal(automation([], [], { healed: [], restarted: [] }, 0, T).ratio, undefined);
   const none = judged([decision({})], 0, T);
   assert.equal(none.made, 1);
   assert.equal(none.rightShare, undefined);

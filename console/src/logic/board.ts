@@ -14,8 +14,10 @@ export interface Share {
 export interface Automation {
   /** Releases that went in, well or ill. */
   readonly changes: Share;
-  /** Decisions that were carried out, and what deployments healed by themselves. */
+  /** Decisions that were carried out, what deployments healed and hosts started again themselves. */
   readonly repairs: Share;
+  /** Of the repairs, those that hosts did by starting an instance again. */
+  readonly restarts: number;
   /** The share of both together nobody had a hand in; none where there was nothing. */
   readonly ratio: number | undefined;
 }
@@ -23,28 +25,41 @@ export interface Automation {
 const within = (at: number | undefined, from: number, to: number) =>
   at !== undefined && at >= from && at < to;
 
-/** How often something was healed, by the end of the time that is counted over, in milliseconds. */
-export type Healed = readonly { readonly at: number; readonly count: number }[];
+/** How often something happened, by the end of the time that is counted over, in milliseconds. */
+export type Counts = readonly { readonly at: number; readonly count: number }[];
+
+/** What was repaired with neither a decision nor a person. */
+export interface Repaired {
+  /** By deployments, which made instances anew. */
+  readonly healed: Counts;
+  /** By hosts, which started instances again where they were. */
+  readonly restarted: Counts;
+}
 
 /** How much was done in some time, and how much of it with no person. */
 export function automation(
   promotions: readonly Promotion[],
   decisions: readonly Decision[],
-  healed: Healed,
+  { healed, restarted }: Repaired,
   from: number,
   to: number,
 ): Automation {
   const done = promotions.filter((p) => within(endOf(p), from, to));
   const acted = decisions.filter((d) => within(parseTime(d.status.actedAt), from, to));
-  const heals = healed.filter(({ at }) => at > from && at <= to);
-  const alone = Math.round(heals.reduce((sum, { count }) => sum + count, 0));
+  const countOf = (counts: Counts) => {
+    const counted = counts.filter(({ at }) => at > from && at <= to);
+    return Math.round(counted.reduce((sum, { count }) => sum + count, 0));
+  };
+  const restarts = countOf(restarted);
+  const alone = countOf(healed) + restarts;
   const changes = { part: done.filter((p) => !p.status.byHand).length, all: done.length };
   const repairs = {
     part: acted.filter((d) => (d.status.approvedBy ?? []).length === 0).length + alone,
     all: acted.length + alone,
   };
   const all = changes.all + repairs.all;
-  return { changes, repairs, ratio: all > 0 ? (changes.part + repairs.part) / all : undefined };
+  const ratio = all > 0 ? (changes.part + repairs.part) / all : undefined;
+  return { changes, repairs, restarts, ratio };
 }
 
 export interface Judged {

@@ -4,6 +4,7 @@
 pub mod costs;
 pub mod inventory;
 pub mod process;
+pub mod restarts;
 pub mod text;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use atoll_metrics::exposition::{self, Format, Limits};
 use atoll_model::Intent;
 
+use self::restarts::Restarts;
 use crate::measure::alerts::Written;
 use crate::{App, Server};
 
@@ -56,6 +58,7 @@ impl Figures {
     pub fn new() -> Figures {
         let figures = Figures { inner: Mutex::default() };
         Intent::ALL.into_iter().for_each(|intent| figures.commits(intent, COMMITTED, 0));
+        Restarts::default().count(&figures);
         figures
     }
 

@@ -385,3 +385,37 @@ async fn what_was_measured_of_what_is_gone_has_ended() {
     let all = ["node h1", "node h2", "node h2 others"];
     assert_eq!(found(&admin, "node").await, all, "what comes back goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hosts_start_again_by_themselves_is_counted() {
+    let server = serve().await;
+    let admin = server.caller_with(Level::Admin).await;
+    let h1 = one_instance(&server, &admin, "h1").await;
+    let counted = async || {
+        let text = admin.text("/metrics").await;
+        let of = |line: &str| {
+            let rest = line.strip_prefix("atoll_restarts_total{crash_loop=\"")?.to_owned();
+            rest.split_once("\"} ").map(|(looping, count)| format!("{looping} {count}"))
+        };
+        text.lines().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(counted().await, ["false 0", "true 0"], "before there is any");
+    let tells = async |phase: &str, restarts: u32| {
+        let said = json!({ "name": "web.prod.0", "generation": 1, "phase": phase,
+                           "release": "web-1", "pid": 7 + restarts, "restarts": restarts });
+        let report = json!({ "instances": [said] });
+        assert_eq!(h1.call("POST", "/v1/agents/h1/report", Some(&report)).await.0, 204);
+    };
+    tells("ready", 2).await;
+    assert_eq!(counted().await, ["false 0", "true 0"], "it was not known before");
+    tells("starting", 3).await;
+    tells("ready", 3).await;
+    tells("ready", 3).await;
+    assert_eq!(counted().await, ["false 1", "true 0"]);
+    tells("crashLoop", 5).await;
+    tells("starting", 6).await;
+    assert_eq!(counted().await, ["false 1", "true 3"], "which mends nothing");
+    // Another release begins at 0.
+    tells("ready", 0).await;
+    assert_eq!(counted().await, ["false 1", "true 3"]);
+}

@@ -9,7 +9,7 @@ import { useRange, useVector } from "../../api/metrics";
 import {
   type Automation,
   automation,
-  type Healed,
+  type Counts,
   type Judged,
   judged,
   weeksOf,
@@ -323,21 +323,21 @@ function ChangeFailure({ days }: { days: number }) {
 const shareOf = ({ part, all }: Automation["changes"]) =>
   all > 0 ? `${part} of ${all}` : <span className="quiet">none is recorded</span>;
 
-/**
- * What deployments healed by themselves is counted over so long. What is only moved has an
- * intent of its own, and is no repair.
- */
-const HEALED_OVER = DAY / 4;
+/** What was repaired with neither a decision nor a person is counted over so long. */
+const REPAIRED_OVER = DAY / 4;
+/** By deployments. What is only moved has an intent of its own, and is no repair. */
 const HEALED = `sum(increase(atoll_commits_total{intent="heal",outcome="committed"}[6h]))`;
+/** By hosts. What dies again and again is not repaired by being started. */
+const RESTARTED = `sum(increase(atoll_restarts_total{crash_loop="false"}[6h]))`;
 
-/** How often deployments healed something by themselves, over the days. */
-function useHealed(days: number): Healed {
-  const end = (Math.floor(useCoarseNow(60_000) / HEALED_OVER) + 1) * HEALED_OVER;
+/** How often something happened, over the days. */
+function useCounts(query: string, days: number): Counts {
+  const end = (Math.floor(useCoarseNow(60_000) / REPAIRED_OVER) + 1) * REPAIRED_OVER;
   const span = useMemo(
     (): Span => ({ kind: "between", from: end - days * DAY, to: end }),
     [end, days],
   );
-  const { data } = useRange(HEALED, span, { step: HEALED_OVER });
+  const { data } = useRange(query, span, { step: REPAIRED_OVER });
   return useMemo(() => {
     const values = data?.lines[0]?.values ?? [];
     const all = values.map((count, i) => ({ at: (data?.times[i] ?? 0) * 1000, count }));
@@ -347,11 +347,13 @@ function useHealed(days: number): Healed {
 
 function AutomationTile({ days }: { days: number }) {
   const { promotions, decisions, now } = useRecords();
-  const healed = useHealed(Math.max(days, WEEKS * 7));
+  const counted = Math.max(days, WEEKS * 7);
+  const healed = useCounts(HEALED, counted);
+  const restarted = useCounts(RESTARTED, counted);
   // What is counted up to the end of the hours that are under way belongs to now.
-  const until = (to: number) => (to === now ? now + HEALED_OVER : to);
+  const until = (to: number) => (to === now ? now + REPAIRED_OVER : to);
   const of = (from: number, to: number) =>
-    automation(promotions, decisions, healed, from, until(to));
+    automation(promotions, decisions, { healed, restarted }, from, until(to));
   const told = of(now - days * DAY, now);
   const weeks = weeksOf(WEEKS, now, (from, to) => of(from, to).ratio);
   return (
@@ -364,6 +366,7 @@ function AutomationTile({ days }: { days: number }) {
     >
       <Part name="changes with no person">{shareOf(told.changes)}</Part>
       <Part name="repairs with no person">{shareOf(told.repairs)}</Part>
+      {told.restarts > 0 && <Part name="of them, started again by hosts">{told.restarts}</Part>}
     </Tile>
   );
 }

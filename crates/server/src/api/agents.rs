@@ -26,6 +26,7 @@ use std::sync::Arc;
 use super::error::{Answer, ApiError};
 use super::onward;
 use crate::listen::PeerAddress;
+use crate::own::restarts::Restarts;
 use crate::{App, auth};
 
 /// A poll waits at most this part of the time after which a host counts as lost, so that two may
@@ -427,12 +428,19 @@ pub async fn take_reports(app: App, mut queue: tokio::sync::mpsc::Receiver<Repor
             let (now, later): (Vec<Reported>, Vec<Reported>) =
                 batch.drain(..).partition(|(actor, _, _)| hosts.insert(actor.host.clone()));
             batch = later;
+            let mut restarts = Vec::new();
             let outcomes = app
                 .commit_each(|cx| {
-                    now.iter().map(|(actor, report, _)| plan_report(cx, actor, report)).collect()
+                    let plan = |(actor, report, _): &Reported| plan_report(cx, actor, report);
+                    let plans: Vec<(Actor, Plan)> = now.iter().map(plan).collect();
+                    restarts.extend(plans.iter().map(|(_, plan)| Restarts::told(cx.world, plan)));
+                    plans
                 })
                 .await;
-            for ((_, _, done), outcome) in now.into_iter().zip(outcomes) {
+            for (((_, _, done), outcome), restarts) in now.into_iter().zip(outcomes).zip(restarts) {
+                if outcome.is_ok() {
+                    restarts.count(&app.figures);
+                }
                 // A reporter that has gone reports again in full when it is back.
                 let _ = done.send(outcome.map(|_| ()).map_err(ApiError::from));
             }

@@ -22,6 +22,7 @@ const HELP: &[(&str, &str)] = &[
     ("atoll_http_requests_total", "Requests answered."),
     ("atoll_http_request_duration_seconds", "How long answers took, those that wait apart."),
     ("atoll_commits_total", "Plans by what they were for and what became of them."),
+    ("atoll_restarts_total", "Times hosts started an instance again by themselves."),
     ("atoll_plans_total", "Plans made by controllers, and whether they wrote."),
     ("atoll_plan_duration_seconds", "How long controllers took to plan and commit."),
     ("atoll_store_duration_seconds", "How long the store took to commit."),
