@@ -14,7 +14,7 @@ export interface Share {
 export interface Automation {
   /** Releases that went in, well or ill. */
   readonly changes: Share;
-  /** Decisions that were carried out, what deployments healed and hosts started again themselves. */
+  /** Decisions that were carried out, and what deployments and hosts mended by themselves. */
   readonly repairs: Share;
   /** Of the repairs, those that hosts did by starting an instance again. */
   readonly restarts: number;

@@ -1,6 +1,6 @@
 //! How often hosts started instances again by themselves, as their reports tell: what died, and
-//! what did not answer. No planner has a part in that, so that no commit is counted for it. A person
-//! has no order for it: an instance they restart is made anew, which is another process from 0 on.
+//! what did not answer. No planner has a part in that, so that no commit is counted for it. What a
+//! person has restarted is none of it: such an instance is made anew, and counts from 0.
 
 use atoll_model::deployment::{InstancePhase, InstanceStatus};
 use atoll_model::{Any, Instance, Snapshot, Write};
