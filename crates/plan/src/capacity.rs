@@ -246,7 +246,9 @@ fn too_few(name: &str, max: u32, day: &Peak) -> Reason {
 fn settled(cx: &Context, subject: &Subject) -> Option<String> {
     let status = &subject.deployment.status;
     let steady = |at: Option<Timestamp>| at.is_none_or(|at| cx.now.since(at) >= OVER);
-    let scaler = cx.world.get::<Autoscaler>(subject.deployment.name());
+    let name = subject.deployment.name();
+    // What one that only observes would have changes nothing.
+    let scaler = cx.world.get::<Autoscaler>(name).filter(|_| elasticity::acts(cx.world, name));
     let calm = status.rollout.is_none()
         && status.ready > 0
         && status.ready == subject.deployment.wanted()
