@@ -52,16 +52,18 @@ fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
     (name, labels.iter().map(|(n, v)| (*n, (*v).to_owned())).collect())
 }
 
-impl Figures {
+impl Default for Figures {
     /// Nothing has been counted. What happens seldom stands at 0 from the beginning: of a series
     /// that is born at 1 nobody sees that it has risen, and the first time would be missed.
-    pub fn new() -> Figures {
+    fn default() -> Figures {
         let figures = Figures { inner: Mutex::default() };
         Intent::ALL.into_iter().for_each(|intent| figures.commits(intent, COMMITTED, 0));
         Restarts::default().count(&figures);
         figures
     }
+}
 
+impl Figures {
     /// Counts plans by what they were for and what became of them.
     pub fn commits(&self, intent: Intent, outcome: &str, count: u64) {
         let labels = [("intent", intent.name()), ("outcome", outcome)];

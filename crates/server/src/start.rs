@@ -178,7 +178,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         metrics: Arc::new(metrics),
         door: Default::default(),
         asked: Asked::default(),
-        figures: own::Figures::new(),
+        figures: own::Figures::default(),
         vault,
         places: source::Places::of(&options.keep, listen.port(), &options.repositories),
         pool_places: options.pools.clone(),
