@@ -48,6 +48,7 @@ pub fn placement(hosts: usize, instances: usize) -> anyhow::Result<f64> {
         hosts: &Selector::default(),
         to: None,
         dear: None,
+        misfits: None,
         spread: &[Spread::Zone, Spread::Host],
         runtime: atoll_model::delivery::Runtime::Process,
     };
