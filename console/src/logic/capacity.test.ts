@@ -11,9 +11,10 @@ import {
   simplest,
   supposes,
   takenBy,
+  usedWords,
   wrongDemand,
 } from "./capacity";
-import { moneyWords } from "./money";
+import { moneyWords, priceWords } from "./money";
 import { precise, share, wholeShare } from "./units";
 
 const row = (part: Partial<CapacityRow>): CapacityRow => ({
@@ -115,6 +116,25 @@ test("whole percents do not say nothing or all where it is not so", () => {
   assert.deepEqual(told, ["0 %", "<1 %", "21 %", ">99 %", "100 %", "−27 %"]);
   assert.deepEqual([-1e298, 12_345].map(wholeShare), ["−1e300 %", "1.23M %"]);
   assert.deepEqual([1e15, 12.34].map(share), ["100P %", "1234 %"]);
+});
+
+test("what is used and what is left are a hundred together, and left is as the CLI has it", () => {
+  const told = (headroom: number) => {
+    const { used, left } = usedWords(headroom);
+    return [used, left];
+  };
+  assert.deepEqual(told(0.135), ["86 %", "14 %"]);
+  assert.deepEqual(told(-0.105), ["110 %", "−10 %"]);
+  assert.deepEqual(told(0), ["100 %", "0 %"]);
+  assert.deepEqual(told(1), ["0 %", "100 %"]);
+  assert.deepEqual(told(0.004), [">99 %", "<1 %"]);
+  assert.deepEqual(told(0.996), ["<1 %", ">99 %"]);
+  assert.deepEqual(told(-0.004), ["101 %", "−1 %"]);
+});
+
+test("a price keeps its digits", () => {
+  assert.equal(priceWords("0.3333", "EUR"), "0.3333 EUR");
+  assert.equal(priceWords("12", "EUR"), "12.00 EUR");
 });
 
 test("a demand is names with how many a second, and what is none is told as it was typed", () => {

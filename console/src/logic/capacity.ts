@@ -5,6 +5,7 @@ import type { Score } from "../api/types";
 import type { Tone } from "./phases";
 import { amount, counted } from "./quantity";
 import type { Values } from "./series";
+import { wholeShare } from "./units";
 
 type Phase = NonNullable<Capacity["status"]["phase"]>;
 
@@ -14,6 +15,14 @@ export const CAPACITY: Readonly<Record<Phase, { word: string; tone: Tone }>> = {
   tight: { word: "runs out", tone: "warn" },
   short: { word: "short", tone: "bad" },
 };
+
+/** How much is used, and what is left of it: whole percents that are a hundred together. */
+export function usedWords(headroom: number): { share: number; used: string; left: string } {
+  const ends = Math.abs(headroom) < 0.01 || (headroom > 0.99 && headroom < 1);
+  // Near the ends it is told that it is not quite nothing, or all.
+  const left = !ends ? Math.round(headroom * 100) / 100 : headroom < 0 ? -0.01 : headroom;
+  return { share: 1 - left, used: wholeShare(1 - left), left: wholeShare(left) };
+}
 
 export const KNOWN: Readonly<Record<CapacityRow["known"], string>> = {
   declared: "as declared",

@@ -11,6 +11,12 @@ export function parseMoney(money: Money): number {
   return money === null || money === undefined ? 0 : Number(money);
 }
 
+/** `0.3333 EUR`: a price, with every digit it was given. */
+export function priceWords(price: Money, currency: string): string {
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 6 };
+  return `${parseMoney(price).toLocaleString("en", digits)} ${currency}`;
+}
+
 /** `12.35 EUR`; what is small keeps the digits that say something, and is never said to be zero. */
 export function moneyWords(amount: number, currency = ""): string {
   const size = Math.abs(amount);

@@ -38,7 +38,11 @@ export function cpuWords(milli: number): string {
   return milli !== 0 && milli < 100 ? `${milli}m` : short(milli / 1000);
 }
 
-/** The same with its unit: `1 core`, `0.5 cores`, `20m of a core`. */
+/** Cores as they are written in a manifest, nothing of them rounded away: `150m`, `2`. */
+export const exactCpu = (milli: number): string =>
+  milli % 1000 === 0 ? String(milli / 1000) : `${milli}m`;
+
+/** Cores with their unit: `1 core`, `0.5 cores`, `20m of a core`. */
 export function coreWords(milli: number): string {
   if (milli !== 0 && milli < 100) return `${cpuWords(milli)} of a core`;
   return `${cpuWords(milli)} ${milli === 1000 ? "core" : "cores"}`;

@@ -10,6 +10,7 @@ import {
   counted,
   countedRange,
   cpuWords,
+  exactCpu,
   listed,
   memoryWords,
   parseCpu,
@@ -61,6 +62,7 @@ test("amounts are read and told", () => {
   assert.deepEqual(["256Mi", "1Gi", "1k", "12"].map(parseMemory), [2 ** 28, 2 ** 30, 1000, 12]);
   assert.equal(cpuWords(12_100), "12.1");
   assert.equal(cpuWords(50), "50m");
+  assert.deepEqual([0, 150, 1250, 16_000].map(exactCpu), ["0", "150m", "1250m", "16"]);
   assert.equal(memoryWords(3 * 2 ** 29), "1.5 GiB");
   assert.equal(memoryWords(100), "100 B");
 });

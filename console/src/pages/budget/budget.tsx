@@ -5,7 +5,7 @@ import { useCoarseNow, useSnapshot } from "../../api/live";
 import type { Budget } from "../../api/objects";
 import { approvers, BUDGET, bar, EXCEED, moneyOf, ofWhat } from "../../logic/budgets";
 import { moneyWords, parseMoney } from "../../logic/money";
-import { counted, cpuWords, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
+import { counted, exactCpu, memoryWords, parseCpu, parseMemory } from "../../logic/quantity";
 import { moment, parseTime } from "../../logic/time";
 import { wholeShare } from "../../logic/units";
 import { Fact, Facts } from "../../parts/facts";
@@ -171,7 +171,7 @@ function QuotaView({ budget }: { budget: Budget }) {
   });
   return (
     <div className="quota">
-      <QuotaLine bounds={of("cpu", parseCpu, cpuWords)} />
+      <QuotaLine bounds={of("cpu", parseCpu, exactCpu)} />
       <QuotaLine bounds={of("memory", parseMemory, memoryWords)} />
       <p className="small quiet">
         {quota.tier === "core" ? "served first where there is too little" : "can wait"}, weight{" "}

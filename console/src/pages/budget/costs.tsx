@@ -5,7 +5,7 @@ import { useCosts } from "../../api/forecasts";
 import { useCoarseNow, useSnapshot } from "../../api/live";
 import type { CostReport, CostRow, Plural } from "../../api/objects";
 import { type Parts, partsOf, priceState, rowName } from "../../logic/budgets";
-import { MONTH_HOURS, moneyWords, parseMoney } from "../../logic/money";
+import { MONTH_HOURS, parseMoney, priceWords } from "../../logic/money";
 import { counted } from "../../logic/quantity";
 import { moment, parseTime } from "../../logic/time";
 import { Empty, Example, Skeleton } from "../../parts/empty";
@@ -262,10 +262,7 @@ export function Prices() {
             </div>
             <p className="second">
               {FIELDS.filter(([field]) => spec[field] != null)
-                .map(
-                  ([field, word]) =>
-                    `${moneyWords(parseMoney(spec[field]), spec.currency)} ${word}`,
-                )
+                .map(([field, word]) => `${priceWords(spec[field], spec.currency)} ${word}`)
                 .join(", ")}
             </p>
             <p className="small quiet">

@@ -13,6 +13,7 @@ import {
   rowState,
   supposes,
   takenBy,
+  usedWords,
   wrongDemand,
 } from "../../logic/capacity";
 import { order, zoneOf } from "../../logic/fleet";
@@ -25,7 +26,7 @@ import {
   parseMemory,
 } from "../../logic/quantity";
 import { moment, parseTime, spanWords } from "../../logic/time";
-import { measured, wholeShare } from "../../logic/units";
+import { measured } from "../../logic/units";
 import { useAdjust } from "../../parts/adjust";
 import { Meter } from "../../parts/bars";
 import { Skeleton } from "../../parts/empty";
@@ -185,18 +186,18 @@ function RoomView({ name, room, supposed }: { name: string; room: GroupRow; supp
   const { deployments, headroom, spare, left, missing, placed, unmeasured, tightest } = room;
   const unplaced = missing - placed;
   const tone = unplaced > 0 ? "bad" : missing > 0 ? "warn" : "ok";
-  const known = typeof headroom === "number";
+  const told = typeof headroom === "number" ? usedWords(headroom) : undefined;
   return (
     <div className="room">
       <h3>{name}</h3>
       <p className="room-value">
-        {known ? wholeShare(1 - headroom) : <span className="quiet">not known</span>}
-        {known && <span className="room-word"> used</span>}
+        {told ? told.used : <span className="quiet">not known</span>}
+        {told && <span className="room-word"> used</span>}
       </p>
-      {known && <Meter used={1 - headroom} whole={1} label={`${name}: used`} />}
-      {known && (
+      {told && <Meter used={told.share} whole={1} label={`${name}: used`} />}
+      {told && (
         <p className="small second">
-          {wholeShare(headroom)} headroom
+          {told.left} headroom
           {tightest && <span className="quiet">, least in {tightest}</span>}
         </p>
       )}
@@ -289,11 +290,12 @@ const COLUMNS: readonly Column<CapacityRow>[] = [
 /** How much of what serves is used, as the bar has it; what is left of it is its headroom. */
 function Used({ row, words = false }: { row: CapacityRow; words?: boolean }) {
   if (typeof row.headroom !== "number") return <span className="quiet">not known</span>;
+  const told = usedWords(row.headroom);
   return (
-    <span className="share" title={`${wholeShare(row.headroom)} headroom`}>
-      <Meter used={1 - row.headroom} whole={1} label={`${row.deployment}: used`} />
+    <span className="share" title={`${told.left} headroom`}>
+      <Meter used={told.share} whole={1} label={`${row.deployment}: used`} />
       <span className={row.headroom < 0 ? "bad-word nowrap" : "nowrap"}>
-        {wholeShare(1 - row.headroom)}
+        {told.used}
         {words && " used"}
       </span>
     </span>
