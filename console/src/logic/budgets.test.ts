@@ -46,8 +46,12 @@ test("an approval of a budget holds in the month it was given in, which is one o
     given("budget/b", "user/carl", "2026-11-02T00:00:00Z"),
   ];
   const now = Date.parse("2026-11-30T23:00:00Z");
-  assert.deepEqual(approvers(all, "a", now), ["user/anna"]);
-  assert.deepEqual(approvers(all, "a", Date.parse("2026-12-01T00:00:00Z")), []);
+  const asks = budget("a", { exceed: "approve" });
+  assert.deepEqual(approvers(all, asks, now), ["user/anna"]);
+  assert.deepEqual(approvers(all, asks, Date.parse("2026-12-01T00:00:00Z")), []);
+  for (const exceed of ["refuse", "warn", undefined]) {
+    assert.deepEqual(approvers(all, budget("a", { exceed }), now), []);
+  }
 });
 
 test("a bar is as long as the largest of what is spent, comes and may be", () => {

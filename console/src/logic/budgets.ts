@@ -39,12 +39,16 @@ export function ofWhat({ spec }: Budget): string {
   return parts.filter(Boolean).join(", ");
 }
 
-/** Who has approved that a budget may be broken in the month of a time; months are those of UTC. */
-export function approvers(approvals: Iterable<Approval>, budget: string, now: number): string[] {
+/**
+ * Who has approved that a budget may be broken in the month of a time; months are those of UTC.
+ * Nobody has where it does not ask: what was given while it did lets nothing through.
+ */
+export function approvers(approvals: Iterable<Approval>, budget: Budget, now: number): string[] {
+  if (budget.spec.exceed !== "approve") return [];
   const today = new Date(now);
   const begins = Date.UTC(today.getUTCFullYear(), today.getUTCMonth());
   return [...approvals]
-    .filter(({ spec }) => spec.subject === `budget/${budget}`)
+    .filter(({ spec }) => spec.subject === `budget/${budget.metadata.name}`)
     .filter(({ metadata }) => (parseTime(metadata.createdAt) ?? 0) >= begins)
     .map(({ spec }) => spec.by);
 }

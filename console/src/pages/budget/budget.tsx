@@ -30,7 +30,7 @@ export function BudgetView({ budget, own = false, children }: Props) {
   const [approving, setApproving] = useState(false);
   const now = useCoarseNow(60_000);
   const { tables } = useSnapshot();
-  const by = approvers(tables.approvals.values(), name, now);
+  const by = approvers(tables.approvals.values(), budget, now);
   return (
     <section className="panel" aria-label={name} data-row>
       <header>
