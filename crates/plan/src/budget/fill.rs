@@ -10,7 +10,7 @@ use atoll_model::{
     Any, Application, Deployment, Environment, Instance, Kind, Object, Release, Snapshot,
 };
 
-use super::scope::{Meant, parts};
+use super::scope::{Meant, parts, staying};
 use crate::placement::{self, Need};
 
 /// The world once instances of these deployments are as they are meant to be: what one takes of the
@@ -29,12 +29,12 @@ const STEPS: u32 = 64;
 fn fill(filled: &mut Snapshot, world: &Snapshot, name: &str) -> Option<()> {
     let meant = Meant::of(world, name)?;
     let need = need(world, name, meant.each)?;
-    let own = || world.derived::<Instance>(name).filter(|i| !i.meta.deleting());
     let used: BTreeSet<u32> = world.seats(name).map(|seat| seat.ordinal).collect();
     let mut coming = Coming { name, need, ordinals: (0..).filter(|o| !used.contains(o)) };
     let keeps = run(world, name).is_none_or(|run| !run.volumes.is_empty());
-    let (mut old, stay): (Vec<_>, Vec<_>) =
-        own().partition(|instance| !keeps && instance.spec.resources != meant.each);
+    let (mut old, stay): (Vec<_>, Vec<_>) = staying(world, name)
+        .into_iter()
+        .partition(|instance| !keeps && instance.spec.resources != meant.each);
     let rules = world.get::<Application>(parts(name).0)?.spec.rules();
     let (wanted, stay) = (meant.instances, stay.len() as u32);
     let batch = wanted.saturating_sub(rules.min_ready(wanted)).max(wanted.div_ceil(STEPS)).max(1);
@@ -51,7 +51,7 @@ fn fill(filled: &mut Snapshot, world: &Snapshot, name: &str) -> Option<()> {
     for gone in old {
         filled.remove(Kind::Instance, gone.name());
     }
-    let there = filled.derived::<Instance>(name).filter(|i| !i.meta.deleting()).count() as u32;
+    let there = staying(filled, name).len() as u32;
     coming.place(filled, wanted.saturating_sub(there));
     Some(())
 }

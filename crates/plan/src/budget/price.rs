@@ -1,8 +1,8 @@
-//! What the instances of a deployment are meant to cost: those there are, on the hosts they are on;
-//! those to come, on the hosts they would be placed on, or where none has room for them, on hosts
-//! that pools make for it. So nothing is promised by the price of cheap hosts that goes to dear
-//! ones, or to those that are paid in another currency. What is on a host without a price is
-//! counted as nothing, as it is where it is spent.
+//! What the instances of a deployment are meant to cost: those that stay, on the hosts they are on;
+//! those to come, in the place of what is moved too, on the hosts they would be placed on, or where
+//! none has room for them, on hosts that pools make for it. So nothing is promised by the price of
+//! cheap hosts that goes to dear ones, or to those that are paid in another currency. What is on a
+//! host without a price is counted as nothing, as it is where it is spent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use atoll_model::budget::Money;
 use atoll_model::cmdb::Amount;
 use atoll_model::run::Resources;
-use atoll_model::{Environment, Host, Instance, Object, Pool, Snapshot};
+use atoll_model::{Environment, Host, Object, Pool, Snapshot};
 
 use super::book::Book;
 use super::cost::Tariff;
 use super::fill::need;
-use super::scope::parts;
+use super::scope::{parts, staying};
 use crate::placement::Placer;
 use crate::pool;
 
@@ -34,7 +34,7 @@ pub struct Prices<'a> {
     /// The mean of those hosts that have a price: what costs as much that no host has room for, and
     /// no pool would make one.
     usual: Money,
-    /// What those there are cost, the dearest first: the first, the first two, and so on.
+    /// What those that stay cost, the dearest first: the first, the first two, and so on.
     there: Vec<Money>,
     deployment: &'a str,
     /// Where the next would be placed; made once one is asked for.
@@ -57,7 +57,7 @@ impl<'a> Prices<'a> {
         each: Resources,
     ) -> Result<Prices<'a>, Missing> {
         let place = world.get::<Environment>(parts(deployment).1);
-        let own = world.derived::<Instance>(deployment).filter(|i| !i.meta.deleting());
+        let own = staying(world, deployment).into_iter();
         let hosts = own.filter_map(|instance| world.get::<Host>(&instance.spec.host));
         let shares: Vec<_> = hosts.map(|host| share(world, book, host, each)).collect();
         let usual = mean(shares.iter().cloned()).or_else(|missing| {

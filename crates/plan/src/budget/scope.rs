@@ -13,6 +13,7 @@ use atoll_model::{
 use super::book::Book;
 use super::cost::{Tariff, is_charged};
 use super::price::{Missing, Prices};
+use crate::deployment::fleet::Fleet;
 use crate::{delivery, elasticity};
 
 /// Whose applications these are: the team an owner stands for.
@@ -72,6 +73,19 @@ pub fn rate(world: &Snapshot, book: &Book, deployment: &str) -> Money {
         Some(Tariff::of(world, book, host).ok()?.share(instance.spec.resources))
     };
     world.derived::<Instance>(deployment).filter(|i| is_charged(i)).filter_map(cost).sum()
+}
+
+/// The instances of a deployment that go on living where they are. What is moved, or lost with its
+/// host, is replaced: what replaces it is among these already, or is to come.
+pub fn staying<'a>(world: &'a Snapshot, deployment: &str) -> Vec<&'a Arc<Object<Instance>>> {
+    match world.get::<Deployment>(deployment) {
+        Some(there) => {
+            let all = Fleet::of(world, there).0.into_iter();
+            all.filter(|member| member.stays()).map(|member| member.object).collect()
+        }
+        // It is supposed only, and so is what it has.
+        None => world.derived::<Instance>(deployment).collect(),
+    }
 }
 
 /// What a deployment is meant to be.
