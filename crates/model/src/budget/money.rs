@@ -19,9 +19,15 @@ const UNIT: i64 = 1_000_000;
 pub struct Money(pub i64);
 
 impl Money {
-    /// The amount with two decimals, for people; half a hundredth is rounded away from zero.
+    /// The amount with two decimals, for people; half a hundredth is rounded away from zero. What
+    /// would be told as zero and is not keeps its first two digits: `0.001`, `0.000043`.
     pub fn rounded(self) -> String {
-        self.to_decimals(2)
+        let size = self.0.unsigned_abs();
+        if size == 0 || size >= UNIT.unsigned_abs() / 200 {
+            return self.to_decimals(2);
+        }
+        let text = self.to_decimals((7 - size.ilog10()).min(6));
+        text.trim_end_matches('0').to_owned()
     }
 
     /// The same with four decimals: an hour of something small is less than a hundredth.
@@ -122,8 +128,19 @@ mod tests {
 
     #[test]
     fn people_see_two_decimals() {
-        let cases = [(1_005_000, "1.01"), (1_004_999, "1.00"), (-5_000, "-0.01"), (-4_999, "0.00")];
+        let cases = [(1_005_000, "1.01"), (1_004_999, "1.00"), (-5_000, "-0.01"), (0, "0.00")];
         for (amount, text) in cases {
+            assert_eq!(Money(amount).rounded(), text);
+        }
+        // Small is not nothing.
+        for (amount, text) in [
+            (-4_999, "-0.005"),
+            (1_000, "0.001"),
+            (1_234, "0.0012"),
+            (120, "0.00012"),
+            (43, "0.000043"),
+            (1, "0.000001"),
+        ] {
             assert_eq!(Money(amount).rounded(), text);
         }
         assert_eq!(
