@@ -7,7 +7,7 @@ use atoll_model::{Any, Approval, Kind, Object, Timestamp};
 
 use crate::args::Global;
 use crate::change;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::subject::Subject;
 
@@ -29,7 +29,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     let what = args.what.of(&[Kind::Promotion, Kind::Budget, Kind::Decision])?;
     let client = global.client()?;
-    client.get(what.kind, &what.name).await?;
+    asks(&client.get(what.kind, &what.name).await?)?;
     let who = client.whoami().await?;
     let spec = Approval {
         subject: what.to_string(),
@@ -47,6 +47,14 @@ pub async fn run(global: &Global, args: Args) -> anyhow::Result<Exit> {
     change::judge(&outcome)?;
     change::tell(&outcome, &[subject])?;
     Ok(Exit::Done)
+}
+
+/// Refuses what asks for no approval: also where one was given while it did.
+fn asks(what: &Any) -> Result<(), Failure> {
+    let Any::Budget(budget) = what else { return Ok(()) };
+    let Some(reason) = budget.asks_nobody() else { return Ok(()) };
+    let message = "there is nothing to approve".to_owned();
+    Err(Failure { exit: Exit::Refused, message, reasons: vec![reason] })
 }
 
 /// Since when one's own word is there: it is given once.
@@ -80,6 +88,23 @@ fn name_of(promotion: &str, who: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asks_for_no_approval_is_given_none() {
+        let asked = |exceed: &str| {
+            let budget = serde_json::json!({
+                "apiVersion": "atoll/v1", "kind": "Budget", "metadata": { "name": "dev" },
+                "spec": { "environment": "dev", "exceed": exceed,
+                    "month": { "limit": 5, "currency": "EUR" } },
+            });
+            asks(&Any::from_value(budget).unwrap())
+        };
+        assert!(asked("approve").is_ok());
+        for exceed in ["refuse", "warn"] {
+            let failure = asked(exceed).unwrap_err();
+            assert_eq!((failure.exit, &*failure.reasons[0].code), (Exit::Refused, "no-use"));
+        }
+    }
 
     #[test]
     fn one_person_has_one_word() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Kind;
 use crate::cmdb::explained;
 use crate::name::{self, Invalid};
-use crate::object::{Explained, Reason, Spec};
+use crate::object::{Explained, Object, Reason, Spec};
 use crate::quantity::{Cpu, Memory};
 use crate::time::{Span, Timestamp};
 pub use money::Money;
@@ -157,6 +157,21 @@ pub struct BudgetStatus {
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+impl Object<Budget> {
+    /// Why an approval of it changes nothing; none where it asks for one.
+    pub fn asks_nobody(&self) -> Option<Reason> {
+        let does = match self.spec.exceed {
+            Exceed::Approve => return None,
+            Exceed::Refuse => "refuses whatever would break it",
+            Exceed::Warn => "lets everything through",
+        };
+        let name = self.name();
+        let message = format!("budget/{name} {does}: an approval changes nothing");
+        let hint = format!("to have it ask: exceed: approve in atoll edit budget/{name}");
+        Some(Reason::new("no-use", message).hint(hint))
+    }
 }
 
 impl BudgetStatus {

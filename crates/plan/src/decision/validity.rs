@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use atoll_model::budget::Exceed;
 use atoll_model::centre::action::Action;
 use atoll_model::migration::MigrationPhase;
 use atoll_model::pool::provider::Provider;
@@ -237,15 +236,7 @@ fn unpriced(case: &Case, world: &Snapshot, any: &Any) -> Option<Reason> {
 /// An approval of a budget that asks for none: it would hold as soon as that one asks.
 fn approves_nothing(world: &Snapshot, any: &Any) -> Option<Reason> {
     let Any::Approval(approval) = any else { return None };
-    let name = approval.spec.subject.strip_prefix("budget/")?;
-    let does = match world.get::<Budget>(name)?.spec.exceed {
-        Exceed::Approve => return None,
-        Exceed::Refuse => "refuses whatever would break it",
-        Exceed::Warn => "lets everything through",
-    };
-    let message = format!("budget/{name} {does}: an approval changes nothing");
-    let hint = format!("to have it ask: exceed: approve in atoll edit budget/{name}");
-    Some(Reason::new("no-use", message).hint(hint))
+    world.get::<Budget>(approval.spec.subject.strip_prefix("budget/")?)?.asks_nobody()
 }
 
 /// A price of hosts that another currency prices by a selector as narrow: neither goes before.
