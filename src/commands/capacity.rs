@@ -169,7 +169,8 @@ fn tone(missing: u32, placed: u32) -> Tone {
 }
 
 fn headroom(share: Option<f64>) -> String {
-    share.map(|share| format!("{:.0}%", share * 100.0)).unwrap_or_default()
+    // Half a hundredth goes up, as in the console.
+    share.map(|share| format!("{:.0}%", (share * 100.0 + 0.5).floor())).unwrap_or_default()
 }
 
 /// What the load takes, and what is planned for beside that.
@@ -218,6 +219,12 @@ fn state(of: &ZoneRoom) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_percent_of_headroom_goes_up() {
+        let told = [0.125, 0.135, -0.105, -0.004].map(|share| headroom(Some(share)));
+        assert_eq!(told, ["13%", "14%", "-10%", "0%"]);
+    }
 
     #[test]
     fn the_spare_is_told_beside_what_is_needed_and_is_not_lacking() {
