@@ -108,6 +108,9 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         let mut new = Object::clone(peak);
         new.status = status;
         plan.writes.push(Write::Put(Any::Peak(Arc::new(new))));
+    } else if peak.status != status {
+        // It is shown as soon as it may be, whenever else it is looked at.
+        plan.again_at = sooner(plan.again_at, shown_from(&peak.status, status.phase));
     }
     plan.writes.extend(frozen);
     plan
@@ -345,16 +348,23 @@ fn is_news(old: &PeakStatus, new: &PeakStatus, now: Timestamp) -> bool {
         let rows: Vec<_> = rows
             .map(|row| (row.deployment.clone(), row.needed, row.keep, row.room, row.missing == 0))
             .collect();
-        let checks: Vec<_> = status.checks.iter().map(|c| (c.name.clone(), c.state)).collect();
+        let checks = status.checks.iter();
+        // Who reads what is to be done does it.
+        let checks: Vec<_> = checks.map(|c| (c.name.clone(), c.state, c.hint.clone())).collect();
         let codes: Vec<_> = status.reasons.iter().map(|reason| reason.code.clone()).collect();
         let seen = status.report.as_ref().map(report::extremes);
         let told = (status.phase, status.times, status.fetching, status.observed_generation);
         (told, rows, checks, codes, seen, status.raised_at, status.planned_at)
     };
-    // While it is there people watch it.
-    let shown = if new.phase == PeakPhase::Live { EVERY } else { SHOWN };
-    let late = old.seen_at.is_none_or(|at| now.since(at) >= shown);
+    let late = shown_from(old, new.phase).is_none_or(|from| now >= from);
     sharp(old) != sharp(new) || (late && old != new)
+}
+
+/// From when on what is told may be written anew, where nothing of it is sharply another.
+fn shown_from(old: &PeakStatus, phase: PeakPhase) -> Option<Timestamp> {
+    // While it is there people watch it.
+    let shown = if phase == PeakPhase::Live { EVERY } else { SHOWN };
+    Some(old.seen_at? + shown)
 }
 
 /// What rows of peaks say of one deployment.
