@@ -331,20 +331,23 @@ impl Load {
         let amounts = [("level", self.level), ("times", self.times), ("noise", self.noise)];
         for (field, amount) in amounts {
             let wrong = amount.is_some_and(|a| !is_amount(a));
-            invalid.add_if(wrong, field, "is not between 0 and 1e12");
+            invalid.add_if(wrong, field, NO_AMOUNT);
         }
         invalid.add_if(self.noise.is_some_and(|noise| noise > 1.0), "noise", "is more than 1");
         let wrong = self.day.iter().any(|value| !is_amount(*value)) || self.day.len() > 1_440;
-        invalid.add_if(wrong, "day", "is not a list of up to 1440 numbers of zero or more");
+        invalid.add_if(wrong, "day", "is not a list of up to 1440 numbers between 0 and 1e12");
         for (i, peak) in self.peaks.iter().enumerate() {
             let path = format!("peaks[{i}].times");
-            invalid.add_if(!is_amount(peak.times), &path, "is not between 0 and 1e12");
+            invalid.add_if(!is_amount(peak.times), &path, NO_AMOUNT);
             let path = format!("peaks[{i}].at");
             invalid.add_if(peak.at >= lasts, &path, "is after the end");
         }
         invalid.into_result()
     }
 }
+
+/// What is wrong with a number that is no amount.
+const NO_AMOUNT: &str = "is not between 0 and 1e12";
 
 fn is_amount(amount: f64) -> bool {
     amount.is_finite() && (0.0..=1e12).contains(&amount)
@@ -439,5 +442,27 @@ mod tests {
         assert!(told.contains("needs one of level and known"), "{told}");
         let told = wrong("  fleet:\n    zones: { a: 30000 }\n");
         assert!(told.contains("20000 hosts"), "{told}");
+    }
+
+    #[test]
+    fn numbers_beyond_what_is_meant_are_told_the_bounds() {
+        let told = read(&format!(
+            "{HEAD}  fleet: {{ zones: {{ a: 1 }}, applications: {{ shop: {{ capacity: 1e18 }} }} }}
+  faults:
+    - {{ fault: load, at: 1h, times: 1e18 }}
+    - {{ fault: loss, at: 1h, of: zone/a, for: 0s }}
+  checks:
+    - {{ check: cost, atMost: -1 }}
+"
+        ));
+        let told = told.unwrap_err();
+        for part in [
+            "capacity: is not more than zero and at most 1e12",
+            "faults[0].times: is not between 0 and 1e12",
+            "faults[1].for: is no time at all",
+            "checks[0].atMost: is not between 0 and 1e12",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
     }
 }

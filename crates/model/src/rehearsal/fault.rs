@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::is_amount;
+use super::{NO_AMOUNT, is_amount};
 use crate::name::Invalid;
 use crate::time::Span;
 
@@ -233,16 +233,29 @@ impl Fault {
         }
     }
 
+    /// How long it lasts, if it says so.
+    fn lasts(&self) -> Option<Span> {
+        match self {
+            Fault::Loss { lasts, .. }
+            | Fault::Slow { lasts, .. }
+            | Fault::Load { lasts, .. }
+            | Fault::Provider { lasts, .. } => *lasts,
+            Fault::Release { .. } => None,
+        }
+    }
+
     pub(super) fn validate(&self, lasts: Span) -> Result<(), Invalid> {
         let mut invalid = Invalid::default();
         invalid.add_if(self.at() >= lasts, "at", "is after the end");
+        let never = self.lasts().is_some_and(|lasts| lasts.0 == 0);
+        invalid.add_if(never, "for", "is no time at all");
         match self {
             Fault::Loss { of, .. } => {
                 let known = matches!(of.split_once('/'), Some(("zone" | "host", _)));
                 invalid.add_if(!known, "of", format!("{of:?} is not zone/NAME or host/NAME"));
             }
             Fault::Load { times, .. } => {
-                invalid.add_if(!is_amount(*times), "times", "is not zero or more");
+                invalid.add_if(!is_amount(*times), "times", NO_AMOUNT);
             }
             _ => {}
         }
@@ -302,7 +315,7 @@ impl Check {
                 invalid.add_if(wrong, "atLeast", format!("{at_least:?} is not a share like 99.5%"));
             }
             Check::Cost { at_most } => {
-                invalid.add_if(!is_amount(*at_most), "atMost", "is not zero or more");
+                invalid.add_if(!is_amount(*at_most), "atMost", NO_AMOUNT);
             }
             Check::Instances { at_least, at_most, .. } | Check::Hosts { at_least, at_most } => {
                 let none = at_least.is_none() && at_most.is_none();

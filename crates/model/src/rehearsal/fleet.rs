@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{MOST_HOSTS, MOST_INSTANCES, MadeApplication, MadeFleet, is_amount};
+use super::{MOST_HOSTS, MOST_INSTANCES, MadeApplication, MadeFleet, NO_AMOUNT, is_amount};
+use crate::elasticity;
 use crate::name::{self, Invalid};
 use crate::quantity::{Cpu, Memory};
 use crate::run::Resources;
@@ -105,12 +106,12 @@ impl MadeApplication {
         invalid.nest("", name::check_simple(name));
         invalid.add_if(self.min > self.max, "min", "is more than max");
         for (field, amount) in [("capacity", Some(self.capacity)), ("target", self.target)] {
-            let wrong = amount.is_some_and(|amount| !is_amount(amount) || amount <= 0.0);
-            invalid.add_if(wrong, field, "is not more than zero");
+            let wrong = amount.is_some_and(|amount| !elasticity::is_amount(amount));
+            invalid.add_if(wrong, field, elasticity::NO_AMOUNT);
         }
         for (called, each) in &self.calls {
             let path = format!("calls.{called}");
-            invalid.add_if(!is_amount(*each), &path, "is not zero or more");
+            invalid.add_if(!is_amount(*each), &path, NO_AMOUNT);
         }
         if let Some(rollout) = &self.rollout {
             invalid.nest("rollout", rollout.validate());
