@@ -172,8 +172,12 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
             let far = if known == Some(c) { 0 } else { distance(&word, &lower) };
             (far, c)
         })
+        .filter(|(far, c)| {
+            let longest = c.chars().count().max(word.chars().count());
+            // As far apart as the longer one is long, they have nothing in common.
+            *far <= (longest / 3).max(1) && *far < longest
+        })
         .min_by_key(|(far, _)| *far)
-        .filter(|(far, c)| *far <= (c.len().max(word.len()) / 3).max(1))
         .map(|(_, c)| c)
 }
 
@@ -306,5 +310,9 @@ mod tests {
         assert_eq!(nearest("replica", fields.into_iter()), Some("instances"));
         assert_eq!(nearest("instnaces", fields.into_iter()), Some("instances"));
         assert_eq!(nearest("zebra", fields.into_iter()), None);
+        let short = ["a", "ab"];
+        assert_eq!(nearest("b", ["a"].into_iter()), None, "they have nothing in common");
+        assert_eq!(nearest("b", short.into_iter()), Some("ab"));
+        assert_eq!(nearest("ba", short.into_iter()), Some("ab"));
     }
 }

@@ -210,6 +210,7 @@ spec:
   - { change: migrate, at: 5m, off: zone = south }
   checks:
   - { check: refused, of: deployment/shop.prod }
+  - { check: refused, of: zone = sout }
   - { check: moved, of: rehearsed-1 }
   - { check: settled, of: shp }
 ",
@@ -225,10 +226,10 @@ spec:
         "changes[1].of: there is no deployment/shop",
         "changes[2].of: there is no deployment/shop.prd (did you mean \"deployment/shop.prod\"?)",
         "changes[3].of: there is no application/shoop (did you mean \"application/shop\"?)",
-        "checks[0].of: there is no change of deployment/shop.prod (did you mean \
-         \"deployment/shop.prd\"?)",
-        "checks[1].of: there is no migration/rehearsed-1 (did you mean \"rehearsed-0\"?)",
-        "checks[2].of: there is no application or deployment shp (did you mean \"shop\"?)",
+        "checks[0].of: there is no change of deployment/shop.prod",
+        "checks[1].of: there is no change of zone = sout (did you mean \"zone = south\"?)",
+        "checks[2].of: there is no migration/rehearsed-1 (did you mean \"rehearsed-0\"?)",
+        "checks[3].of: there is no application or deployment shp (did you mean \"shop\"?)",
     ];
     assert_eq!(told, expected.map(|wrong| format!("not-found: spec.{wrong}")));
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::capacity::Known;
+use atoll_model::name::nearest;
 use atoll_model::peak::{Expected, Peak, PeakApplication, PeakSlot, PeakStatus, Times, when};
 use atoll_model::{
     Application, Capacity, Deployment, Environment, Object, Reason, Snapshot, Span, Timestamp,
@@ -356,14 +357,22 @@ pub(crate) fn nowhere(world: &Snapshot, peak: &Peak) -> Vec<Reason> {
 /// That there is no environment of a peak, or no application of that name.
 fn gone(world: &Snapshot, peak: &Peak, application: &str) -> Option<Reason> {
     let place = &peak.environment;
-    let (code, message) = if world.get::<Environment>(place).is_none() {
-        ("no-environment", format!("there is no environment/{place}"))
+    let (code, message, near) = if world.get::<Environment>(place).is_none() {
+        let known = world.all::<Environment>().map(|environment| environment.name());
+        let message = format!("there is no environment/{place}");
+        ("no-environment", message, nearest(place, known))
     } else if world.get::<Application>(application).is_none() {
-        ("no-application", format!("there is no application/{application}"))
+        let known = world.all::<Application>().map(|application| application.name());
+        let message = format!("there is no application/{application}");
+        ("no-application", message, nearest(application, known))
     } else {
         return None;
     };
-    Some(Reason::new(code, message).hint(ABSENT))
+    let hint = match near {
+        Some(near) => format!("did you mean {near:?}? Else {ABSENT}"),
+        None => ABSENT.to_owned(),
+    };
+    Some(Reason::new(code, message).hint(hint))
 }
 
 /// Why there is nothing of that name to plan for.

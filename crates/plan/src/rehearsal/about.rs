@@ -15,6 +15,7 @@ use atoll_model::{
 use serde_json::json;
 
 use super::checks::words_of_moved;
+use super::unknown::no_such;
 
 mod asked;
 pub(super) mod peak;
@@ -43,10 +44,7 @@ pub fn question(
     (kind, name): (Kind, &str),
     now: Timestamp,
 ) -> Result<Question, Vec<Reason>> {
-    let missing = || {
-        let message = format!("there is no {}/{name}", kind.lower());
-        vec![Reason::new("not-found", message)]
-    };
+    let missing = || vec![no_such(world, kind, name)];
     let spec = match kind {
         Kind::Deployment => deployment(world, name, now).ok_or_else(missing)?,
         Kind::Migration => {

@@ -65,6 +65,14 @@ fn hinted(wrong: Reason, near: Option<impl AsRef<str>>) -> Reason {
     }
 }
 
+/// That there is no such object, and which may be meant.
+pub(super) fn no_such(world: &Snapshot, kind: Kind, name: &str) -> Reason {
+    let known: Vec<Any> = world.after(kind, "").collect();
+    let near = nearest(name, known.iter().map(Any::name));
+    let message = format!("there is no {}/{name}", kind.lower());
+    hinted(Reason::new("not-found", message), near.map(|near| format!("{}/{near}", kind.lower())))
+}
+
 /// The names of all applications and deployments.
 fn served(world: &Snapshot) -> impl Iterator<Item = &str> {
     let applications = world.all::<Application>().map(|application| application.name());
@@ -212,10 +220,12 @@ impl Named<'_> {
 
     fn by_check(&self, check: &Check) -> Option<Reason> {
         if let Check::Refused { of: Some(of) } = check {
-            let changed = || self.spec.changes.iter().filter_map(Change::of);
+            let changes = &self.spec.changes;
+            let there = changes.iter().filter_map(Change::of).any(|other| other == of);
+            // What is itself of nothing is not what is meant.
+            let sound = changes.iter().filter(|change| self.by_change(change).is_none());
             let message = || format!("there is no change of {of}");
-            let there = changed().any(|other| other == of);
-            return (!there).then(|| misspelt("of", message(), of, changed()));
+            return (!there).then(|| misspelt("of", message(), of, sound.filter_map(Change::of)));
         }
         if let Check::Moved { of: Some(of), .. } = check {
             let made = self.moves();

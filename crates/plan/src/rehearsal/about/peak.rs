@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use atoll_model::peak::PeakApplication;
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
-use atoll_model::{Application, Object, Peak, Reason, Snapshot, Span, Timestamp};
+use atoll_model::{Application, Kind, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
 use crate::peak::{is_known, is_measured};
+use crate::rehearsal::unknown::no_such;
 
 /// It begins so long before instances are made.
 const BEFORE: Span = Span::seconds(1_800);
@@ -26,7 +27,7 @@ pub(super) fn scenario(
 ) -> Result<Rehearsal, Vec<Reason>> {
     let wrong = |code: &str, message: String| vec![Reason::new(code, message)];
     let Some(peak) = world.get::<Peak>(name) else {
-        return Err(wrong("not-found", format!("there is no peak/{name}")));
+        return Err(vec![no_such(world, Kind::Peak, name)]);
     };
     let times = peak.spec.times().filter(|times| now < times.ends);
     let Some(times) = times else {
