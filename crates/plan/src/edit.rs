@@ -63,6 +63,7 @@ pub fn revert(
     plan.intent = Intent::Revert;
     plan.reasons.push(Reason::new("revert", format!("taken back to revision {target}")));
     plan.reasons.extend(unfollowed::held(present.as_ref(), &plan.writes));
+    plan.reasons.extend(unfollowed::freed(cx.world, present.as_ref(), &plan.writes));
     Ok(plan)
 }
 
@@ -489,6 +490,35 @@ mod tests {
             Arc::make_mut(more).spec.instances = 5;
         }
         assert_eq!(back(Some(more), &[]).1, ["revert"], "it was held there before");
+    }
+
+    #[test]
+    fn what_is_taken_back_to_following_releases_is_told_which_is_the_newest() {
+        let read = |kind: &str, name: &str, spec: serde_json::Value| {
+            let value = serde_json::json!({
+                "apiVersion": "atoll/v1", "kind": kind,
+                "metadata": { "name": name, "revision": 3 }, "spec": spec,
+            });
+            Any::from_json(&value.to_string()).unwrap()
+        };
+        let deployment = |release: Option<&str>| {
+            let spec = serde_json::json!({
+                "application": "web", "environment": "lab", "release": release,
+            });
+            read("Deployment", "web.lab", spec)
+        };
+        let newest = serde_json::json!({
+            "application": "web", "number": 4, "image": "web", "run": {},
+        });
+        let world = world([read("Release", "web-4", newest), deployment(Some("web-1"))]);
+        let measured = Measurements::default();
+        let cx = Context { world: &world, measured: &measured, now: Timestamp(0) };
+        let told = |past: Any| -> Vec<String> {
+            let plan = revert(&cx, past, &BTreeMap::new()).unwrap();
+            plan.reasons.into_iter().skip(1).map(|reason| reason.message).collect()
+        };
+        assert_eq!(told(deployment(None)), ["web.lab follows releases: web-4 is the newest"]);
+        assert_eq!(told(deployment(Some("web-1"))), [""; 0]);
     }
 
     #[test]

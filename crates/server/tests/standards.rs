@@ -142,6 +142,22 @@ async fn why_a_rollback_passes_what_would_hold_it_is_noted_and_nothing_else_of_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_is_not_there_yet_is_no_earlier_one() {
+    let server = serve().await;
+    let operator = server.caller_with(Level::Operator).await;
+    assert_eq!(apply(&operator, application("shop", Some("user/kim"))).await.0, 200);
+    for (method, path) in [
+        ("POST", "/v1/rollback/applications/shop?to=8888888"),
+        ("GET", "/v1/applications/shop?revision=8888888"),
+    ] {
+        let (status, told) = operator.call(method, path, None).await;
+        assert_eq!(status, 404, "{path}: {told}");
+        let said = told["title"].as_str().unwrap();
+        assert!(said.starts_with("there is no application/shop at revision 8888888"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_passes_an_enforced_standard() {
     let server = serve().await;
     let operator = server.caller_with(Level::Operator).await;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use atoll_model::config::Content;
 use atoll_model::deployment::Phase;
-use atoll_model::{Any, Config, Deployment, Object};
+use atoll_model::{Any, Config, Deployment, Object, Snapshot};
 
 /// An earlier form of an object as it is gone back to; none where it was not reached, or was meant
 /// to be what the present one is. `present` is none where the object is gone.
-pub fn earlier(present: Option<&Any>, past: &Any) -> Option<Any> {
+pub fn earlier(world: &Snapshot, present: Option<&Any>, past: &Any) -> Option<Any> {
     let Some(present) = present else { return reached(past) };
     let now = meant(present);
     let reached = reached(past).or_else(|| on_the_way(past, &now))?;
@@ -17,27 +17,53 @@ pub fn earlier(present: Option<&Any>, past: &Any) -> Option<Any> {
     if now.same_spec(&reached) && same_labels {
         return None;
     }
-    Some(match (present, &now, reached) {
+    Some(match (present, &now, past, reached) {
         // It runs that release already: what holds for releases stays as it is.
-        (Any::Deployment(is), Any::Deployment(now), Any::Deployment(past))
-            if now.spec.release == past.spec.release =>
+        (Any::Deployment(is), Any::Deployment(now), _, Any::Deployment(reached))
+            if now.spec.release == reached.spec.release =>
         {
-            Any::Deployment(Arc::new(with_release_of(&past, is)))
+            Any::Deployment(Arc::new(with_release_of(&reached, is)))
         }
-        (_, _, reached) => reached,
+        (_, _, Any::Deployment(then), Any::Deployment(reached)) => {
+            Any::Deployment(Arc::new(led(world, then, Object::clone(&reached))))
+        }
+        (_, _, _, reached) => reached,
     })
 }
 
 /// An earlier form of an object that is asked for by its revision: as it is stored, but for a
-/// deployment that followed releases and was at another one than is meant now. That it goes to.
-pub fn at_revision(present: Option<&Any>, past: Any) -> Any {
-    let release = |any: &Any| match meant(any) {
-        Any::Deployment(deployment) => deployment.spec.release.clone(),
-        _ => None,
-    };
-    let was = release(&past);
-    let same = present.is_some_and(|present| release(present) == was);
-    if was.is_none() || same { past } else { meant(&past) }
+/// deployment, which goes to the release it was at then. It follows releases, where it did then,
+/// only if that leads there; else it is held at that release.
+pub fn at_revision(world: &Snapshot, past: Any) -> Any {
+    let Any::Deployment(then) = &past else { return past };
+    let meant = then.with_target(then.heading_for());
+    let Some(was) = &meant.spec.release else { return past };
+    let present = world.get::<Deployment>(then.name());
+    let same = present.filter(|present| {
+        present.with_target(present.heading_for()).spec.release == meant.spec.release
+    });
+    let as_stored = same.is_some_and(|present| match &then.spec.release {
+        Some(named) => named == was,
+        // What follows releases by now is where it was led.
+        None => present.spec.release.is_none() || leads(world, then, was),
+    });
+    if as_stored { past } else { Any::Deployment(Arc::new(led(world, then, meant))) }
+}
+
+/// Whether a deployment followed releases, and is led to this one where it does again.
+fn leads(world: &Snapshot, then: &Object<Deployment>, release: &str) -> bool {
+    let newest = world.newest_release(&then.spec.application);
+    then.spec.release.is_none() && newest.is_some_and(|newest| newest.name() == release)
+}
+
+/// What names a release as it was then: it follows releases again, where that leads to the same.
+fn led(
+    world: &Snapshot,
+    then: &Object<Deployment>,
+    mut to: Object<Deployment>,
+) -> Object<Deployment> {
+    to.spec.release = to.spec.release.filter(|release| !leads(world, then, release));
+    to
 }
 
 /// The target as it is meant now: a deployment that follows releases means the one it is at.
@@ -91,9 +117,11 @@ fn with_release_of(past: &Object<Deployment>, is: &Object<Deployment>) -> Object
 
 #[cfg(test)]
 mod tests {
+    use atoll_model::Write;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::world;
 
     fn object(kind: &str, labels: Value, spec: Value, status: Value) -> Any {
         let head = json!({
@@ -115,6 +143,17 @@ mod tests {
         object("Deployment", json!({}), spec, status)
     }
 
+    /// Of an application with two releases, of which `web-2` is the newest.
+    fn two_releases() -> Snapshot {
+        let release = |number: u64| {
+            let spec = json!({ "application": "web", "number": number, "image": "web", "run": {} });
+            let mut any = object("Release", json!({}), spec, json!({}));
+            any.meta_mut().name = format!("web-{number}");
+            any
+        };
+        world([release(1), release(2)])
+    }
+
     /// How many instances of which release are gone back to.
     fn target(any: Option<Any>) -> Option<(u32, Option<String>)> {
         match any? {
@@ -125,7 +164,8 @@ mod tests {
 
     #[test]
     fn only_where_the_release_goes_back_is_it_held_there() {
-        let back = |present: &Any, past: &Any| target(earlier(Some(present), past));
+        let world = two_releases();
+        let back = |present: &Any, past: &Any| target(earlier(&world, Some(present), past));
         let (two, four) = (settled(2, None, "web-1"), settled(4, None, "web-1"));
         assert_eq!(back(&four, &two), Some((2, None)), "it follows releases as before");
         assert_eq!(back(&four, &settled(4, Some("web-1"), "web-1")), None);
@@ -133,20 +173,37 @@ mod tests {
         assert_eq!(back(&pinned, &two), Some((2, Some("web-1".to_owned()))));
         let newer = settled(4, None, "web-2");
         assert_eq!(back(&newer, &four), Some((4, Some("web-1".to_owned()))));
-        assert_eq!(target(earlier(None, &two)), Some((2, Some("web-1".to_owned()))));
+        assert_eq!(
+            back(&pinned, &newer),
+            Some((4, None)),
+            "it was led to the newest, and is again"
+        );
+        assert_eq!(target(earlier(&world, None, &two)), Some((2, Some("web-1".to_owned()))));
     }
 
     #[test]
     fn a_revision_of_what_followed_releases_is_the_release_it_was_at() {
-        let back =
-            |present: &Any, past: &Any| target(Some(at_revision(Some(present), past.clone())));
+        let back = |present: Option<&Any>, past: &Any| {
+            let mut world = two_releases();
+            if let Some(present) = present {
+                crate::follow::apply(&mut world, &Write::Put(present.clone()));
+            }
+            target(Some(at_revision(&world, past.clone())))
+        };
+        let held = |instances| Some((instances, Some("web-1".to_owned())));
         let (two, newer) = (settled(2, None, "web-1"), settled(4, None, "web-2"));
-        assert_eq!(back(&newer, &two), Some((2, Some("web-1".to_owned()))));
-        assert_eq!(back(&settled(4, None, "web-1"), &two), Some((2, None)), "it follows as before");
+        assert_eq!(back(Some(&newer), &two), held(2));
+        let four = settled(4, None, "web-1");
+        assert_eq!(back(Some(&four), &two), Some((2, None)), "it follows as before");
         let pinned = settled(4, Some("web-1"), "web-1");
-        assert_eq!(back(&pinned, &two), Some((2, None)), "it followed then");
-        assert_eq!(back(&newer, &pinned), Some((4, Some("web-1".to_owned()))));
-        assert_eq!(target(Some(at_revision(None, two))), Some((2, Some("web-1".to_owned()))));
+        assert_eq!(back(Some(&pinned), &two), held(2), "it would be led to another one");
+        assert_eq!(back(Some(&pinned), &newer), Some((4, None)), "that is the newest");
+        assert_eq!(back(Some(&newer), &pinned), held(4));
+        assert_eq!(back(Some(&two), &pinned), held(4));
+        assert_eq!(back(None, &two), held(2));
+        let fresh = json!({ "application": "web", "environment": "lab", "instances": 1 });
+        let fresh = object("Deployment", json!({}), fresh, json!({}));
+        assert_eq!(back(Some(&pinned), &fresh), Some((1, None)), "there was no release then");
     }
 
     #[test]
@@ -160,7 +217,7 @@ mod tests {
         });
         let spec = json!({ "application": "web", "environment": "lab", "instances": 5 });
         let rolling = object("Deployment", json!({}), spec, rolling);
-        let back = |present: &Any| target(earlier(Some(present), &rolling));
+        let back = |present: &Any| target(earlier(&two_releases(), Some(present), &rolling));
         assert_eq!(back(&settled(6, None, "web-2")), Some((5, None)));
         assert_eq!(back(&settled(5, None, "web-2")), None, "the rollout itself goes back further");
         assert_eq!(back(&settled(6, None, "web-3")), None);
@@ -173,7 +230,7 @@ mod tests {
             let spec = &mut Arc::make_mut(four).spec;
             (spec.pin, spec.paused) = (Some("the audit".to_owned()), true);
         }
-        match earlier(Some(&four), &settled(2, None, "web-1")) {
+        match earlier(&two_releases(), Some(&four), &settled(2, None, "web-1")) {
             Some(Any::Deployment(d)) => {
                 assert_eq!((d.spec.instances, d.spec.paused), (2, true));
                 assert_eq!(d.spec.pin.as_deref(), Some("the audit"));
@@ -186,7 +243,8 @@ mod tests {
     fn other_labels_are_something_to_go_back_from() {
         let zone = |labels: Value| object("Zone", labels, json!({}), json!({}));
         let (plain, marked) = (zone(json!({})), zone(json!({ "tier": "core" })));
-        assert_eq!(earlier(Some(&marked), &plain), Some(plain.clone()));
-        assert_eq!(earlier(Some(&marked), &marked), None);
+        let world = world([]);
+        assert_eq!(earlier(&world, Some(&marked), &plain), Some(plain.clone()));
+        assert_eq!(earlier(&world, Some(&marked), &marked), None);
     }
 }

@@ -28,6 +28,19 @@ pub(super) fn held(present: Option<&Any>, writes: &[Write]) -> Option<Reason> {
     })
 }
 
+/// That a deployment that was held at a release is taken back to where it followed them.
+pub(super) fn freed(world: &Snapshot, present: Option<&Any>, writes: &[Write]) -> Option<Reason> {
+    present?.of::<Deployment>()?.spec.release.as_ref()?;
+    let mut all = writes.iter().filter_map(|write| match write {
+        Write::Put(new) => new.of::<Deployment>(),
+        Write::Delete { .. } => None,
+    });
+    let new = all.find(|new| new.spec.release.is_none())?;
+    let newest = world.newest_release(&new.spec.application)?;
+    let message = format!("{} follows releases: {} is the newest", new.name(), newest.name());
+    Some(Reason::new("follows", message))
+}
+
 /// Which deployments do not take a release that is written, or comes of an application that is.
 pub(super) fn unfollowed(world: &Snapshot, writes: &[Write]) -> Vec<Reason> {
     writes.iter().filter_map(|write| of(world, released(world, write)?)).collect()

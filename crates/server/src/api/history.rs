@@ -288,7 +288,7 @@ pub async fn rollback(
     let past = match query.to {
         Some(revision) => {
             let past = at(&app, kind, &name, revision).await?;
-            edit::at_revision(app.cache.world().find(kind, &name).as_ref(), past)
+            edit::at_revision(&app.cache.world(), past)
         }
         None => last_different(&app, kind, &name).await?,
     };
@@ -296,17 +296,25 @@ pub async fn rollback(
     objects::write(&app, &actor, dry_run, move |cx| edit::revert(cx, past.clone(), &said)).await
 }
 
-async fn at(app: &Server, kind: Kind, name: &str, revision: u64) -> Answer<Any> {
+/// An object as it was at a revision.
+pub(super) async fn at(app: &Server, kind: Kind, name: &str, revision: u64) -> Answer<Any> {
+    let id = format!("{}/{name}", kind.lower());
+    let newest = app.store.revision().await?;
+    if revision > newest {
+        let what = format!("{id} at revision {revision} yet: the newest is {newest}");
+        return Err(ApiError::not_found(what));
+    }
     let entry = app.store.at_revision(kind.name(), name, revision).await?;
-    let entry = entry.filter(|e| !e.deleted).ok_or_else(|| {
-        ApiError::not_found(format!("{}/{name} at revision {revision}", kind.lower()))
-    })?;
+    let entry = entry
+        .filter(|e| !e.deleted)
+        .ok_or_else(|| ApiError::not_found(format!("{id} at revision {revision}")))?;
     read_body(&entry.kind, &entry.name, entry.revision, &entry.body).map_err(ApiError::internal)
 }
 
 /// The newest form that is another target than the present one.
 async fn last_different(app: &Server, kind: Kind, name: &str) -> Answer<Any> {
-    let present = app.cache.world().find(kind, name);
+    let world = app.cache.world();
+    let present = world.find(kind, name);
     let mut before = None;
     loop {
         let entries = app.store.history(kind.name(), name, before, 200).await?;
@@ -318,7 +326,7 @@ async fn last_different(app: &Server, kind: Kind, name: &str) -> Answer<Any> {
         for entry in entries.iter().filter(|e| !e.deleted) {
             let any = read_body(&entry.kind, &entry.name, entry.revision, &entry.body)
                 .map_err(ApiError::internal)?;
-            if let Some(past) = edit::earlier(present.as_ref(), &any) {
+            if let Some(past) = edit::earlier(&world, present.as_ref(), &any) {
                 return Ok(past);
             }
         }

@@ -103,12 +103,7 @@ pub async fn get(
 ) -> Answer<Json<Any>> {
     let kind = kind_of(&plural)?;
     if let Some(revision) = query.revision {
-        let entry = app.store.at_revision(kind.name(), &name, revision).await?;
-        let entry = entry.filter(|e| !e.deleted).ok_or_else(|| {
-            ApiError::not_found(format!("{}/{name} at revision {revision}", kind.lower()))
-        })?;
-        let any = crate::cache::read_body(&entry.kind, &entry.name, entry.revision, &entry.body);
-        let any = any.map_err(ApiError::internal)?;
+        let any = super::history::at(&app, kind, &name, revision).await?;
         // As it was then, which may have been another's.
         let sight = app.sight(&actor);
         sight.may.check(&sight.world, Verb::Read, &any).map_err(ApiError::denied)?;
