@@ -39,6 +39,24 @@ async fn a_scenario_is_played_and_nothing_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_at_a_time_is_played_and_another_is_a_conflict() {
+    let server = serve().await;
+    let viewer = server.caller_with(Level::Viewer).await;
+    let shop = json!({ "capacity": 100, "instances": 40, "min": 4, "max": 80 });
+    let long = scenario(&json!({
+        "lasts": "24h",
+        "fleet": { "zones": { "a": 20, "b": 20 }, "applications": { "shop": shop } },
+        "load": { "shop": { "level": 2000, "noise": 0.2 } },
+    }));
+    let play = async || viewer.call("POST", "/v1/rehearse", Some(&long)).await;
+    let mut both = <[_; 2]>::from(tokio::join!(play(), play()));
+    both.sort_by_key(|(status, _)| *status);
+    let [(played, _), (busy, told)] = both;
+    assert_eq!((played, busy, &told["code"]), (200, 409, &json!("conflict")), "{told}");
+    assert!(told["title"].as_str().unwrap().contains("under way"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_rehearsed_is_refused_with_its_reason() {
     let server = serve().await;
     let viewer = server.caller_with(Level::Viewer).await;

@@ -133,7 +133,7 @@ pub async fn object(
 async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>> {
     let Ok(turn) = Arc::clone(&app.rehearsals).try_acquire_owned() else {
         let title = "another rehearsal is under way: ask again when it is over";
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many", title));
+        return Err(ApiError::conflict(title));
     };
     let today = match &scenario.spec.fleet {
         Fleet::Today => today(app, &scenario).await,
