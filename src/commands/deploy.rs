@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_client::Client;
+use atoll_client::{Client, ClientError};
 use atoll_model::decision::Holds;
 use atoll_model::deployment::RETRY_ANNOTATION;
-use atoll_model::{Application, Deployment, Environment, Freeze, Kind, Object};
+use atoll_model::{Application, Deployment, Environment, Freeze, Kind, Object, Package};
 use serde_json::json;
 
 use crate::args::{Global, Override, Wait};
@@ -155,6 +155,22 @@ async fn retry(
     Ok(failed.map(|failed| (RETRY_ANNOTATION, failed.at.to_string())).into_iter().collect())
 }
 
+/// That there is such a package: of another no release is made, and nothing is deployed. Whether the
+/// name is one at all the server says.
+async fn is_there(client: &Client, package: &str) -> anyhow::Result<()> {
+    let Some((name, version)) = package.split_once(':') else { return Ok(()) };
+    let object = Package::object_name(name, version);
+    match client.get(Kind::Package, &object).await {
+        Err(ClientError::NotFound(_)) => Err(Failure::not_found(format!(
+            "there is no package {package}; push it first: atoll package push {package} PATH"
+        ))
+        .into()),
+        // Who may not read it may deploy it all the same.
+        Err(ClientError::Refused(_)) => Ok(()),
+        found => Ok(found.map(drop)?),
+    }
+}
+
 /// What became of a package.
 enum Made {
     /// The deployment follows the newest release: there is nothing more to write than this
@@ -173,6 +189,7 @@ async fn pack(
     args: &Args,
     deployment: &Subject,
 ) -> anyhow::Result<Made> {
+    is_there(client, package).await?;
     let any = client.get(deployment.kind, &deployment.name).await?;
     let follows = any.of::<Deployment>().is_some_and(|d| d.spec.release.is_none());
     let application = Subject { kind: Kind::Application, name: args.application.clone() };

@@ -55,6 +55,9 @@ fn a_package_is_pushed_run_updated_and_looked_into() {
     });
     site.atoll(&["package", "push", "site:1.0", &dir]).ok();
     site.wait_ready("site.prod", 2);
+    let gone = site.atoll(&["deploy", "site", "--env", "prod", "--package", "site:9"]);
+    assert_eq!(gone.code, 5, "{}{}", gone.out, gone.err);
+    assert!(gone.err.contains("there is no package site:9"), "{}", gone.err);
     let logs = site.atoll(&["logs", "deployment/site.prod"]).ok();
     assert_eq!(logs.matches("version-one").count(), 2, "{logs}");
 
