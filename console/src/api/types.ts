@@ -10148,6 +10148,11 @@ export interface components {
         };
         /** @description What a peak takes of one application. */
         PeakApplication: {
+            /**
+             * Format: uint32
+             * @description So many there were to be before any was made for it.
+             */
+            before?: number | null;
             /** @description It is not named; others that are call it. */
             called?: boolean;
             /** @description What is expected, bit by bit. */

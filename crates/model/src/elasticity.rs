@@ -400,7 +400,7 @@ pub enum AutoscalerPhase {
     Acting,
     /// The number is only said.
     Observing,
-    /// What it goes by is not measured: nothing is taken away.
+    /// What it goes by is not measured: nothing is taken away but what a peak raised.
     Blind,
 }
 

@@ -212,6 +212,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         max,
         floor: subject.floor(cx.now),
         peak,
+        before: before(cx, subject, &needs, current),
         expected: expected(subject, forecast.as_ref(), cx.now),
         signals: &needs,
         down_after: subject.scaling.down_after.unwrap_or(Scaling::DOWN_AFTER),
@@ -259,6 +260,19 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         seen_at: Some(cx.now),
         reasons,
     }
+}
+
+/// So many there were before a peak raised them, where no signal has said anything since and none
+/// fails: what is there for a load that is only not measured any more stays.
+fn before(cx: &Context, subject: &Subject, needs: &[Needs], current: u32) -> Option<u32> {
+    let (name, stored) = (subject.object.name(), &subject.object.status);
+    let silent = needs.iter().all(|needs| needs.points.is_empty() && needs.old.is_none());
+    if !silent || !failures(subject, &cx.measured.answers).is_empty() {
+        return None;
+    }
+    let measured_at = stored.signals.iter().filter_map(|signal| signal.measured_at).max();
+    let number = peak::Number { current, since: stored.since, measured_at };
+    peak::unmeasured(cx.world, name, number)
 }
 
 /// That metrics of its instances cannot be read, where it has no data or would shrink: every

@@ -20,6 +20,7 @@ use crate::forecast::Event;
 use crate::query::Query;
 use crate::{Context, Plan, sooner};
 
+mod back;
 pub(crate) mod cost;
 mod ended;
 mod grant;
@@ -31,6 +32,7 @@ mod report;
 mod touched;
 mod volume;
 
+pub(crate) use back::{Number, unmeasured};
 pub(crate) use grant::{asks, held};
 pub use rehearsed::rehearsed;
 pub use touched::touched;
@@ -100,6 +102,7 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
         keep(cx.now, &mut status);
         plan.intent = Intent::Scale;
     }
+    back::remember(cx, peak, &mut status);
     if is_news(&peak.status, &status, cx.now) {
         status.seen_at = Some(cx.now);
         // Why this is written is what was not said before, and not what still stands.

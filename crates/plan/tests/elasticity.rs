@@ -145,6 +145,7 @@ fn own<'a>(trace: &'a Trace, loads: &'a [f64], predict: bool) -> Decider<'a> {
         let signals = [Needs { name: "load", points, old: None }];
         let need = |forecast| ahead::need(forecast, EACH, now, START);
         decide(&Question {
+            before: None,
             now,
             current,
             since,

@@ -171,6 +171,9 @@ pub struct PeakApplication {
     /// The autoscaler keeps no fewer for it now.
     #[serde(default)]
     pub keep: u32,
+    /// So many there were to be before any was made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u32>,
     /// Pools keep room for no fewer now.
     #[serde(default)]
     pub room: u32,

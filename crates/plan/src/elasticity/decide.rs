@@ -5,8 +5,9 @@
 //! One number for each target, with every signal as an input: what asks for most decides. It grows
 //! at once, within bounds; it shrinks only after all signals have asked for fewer for a whole
 //! window, and never on missing data or on a sudden fall, which is how an outage before a storm of
-//! retries looks. A forecast and a schedule may raise the number and never lower it; what a load no
-//! longer needs that goes as it was foreseen is given back sooner.
+//! retries looks: of what is not measured at all, only what a peak raised is given back. A forecast
+//! and a schedule may raise the number and never lower it; what a load no longer needs that goes as
+//! it was foreseen is given back sooner.
 
 use atoll_model::{Reason, Span, Timestamp};
 
@@ -95,6 +96,8 @@ pub struct Question<'a> {
     pub floor: u32,
     /// The least that is kept for a peak now.
     pub peak: u32,
+    /// So many there were before a peak raised them to more, where nothing else asks for that.
+    pub before: Option<u32>,
     /// What a forecast of the first signal says.
     pub expected: Option<Foreseen>,
     /// What signals ask for.
@@ -202,7 +205,8 @@ fn silent(question: &Question, reasons: &mut Vec<Reason>) -> bool {
     for signal in question.signals.iter().filter(silent) {
         let age = signal.old.map(|old| format!(", its newest sample is {} old", old.rough()));
         let (name, age) = (signal.name, age.unwrap_or_default());
-        let message = format!("there is no fresh data for {name}{age}: nothing is taken away");
+        let but = question.before.map_or("", |_| " but what a peak raised");
+        let message = format!("there is no fresh data for {name}{age}: nothing{but} is taken away");
         reasons.push(Reason::new("no-data", message));
     }
     !question.signals.is_empty() && question.signals.iter().all(|signal| silent(&signal))
@@ -229,7 +233,9 @@ fn reactive<'a>(
     };
     let asks = seen.iter().zip(&margins).filter_map(ask);
     let most = asks.max_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((need, name, ahead, margin)) = most else { return current };
+    let Some((need, name, ahead, margin)) = most else {
+        return unmeasured(question, reasons);
+    };
     let up = whole(need);
     let beyond = margin >= 1e-6 && need <= ahead + margin;
     // What is there is told too where it is more than the signals say by themselves.
@@ -262,6 +268,17 @@ fn reactive<'a>(
         reasons.push(Reason::new("waits", message));
     }
     fewer
+}
+
+/// The number of which nothing is measured: that of now, or what there was before a peak.
+fn unmeasured(question: &Question, reasons: &mut Vec<Reason>) -> u32 {
+    let Some(before) = question.before else { return question.current };
+    let message = format!(
+        "what a peak raised is given back: there were {before} before, and nobody measured that \
+         more are needed"
+    );
+    reasons.push(Reason::new("given-back", message));
+    before
 }
 
 /// To how many it may shrink, and not below so many; none where it may not.
@@ -392,6 +409,7 @@ mod tests {
             max: 20,
             floor: 0,
             peak: 0,
+            before: None,
             expected: None,
             signals,
             down_after: Span::seconds(300),

@@ -1,11 +1,13 @@
 //! What is seen of a peak while it is there: kept in its status turn after turn, so that whichever
 //! server goes on, goes on from there. A time in which no server looked is told as not looked at.
 
+use std::sync::Arc;
+
 use atoll_model::alerting::AlertPhase;
 use atoll_model::budget::{Money, worth};
 use atoll_model::monitoring::ObjectivePhase;
 use atoll_model::peak::{PeakReport, PeakStatus};
-use atoll_model::{Alert, Decision, Span, Timestamp};
+use atoll_model::{Alert, Decision, Object, Snapshot, Span, Timestamp};
 
 use super::{EVERY, hosts, now_of, ready};
 use crate::Context;
@@ -122,27 +124,39 @@ fn told(
     let mine = |name: &str| {
         let rows = status.applications.iter();
         let mut all = rows.map(|row| &row.deployment);
-        all.any(|of| {
-            name == of || name.strip_prefix(of.as_str()).is_some_and(|r| r.starts_with('.'))
-        })
+        all.any(|of| is_of(name, of))
     };
-    let about = |subject: &str| subject.split_once('/').is_some_and(|(_, name)| mine(name));
     let within = |at: Option<Timestamp>| at.is_some_and(|at| at >= since && at < ends);
-    let decided = cx
-        .world
-        .all::<Decision>()
-        .filter(|decision| about(&decision.spec.subject) && within(decision.meta.created_at));
+    let decided = cx.world.all::<Decision>().filter(|decision| {
+        is_about(&decision.spec.subject, mine) && within(decision.meta.created_at)
+    });
     for decision in decided {
         note(&mut report.decisions, decision.name());
     }
-    let fires = cx.world.all::<Alert>().filter(|alert| {
-        let of = alert.spec.labels.get("deployment").is_some_and(|of| mine(of));
-        let of = of || alert.spec.subject.as_deref().is_some_and(about);
-        of && alert.status.phase == AlertPhase::Firing
-    });
-    for alert in fires {
+    for alert in firing(cx.world, mine) {
         note(&mut report.alerts, alert.name());
     }
+}
+
+/// Whether a name is that of a deployment, or of something of it.
+pub(super) fn is_of(name: &str, deployment: &str) -> bool {
+    name.strip_prefix(deployment).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn is_about(subject: &str, mine: impl Fn(&str) -> bool) -> bool {
+    subject.split_once('/').is_some_and(|(_, name)| mine(name))
+}
+
+/// The alerts that fire about what passes.
+pub(super) fn firing<'a>(
+    world: &'a Snapshot,
+    mine: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = &'a Arc<Object<Alert>>> {
+    world.all::<Alert>().filter(move |alert| {
+        let of = alert.spec.labels.get("deployment").is_some_and(|of| mine(of));
+        let of = of || alert.spec.subject.as_deref().is_some_and(|it| is_about(it, &mine));
+        of && alert.status.phase == AlertPhase::Firing
+    })
 }
 
 fn note(all: &mut Vec<String>, name: &str) {
