@@ -36,7 +36,7 @@ pub(crate) use back::{Number, unmeasured};
 pub(crate) use grant::{asks, held};
 pub use rehearsed::rehearsed;
 pub use touched::touched;
-pub(crate) use volume::{is_known, is_measured, nowhere};
+pub(crate) use volume::{is_brought, is_known, is_measured, nowhere};
 
 /// How often it is looked at while something is there for it.
 const EVERY: Span = Span::seconds(30);

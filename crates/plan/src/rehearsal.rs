@@ -175,8 +175,16 @@ fn of_today<'a>(
     let own = own.map_err(|missing| {
         missing.into_iter().chain(unknown::unknown(spec, &today.world, from)).collect::<Vec<_>>()
     })?;
+    let blind = each.keys().filter(|name| !past::is_measured(today, name));
+    let (supposed, unmeasured): (Vec<String>, Vec<String>) =
+        blind.cloned().partition(|name| own.contains_key(name));
+    if !supposed.is_empty() {
+        let names = named(&supposed);
+        assumed.push(format!("the load of {names} is measured here, and nobody measures it today"));
+    }
     let loads = Loads::new(&today.world, own, from, spec.seed);
     let mut measures = Measures::new(loads, each);
+    measures.unmeasured = unmeasured.into_iter().collect();
     if measures.go_on(&today.world, from) {
         let told = "error budgets are left as they are today; what was bad goes out of them evenly";
         assumed.push(told.to_owned());

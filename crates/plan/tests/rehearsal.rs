@@ -9,12 +9,13 @@ use std::sync::Arc;
 use atoll_model::capacity::{Capacity, Carried, Known};
 use atoll_model::cmdb::Amount;
 use atoll_model::deployment::Scaled;
-use atoll_model::elasticity::ScalingMode;
+use atoll_model::elasticity::{AutoscalerPhase, ScalingMode};
 use atoll_model::manifest::read_scenario;
 use atoll_model::pool::LeftAt;
 use atoll_model::rehearsal::{Change, Check, Fault, Fleet, Load, Rehearsal, Scenario};
 use atoll_model::{
-    Any, Application, Cpu, Deployment, Environment, Host, Memory, Object, Objective, Pool, Span,
+    Any, Application, Autoscaler, Cpu, Deployment, Environment, Host, Memory, Object, Objective,
+    Pool, Span,
 };
 use atoll_plan::rehearsal::{Stop, Today, run, sample};
 use atoll_plan::sim::Sim;
@@ -361,6 +362,48 @@ fn with_budget_left(left: f64) -> Today {
     world.put(Any::Objective(Arc::new(objective)));
     let cx = sim.context();
     Today { world, measured: cx.measured.clone(), now: cx.now, ..Today::default() }
+}
+
+/// What is only called and not measured today keeps its number on the twin as it does outside.
+#[test]
+fn what_nobody_measures_today_is_not_measured_on_a_twin() {
+    let mut sim = Sim::new(11);
+    let size = Amount { cpu: Cpu(4_000), memory: Memory(8 << 30), instances: 0 };
+    sim.join("h0", &[], size);
+    let application = |name: &str, calls: serde_json::Value| {
+        Any::from_value(serde_json::json!({
+            "apiVersion": "atoll/v1", "kind": "Application", "metadata": { "name": name },
+            "spec": {
+                "run": { "command": ["x"], "resources": { "cpu": "100m", "memory": "64Mi" } },
+                "scaling": {
+                    "min": 2, "max": 9, "calls": calls,
+                    "perInstance": { "query": "load", "target": 50 },
+                },
+            },
+        }))
+    };
+    let environment = Any::Environment(Arc::new(Object::new("prod", Environment::default())));
+    let shop = application("shop", serde_json::json!({ "stock": 0.5 })).unwrap();
+    let stock = application("stock", serde_json::json!({})).unwrap();
+    sim.apply(vec![environment, stock, shop]).unwrap();
+    assert!(sim.settle(Span::seconds(600)));
+    let mut world = sim.world.clone();
+    let mut blind = Object::clone(world.get::<Autoscaler>("stock.prod").unwrap());
+    (blind.status.phase, blind.status.desired) = (AutoscalerPhase::Blind, Some(6));
+    world.put(Any::Autoscaler(Arc::new(blind)));
+    let cx = sim.context();
+    let today = Today { world, measured: cx.measured.clone(), now: cx.now, ..Today::default() };
+    let level = |level: f64| Load { level: Some(level), ..Load::default() };
+    let last = |load: &[(&str, f64)]| {
+        let load = load.iter().map(|(name, load)| ((*name).to_owned(), level(*load))).collect();
+        let spec = Rehearsal { lasts: Span::seconds(3_600), load, ..Rehearsal::default() };
+        let report = run(&Scenario::new("called", spec), &today, &never()).unwrap();
+        let supposed = report.assumed.iter().any(|it| it.contains("nobody measures it today"));
+        assert!(supposed, "{report}");
+        report.fleet.instances.last().copied()
+    };
+    assert_eq!(last(&[("shop", 80.0)]), Some(2.0 + 6.0));
+    assert_eq!(last(&[("shop", 80.0), ("stock", 10.0)]), Some(2.0 + 2.0), "it is supposed");
 }
 
 #[test]

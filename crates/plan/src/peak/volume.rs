@@ -422,6 +422,11 @@ pub(crate) fn is_known(row: &PeakApplication) -> bool {
     row.usual.is_some() && !says(row, USUAL_THERE)
 }
 
+/// Whether the load of one is what comes with its callers, as far as anybody knows.
+pub(crate) fn is_brought(row: &PeakApplication) -> bool {
+    says(row, USUAL_CALLED)
+}
+
 /// Whether the usual load of one is what was measured at such times.
 pub(crate) fn is_measured(row: &PeakApplication) -> bool {
     ![USUAL_NOW, USUAL_CALLED, USUAL_THERE].iter().any(|code| says(row, code))

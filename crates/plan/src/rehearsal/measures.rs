@@ -2,7 +2,7 @@
 //! supposed: for each deployment and not for each instance. It evaluates no PromQL: what a query is
 //! for follows from who asks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::{
     Application, Autoscaler, Deployment, Objective, Reason, Snapshot, Span, Timestamp,
@@ -22,6 +22,8 @@ const FORECAST_EVERY: u64 = 25 * 60_000;
 pub(crate) struct Measures {
     /// The load that is supposed.
     pub loads: Loads,
+    /// Whose load nobody measures, whatever it is.
+    pub unmeasured: BTreeSet<String>,
     /// What one instance of each deployment carries.
     pub each: BTreeMap<String, Carries>,
     /// What failed, in one step after the other.
@@ -110,6 +112,12 @@ impl Measures {
         failed.sums.push(sums);
     }
 
+    /// The load of a deployment at a time, where it is measured.
+    fn load(&self, deployment: &str, at: Timestamp) -> Option<f64> {
+        let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+        load.filter(|_| !self.unmeasured.contains(deployment))
+    }
+
     /// The answer to a planner.
     pub fn answer(
         &mut self,
@@ -157,18 +165,15 @@ impl Measures {
             self.forecast.insert(deployment.to_owned(), to);
             return Ok(self.history(deployment, query));
         };
-        if !self.recent.contains_key(deployment) {
-            self.recent.insert(deployment.to_owned(), Vec::new());
-        }
-        let Some(kept) = self.recent.get_mut(deployment) else { return Ok(nothing()) };
+        let mut kept = self.recent.remove(deployment).unwrap_or_default();
         kept.drain(..kept.partition_point(|(at, _)| *at < from));
         let mut at = kept.last().map_or(from, |(at, _)| *at + step);
         while at <= to {
-            let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
-            kept.extend(load.map(|load| (at, load)));
+            kept.extend(self.load(deployment, at).map(|load| (at, load)));
             at = at + step;
         }
         let mut points = kept.clone();
+        self.recent.insert(deployment.to_owned(), kept);
         if let Some(factor) = self.as_signal(world, deployment, signal) {
             points.iter_mut().for_each(|(_, value)| *value *= factor);
         }
@@ -203,9 +208,8 @@ impl Measures {
         // The highest of each step, of a look each minute.
         let known = |at: Timestamp| {
             let looks = (0..(step.0 / 60_000).max(1)).map(|i| at - Span(i * 60_000));
-            let loads = looks.filter_map(|at| self.loads.at(deployment, at));
-            let most = loads.filter(|load| load.is_finite()).max_by(f64::total_cmp)?;
-            Some((at, most))
+            let loads = looks.filter_map(|at| self.load(deployment, at));
+            Some((at, loads.max_by(f64::total_cmp)?))
         };
         let points = times.take_while(|at| *at <= to).filter_map(known).collect();
         Answer { series: vec![Series { points, ..Series::default() }], ..Answer::default() }
@@ -216,7 +220,7 @@ impl Measures {
         let Some((what, deployment)) = query.name.split_once(' ') else { return nothing() };
         match query.period {
             Period::At(at) if what == "now" => {
-                let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+                let load = self.load(deployment, at);
                 load.map_or_else(nothing, |load| one((at, load)))
             }
             Period::At(_) => nothing(),
@@ -232,15 +236,12 @@ impl Measures {
         };
         if query.name == "load" {
             let times = (0..10).map(|i| at - Span::seconds(i * 30));
-            let loads: Vec<f64> = times
-                .filter_map(|at| self.loads.at(deployment, at))
-                .filter(|load| load.is_finite())
-                .collect();
+            let loads: Vec<f64> = times.filter_map(|at| self.load(deployment, at)).collect();
             let mean = loads.iter().sum::<f64>() / loads.len().max(1) as f64;
             return Ok(if loads.is_empty() { nothing() } else { one((at, mean)) });
         }
         if query.name == "load now" {
-            let load = self.loads.at(deployment, at).filter(|load| load.is_finite());
+            let load = self.load(deployment, at);
             return Ok(load.map_or_else(nothing, |load| one((at, load))));
         }
         let Some((what, promise)) = query.name.split_once(' ') else { return Ok(nothing()) };

@@ -10,6 +10,7 @@ use atoll_model::{Application, Autoscaler, Capacity, Deployment, Snapshot, Span,
 
 use super::load::Base;
 use super::{HISTORY_STEP, Today};
+use crate::capacity::calls::callers;
 use crate::forecast::{Series, forecast};
 use crate::{elasticity, peak};
 
@@ -32,7 +33,11 @@ pub(super) fn known(
     let measured: Vec<(Timestamp, f64)> = sound.copied().collect();
     let Some((start, values)) = grid(&measured) else {
         let Some(level) = level else {
-            assumed.push(format!("nothing is known of the load of {deployment}: it has none"));
+            let has = match callers(&today.world).contains_key(deployment) {
+                true => "it has what comes with its callers, which nobody measures here either",
+                false => "it has none",
+            };
+            assumed.push(format!("nothing is known of the load of {deployment}: {has}"));
             return None;
         };
         assumed.push(format!("the load of {deployment} stays at {level}: no past is known of it"));
@@ -203,6 +208,12 @@ fn doubtful(today: &Today, deployment: &str) -> Option<String> {
     let mut reasons = scaler.status.reasons.iter();
     let reason = reasons.find(|reason| odd.contains(&reason.code.as_str()))?;
     Some(format!("the load of {deployment} may be another than what is known: {}", reason.message))
+}
+
+/// Whether anything was measured of the load of a deployment.
+pub(super) fn is_measured(today: &Today, deployment: &str) -> bool {
+    let history = today.history.get(deployment).is_some_and(|history| !history.is_empty());
+    history || level(&today.world, deployment).is_some()
 }
 
 /// The load of a deployment as it is now.

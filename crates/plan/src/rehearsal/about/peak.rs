@@ -8,7 +8,7 @@ use atoll_model::peak::PeakApplication;
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
 use atoll_model::{Application, Kind, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
-use crate::peak::{is_known, is_measured};
+use crate::peak::{is_brought, is_known, is_measured};
 use crate::rehearsal::unknown::no_such;
 
 /// It begins so long before instances are made.
@@ -56,7 +56,7 @@ pub(super) fn scenario(
     let at = times.starts.since(from);
     let mut load: BTreeMap<String, Load> = BTreeMap::new();
     load.insert("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() });
-    for row in &rows {
+    for row in rows.iter().filter(|row| !is_brought(row)) {
         let lasts = times.ends.since(times.starts.max(from));
         let measured = is_measured(row);
         if let Some(own) = load_of(world, peak, row) {
