@@ -324,7 +324,7 @@ fn owns(
         let declared =
             today.map(|today| past::peaks(today, deployment, (load, &base), when, assumed));
         let mut of = Own::new(base, load);
-        of.factors.extend(declared.into_iter().flatten());
+        of.declared.extend(declared.into_iter().flatten());
         own.insert(deployment.clone(), of);
     }
     if let Some(today) = today {

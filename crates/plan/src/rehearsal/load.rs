@@ -23,6 +23,17 @@ pub(crate) enum Base {
     Values(Timestamp, Span, Vec<f64>),
 }
 
+/// What declared peaks make of a load in a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stretch {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// It is so many times what it is usually,
+    pub times: f64,
+    /// and so much at least.
+    pub least: f64,
+}
+
 /// The load of one deployment that is its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
@@ -33,6 +44,8 @@ pub(crate) struct Own {
     pub times: f64,
     pub noise: f64,
     pub peaks: Vec<Peak>,
+    /// What declared peaks make of it, one after the other.
+    pub declared: Vec<Stretch>,
     /// Times it is multiplied in: from, to and by how much.
     pub factors: Vec<(Timestamp, Timestamp, f64)>,
 }
@@ -85,6 +98,7 @@ impl Own {
             times: load.times.unwrap_or(1.0),
             noise: load.noise.unwrap_or_default(),
             peaks: load.peaks.clone(),
+            declared: Vec::new(),
             factors: Vec::new(),
         }
     }
@@ -97,6 +111,11 @@ impl Own {
         let mut load = own * self.times;
         for peak in &self.peaks {
             load *= factor(peak, at, from);
+        }
+        let mut declared = self.declared.iter();
+        // What is not known of its past stays unknown.
+        if let Some(one) = declared.find(|one| one.from <= at && at < one.to && !load.is_nan()) {
+            load = (load * one.times).max(one.least);
         }
         for (since, until, times) in &self.factors {
             if *since <= at && at < *until {

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::elasticity::LOAD;
-use atoll_model::peak::PeakApplication;
+use atoll_model::peak::{PeakApplication, Times};
 use atoll_model::rehearsal::{Known, Load};
-use atoll_model::{Application, Autoscaler, Capacity, Deployment, Snapshot, Span, Timestamp};
+use atoll_model::{
+    Application, Autoscaler, Capacity, Deployment, Object, Peak, Snapshot, Span, Timestamp,
+};
 
-use super::load::Base;
-use super::{HISTORY_STEP, Today};
+use super::load::{Base, Stretch};
+use super::{HISTORY_STEP, Today, about};
 use crate::capacity::calls::callers;
 use crate::forecast::{Series, forecast};
 use crate::{elasticity, peak};
@@ -82,98 +84,134 @@ pub(super) fn known(
     }
 }
 
-/// The times a declared peak multiplies the load of a deployment in, and by how much, where its
-/// load is forecast and the scenario supposes no peak of its own. What a scenario says otherwise of
-/// a load is the whole of it, and told where a peak is declared.
+/// What declared peaks make of the load of a deployment, where its load is forecast and the
+/// scenario supposes no peak of its own. What a scenario says otherwise of a load is the whole of
+/// it, and told where a peak is declared.
 pub(super) fn peaks(
     today: &Today,
     deployment: &str,
     (load, base): (&Load, &Base),
     (from, lasts): (Timestamp, Span),
     assumed: &mut Vec<String>,
-) -> Vec<(Timestamp, Timestamp, f64)> {
-    let mut all = Vec::new();
+) -> Vec<Stretch> {
+    let mut all: Vec<Declared> = Vec::new();
     let said = match load.known {
         _ if !load.peaks.is_empty() => Some("a peak of its own"),
         Some(Known::Forecast) => None,
         Some(Known::Recorded) => Some("what was measured"),
         None => Some("a level"),
     };
-    for (declared, row) in peak::rows(&today.world, deployment) {
-        let times = &declared.status.times;
-        let within = times.starts < from + lasts && times.ends > from;
+    for (peak, row) in peak::rows(&today.world, deployment) {
+        let times = &peak.status.times;
+        if times.starts >= from + lasts || times.ends <= from {
+            continue;
+        }
         if let Some(said) = said {
             // One at the same time is that peak, as the scenario sees it.
             let same = load.peaks.iter().map(|own| from + own.at);
             let mut same = same.zip(&load.peaks).map(|(at, own)| (at, at + own.lasts));
-            if within && !same.any(|(at, over)| at < times.ends && over > times.starts) {
+            if !same.any(|(at, over)| at < times.ends && over > times.starts) {
                 assumed.push(format!(
                     "peak/{} brings {deployment} no load: the scenario supposes {said} for it, and \
                      that is the whole",
-                    declared.name()
+                    peak.name()
                 ));
             }
             continue;
         }
-        let factor = super::about::peak::times(&today.world, declared, row);
-        if within && factor.is_none() {
-            assumed.push(format!(
+        match Declared::of(&today.world, peak, row) {
+            Some(declared) => all.push(declared),
+            None => assumed.push(format!(
                 "peak/{} brings {deployment} no load: what is usual of it is not known (atoll \
                  rehearse peak/{} plays what it is expected to bring)",
-                declared.name(),
-                declared.name()
-            ));
+                peak.name(),
+                peak.name()
+            )),
         }
-        all.extend(factor.filter(|_| within).map(|factor| (declared, row, factor)));
     }
     // What is measured now may be that of a peak which is there, and goes when that ends.
-    let live = all.iter().filter(|(declared, ..)| declared.status.times.starts <= today.now);
-    let near = live.filter_map(|one| Some((one, distance(today, base, one.1)?)));
-    let there = near.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(one, _)| one);
-    for (declared, _, factor) in &all {
-        let (name, times) = (declared.name(), &declared.status.times);
-        assumed.push(match there.filter(|(it, ..)| it.name() == name) {
-            Some(_) => format!(
-                "peak/{name} is there: the load of {deployment} is that of it until {}, and {:.2} \
-                 times that afterwards",
-                times.ends,
-                1.0 / factor
-            ),
-            None => format!(
-                "peak/{name} brings {deployment} {factor:.2} times its load from {} to {}",
-                times.starts, times.ends
-            ),
-        });
-    }
-    let times = all.iter().map(|(declared, _, factor)| {
-        let times = &declared.status.times;
-        (times.starts, times.ends, *factor)
-    });
+    let live = all.iter().filter(|declared| declared.times.starts <= today.now);
+    let near = live.filter_map(|one| Some((one, one.factor?, distance(today, base, one.row)?)));
+    let there = near.min_by(|a, b| a.2.total_cmp(&b.2)).map(|(one, factor, _)| (one.name, factor));
+    assumed.extend(all.iter().map(|declared| declared.told(deployment, there)));
     // To behind the end, at which it is looked at for the last time.
     let end = from + lasts + HISTORY_STEP;
-    factors(&times.collect::<Vec<_>>(), there.map_or(1.0, |(_, _, factor)| *factor), end)
+    stretches(&all, there.map_or(1.0, |(_, factor)| factor), end)
 }
 
-/// How many times what is taken for its load comes when, where that is so many times the usual
-/// already. Of several peaks at a time what asks for more holds.
-fn factors(
-    peaks: &[(Timestamp, Timestamp, f64)],
-    already: f64,
-    end: Timestamp,
-) -> Vec<(Timestamp, Timestamp, f64)> {
-    let mut bounds: BTreeSet<Timestamp> =
-        peaks.iter().flat_map(|(from, to, _)| [*from, *to]).collect();
-    bounds.insert(end);
+/// A peak that is declared, and what it brings a deployment.
+struct Declared<'a> {
+    name: &'a str,
+    row: &'a PeakApplication,
+    times: Times,
+    /// So many times the usual load, where that is known.
+    factor: Option<f64>,
+    /// So much, whatever is usual, where that is what is declared.
+    volume: Option<f64>,
+}
+
+impl<'a> Declared<'a> {
+    /// None where nobody knows how much it brings.
+    fn of(
+        world: &Snapshot,
+        peak: &'a Object<Peak>,
+        row: &'a PeakApplication,
+    ) -> Option<Declared<'a>> {
+        let factor = about::peak::times(world, peak, row);
+        let volume = about::peak::volume(world, peak, row);
+        let known = factor.is_some() || volume.is_some();
+        let (name, times) = (peak.name(), peak.status.times);
+        known.then_some(Declared { name, row, times, factor, volume })
+    }
+
+    /// What is said of it, where the load of now is that of another peak or of it.
+    fn told(&self, deployment: &str, there: Option<(&str, f64)>) -> String {
+        let (name, Times { starts, ends, .. }) = (self.name, &self.times);
+        let factor = self.factor.unwrap_or(1.0);
+        match (there.filter(|(it, _)| *it == name), self.volume) {
+            (Some(_), volume) => {
+                let that = volume.map_or("that of it".to_owned(), |volume| volume.to_string());
+                let after = 1.0 / factor;
+                format!(
+                    "peak/{name} is there: the load of {deployment} is {that} until {ends}, and \
+                     {after:.2} times that afterwards"
+                )
+            }
+            (None, Some(volume)) => {
+                format!(
+                    "peak/{name} brings {deployment} a load of {volume} from {starts} to {ends}"
+                )
+            }
+            (None, None) => format!(
+                "peak/{name} brings {deployment} {factor:.2} times its load from {starts} to {ends}"
+            ),
+        }
+    }
+}
+
+/// What comes when of what is taken for the load, where that is so many times the usual already.
+/// Of several peaks at a time what asks for more holds.
+fn stretches(peaks: &[Declared], already: f64, end: Timestamp) -> Vec<Stretch> {
+    let bounds = peaks.iter().flat_map(|peak| [peak.times.starts, peak.times.ends]);
+    let bounds: BTreeSet<Timestamp> = bounds.chain([end]).collect();
     let bounds: Vec<Timestamp> = bounds.into_iter().collect();
-    let mut all: Vec<(Timestamp, Timestamp, f64)> = Vec::new();
+    let mut all: Vec<Stretch> = Vec::new();
     for (from, to) in bounds.iter().zip(bounds.iter().skip(1)) {
-        let here = peaks.iter().filter(|(begins, ends, _)| begins <= from && to <= ends);
-        let most = here.map(|(_, _, factor)| *factor).max_by(f64::total_cmp).unwrap_or(1.0);
-        let times = most / already;
-        match all.last_mut().filter(|(_, until, same)| until == from && *same == times) {
-            Some(last) => last.1 = *to,
-            None if times == 1.0 => {}
-            None => all.push((*from, *to, times)),
+        let here = |peak: &&Declared| peak.times.starts <= *from && *to <= peak.times.ends;
+        let here = || peaks.iter().filter(here);
+        let least = here().filter_map(|peak| peak.volume).max_by(f64::total_cmp);
+        let factors = here().filter(|peak| peak.volume.is_none()).filter_map(|peak| peak.factor);
+        // A volume is all there is, unless so many times the usual is more.
+        let usual = if least.is_some() { 0.0 } else { 1.0 };
+        let times = factors.max_by(f64::total_cmp).unwrap_or(usual) / already;
+        let one = Stretch { from: *from, to: *to, times, least: least.unwrap_or(0.0) };
+        let same = |last: &&mut Stretch| {
+            (last.to, last.times, last.least) == (one.from, one.times, one.least)
+        };
+        match all.last_mut().filter(same) {
+            Some(last) => last.to = one.to,
+            None if times == 1.0 && least.is_none() => {}
+            None => all.push(one),
         }
     }
     all
@@ -260,16 +298,21 @@ fn fill(values: &[Option<f64>]) -> Vec<f64> {
 mod tests {
     use std::sync::Arc;
 
-    use atoll_model::peak::{Peak, PeakReport, Shortfall, Times};
+    use atoll_model::peak::{PeakReport, Shortfall};
     use atoll_model::rehearsal::Peak as Rise;
-    use atoll_model::{Any, Kind, Object};
+    use atoll_model::{Any, Kind};
 
     use super::*;
+    use crate::rehearsal::load::{Loads, Own};
 
     const HOUR: Span = Span::seconds(3_600);
 
     fn hours(count: u64) -> Timestamp {
         Timestamp(0) + Span(HOUR.0 * count)
+    }
+
+    fn times(from: u64, to: u64, times: f64) -> Stretch {
+        Stretch { from: hours(from), to: hours(to), times, least: 0.0 }
     }
 
     /// A peak from the fifth hour to the sixth, of which that load was seen.
@@ -302,13 +345,58 @@ mod tests {
 
     #[test]
     fn of_several_peaks_at_a_time_what_asks_for_more_holds() {
-        let both = [(hours(1), hours(5), 2.0), (hours(3), hours(4), 3.0)];
-        let of = |already: f64| factors(&both, already, hours(9));
-        let stepped =
-            [(hours(1), hours(3), 2.0), (hours(3), hours(4), 3.0), (hours(4), hours(5), 2.0)];
+        let row = PeakApplication::default();
+        let one = |starts: u64, ends: u64, factor: f64| Declared {
+            name: "sale",
+            row: &row,
+            times: Times { starts: hours(starts), ends: hours(ends), ..Times::default() },
+            factor: Some(factor),
+            volume: None,
+        };
+        let both = [one(1, 5, 2.0), one(3, 4, 3.0)];
+        let of = |already: f64| stretches(&both, already, hours(9));
+        let stepped = [times(1, 3, 2.0), times(3, 4, 3.0), times(4, 5, 2.0)];
         assert_eq!(of(1.0), stepped);
-        let later = [(hours(3), hours(4), 1.5), (hours(5), hours(9), 0.5)];
+        let later = [times(3, 4, 1.5), times(5, 9, 0.5)];
         assert_eq!(of(2.0), later, "the load of the first is there");
+        let volume = Declared { volume: Some(150.0), ..one(1, 5, 2.0) };
+        let level = |from: u64, to: u64, times: f64| Stretch {
+            least: 150.0,
+            ..self::times(from, to, times)
+        };
+        let with = stretches(&[volume, one(3, 4, 3.0)], 1.0, hours(9));
+        assert_eq!(with, [level(1, 3, 0.0), level(3, 4, 3.0), level(4, 5, 0.0)]);
+    }
+
+    #[test]
+    fn a_declared_volume_is_what_comes_whatever_the_load_of_now_is() {
+        let mut world = sale(None);
+        let Some(Any::Peak(peak)) = world.find(Kind::Peak, "sale") else { panic!("no peak") };
+        let mut peak = Object::clone(&peak);
+        let volume = serde_json::json!({ "shop": { "volume": 160 } });
+        peak.spec.applications = serde_json::from_value(volume).unwrap();
+        world.put(Any::Peak(Arc::new(peak)));
+        let load = Load { known: Some(Known::Forecast), ..Load::default() };
+        // There is more than was usual when the peak was planned.
+        let base = Base::Shape(60.0, vec![1.0]);
+        let played = |now: u64, base: Base| {
+            let today = Today { world: world.clone(), now: hours(now), ..Today::default() };
+            let (when, mut told) = ((hours(now), Span(HOUR.0 * 8)), Vec::new());
+            let declared = peaks(&today, "shop.prod", (&load, &base), when, &mut told);
+            let own = Own { declared, ..Own::new(base, &load) };
+            let at = |minutes: u64| {
+                let own = [("shop.prod".to_owned(), own.clone())].into();
+                let loads = Loads::new(&world, own, hours(now), 1);
+                loads.at("shop.prod", hours(4) + Span::seconds(minutes * 60)).unwrap()
+            };
+            ((at(30), at(90), at(150)), told)
+        };
+        let (loads, told) = played(1, base);
+        assert_eq!(loads, (60.0, 160.0, 60.0));
+        assert!(told[0].starts_with("peak/sale brings shop.prod a load of 160 from"), "{told:?}");
+        let (loads, told) = played(5, Base::Shape(150.0, vec![1.0]));
+        assert_eq!((loads.1, loads.2), (160.0, 37.5));
+        assert!(told[0].starts_with("peak/sale is there"), "{told:?}");
     }
 
     #[test]
@@ -324,7 +412,8 @@ mod tests {
         let (when, mut told) = ((hours(5), HOUR), Vec::new());
         let high = Base::Shape(82.0, vec![1.0]);
         let all = peaks(&today, "shop.prod", (&load, &high), when, &mut told);
-        assert_eq!(all, [(hours(5), hours(6), 2.0), (hours(6), hours(6) + HISTORY_STEP, 0.5)]);
+        let after = Stretch { to: hours(6) + HISTORY_STEP, ..times(6, 6, 0.5) };
+        assert_eq!(all, [times(5, 6, 2.0), after]);
         assert!(told[0].starts_with("peak/match is there"), "{told:?}");
         assert!(told[1].starts_with("peak/sale brings"), "{told:?}");
     }
@@ -345,11 +434,11 @@ mod tests {
         let of = |now: u64, name: &str, load: &Load, base: &Base, lasts: u64| {
             told(now, name, load, base, lasts).0
         };
-        let whole = vec![(hours(5), hours(6), 4.0)];
+        let whole = vec![times(5, 6, 4.0)];
         assert_eq!(of(1, "shop.prod", &load, &values, 8), whole);
         assert_eq!(of(5, "shop.prod", &load, &values, 8), whole, "it has begun");
         assert_eq!(of(5, "shop.prod", &load, &level, 8), whole, "its load has not come yet");
-        let after = vec![(hours(6), hours(13) + HISTORY_STEP, 0.25)];
+        let after = vec![Stretch { to: hours(13) + HISTORY_STEP, ..times(6, 13, 0.25) }];
         let high = Base::Shape(150.0, vec![1.0]);
         let (stays, why) = told(5, "shop.prod", &load, &high, 8);
         assert_eq!(stays, after, "what stays is that of the peak");

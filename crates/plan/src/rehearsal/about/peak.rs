@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use atoll_model::peak::PeakApplication;
+use atoll_model::peak::{Expected, PeakApplication};
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
 use atoll_model::{Application, Kind, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
@@ -103,6 +103,20 @@ pub(in crate::rehearsal) fn times(
 ) -> Option<f64> {
     let own = load_of(world, peak, row).filter(|_| is_known(row))?;
     (own.usual > 0.0).then(|| own.expected / own.usual)
+}
+
+/// How much load, of that which is its own, an application has in a peak that says how much it is
+/// and not how many times the usual.
+pub(in crate::rehearsal) fn volume(
+    world: &Snapshot,
+    peak: &Object<Peak>,
+    row: &PeakApplication,
+) -> Option<f64> {
+    let (application, _) = row.deployment.rsplit_once('.')?;
+    match peak.spec.applications.get(application)? {
+        Expected::Volume { .. } => Some(load_of(world, peak, row)?.expected),
+        Expected::Times(_) => None,
+    }
 }
 
 struct Own {
