@@ -196,7 +196,7 @@ interface ObjectProps {
 
 const ABOUT = {
   deployment: "its release that waits; if none does, the loss of its fullest zone at its next peak",
-  migration: "the migration, from now to its end",
+  migration: "the migration, for twice as long as its dry run says it takes",
   pool: "that its provider fails for an hour at the peak",
   peak: "the peak, from when hosts are made for it until all is given back",
 } as const;

@@ -16,6 +16,8 @@ use serde_json::json;
 
 use super::checks::words_of_moved;
 use super::unknown::no_such;
+use crate::migration::forecast;
+use crate::{Context, Measurements};
 
 mod asked;
 pub(super) mod peak;
@@ -32,6 +34,10 @@ pub enum Question {
 /// What happens, happens so long after the beginning.
 const SOON: Span = Span::seconds(600);
 const HOUR: Span = Span::seconds(3_600);
+/// A migration is played for so long at least and at most, and between for twice as long as it is
+/// expected to take.
+const SHORTEST: Span = Span::seconds(900);
+const LONGEST: Span = Span::seconds(12 * 3_600);
 /// So long after a peak has begun.
 const BEGUN: Span = Span::seconds(60);
 
@@ -71,7 +77,7 @@ fn called(kind: Kind, name: &str) -> String {
     format!("{}-{}", kind.lower(), name.replace('.', "-"))
 }
 
-fn forecast() -> BTreeMap<String, Load> {
+fn usual_load() -> BTreeMap<String, Load> {
     [("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() })].into()
 }
 
@@ -91,7 +97,7 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
         let settled = Check::Settled { of: Some(name.to_owned()) };
         return Some(Rehearsal {
             lasts: Span(HOUR.0 * 2),
-            load: forecast(),
+            load: usual_load(),
             changes: vec![Change::Deploy { at: SOON, of, release }],
             checks: served(world, name, "99.5%").into_iter().chain([settled]).collect(),
             notes: vec![note],
@@ -134,7 +140,7 @@ fn deployment(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal>
     Some(Rehearsal {
         from: Some(from),
         lasts: Span(HOUR.0 * 3),
-        load: forecast(),
+        load: usual_load(),
         faults: vec![fault],
         checks: vec![known.unwrap_or_else(|| Check::Settled { of: Some(name.to_owned()) })],
         notes: vec![format!("played, {when}: {what}")],
@@ -234,14 +240,29 @@ fn migration(world: &Snapshot, migration: &Object<Migration>, now: Timestamp) ->
     let moved = Check::Moved { of: Some(migration.meta.name.clone()), within: None };
     let concerned = asked::of_migration(world, migration, now);
     let asked = asked::asked(world, &subject, &concerned, "99.5%");
+    let takes = takes(world, migration, now).0.saturating_mul(2);
     Rehearsal {
-        lasts: Span(HOUR.0 * 12),
-        load: forecast(),
+        lasts: Span(takes.clamp(SHORTEST.0, LONGEST.0)),
+        load: usual_load(),
         changes: vec![go],
         checks: [moved].into_iter().chain(asked.checks).collect(),
         notes: asked.notes,
         ..Rehearsal::default()
     }
+}
+
+/// About how long a migration takes from now on: what is left, as it would be said before it is
+/// made, and as long for each wave that is taken back as that took.
+fn takes(world: &Snapshot, migration: &Object<Migration>, now: Timestamp) -> Span {
+    let (spec, status) = (&migration.spec, &migration.status);
+    let back = spec.back.saturating_sub(status.back) as usize;
+    if back > 0 {
+        let forth = status.waves.iter().filter(|wave| !wave.back).rev();
+        let waves = forth.skip(status.back as usize).take(back);
+        return Span(waves.map(|wave| wave.ended.since(wave.began).0).sum());
+    }
+    let measured = Measurements::default();
+    forecast::forecast(&Context { world, measured: &measured, now }, spec).takes
 }
 
 fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
@@ -262,7 +283,7 @@ fn pool(world: &Snapshot, name: &str, now: Timestamp) -> Option<Rehearsal> {
     Some(Rehearsal {
         from: Some(from),
         lasts: Span(HOUR.0 * 6),
-        load: forecast(),
+        load: usual_load(),
         faults: vec![fails],
         checks: asked.checks,
         notes: asked.notes,
@@ -413,6 +434,32 @@ mod tests {
         }
         let back = json!({ "off": "name = h0", "back": 1 });
         put(&mut world, "Migration", "off", &back, &over("done"));
-        assert!(played(&world, Kind::Migration, "off").lasts > HOUR, "a wave goes back");
+        assert_eq!(played(&world, Kind::Migration, "off").lasts, SHORTEST, "a wave goes back");
+    }
+
+    #[test]
+    fn a_migration_is_played_for_twice_as_long_as_it_takes() {
+        let mut world = fleet(&["a", "a"]);
+        deployed(&mut world, "shop.prod", "h0", "act");
+        for number in 1..4 {
+            let one = atoll_model::Write::Put(instance(&format!("shop.prod.{number}"), "h0"));
+            crate::follow::apply(&mut world, &one);
+        }
+        let room = json!({ "phase": "ready", "capacity": { "cpu": "8", "memory": "16Gi" } });
+        put(&mut world, "Host", "h1", &json!({ "zone": "a" }), &room);
+        let mut lasts = |pause: &str, back: u32| {
+            let spec = json!({ "off": "name = h0", "wave": 1, "pause": pause, "back": back });
+            let wave = |number: u32, began: i64, ended: i64| {
+                let (began, ended) = (Timestamp(began), Timestamp(ended));
+                json!({ "number": number, "began": began, "ended": ended, "moved": {} })
+            };
+            let waves = [wave(1, 0, 5_000_000), wave(2, 6_000_000, 6_600_000)];
+            put(&mut world, "Migration", "off", &spec, &json!({ "waves": waves }));
+            played(&world, Kind::Migration, "off").lasts.0 / 60_000
+        };
+        let dry = |minutes: u64| 2 * (4 + 3 * minutes);
+        assert_eq!((lasts("10s", 0), lasts("10m", 0)), (15, dry(10)));
+        assert_eq!(lasts("5h", 0), 12 * 60);
+        assert_eq!((lasts("10s", 1), lasts("10s", 2)), (20, 186));
     }
 }
