@@ -46,8 +46,8 @@ export function orderedMigrations(migrations: Iterable<Migration>): Migration[] 
 
 /** What of all it found has gone by none of its waves, as the server tells it. */
 export function gone({ status }: Migration): number {
-  const { found = 0, moved = 0, left = 0, back = 0 } = status;
-  return back > 0 ? 0 : Math.max(0, found - moved - left);
+  const { found = 0, moved = 0, left = 0 } = status;
+  return Math.max(0, found - moved - left);
 }
 
 /** What becomes of its hosts: they are emptied only where nothing it found stayed there. */

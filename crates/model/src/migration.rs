@@ -253,13 +253,10 @@ impl MigrationStatus {
         self.reasons.iter().any(|reason| reason.code == NO_ROOM)
     }
 
-    /// So many of what it found have left by none of its waves: others moved or stopped them. Not
-    /// told once waves are taken back, as what comes back may be others.
+    /// So many of what it found have left by none of its waves: others moved or stopped them. Once
+    /// waves are taken back, what did not come back to its hosts is among them.
     pub fn others(&self) -> u32 {
-        match self.back {
-            0 => self.found.saturating_sub(self.moved.saturating_add(self.left)),
-            _ => 0,
-        }
+        self.found.saturating_sub(self.moved.saturating_add(self.left))
     }
 
     /// What became of all it was to move, in words.

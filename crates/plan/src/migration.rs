@@ -312,6 +312,9 @@ impl Turn<'_> {
             false => self.status.moved += count,
         }
         self.status.back += u32::from(back);
+        if back {
+            self.status.left = self.left();
+        }
         let number = self.status.wave;
         if count > 0 {
             let ended = self.cx.now;
@@ -416,12 +419,19 @@ impl Turn<'_> {
 
     fn end(&mut self, phase: MigrationPhase) {
         self.status.phase = phase;
-        self.status.ended_at = self.status.ended_at.or(Some(self.cx.now));
+        // One that was over ends anew with the waves that were taken back, and not without any.
+        if self.status.ended_at.is_none() || self.status.ended_at < self.status.wave_at {
+            self.status.ended_at = Some(self.cx.now);
+        }
         if phase == MigrationPhase::Cancelled {
-            let (world, spec) = (self.cx.world, &self.migration.spec);
-            self.status.left = arbitrate::choose(world, spec, &self.status, u32::MAX).left;
+            self.status.left = self.left();
             self.status.reasons.extend(self.elsewhere());
         }
+    }
+
+    /// So many are left to be moved.
+    fn left(&self) -> u32 {
+        arbitrate::choose(self.cx.world, &self.migration.spec, &self.status, u32::MAX).left
     }
 
     fn done(mut self) -> Plan {

@@ -176,17 +176,17 @@ impl Turn<'_> {
         let to = &self.migration.spec.to;
         let (them, they) = if count == 1 { ("it", "it belongs") } else { ("them", "they belong") };
         let not_there = format!(
-            "{} left without another having been made for {them} among \"{to}\": what {they} to \
-             was scaled, rolled out or moved meanwhile",
-            crate::instances(count as usize)
+            "{count} of what its waves moved left without another having been made for {them} \
+             among \"{to}\": what {they} to was scaled, rolled out or moved meanwhile"
         );
         let others = self.status.others();
+        let (them, they) =
+            if others == 1 { ("it", "it belonged") } else { ("them", "they belonged") };
         let by_others = format!(
-            "{} left by none of its waves: another migration moved {}, or what {} to was \
-             scaled, rolled out or healed meanwhile",
+            "{} left by none of its waves{}: another migration moved {them}, or what {they} to \
+             was scaled, rolled out or healed meanwhile",
             crate::instances(others as usize),
-            if others == 1 { "it" } else { "them" },
-            if others == 1 { "it belonged" } else { "they belonged" },
+            if self.status.back == 0 { "" } else { ", or did not come back" },
         );
         let all = [(count, not_there), (others, by_others)].into_iter();
         let told = all.filter(|(count, _)| *count > 0).map(|(_, message)| message);

@@ -4,7 +4,7 @@
 //! [retire=true] [balance=true] [paused=true]` makes one, `halt NAME [off]` stops it and lets it go
 //! on, `slow NAME SPAN` has it wait so long between waves, `end-migration NAME` ends it,
 //! `back NAME WAVES` takes waves back, `taken-back NAME` says how many of them are dealt with,
-//! which is what is waited for.
+//! which is what is waited for, `ended NAME` when it ended.
 //! `migrate NAME … dry=true` only says what it would do.
 
 use std::sync::Arc;
@@ -38,6 +38,11 @@ impl Script {
             "taken-back" => {
                 let it = self.sim.world.get::<Migration>(name).ok_or("no such migration")?;
                 self.said.push(format!("{} of {}", it.status.back, it.spec.back));
+            }
+            "ended" => {
+                let it = self.sim.world.get::<Migration>(name).ok_or("no such migration")?;
+                let ended = it.status.ended_at.ok_or("it is not over")?;
+                self.said.push(format!("after {}", ended.since(self.begun).rough()));
             }
             _ => return Ok(false),
         }
