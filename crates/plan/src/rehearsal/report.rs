@@ -1,6 +1,9 @@
 //! What is told of a rehearsal once it is over.
 
+use std::sync::Arc;
+
 use atoll_model::rehearsal::report::{RehearsalReport, Served};
+use atoll_model::{Object, Peak};
 
 use super::course::One;
 use super::{Rehearsal, checks};
@@ -11,6 +14,33 @@ const COURSES: usize = 20;
 const BROKEN: usize = 20;
 /// So many of what was taken for granted are told, and so many deeds.
 const TOLD: usize = 200;
+
+/// What the peaks of that time cost by their plans, which is not what hosts cost, and which of them
+/// budgets have held.
+fn peaks(rehearsal: &Rehearsal) -> Vec<String> {
+    let all = rehearsal.sim.world.all::<Peak>().filter(|peak| {
+        let times = &peak.status.times;
+        times.starts < rehearsal.to && times.ends > rehearsal.from
+    });
+    let told = |peak: &Arc<Object<Peak>>| {
+        let (name, status) = (peak.name(), &peak.status);
+        let costs = status.cost.iter().map(|cost| {
+            format!(
+                "peak/{name} costs {} {} more than usual by its plan; the cost that is told here \
+                 is that of all hosts",
+                cost.total.rounded(),
+                cost.currency
+            )
+        });
+        let broken = status.budgets.iter().filter(|_| status.raised_at.is_none());
+        let held = broken.filter_map(|one| {
+            let why = one.broken.as_ref()?;
+            Some(format!("nothing is kept for peak/{name}: budget/{} holds it, {why}", one.budget))
+        });
+        costs.chain(held).collect::<Vec<_>>()
+    };
+    all.flat_map(told).collect()
+}
 
 /// What is told.
 pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
@@ -33,7 +63,9 @@ pub(super) fn report(rehearsal: &mut Rehearsal) -> RehearsalReport {
         course: if i < COURSES { courses.course(one) } else { Default::default() },
     });
     let deployments = deployments.collect();
+    let peaks = peaks(rehearsal);
     let mut assumed = std::mem::take(&mut rehearsal.assumed);
+    assumed.extend(peaks);
     if courses.unpriced > 0 {
         assumed.push(match courses.unpriced {
             1 => "1 host has no price and costs nothing".to_owned(),
