@@ -287,7 +287,8 @@ pub(super) fn tell_instance(cx: &Context, it: &Arc<Object<Instance>>, told: &mut
             InstancePhase::CrashLoop => {
                 let release = cx.world.get::<Release>(&spec.release);
                 let longest = release.map(|release| release.spec.run.restart.backoff.to);
-                let when = longest.map(|longest| format!(", {longest} after the last time at most"));
+                let when =
+                    longest.map(|longest| format!(", {longest} after the last time at most"));
                 told.next.push(format!("its agent tries again{}", when.unwrap_or_default()));
             }
             InstancePhase::Unready => told.waiting_for.push("a good answer".to_owned()),
