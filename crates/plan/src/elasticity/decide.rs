@@ -643,6 +643,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_to_move_for_less_than_a_minute_may_be_frozen_too() {
+        let young = |moved: [f64; 4], still: u32, at: f64| {
+            points((0..4 + still).map(move |i| moved.get(i as usize).copied().unwrap_or(at)))
+        };
+        let moves = |still| decided(5, &young([4.0, 4.2, 4.1, 4.3], still, 2.6));
+        assert_eq!(moves(20), (5, vec!["frozen".to_owned()]));
+        assert_eq!(moves(78), (5, vec!["frozen".to_owned()]));
+        assert_eq!(moves(90).0, 3, "it has been so for most of the time");
+        let steps = |still| decided(5, &young([4.0; 4], still, 2.6));
+        assert_eq!(steps(30), (3, vec!["fewer".to_owned()]), "one step is what a schedule does");
+        let never = |still| decided(5, &young([2.6; 4], still, 2.6));
+        assert_eq!(never(30), (3, vec!["fewer".to_owned()]));
+    }
+
+    #[test]
     fn a_sudden_fall_takes_nothing_away() {
         let fallen = points((0..80).map(|i| if i < 58 { 8.0 } else { 0.0 }));
         assert_eq!(decided(8, &fallen), (8, vec!["sudden-fall".to_owned()]));

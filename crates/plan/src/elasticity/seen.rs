@@ -41,6 +41,8 @@ const STILL: Span = Span::seconds(180);
 const MOVED: usize = 16;
 /// Of fewer points nobody can tell what is usual.
 const FEW: usize = 6;
+/// Of little that was seen before, one in so many changes is often.
+const OFTEN: usize = 4;
 
 /// What one signal asks for.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +96,8 @@ impl Needs<'_> {
         latest.max_by(f64::total_cmp)
     }
 
-    /// What it stands still at, where it moved all the time before. What does not move for as long
-    /// as is looked back over is what is so.
+    /// What it stands still at, where it moved before. What does not move for as long as is looked
+    /// back over is what is so; of what is young, what was usual is forgotten as soon.
     pub(super) fn frozen(&self, now: Timestamp) -> Option<f64> {
         let (_, value) = *self.points.last()?;
         let run = self.points.iter().rev().take_while(|(_, need)| *need == value).count();
@@ -103,10 +105,14 @@ impl Needs<'_> {
         let moves = self.points.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
         let still = self.since(now - STILL);
         let count = (STILL.0 / EVERY.0) as usize;
-        let old = still.len() >= count && run >= still.len() && moves >= MOVED;
-        // What moved nearly all the time is odd sooner, for a while and however little was seen of
-        // it: of what is young, what was usual is forgotten as soon.
-        let few = (FRESH.0 / EVERY.0) as usize..=(USUAL.0 / EVERY.0) as usize;
+        let stands = still.len() >= count && run >= still.len();
+        let young = (USUAL.0 / EVERY.0) as usize;
+        // Of little that was seen nobody can know so many moves: that it did move is enough, but a
+        // single step to where it stands is none, as of a schedule.
+        let little = run <= young && moves > 1 && OFTEN * moves >= before;
+        let old = stands && (moves >= MOVED || little);
+        // What moved nearly all the time is odd sooner.
+        let few = (FRESH.0 / EVERY.0) as usize..=young;
         let restless = before >= FEW && few.contains(&run) && 4 * moves >= 3 * before;
         (old || restless).then_some(value)
     }
