@@ -48,6 +48,8 @@ pub const ALERTS: &str = "decisions";
 const MOST_STARTS: usize = 4;
 /// It is not listened to for so long after it began last.
 const FLAPPING: Span = Span::seconds(1_800);
+/// The reason that says so.
+const FLAPS: &str = "flapping";
 /// So many decisions of one policy may be open at a time.
 const MOST_OPEN: usize = 25;
 /// Figures alone are written anew so often.
@@ -218,27 +220,34 @@ impl Turn<'_> {
         }
     }
 
-    /// A vote that comes and goes is not listened to.
+    /// A vote that comes and goes is not listened to, and that is said whether it stands or not.
     fn damp(&mut self) {
         let now = self.cx.now;
-        self.status.starts.retain(|start| now.since(start.at) < FLAPPING);
+        // What a vote is not listened to for began up to half an hour before it began last.
+        self.status.starts.retain(|start| now.since(start.at) < Span(2 * FLAPPING.0));
         let old = self.status.starts.len().saturating_sub(MOST_STANDING);
         self.status.starts.drain(..old);
-        let starts = &self.status.starts;
-        for standing in self.status.standing.iter_mut().filter(|one| one.blind.is_none()) {
-            let own = starts.iter().filter(|start| start.subject == standing.subject);
-            let (count, last) = (own.clone().count(), own.map(|start| start.at).max());
-            standing.damped_until = last.filter(|_| count >= MOST_STARTS).map(|at| at + FLAPPING);
-            if let Some(until) = standing.damped_until {
-                self.plan.again_at = sooner(self.plan.again_at, Some(until));
-                let message = format!(
-                    "its vote about {} began {count} times within {FLAPPING}; it is not listened \
-                     to until {until}",
-                    standing.subject
-                );
-                let hint = "raise for, or ask for something that does not come and go";
-                self.status.reasons.push(Reason::new("flapping", message).hint(hint));
+        let mut all: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+        for start in &self.status.starts {
+            all.entry(&start.subject).or_default().push(start.at);
+        }
+        for (subject, starts) in all {
+            let Some((count, until)) = flapped(&starts).filter(|(_, until)| now < *until) else {
+                continue;
+            };
+            if Subject::find(self.cx.world, subject).is_none() {
+                continue;
             }
+            let standing = self.status.standing.iter_mut();
+            let own = standing.filter(|one| one.blind.is_none() && one.subject == subject);
+            own.for_each(|one| one.damped_until = Some(until));
+            self.plan.again_at = sooner(self.plan.again_at, Some(until));
+            let message = format!(
+                "its vote about {subject} began {count} times within {FLAPPING}; it is not \
+                 listened to until {until}"
+            );
+            let hint = "raise for, or ask for something that does not come and go";
+            self.status.reasons.push(Reason::new(FLAPS, message).hint(hint));
         }
     }
 
@@ -312,6 +321,16 @@ impl Turn<'_> {
     }
 }
 
+/// How often a vote began within [`FLAPPING`] when it last began too often, and until when it is
+/// not listened to for that. Beginnings are in order.
+fn flapped(starts: &[Timestamp]) -> Option<(usize, Timestamp)> {
+    let counted = |last: usize| {
+        let first = starts[..=last].partition_point(|at| starts[last].since(*at) >= FLAPPING);
+        (last + 1 - first, starts[last] + FLAPPING)
+    };
+    (0..starts.len()).rev().map(counted).find(|(count, _)| *count >= MOST_STARTS)
+}
+
 fn phase(policy: &Object<Policy>, status: &PolicyStatus) -> PolicyPhase {
     let any = |is: fn(&Standing) -> bool| status.standing.iter().any(is);
     if policy.spec.off {
@@ -320,7 +339,7 @@ fn phase(policy: &Object<Policy>, status: &PolicyStatus) -> PolicyPhase {
         PolicyPhase::Voting
     } else if any(|one| one.votes()) {
         PolicyPhase::GivingBack
-    } else if any(|one| one.damped_until.is_some()) {
+    } else if status.reasons.iter().any(|reason| reason.code == FLAPS) {
         PolicyPhase::Damped
     } else if any(|one| one.blind.is_some()) {
         PolicyPhase::Blind
