@@ -16,7 +16,7 @@ mod value;
 mod tests;
 
 pub use evaluate::Failure;
-pub use tree::{Comparison, Literal};
+pub use tree::{Comparison, ELEMENT, Literal};
 pub use value::Value;
 
 use tree::Node;
@@ -99,14 +99,21 @@ impl Expression {
     }
 
     /// The fields that are read of the name at an index of `names`, as whole paths, and those of
-    /// them it asks for with `has`.
+    /// them it asks for with `has`. What is read of an element of a list, be it by a macro, is
+    /// below [`ELEMENT`].
     pub fn paths_of(&self, index: usize) -> (Vec<Vec<&str>>, Vec<Vec<&str>>) {
         self.root.paths_of(index)
     }
 
-    /// Whether it can be true or false, as far as its form tells: a number or a list never is.
-    pub fn is_condition(&self) -> bool {
-        self.root.may_be_true()
+    /// Whether it can be true, as far as its form tells, and what is known of fields, by the index
+    /// of the name and the path below it: whether one may be true or false. A number never is.
+    pub fn is_condition(&self, field: &dyn Fn(usize, &[&str]) -> bool) -> bool {
+        self.root.may_be_true(field)
+    }
+
+    /// Why some part of it can never be told, whatever there is.
+    pub fn fails(&self) -> Option<&'static str> {
+        self.root.fails()
     }
 
     /// Whether it names the name at an index of `names`.

@@ -14,7 +14,7 @@ use super::facts::{BEFORE, Firing, NAMES, Scene, VALUES};
 use super::subject::{Subject, TIER};
 use super::vote::Ready;
 use crate::Context;
-use crate::expression::{Comparison, Expression, Facts, Literal};
+use crate::expression::{Comparison, ELEMENT, Expression, Facts, Literal};
 
 /// The facts whose fields are numbers, and those of their fields that are none.
 const NUMBERS: [(&str, &[&str]); 5] = [
@@ -43,9 +43,10 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
     let mut read = vec![("message", ready.message.fields_of(VALUES))];
     for (path, condition) in conditions {
         let Some(condition) = condition else { continue };
-        if !condition.is_condition() {
+        if !condition.is_condition(&|fact, path| may_be_true(policy, fact, path)) {
             problems.push(problem(path, "is never true or false".to_owned()));
         }
+        problems.extend(condition.fails().map(|why| problem(path, why.to_owned())));
         let odd = NUMBERS.iter().filter_map(|(fact, but)| {
             let at = NAMES.iter().position(|name| name == fact)?;
             let field = condition.no_number_beside(at, but)?;
@@ -73,6 +74,26 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// Whether what subjects of a policy have at a path below a fact may be true or false.
+fn may_be_true(policy: &Policy, fact: usize, path: &[&str]) -> bool {
+    match then_or_now(fact, path) {
+        // What was before is an object too; of what is not known, that is told.
+        (fact, _) if !NAMES[..BEFORE].contains(&fact) => fact != NAMES[BEFORE],
+        // Facts are objects and lists, and what is measured are numbers.
+        (_, []) | ("values", _) => false,
+        (fact, path) => declared::of(fact, policy.subjects.kind)
+            .is_none_or(|declared| !declared.has(path) || declared.may_be_true(path)),
+    }
+}
+
+/// The fact that is read, be it of how it was before, which is of the same form; and the path.
+fn then_or_now<'p>(fact: usize, path: &'p [&'p str]) -> (&'p str, &'p [&'p str]) {
+    match path {
+        [before, path @ ..] if fact == BEFORE => (*before, path),
+        _ => (NAMES[fact], path),
+    }
 }
 
 /// Why an action asks for no change.
@@ -275,7 +296,7 @@ fn reads(expression: &Expression) -> impl Iterator<Item = (usize, Vec<&str>)> {
 }
 
 fn named(fact: usize, path: &[&str]) -> String {
-    format!("{}.{}", NAMES[fact], path.join("."))
+    format!("{}.{}", NAMES[fact], path.join(".")).replace(&format!(".{ELEMENT}"), ELEMENT)
 }
 
 /// The fields that a policy reads and that nothing its subjects have of the kind ever has, whatever
@@ -283,11 +304,7 @@ fn named(fact: usize, path: &[&str]) -> String {
 fn undeclared_fields(policy: &Policy) -> Vec<(String, Vec<&'static str>)> {
     let Ok(ready) = Ready::read(policy) else { return Vec::new() };
     let may_be = |fact: usize, path: &[&str]| {
-        // What was so before is of the same form.
-        let (fact, path) = match path {
-            [before, path @ ..] if fact == BEFORE => (*before, path),
-            _ => (NAMES[fact], path),
-        };
+        let (fact, path) = then_or_now(fact, path);
         declared::of(fact, policy.subjects.kind).is_none_or(|declared| declared.has(path))
     };
     let mut all: Vec<(String, Vec<&'static str>)> = Vec::new();
@@ -315,7 +332,12 @@ fn unknown_among(ready: &Ready, scenes: &[Scene]) -> Vec<String> {
     let has = |value: &Value, path: &[&str]| {
         path.iter().try_fold(value, |value, name| value.get(name)).is_some()
     };
-    let unknown = reads(&ready.when).filter(|(at, path)| {
+    // Whether a list has elements now says nothing of what these have.
+    let read = reads(&ready.when).map(|(at, mut path)| {
+        path.truncate(path.iter().position(|name| *name == ELEMENT).unwrap_or(path.len()));
+        (at, path)
+    });
+    let unknown = read.filter(|(at, path)| {
         let known = scenes.iter().map(|scene| scene.fact(*at)).filter(|value| !value.is_null());
         let known: Vec<&Value> = known.collect();
         !known.is_empty() && !known.iter().any(|value| has(value, path))
@@ -364,6 +386,18 @@ mod tests {
         assert!(told("peers.ready in ['3']").contains("peers.ready is a number"));
         assert_eq!(told("environment.metadata.name != 'prod' && capacity != null"), "");
         assert!(told("before.cpu > values.cpu").contains("when: reads before"));
+        assert!(told("deployment.status.ready").contains("never true or false"));
+        assert!(told("!deployment['status'].phase").contains("never true or false"));
+        assert!(told("values.cpu && peers.ready > 1").contains("never true or false"));
+        assert!(told("deployment").contains("never true or false"));
+        assert_eq!(told("deployment.status.rady || values.cpu > 1.0"), "");
+        assert_eq!(
+            told("application.spec.scaling.predict && deployment.spec[subject.metadata.name]"),
+            ""
+        );
+        assert!(told("5 > 'a' || values.cpu > 1.0").contains("compares what is written out"));
+        assert!(told("-1 == true").contains("compares what is written out"));
+        assert!(told("1/0 > 1").contains("divides by nothing"));
         let then = |that: &str| {
             let mut policy = policy("values.cpu > 0.9");
             policy.expect.that = that.to_owned();
@@ -372,6 +406,9 @@ mod tests {
         };
         assert_eq!(then("values.cpu < before.values.cpu || has(before.host)"), "");
         assert!(then("before.x > 1").contains("expect.that: reads before.x, which is not known"));
+        assert!(then("deployment.status.ready").contains("expect.that: is never true or false"));
+        assert!(then("values.cpu").contains("expect.that: is never true or false"));
+        assert!(then("before.values.cpu").contains("expect.that: is never true or false"));
         assert!(then("before.before.x > 1").contains("reads before.before"));
         assert!(then("has(before.values.x)").contains("reads before.values.x, and no value"));
         let raise = |by: &str| {

@@ -4,6 +4,8 @@
 use atoll_model::Kind;
 use serde_json::{Value, json};
 
+use crate::expression::ELEMENT;
+
 /// The fields of one fact of subjects of one kind.
 pub(super) struct Declared(Value);
 
@@ -33,43 +35,94 @@ pub(super) fn of(fact: &str, kind: Kind) -> Option<Declared> {
             Kind::Deployment => &["release", "age"],
             _ => &[],
         }),
-        // Lists: what is read of them is read of one of them.
-        "alerts" => fields(&[]),
-        "instances" if is(&[Kind::Host, Kind::Deployment]) => fields(&[]),
+        "alerts" => {
+            let mut alert = fields(&["name", "severity", "seconds", "subject", "suspect"]);
+            let texts = json!({ "type": "string" });
+            alert["properties"]["labels"] =
+                json!({ "type": "object", "additionalProperties": texts });
+            json!({ "type": "array", "items": alert })
+        }
+        "instances" if is(&[Kind::Host, Kind::Deployment]) => {
+            let instance = fields(&["name", "phase", "deployment", "host", "seconds"]);
+            json!({ "type": "array", "items": instance })
+        }
         _ => return None,
     };
     Some(Declared(schema))
 }
 
-/// A schema of what has these fields and no others.
+/// A schema of what has these fields and no others, all of them texts or numbers.
 fn fields(names: &[&str]) -> Value {
-    let all = names.iter().map(|name| ((*name).to_owned(), Value::Bool(true)));
+    let plain = json!({ "type": ["string", "number"] });
+    let all = names.iter().map(|name| ((*name).to_owned(), plain.clone()));
     json!({ "type": "object", "properties": all.collect::<serde_json::Map<_, _>>() })
 }
+
+/// The schema of what may be anything.
+static ANY: Value = Value::Bool(true);
 
 impl Declared {
     /// Whether there may be a field at a path.
     pub fn has(&self, path: &[&str]) -> bool {
-        self.leads(&self.0, path)
+        let mut found = Vec::new();
+        self.find(&self.0, path, &mut found);
+        !found.is_empty()
     }
 
-    fn leads(&self, at: &Value, path: &[&str]) -> bool {
-        let Some((name, rest)) = path.split_first() else { return true };
-        let Value::Object(schema) = at else { return *at == Value::Bool(true) };
+    /// Whether what is at a path may be true or false.
+    pub fn may_be_true(&self, path: &[&str]) -> bool {
+        let mut found = Vec::new();
+        self.find(&self.0, path, &mut found);
+        found.into_iter().any(|schema| self.is_boolean(schema))
+    }
+
+    /// The schemas of what may be at a path below what has a schema.
+    fn find<'a>(&'a self, at: &'a Value, path: &[&str], found: &mut Vec<&'a Value>) {
+        let Some((name, rest)) = path.split_first() else { return found.push(at) };
+        let Value::Object(schema) = at else {
+            found.extend((*at == ANY).then_some(&ANY));
+            return;
+        };
+        let own = schema.get("properties").and_then(|all| all.get(*name));
+        let other = schema.get("additionalProperties").filter(|it| **it != Value::Bool(false));
+        let items = schema.get("items").filter(|_| *name == ELEMENT);
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
+        let patterns = patterns.into_iter().flat_map(|all| all.values());
+        // What says nothing of its form may have any; nor is it known which of its fields is meant
+        // by a name that is reckoned.
+        let unknown = *name == ELEMENT && items.is_none() && schema.contains_key("properties");
+        if unknown || !FORMS.iter().any(|word| schema.contains_key(*word)) {
+            found.push(&ANY);
+        }
+        for schema in items.or(own).or(other).into_iter().chain(patterns) {
+            self.find(schema, rest, found);
+        }
+        for schema in self.same(at) {
+            self.find(schema, path, found);
+        }
+    }
+
+    /// The schemas a schema refers to for what it is of itself.
+    fn same<'a>(&'a self, schema: &'a Value) -> impl Iterator<Item = &'a Value> {
         let refers = schema.get("$ref").and_then(Value::as_str);
         let refers = refers.and_then(|to| self.0.pointer(to.trim_start_matches('#')));
         let one_of = ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|word| schema.get(word));
-        let mut same = one_of.filter_map(Value::as_array).flatten().chain(refers);
-        let own = schema.get("properties").and_then(|all| all.get(*name));
-        let other = schema.get("additionalProperties").filter(|it| **it != Value::Bool(false));
-        let patterns = schema.get("patternProperties").and_then(Value::as_object);
-        let patterns = patterns.into_iter().flat_map(|all| all.values());
-        let mut below = own.or(other).into_iter().chain(patterns);
-        let says = |word: &&str| schema.contains_key(*word);
-        // What says nothing of its form may have any.
-        !FORMS.iter().any(says)
-            || below.any(|schema| self.leads(schema, rest))
-            || same.any(|schema| self.leads(schema, path))
+        one_of.filter_map(Value::as_array).flatten().chain(refers)
+    }
+
+    fn is_boolean(&self, at: &Value) -> bool {
+        let Value::Object(schema) = at else { return *at == ANY };
+        let is = |word: &str, here: &dyn Fn(&Value) -> bool| {
+            schema.get(word).is_some_and(|said| match said {
+                Value::Array(all) => all.iter().any(here),
+                one => here(one),
+            })
+        };
+        !FORMS.iter().any(|word| schema.contains_key(*word))
+            || is("type", &|name| name == "boolean")
+            || is("enum", &Value::is_boolean)
+            || is("const", &Value::is_boolean)
+            || self.same(at).any(|schema| self.is_boolean(schema))
     }
 }
 
@@ -89,8 +142,12 @@ mod tests {
     use crate::testing::{instance, world};
     use crate::{Context, Measurements};
 
-    /// Every path below a value, but for what is in lists.
+    /// Every path below a value.
     fn paths<'a>(value: &'a Value, at: &[&'a str], into: &mut Vec<Vec<&'a str>>) {
+        if let Value::Array(elements) = value {
+            let path = [at, &[ELEMENT]].concat();
+            elements.iter().for_each(|element| paths(element, &path, into));
+        }
         let Value::Object(fields) = value else { return };
         for (name, below) in fields {
             let path = [at, &[name]].concat();
@@ -164,6 +221,12 @@ mod tests {
         assert!(has("application", Kind::Instance, &["metadata", "labels", "whatever"]));
         assert!(!has("seconds", Kind::Host, &["release"]));
         assert!(!has("alerts", Kind::Host, &["severity"]));
+        assert!(has("alerts", Kind::Host, &[ELEMENT, "severity"]));
+        assert!(has("alerts", Kind::Host, &[ELEMENT, "labels", "team"]));
+        assert!(!has("alerts", Kind::Host, &[ELEMENT, "sevrity"]));
+        let may = |fact: &str, path: &[&str]| of(fact, Kind::Deployment).unwrap().may_be_true(path);
+        assert!(!may("subject", &["status", "ready"]) && !may("subject", &["status", "phase"]));
+        assert!(may("application", &["spec", "scaling", "predict"]));
         let never = NAMES.iter().filter(|name| of(name, Kind::Zone).is_none());
         assert!(never.copied().any(|name| name == "deployment"));
     }

@@ -83,31 +83,76 @@ impl Node {
     }
 
     /// The fields that are read of the fact at an index, as whole paths, and those that `has` asks
-    /// for.
+    /// for. What is read of any element of a list is below [`ELEMENT`].
     pub(super) fn paths_of(&self, fact: usize) -> (Vec<Vec<&str>>, Vec<Vec<&str>>) {
-        if let Some(path) = self.path_of(fact) {
-            return match self {
-                Node::Has(..) => (Vec::new(), vec![path]),
-                _ => (vec![path], Vec::new()),
-            };
-        }
-        let (mut read, mut asked) = (Vec::new(), Vec::new());
-        for part in self.parts() {
-            let (more_read, more_asked) = part.paths_of(fact);
-            read.extend(more_read);
-            asked.extend(more_asked);
-        }
-        (read, asked)
+        let mut found = (Vec::new(), Vec::new());
+        self.find_paths(fact, &[], &mut found);
+        found
     }
 
-    fn path_of(&self, fact: usize) -> Option<Vec<&str>> {
-        let (Node::Field(of, name) | Node::Has(of, name)) = self else { return None };
-        let mut path = match of.as_ref() {
-            Node::Fact(other) if *other == fact => Vec::new(),
-            other => other.path_of(fact)?,
+    /// What the variables of the macros around it stand for, the innermost last, is `around`.
+    fn find_paths<'a>(
+        &'a self,
+        fact: usize,
+        around: &[Option<Vec<&'a str>>],
+        found: &mut (Vec<Vec<&'a str>>, Vec<Vec<&'a str>>),
+    ) {
+        match self {
+            Node::Each(each) => {
+                each.over.find_paths(fact, around, found);
+                let element = each.over.path_of(fact, around).map(|path| joined(path, ELEMENT));
+                let within = [around, &[element]].concat();
+                each.holds.find_paths(fact, &within, found);
+                each.makes.iter().for_each(|made| made.find_paths(fact, &within, found));
+            }
+            Node::Field(..) | Node::Has(..) | Node::Index(..) => {
+                let Some(path) = self.path_of(fact, around) else {
+                    self.parts().into_iter().for_each(|p| p.find_paths(fact, around, found));
+                    return;
+                };
+                match self {
+                    Node::Has(..) => found.1.push(path),
+                    _ => found.0.push(path),
+                }
+                self.find_beside(fact, around, found);
+            }
+            _ => self.parts().into_iter().for_each(|p| p.find_paths(fact, around, found)),
+        }
+    }
+
+    /// The same of what stands in brackets and in macros along a path, which is known itself.
+    fn find_beside<'a>(
+        &'a self,
+        fact: usize,
+        around: &[Option<Vec<&'a str>>],
+        found: &mut (Vec<Vec<&'a str>>, Vec<Vec<&'a str>>),
+    ) {
+        match self {
+            Node::Field(of, _) | Node::Has(of, _) => of.find_beside(fact, around, found),
+            Node::Index(of, by) => {
+                of.find_beside(fact, around, found);
+                by.find_paths(fact, around, found);
+            }
+            _ => self.find_paths(fact, around, found),
+        }
+    }
+
+    fn path_of<'a>(&'a self, fact: usize, around: &[Option<Vec<&'a str>>]) -> Option<Vec<&'a str>> {
+        let (of, name) = match self {
+            Node::Fact(other) => return (*other == fact).then(Vec::new),
+            Node::Variable(between) => return around.iter().nth_back(*between)?.clone(),
+            // What is left of a list is of the same form.
+            Node::Each(each) if each.what == Macro::Filter => {
+                return each.over.path_of(fact, around);
+            }
+            Node::Field(of, name) | Node::Has(of, name) => (of, name.as_str()),
+            Node::Index(of, by) => match by.as_ref() {
+                Node::Text(name) => (of, name.as_str()),
+                _ => (of, ELEMENT),
+            },
+            _ => return None,
         };
-        path.push(name);
-        Some(path)
+        of.path_of(fact, around).map(|path| joined(path, name))
     }
 
     /// A field of the fact at an index that is set beside a text, or true or false, where all its
@@ -131,9 +176,9 @@ impl Node {
     fn place(&self) -> Option<(usize, Vec<&str>)> {
         match self {
             Node::Fact(fact) => Some((*fact, Vec::new())),
-            Node::Field(of, name) => of.place().map(|place| below(place, name)),
+            Node::Field(of, name) => of.place().map(|(fact, path)| (fact, joined(path, name))),
             Node::Index(of, by) => match by.as_ref() {
-                Node::Text(name) => of.place().map(|place| below(place, name)),
+                Node::Text(name) => of.place().map(|(fact, path)| (fact, joined(path, name))),
                 _ => None,
             },
             _ => None,
@@ -145,6 +190,7 @@ impl Node {
             Node::Text(_) => Some(Literal::Text),
             Node::Bool(_) => Some(Literal::Bool),
             Node::Int(_) | Node::Double(_) => Some(Literal::Number),
+            Node::Minus(of) => of.literal(),
             _ => None,
         }
     }
@@ -170,9 +216,34 @@ impl Node {
         all
     }
 
-    /// Whether it can be true or false, as far as its form tells.
-    pub(super) fn may_be_true(&self) -> bool {
+    /// Why some part of it can never be told, whatever there is.
+    pub(super) fn fails(&self) -> Option<&'static str> {
+        let own = match self {
+            Node::Binary(Operator::Divide | Operator::Remainder, a, b)
+                if matches!((a.as_ref(), b.as_ref()), (Node::Int(_), Node::Int(0))) =>
+            {
+                Some("divides by nothing")
+            }
+            Node::Binary(operator, a, b) if operator.compares() => {
+                let both = a.literal().zip(b.literal());
+                let apart = both.is_some_and(|(a, b)| a != b);
+                apart.then_some("compares what is written out with what it never is")
+            }
+            _ => None,
+        };
+        own.or_else(|| self.parts().into_iter().find_map(Node::fails))
+    }
+
+    /// Whether it can be true, as far as its form tells, and what is known of fields: whether one
+    /// may be true or false.
+    pub(super) fn may_be_true(&self, field: &dyn Fn(usize, &[&str]) -> bool) -> bool {
         match self {
+            Node::Fact(_) | Node::Field(..) | Node::Index(..) => {
+                self.place().is_none_or(|(fact, path)| field(fact, &path))
+            }
+            Node::And(all) => all.iter().all(|one| one.may_be_true(field)),
+            Node::Or(all) => all.iter().any(|one| one.may_be_true(field)),
+            Node::Not(of) => of.may_be_true(field),
             Node::Null | Node::Int(_) | Node::Double(_) | Node::Text(_) => false,
             Node::List(_) | Node::Map(_) | Node::Minus(_) => false,
             Node::Binary(operator, ..) => !matches!(
@@ -183,7 +254,7 @@ impl Node {
                     | Operator::Divide
                     | Operator::Remainder
             ),
-            Node::Choice(_, one, other) => one.may_be_true() || other.may_be_true(),
+            Node::Choice(_, one, other) => one.may_be_true(field) || other.may_be_true(field),
             Node::Each(each) => !matches!(each.what, Macro::Filter | Macro::Map),
             Node::Call(function, _) => {
                 matches!(function, Function::Contains | Function::StartsWith | Function::EndsWith)
@@ -193,10 +264,13 @@ impl Node {
     }
 }
 
-fn below<'a>((fact, mut path): (usize, Vec<&'a str>), name: &'a str) -> (usize, Vec<&'a str>) {
+fn joined<'a>(mut path: Vec<&'a str>, name: &'a str) -> Vec<&'a str> {
     path.push(name);
-    (fact, path)
+    path
 }
+
+/// Stands in paths for any element of a list, or what is in a map under a name that is reckoned.
+pub const ELEMENT: &str = "[]";
 
 /// Something that is compared with what is written out.
 #[derive(Clone, Debug, PartialEq, Eq)]
