@@ -155,8 +155,8 @@ async fn retry(
     Ok(failed.map(|failed| (RETRY_ANNOTATION, failed.at.to_string())).into_iter().collect())
 }
 
-/// That there is such a package: of another no release is made, and nothing is deployed. Whether the
-/// name is one at all the server says.
+/// That there is such a package: of another no release is made, and nothing is deployed. Whether
+/// the name is one at all the server says.
 async fn is_there(client: &Client, package: &str) -> anyhow::Result<()> {
     let Some((name, version)) = package.split_once(':') else { return Ok(()) };
     let object = Package::object_name(name, version);

@@ -15,8 +15,8 @@ pub enum Intent {
     Revert,
     /// Missing or broken instances are replaced.
     Heal,
-    /// Instances are moved: off hosts that are emptied, as a migration asks, to lie evenly; or there
-    /// are too many after that. Nothing is missing or broken.
+    /// Instances are moved: off hosts that are emptied, as a migration asks, to lie evenly; or
+    /// there are too many after that. Nothing is missing or broken.
     Migrate,
     /// A failed release is taken back.
     Rollback,

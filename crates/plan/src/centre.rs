@@ -283,8 +283,11 @@ impl Turn<'_> {
                 new.status.action = Some(back::wanted(&self.policy.spec, standing));
             }
             let message = format!("policy/{}: {}", self.policy.name(), standing.message);
-            self.plan.reasons.push(Reason::new("decision", message));
-            self.plan.writes.push(Write::Put(Any::Decision(Arc::new(new))));
+            let reason = Reason::new("decision", message);
+            let new = Any::Decision(Arc::new(new));
+            self.plan.about.push((new.id(), reason.clone()));
+            self.plan.reasons.push(reason);
+            self.plan.writes.push(Write::Put(new));
         }
     }
 

@@ -157,7 +157,7 @@ pub fn decide(cx: &Context, actor: &Actor, mut plan: Plan) -> Verdict {
         plan.writes = signed;
     }
     plan.reasons.extend(notes);
-    plan.about = about;
+    plan.about.extend(about);
     Verdict::Commit(plan)
 }
 

@@ -268,8 +268,7 @@ fn one_that_takes_too_long_is_ended() {
     assert_eq!(ended[0].code, "too-long");
 }
 
-/// A fleet whose two hosts were made by a provider that says where they are; they joined so long
-/// after they were asked for.
+/// Two hosts that a provider made, and says where; they joined so long after they were asked for.
 fn made_by_a_provider(boot: Span) -> Today {
     let mut sim = Sim::new(7);
     let size = Amount { cpu: Cpu(1_000), memory: Memory(1 << 30), instances: 0 };
@@ -460,8 +459,7 @@ fn what_may_be_carried_is_told_beside_what_is_known_to_be() {
     assert_eq!(with(400.0, 150.0, None).deployments[0].at_best.map(|best| best.served), None);
 }
 
-/// What autoscalers and what ran have left stays, until somebody names a number: be it the one
-/// that is declared already.
+/// What autoscalers and what ran have left stays, until somebody names a number, be it the same.
 #[test]
 fn a_number_that_is_named_counts_as_it_does_outside() {
     let at = Span::seconds(900);
@@ -481,8 +479,7 @@ fn a_number_that_is_named_counts_as_it_does_outside() {
         (vec![Change::Edit { at, of: of(), patch }], 4.0),
     ];
     for (changes, last) in scaled {
-        let load = Load { level: Some(100.0), ..Load::default() };
-        let load = [("shop".to_owned(), load)].into();
+        let load = [("shop".to_owned(), Load { level: Some(100.0), ..Load::default() })].into();
         let spec = Rehearsal { lasts: Span::seconds(1_800), load, changes, ..Rehearsal::default() };
         let report = run(&Scenario::new("named", spec), &today, &never()).unwrap();
         assert_eq!(report.fleet.instances.last(), Some(&last), "{report}");

@@ -98,7 +98,8 @@ impl Forwarder {
         self.count_dropped(&mut outbox.figures);
     }
 
-    /// Why no server has taken anything for a while, if so: nobody there knows what is measured here.
+    /// Why no server has taken anything for a while, if so: nobody there knows what is measured
+    /// here.
     pub fn untaken(&self, now: Instant) -> Option<&str> {
         let (since, why) = self.untaken.as_ref()?;
         (now.saturating_duration_since(*since) >= MISSED).then_some(why)

@@ -49,8 +49,8 @@ pub(super) fn heal<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) {
     spread::finish(subject, draft);
 }
 
-/// What it is for: where nothing is missing, and all it does is to move what serves elsewhere, or to
-/// take away what is too many, nothing is healed.
+/// What it is for: where nothing is missing, and all it does is to move what serves elsewhere, or
+/// to take away what is too many, nothing is healed.
 pub(super) fn intent(subject: &Subject, draft: &Draft) -> Intent {
     let reached = subject.object.status.reached.min(subject.wanted);
     let present = subject.fleet.count(|member| member.present());

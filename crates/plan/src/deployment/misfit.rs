@@ -56,8 +56,8 @@ pub(super) fn look(subject: &Subject) -> Look {
     };
     let named: Vec<&str> = hosts.keys().map(String::as_str).collect();
     let message = format!(
-        "{release} does not come up on {}, and serves on other hosts: nothing of it is placed there \
-         before {until}",
+        "{release} does not come up on {}, and serves on other hosts: nothing of it is placed \
+         there before {until}",
         named.join(", ")
     );
     let hint = "see what is missing there; a newer release is tried there at once";
