@@ -310,6 +310,9 @@ pub struct AutoscalerStatus {
     /// How it would have done since it only observes, or the last time it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
+    /// When metrics of its instances could not be read last: what was seen then was not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_at: Option<Timestamp>,
     /// When what is above was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,

@@ -117,6 +117,11 @@ impl<'a> Subject<'a> {
         self.scaling.down_after.unwrap_or(START)
     }
 
+    /// It shrinks once all signals have asked for fewer for so long.
+    fn down_after(&self) -> Span {
+        self.scaling.down_after.unwrap_or(Scaling::DOWN_AFTER)
+    }
+
     /// What its schedules ask for at least.
     fn floor(&self, now: Timestamp) -> u32 {
         let floors = self.scaling.schedules.iter().filter(|floor| floor.until(now).is_some());
@@ -215,7 +220,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         before: before(cx, subject, &needs, current),
         expected: expected(subject, forecast.as_ref(), cx.now),
         signals: &needs,
-        down_after: subject.scaling.down_after.unwrap_or(Scaling::DOWN_AFTER),
+        down_after: subject.down_after(),
         foreseen_after: subject.foreseen_after(),
         start: START,
     });
@@ -225,7 +230,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
     let (mut reasons, mut wanted) = (decision.reasons, decision.desired);
     let odd = absurd(subject, &cx.measured.answers, most);
     let shrinks = wanted < current.min(max);
-    let unread = unread(cx, subject, shrinks, &reasons);
+    let (unread, unread_at) = unread(cx, subject, shrinks, &reasons);
     if shrinks && (unread.is_some() || !odd.is_empty()) {
         (wanted, reasons) = (current.min(max), Vec::new());
     }
@@ -257,6 +262,7 @@ fn decided(cx: &Context, subject: &Subject) -> AutoscalerStatus {
         signals: told::signals(subject, &needs, cx.now),
         forecast,
         score,
+        unread_at,
         seen_at: Some(cx.now),
         reasons,
     }
@@ -276,10 +282,23 @@ fn before(cx: &Context, subject: &Subject, needs: &[Needs], current: u32) -> Opt
 }
 
 /// That metrics of its instances cannot be read, where it has no data or would shrink: every
-/// instance is looked at for it.
-fn unread(cx: &Context, subject: &Subject, shrinks: bool, told: &[Reason]) -> Option<Reason> {
+/// instance is looked at for it; and when that was so last, as long as what was seen then is looked
+/// back over.
+fn unread(
+    cx: &Context,
+    subject: &Subject,
+    shrinks: bool,
+    told: &[Reason],
+) -> (Option<Reason>, Option<Timestamp>) {
     let asked = shrinks || told.iter().any(|reason| reason.code == "no-data");
-    asked.then(|| unread::reason(cx.world, subject.object.name()))?
+    let reason = asked.then(|| unread::reason(cx.world, subject.object.name())).flatten();
+    if reason.is_some() {
+        return (reason, Some(cx.now));
+    }
+    // It is written that seldom.
+    let holds = Span(subject.down_after().0 + told::SHOWN.0);
+    let at = subject.object.status.unread_at.filter(|at| cx.now < *at + holds);
+    (at.filter(|_| shrinks).map(|at| unread::until(at + holds)), at)
 }
 
 /// The forecast that holds: a new one, if one was asked for.

@@ -9,7 +9,7 @@ use super::decide::{self, Needs};
 use crate::capacity;
 
 /// What is shown is written anew so often, where the number stays.
-const SHOWN: Span = Span::seconds(60);
+pub(super) const SHOWN: Span = Span::seconds(60);
 
 /// What each signal says now, or when it said something last.
 pub(super) fn signals(subject: &Subject, needs: &[Needs], now: Timestamp) -> Vec<SignalStatus> {
@@ -48,6 +48,7 @@ pub(super) fn is_news(old: &AutoscalerStatus, new: &AutoscalerStatus) -> bool {
     };
     let late = old.seen_at.zip(new.seen_at).is_none_or(|(old, new)| new.since(old) >= SHOWN);
     let other = old.score != new.score
+        || old.unread_at != new.unread_at
         || (&old.signals, &old.reasons, &old.forecast)
             != (&new.signals, &new.reasons, &new.forecast);
     // What people and rehearsals go by is never far from what is.

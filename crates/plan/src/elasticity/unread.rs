@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use atoll_model::agent::METRICS_FAILED;
-use atoll_model::{Instance, Object, Reason, Snapshot};
+use atoll_model::{Instance, Object, Reason, Snapshot, Timestamp};
 
 use crate::cmdb::clock;
 
@@ -49,6 +49,15 @@ pub(super) fn reason(world: &Snapshot, deployment: &str) -> Option<Reason> {
     );
     let code = if missing < all { "partly-measured" } else { METRICS_FAILED };
     Some(Reason::new(code, message).hint(format!("see: atoll why instance/{first}")))
+}
+
+/// Why nothing is taken away until then, though all are read again.
+pub(super) fn until(at: Timestamp) -> Reason {
+    let message = format!(
+        "the metrics of some of its instances could not be read: what was seen then was not all, \
+         and nothing is taken away before {at}"
+    );
+    Reason::new("partly-measured", message)
 }
 
 #[cfg(test)]
