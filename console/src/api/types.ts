@@ -5885,6 +5885,8 @@ export interface components {
             signals?: components["schemas"]["SignalStatus"][];
             /** @description Since when it is that number. */
             since?: components["schemas"]["Timestamp"] | (null);
+            /** @description When metrics of its instances could not be read last: what was seen then was not all. */
+            unreadAt?: components["schemas"]["Timestamp"] | (null);
         };
         /** @description In which way a release is bad. */
         Bad: "dies" | "deaf" | "fails" | "weak";
@@ -7152,8 +7154,13 @@ export interface components {
             instances: number;
             /** @description The last release that proved itself here. */
             lastGood?: string | null;
-            /** @description Hosts on which its release does not come up while it serves on others. */
-            misfits?: components["schemas"]["Misfits"] | (null);
+            /**
+             * @description Hosts on which its release did not come up while it served on others, and since when that is
+             *     known: nothing is placed there for an hour.
+             */
+            misfits?: {
+                [key: string]: components["schemas"]["Timestamp"];
+            };
             /**
              * Format: uint64
              * @description The generation of the target this speaks of.
@@ -9489,15 +9496,6 @@ export interface components {
             waveAt?: components["schemas"]["Timestamp"] | (null);
             /** @description The waves that have ended, for those that are taken back. */
             waves?: components["schemas"]["Wave"][];
-        };
-        /** @description Hosts something is not placed on for a while. */
-        Misfits: {
-            /** @description The hosts, and since when that is known. */
-            hosts: {
-                [key: string]: components["schemas"]["Timestamp"];
-            };
-            /** @description The release that does not come up there. */
-            release: string;
         };
         /** @description What happens to a verdict where a signal has too little data. */
         Missing: "closed" | "open";
@@ -14148,7 +14146,6 @@ export type Migration2 = components['schemas']['Migration2'];
 export type MigrationForecast = components['schemas']['MigrationForecast'];
 export type MigrationPhase = components['schemas']['MigrationPhase'];
 export type MigrationStatus = components['schemas']['MigrationStatus'];
-export type Misfits = components['schemas']['Misfits'];
 export type Missing = components['schemas']['Missing'];
 export type Mode = components['schemas']['Mode'];
 export type ModeRule = components['schemas']['ModeRule'];

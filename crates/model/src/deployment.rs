@@ -114,22 +114,13 @@ pub struct DeploymentStatus {
     /// until it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_tries: Option<PortTries>,
-    /// Hosts on which its release does not come up while it serves on others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub misfits: Option<Misfits>,
+    /// Hosts on which its release did not come up while it served on others, and since when that is
+    /// known: nothing is placed there for an hour.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub misfits: BTreeMap<String, Timestamp>,
     /// Why it is as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
-}
-
-/// Hosts something is not placed on for a while.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Misfits {
-    /// The release that does not come up there.
-    pub release: String,
-    /// The hosts, and since when that is known.
-    pub hosts: BTreeMap<String, Timestamp>,
 }
 
 /// Some zone has two instances more than another that could have one of them.

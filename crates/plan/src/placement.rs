@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use atoll_model::cmdb::{Amount, HostPhase, Spread};
 use atoll_model::delivery::Runtime;
-use atoll_model::deployment::Misfits;
 use atoll_model::run::Resources;
 use atoll_model::snapshot::{Load, Seat, Usage};
 use atoll_model::{
     Application, Deployment, Environment, Host, Instance, Object, Release, Selector, Snapshot,
+    Timestamp,
 };
 
 use crate::budget::dear::Dear;
@@ -38,8 +38,8 @@ pub struct Need<'a> {
     pub to: Option<&'a Selector>,
     /// Of those, none of these: it would cost more there than a budget leaves.
     pub dear: Option<&'a Dear>,
-    /// Of those, none of these: its release does not come up there.
-    pub misfits: Option<&'a Misfits>,
+    /// Of those, none of these: what it is of does not come up there.
+    pub misfits: Option<&'a BTreeMap<String, Timestamp>>,
     /// The failure domains to spread over, the first before the second.
     pub spread: &'a [Spread],
     /// How it runs: a container needs an engine.
@@ -59,19 +59,11 @@ impl<'a> Need<'a> {
             hosts: &environment.spec.hosts,
             to: None,
             dear: None,
-            misfits: misfits_of(deployment, release),
+            misfits: Some(&status.misfits),
             spread: &application.spec.spread,
             runtime: environment.spec.runtime,
         })
     }
-}
-
-/// The hosts on which a release of a deployment does not come up.
-pub(crate) fn misfits_of<'a>(
-    deployment: &'a Object<Deployment>,
-    release: &Object<Release>,
-) -> Option<&'a Misfits> {
-    deployment.status.misfits.as_ref().filter(|misfits| misfits.release == release.name())
 }
 
 /// How good a host is for the next instance; the least is best.
@@ -363,7 +355,7 @@ pub enum Exclusion {
     NotMeant,
     /// It costs more there than a budget leaves.
     Dear,
-    /// Its release does not come up there.
+    /// What it is of does not come up there.
     Misfit,
     /// It is not heard from.
     Unknown,
@@ -399,7 +391,7 @@ fn exclusion(
     if need.dear.is_some_and(|dear| dear.hosts.contains(host.name())) {
         return Some(Exclusion::Dear);
     }
-    if need.misfits.is_some_and(|misfits| misfits.hosts.contains_key(host.name())) {
+    if need.misfits.is_some_and(|misfits| misfits.contains_key(host.name())) {
         return Some(Exclusion::Misfit);
     }
     if host.status.phase == HostPhase::Unknown {

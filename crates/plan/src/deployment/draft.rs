@@ -162,7 +162,8 @@ impl<'a> Draft<'a> {
     fn place(&mut self, release: &'a Object<Release>, next: &Next<'a>, dear: Option<&Dear>) -> u32 {
         let (subject, count) = (self.subject, next.count);
         let mut need = Need { to: next.to, dear, ..self.need(release) };
-        if need.misfits.is_some() && self.placer(&need).place(0).is_none() {
+        let misfits = need.misfits.is_some_and(|misfits| !misfits.is_empty());
+        if misfits && self.placer(&need).place(0).is_none() {
             // There is no other host: perhaps it comes up by now.
             need.misfits = None;
         }
@@ -194,7 +195,7 @@ impl<'a> Draft<'a> {
             hosts: &self.subject.environment.spec.hosts,
             to: None,
             dear: None,
-            misfits: placement::misfits_of(self.subject.object, release),
+            misfits: Some(&self.subject.object.status.misfits),
             spread: &self.subject.application.spec.spread,
             runtime: self.subject.environment.spec.runtime,
         }

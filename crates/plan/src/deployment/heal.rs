@@ -82,11 +82,7 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     }
     let Some(member) = due else { return false };
     let fixed = fixed_ports(subject, member);
-    let release = match member.is_on(subject.target.name()) {
-        true => subject.target.release.as_ref(),
-        false => subject.release_for_new().0,
-    };
-    if !make_room(subject, draft, (member, release)) {
+    if !make_room(subject, draft, member) {
         return false;
     }
     let gets = match fixed.is_empty() {
@@ -105,8 +101,9 @@ fn replace_port_taker<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
 pub(super) fn make_room<'a>(
     subject: &'a Subject<'a>,
     draft: &mut Draft<'a>,
-    (member, release): (&Member<'a>, &'a Object<Release>),
+    member: &Member<'a>,
 ) -> bool {
+    let release = release_of(subject, member);
     // One more than heals otherwise: it takes no part until it serves.
     let more = 1 + u32::from(subject.counts.leaving > 0);
     let most = subject.rules.max_total(subject.wanted).max(subject.wanted + more);
@@ -114,6 +111,14 @@ pub(super) fn make_room<'a>(
     match subject.counts.total < most {
         true => draft.create_next(release, &next) == 1,
         false => draft.has_host(release, &next),
+    }
+}
+
+/// The release of what is made in the place of an instance.
+pub(super) fn release_of<'a>(subject: &Subject<'a>, member: &Member) -> &'a Object<Release> {
+    match member.is_on(subject.target.name()) {
+        true => subject.target.release.as_ref(),
+        false => subject.release_for_new().0,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Hosts on which a release does not come up while it serves on others: what is wrong there (a
-//! program, a file, a mount that is missing) nobody tells. For a while nothing more of it is placed
-//! there, and what dies there again and again is made elsewhere. A release that comes up nowhere is
-//! none of this (`progress.rs`), nor is one that is being rolled out.
+//! program, a file, a mount that is missing) nobody tells. For a while nothing more of the
+//! deployment is placed there, of whatever release, and what dies there again and again is made
+//! elsewhere. A release that comes up nowhere is none of this (`progress.rs`).
 
 use std::collections::BTreeMap;
 
-use atoll_model::deployment::{InstancePhase, Misfits};
-use atoll_model::{Object, Reason, Release, Span, Timestamp};
+use atoll_model::deployment::InstancePhase;
+use atoll_model::{Reason, Span, Timestamp};
 
 use super::Subject;
 use super::draft::Draft;
@@ -23,17 +23,14 @@ const HOLDS: Span = Span::seconds(3_600);
 /// Which hosts these are, what is said of them, and when that is looked at again.
 #[derive(Default)]
 pub(super) struct Look {
-    pub misfits: Option<Misfits>,
+    pub hosts: BTreeMap<String, Timestamp>,
     pub reason: Option<Reason>,
     pub again_at: Option<Timestamp>,
 }
 
 pub(super) fn look(subject: &Subject) -> Look {
-    if subject.progress.rollout.is_some() {
-        return Look::default();
-    }
-    let (now, release) = (subject.now, subject.target.name());
-    let mut hosts = known(subject).cloned().unwrap_or_default();
+    let now = subject.now;
+    let mut hosts = subject.object.status.misfits.clone();
     hosts.retain(|host, since| {
         *since + HOLDS > now && subject.world.host(host).is_some() && !serves_on(subject, host)
     });
@@ -56,22 +53,18 @@ pub(super) fn look(subject: &Subject) -> Look {
     };
     let named: Vec<&str> = hosts.keys().map(String::as_str).collect();
     let message = format!(
-        "{release} does not come up on {}, and serves on other hosts: nothing of it is placed \
-         there before {until}",
+        "it does not come up on {}, and serves on other hosts: nothing of it is placed there \
+         before {until}, unless there is no other",
         named.join(", ")
     );
-    let hint = "see what is missing there; a newer release is tried there at once";
-    Look {
-        reason: Some(Reason::new("misfit", message).hint(hint)),
-        misfits: Some(Misfits { release: release.to_owned(), hosts }),
-        again_at: sooner(again_at, Some(until)),
-    }
+    let reason = Reason::new("misfit", message).hint("see what is missing there");
+    Look { reason: Some(reason), hosts, again_at: sooner(again_at, Some(until)) }
 }
 
 /// The instances that do not come up on hosts of which that is known.
 pub(super) fn unfit<'a, 'x>(subject: &'x Subject<'a>) -> impl Iterator<Item = &'x Member<'a>> {
-    let hosts = known(subject).filter(|_| subject.progress.rollout.is_none());
-    let there = move |m: &&Member| hosts.is_some_and(|h| h.contains_key(&m.object.spec.host));
+    let hosts = &subject.object.status.misfits;
+    let there = |member: &&Member| hosts.contains_key(&member.object.spec.host);
     subject.fleet.0.iter().filter(there).filter(|member| is_unfit(subject, member))
 }
 
@@ -79,13 +72,14 @@ pub(super) fn unfit<'a, 'x>(subject: &'x Subject<'a>) -> impl Iterator<Item = &'
 /// as all that a plan creates is placed together. One that was to make it more even is not made
 /// again (`spread.rs`).
 pub(super) fn replace<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bool {
-    let release: &Object<Release> = subject.target.release;
     if subject.object.status.uneven.as_ref().is_some_and(|uneven| uneven.moving.is_some()) {
         return false;
     }
-    let fits = |member: &&Member<'a>| draft.fits(release, &Next::instead_of(subject, member));
+    let fits = |member: &&Member<'a>| {
+        draft.fits(heal::release_of(subject, member), &Next::instead_of(subject, member))
+    };
     let Some(member) = unfit(subject).find(fits) else { return false };
-    if !heal::make_room(subject, draft, (member, release)) {
+    if !heal::make_room(subject, draft, member) {
         return false;
     }
     let host = &member.object.spec.host;
@@ -93,32 +87,24 @@ pub(super) fn replace<'a>(subject: &'a Subject<'a>, draft: &mut Draft<'a>) -> bo
     draft.stop(member)
 }
 
-/// The hosts that are known of the release it is to run.
-fn known<'a>(subject: &Subject<'a>) -> Option<&'a BTreeMap<String, Timestamp>> {
-    let misfits = subject.object.status.misfits.as_ref()?;
-    (misfits.release == subject.target.name()).then_some(&misfits.hosts)
-}
-
 /// Whether an instance dies again and again where it is, and its host is to blame: its release
-/// serves and has proved itself on another, and on this one not at all.
+/// serves and has proved itself on another, and on this one nothing of the deployment does.
 fn is_unfit(subject: &Subject, member: &Member) -> bool {
-    let (release, host) = (subject.target.name(), &member.object.spec.host);
+    let host = &member.object.spec.host;
     let proven = |other: &Member| {
         let at = other.proven_at(subject.rules.healthy_for);
-        other.is_on(release) && at.is_some_and(|at| at <= subject.now)
+        other.is_on(&member.seat.release) && at.is_some_and(|at| at <= subject.now)
     };
     member.object.status.phase == InstancePhase::CrashLoop
         && member.stays()
-        && member.is_on(release)
         && member.broken()
         && subject.application.spec.run.volumes.is_empty()
         && subject.fleet.0.iter().any(|other| other.object.spec.host != *host && proven(other))
         && !serves_on(subject, host)
 }
 
-/// Whether its release serves on a host.
+/// Whether anything of the deployment serves on a host.
 fn serves_on(subject: &Subject, host: &str) -> bool {
-    let release = subject.target.name();
     let mut fleet = subject.fleet.0.iter();
-    fleet.any(|member| member.ready && member.is_on(release) && member.object.spec.host == host)
+    fleet.any(|member| member.ready && member.object.spec.host == host)
 }

@@ -282,6 +282,9 @@ pub(super) fn look(subject: &Subject, draft: &Draft, settled: bool) -> Look {
     let uneven = Uneven { since, moving: None, failed };
     let due = due(&uneven);
     let (what, again_at) = match waits(subject) {
+        _ if !lean.has_room && !subject.object.status.misfits.is_empty() => {
+            ("no host there that it comes up on has room for one more".to_owned(), now + LASTS)
+        }
         _ if !lean.has_room => ("no host there has room for one more".to_owned(), now + LASTS),
         _ if due > now => (format!("one is moved at {due}"), due),
         Some(waits) => (format!("one is moved {waits}"), now + LASTS),

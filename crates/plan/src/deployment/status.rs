@@ -44,7 +44,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
         rollout: progress.rollout.clone(),
         uneven: None,
         port_tries: draft.port_tries.or(stored.port_tries),
-        misfits: None,
+        misfits: stored.misfits.clone(),
         reasons: Vec::new(),
     };
     if progress.complete {
@@ -85,7 +85,7 @@ pub(super) fn status(subject: &Subject, draft: &Draft) -> (DeploymentStatus, Opt
     status.uneven = look.uneven;
     let unfit = misfit::look(subject);
     status.reasons.extend(unfit.reason);
-    status.misfits = unfit.misfits;
+    status.misfits = unfit.hosts;
     let again_at = sooner(progress.again_at, sooner(draft.again_at, look.again_at));
     let again_at = sooner(again_at, unfit.again_at);
     (status, sooner(again_at, rest.again_at))

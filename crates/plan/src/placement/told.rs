@@ -35,7 +35,7 @@ pub fn unplaceable(world: &Snapshot, need: &Need, count: u32) -> Reason {
                 let budget = need.dear.map(|dear| dear.budget.as_str()).unwrap_or_default();
                 format!("{n} {is} dearer than budget/{budget} leaves it")
             }
-            Exclusion::Misfit => format!("on {n} its release does not come up"),
+            Exclusion::Misfit => format!("on {n} it does not come up"),
             Exclusion::Unknown => format!("{n} {is} not heard from"),
             Exclusion::Draining => format!("{n} {is} draining"),
             Exclusion::Cordoned => format!("{n} {is} cordoned"),
