@@ -31,8 +31,13 @@ pub(super) struct Look {
 pub(super) fn look(subject: &Subject) -> Look {
     let now = subject.now;
     let mut hosts = subject.object.status.misfits.clone();
+    let dies = |host: &String| {
+        let mut fleet = subject.fleet.0.iter();
+        fleet.any(|member| member.object.spec.host == *host && is_unfit(subject, member))
+    };
     hosts.retain(|host, since| {
-        *since + HOLDS > now && subject.world.host(host).is_some() && !serves_on(subject, host)
+        let holds = *since + HOLDS > now || dies(host);
+        holds && subject.world.host(host).is_some() && !serves_on(subject, host)
     });
     let mut again_at = None;
     for member in subject.fleet.0.iter().filter(|member| is_unfit(subject, member)) {
@@ -48,17 +53,20 @@ pub(super) fn look(subject: &Subject) -> Look {
             false => again_at = sooner(again_at, Some(due)),
         }
     }
-    let Some(until) = hosts.values().min().map(|since| *since + HOLDS) else {
+    if hosts.is_empty() {
         return Look { again_at, ..Look::default() };
-    };
+    }
+    // What still dies there needs no other try.
+    let until = hosts.values().map(|since| *since + HOLDS).filter(|until| *until > now).min();
+    let before = until.map(|until| format!(" before {until}")).unwrap_or_default();
     let named: Vec<&str> = hosts.keys().map(String::as_str).collect();
     let message = format!(
-        "it does not come up on {}, and serves on other hosts: nothing of it is placed there \
-         before {until}, unless there is no other",
+        "it does not come up on {}, and serves on other hosts: nothing of it is placed \
+         there{before}, unless there is no other",
         named.join(", ")
     );
     let reason = Reason::new("misfit", message).hint("see what is missing there");
-    Look { reason: Some(reason), hosts, again_at: sooner(again_at, Some(until)) }
+    Look { reason: Some(reason), hosts, again_at: sooner(again_at, until) }
 }
 
 /// The instances that do not come up on hosts of which that is known.
