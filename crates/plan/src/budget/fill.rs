@@ -122,13 +122,14 @@ pub(crate) fn need<'a>(world: &'a Snapshot, deployment: &str, each: Resources) -
     let (application, environment) = parts(deployment);
     let application = world.get::<Application>(application)?;
     let place = world.get::<Environment>(environment)?;
+    let there = world.get::<Deployment>(deployment);
     Some(Need {
         resources: each,
         ports: &run(world, deployment)?.ports,
         hosts: &place.spec.hosts,
         to: None,
         dear: None,
-        misfits: None,
+        misfits: there.map(|there| &there.status.misfits),
         spread: &application.spec.spread,
         runtime: place.spec.runtime,
     })
