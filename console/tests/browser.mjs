@@ -158,6 +158,23 @@ await test("anything is found by its name", async () => {
   await heading("shop.prod");
 });
 
+await test("Enter goes to what was typed last, however fast", async () => {
+  await page.goto("/hosts");
+  await page.locator("main h1").waitFor();
+  await page.keyboard.press("Control+k");
+  // In one task of the page, so that nothing is drawn between the letters and the Enter.
+  await dialog()
+    .getByRole("combobox")
+    .evaluate(async (field) => {
+      const { set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value");
+      set.call(field, "shop.prod");
+      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+      await Promise.resolve();
+      field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
+    });
+  await heading("shop.prod");
+});
+
 await test("an edit shows what it would do before it is done", async () => {
   await setInstances(5);
   await see("Can be done");

@@ -32,8 +32,11 @@ export function Finder({ onClose }: { onClose: () => void }) {
       setAt(Math.max(0, Math.min(hits.length - 1, next)));
       document.getElementById(`${list}-${next}`)?.scrollIntoView({ block: "nearest" });
     }
-    const hit = hits[now];
-    if (event.key === "Enter" && hit) go(hit.plural, hit.name);
+    if (event.key === "Enter") {
+      // What is shown may still be what was found for fewer letters.
+      const hit = asked === query ? hits[now] : candidates(tables, query, 1)[0];
+      if (hit) go(hit.plural, hit.name);
+    }
   };
 
   return (
