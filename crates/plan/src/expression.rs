@@ -112,8 +112,11 @@ impl Expression {
     }
 
     /// Why some part of it can never be told, whatever there is.
-    pub fn fails(&self) -> Option<&'static str> {
-        self.root.fails()
+    pub fn fails(&self) -> Option<String> {
+        self.root.fails(&|part| match evaluate::evaluate(part, &Nothing, &mut { MOST_STEPS }) {
+            Err(Failure::Wrong(why)) => Some(why),
+            Ok(_) | Err(Failure::TooMuch) => None,
+        })
     }
 
     /// Whether it names the name at an index of `names`.
@@ -126,6 +129,15 @@ impl Expression {
 pub trait Facts {
     /// The value of a name, by its index.
     fn fact(&self, index: usize) -> &serde_json::Value;
+}
+
+/// The facts of what names none.
+struct Nothing;
+
+impl Facts for Nothing {
+    fn fact(&self, _: usize) -> &serde_json::Value {
+        &serde_json::Value::Null
+    }
 }
 
 /// A text in which `{{ expression }}` is filled in.

@@ -46,7 +46,9 @@ pub(crate) fn problems(policy: &Policy) -> Vec<Problem> {
         if !condition.is_condition(&|fact, path| may_be_true(policy, fact, path)) {
             problems.push(problem(path, "is never true or false".to_owned()));
         }
-        problems.extend(condition.fails().map(|why| problem(path, why.to_owned())));
+        problems.extend(
+            condition.fails().map(|why| problem(path, format!("can never be told: {why}"))),
+        );
         let odd = NUMBERS.iter().filter_map(|(fact, but)| {
             let at = NAMES.iter().position(|name| name == fact)?;
             let field = condition.no_number_beside(at, but)?;
@@ -398,6 +400,12 @@ mod tests {
         assert!(told("5 > 'a' || values.cpu > 1.0").contains("compares what is written out"));
         assert!(told("-1 == true").contains("compares what is written out"));
         assert!(told("1/0 > 1").contains("divides by nothing"));
+        assert!(told("1 + 'a' > 2").contains("can never be told: "));
+        assert!(told("size(5) > 1 || values.cpu > 0.5").contains("size of"));
+        assert!(told("values.cpu > double(int('abc'))").contains("\"abc\" is no whole number"));
+        assert!(told("[1, 2][5] == 1").contains("can never be told: "));
+        assert!(told("seconds.phase > 1 && duration('x') > duration('1m')").contains("told: "));
+        assert_eq!(told("[1, 2].exists(x, x + 1 > peers.ready) && size('ab') == 2"), "");
         let then = |that: &str| {
             let mut policy = policy("values.cpu > 0.9");
             policy.expect.that = that.to_owned();

@@ -63,6 +63,11 @@ pub(super) fn binary<'a>(operator: Operator, a: &Value<'a>, b: &Value<'a>) -> Ou
         Operator::Add => add(a, b).unwrap_or_else(|| no("+")),
         Operator::Subtract => arithmetic(a, b, i64::checked_sub, |a, b| a - b, "-"),
         Operator::Multiply => arithmetic(a, b, i64::checked_mul, |a, b| a * b, "*"),
+        Operator::Divide | Operator::Remainder
+            if matches!((a, b), (Value::Int(_), Value::Int(0))) =>
+        {
+            wrong("divides by nothing".to_owned())
+        }
         Operator::Divide => arithmetic(a, b, i64::checked_div, |a, b| a / b, "/"),
         Operator::Remainder => match (a, b) {
             (Value::Int(a), Value::Int(b)) => {

@@ -216,22 +216,28 @@ impl Node {
         all
     }
 
-    /// Why some part of it can never be told, whatever there is.
-    pub(super) fn fails(&self) -> Option<&'static str> {
-        let own = match self {
-            Node::Binary(Operator::Divide | Operator::Remainder, a, b)
-                if matches!((a.as_ref(), b.as_ref()), (Node::Int(_), Node::Int(0))) =>
-            {
-                Some("divides by nothing")
+    /// Why some part of it can never be told, whatever there is: the least such part says it.
+    /// `told` says why a part that is wholly written out has no value.
+    pub(super) fn fails(&self, told: &dyn Fn(&Node) -> Option<String>) -> Option<String> {
+        let below = self.parts().into_iter().find_map(|part| part.fails(told));
+        below.or_else(|| match self {
+            Node::Binary(operator, a, b) if operator.compares() && a.is_apart_from(b) => {
+                Some("compares what is written out with what it never is".to_owned())
             }
-            Node::Binary(operator, a, b) if operator.compares() => {
-                let both = a.literal().zip(b.literal());
-                let apart = both.is_some_and(|(a, b)| a != b);
-                apart.then_some("compares what is written out with what it never is")
-            }
-            _ => None,
-        };
-        own.or_else(|| self.parts().into_iter().find_map(Node::fails))
+            _ => self.is_written_out().then(|| told(self)).flatten(),
+        })
+    }
+
+    fn is_apart_from(&self, other: &Node) -> bool {
+        self.literal().zip(other.literal()).is_some_and(|(a, b)| a != b)
+    }
+
+    /// Whether it is the same whatever there is.
+    fn is_written_out(&self) -> bool {
+        match self {
+            Node::Fact(_) | Node::Variable(_) => false,
+            _ => self.parts().into_iter().all(Node::is_written_out),
+        }
     }
 
     /// Whether it can be true, as far as its form tells, and what is known of fields: whether one
