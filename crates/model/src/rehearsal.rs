@@ -451,6 +451,9 @@ mod tests {
   faults:
     - {{ fault: load, at: 1h, times: 1e18 }}
     - {{ fault: loss, at: 1h, of: zone/a, for: 0s }}
+    - {{ fault: slow, at: 1h, by: 0s }}
+  changes:
+    - {{ change: edit, at: 1h, of: deploymnt/shop.prod, patch: {{}} }}
   checks:
     - {{ check: cost, atMost: -1 }}
 "
@@ -460,6 +463,8 @@ mod tests {
             "capacity: is not more than zero and at most 1e12",
             "faults[0].times: is not between 0 and 1e12",
             "faults[1].for: is no time at all",
+            "faults[2].by: is no time at all",
+            "changes[0].of: \"deploymnt/shop.prod\": there is no kind \"deploymnt\"; did you mean",
             "checks[0].atMost: is not between 0 and 1e12",
         ] {
             assert!(told.contains(part), "{part}: {told}");

@@ -257,6 +257,7 @@ impl Fault {
             Fault::Load { times, .. } => {
                 invalid.add_if(!is_amount(*times), "times", NO_AMOUNT);
             }
+            Fault::Slow { by, .. } => invalid.add_if(by.0 == 0, "by", "is no time at all"),
             _ => {}
         }
         invalid.into_result()
@@ -297,8 +298,11 @@ impl Change {
             }
             Change::Edit { of, .. } => {
                 let kind = of.split_once('/').map(|(kind, _)| kind.parse::<crate::Kind>());
-                let known = matches!(kind, Some(Ok(_)));
-                invalid.add_if(!known, "of", format!("{of:?} is not KIND/NAME"));
+                let wrong = match kind {
+                    None => Some(format!("{of:?} is not KIND/NAME")),
+                    Some(kind) => kind.err().map(|unknown| format!("{of:?}: {unknown}")),
+                };
+                wrong.into_iter().for_each(|wrong| invalid.add("of", wrong));
             }
             _ => {}
         }
