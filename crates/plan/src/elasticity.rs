@@ -446,6 +446,14 @@ pub(crate) fn kept(world: &Snapshot, deployment: &str) -> Option<u32> {
     autoscaler.keeps().map(|desired| desired.clamp(min, max))
 }
 
+/// The most an acting autoscaler may keep a deployment at, as far as budgets let it; none where
+/// none acts.
+pub(crate) fn most(world: &Snapshot, deployment: &str) -> Option<u32> {
+    let subject = Subject::of(world, deployment).filter(|s| s.mode() == ScalingMode::Act)?;
+    let (status, (_, max)) = (&subject.object.status, subject.bounds());
+    Some(if status.desired.is_some() { max.min(status.max) } else { max })
+}
+
 /// Whether the number of a deployment follows its autoscaler.
 pub(crate) fn acts(world: &Snapshot, deployment: &str) -> bool {
     Subject::of(world, deployment).is_some_and(|subject| subject.mode() == ScalingMode::Act)

@@ -9,8 +9,8 @@ use atoll_model::cmdb::{Amount, HostPhase};
 use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object};
 
-use crate::Context;
 use crate::budget::scope::{Meant, parts};
+use crate::{Context, elasticity};
 
 /// What is to find room on the hosts of a pool, and what one of them has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,14 +42,12 @@ pub(super) fn of(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> Opti
         return Some(Advice { count, because, ..Advice::default() });
     };
     let one = Sum { cpu: host.cpu.0, memory: host.memory.0 };
-    let closed = closed(cx, status);
-    let takes = hosts_for(demand, one, autoscale).saturating_add(closed);
+    let doors = Doors::of(cx, status);
+    let takes = hosts_for(demand, one, autoscale);
+    let empty = doors.empty_besides(takes);
+    let takes = takes.saturating_add(doors.busy).saturating_add(empty);
     let count = bounds(takes);
-    let besides = match closed {
-        0 => String::new(),
-        1 => "; 1 more is closed and not empty yet".to_owned(),
-        more => format!("; {more} more are closed and not empty yet"),
-    };
+    let besides = besides(doors.busy, "and not empty yet") + &besides(empty, "and empty");
     let because = format!(
         "{} {} cpu and {} here; a host has {} and {}, of which {}% stay free{besides}",
         wanting(instances),
@@ -113,20 +111,51 @@ fn usual_host(cx: &Context, status: &PoolStatus) -> Option<Amount> {
     })
 }
 
-/// Hosts of it that somebody else has closed, a person or a migration, and on which something still
-/// runs: what is to run finds no room on them. Once they are empty they are the first to go.
-fn closed(cx: &Context, status: &PoolStatus) -> u32 {
-    let ours = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready && !m.closed);
-    let hosts = ours.filter_map(|(key, _)| cx.world.get::<Host>(key));
-    let closed = hosts.filter(|host| {
-        let heard = host.status.phase != HostPhase::Unknown;
-        // One that is only made less full keeps most of what it has.
-        let balanced = !host.spec.cordon
-            && !host.spec.drain
-            && crate::migration::closing(cx.world, host.name()).is_some_and(|m| m.spec.balance);
-        heard && !balanced && !host.is_open() && cx.world.instances_on(host.name()).next().is_some()
-    });
-    closed.count() as u32
+fn besides(count: u32, how: &str) -> String {
+    match count {
+        0 => String::new(),
+        1 => format!("; 1 more is closed {how}"),
+        more => format!("; {more} more are closed {how}"),
+    }
+}
+
+/// Which of its hosts there is room on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doors {
+    open: u32,
+    /// Those somebody else has closed, a person or a migration, and on which something still runs:
+    /// what is to run finds no room on them. Once they are empty they are the first to go.
+    busy: u32,
+    /// Those somebody else has closed, and which are empty.
+    empty: u32,
+}
+
+impl Doors {
+    fn of(cx: &Context, status: &PoolStatus) -> Doors {
+        let mut doors = Doors::default();
+        let ready = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready);
+        let ours = ready.filter(|(_, machine)| !machine.closed);
+        for host in ours.filter_map(|(key, _)| cx.world.get::<Host>(key)) {
+            // One that is only made less full keeps most of what it has.
+            let balanced = !host.spec.cordon
+                && !host.spec.drain
+                && crate::migration::closing(cx.world, host.name()).is_some_and(|m| m.spec.balance);
+            let is_empty = cx.world.instances_on(host.name()).next().is_none();
+            match host.status.phase {
+                HostPhase::Unknown => {}
+                _ if balanced || host.is_open() => doors.open += 1,
+                _ if is_empty => doors.empty += 1,
+                _ => doors.busy += 1,
+            }
+        }
+        doors
+    }
+
+    /// Those that are empty and closed, while open ones are lacking: they take the place of none,
+    /// and go once others are there.
+    fn empty_besides(&self, wanted: u32) -> u32 {
+        if self.open < wanted { self.empty } else { 0 }
+    }
 }
 
 /// What deployments that may use these hosts want, less what of it others have or will make room
@@ -140,7 +169,9 @@ fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize
         }
         let Some(meant) = Meant::of(cx.world, deployment.name()) else { continue };
         let needed = cx.world.get::<Capacity>(deployment.name()).map_or(0, |c| c.status.needed);
-        let needed = needed.max(crate::peak::room(cx.world, deployment.name()));
+        // Nobody starts more than the autoscaler may.
+        let most = elasticity::most(cx.world, deployment.name()).unwrap_or(u32::MAX);
+        let needed = needed.min(most).max(crate::peak::room(cx.world, deployment.name()));
         let (mut own, mut all) = (0, 0);
         let sharing = others.iter().filter(|other| is_for(other, place));
         let mut theirs: Vec<(&Object<Pool>, u32)> = sharing.map(|other| (*other, 0)).collect();
