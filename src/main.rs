@@ -42,9 +42,9 @@ fn main() -> ExitCode {
         cli.command,
         Command::Up(_) | Command::Server(_) | Command::Agent(_) | Command::Demo(_)
     );
-    if matches!(cli.command, Command::Up(_) | Command::Server(_)) {
-        // They may be asked to play a large fleet.
-        atoll_memory::keep_huge_pages();
+    if serves {
+        // They rest most of the time.
+        atoll_memory::small_pages();
     }
     let mut builder = match serves {
         true => tokio::runtime::Builder::new_multi_thread(),

@@ -55,7 +55,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // As a server does.
-    atoll_memory::keep_huge_pages();
+    atoll_memory::small_pages();
     // One thread for all hosts: the server is to have the rest of the machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let rows = runtime.block_on(measure(&args));

@@ -45,6 +45,7 @@ fn once() -> anyhow::Result<(f64, f64)> {
     std::fs::write("/proc/self/clear_refs", "5").context("counting memory anew")?;
     let began = clock::now();
     let stop = Arc::new(move || began.elapsed() > LONGEST);
+    let _huge = atoll_memory::huge_pages();
     let report = run(&sample::large(HOSTS), &Today::default(), &(stop as _))
         .map_err(|why| anyhow::anyhow!("the rehearsal ended: {why:?}"))?;
     let seconds = began.elapsed().as_secs_f64();

@@ -102,7 +102,9 @@ fn what_runs_outlives_server_agent_and_shim() {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let parent =
         stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("a parent");
-    kill_hard(parent.parse().expect("a pid"));
+    let parent = parent.parse().expect("a pid");
+    assert_eq!([parent, pid].map(may_have_huge_pages), [false, true], "its memory is its own");
+    kill_hard(parent);
     assert!(alive(pid), "an instance outlives its shim");
     // Adopted anew, it is still restarted when it dies.
     kill_hard(pid);
@@ -119,4 +121,10 @@ fn what_runs_outlives_server_agent_and_shim() {
     eventually("two of three have stopped", || {
         (pids.iter().filter(|pid| alive(**pid)).count() == 1).then_some(())
     });
+}
+
+fn may_have_huge_pages(pid: i64) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+    line.expect("a kernel that tells").trim() == "1"
 }

@@ -13,7 +13,7 @@ fn resident() -> f64 {
 
 #[test]
 fn freed_memory_is_given_back() {
-    atoll_memory::keep_huge_pages();
+    atoll_memory::small_pages();
     let before = resident();
     let work = || {
         // Small pieces, of which the last one freed is not the last one taken.

@@ -143,6 +143,8 @@ fn become_instance(groups: &[File], identity: &Identity, terminal: bool) -> io::
         setgid(group)?;
         setuid(user)?;
     }
+    // What is the agent's own is not the instance's; where there are no huge pages, it is nothing.
+    let _ = nix::sys::prctl::set_thp_disable(false);
     nix::sys::prctl::set_no_new_privs()?;
     Ok(())
 }

@@ -147,7 +147,7 @@ async fn rehearse(app: &App, scenario: Scenario) -> Answer<Json<RehearsalReport>
         gone.load(Ordering::Relaxed) || of.clock.elapsed().saturating_sub(began) > LONGEST
     });
     let played = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let (_turn, _huge) = (turn, atoll_memory::huge_pages());
         run(&scenario, &today, &stop)
     });
     let mut report = played.await.map_err(ApiError::internal)?.map_err(refused)?;
