@@ -32,7 +32,9 @@ const BUDGET: &str = "budget";
 /// refuses has left for the month, or take more than its ceiling.
 pub(super) fn cost(case: &Case) -> Opinion {
     let (world, mut opinion) = (case.cx.world, Opinion::default());
-    if world.count(Kind::Price) == 0 && world.count(Kind::Budget) == 0 {
+    let mut puts = case.puts();
+    let brings = puts.any(|any| matches!(any, Any::Price(_) | Any::Budget(_)));
+    if !brings && world.count(Kind::Price) == 0 && world.count(Kind::Budget) == 0 {
         return opinion;
     }
     opinion.objections.extend(of_peaks(case));
@@ -42,9 +44,10 @@ pub(super) fn cost(case: &Case) -> Opinion {
         }
         return opinion;
     }
-    opinion.notes.extend(of_pools(case));
-    opinion.notes.extend(price::ended(case));
     let after = case.after();
+    let priced = priced(world, &after).clone();
+    opinion.notes.extend(of_pools(case, &priced));
+    opinion.notes.extend(price::ended(case));
     let mut names = changed(case, &after);
     // What is emptied because a zone fails is healing, as a drain is.
     let (after, moved) = match case.by_planner() {
@@ -66,12 +69,18 @@ pub(super) fn cost(case: &Case) -> Opinion {
     let beside = limits.flat_map(|budget| scope::deployments(&after, &budget.spec));
     let all = names.iter().cloned().chain(beside).collect();
     let (before, after) = (fill::filled(world, &all), fill::filled(&after, &all));
-    let change = Change { case, before, after, names, moves };
+    let change = Change { case, priced, before, after, names, moves };
     change.tell(&budgets, &mut opinion);
     for budget in budgets.iter().filter_map(|name| change.after.get::<Budget>(name)) {
         change.judge(budget, &mut opinion);
     }
     opinion
+}
+
+/// The world with the prices a change is told by: those there are, as a change of prices is no
+/// change of what they are of; where there are none, those it brings.
+fn priced<'a>(before: &'a Snapshot, after: &'a Snapshot) -> &'a Snapshot {
+    if before.count(Kind::Price) == 0 { after } else { before }
 }
 
 /// What budgets would say to a migration, were a person to make it: what they would hold it for,
@@ -125,6 +134,7 @@ fn changed(case: &Case, after: &Snapshot) -> BTreeSet<String> {
 /// A change by a person, with what is to come before and after it on the hosts it would be on.
 struct Change<'a> {
     case: &'a Case<'a>,
+    priced: Snapshot,
     before: Snapshot,
     after: Snapshot,
     names: BTreeSet<String>,
@@ -135,14 +145,13 @@ struct Change<'a> {
 impl Change<'_> {
     /// Notes what it costs, and what is not known of that.
     fn tell(&self, budgets: &BTreeSet<String>, opinion: &mut Opinion) {
-        let (before, now) = (self.case.cx.world, self.case.cx.now);
+        let now = self.case.cx.now;
         let limits = budgets.iter().filter_map(|name| self.after.get::<Budget>(name));
         let limits = limits.filter_map(|budget| budget.spec.month.as_ref());
-        let mut currencies = book::currencies(before, now);
+        let mut currencies = book::currencies(&self.priced, now);
         currencies.extend(limits.map(|limit| limit.currency.as_str()));
         for currency in currencies {
-            // The price book as it is: a change of prices is no change of what they are of.
-            let book = Book::of(before, currency, now);
+            let book = Book::of(&self.priced, currency, now);
             let sum = |world: &Snapshot| -> Money {
                 let all = self.names.iter();
                 all.filter_map(|name| Meant::of(world, name)?.cost(world, &book, name).ok()).sum()
@@ -162,9 +171,9 @@ impl Change<'_> {
     /// That instances may be on hosts nobody knows the price of, and are not counted there.
     fn not_counted(&self) -> Option<Reason> {
         let (world, now) = (&self.after, self.case.cx.now);
-        let books: Vec<Book> = book::currencies(self.case.cx.world, now)
+        let books: Vec<Book> = book::currencies(&self.priced, now)
             .into_iter()
-            .map(|currency| Book::of(self.case.cx.world, currency, now))
+            .map(|currency| Book::of(&self.priced, currency, now))
             .collect();
         let is_to_be =
             |name: &&String| Meant::of(world, name).is_some_and(|meant| meant.instances > 0);
@@ -227,7 +236,7 @@ impl Change<'_> {
     /// What is wrong with the month, if it costs more than before and that is too much.
     fn month(&self, budget: &Object<Budget>) -> Option<String> {
         let (limit, cx) = (budget.spec.month.as_ref()?, self.case.cx);
-        let book = Book::of(cx.world, &limit.currency, cx.now);
+        let book = Book::of(&self.priced, &limit.currency, cx.now);
         let was = scope::meant_rate(&self.before, &book, &budget.spec);
         let is = scope::meant_rate(&self.after, &book, &budget.spec);
         if is <= was || is <= allowed_rate(budget, cx.now) {
@@ -305,7 +314,7 @@ fn not_known(name: &str, missing: &[&str], currency: &str) -> Reason {
 }
 
 /// What more or fewer hosts of pools cost.
-fn of_pools(case: &Case) -> Vec<Reason> {
+fn of_pools(case: &Case, priced: &Snapshot) -> Vec<Reason> {
     let (world, mut notes) = (case.cx.world, Vec::new());
     for any in case.puts() {
         let Any::Pool(new) = any else { continue };
@@ -322,8 +331,8 @@ fn of_pools(case: &Case) -> Vec<Reason> {
         }
         let mut unknown = None;
         let before = notes.len();
-        for currency in book::currencies(world, case.cx.now) {
-            let book = Book::of(world, currency, case.cx.now);
+        for currency in book::currencies(priced, case.cx.now) {
+            let book = Book::of(priced, currency, case.cx.now);
             match price_of_host(world, &book, new) {
                 Ok(each) => {
                     notes.extend(note(currency, each.times(was.into()), each.times(is.into())));
@@ -412,4 +421,59 @@ fn of_instances(case: &Case) -> Vec<Reason> {
         notes.extend(note(currency, was, was + cost(&made) - cost(&gone)));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_model::{Cpu, Memory, Span};
+    use serde_json::json;
+
+    use super::*;
+    use crate::sim::Sim;
+
+    #[test]
+    fn what_comes_with_its_first_prices_is_told_and_judged_by_these() {
+        let mut sim = Sim::new(1);
+        let capacity =
+            atoll_model::cmdb::Amount { cpu: Cpu(4_000), memory: Memory(8 << 30), instances: 0 };
+        sim.join("h0", &[], capacity);
+        sim.advance(Span::seconds(60));
+        let opinion = |limit: &str| {
+            let objects = [
+                ("Environment", "prod", json!({})),
+                (
+                    "Price",
+                    "p",
+                    json!({ "from": "2020-01-01T00:00:00Z", "currency": "EUR",
+                    "cpuHour": "1", "memoryGiBHour": "0" }),
+                ),
+                (
+                    "Budget",
+                    "b",
+                    json!({ "application": "shop", "exceed": "refuse",
+                    "month": { "limit": limit, "currency": "EUR" } }),
+                ),
+                (
+                    "Application",
+                    "shop",
+                    json!({ "environments": ["prod"],
+                    "run": { "command": ["x"], "resources": { "cpu": "500m", "memory": "1Gi" } },
+                    "scaling": { "min": 2, "max": 2 } }),
+                ),
+            ];
+            let objects = objects.into_iter().map(|(kind, name, spec)| {
+                let any = json!({ "apiVersion": "atoll/v1", "kind": kind,
+                    "metadata": { "name": name }, "spec": spec });
+                Any::from_value(any).unwrap()
+            });
+            let cx = sim.context();
+            let plan = crate::edit::apply(&cx, objects.collect()).unwrap();
+            cost(&Case { cx: &cx, actor: &Actor::new("", Level::Admin), plan: &plan })
+        };
+        let fine = opinion("9000");
+        assert!(fine.objections.is_empty(), "{:?}", fine.objections);
+        let told = fine.notes.iter().find(|note| note.code == COST).unwrap();
+        assert!(told.message.starts_with("0.0000 -> 1.0000 EUR an hour"), "{}", told.message);
+        assert!(opinion("1").objections[0].message.contains("budget/b would be broken"));
+    }
 }
