@@ -137,7 +137,7 @@ pub fn made(
     let points = history.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
     let known: BTreeMap<Timestamp, f64> = points.iter().copied().collect();
     let Some(first) = known.keys().next().copied() else {
-        let method = "none: nothing was measured yet".to_owned();
+        let method = "none: there is no past of it yet".to_owned();
         return ForecastStatus { at, method, ..ForecastStatus::default() };
     };
     let times = std::iter::successors(Some(first), |time| Some(*time + STEP));
