@@ -9371,7 +9371,7 @@ export interface components {
             cancelled?: boolean;
             /**
              * @description A filter of hosts, as `atoll find` takes it: they are emptied. Which they are is fixed when
-             *     it begins.
+             *     it begins, but for those that join while it is not over.
              */
             off?: string;
             /**

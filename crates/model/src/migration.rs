@@ -23,7 +23,7 @@ pub const NO_ROOM: &str = "no-room";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Migration {
     /// A filter of hosts, as `atoll find` takes it: they are emptied. Which they are is fixed when
-    /// it begins.
+    /// it begins, but for those that join while it is not over.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub off: String,
     /// Instead of `off`: from hosts that are fuller than the average, as much as that takes.

@@ -141,13 +141,18 @@ fn phase(cx: &Context, host: &Object<Host>) -> HostPhase {
             None => HostPhase::Drained,
         }
     } else if host.spec.cordon
-        || migration::closing(cx.world, host.name()).is_some()
+        || closed_by(cx, host).is_some()
         || pool::reserving(cx.world, host.name()).is_some()
     {
         HostPhase::Cordoned
     } else {
         HostPhase::Ready
     }
+}
+
+/// The migration that keeps new instances off a host, from the moment it joins.
+fn closed_by<'a>(cx: &Context<'a>, host: &Object<Host>) -> Option<&'a Arc<Object<Migration>>> {
+    migration::closing(cx.world, host.name()).or_else(|| migration::joining(cx, host))
 }
 
 fn ready_to_go(cx: &Context, host: &Object<Host>, phase: HostPhase) -> bool {
@@ -277,7 +282,7 @@ fn of_phase(cx: &Context, host: &Object<Host>) -> Vec<Reason> {
             vec![Reason::new("draining", format!("{why}; its instances move"))]
         }
         HostPhase::Cordoned => {
-            let by = migration::closing(cx.world, host.name());
+            let by = closed_by(cx, host);
             let told = |by: &Arc<Object<Migration>>| {
                 let message = format!("migration/{} keeps new instances off it", by.name());
                 Reason::new(MIGRATING, message).hint(until(by))

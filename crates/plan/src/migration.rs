@@ -10,12 +10,11 @@ use std::sync::Arc;
 use atoll_model::cmdb::HostPhase;
 use atoll_model::migration::{MigrationPhase, MigrationStatus, Move, Wave};
 use atoll_model::{
-    Any, Application, Deployment, Host, Instance, Intent, Kind, Migration, Object, Reason,
-    Selector, Snapshot, Span, Timestamp, Write,
+    Any, Application, Deployment, Host, Instance, Intent, Migration, Object, Reason, Selector,
+    Snapshot, Span, Timestamp, Write,
 };
 
-use crate::cmdb::filter::{Filter, Search};
-use crate::{Context, Plan, sooner};
+use crate::{Context, Plan, pool, sooner};
 
 mod after;
 mod arbitrate;
@@ -23,8 +22,10 @@ mod balance;
 pub mod forecast;
 mod obstacle;
 mod room;
+mod source;
 
 pub(crate) use after::all_moved;
+pub(crate) use source::{joining, shuts, shuts_others, sources};
 
 /// What was moved off is left alone for so long.
 const LATELY: Span = Span::seconds(86_400);
@@ -46,8 +47,19 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
         Some(Any::Migration(migration)) => return vec![migration.meta.name.clone()],
         Some(Any::Host(host)) => {
             let of = |m: &&Arc<Object<Migration>>| {
-                m.spec.closes(&m.status, host.name()) || m.status.has_no_room()
+                let known = m.spec.closes(&m.status, host.name());
+                known || m.status.has_no_room() || source::is_new(m, host)
             };
+            return world.all::<Migration>().filter(of).map(|m| m.meta.name.clone()).collect();
+        }
+        Some(Any::Facts(facts)) => {
+            let Some(host) = world.get::<Host>(&facts.spec.host) else { return Vec::new() };
+            let of = |m: &&Arc<Object<Migration>>| source::is_new(m, host);
+            return world.all::<Migration>().filter(of).map(|m| m.meta.name.clone()).collect();
+        }
+        // Which pools cannot make room any more is told.
+        Some(Any::Pool(_)) if pool::grows_changed(old, new) => {
+            let of = |m: &&Arc<Object<Migration>>| m.status.has_no_room();
             return world.all::<Migration>().filter(of).map(|m| m.meta.name.clone()).collect();
         }
         Some(Any::Deployment(deployment)) => deployment.name(),
@@ -176,6 +188,7 @@ impl Turn<'_> {
         if self.status.phase == MigrationPhase::Waiting && !spec.cancelled {
             self.begin();
         }
+        self.take_in();
         if over && self.left_to_take_back() == 0 {
             return;
         }
@@ -216,6 +229,19 @@ impl Turn<'_> {
             let meant = arbitrate::meant(self.cx.world, spec, &self.status.hosts);
             self.status.found = meant.len() as u32;
         }
+    }
+
+    /// Empties those hosts too that have joined since: what is moved off would go there else.
+    fn take_in(&mut self) {
+        if !source::empties(self.migration) {
+            return;
+        }
+        let world = self.cx.world;
+        let new = world.all::<Host>().filter(|it| source::takes_in(self.cx, self.migration, it));
+        let new: BTreeSet<String> = new.map(|host| host.name().to_owned()).collect();
+        // Mostly none is there, or what was placed in the moment before.
+        self.status.found += arbitrate::meant(world, &self.migration.spec, &new).len() as u32;
+        self.status.hosts.extend(new);
     }
 
     /// Looks how far the wave is: it ends when its instances are gone and all that lost some have
@@ -452,13 +478,4 @@ fn nothing(world: &Snapshot, spec: &Migration, hosts: &BTreeSet<String>) -> Stri
         false if hosts.is_empty() => format!("no host passes {}", spec.off),
         false => "nothing runs there that it would move".to_owned(),
     }
-}
-
-/// The hosts a migration's filter lets through.
-pub(crate) fn sources(cx: &Context, spec: &Migration) -> BTreeSet<String> {
-    let Ok(filter) = Filter::parse(&format!("kind = host and ({})", spec.off)) else {
-        return BTreeSet::new();
-    };
-    let found = Search::new(*cx).find(&filter).into_iter();
-    found.filter(|found| found.kind() == Kind::Host).map(|host| host.name().to_owned()).collect()
 }

@@ -30,7 +30,7 @@ pub(crate) use advice::{can_grow, is_for};
 pub(crate) use edited::{for_new_only, hosts_changed, not_to_be_said};
 use whose::lists;
 pub use whose::{awaits, key, labels, of_host};
-pub(crate) use whose::{emptying, gave_out, reserving, serves};
+pub(crate) use whose::{emptying, gave_out, next_host, reserving, serves};
 
 /// A machine the provider does not list is believed to be there for this long: lists lag behind.
 const LAG: Span = Span::seconds(30);
@@ -70,9 +70,9 @@ pub fn plan(cx: &Context, name: &str) -> Plan {
 pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<String> {
     match new.or(old) {
         Some(Any::Pool(pool)) => {
-            let grows = |any: Option<&Any>| matches!(any, Some(Any::Pool(p)) if can_grow(p));
             // What it cannot take any more is for others.
-            let more = (grows(old) != grows(new)).then(|| following(world)).into_iter().flatten();
+            let changed = grows_changed(old, new);
+            let more = changed.then(|| following(world)).into_iter().flatten();
             let others = more.filter(|other| *other != pool.meta.name);
             std::iter::once(pool.meta.name.clone()).chain(others).collect()
         }
@@ -83,9 +83,18 @@ pub fn touched(world: &Snapshot, old: Option<&Any>, new: Option<&Any>) -> Vec<St
             world.all::<Pool>().filter(of).map(|pool| pool.meta.name.clone()).collect()
         }
         Some(Any::Peak(_)) if !crate::peak::room_changed(old, new) => Vec::new(),
-        Some(Any::Deployment(_) | Any::Capacity(_) | Any::Peak(_)) => following(world).collect(),
+        Some(Any::Migration(_)) if !crate::migration::shuts_others(old, new) => Vec::new(),
+        Some(Any::Deployment(_) | Any::Capacity(_) | Any::Peak(_) | Any::Migration(_)) => {
+            following(world).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// Whether a pool makes more hosts if more are wanted, and did not before, or the other way round.
+pub(crate) fn grows_changed(old: Option<&Any>, new: Option<&Any>) -> bool {
+    let grows = |any: Option<&Any>| matches!(any, Some(Any::Pool(pool)) if can_grow(pool));
+    grows(old) != grows(new)
 }
 
 /// The pools that say how many hosts there would be by what is to run on them.

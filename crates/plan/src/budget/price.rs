@@ -188,9 +188,8 @@ fn on_hosts_of(
     let known = hosts.filter(|host| host.status.capacity.cpu.0 > 0);
     let dearest = known.filter_map(|host| share(world, book, host, each).ok());
     dearest.max().or_else(|| {
-        let mut like = Object::new("", Host::default());
-        like.meta.labels = pool.spec.labels_of_hosts(pool.name());
-        let seen = pool.status.advice.as_ref().and_then(|advice| advice.host);
+        let mut like = pool::next_host(world, pool);
+        let seen = Some(like.status.capacity).filter(|size| size.cpu.0 > 0);
         let sizes = || world.all::<Host>().map(|host| host.status.capacity);
         let smallest =
             || sizes().filter(|size| size.cpu.0 > 0).min_by_key(|size| (size.cpu, size.memory));

@@ -2,12 +2,14 @@
 //! hosts are silent. And of what left otherwise than it was to. It moves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use atoll_model::deployment::Phase;
 use atoll_model::migration::{MigrationPhase, Move, NO_ROOM};
-use atoll_model::{Deployment, Host, Instance, Migration, Object, Reason, Timestamp, many};
+use atoll_model::{Deployment, Host, Instance, Migration, Object, Pool, Reason, Timestamp, many};
 
-use super::{Turn, bound, is_silent, made_since};
+use super::source::{empties, would_empty};
+use super::{Turn, bound, is_silent, made_since, shuts};
 use crate::deployment::fleet::lacks_port;
 use crate::named;
 use crate::placement::{self, Need};
@@ -74,7 +76,8 @@ impl Turn<'_> {
         }
         let why = placement::unplaceable(world, &need, waits.len() as u32);
         let wave = self.status.wave;
-        let message = format!("wave {wave} waits for room for {names}: {}", why.message);
+        let shut = self.shut(&need).map(|pools| format!("; {pools}")).unwrap_or_default();
+        let message = format!("wave {wave} waits for room for {names}: {}{shut}", why.message);
         let reason = Reason::new(NO_ROOM, message);
         let others = self.in_the_way(deployment);
         let (keep, which) =
@@ -82,7 +85,9 @@ impl Turn<'_> {
         let others = named(others.iter()).map(|others| {
             format!("{others} {keep} hosts closed too, paused or not: cancel {which}")
         });
-        Some(match others.or(why.hint) {
+        let full = self.full(&need).into_iter().chain(why.hint).collect::<Vec<_>>();
+        let full = Some(full.join("; ")).filter(|hint| !hint.is_empty());
+        Some(match others.or(full) {
             Some(hint) => reason.hint(hint),
             None => reason,
         })
@@ -122,6 +127,36 @@ impl Turn<'_> {
     fn there(&self, deployment: &str) -> impl Iterator<Item = &str> {
         let of_it = self.status.moving.iter().filter(move |(_, one)| one.deployment == deployment);
         of_it.map(|(name, _)| name.as_str()).filter(|name| self.is_there(name))
+    }
+
+    /// The pools that follow what runs and whose hosts it could go to.
+    fn pools<'b>(&'b self, need: &'b Need<'b>) -> impl Iterator<Item = &'b Object<Pool>> {
+        let all = self.cx.world.all::<Pool>().map(Arc::as_ref);
+        all.filter(|pool| pool.spec.acts() && !pool.meta.deleting()).filter(|pool| {
+            let labels = pool.spec.labels_of_hosts(pool.name());
+            need.hosts.matches(&labels) && need.to.is_none_or(|to| to.matches(&labels))
+        })
+    }
+
+    /// That pools make no hosts for it, since the migration would empty them too.
+    fn shut(&self, need: &Need) -> Option<String> {
+        let spec = &self.migration.spec;
+        let empties = empties(self.migration);
+        let shut = self.pools(need).filter(|pool| empties && would_empty(self.cx, spec, pool));
+        let names: Vec<String> = shut.map(|pool| format!("pool/{}", pool.name())).collect();
+        let makes = if names.len() == 1 { "makes" } else { "make" };
+        let names = named(names.iter())?;
+        Some(format!("{names} {makes} no hosts for it, for they would be emptied too"))
+    }
+
+    /// The pools that would make hosts for it, were they not at their most.
+    fn full(&self, need: &Need) -> Option<String> {
+        let full = self.pools(need).filter(|pool| {
+            let most = pool.status.advice.as_ref().is_some_and(|it| it.count >= pool.spec.max);
+            most && shuts(self.cx, pool).is_none()
+        });
+        let names: Vec<String> = full.map(|pool| format!("pool/{}", pool.name())).collect();
+        named(names.iter()).map(|names| format!("raise max of {names}"))
     }
 
     /// The other migrations that close hosts it could go to.

@@ -10,6 +10,7 @@ use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object};
 
 use crate::budget::scope::{Meant, parts};
+use crate::migration::shuts;
 use crate::{Context, elasticity};
 
 /// What is to find room on the hosts of a pool, and what one of them has.
@@ -162,6 +163,7 @@ impl Doors {
 /// for.
 fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize) {
     let (others, mut sum, mut count) = (others(cx, pool), Sum::default(), 0);
+    let shut = shuts(cx, pool).is_some();
     for deployment in cx.world.all::<Deployment>() {
         let Some(place) = cx.world.get::<Environment>(parts(deployment.name()).1) else { continue };
         if !is_for(pool, place) {
@@ -190,6 +192,7 @@ fn demand(cx: &Context, pool: &Object<Pool>, status: &PoolStatus) -> (Sum, usize
         let nowhere = wanted.saturating_sub(all);
         let here = match nowhere {
             0 => wanted.saturating_sub(all - own),
+            _ if shut => own,
             _ => own + share(nowhere, (pool.name(), own), &theirs),
         };
         let times = u64::from(here);
@@ -205,10 +208,11 @@ pub(crate) fn is_for(pool: &Object<Pool>, place: &Object<Environment>) -> bool {
 }
 
 /// The other pools that can make hosts for what is wanted: they follow it, their provider answers,
-/// and they are not at their most.
+/// they are not at their most, and no migration would empty what they make.
 fn others<'a>(cx: &Context<'a>, pool: &Object<Pool>) -> Vec<&'a Object<Pool>> {
     let all = cx.world.all::<Pool>().filter(|other| other.name() != pool.name());
-    all.map(|other| &**other).filter(|other| can_grow(other)).collect()
+    let grow = |other: &&Object<Pool>| can_grow(other) && shuts(cx, other).is_none();
+    all.map(|other| &**other).filter(grow).collect()
 }
 
 /// Whether a pool makes more hosts if more are wanted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use atoll_model::pool::provider::Provider;
 use atoll_model::pool::{MachinePhase, Pool};
-use atoll_model::{Environment, Object, Snapshot};
+use atoll_model::{Environment, Host, Object, Snapshot};
 
 use super::advice;
 use crate::checksum;
@@ -47,6 +47,27 @@ pub(crate) fn reserving<'a>(world: &'a Snapshot, host: &str) -> Option<&'a Arc<O
         None => lists(pool, host) && !pool.meta.deleting(),
     };
     world.all::<Pool>().find(spare)
+}
+
+/// A host as a pool would make it next: as large as the smallest it has, or as it was advised of,
+/// and with the labels it would give now.
+pub(crate) fn next_host(world: &Snapshot, pool: &Object<Pool>) -> Object<Host> {
+    let mut next = Object::new(key(pool, pool.status.made), Host::default());
+    next.meta.labels = pool.spec.labels_of_hosts(pool.name());
+    let hosts = pool.status.machines.keys().filter_map(|key| world.get::<Host>(key));
+    let known = hosts.filter(|host| host.status.capacity.cpu.0 > 0);
+    let smallest = known.min_by_key(|host| {
+        let size = host.spec.usable(host.status.capacity);
+        (size.cpu, size.memory)
+    });
+    if let Some(like) = smallest {
+        next.spec.reserve = like.spec.reserve;
+        next.status.capacity = like.status.capacity;
+        next.status.agent = like.status.agent.clone();
+    } else if let Some(seen) = pool.status.advice.as_ref().and_then(|advice| advice.host) {
+        next.status.capacity = seen;
+    }
+    next
 }
 
 pub(super) fn lists(pool: &Object<Pool>, host: &str) -> bool {
