@@ -2,7 +2,7 @@
 //! take.
 
 use atoll_client::{Client, Search};
-use atoll_model::migration::MigrationForecast;
+use atoll_model::migration::{HostsToMake, MigrationForecast};
 use atoll_model::{Any, Kind, Migration, Object, Portion, Selector, Span, many, name};
 use serde_json::json;
 
@@ -287,6 +287,9 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         some => format!("cannot all be moved: {some} find no room"),
     };
     text.push_str(&format!("\n{what} off {} {how}{packed}.\n", many(told.hosts.len(), "host")));
+    if let Some(hosts) = &told.to_make {
+        text.push_str(&to_make(hosts));
+    }
     for cost in &told.costs {
         let (was, is, currency) = (cost.was.fine(), cost.is.fine(), &cost.currency);
         text.push_str(&format!("cost: {was} -> {is} {currency} an hour, of what is moved\n"));
@@ -295,6 +298,19 @@ fn text(told: &MigrationForecast, format: Format) -> String {
         text.push_str(&format!("risk: {risk}\n"));
     }
     text
+}
+
+/// What goes on hosts that pools are still to make.
+fn to_make(hosts: &HostsToMake) -> String {
+    let pools: Vec<String> = hosts.pools.iter().map(|pool| format!("pool/{pool}")).collect();
+    let goes = if hosts.instances == 1 { "goes" } else { "go" };
+    let joins = hosts.join_in.map(|span| format!("; a host takes about {} to join", span.rough()));
+    format!(
+        "{} {goes} on hosts still to be made, by {}{}\n",
+        many(hosts.instances, "instance"),
+        pools.join(" and "),
+        joins.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -341,6 +357,28 @@ mod tests {
             told(1).contains("3 instances off 1 host cannot all be moved: one finds no room.\n")
         );
         assert!(told(3).contains("3 instances off 1 host cannot be moved: none finds room.\n"));
+    }
+
+    #[test]
+    fn what_pools_make_for_it_is_told() {
+        let told = |instances, join_in| {
+            let pools = vec!["a".to_owned(), "b".to_owned()];
+            let to_make = Some(HostsToMake { instances, pools, join_in });
+            text(
+                &MigrationForecast { instances: 3, to_make, ..MigrationForecast::default() },
+                Format::Table,
+            )
+        };
+        let known = told(2, Some(Span::seconds(40)));
+        assert!(known.ends_with(
+            "\n2 instances go on hosts still to be made, by pool/a and pool/b; a host takes about 40s \
+             to join\n"
+        ));
+        let unknown = told(1, None);
+        assert!(
+            unknown
+                .ends_with("\n1 instance goes on hosts still to be made, by pool/a and pool/b\n")
+        );
     }
 
     #[test]

@@ -8270,6 +8270,21 @@ export interface components {
                 [key: string]: components["schemas"]["Used"];
             };
         };
+        /** @description Hosts that pools are still to make for what a migration moves. */
+        HostsToMake: {
+            /**
+             * Format: uint32
+             * @description So many instances find room there, and on no host there is.
+             */
+            instances: number;
+            /**
+             * @description How long a host takes from being asked for to being there, where one was seen; in the time
+             *     all takes it is counted.
+             */
+            joinIn?: components["schemas"]["Span"] | (null);
+            /** @description The pools that make them. */
+            pools: string[];
+        };
         /** @description Attributes that together tell a thing from all others of its class. */
         IdentityRule: {
             /** @description The attributes; all must be there, be no junk, and agree. */
@@ -9428,9 +9443,11 @@ export interface components {
             risks: string[];
             /** @description About how long, from how long instances took to become ready. */
             takes: components["schemas"]["Span"];
+            /** @description What pools make for it, where the hosts there are do not have room for all. */
+            toMake?: components["schemas"]["HostsToMake"] | (null);
             /**
              * Format: uint32
-             * @description So many find no room.
+             * @description So many find no room, on hosts that pools make for it neither.
              */
             unplaced: number;
             /**
@@ -14076,6 +14093,7 @@ export type Host2 = components['schemas']['Host2'];
 export type HostFacts = components['schemas']['HostFacts'];
 export type HostPhase = components['schemas']['HostPhase'];
 export type HostStatus = components['schemas']['HostStatus'];
+export type HostsToMake = components['schemas']['HostsToMake'];
 export type IdentityRule = components['schemas']['IdentityRule'];
 export type ImageRule = components['schemas']['ImageRule'];
 export type Impact = components['schemas']['Impact'];

@@ -200,13 +200,30 @@ pub struct MigrationForecast {
     pub packed: u32,
     /// No fewer hosts could.
     pub least: u32,
-    /// So many find no room.
+    /// So many find no room, on hosts that pools make for it neither.
     pub unplaced: u32,
+    /// What pools make for it, where the hosts there are do not have room for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_make: Option<HostsToMake>,
     /// What it moves costs an hour, in each currency there are prices of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<MovedCost>,
     /// What to know about it before.
     pub risks: Vec<String>,
+}
+
+/// Hosts that pools are still to make for what a migration moves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostsToMake {
+    /// So many instances find room there, and on no host there is.
+    pub instances: u32,
+    /// The pools that make them.
+    pub pools: Vec<String>,
+    /// How long a host takes from being asked for to being there, where one was seen; in the time
+    /// all takes it is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join_in: Option<Span>,
 }
 
 /// What instances cost an hour where they are, and where they may be moved to.

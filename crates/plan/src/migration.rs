@@ -21,6 +21,7 @@ mod arbitrate;
 mod balance;
 pub mod forecast;
 mod obstacle;
+mod packing;
 mod room;
 mod source;
 

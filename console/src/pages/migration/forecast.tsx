@@ -16,7 +16,7 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
   if (error) return <ProblemView problem={error} />;
   if (!data) return <Skeleton lines={2} />;
   const { hosts, instances, deployments, waves, takes, packed, least, unplaced, risks } = data;
-  const { nothing = "", costs = [] } = data;
+  const { nothing = "", costs = [], toMake } = data;
   return (
     <div className="move-forecast" role="group" aria-label="forecast">
       <Facts>
@@ -31,6 +31,23 @@ export function ForecastView({ spec }: { spec: Record<string, unknown> }) {
         {unplaced === 0 && (
           <Fact name="packed closely">
             {counted(packed, "host")} <span className="quiet small">no fewer than {least}</span>
+          </Fact>
+        )}
+        {toMake && (
+          <Fact name="on hosts still to be made">
+            {counted(toMake.instances, "instance")}, by{" "}
+            {toMake.pools.map((pool, i) => (
+              <span key={pool}>
+                {i > 0 && ", "}
+                <ObjectLink plural="pools" name={pool} />
+              </span>
+            ))}
+            {toMake.joinIn && (
+              <span className="quiet small">
+                {" "}
+                a host takes about {spanWords(parseSpan(toMake.joinIn))} to join
+              </span>
+            )}
           </Fact>
         )}
         {costs.map(({ currency, was, is }) => (

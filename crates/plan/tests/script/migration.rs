@@ -76,6 +76,15 @@ impl Script {
             let costs = told.costs.len();
             let said = format!("moves {count} in {waves} waves and {takes}, {costs} costs");
             self.said.push(said);
+            self.said.extend(told.costs.iter().filter(|_| told.to_make.is_some()).map(|cost| {
+                format!("cost: {} -> {} {}", cost.was.fine(), cost.is.fine(), cost.currency)
+            }));
+            self.said.extend(told.to_make.map(|hosts| {
+                let (count, pools) = (hosts.instances, hosts.pools.join(" and "));
+                let joins =
+                    hosts.join_in.map_or("an unknown time".to_owned(), |it| it.rough().to_string());
+                format!("{count} on hosts to be made by {pools}, which join in {joins}")
+            }));
             self.said.extend(Some(told.nothing).filter(|why| !why.is_empty()));
             self.said.extend(told.risks.into_iter().map(|risk| format!("risk: {risk}")));
             return Ok(());
