@@ -20,6 +20,9 @@ use atoll_model::{
 use atoll_plan::rehearsal::{Stop, Today, run, sample};
 use atoll_plan::sim::Sim;
 
+#[path = "rehearsal/peak.rs"]
+mod peak;
+
 fn never() -> Stop {
     Arc::new(|| false)
 }
@@ -88,19 +91,6 @@ fn the_same_scenario_comes_out_the_same() {
     assert_eq!(first, told(&scenario));
     scenario.spec.seed += 1;
     assert_ne!(first, told(&scenario), "another seed is another noise");
-}
-
-/// Both scenarios are the same but for the peak, and are asked the same.
-#[test]
-fn a_peak_that_is_told_of_is_held_and_one_that_is_not_breaks() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rehearsal");
-    let report = |name: &str| run(&read(&here.join(name)), &Today::default(), &never()).unwrap();
-    let (held, missed) = (report("peak-held.yaml"), report("peak-missed.yaml"));
-    assert!(held.held, "{held}");
-    assert!(!missed.held, "{missed}");
-    let told = held.to_string();
-    assert!(told.contains("hosts open"), "a host is made for it: {told}");
-    assert!(told.contains("hosts emptied"), "and is given back: {told}");
 }
 
 #[test]

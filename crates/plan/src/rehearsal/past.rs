@@ -10,6 +10,7 @@ use atoll_model::{
     Application, Autoscaler, Capacity, Deployment, Object, Peak, Snapshot, Span, Timestamp,
 };
 
+use super::about::peak::Beyond;
 use super::load::{Base, Stretch};
 use super::{HISTORY_STEP, Today, about};
 use crate::capacity::calls::callers;
@@ -30,7 +31,7 @@ pub(super) fn known(
     let measured = today.history.get(deployment).map(Vec::as_slice).unwrap_or_default();
     assumed.extend(doubtful(today, deployment));
     let level = level(&today.world, deployment);
-    let most = most(today, deployment);
+    let most = most(&today.world, deployment);
     let sound = measured.iter().filter(|(_, value)| *value <= most);
     let measured: Vec<(Timestamp, f64)> = sound.copied().collect();
     let Some((start, values)) = grid(&measured) else {
@@ -119,8 +120,11 @@ pub(super) fn peaks(
             }
             continue;
         }
-        match Declared::of(&today.world, peak, row) {
-            Some(declared) => all.push(declared),
+        match Declared::of(today, peak, row) {
+            Some(declared) => {
+                assumed.extend(declared.beyond.as_ref().map(Beyond::to_string));
+                all.push(declared);
+            }
             None => assumed.push(format!(
                 "peak/{} brings {deployment} no load: what is usual of it is not known (atoll \
                  rehearse peak/{} plays what it is expected to bring)",
@@ -148,20 +152,20 @@ struct Declared<'a> {
     factor: Option<f64>,
     /// So much, whatever is usual, where that is what is declared.
     volume: Option<f64>,
+    /// What is measured of it now, where that is more.
+    beyond: Option<Beyond>,
 }
 
 impl<'a> Declared<'a> {
     /// None where nobody knows how much it brings.
-    fn of(
-        world: &Snapshot,
-        peak: &'a Object<Peak>,
-        row: &'a PeakApplication,
-    ) -> Option<Declared<'a>> {
+    fn of(today: &Today, peak: &'a Object<Peak>, row: &'a PeakApplication) -> Option<Declared<'a>> {
+        let world = &today.world;
         let factor = about::peak::times(world, peak, row);
         let volume = about::peak::volume(world, peak, row);
         let known = factor.is_some() || volume.is_some();
         let (name, times) = (peak.name(), peak.status.times);
-        known.then_some(Declared { name, row, times, factor, volume })
+        let beyond = || about::peak::beyond(world, peak, row, today.now);
+        known.then(|| Declared { name, row, times, factor, volume, beyond: beyond() })
     }
 
     /// What is said of it, where the load of now is that of another peak or of it.
@@ -170,7 +174,8 @@ impl<'a> Declared<'a> {
         let factor = self.factor.unwrap_or(1.0);
         match (there.filter(|(it, _)| *it == name), self.volume) {
             (Some(_), volume) => {
-                let that = volume.map_or("that of it".to_owned(), |volume| volume.to_string());
+                let that = self.beyond.as_ref().map(|beyond| beyond.load).or(volume);
+                let that = that.map_or("that of it".to_owned(), |load| load.to_string());
                 let after = 1.0 / factor;
                 format!(
                     "peak/{name} is there: the load of {deployment} is {that} until {ends}, and \
@@ -199,10 +204,12 @@ fn stretches(peaks: &[Declared], already: f64, end: Timestamp) -> Vec<Stretch> {
     for (from, to) in bounds.iter().zip(bounds.iter().skip(1)) {
         let here = |peak: &&Declared| peak.times.starts <= *from && *to <= peak.times.ends;
         let here = || peaks.iter().filter(here);
-        let least = here().filter_map(|peak| peak.volume).max_by(f64::total_cmp);
+        let beyond = |peak: &Declared| peak.beyond.as_ref().map(|beyond| beyond.load);
+        let least = here().flat_map(|peak| [peak.volume, beyond(peak)]).flatten();
+        let least = least.max_by(f64::total_cmp);
         let factors = here().filter(|peak| peak.volume.is_none()).filter_map(|peak| peak.factor);
         // A volume is all there is, unless so many times the usual is more.
-        let usual = if least.is_some() { 0.0 } else { 1.0 };
+        let usual = if here().any(|peak| peak.volume.is_some()) { 0.0 } else { 1.0 };
         let times = factors.max_by(f64::total_cmp).unwrap_or(usual) / already;
         let one = Stretch { from: *from, to: *to, times, least: least.unwrap_or(0.0) };
         let same = |last: &&mut Stretch| {
@@ -228,12 +235,12 @@ fn distance(today: &Today, base: &Base, row: &PeakApplication) -> Option<f64> {
 }
 
 /// The highest load that is believed, as its autoscaler believes it.
-fn most(today: &Today, deployment: &str) -> f64 {
-    let of = today.world.get::<Deployment>(deployment).map(|d| d.spec.application.as_str());
-    let application = of.and_then(|name| today.world.get::<Application>(name));
+fn most(world: &Snapshot, deployment: &str) -> f64 {
+    let of = world.get::<Deployment>(deployment).map(|d| d.spec.application.as_str());
+    let application = of.and_then(|name| world.get::<Application>(name));
     let scaling = application.and_then(|application| application.spec.scaling.as_ref());
     let each = scaling.and_then(|scaling| scaling.per_instance.as_ref().map(|load| load.target));
-    let scaler = today.world.get::<Autoscaler>(deployment);
+    let scaler = world.get::<Autoscaler>(deployment);
     let max = scaler.and_then(|scaler| scaler.spec.max).or(scaling.map(|scaling| scaling.max));
     let most = each.zip(max).map(|(each, max)| elasticity::most_believed(each, max));
     most.unwrap_or(f64::INFINITY)
@@ -261,6 +268,16 @@ pub(super) fn level(world: &Snapshot, deployment: &str) -> Option<f64> {
     let latest = signals.find(|signal| signal.name == LOAD).and_then(|signal| signal.value);
     let capacity = world.get::<Capacity>(deployment);
     latest.or(capacity.and_then(|capacity| capacity.status.load))
+}
+
+/// The load of a deployment as it is now, without what comes with that of its callers; none where
+/// its autoscaler does not believe it.
+pub(super) fn own_level(world: &Snapshot, deployment: &str) -> Option<f64> {
+    let believed = |name: &str| level(world, name).filter(|load| *load <= most(world, name));
+    let whole = believed(deployment)?;
+    let callers = callers(world).remove(deployment).unwrap_or_default();
+    let brought = callers.iter().filter_map(|(caller, each)| Some(believed(caller)? * each));
+    Some((whole - brought.sum::<f64>()).max(0.0))
 }
 
 /// What was measured; less than a day of it stays as it was last.
@@ -352,6 +369,7 @@ mod tests {
             times: Times { starts: hours(starts), ends: hours(ends), ..Times::default() },
             factor: Some(factor),
             volume: None,
+            beyond: None,
         };
         let both = [one(1, 5, 2.0), one(3, 4, 3.0)];
         let of = |already: f64| stretches(&both, already, hours(9));

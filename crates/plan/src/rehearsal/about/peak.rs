@@ -3,12 +3,15 @@
 //! what the planners on the twin find.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use atoll_model::peak::{Expected, PeakApplication};
 use atoll_model::rehearsal::{Check, Known, LONGEST, Load, Peak as Rise, Rehearsal};
 use atoll_model::{Application, Kind, Object, Peak, Reason, Snapshot, Span, Timestamp};
 
+use crate::elasticity::decide;
 use crate::peak::{is_brought, is_known, is_measured};
+use crate::rehearsal::past;
 use crate::rehearsal::unknown::no_such;
 
 /// It begins so long before instances are made.
@@ -58,10 +61,15 @@ pub(super) fn scenario(
     load.insert("*".to_owned(), Load { known: Some(Known::Forecast), ..Load::default() });
     for row in rows.iter().filter(|row| !is_brought(row)) {
         let lasts = times.ends.since(times.starts.max(from));
-        let measured = is_measured(row);
-        if let Some(own) = load_of(world, peak, row) {
-            load.insert(row.deployment.clone(), own.load(measured, at, lasts));
+        let Some(mut own) = load_of(world, peak, row) else { continue };
+        let beyond = beyond(world, peak, row, now);
+        // Of one that is there, what is measured now is nothing usual to forecast from.
+        let forecast = is_measured(row) && now < times.starts;
+        if let Some(beyond) = beyond {
+            own.expected = beyond.load;
+            notes.push(beyond.to_string());
         }
+        load.insert(row.deployment.clone(), own.load(forecast, at, lasts));
     }
     let served = |row: &&PeakApplication| Check::Served {
         of: Some(row.deployment.clone()),
@@ -119,6 +127,45 @@ pub(in crate::rehearsal) fn volume(
     }
 }
 
+/// More load of one of its applications than is expected in a peak, measured while that is there.
+/// It is played until the peak ends: a twin of today does not begin with less than there is.
+pub(in crate::rehearsal) struct Beyond {
+    of: String,
+    /// What is measured now, of that which is its own.
+    pub load: f64,
+    expected: f64,
+    until: Timestamp,
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Beyond { of, load, expected, until } = self;
+        write!(
+            f,
+            "the load of {of} is {load}, and {expected} at most was expected: {load} is played \
+             until {until}"
+        )
+    }
+}
+
+/// What is measured now, where that is more than is expected of a peak which is there.
+pub(in crate::rehearsal) fn beyond(
+    world: &Snapshot,
+    peak: &Object<Peak>,
+    row: &PeakApplication,
+    now: Timestamp,
+) -> Option<Beyond> {
+    let times = peak.spec.times().filter(|times| times.starts <= now && now < times.ends)?;
+    let own = load_of(world, peak, row)?;
+    let load = past::own_level(world, &row.deployment).filter(|load| *load > own.expected)?;
+    let (load, expected) = (decide::round(load), decide::round(own.expected));
+    let of = match own.called {
+        true => format!("{} without what its callers bring", row.deployment),
+        false => row.deployment.clone(),
+    };
+    Some(Beyond { of, load, expected, until: times.ends })
+}
+
 struct Own {
     usual: f64,
     expected: f64,
@@ -126,9 +173,9 @@ struct Own {
 }
 
 impl Own {
-    fn load(&self, measured: bool, at: Span, lasts: Span) -> Load {
+    fn load(&self, forecast: bool, at: Span, lasts: Span) -> Load {
         let usual = self.usual.max(self.expected * NEXT_TO_NOTHING);
-        let base = match measured && !self.called && self.usual > 0.0 {
+        let base = match forecast && !self.called && self.usual > 0.0 {
             true => Load { known: Some(Known::Forecast), ..Load::default() },
             false => Load { level: Some(usual), ..Load::default() },
         };
