@@ -211,12 +211,16 @@ impl Look<'_> {
             ),
             None if names.is_empty() => Ok("no budget is of it".to_owned()),
             None => match self.status.budgets.iter().find(|one| one.broken.is_some()) {
-                Some(one) => Ok(format!(
-                    "budget/{} lets it: {}",
-                    one.budget,
-                    one.broken.as_deref().unwrap_or_default()
-                )),
+                Some(one) => {
+                    let broken = one.broken.as_deref().unwrap_or_default();
+                    let lets = format!("budget/{} lets it: {broken}", one.budget);
+                    match self.known() {
+                        Ok(()) => Ok(lets),
+                        Err((unknown, hint)) => lacks(format!("{lets}; {unknown}"), hint),
+                    }
+                }
                 None => {
+                    self.known()?;
                     let leaves = if names.len() == 1 { "leaves" } else { "leave" };
                     Ok(format!("{} {leaves} room for it", some(&names)))
                 }
