@@ -318,14 +318,7 @@ fn told(peak: &Object<Peak>, report: &PeakReport, format: Format) -> String {
         ]
     });
     let mut text = output::table(lines.collect(), format == Format::Wide);
-    let broken: Vec<String> = report
-        .broken
-        .iter()
-        .filter(|(_, time)| **time > 0)
-        .map(|(name, time)| format!("{name} was broken for {}", Span(*time).rough()))
-        .collect();
-    let broken =
-        if broken.is_empty() { "no objective was broken".to_owned() } else { broken.join("; ") };
+    let broken = broken(report);
     let spent = report.spent.iter().map(|(currency, sum)| format!("{} {currency}", sum.rounded()));
     let spent: Vec<String> = spent.collect();
     let spent = if spent.is_empty() { "without prices".to_owned() } else { spent.join(", ") };
@@ -338,9 +331,49 @@ fn told(peak: &Object<Peak>, report: &PeakReport, format: Format) -> String {
     text
 }
 
+/// Which objectives were broken; and who promised nothing, of whom nobody saw what broke.
+fn broken(report: &PeakReport) -> String {
+    let (without, all) = (report.unpromised().len(), report.applications.len());
+    if without == all {
+        return "nothing is promised: nobody sees what breaks".to_owned();
+    }
+    let broken = report.broken.iter().filter(|(_, time)| **time > 0);
+    let mut said: Vec<String> = broken
+        .map(|(name, time)| format!("{name} was broken for {}", Span(*time).rough()))
+        .collect();
+    if said.is_empty() {
+        said.push("no objective was broken".to_owned());
+    }
+    if without > 0 {
+        said.push(format!("nothing is promised by {without} of {}", many(all, "application")));
+    }
+    said.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_nothing_is_promised_nobody_says_that_nothing_broke() {
+        let of = |applications: &[&str], objectives: &[(&str, u64)]| {
+            let applications = applications.iter().map(|of| ((*of).to_owned(), Default::default()));
+            let objectives = objectives.iter().map(|(name, time)| ((*name).to_owned(), *time));
+            broken(&PeakReport {
+                applications: applications.collect(),
+                broken: objectives.collect(),
+                ..PeakReport::default()
+            })
+        };
+        let nothing = "nothing is promised: nobody sees what breaks";
+        assert_eq!(of(&["shop.prod"], &[]), nothing);
+        assert_eq!(of(&["shop.prod"], &[("shop.production.success", 0)]), nothing);
+        assert_eq!(of(&["shop.prod"], &[("shop.prod.success", 0)]), "no objective was broken");
+        let both = of(&["pay.prod", "shop.prod"], &[("shop.prod.success", 60_000)]);
+        let told =
+            "shop.prod.success was broken for 1m; nothing is promised by 1 of 2 applications";
+        assert_eq!(both, told);
+    }
 
     #[test]
     fn times_before_a_peak_are_told_to_the_second() {

@@ -10319,7 +10319,7 @@ export interface components {
                 [key: string]: components["schemas"]["Shortfall"];
             };
             /**
-             * @description How long each objective was broken, in milliseconds, by its name.
+             * @description How long each objective was broken, in milliseconds, by its name; 0 of one that was not.
              * @default {}
              */
             broken: {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Alert, Decision, Peak, PeakCheck } from "../api/objects";
-import { countedOf, dueOf, farOf, hasEnded, roomOf, takesOf, whenOf } from "./peaks";
+import { countedOf, dueOf, farOf, hasEnded, promisedOf, roomOf, takesOf, whenOf } from "./peaks";
 
 const [starts, ends] = ["2027-11-10T16:00:00Z", "2027-11-11T16:00:00Z"];
 const peak = (timeZone?: string) =>
@@ -105,4 +105,16 @@ test("what a peak takes is told of what is known, with of whom it is not known",
   assert.deepEqual(of(["b", 5], ["c", 1]), { words: "6 serve", unknown: ["b", "c"] });
   assert.deepEqual(of(), { words: "not known yet", unknown: [] });
   assert.equal(of(["a", 2, 2 ** 32 - 1]).words, "2 of 4.29G");
+});
+
+test("where nothing is promised, nobody says that nothing broke", () => {
+  const of = (names: readonly string[], broken: Record<string, number>) => {
+    const applications = Object.fromEntries(names.map((name) => [name, {}]));
+    return promisedOf({ applications, broken } as unknown as Parameters<typeof promisedOf>[0]);
+  };
+  assert.deepEqual(of(["shop.prod"], {}), ["nothing is promised: nobody sees what breaks"]);
+  assert.deepEqual(of(["shop.prod"], { "shop.prod.success": 0 }), ["no objective was broken"]);
+  assert.deepEqual(of(["pay.prod", "shop.prod"], { "shop.prod.success": 60_000 }), [
+    "nothing is promised by 1 of 2 applications",
+  ]);
 });

@@ -3,8 +3,10 @@
 import type { Alert, Decision, Peak, PeakApplication, PeakCheck, PeakPhase } from "../api/objects";
 import { writeSpan } from "./period";
 import type { Tone } from "./phases";
-import { amount } from "./quantity";
+import { amount, counted } from "./quantity";
 import { momentIn, parseTime, spanShort, spanWords } from "./time";
+
+type PeakReport = NonNullable<Peak["status"]["report"]>;
 
 const PHASE: Readonly<Record<PeakPhase, { word: string; tone: Tone }>> = {
   planned: { word: "planned", tone: "held" },
@@ -62,6 +64,23 @@ export function farOf(peak: Peak, now: number): string {
   if (starts === undefined || ends === undefined) return "not planned for yet";
   if (now < starts) return `starts in ${spanWords(starts - now)}`;
   return now < ends ? `ends in ${spanWords(ends - now)}` : `ended ${spanShort(now - ends)} ago`;
+}
+
+/** That no objective was broken, where none was; and who promises nothing, of whom nobody sees it. */
+export function promisedOf({ applications, broken }: PeakReport): string[] {
+  const all = Object.keys(applications ?? {});
+  const objectives = Object.entries(broken ?? {});
+  const without = all.filter((of) => !objectives.some(([name]) => name.startsWith(`${of}.`)));
+  if (without.length === all.length) return ["nothing is promised: nobody sees what breaks"];
+  const none = objectives.every(([, time]) => time === 0);
+  return [
+    ...(none ? ["no objective was broken"] : []),
+    ...(without.length > 0
+      ? [
+          `nothing is promised by ${amount(without.length)} of ${counted(all.length, "application")}`,
+        ]
+      : []),
+  ];
 }
 
 /** How many instances there are of those it is known to take, and of whom that is not known. */

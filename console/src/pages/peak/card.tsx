@@ -17,6 +17,7 @@ import {
   hasEnded,
   isOver,
   phaseOf,
+  promisedOf,
   roomOf,
   takesOf,
   whenOf,
@@ -313,7 +314,7 @@ function Report({ peak, ended }: { peak: Peak; ended: boolean }) {
           </li>
         ))}
         <li className="quiet">
-          {broken.length === 0 && "no objective was broken; "}
+          {promisedOf(report).map((said) => `${said}; `)}
           {counted(report.alerts?.length ?? 0, "alert")},{" "}
           {counted(report.decisions?.length ?? 0, "decision")}, {counted(report.hosts ?? 0, "host")}{" "}
           at most

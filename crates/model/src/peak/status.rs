@@ -309,7 +309,7 @@ pub struct PeakReport {
     /// Of each deployment, by its name.
     #[serde(default)]
     pub applications: BTreeMap<String, Shortfall>,
-    /// How long each objective was broken, in milliseconds, by its name.
+    /// How long each objective was broken, in milliseconds, by its name; 0 of one that was not.
     #[serde(default)]
     pub broken: BTreeMap<String, u64>,
     /// So much was spent on what is of it, in each currency.
@@ -324,6 +324,18 @@ pub struct PeakReport {
     /// The most hosts its environment had.
     #[serde(default)]
     pub hosts: u32,
+}
+
+impl PeakReport {
+    /// The deployments of which nothing was promised: nobody saw whether they broke.
+    pub fn unpromised(&self) -> Vec<&str> {
+        let promised = |of: &str| {
+            let mut names = self.broken.keys().filter_map(|name| name.strip_prefix(of));
+            names.any(|rest| rest.starts_with('.'))
+        };
+        let all = self.applications.keys().map(String::as_str);
+        all.filter(|of| !promised(of)).collect()
+    }
 }
 
 /// What was expected of a deployment and what came.

@@ -91,10 +91,19 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             return;
         }
         let broken = report.broken.values().filter(|time| **time > 0).count();
+        let broken = format!("{} broken", many(broken, "objective"));
+        let (without, all) = (report.unpromised().len(), report.applications.len());
+        let promised = match without {
+            0 => broken,
+            _ if without == all => "nothing is promised".to_owned(),
+            _ => {
+                let all = many(all, "application");
+                format!("{broken} (nothing is promised by {without} of {all})")
+            }
+        };
         let seen = if cx.now < ends { "seen so far" } else { "seen while it was there" };
         told.next.push(format!(
-            "{seen}: {} broken, {} and {}",
-            many(broken, "objective"),
+            "{seen}: {promised}, {} and {}",
             many(report.alerts.len(), "alert"),
             many(report.decisions.len(), "decision")
         ));

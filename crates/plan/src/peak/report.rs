@@ -93,9 +93,9 @@ fn seen(status: &PeakStatus, now: Timestamp, report: &mut PeakReport) {
 fn broken(cx: &Context, status: &PeakStatus, passed: Span, report: &mut PeakReport) {
     for objective in ready::objectives(cx, status) {
         let bad = matches!(objective.status.phase, ObjectivePhase::Burning | ObjectivePhase::Spent);
-        if bad {
-            *report.broken.entry(objective.meta.name.clone()).or_default() += passed.0;
-        }
+        // Of one that was never broken too: what has none promises nothing.
+        let broken = report.broken.entry(objective.meta.name.clone()).or_default();
+        *broken += if bad { passed.0 } else { 0 };
     }
 }
 
