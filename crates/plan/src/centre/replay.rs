@@ -12,13 +12,14 @@ use atoll_model::{Decision, Object, Policy, Reason, Span, Timestamp};
 use serde_json::Value;
 
 use super::facts::Kept;
-use super::vote::{Ready, holds};
+use super::vote::Ready;
 use crate::Context;
 
 /// What a policy says of the inputs that were kept.
 enum Said {
     No,
-    Yes,
+    /// What is so, in the words of the policy.
+    Yes(String),
     Unknown(String),
 }
 
@@ -172,25 +173,24 @@ fn again(
     let up = |voter: &Voter| {
         voter.policy.action.direction() == Direction::Up && voter.mode != ActMode::Observe
     };
-    let more = said.iter().any(|voter| up(voter) && matches!(voter.said, Said::Yes));
+    let more = said.iter().any(|voter| up(voter) && matches!(voter.said, Said::Yes(_)));
     let down = |voter: &Voter| voter.policy.action.direction() == Direction::Down;
     let counts = |voter: &&Voter| {
-        matches!(voter.said, Said::Yes)
+        matches!(voter.said, Said::Yes(_))
             && !waited(cx, decision, voter.name, voter.policy)
             && !(more && down(voter))
     };
     let mut yes: Vec<&Voter> = said.iter().filter(counts).collect();
     let stored = |name: &str| cx.world.get::<Policy>(name).map(|policy| &policy.spec);
     yes.sort_by(|a, b| a.order(stored(a.name)).cmp(&b.order(stored(b.name))));
-    if let Some(first @ Voter { name, policy, mode, .. }) = yes.first() {
-        let because =
-            format!("policy/{name} would be followed: {}{}", policy.when, first.unknown());
+    if let Some(first @ Voter { name, policy, mode, said: Said::Yes(so), .. }) = yes.first() {
+        let because = format!("policy/{name} would be followed: {so}{}", first.unknown());
         return Ok((word(name, &policy.action, *mode), because));
     }
     let own = status.policy.as_str();
     match said.iter().find(|voter| voter.name == own) {
         Some(Voter { said: Said::Unknown(why), .. }) => Err(format!("policy/{own}: {why}")),
-        Some(Voter { said: Said::Yes, .. }) => {
+        Some(Voter { said: Said::Yes(_), .. }) => {
             Ok(("nothing".to_owned(), format!("policy/{own} would not have held long enough")))
         }
         Some(Voter { policy, .. }) => {
@@ -253,8 +253,9 @@ fn ask(policy: &Policy, inputs: &BTreeMap<String, Value>) -> Said {
         Ok(ready) => ready,
         Err((path, wrong)) => return Said::Unknown(format!("{path}: {wrong}")),
     };
-    match holds(&ready.when, &Kept(inputs)) {
-        Ok(true) => Said::Yes,
+    let facts = Kept(inputs);
+    match ready.judge(&facts) {
+        Ok(true) => Said::Yes(ready.told(policy, &facts)),
         Ok(false) => Said::No,
         Err(failure) => Said::Unknown(failure),
     }

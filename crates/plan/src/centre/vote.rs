@@ -62,6 +62,12 @@ impl Ready {
     pub fn judge(&self, facts: &dyn Facts) -> Result<bool, String> {
         holds(&self.when, facts)
     }
+
+    /// What is so where the condition holds, in the words of its policy.
+    pub fn told(&self, policy: &Policy, facts: &dyn Facts) -> String {
+        let message = self.message.fill(facts, &mut MOST_STEPS.clone());
+        if message.is_empty() { policy.when.clone() } else { message }
+    }
 }
 
 /// Whether an expression is true over facts.
@@ -124,8 +130,7 @@ fn one(
         Ok(false) => Told::No,
         Err(why) => Told::Unknown(why),
         Ok(true) => {
-            let message = ready.message.fill(&scene, &mut MOST_STEPS.clone());
-            let message = if message.is_empty() { policy.when.clone() } else { message };
+            let message = ready.told(policy, &scene);
             Told::Yes { values: measured, message }
         }
     }
