@@ -20,6 +20,7 @@ use crate::forecast::Event;
 use crate::query::Query;
 use crate::{Context, Plan, sooner};
 
+mod absent;
 mod back;
 pub(crate) mod cost;
 mod ended;
@@ -32,11 +33,12 @@ mod report;
 mod touched;
 mod volume;
 
+pub(crate) use absent::nowhere;
 pub(crate) use back::{Number, unmeasured};
 pub(crate) use grant::{asks, held};
 pub use rehearsed::rehearsed;
 pub use touched::touched;
-pub(crate) use volume::{is_brought, is_known, is_measured, nowhere};
+pub(crate) use volume::{is_brought, is_known, is_measured};
 
 /// How often it is looked at while something is there for it.
 const EVERY: Span = Span::seconds(30);

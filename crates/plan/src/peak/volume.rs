@@ -5,11 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_model::capacity::Known;
-use atoll_model::name::nearest;
 use atoll_model::peak::{Expected, Peak, PeakApplication, PeakSlot, PeakStatus, Times, when};
-use atoll_model::{
-    Application, Capacity, Deployment, Environment, Object, Reason, Snapshot, Span, Timestamp,
-};
+use atoll_model::{Application, Capacity, Object, Reason, Snapshot, Span, Timestamp};
 
 use crate::Context;
 use crate::budget::scope::Meant;
@@ -17,7 +14,8 @@ use crate::capacity::ahead;
 use crate::capacity::ask::{Carries, carries};
 use crate::capacity::calls::{called, callers, fan};
 use crate::elasticity::decide;
-use crate::peak::growth;
+use crate::peak::absent::absent;
+use crate::peak::{growth, report};
 
 const HOUR: Span = Span::seconds(3_600);
 /// A usual load is the middle one of so many weeks.
@@ -34,8 +32,6 @@ const USUAL_THERE: &str = "usual-there";
 /// So much less than they carry is taken, as loads are told to three digits: it never takes more
 /// instances than there are.
 const HAIR: f64 = 0.995;
-/// What to do about what is not there.
-const ABSENT: &str = "apply it, or take its name out of the peak";
 
 /// The deployments of what is named and called: `false` for those that are only called.
 pub(super) fn concerned(world: &Snapshot, peak: &Peak) -> BTreeMap<String, bool> {
@@ -91,6 +87,14 @@ impl<'a> Past<'a> {
             // What the peak itself brings is nothing usual.
             let before = status.applications.iter().filter(|row| is_known(row));
             now.extend(before.filter_map(|row| Some((row.deployment.as_str(), row.usual?))));
+        }
+        if cx.now < status.times.starts {
+            // It brings nothing before it starts: what is there by then is usual.
+            let nothing = status.applications.iter().filter(|row| is_nothing(row));
+            let there = |row: &'a PeakApplication| {
+                Some((row.deployment.as_str(), report::load(cx, &row.deployment)?))
+            };
+            now.extend(nothing.filter_map(there));
         }
         // What is not measured for a moment is as usual as it was.
         let own = |row: &&PeakApplication| is_known(row) && !says(row, USUAL_CALLED);
@@ -204,8 +208,8 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
             row.reasons.push(Reason::new("usual-grows", message));
         }
         if by_now.contains(name.as_str()) && row.expected.is_some() {
-            let message = "its load at that time was never measured; that of now is taken as usual";
-            row.reasons.push(Reason::new(USUAL_NOW, message));
+            let taken = as_taken(cx, object, &row);
+            row.reasons.push(taken);
         }
         if by_callers.contains(name.as_str()) && row.expected.is_some() {
             let message =
@@ -215,6 +219,25 @@ pub(super) fn plan(cx: &Context, object: &Object<Peak>, times: &Times) -> Vec<Pe
         row
     })
     .collect()
+}
+
+/// That the load of a moment is taken as usual, and of which: what is the same since then is of
+/// then.
+fn as_taken(cx: &Context, object: &Object<Peak>, row: &PeakApplication) -> Reason {
+    let mut rows = object.status.applications.iter();
+    let before = rows.find(|it| it.deployment == row.deployment && it.usual == row.usual);
+    let mut reasons = before.into_iter().flat_map(|before| &before.reasons);
+    reasons.find(|reason| reason.code == USUAL_NOW).cloned().unwrap_or_else(|| {
+        let at = when::shown(cx.now, object.spec.time_zone.as_deref());
+        let message =
+            format!("its load at that time was never measured; that of {at} is taken as usual");
+        Reason::new(USUAL_NOW, message)
+    })
+}
+
+/// Whether no load was there when that of a moment was taken as usual: nothing comes of that.
+fn is_nothing(row: &PeakApplication) -> bool {
+    row.usual == Some(0.0) && says(row, USUAL_NOW)
 }
 
 /// Who calls each deployment and how often.
@@ -346,44 +369,6 @@ fn begun(peak: &Object<Peak>, now: Timestamp) -> bool {
     now >= peak.status.times.scale && !peak.status.applications.is_empty()
 }
 
-/// What a peak names that is not there, each once: its environment, or applications of it.
-pub(crate) fn nowhere(world: &Snapshot, peak: &Peak) -> Vec<Reason> {
-    let named = peak.applications.keys().filter_map(|name| gone(world, peak, name));
-    let mut all: Vec<Reason> = named.collect();
-    all.dedup();
-    all
-}
-
-/// That there is no environment of a peak, or no application of that name.
-fn gone(world: &Snapshot, peak: &Peak, application: &str) -> Option<Reason> {
-    let place = &peak.environment;
-    let (code, message, near) = if world.get::<Environment>(place).is_none() {
-        let known = world.all::<Environment>().map(|environment| environment.name());
-        let message = format!("there is no environment/{place}");
-        ("no-environment", message, nearest(place, known))
-    } else if world.get::<Application>(application).is_none() {
-        let known = world.all::<Application>().map(|application| application.name());
-        let message = format!("there is no application/{application}");
-        ("no-application", message, nearest(application, known))
-    } else {
-        return None;
-    };
-    let hint = match near {
-        Some(near) => format!("did you mean {near:?}? Else {ABSENT}"),
-        None => ABSENT.to_owned(),
-    };
-    Some(Reason::new(code, message).hint(hint))
-}
-
-/// Why there is nothing of that name to plan for.
-fn absent(world: &Snapshot, peak: &Peak, application: &str, name: &str) -> Option<Reason> {
-    gone(world, peak, application).or_else(|| {
-        let message = format!("application/{application} is not deployed to {}", peak.environment);
-        let undeployed = world.get::<Deployment>(name).is_none();
-        undeployed.then(|| Reason::new("no-deployment", message).hint(ABSENT))
-    })
-}
-
 /// What to know about a row that can be planned for.
 fn told_of(row: &PeakApplication, carries: &Carries) -> Vec<Reason> {
     let mut reasons = Vec::new();
@@ -457,10 +442,11 @@ pub(super) fn again(
     fixed: bool,
 ) -> Vec<PeakApplication> {
     let mut rows = peak.status.applications.clone();
-    if cx.now < times.starts && rows.iter().any(|row| row.expected.is_none()) {
+    let lacks = |row: &PeakApplication| row.expected.is_none() || is_nothing(row);
+    if cx.now < times.starts && rows.iter().any(lacks) {
         let mut planned = plan(cx, peak, times);
         planned.retain(|row| row.expected.is_some());
-        for row in rows.iter_mut().filter(|row| row.expected.is_none()) {
+        for row in rows.iter_mut().filter(|row| lacks(row)) {
             let found = planned.iter().find(|found| found.deployment == row.deployment);
             if let Some(found) = found {
                 row.clone_from(found);

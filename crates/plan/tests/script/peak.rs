@@ -3,7 +3,8 @@
 //! `peak NAME of=shop:5,pay:100/s starts=2h lasts=1h [lead=hosts:1h,scale:30m] [give=10m]
 //! [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
 //! environment `prod`, with `began=2h` for `starts` one of two hours ago; `plan-of NAME` says what
-//! it takes, `calendar NAME` what must be ready, `report-of NAME` what was seen,
+//! it takes, `usual-of NAME` what is said of it, `calendar NAME` what must be ready, `report-of NAME`
+//! what was seen,
 //! `rehearsed NAME yes|no` that it was rehearsed; `label-peak NAME KEY` gives one a label.
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ impl Script {
         match words[0].as_str() {
             "peak" => self.peak(name, &mut options)?,
             "plan-of" => self.plan_of(name)?,
+            "usual-of" => self.usual_of(name)?,
             "calendar" => self.calendar(name)?,
             "report-of" => self.report_of(name)?,
             "rehearsed" => self.rehearsed(name, words.get(2).is_some_and(|held| held == "yes"))?,
@@ -119,6 +121,17 @@ impl Script {
                 cost.total.rounded(),
                 cost.unpriced
             ));
+        }
+        Ok(())
+    }
+
+    fn usual_of(&mut self, name: &str) -> Done {
+        let peak = self.stored(name)?;
+        for row in &peak.status.applications {
+            let usual = row.usual.map_or("?".to_owned(), |usual| usual.to_string());
+            let reasons = row.reasons.iter().map(|reason| format!("; {}", reason.message));
+            let reasons: String = reasons.collect();
+            self.said.push(format!("{}: usually {usual}{reasons}", row.deployment));
         }
         Ok(())
     }
