@@ -163,7 +163,14 @@ fn crates_stay_on_their_floors() {
         ("atoll-agent", &["atoll-model", "atoll-client", "atoll-metrics"]),
         (
             "atoll-server",
-            &["atoll-metrics", "atoll-model", "atoll-pack", "atoll-plan", "atoll-store"],
+            &[
+                "atoll-memory",
+                "atoll-metrics",
+                "atoll-model",
+                "atoll-pack",
+                "atoll-plan",
+                "atoll-store",
+            ],
         ),
         ("atoll", &["atoll-memory", "atoll-model", "atoll-client", "atoll-agent", "atoll-server"]),
     ]

@@ -1,6 +1,6 @@
 //! How far a peak is, in words.
 
-use atoll_model::peak::{PeakApplication, PeakPhase, State, when};
+use atoll_model::peak::{PeakApplication, PeakPhase, PeakReport, State, when};
 use atoll_model::{Object, Peak, many};
 
 use super::{Told, word};
@@ -90,22 +90,27 @@ pub(super) fn tell(cx: &Context, it: &Object<Peak>, told: &mut Told) {
             told.next.push("nothing was seen of it while it was there".to_owned());
             return;
         }
-        let broken = report.broken.values().filter(|time| **time > 0).count();
-        let broken = format!("{} broken", many(broken, "objective"));
-        let (without, all) = (report.unpromised().len(), report.applications.len());
-        let promised = match without {
-            0 => broken,
-            _ if without == all => "nothing is promised".to_owned(),
-            _ => {
-                let all = many(all, "application");
-                format!("{broken} (nothing is promised by {without} of {all})")
-            }
-        };
         let seen = if cx.now < ends { "seen so far" } else { "seen while it was there" };
         told.next.push(format!(
-            "{seen}: {promised}, {} and {}",
+            "{seen}: {}, {} and {}",
+            promised(report),
             many(report.alerts.len(), "alert"),
             many(report.decisions.len(), "decision")
         ));
+    }
+}
+
+/// How what was promised was kept, as far as anything was.
+fn promised(report: &PeakReport) -> String {
+    let broken = report.broken.values().filter(|time| **time > 0).count();
+    let broken = format!("{} broken", many(broken, "objective"));
+    let (without, all) = (report.unpromised().len(), report.applications.len());
+    match without {
+        0 => broken,
+        _ if without == all => "nothing is promised".to_owned(),
+        _ => {
+            let all = many(all, "application");
+            format!("{broken} (nothing is promised by {without} of {all})")
+        }
     }
 }

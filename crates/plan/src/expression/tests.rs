@@ -59,7 +59,7 @@ fn operators_are_those_of_cel() {
         "2 in [1, 2] && !('c' in object.labels) && 'tier' in object.labels // and a remark",
     ]);
     assert_eq!(said("9223372036854775807 + 1"), "fails: a number is out of range");
-    assert_eq!(said("1 / 0"), "fails: a number is out of range");
+    assert_eq!(said("1 / 0"), "fails: divides by nothing");
     assert_eq!(said("1 + 1.5"), "fails: a whole number + a number; write double(…) or int(…)");
     assert_eq!(said("1 && true"), "fails: a whole number where true or false should be");
 }

@@ -3,9 +3,9 @@
 //! `peak NAME of=shop:5,pay:100/s starts=2h lasts=1h [lead=hosts:1h,scale:30m] [give=10m]
 //! [freezes=environment] [switch=CONFIG] [kill=CONFIG] [limit=CONFIG/KEY:APP]` makes one in the
 //! environment `prod`, with `began=2h` for `starts` one of two hours ago; `plan-of NAME` says what
-//! it takes, `usual-of NAME` what is said of it, `calendar NAME` what must be ready, `report-of NAME`
-//! what was seen,
-//! `rehearsed NAME yes|no` that it was rehearsed; `label-peak NAME KEY` gives one a label.
+//! it takes, `usual-of NAME` what is said of it, `calendar NAME` what must be ready, `report-of
+//! NAME` what was seen, `rehearsed NAME yes|no` that it was rehearsed; `label-peak NAME KEY` gives
+//! one a label.
 
 use std::sync::Arc;
 
