@@ -47,7 +47,8 @@ fn follows(it: &Object<Pool>, advice: &atoll_model::pool::Advice) -> String {
     if let (Some(fewer), Some(since), Some(steady)) = (advice.fewer, advice.since, steady) {
         let (enough, until) = (many(fewer as usize, "host"), since + steady);
         return format!(
-            "{enough} would do since {since}: {because}; {hosts} are kept until {until}"
+            "{enough} would have done since {since}, and now {because}; {hosts} are kept until \
+             {until}"
         );
     }
     let word = if it.status.wanted == advice.count { "takes" } else { "would take" };

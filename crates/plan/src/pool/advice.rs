@@ -10,7 +10,7 @@ use atoll_model::pool::{Advice, Autoscale, MachinePhase, Pool, PoolStatus};
 use atoll_model::{Capacity, Cpu, Deployment, Environment, Host, Instance, Memory, Object};
 
 use crate::budget::scope::{Meant, parts};
-use crate::migration::shuts;
+use crate::migration::{self, shuts};
 use crate::{Context, elasticity};
 
 /// What is to find room on the hosts of a pool, and what one of them has.
@@ -120,6 +120,16 @@ fn besides(count: u32, how: &str) -> String {
     }
 }
 
+/// Whether somebody else keeps new instances off a host, a person or a migration. One that is only
+/// made less full keeps most of what it has.
+pub(super) fn is_shut(cx: &Context, host: &Object<Host>) -> bool {
+    let closing = || migration::closing(cx.world, host.name());
+    host.spec.cordon
+        || host.spec.drain
+        || host.meta.deleting()
+        || closing().is_some_and(|migration| !migration.spec.balance)
+}
+
 /// Which of its hosts there is room on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Doors {
@@ -137,14 +147,10 @@ impl Doors {
         let ready = status.machines.iter().filter(|(_, m)| m.phase == MachinePhase::Ready);
         let ours = ready.filter(|(_, machine)| !machine.closed);
         for host in ours.filter_map(|(key, _)| cx.world.get::<Host>(key)) {
-            // One that is only made less full keeps most of what it has.
-            let balanced = !host.spec.cordon
-                && !host.spec.drain
-                && crate::migration::closing(cx.world, host.name()).is_some_and(|m| m.spec.balance);
             let is_empty = cx.world.instances_on(host.name()).next().is_none();
             match host.status.phase {
                 HostPhase::Unknown => {}
-                _ if balanced || host.is_open() => doors.open += 1,
+                _ if !is_shut(cx, host) => doors.open += 1,
                 _ if is_empty => doors.empty += 1,
                 _ => doors.busy += 1,
             }

@@ -1,5 +1,5 @@
-//! Which machines of a pool go first: those that serve nothing, then those that serve least. Not
-//! how they go.
+//! Which machines of a pool go first: those that serve nothing, of these those nothing can be
+//! placed on, then those that serve least. Not how they go.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use atoll_model::pool::{Machine, MachinePhase, Pool, PoolStatus};
 use atoll_model::snapshot::Load;
 use atoll_model::{Host, Object, Timestamp, Zone};
 
+use super::advice::is_shut;
 use super::emptying;
 use crate::Context;
 use crate::decision::is_disturbed;
@@ -64,6 +65,8 @@ enum Rank {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {
     rank: Rank,
+    /// It is empty, and somebody else keeps it so.
+    idle: Reverse<bool>,
     instances: u32,
     share: u32,
     /// The youngest first.
@@ -82,8 +85,10 @@ impl Worth {
         let host = cx.world.get::<Host>(key);
         let capacity = host.map(|host| host.spec.usable(host.status.capacity)).unwrap_or_default();
         let share = if used.instances == 0 { 0 } else { Load::of(used, capacity).share };
+        let shut = host.is_some_and(|host| is_shut(cx, host));
+        let idle = Reverse(used.instances == 0 && shut);
         let born = host.and_then(|host| host.meta.created_at).unwrap_or(machine.since);
-        Worth { rank, instances: used.instances, share, born: Reverse(born) }
+        Worth { rank, idle, instances: used.instances, share, born: Reverse(born) }
     }
 }
 
