@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atoll_model::peak::{PeakCheck, PeakStatus, Rehearsed, State};
+use atoll_model::peak::{PeakStatus, Rehearsed};
 use atoll_model::rehearsal::report::RehearsalReport;
 use atoll_model::{Any, Intent, Object, Peak, Reason, Write, many};
 
@@ -39,15 +39,13 @@ pub fn rehearsed(cx: &Context, then: &Object<Peak>, report: &RehearsalReport) ->
 }
 
 /// Whoever reads the calendar after a rehearsal reads of that one, and not of what was before it
-/// until the planner has looked again. What was ready when the peak began stays so.
+/// until the planner has looked again: also where what was ready when the peak began stays so.
 fn enter(cx: &Context, peak: &Object<Peak>, status: &mut PeakStatus) {
     if cx.now >= status.times.ends {
         return;
     }
     let line = ready::rehearsal(cx, peak, status);
-    let begun = cx.now > status.times.starts;
-    let stays = |check: &PeakCheck| begun && check.state == State::Done;
     let checks = status.checks.iter_mut().filter(|check| check.name == line.name);
-    checks.filter(|check| !stays(check)).for_each(|check| check.clone_from(&line));
+    checks.for_each(|check| check.clone_from(&line));
     status.reasons = super::reasons(cx, peak, status);
 }
