@@ -45,6 +45,9 @@ const BEFORE: Span = Span::seconds(1_800);
 /// When a rehearsal of a fleet that is made up begins, where nobody says: a Monday.
 const USUAL_FROM: Timestamp = Timestamp(1_767_571_200_000);
 
+/// What was to begin less than this ago begins now, and nobody is told that it is late.
+const MOMENT: Span = Span::seconds(60);
+
 /// The fleet there is.
 #[derive(Clone, Debug, Default)]
 pub struct Today {
@@ -167,7 +170,7 @@ fn of_today<'a>(
         let ahead = from.since(today.now).rough();
         assumed.push(format!("the fleet is as it is now, {ahead} before the beginning"));
     }
-    if let Some(past) = spec.from.filter(|past| *past < today.now) {
+    if let Some(past) = spec.from.filter(|past| today.now.since(*past) >= MOMENT) {
         assumed.push(format!("it begins now: {past} is over, and the fleet is that of now"));
     }
     let each = each(&today.world, &mut assumed);

@@ -242,13 +242,13 @@ impl Change<'_> {
         if is <= was || is <= allowed_rate(budget, cx.now) {
             return None;
         }
-        let (most, currency) = (limit.limit.rounded(), &limit.currency);
+        let currency = &limit.currency;
         let forecast = bound::forecast(budget, is, cx.now);
         if forecast < limit.limit {
-            let next = bound::next_month(is, cx.now).rounded();
-            return Some(format!("the next month would cost {next} of {most} {currency}"));
+            let of = beyond(bound::next_month(is, cx.now), limit.limit);
+            return Some(format!("the next month would cost {of} {currency}"));
         }
-        Some(format!("the month would end at {} of {most} {currency}", forecast.rounded()))
+        Some(format!("the month would end at {} {currency}", beyond(forecast, limit.limit)))
     }
 
     /// What is wrong with the resources, if more are taken than before and that is too much.
@@ -281,6 +281,14 @@ fn of_peaks(case: &Case) -> Vec<Reason> {
         }
     }
     all
+}
+
+/// How much of a limit is taken, in as many digits as tell them apart.
+fn beyond(is: Money, limit: Money) -> String {
+    match is.rounded() == limit.rounded() {
+        true => format!("{} of {}", is.fine(), limit.fine()),
+        false => format!("{} of {}", is.rounded(), limit.rounded()),
+    }
 }
 
 /// What a change costs, in words; nothing where it changes no cost.
